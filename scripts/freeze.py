@@ -49,14 +49,14 @@ def add_logs(name: str, folder: Path) -> None:
 
 def freeze(folder: Path, dropped: frozenset[str]) -> int:
     """Write every fixture anew, unless something is lost that nobody named."""
-    found = [*fixtures.names(), *fixtures.contracts(), *fixtures.states(folder)]
-    losses = [line for item in found for line in item.losses()]
+    every_fixture = [*fixtures.names(), *fixtures.contracts(), *fixtures.states(folder)]
+    losses = [line for item in every_fixture for line in item.losses()]
     if refused := [line for line in losses if line not in dropped]:
         for line in refused:
             sys.stderr.write(f"{line}\n")
         sys.stderr.write("nothing was written; name each line that is wanted: --drop 'LINE'\n")
         return 3
-    for item in found:
+    for item in every_fixture:
         if item.write():
             sys.stdout.write(f"froze {item.path.relative_to(ROOT)}\n")
     return 0

@@ -63,15 +63,15 @@ def _lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def _allowed(text: str) -> dict[str, int]:
     """Name to its own limit; each line is `NAME LIMIT REASON`, and a line without a reason is refused."""
-    found = {}
+    limits = {}
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         words = line.split(maxsplit=2)
         if len(words) < 3:
             raise SystemExit(f"{ALLOWED.relative_to(ROOT)}: {line} gives no reason")
-        found[words[0]] = int(words[1])
-    return found
+        limits[words[0]] = int(words[1])
+    return limits
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ def locked_names(lock: str) -> frozenset[str]:
 def main(arguments: list[str]) -> int:
     """Uninstall strays; returns pip's exit code."""
     wanted = locked_names(Path(arguments[0]).read_text("utf-8")) | KEPT
-    found = sorted({normalise(item.name) for item in metadata.distributions()} - wanted)
-    if not found:
+    strays = sorted({normalise(item.name) for item in metadata.distributions()} - wanted)
+    if not strays:
         return 0
-    return subprocess.run([sys.executable, "-m", "pip", "uninstall", "-q", "-y", *found], check=False).returncode
+    return subprocess.run([sys.executable, "-m", "pip", "uninstall", "-q", "-y", *strays], check=False).returncode
 
 
 if __name__ == "__main__":

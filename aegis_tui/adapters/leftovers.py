@@ -26,14 +26,14 @@ def find_leftovers(environ: Mapping[str, str]) -> list[str]:
         OSError: The folder of the workspaces cannot be read.
     """
     home = workspace_paths("any", environ).state_dir.parent
-    found = []
+    leftovers = []
     for state_dir in sorted(home.iterdir()) if home.is_dir() else []:
         paths = workspace_paths(state_dir.name, environ)
         if (state_dir / "hub.lock").exists() and find_process(paths) is None and (left := _left(paths, environ)):
-            found.append(f"{_root(paths)}: {', '.join(left)}")
+            leftovers.append(f"{_root(paths)}: {', '.join(left)}")
     if dead := find_scratch_of_the_dead():
-        found.append(f"{len(dead)} temporary folders such as {dead[0]}")
-    return found
+        leftovers.append(f"{len(dead)} temporary folders such as {dead[0]}")
+    return leftovers
 
 
 def _root(paths: WorkspacePaths) -> str:

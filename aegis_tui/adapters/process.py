@@ -225,8 +225,8 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _identities(pids: Iterable[int], skip: Iterable[int] = ()) -> list[ProcessIdentity]:
-    found = (find_identity(pid) for pid in pids if pid not in skip)
-    return [identity for identity in found if identity is not None]
+    identities = (find_identity(pid) for pid in pids if pid not in skip)
+    return [identity for identity in identities if identity is not None]
 
 
 def _led_by(pid: int) -> list[int]:

@@ -64,12 +64,12 @@ def _collect(wanted: Sequence[Wanted], root: Path, since_ns: int) -> Iterator[Re
 def _paths(wanted: Sequence[Wanted], root: Path) -> list[tuple[str, Path, str]]:
     """Return the tool, a folder and a path below it for each file that may hold results; it may not exist."""
     own = [(item.tool, Path(item.pattern)) for item in wanted if item.pattern.startswith("/")]
-    found = [(tool, path.parent, path.name) for tool, path in own]
+    places = [(tool, path.parent, path.name) for tool, path in own]
     globs = [(item.tool, compile_glob(item.pattern)) for item in wanted if not item.pattern.startswith("/")]
     if globs:
         matching = sorted(_matching(globs, root), key=lambda item: item[1])[:MAX_FILES]
-        found += [(tool, root, path.relative_to(root).as_posix()) for tool, path in matching]
-    return found
+        places += [(tool, root, path.relative_to(root).as_posix()) for tool, path in matching]
+    return places
 
 
 def _matching(globs: Sequence[tuple[str, Glob]], root: Path) -> Iterator[tuple[str, Path]]:

@@ -126,11 +126,11 @@ def _lock_waits(report: Report, wanted: int) -> Claim:
 
 
 def _conflicts(report: Report, wanted: int) -> Claim:
-    found = report["conflicts"]
-    hot = [item for item in found if item["kind"] == "hot"]
+    conflicts = report["conflicts"]
+    hot = [item for item in conflicts if item["kind"] == "hot"]
     rebased = [item for item in hot if item["resolution"] == "rebased"]
-    ok = len(hot) == len(rebased) == wanted and (wanted > 0 or not found)
-    words = ", ".join(f"{item['path']} {item['resolution']}" for item in found) or "none"
+    ok = len(hot) == len(rebased) == wanted and (wanted > 0 or not conflicts)
+    words = ", ".join(f"{item['path']} {item['resolution']}" for item in conflicts) or "none"
     return Claim("hot conflicts rebased", ok, words)
 
 

@@ -132,16 +132,18 @@ class Doctor:
         return [*first, repository, log, held, *model, *here]
 
     async def _python(self) -> Check:
-        found = ".".join(map(str, sys.version_info[:3]))
-        return Check("python", sys.version_info >= PYTHON_WANTED, found, "install Python 3.11 or newer", essential=True)
+        version = ".".join(map(str, sys.version_info[:3]))
+        return Check(
+            "python", sys.version_info >= PYTHON_WANTED, version, "install Python 3.11 or newer", essential=True
+        )
 
     async def _version(self, name: str, wanted: tuple[int, int], *, flag: str = "--version") -> Check:
         fix = f"install {name} {wanted[0]}.{wanted[1]} or newer: {_install(name, self._environ)}"
         text = await self._said(name, flag)
         if text is None:
             return Check(name, False, "not installed", fix, essential=True)
-        found = re.search(r"(\d+)\.(\d+)", text)
-        suits = found is None or (int(found[1]), int(found[2])) >= wanted
+        match = re.search(r"(\d+)\.(\d+)", text)
+        suits = match is None or (int(match[1]), int(match[2])) >= wanted
         return Check(name, suits, text, fix, essential=True)
 
     async def _tmux(self) -> Check:
@@ -191,11 +193,11 @@ class Doctor:
     async def _held(self) -> Check:
         report = await self._sandbox.probe()
         holds = report.level is not SandboxLevel.NONE
-        found = f"{report.level}: " + ", ".join(f"{layer} {held}" for layer, held in report.layers.items())
+        observed = f"{report.level}: " + ", ".join(f"{layer} {held}" for layer, held in report.layers.items())
         is_strict = self._settings.sandbox == "strict"
         until = "no run can start" if is_strict else "agents run without a sandbox"
         fix = f"{report.remedy}; {until} until then"
-        return Check("sandbox", holds, found, fix, essential=is_strict)
+        return Check("sandbox", holds, observed, fix, essential=is_strict)
 
     async def _model(self) -> list[Check]:
         try:
@@ -263,11 +265,11 @@ class Doctor:
 
     def _inotify(self) -> Check:
         folder = self._proc / "sys" / "fs" / "inotify"
-        found = {name: _number(folder / name) for name in INOTIFY_WANTED}
-        if not sys.platform.startswith("linux") or None in found.values():
+        limits = {name: _number(folder / name) for name in INOTIFY_WANTED}
+        if not sys.platform.startswith("linux") or None in limits.values():
             return Check("inotify", True, "not used here")
-        low = {name: wanted for name, wanted in INOTIFY_WANTED.items() if (found[name] or 0) < wanted}
-        words = ", ".join(f"{name} {number}" for name, number in found.items())
+        low = {name: wanted for name, wanted in INOTIFY_WANTED.items() if (limits[name] or 0) < wanted}
+        words = ", ".join(f"{name} {number}" for name, number in limits.items())
         fix = "sudo sysctl " + " ".join(f"fs.inotify.{name}={wanted}" for name, wanted in low.items())
         return Check("inotify", not low, words, fix)
 
@@ -326,8 +328,8 @@ def missing(checks: list[Check]) -> list[Check]:
 
 
 def _key_check(warning: str) -> Check:
-    found, _, fix = warning.partition(": ")
-    return Check("model key", False, found, fix)
+    problem, _, fix = warning.partition(": ")
+    return Check("model key", False, problem, fix)
 
 
 def _is_json(text: str) -> bool:

@@ -99,15 +99,15 @@ class Leftovers:
             GitError: git cannot list the worktrees.
             OSError: A folder of worktrees cannot be read.
         """
-        found: dict[Path, WorktreeEntry | None] = {}
+        worktrees: dict[Path, WorktreeEntry | None] = {}
         for folder in (self._worktrees_dir, self._scratch_dir):
             for path in await asyncio.to_thread(_folders, folder):
-                found[path] = None
+                worktrees[path] = None
         for entry in await self._repository.list_worktrees():
             path = entry.path.resolve()
             if path.parent in (self._worktrees_dir, self._scratch_dir):
-                found[path] = entry
-        return found
+                worktrees[path] = entry
+        return worktrees
 
     async def _remove(self, path: Path, entry: WorktreeEntry | None) -> Removed:
         is_scratch = path.parent == self._scratch_dir

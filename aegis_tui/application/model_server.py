@@ -34,10 +34,10 @@ async def look_at_server(base_url: str, *, probe: ProbeEndpoint, read_metrics: R
     """
     url = normalise_base_url(base_url)
     try:
-        found = await probe(url)
+        probed = await probe(url)
     except ModelUnavailable:
         return {"endpoints": [{"url": url, "model": None, "healthy": False}], "metrics": {}}
-    endpoint = {"url": url, "model": next(iter(found.models), None), "healthy": True}
+    endpoint = {"url": url, "model": next(iter(probed.models), None), "healthy": True}
     first, at_s = await read_metrics(url), time.monotonic()
     await asyncio.sleep(BETWEEN_READINGS_S)
     second, now_s = await read_metrics(url), time.monotonic()

@@ -289,10 +289,10 @@ class MemoryRepository:
 
     def _history(self, oid: str) -> list[str]:
         """Return the commit and then all commits that can be reached from it."""
-        found = [oid]
-        for item in found:
-            found += [parent for parent in self._commits[item].parents if parent not in found]
-        return found
+        history = [oid]
+        for item in history:
+            history += [parent for parent in self._commits[item].parents if parent not in history]
+        return history
 
 
 def _id(kind: str, content: bytes) -> str:

@@ -21,18 +21,20 @@ class MemoryTerminal:
         self._ids = itertools.count(1)
         self._exits: asyncio.Queue[PaneExit] = asyncio.Queue()
 
-    def end(self, instance: str, *, status: int | None = 0, signal: int | None = None, told: bool = True) -> None:
+    def end(
+        self, instance: str, *, status: int | None = 0, signal: int | None = None, reported: bool = True
+    ) -> None:
         """Let the program of a pane end.
 
         Args:
             instance: The pane's instance.
             status: The program's exit status.
             signal: The signal that ended it.
-            told: Whether `exits` reports it; a server that was itself killed does not.
+            reported: Whether `exits` reports it; a server that was itself killed does not.
         """
         pane = self.panes[instance]
         self.panes[instance] = PaneState(instance, pane.pane_id, pane.pid, True, status, signal, pane.title, False)
-        if told:
+        if reported:
             self._exits.put_nowait(PaneExit(instance, pane.pane_id, status, signal))
 
     def lose(self) -> None:

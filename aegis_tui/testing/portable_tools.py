@@ -82,10 +82,10 @@ def resolve_call(tool: str, args: Mapping[str, Any], *, offered: Sequence[Offere
             no folder; the message names the tools that are offered.
     """
     if match := _MCP.fullmatch(tool):
-        found = _find_mcp(match["server"] or SERVER, match["tool"], offered)
-        if found is None:
+        offered_tool = _find_mcp(match["server"] or SERVER, match["tool"], offered)
+        if offered_tool is None:
             raise _not_offered(tool, offered)
-        return ToolCall(found.name, args, found.namespace)
+        return ToolCall(offered_tool.name, args, offered_tool.namespace)
     if tool not in _TOOLS:
         return ToolCall(tool, args)
     if own := _find_own(tool, offered):

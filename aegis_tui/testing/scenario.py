@@ -270,8 +270,8 @@ def _find_section(name: str, script: Script, messages: Sequence[Message]) -> tup
         message = messages[index]
         if start and message.get("role") == "user" and name in MARKER.findall(message_text(message)):
             return start, index + 1
-        if found := next((section for section in script.scripts if section.starts_at(message)), None):
-            return found, index + 1
+        if matching := next((section for section in script.scripts if section.starts_at(message)), None):
+            return matching, index + 1
     if start is None:
         raise UsageError(f"no section of script {name} fits the conversation", code="script.section")
     return start, 0

@@ -62,7 +62,7 @@ def _value_of_type(name: str, schema: Schema, root: Schema) -> Any:
 
 
 def _referred(reference: str, root: Schema) -> Schema:
-    found: Any = root
+    node: Any = root
     for part in reference.removeprefix("#/").split("/"):
-        found = found[part]
-    return found if isinstance(found, Mapping) else {}
+        node = node[part]
+    return node if isinstance(node, Mapping) else {}

@@ -52,10 +52,10 @@ class Answer:
             ValueError: stdout is not JSON.
             TypeError: It is not an object.
         """
-        found = json.loads(self.out)
-        if not isinstance(found, dict):
+        value = json.loads(self.out)
+        if not isinstance(value, dict):
             raise TypeError(f"not an object: {self.out[:200]}")
-        return found
+        return value
 
 
 class ScratchWorkspace:
@@ -168,12 +168,12 @@ class ScratchWorkspace:
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events of the log; empty if no hub answers."""
-        found: list[dict[str, Any]] = []
+        events: list[dict[str, Any]] = []
         with contextlib.suppress(AegisError):
             hub = self.hub()
-            while hub and (page := hub.events(after=found[-1]["seq"] if found else 0)):
-                found += page
-        return found
+            while hub and (page := hub.events(after=events[-1]["seq"] if events else 0)):
+                events += page
+        return events
 
     def until(self, condition: Callable[[], Any], *, what: str, timeout_s: float = 60.0) -> Any:
         """Wait until `condition` returns a true value, and return that value.
@@ -188,8 +188,8 @@ class ScratchWorkspace:
         """
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            if found := condition():
-                return found
+            if value := condition():
+                return value
             time.sleep(_POLL_S)
         raise TimeoutError(f"waited {timeout_s:.0f} s for {what}")
 
@@ -217,7 +217,7 @@ class ScratchWorkspace:
 
     def processes(self) -> list[psutil.Process]:
         """Return every process, except this one, with this folder in its cwd, arguments or environment."""
-        found = []
+        processes = []
         marks = (str(self.folder), str(self.folder.resolve()))
         for process in psutil.process_iter():
             if process.pid == os.getpid():
@@ -225,8 +225,8 @@ class ScratchWorkspace:
             with contextlib.suppress(psutil.Error):
                 texts = [process.cwd(), *process.cmdline(), *process.environ().values()]
                 if any(mark in text for mark in marks for text in texts):
-                    found.append(process)
-        return found
+                    processes.append(process)
+        return processes
 
     def leftovers(self) -> list[str]:
         """Return what a finished run should not leave behind: processes, sockets and worktrees, one line each.
@@ -234,14 +234,14 @@ class ScratchWorkspace:
         Running git commands get two seconds to end, because they end by themselves.
         """
         psutil.wait_procs([item for item in _living(self.processes()) if _name_of(item) == "git"], timeout=2)
-        found = [f"process {' '.join(item.cmdline())[:120]}" for item in _living(self.processes())]
+        leftovers = [f"process {' '.join(item.cmdline())[:120]}" for item in _living(self.processes())]
         for place in ("run", "tmux"):
-            found += [f"socket {path.name}" for path in (self.folder / place).rglob("*") if path.is_socket()]
+            leftovers += [f"socket {path.name}" for path in (self.folder / place).rglob("*") if path.is_socket()]
         for path in (self.folder / "state").glob("aegis-tui/*/worktrees/*"):
-            found.append(f"worktree {path.name}")
+            leftovers.append(f"worktree {path.name}")
         for path in (self.folder / "state").glob("aegis-tui/*/scratch/*"):
-            found.append(f"scratch {path.name}")
-        return found
+            leftovers.append(f"scratch {path.name}")
+        return leftovers
 
     def close(self) -> None:
         """End the processes that are left and remove the folder."""

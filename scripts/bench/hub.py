@@ -72,8 +72,8 @@ def _figure(name: str, samples: tuple[float, ...]) -> Figure:
     return Figure(name, what, unit, tuple(round(sample, 3) for sample in samples), against)
 
 
-def _note(samples: dict[str, list[float]], found: dict[str, float]) -> None:
-    for name, value in found.items():
+def _note(samples: dict[str, list[float]], figures: dict[str, float]) -> None:
+    for name, value in figures.items():
         samples.setdefault(name, []).append(value)
 
 
@@ -97,31 +97,31 @@ def _held() -> dict[str, float]:
 
 
 def _locks() -> dict[str, float]:
-    found = _three("locks", hub_run(PACED_ROUNDS, FLAT_OUT_S))
+    figures = _three("locks", hub_run(PACED_ROUNDS, FLAT_OUT_S))
     if shutil.which("redis-server"):
         with redis_server() as port:
 
             def redis(_: int) -> Awaitable[Locker]:
                 return RedisLocker.open(port)
 
-            found |= _three("redis", _rival(redis))
-            found["redis_ratio"] = found["locks_rate"] / found["redis_rate"]
+            figures |= _three("redis", _rival(redis))
+            figures["redis_ratio"] = figures["locks_rate"] / figures["redis_rate"]
     if shutil.which("nats-server"):
         with nats_server() as port:
 
             def nats(number: int) -> Awaitable[Locker]:
                 return NatsLocker.open(port, number)
 
-            found |= _three("nats", _rival(nats))
+            figures |= _three("nats", _rival(nats))
         if nats_syncs():
-            found["nats_ratio"] = found["locks_rate"] / found["nats_rate"]
+            figures["nats_ratio"] = figures["locks_rate"] / figures["nats_rate"]
     with tempfile.TemporaryDirectory() as folder:
 
         async def files(_: int) -> Locker:
             return FileLocker(Path(folder))
 
-        found |= _three("files", _rival(files))
-    return found
+        figures |= _three("files", _rival(files))
+    return figures
 
 
 def _three(name: str, result: tuple[list[float], float]) -> dict[str, float]:

@@ -88,10 +88,10 @@ class NatsLocker:
                 self._writer.write(b"PONG\r\n")
             elif words[0] == b"MSG":
                 answer = await self._reader.readexactly(int(words[-1]) + 2)
-                found: dict[str, Any] = json.loads(answer)
-                if "error" in found:
-                    raise RuntimeError(str(found["error"]))
-                return found
+                reply: dict[str, Any] = json.loads(answer)
+                if "error" in reply:
+                    raise RuntimeError(str(reply["error"]))
+                return reply
             elif words[0] not in (b"+OK", b"INFO"):
                 raise RuntimeError(b" ".join(words).decode())
 

@@ -78,7 +78,7 @@ async def _measure(address: HubAddress, trees: list[Path], saves: int) -> list[f
             name = f"{number}.py"
             await asyncio.to_thread((trees[number % WORKTREES] / name).write_text, "x = 1\n")
             start = time.perf_counter()
-            spent.append((await _told(heard, name) - start) * 1000)
+            spent.append((await _received_at(heard, name) - start) * 1000)
             await asyncio.sleep(_PAUSE_S)
         return spent
     finally:
@@ -93,7 +93,7 @@ async def _until_watched(trees: list[Path], heard: asyncio.Queue[tuple[float, by
             await asyncio.to_thread((tree / name).write_text, "x")
             try:
                 async with asyncio.timeout(0.5):
-                    await _told(heard, name)
+                    await _received_at(heard, name)
                 break
             except TimeoutError:
                 continue
@@ -101,7 +101,7 @@ async def _until_watched(trees: list[Path], heard: asyncio.Queue[tuple[float, by
             raise RuntimeError(f"{tree} is not watched")
 
 
-async def _told(heard: asyncio.Queue[tuple[float, bytes]], name: str) -> float:
+async def _received_at(heard: asyncio.Queue[tuple[float, bytes]], name: str) -> float:
     async with asyncio.timeout(20):
         while True:
             at, text = await heard.get()

@@ -59,11 +59,11 @@ def _verdict(goal: Goal, records: Records) -> tuple[str, str]:
 
 
 def _shown(goal: Goal, soak: str) -> tuple[str, str]:
-    found = re.search(goal.evidence, soak, re.MULTILINE)
-    if found is None:
+    match = re.search(goal.evidence, soak, re.MULTILINE)
+    if match is None:
         return "–", "not measured"
-    is_met = goal.is_met_by(float(found[1])) and re.search(r"^=+ .*\b(failed|error)", soak, re.MULTILINE) is None
-    return f"{float(found[1]):,g}{goal.unit} (docs/evidence)", "met" if is_met else "not met"
+    is_met = goal.is_met_by(float(match[1])) and re.search(r"^=+ .*\b(failed|error)", soak, re.MULTILINE) is None
+    return f"{float(match[1]):,g}{goal.unit} (docs/evidence)", "met" if is_met else "not met"
 
 
 def _records(records: Records) -> Iterator[str]:

@@ -42,8 +42,8 @@ def measure(checkout: Path, bench: str) -> dict[str, list[str | float]]:
     done = subprocess.run(argv, cwd=checkout, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{bench} failed in {checkout}:\n{done.stderr}")
-    found: dict[str, list[str | float]] = json.loads(done.stdout)
-    return found
+    figures: dict[str, list[str | float]] = json.loads(done.stdout)
+    return figures
 
 
 def compare(old: Path, bench: str, pairs: int) -> tuple[Samples, dict[str, str]]:

@@ -49,9 +49,9 @@ class PtyProgram:
             if not select.select([self._master], [], [], _POLL_S)[0]:
                 continue
             with contextlib.suppress(OSError):
-                found = os.read(self._master, 1 << 16)
+                chunk = os.read(self._master, 1 << 16)
                 with self._grown:
-                    self._drawn += found
+                    self._drawn += chunk
                     self._arrived_at = time.perf_counter()
                     self._grown.notify_all()
 

@@ -41,8 +41,8 @@ class RawStream(asyncio.Protocol):
         """Take bytes in; call `on_text` for each whole message."""
         self._buffer += data
         if not self._is_open.done():
-            head, found, rest = self._buffer.partition(b"\r\n\r\n")
-            if not found:
+            head, separator, rest = self._buffer.partition(b"\r\n\r\n")
+            if not separator:
                 return
             self._buffer = rest
             if b" 101 " not in head.split(b"\r\n", 1)[0]:

@@ -61,9 +61,9 @@ def _has(path: Path, text: str) -> bool:
 def render(text: str) -> str:
     """Return the page with its generated parts updated."""
 
-    def part(found: re.Match[str]) -> str:
-        lines = "\n".join(GENERATORS[found[2]]())
-        return f"{found[1]}\n{lines}\n\n{found[4]}"
+    def part(match: re.Match[str]) -> str:
+        lines = "\n".join(GENERATORS[match[2]]())
+        return f"{match[1]}\n{lines}\n\n{match[4]}"
 
     return PART.sub(part, text)
 
@@ -182,8 +182,8 @@ def _contracts() -> list[dict[str, Any]]:
 
 
 def _contract(kind: str) -> dict[str, Any]:
-    (found,) = (contract for contract in _contracts() if contract["type"] == kind)
-    return found
+    (wanted,) = (contract for contract in _contracts() if contract["type"] == kind)
+    return wanted
 
 
 def _first_line(layer: str) -> str:

@@ -37,11 +37,11 @@ class Change:
 
 def changes_of(file: str, text: str) -> list[Change]:
     """Every change that can be made to a module."""
-    found = []
+    changes = []
     for index, (kind, node, _) in enumerate(_changes(ast.parse(text))):
         words = " ".join(ast.unparse(node).split())[:70]
-        found.append(Change(f"{file}:{node.lineno} {kind}: {words}", file, index))
-    return found
+        changes.append(Change(f"{file}:{node.lineno} {kind}: {words}", file, index))
+    return changes
 
 
 def changed(text: str, index: int) -> str:
@@ -52,10 +52,10 @@ def changed(text: str, index: int) -> str:
     return ast.unparse(ast.fix_missing_locations(module))
 
 
-_Found = tuple[str, "ast.expr | ast.stmt", Callable[[], None]]
+_Mutation = tuple[str, "ast.expr | ast.stmt", Callable[[], None]]
 
 
-def _changes(module: ast.Module) -> Iterator[_Found]:
+def _changes(module: ast.Module) -> Iterator[_Mutation]:
     """Functions only: the declarations around them are checked by other means."""
     for function in ast.walk(module):
         if isinstance(function, ast.FunctionDef):
@@ -63,7 +63,7 @@ def _changes(module: ast.Module) -> Iterator[_Found]:
                 yield from _in_statement(statement)
 
 
-def _in_statement(node: ast.stmt) -> Iterator[_Found]:
+def _in_statement(node: ast.stmt) -> Iterator[_Mutation]:
     if isinstance(node, ast.FunctionDef | ast.ClassDef) or _is_docstring(node):
         return
     yield from _of_statement(node)
@@ -74,7 +74,7 @@ def _in_statement(node: ast.stmt) -> Iterator[_Found]:
             yield from _in_child(child)
 
 
-def _in_child(child: object) -> Iterator[_Found]:
+def _in_child(child: object) -> Iterator[_Mutation]:
     if isinstance(child, ast.stmt):
         yield from _in_statement(child)
     elif isinstance(child, ast.match_case | ast.ExceptHandler):
@@ -90,7 +90,7 @@ def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _of_statement(node: ast.stmt) -> Iterator[_Found]:
+def _of_statement(node: ast.stmt) -> Iterator[_Mutation]:
     match node:
         case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and not value.value):
             yield "return None", node, lambda: setattr(node, "value", ast.Constant(None))
@@ -108,7 +108,7 @@ def _drop(node: ast.stmt) -> None:
     node.__dict__.clear()
 
 
-def _of_expression(node: ast.expr) -> Iterator[_Found]:
+def _of_expression(node: ast.expr) -> Iterator[_Mutation]:
     match node:
         case ast.Compare(ops=[compared]) if type(compared) in _COMPARED:
             yield "comparison", node, lambda: setattr(node, "ops", [_COMPARED[type(compared)]()])

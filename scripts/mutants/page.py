@@ -75,8 +75,8 @@ def _reasons() -> Iterator[tuple[str, str]]:
     """Each line is a survivor's name, ` => `, and the reason."""
     if REASONS.is_file():
         for line in REASONS.read_text("utf-8").splitlines():
-            name, found, reason = line.partition(" => ")
-            if found:
+            name, separator, reason = line.partition(" => ")
+            if separator:
                 yield name, reason
 
 

@@ -43,7 +43,7 @@ def test_a_program_that_ends_before_its_task_is_lost_and_another_takes_it(bench:
 
 def test_panes_that_died_while_nobody_told_are_found(bench: Bench) -> None:
     def end(item: Instance) -> bool:
-        bench.terminal.end(item.instance_id, status=None, signal=9, told=False)
+        bench.terminal.end(item.instance_id, status=None, signal=9, reported=False)
         return False
 
     bench.plays["w01"] = end

@@ -93,8 +93,8 @@ class ProjectEnvironment:
         Args:
             places: Pairs, from `_places`.
         """
-        found = [theirs for theirs, _ in places if theirs.name != "node_modules"]
-        return found, find_active(found, self._root, self._environ, self._own_prefix)
+        environments = [theirs for theirs, _ in places if theirs.name != "node_modules"]
+        return environments, find_active(environments, self._root, self._environ, self._own_prefix)
 
     def _places(self, worktree: Path) -> Iterator[tuple[Path, Path]]:
         """Yield each virtual environment and `node_modules` of the checkout, with its place in a worktree.

@@ -102,9 +102,9 @@ class TreeMap:
 
         Names such as `tests` and `setup`, which are in many projects, are left out.
         """
-        found: dict[str, Path] = {}
+        packages: dict[str, Path] = {}
         for root in roots:
             for name in sorted(provided_names(root) - _NOT_PACKAGES - _NOT_MODULES):
                 folder = root / name
-                found.setdefault(name, folder if folder.is_dir() else root / f"{name}.py")
-        return found
+                packages.setdefault(name, folder if folder.is_dir() else root / f"{name}.py")
+        return packages

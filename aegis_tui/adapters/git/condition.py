@@ -92,14 +92,14 @@ class Condition:
         """Return per filter name whether it is required, and the command that a checkout or commit runs, or empty."""
         settings = await self._settings(r"^filter\..*\.(clean|smudge|process|required)$")
         names = dict.fromkeys(key.partition(".")[2].rpartition(".")[0] for key in settings)
-        found = {}
+        commands = {}
         for name in names:
             own = {
                 kind: settings.get(f"filter.{name}.{kind}", "") for kind in ("process", "clean", "smudge", "required")
             }
             is_required = own["required"].lower() in ("true", "yes", "on", "1")
-            found[name] = (is_required, own["process"] or own["clean"] or own["smudge"])
-        return found
+            commands[name] = (is_required, own["process"] or own["clean"] or own["smudge"])
+        return commands
 
     async def _missing_filters(self, commands: dict[str, tuple[bool, str]]) -> AsyncIterator[MissingFilter]:
         for name, (is_required, command) in commands.items():
@@ -172,7 +172,7 @@ def alternates_of(common_dir: Path) -> list[Path]:
 
     Source: gitrepository-layout(5).
     """
-    found: dict[Path, None] = {}
+    alternates: dict[Path, None] = {}
     waiting = [common_dir / "objects"]
     while waiting:
         store = waiting.pop()
@@ -183,10 +183,10 @@ def alternates_of(common_dir: Path) -> list[Path]:
         for line in lines:
             if line and not line.startswith("#"):
                 path = Path(os.path.normpath(store / line.strip('"')))
-                if path not in found:
-                    found[path] = None
+                if path not in alternates:
+                    alternates[path] = None
                     waiting.append(path)
-    return list(found)
+    return list(alternates)
 
 
 def _closed(common_dir: Path) -> list[Path]:

@@ -28,8 +28,8 @@ async def describe_commit(common_dir: Path, oid: str) -> CommitSeen:
     )
     subject, *fields = shown.stdout.decode("utf-8", "replace").rstrip("\n").split("\0")
     trailers: dict[str, list[str]] = {}
-    for name, found, value in (field.partition("\1") for field in fields):
-        if found:
+    for name, separator, value in (field.partition("\1") for field in fields):
+        if separator:
             trailers.setdefault(name, []).append(value)
     return {"subject": subject, "files": len(changed.fields()), "trailers": trailers}
 

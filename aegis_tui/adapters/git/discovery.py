@@ -66,8 +66,8 @@ async def _top(runner: GitRunner, path: Path) -> Path:
 
 async def _check_version(runner: GitRunner) -> None:
     text = (await runner.run("version")).text
-    found = re.search(r"(\d+)\.(\d+)", text)
-    if not found or (int(found[1]), int(found[2])) < MINIMUM_VERSION:
+    match = re.search(r"(\d+)\.(\d+)", text)
+    if not match or (int(match[1]), int(match[2])) < MINIMUM_VERSION:
         raise GitUnavailable(f"{text or 'git'} is too old", "install git 2.38 or newer")
 
 

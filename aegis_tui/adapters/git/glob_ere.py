@@ -66,12 +66,12 @@ def _group(choices: list[bytes]) -> bytes:
 @cache
 def _preimages() -> dict[str, tuple[str, ...]]:
     """Return for each case-folded character the characters that fold to it."""
-    found: dict[str, list[str]] = {}
+    preimages: dict[str, list[str]] = {}
     for char in map(chr, range(_LAST_CASED)):
         folded = prepare(char, ignore_case=True)
         if folded != char:
-            found.setdefault(folded, []).append(char)
-    return {folded: tuple(chars) for folded, chars in found.items()}
+            preimages.setdefault(folded, []).append(char)
+    return {folded: tuple(chars) for folded, chars in preimages.items()}
 
 
 def _with_cases(ranges: tuple[Range, ...]) -> list[Range]:

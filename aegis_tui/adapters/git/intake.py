@@ -240,9 +240,9 @@ def _entry_header(kind: int, size: int) -> bytes:
 
 
 def _links(kind: bytes, content: bytes, oid_bytes: int) -> set[str]:
-    found = _tree_links(content, oid_bytes) if kind == b"tree" else _header_links(kind, content)
+    oids = _tree_links(content, oid_bytes) if kind == b"tree" else _header_links(kind, content)
     links: set[str] = set()
-    for oid in found:
+    for oid in oids:
         links.add(oid)
         if len(links) > MAX_LINKS:
             raise GitError(f"an object links to more than {MAX_LINKS} others")

@@ -78,13 +78,13 @@ class Merges:
 
         The text is empty for a binary file, and for one that a side has deleted.
         """
-        found: list[FileConflict] = []
+        conflicts: list[FileConflict] = []
         for path, blobs in sorted(merge.stages.items()):
             hunks = await self._hunks(merge.tree, path) if 2 in blobs and 3 in blobs else []
             text = "\n".join(hunks)
             cut = text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + "\n[cut]"
-            found.append(FileConflict(path, blobs.get(1), blobs.get(2), blobs.get(3), len(hunks), cut))
-        return tuple(found)
+            conflicts.append(FileConflict(path, blobs.get(1), blobs.get(2), blobs.get(3), len(hunks), cut))
+        return tuple(conflicts)
 
     async def _changed(self, base: str, tip: str) -> set[str]:
         listed = await self._runner.run("diff-tree", "-r", "-z", "--name-only", base, tip)
@@ -116,8 +116,8 @@ def conflict_hunks(text: str) -> list[str]:
 
 
 def _stages(fields: list[str]) -> dict[str, dict[int, str]]:
-    found: dict[str, dict[int, str]] = {}
+    stages: dict[str, dict[int, str]] = {}
     for entry in fields:
         if match := _STAGE_LINE.fullmatch(entry):
-            found.setdefault(write_name(match["path"]), {})[int(match["stage"])] = match["oid"]
-    return found
+            stages.setdefault(write_name(match["path"]), {})[int(match["stage"])] = match["oid"]
+    return stages

@@ -85,17 +85,17 @@ def _alternates(objects: Path) -> list[Path]:
 
     Source: gitrepository-layout(5).
     """
-    found: list[Path] = []
+    alternates: list[Path] = []
     waiting = [objects]
     while waiting:
         store = waiting.pop()
         with contextlib.suppress(OSError):
             for line in (store / "info" / "alternates").read_text("utf-8", "surrogateescape").splitlines():
                 place = (store / line).resolve()
-                if line and not line.startswith("#") and place.is_dir() and place not in found:
-                    found.append(place)
+                if line and not line.startswith("#") and place.is_dir() and place not in alternates:
+                    alternates.append(place)
                     waiting.append(place)
-    return found
+    return alternates
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,17 +274,17 @@ class Snapshots:
         Raises:
             Refused: It contains one (code `rescue.repository`).
         """
-        found: list[str] = []
+        nested: list[str] = []
         if base is not None:
             fields = (await self._runner.run("diff-tree", "-r", "-z", "--raw", base, tree)).fields()
             pairs = zip(fields[::2], fields[1::2], strict=True)
-            found = [name for meta, name in pairs if meta.split(" ")[1] == _SUBMODULE]
+            nested = [name for meta, name in pairs if meta.split(" ")[1] == _SUBMODULE]
         if admin_dir is not None and await asyncio.to_thread(lambda: OwnGit.of(admin_dir).has_submodules()):
-            found.append("its submodules")
-        if found:
+            nested.append("its submodules")
+        if nested:
             raise Refused(
-                f"{path} holds a repository of its own: {', '.join(found)}",
+                f"{path} holds a repository of its own: {', '.join(nested)}",
                 "push or move away what is in there, delete it, and remove the worktree again",
                 code="rescue.repository",
-                paths=found,
+                paths=nested,
             )

@@ -108,8 +108,8 @@ def _without_main_block(text: bytes) -> bytes:
 
 
 def _without_block(text: bytes, mark: bytes) -> bytes:
-    head, found, tail = text.partition(mark)
-    if not found:
+    head, separator, tail = text.partition(mark)
+    if not separator:
         return text
     rest = tail.removeprefix(_BLOCK)
     if rest != tail and (not rest.strip() or rest.lstrip().startswith(b"[")):

@@ -80,10 +80,10 @@ class ModelKey:
         path = None if self._spoken else load_settings(self._environ).api_key_file
         if path is None:
             return ()
-        found = []
+        warnings = []
         with contextlib.suppress(OSError):
             if path.stat().st_mode & 0o077:
-                found.append(f"the key file {path} can be read by others: chmod 600 {shlex.quote(str(path))}")
+                warnings.append(f"the key file {path} can be read by others: chmod 600 {shlex.quote(str(path))}")
             if path.resolve().is_relative_to(root.resolve()):
-                found.append(f"the key file {path} lies in {root}, where agents may see it: move it elsewhere")
-        return tuple(found)
+                warnings.append(f"the key file {path} lies in {root}, where agents may see it: move it elsewhere")
+        return tuple(warnings)

@@ -68,7 +68,7 @@ class AnsweredIndex:
 
     def forget_before(self, seq: int) -> None:
         """Remove the entries of events before `seq`."""
-        kept = [(hashed, found) for hashed, found in self._entries() if found >= seq]
+        kept = [(hashed, at_seq) for hashed, at_seq in self._entries() if at_seq >= seq]
         if len(kept) < self._used:
             self._remake(kept, len(self._seqs))
 

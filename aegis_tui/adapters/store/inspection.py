@@ -66,8 +66,8 @@ def find_damage(path: Path) -> str | None:
         if not _has_content(path):
             return None
         with open_unchanged(path) as connection:
-            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)")]
-            return _damaged_row(connection) if found == ["ok"] else "; ".join(found)
+            problems = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)")]
+            return _damaged_row(connection) if problems == ["ok"] else "; ".join(problems)
     except NotOurs:
         raise
     except (sqlite3.Error, StoreError) as error:

@@ -70,8 +70,8 @@ class LogReader:
         except sqlite3.Error as error:
             raise StoreError(f"cannot read {self._path}: {error}", WAY_OUT) from error
         for row in rows:
-            if (found := unpack_snapshot(row)) is not None:
-                yield Workspace.load(found[1])
+            if (unpacked := unpack_snapshot(row)) is not None:
+                yield Workspace.load(unpacked[1])
 
     def _open(self) -> sqlite3.Connection:
         """Open a read-only connection, which the caller closes; it creates no file."""

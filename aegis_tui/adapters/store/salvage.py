@@ -39,7 +39,7 @@ _Reply = tuple[str, str, int, str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Source:
     """What was read from one source; if `events` is empty, nothing in it can be used."""
 
     snapshot: _Snapshot
@@ -54,7 +54,7 @@ class _Found:
         return self.events[-1].seq if self.events else 0
 
 
-_NOTHING = _Found(None, [], [], False, 1, 0)
+_NOTHING = _Source(None, [], [], False, 1, 0)
 
 
 async def salvage(path: Path, timestamp: str, begin_anew: BeginAnew) -> Salvage:
@@ -76,11 +76,11 @@ async def salvage(path: Path, timestamp: str, begin_anew: BeginAnew) -> Salvage:
     try:
         _remove(draft, merged)
         marked = AcknowledgedMark(path.with_suffix(".mark")).read()
-        found = max(_sources(path, merged), key=lambda source: source.last)
-        first_lost, newest = _numbers(found, marked)
+        source = max(_sources(path, merged), key=lambda source: source.last)
+        first_lost, newest = _numbers(source, marked)
         fillers = _fillers(first_lost, newest, timestamp)
-        snapshot = found.snapshot if found.events else (newest, begin_anew(newest))
-        await _write(draft, [*found.events, *fillers], found.replies, snapshot)
+        snapshot = source.snapshot if source.events else (newest, begin_anew(newest))
+        await _write(draft, [*source.events, *fillers], source.replies, snapshot)
         aside = _put_aside(path)
         _replace(draft, path)
     except (sqlite3.Error, OSError) as error:
@@ -88,30 +88,30 @@ async def salvage(path: Path, timestamp: str, begin_anew: BeginAnew) -> Salvage:
     finally:
         with contextlib.suppress(OSError):
             _remove(draft, merged)
-    last_lost = newest if found.events else newest - 1
-    lost = (found.last + 1, last_lost) if found.last < last_lost else None
-    forgotten = found.events[0].seq - found.first if found.events else 0
-    return Salvage(len(found.events), lost, forgotten, aside, found.are_replies_whole, marked is not None)
+    last_lost = newest if source.events else newest - 1
+    lost = (source.last + 1, last_lost) if source.last < last_lost else None
+    forgotten = source.events[0].seq - source.first if source.events else 0
+    return Salvage(len(source.events), lost, forgotten, aside, source.are_replies_whole, marked is not None)
 
 
-def _numbers(found: _Found, marked: int | None) -> tuple[int, int]:
+def _numbers(source: _Source, marked: int | None) -> tuple[int, int]:
     """Return the first and last number to fill; the last is the newest event of the new log.
 
     If nothing is to be filled, the first is one more than the last.
 
     Args:
-        found: What is kept of the damaged log.
+        source: What is kept of the damaged log.
         marked: The number in the file with the mark; None if that is missing or damaged.
     """
-    known = max(marked or 0, found.highest, found.last)
-    if found.events:
+    known = max(marked or 0, source.highest, source.last)
+    if source.events:
         newest = known if marked is not None else known + UNMARKED_EVENTS
-        return found.last + 1, newest
+        return source.last + 1, newest
     begin = known + 1 if marked is not None else max(known + UNMARKED_EVENTS, int(time.time()))
     return begin, begin
 
 
-def _sources(path: Path, merged: Path) -> Iterator[_Found]:
+def _sources(path: Path, merged: Path) -> Iterator[_Source]:
     """Yield what SQLite can read of a log, and what can be read beyond damage in its write-ahead log.
 
     The first item is empty, so that there is always one.
@@ -132,7 +132,7 @@ def _sources(path: Path, merged: Path) -> Iterator[_Found]:
             yield _read(merged)
 
 
-def _read(path: Path) -> _Found:
+def _read(path: Path) -> _Source:
     """Return the newest usable snapshot of a log, the unbroken events around it, and their answers.
 
     Without events, nothing in the log can be used.
@@ -148,8 +148,8 @@ def _read(path: Path) -> _Found:
             after = list(_run(old, range(seq + 1, highest + 1)))
             if (before or after) and (snapshot or after[0].seq == 1):
                 events = [*reversed(before), *after]
-                return _Found(snapshot, events, *_replies(old, events[-1].seq), first, highest)
-        return _Found(None, [], [], False, first, highest)
+                return _Source(snapshot, events, *_replies(old, events[-1].seq), first, highest)
+        return _Source(None, [], [], False, first, highest)
 
 
 def _bounds(old: sqlite3.Connection) -> tuple[int, int]:

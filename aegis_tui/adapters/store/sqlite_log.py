@@ -276,11 +276,11 @@ class SqliteEventLog:
     def _read(self, after: int, limit: int, most_bytes: int | None) -> list[Event]:
         after = max(after, self._first_seq - 1)
         with self._mapped("read"):
-            found = self._db.execute(
+            cursor = self._db.execute(
                 "SELECT seq, ts, type, agent_id, body, crc FROM event WHERE seq > ? ORDER BY seq LIMIT ?",
                 (after, limit),
             )
-            rows = found.fetchall() if most_bytes is None else _first_bytes(found, most_bytes)
+            rows = cursor.fetchall() if most_bytes is None else _first_bytes(cursor, most_bytes)
         if limit and not rows and after < self._last_seq:
             raise self._damaged(after + 1, "is missing")
         return [self._event(row, after + 1 + index) for index, row in enumerate(rows)]
@@ -299,7 +299,7 @@ class SqliteEventLog:
         return StoreError(f"event {seq} of {self.path} {what}", WAY_OUT, seq=seq)
 
     def _find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
-        found: dict[RequestKey, dict[str, Any]] = {}
+        replies: dict[RequestKey, dict[str, Any]] = {}
         with self._mapped("read"):
             for key in keys:
                 if (seq := self._answered.find(raw_key(key))) is None:
@@ -309,8 +309,8 @@ class SqliteEventLog:
                 ).fetchone()
                 if row is None:
                     raise self._damaged_answer(key[1])
-                found[key] = self._reply(key, row)
-        return found
+                replies[key] = self._reply(key, row)
+        return replies
 
     def _reply(self, key: RequestKey, row: tuple[Any, ...]) -> dict[str, Any]:
         if not is_sound_reply((*key, *row)):
@@ -342,10 +342,10 @@ class SqliteEventLog:
         return [snapshot for snapshot in unpacked if snapshot is not None]
 
 
-def _first_bytes(found: Iterable[tuple[Any, ...]], most: int) -> list[tuple[Any, ...]]:
+def _first_bytes(cursor: Iterable[tuple[Any, ...]], most: int) -> list[tuple[Any, ...]]:
     """Return rows until their bodies exceed `most` bytes; at least one, if there is any."""
     rows: list[tuple[Any, ...]] = []
-    for row in found:
+    for row in cursor:
         most -= len(row[4])
         if most < 0 and rows:
             break

@@ -36,5 +36,5 @@ class FileSymbols:
         read = _READERS.get(PurePosixPath(path).suffix.lower())
         if read is None or len(text) > MAX_CHARS or "\r" in text.replace("\r\n", ""):
             return None
-        found = read(text)
-        return None if found is None else build_outline(found, len(split_lines(text)))
+        definitions = read(text)
+        return None if definitions is None else build_outline(definitions, len(split_lines(text)))

@@ -171,10 +171,10 @@ def _name(node: Node) -> str | None:
 def _first_type(node: Node | None) -> str | None:
     waiting = [] if node is None else [node]
     while waiting:
-        found = waiting.pop()
-        if found.type == "type_identifier":
-            return _text(found)
-        waiting += reversed(found.named_children)
+        candidate = waiting.pop()
+        if candidate.type == "type_identifier":
+            return _text(candidate)
+        waiting += reversed(candidate.named_children)
     return None
 
 

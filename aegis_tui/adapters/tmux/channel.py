@@ -171,5 +171,5 @@ def _signal_number(text: str) -> int | None:
     """
     if text.isdigit():
         return int(text) or None
-    found = getattr(signal, f"SIG{text.upper()}", None) if text else None
-    return int(found) if found else None
+    number = getattr(signal, f"SIG{text.upper()}", None) if text else None
+    return int(number) if number else None

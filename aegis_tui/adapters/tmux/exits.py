@@ -18,7 +18,7 @@ class ExitLedger:
 
     def __init__(self) -> None:
         self._alive: dict[PaneKey, str] = {}
-        self._told: set[PaneKey] = set()
+        self._reported: set[PaneKey] = set()
         self._codeless: dict[PaneKey, float] = {}
 
     @property
@@ -40,7 +40,7 @@ class ExitLedger:
             now: Monotonic time in seconds. An end without a code is reported `CODE_WAIT_S` after it was first seen.
         """
         seen: dict[PaneKey, PaneState] = {(server_pid or 0, pane.pane_id): pane for pane in panes}
-        dead = {key: pane for key, pane in seen.items() if pane.dead and key not in self._told}
+        dead = {key: pane for key, pane in seen.items() if pane.dead and key not in self._reported}
         self._codeless = {
             key: self._codeless.get(key, now)
             for key, pane in dead.items()
@@ -52,8 +52,8 @@ class ExitLedger:
             else:
                 del self._codeless[key]
         gone = {key: instance for key, instance in self._alive.items() if key not in seen}
-        self._told = {key for key in seen if key in self._told or key in dead}
-        self._alive = {key: pane.instance for key, pane in seen.items() if key not in self._told}
+        self._reported = {key for key in seen if key in self._reported or key in dead}
+        self._alive = {key: pane.instance for key, pane in seen.items() if key not in self._reported}
         return [
             *(PaneExit(pane.instance, pane.pane_id, pane.exit_status, pane.exit_signal) for pane in dead.values()),
             *(PaneExit(instance, pane_id, None, None) for (_, pane_id), instance in gone.items()),

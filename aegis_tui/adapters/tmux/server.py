@@ -264,8 +264,8 @@ class TmuxServer:
             text = get_version_str(self.argv()[0])
         except LibTmuxException as error:
             raise TerminalUnavailable("tmux does not report its version", "install tmux 3.2 or newer") from error
-        found = re.search(r"(\d+)\.(\d+)", text)
-        if found and not text.endswith("openbsd") and (int(found[1]), int(found[2])) < MIN_VERSION:
+        match = re.search(r"(\d+)\.(\d+)", text)
+        if match and not text.endswith("openbsd") and (int(match[1]), int(match[2])) < MIN_VERSION:
             raise TerminalUnavailable(f"tmux {text} is too old", "install tmux 3.2 or newer", found=text)
 
     async def _has_session(self) -> bool:

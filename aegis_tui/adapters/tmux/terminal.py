@@ -110,11 +110,11 @@ class TmuxTerminal:
             # tmux would silently start it in the home folder instead.
             raise TerminalError(f"no such folder to start {spec.instance} in: {spec.cwd}")
         async with self._ledger_lock:
-            found = _of_instance((await self._list_and_tell()), spec.instance)
-            if found is not None and not found.dead:
-                return Pane(found.instance, found.pane_id, found.pid)
-            if found is not None:
-                await self._channel.run("kill-window", "-t", found.pane_id)
+            existing = _of_instance((await self._list_and_tell()), spec.instance)
+            if existing is not None and not existing.dead:
+                return Pane(existing.instance, existing.pane_id, existing.pid)
+            if existing is not None:
+                await self._channel.run("kill-window", "-t", existing.pane_id)
             try:
                 row = await asyncio.to_thread(self._new_window, spec)
             except LibTmuxException as error:

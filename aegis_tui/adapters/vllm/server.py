@@ -118,8 +118,8 @@ class VllmServer:
             subprocess.TimeoutExpired: The script that checks the settings did not answer within 20 s.
             OSError: Its record or its log cannot be written, or there is no bash.
         """
-        if found := self.find():
-            return found
+        if record := self.find():
+            return record
         words = await asyncio.to_thread(self.command, model, port, options)
         served = words[words.index("serve") + 1]
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -147,11 +147,11 @@ class VllmServer:
 
         Waits until they have ended, 25 s at most; those that do not end by SIGTERM are killed.
         """
-        found = self.find()
-        if found is not None:
-            await asyncio.to_thread(end_process_tree, found.pid, marker=None, grace_s=STOP_GRACE_S)
+        record = self.find()
+        if record is not None:
+            await asyncio.to_thread(end_process_tree, record.pid, marker=None, grace_s=STOP_GRACE_S)
         self._record.unlink(missing_ok=True)
-        return found
+        return record
 
     async def _wait(self, process: asyncio.subprocess.Process, record: VllmRecord, wait_s: float) -> None:
         end = time.monotonic() + max(wait_s, 1.0)

@@ -50,16 +50,16 @@ class GitWrites:
         self._await_index()
         index = self._read_index(list(asked))
         gone = [path for path, change in asked.items() if change.change_type == "deleted" and path not in index]
-        found = self._removed(gone)
+        picked = self._removed(gone)
         for path, change in asked.items():
             stages = index.get(path, {})
             if 0 in stages:
                 if self._is_checked_out(change, stages[0]):
-                    found.add(path)
+                    picked.add(path)
             elif stages and self._conflicts.get(path) != stages:
-                found.add(path)
+                picked.add(path)
             self._note(path, stages)
-        return frozenset(found)
+        return frozenset(picked)
 
     def _note(self, path: str, stages: Stages) -> None:
         if stages and 0 not in stages:
@@ -163,12 +163,12 @@ class GitWrites:
 
 
 def _entries(listed: list[str]) -> dict[str, dict[int, str]]:
-    found: dict[str, dict[int, str]] = {}
+    entries: dict[str, dict[int, str]] = {}
     for item in listed:
         facts, _, path = item.partition("\t")
         _mode, oid, stage = facts.split(" ")
-        found.setdefault(path, {})[int(stage)] = oid
-    return found
+        entries.setdefault(path, {})[int(stage)] = oid
+    return entries
 
 
 def _few(paths: list[str]) -> list[str]:

@@ -60,15 +60,15 @@ def list_contents(root: Path) -> list[Listed]:
         GitError: git failed there.
         GitUnavailable: git is missing or does not answer.
     """
-    found: dict[str, str | None] = {}
+    oids: dict[str, str | None] = {}
     dirty: set[str] = set()
     for item in run_git(root, ["ls-files", "-z", "-t", "-s", "-c", "-m", "-o", "--exclude-standard"]):
         tag, _, rest = item.partition(" ")
         facts, _, path = rest.partition("\t") if tag != _OTHER else ("", "", rest)
         if tag in _MODIFIED:
             dirty.add(path)
-        found[path] = facts.split(" ")[1] if tag == _TRACKED_AS_IS else found.get(path)
-    return [Listed(path, None if path in dirty else oid) for path, oid in found.items() if not is_ignored_name(path)]
+        oids[path] = facts.split(" ")[1] if tag == _TRACKED_AS_IS else oids.get(path)
+    return [Listed(path, None if path in dirty else oid) for path, oid in oids.items() if not is_ignored_name(path)]
 
 
 def has_filters(root: Path, paths: Iterable[str]) -> bool:

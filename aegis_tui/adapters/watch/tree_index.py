@@ -126,8 +126,10 @@ class TreeIndex:
             GitUnavailable: git is missing or does not answer.
         """
         folders = Folders(self.root)
-        found = (self._compare_one(path, None if folders.is_behind_link(path) else self._look(path)) for path in paths)
-        return self._without_filtered([change for change in found if change], moved)
+        differences = (
+            self._compare_one(path, None if folders.is_behind_link(path) else self._look(path)) for path in paths
+        )
+        return self._without_filtered([change for change in differences if change], moved)
 
     def compare_all(self, listed: Iterable[str], *, read_files: int = 0, read_bytes: int = 0) -> list[FileChange]:
         """Return what changed in the whole tree since it was last examined; remember the new state.
@@ -142,7 +144,7 @@ class TreeIndex:
         Raises:
             GitUnavailable: git is missing or does not answer.
         """
-        folders, found = Folders(self.root), []
+        folders, differences = Folders(self.root), []
         due = set(self._next_part(read_files, read_bytes))
         for path in sorted({*listed, *self._known}):
             seen = None if folders.is_behind_link(path) else self._look(path)
@@ -150,8 +152,8 @@ class TreeIndex:
             if seen and known and known.is_untouched(seen) and path not in due:
                 continue
             if change := self._compare_one(path, seen):
-                found.append(change)
-        return self._without_filtered(found, frozenset())
+                differences.append(change)
+        return self._without_filtered(differences, frozenset())
 
     def _next_part(self, files: int, size_bytes: int) -> Iterator[str]:
         if not self._round:
@@ -175,7 +177,7 @@ class TreeIndex:
         change_type: ChangeType = "created" if known is None else "modified"
         return _Difference(FileChange(path, change_type, self.name, seen.oid, seen.ctime_ns), known)
 
-    def _without_filtered(self, found: list[_Difference], moved: frozenset[str]) -> list[FileChange]:
+    def _without_filtered(self, differences: list[_Difference], moved: frozenset[str]) -> list[FileChange]:
         """Return the changes, without files whose content, with filters applied, is what git has stored.
 
         A created file in `moved` is reported as moved.
@@ -183,10 +185,12 @@ class TreeIndex:
         Raises:
             GitUnavailable: git is missing or does not answer.
         """
-        doubtful = [item.change.path for item in found if item.before and item.before.is_stored and item.change.oid]
+        doubtful = [
+            item.change.path for item in differences if item.before and item.before.is_stored and item.change.oid
+        ]
         stored = stored_ids(self.root, doubtful)
         changes = []
-        for change, before in found:
+        for change, before in differences:
             if before and before.is_stored and stored.get(change.path) == before.oid:
                 continue
             is_move = change.change_type == "created" and change.path in moved

@@ -168,8 +168,8 @@ class TreeWatcher:
         while True:
             await self._pause(loop)
             for tree in [tree for tree in self._trees.values() if tree.is_touched]:
-                if found := await self._look(tree):
-                    yield found
+                if changes := await self._look(tree):
+                    yield changes
             due = min(self._trees.values(), key=self._scan_at, default=None)
             if due is not None and self._scan_at(due) <= loop.time():
                 period_s, due.scanned_at = loop.time() - due.scanned_at, loop.time()
@@ -200,10 +200,10 @@ class TreeWatcher:
 
         If git fails, they are left out and looked for again later.
         """
-        found = await self._try(tree, tree.changes) or []
+        changes = await self._try(tree, tree.changes) or []
         if tree.must_scan:
-            found += await self._try(tree, partial(tree.scan, 0.0)) or []
-        return found
+            changes += await self._try(tree, partial(tree.scan, 0.0)) or []
+        return changes
 
     async def _try(self, tree: WatchedTree, job: Callable[[], T]) -> T | None:
         """Run a job in a thread and return its result; after an `AegisError`, log it and return None.

@@ -91,12 +91,12 @@ class WatchedTree:
         ignored = ignored_by_git(self.root, [path for path in self._touched if path not in behind | foreign])
         wanted = [path for path in self._touched if path in self.index or path not in behind | foreign | ignored]
         wanted = [path for path in wanted if path not in ignored]
-        found = self.index.compare(wanted, moved=frozenset(self._moved))
-        found = [
-            replace(change, changed_ns=_earlier(change.changed_ns, self._touched[change.path])) for change in found
+        changes = self.index.compare(wanted, moved=frozenset(self._moved))
+        changes = [
+            replace(change, changed_ns=_earlier(change.changed_ns, self._touched[change.path])) for change in changes
         ]
         self._forget_touched()
-        return found
+        return changes
 
     def scan(self, period_s: float) -> list[FileChange]:
         """Compare the whole tree by size and times, and a part of it by content; return the changes.

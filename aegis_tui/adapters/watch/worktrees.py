@@ -42,17 +42,17 @@ class Worktrees:
         return [Checkout(folder, inode) for folder in self._listed if (inode := _inode(folder))]
 
     def _list(self) -> tuple[Path, ...]:
-        found: list[Path] = []
+        paths: list[Path] = []
         is_wanted = False
         for line in run_git(self._root, ["worktree", "list", "--porcelain", "-z"]):
             name, _, value = line.partition(" ")
             if name == "worktree":
-                found.append(Path(value))
+                paths.append(Path(value))
                 is_wanted = True
             elif is_wanted and (name == "bare" or (name == "locked" and value == _BEING_MADE)):
-                found.pop()
+                paths.pop()
                 is_wanted = False
-        return tuple(found)
+        return tuple(paths)
 
 
 def _mark(admins: Path) -> object:
