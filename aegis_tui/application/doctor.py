@@ -63,7 +63,7 @@ class Check:
 class LogLook:
     """The condition of a repository's event log."""
 
-    found: str
+    condition: str
     error: AegisError | None = None
     """Why no hub can use the log; the hint says what to do. None if it can be used."""
 
@@ -188,7 +188,7 @@ class Doctor:
 
     async def _log(self) -> Check:
         look = await asyncio.to_thread(self._look_at_log, self._folder)
-        return Check("log", look.error is None, look.found, look.error.hint if look.error else "", essential=True)
+        return Check("log", look.error is None, look.condition, look.error.hint if look.error else "", essential=True)
 
     async def _held(self) -> Check:
         report = await self._sandbox.probe()

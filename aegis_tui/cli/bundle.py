@@ -78,14 +78,14 @@ def _account() -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {"aegis-tui": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
-    found["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
+    versions = {"aegis-tui": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    versions["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
     for name in LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            versions[name] = "missing"
+    return versions
 
 
 def _settings(place: Place | None) -> dict[str, str]:

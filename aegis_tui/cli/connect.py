@@ -96,10 +96,10 @@ def _gateway_url(place: Place, token_file: str) -> str | None:
     Raises:
         UsageError: The token file cannot be read.
     """
-    found = wait_for_gateway(place.paths, read_token(Path(token_file)))
-    if found.problem:
-        output.talk(f"no models: {found.problem}" if found.url else f"no model gateway: {found.problem}")
-    return found.url
+    gateway = wait_for_gateway(place.paths, read_token(Path(token_file)))
+    if gateway.problem:
+        output.talk(f"no models: {gateway.problem}" if gateway.url else f"no model gateway: {gateway.problem}")
+    return gateway.url
 
 
 def _run_program(argv: list[str], given: dict[str, str], url: str | None, membership: Membership) -> int:

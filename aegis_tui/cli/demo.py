@@ -173,12 +173,12 @@ def _show(ground: Playground, place: Place, options: dict[str, Any], look: Look,
     place.started_hub()
     ends = ("The demo ends when its screen is closed: its agents are stopped, and there will be no commit.", gone)
     offer = GoalOffer(goal, design=path, options=options, hint=WHERE_TO_LOOK, ends_with_screen=ends)
-    with DriverThread(ground.driver(), lambda: _found(place)) as thread:
+    with DriverThread(ground.driver(), lambda: _running_hub(place)) as thread:
         run_session(build_app(place, look, offer=offer))
     return thread.report
 
 
-def _found(place: Place) -> Any:
+def _running_hub(place: Place) -> Any:
     return place.hub() if place.find() else None
 
 

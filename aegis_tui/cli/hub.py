@@ -130,11 +130,11 @@ def repair(as_json: AsJson = False) -> int:
     aside = str(done.put_aside) if done.put_aside else None
     fields = {"repaired": True, "kept": done.kept, "lost": done.lost, "put_aside": aside}
     fields["answers_lost"] = not done.are_answers_whole
-    output.result(fields, as_json=as_json, lines=_told(done))
+    output.result(fields, as_json=as_json, lines=_repair_lines(done))
     return 0
 
 
-def _told(done: Salvage) -> list[str]:
+def _repair_lines(done: Salvage) -> list[str]:
     first, last = done.lost or (0, 0)
     if not done.lost:
         lost = "no acknowledged event is lost"

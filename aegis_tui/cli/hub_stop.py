@@ -109,15 +109,15 @@ def _living(state: dict[str, Any]) -> list[str]:
 
 
 def _wait_until_put_away(place: Place, run: str) -> None:
-    end, told = time.monotonic() + SAVE_DEADLINE_S, ""
+    end, shown = time.monotonic() + SAVE_DEADLINE_S, ""
     while time.monotonic() < end:
         state = place.started_hub().state()
         living = [item for item in state["instances"] if item["run"] == run and item["phase"] != "reclaimed"]
         if state["run"] is None or (state["run"]["status"] == "COMPLETED" and not living):
             return
-        if told != (words := ", ".join(item["agent_id"] for item in living)):
+        if shown != (words := ", ".join(item["agent_id"] for item in living)):
             output.talk(f"saving the work of {words}" if words else f"{run} is being ended")
-            told = words
+            shown = words
         time.sleep(_POLL_S)
     raise HubUnavailable(f"{run} has not ended after {SAVE_DEADLINE_S:.0f} s", f"read the log {place.paths.hub_log}")
 

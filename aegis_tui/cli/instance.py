@@ -42,12 +42,12 @@ def _attach(
     place = here()
     if not sys.stdin.isatty():
         raise UsageError("attach needs a terminal", "run it in a terminal")
-    found = _known(place.hub(), name)
-    if found["phase"] not in ("launched", "joined"):
-        raise Refused(f"{found['agent_id']} has no pane: it is {found['phase']}", "see aegis-tui status")
+    instance = _known(place.hub(), name)
+    if instance["phase"] not in ("launched", "joined"):
+        raise Refused(f"{instance['agent_id']} has no pane: it is {instance['phase']}", "see aegis-tui status")
     from aegis_tui.bootstrap.panes import attach_argv
 
-    argv = attach_argv(place.paths, instance_id(found["agent_id"]), read_only=read_only, environ=os.environ)
+    argv = attach_argv(place.paths, instance_id(instance["agent_id"]), read_only=read_only, environ=os.environ)
     if words := assumed_terminal(argv):
         output.talk(f"this machine does not know the terminal {os.environ.get('TERM', '')!r}: {words}")
     if argv[:2] == ["tmux", "display-popup"] and not _has_client():

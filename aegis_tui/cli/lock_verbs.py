@@ -50,10 +50,10 @@ def run_plain(arguments: list[str]) -> int | None:
     """
     if len(arguments) < 2 or arguments[0] != "lock" or arguments[1] not in OPTIONS:
         return None
-    found = _parse(OPTIONS[arguments[1]], arguments[2:])
-    if found is None:
+    parsed = _parse(OPTIONS[arguments[1]], arguments[2:])
+    if parsed is None:
         return None
-    paths, options = found
+    paths, options = parsed
     options.setdefault("as_json", False)
     match arguments[1], paths:
         case "acquire", [_] if "file" in options:

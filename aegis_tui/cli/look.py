@@ -22,14 +22,15 @@ def _conflicts(as_json: AsJson = False) -> int:
     there are no conflicts, and the exit code is 0. It is 5 if no hub is running: none is started.
     """
     run = here().hub().state()["run"]
-    found = run["conflicts"] if run else []
+    conflicts = run["conflicts"] if run else []
     pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for item in found:
+    for item in conflicts:
         fields = {name: item[name] for name in ("path", "kind", "hunks", "resolution", "text")}
         pairs.setdefault((item["a"], item["b"]), []).append(fields)
     plain = [{"a": a, "b": b, "paths": paths} for (a, b), paths in pairs.items()]
     rows = [
-        [i["a"], i["b"], i["kind"], i["path"], counted(i["hunks"], "hunk"), i["resolution"] or "open"] for i in found
+        [i["a"], i["b"], i["kind"], i["path"], counted(i["hunks"], "hunk"), i["resolution"] or "open"]
+        for i in conflicts
     ]
     output.result({"pairs": plain}, as_json=as_json, lines=output.table(rows) or ["no conflict is known"])
     return 0

@@ -100,12 +100,12 @@ class Membership:
         is called. Return False, with nothing printed, if the hub cannot be asked now.
         """
         try:
-            found = self._find()
+            instance = self._find()
         except AegisError:
             return False
         self._is_refused = True
-        reason = found.get("stop_reason") if found else None
-        if found is not None and reason is None:
+        reason = instance.get("stop_reason") if instance else None
+        if instance is not None and reason is None:
             output.talk(
                 f"the session of {self._agent_id} has ended, so hub and gateway refuse it: end it and connect it again"
             )

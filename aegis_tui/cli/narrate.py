@@ -35,21 +35,21 @@ def narrate(event: dict[str, Any]) -> str | None:
     Raises:
         KeyError: It has no `type`.
     """
-    if event["type"] not in TOLD:
+    if event["type"] not in NARRATED:
         return None
     try:
-        found = event_from_wire({"v": SCHEMA_VERSION, "seq": 0, **event})
+        logged = event_from_wire({"v": SCHEMA_VERSION, "seq": 0, **event})
     except StoreError:
         return None
-    if not TOLD[found.type](found):
+    if not NARRATED[logged.type](logged):
         return None
-    who = "" if found.agent_id == HUB or found.type in _HEADS else f"{found.agent_id} "
-    margin = "" if found.type in _HEADS else "  "
-    details = "".join(f"\n{line}" for line in _details(found))
-    words = sentence(found)
-    if isinstance(found.data, QaFinished) and details:
+    who = "" if logged.agent_id == HUB or logged.type in _HEADS else f"{logged.agent_id} "
+    margin = "" if logged.type in _HEADS else "  "
+    details = "".join(f"\n{line}" for line in _details(logged))
+    words = sentence(logged)
+    if isinstance(logged.data, QaFinished) and details:
         words = words.partition(":")[0]  # the detail lines give the reasons
-    return f"{found.timestamp[11:19]} {margin}{who}{words}{details}"
+    return f"{logged.timestamp[11:19]} {margin}{who}{words}{details}"
 
 
 def _always(event: Event) -> bool:
@@ -68,7 +68,7 @@ def _is_kept(event: Event) -> bool:
     return isinstance(event.data, InstanceReclaimed) and (not event.data.removed or bool(event.data.rescue_ref))
 
 
-TOLD: Final[Mapping[str, Callable[[Event], bool]]] = MappingProxyType(
+NARRATED: Final[Mapping[str, Callable[[Event], bool]]] = MappingProxyType(
     {
         "run:started": _always,
         "stage:changed": _always,

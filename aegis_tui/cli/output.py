@@ -57,8 +57,8 @@ def _written(value: Any) -> Any:
             return value
 
 
-def _octal(found: re.Match[str]) -> str:
-    return f"\\{ord(found[0]) - 0xDC00:03o}"
+def _octal(match: re.Match[str]) -> str:
+    return f"\\{ord(match[0]) - 0xDC00:03o}"
 
 
 def data(text: str) -> None:

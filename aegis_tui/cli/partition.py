@@ -49,5 +49,5 @@ def check(
     if witness is None:
         output.result({"overlaps": []}, as_json=as_json, lines=["no path matches both"])
         return 0
-    found: list[dict[str, Any]] = [{"a": a, "b": b, "owners": ["a", "b"], "witness": witness}]
-    raise PartitionRefused(f"{a} and {b} both match {witness}", "narrow one of them", overlaps=found)
+    overlaps: list[dict[str, Any]] = [{"a": a, "b": b, "owners": ["a", "b"], "witness": witness}]
+    raise PartitionRefused(f"{a} and {b} both match {witness}", "narrow one of them", overlaps=overlaps)

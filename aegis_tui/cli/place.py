@@ -97,7 +97,7 @@ class Place:
         return HubQuick(self.started(), timeout_s=timeout_s)
 
 
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
 def _tell_version(address: HubAddress) -> None:
@@ -106,8 +106,8 @@ def _tell_version(address: HubAddress) -> None:
     Inside the pane of an agent (AEGIS_INSTANCE is set) do nothing: an agent can do nothing about it.
     """
     note = "" if os.environ.get("AEGIS_INSTANCE") else version_note(address.version, address.pid)
-    if note and note not in _told:
-        _told.add(note)
+    if note and note not in _warned:
+        _warned.add(note)
         output.talk(note)
 
 

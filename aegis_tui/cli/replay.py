@@ -49,16 +49,16 @@ def _replay(
             f"the hub's state after event {workspace.seq} differs from the one computed from its log",
             "keep a copy of the log for a bug report, then restart the hub: aegis-tui hub restart",
         )
-    told = digest(mirror_view(workspace))
+    state_hash = digest(mirror_view(workspace))
     context = snapshot_view(workspace, key=place.paths.key)
-    fields = {"seq": workspace.seq, "state_hash": told, "hub_agrees": agrees, "context": context}
-    output.result(fields, as_json=as_json, lines=_lines(workspace, told, agrees))
+    fields = {"seq": workspace.seq, "state_hash": state_hash, "hub_agrees": agrees, "context": context}
+    output.result(fields, as_json=as_json, lines=_lines(workspace, state_hash, agrees))
     return 0
 
 
-def _lines(workspace: Workspace, told: str, agrees: bool | None) -> list[str]:
+def _lines(workspace: Workspace, state_hash: str, agrees: bool | None) -> list[str]:
     run = workspace.runs.current() or workspace.runs.latest()
-    lines = [f"state after event {workspace.seq}: {told}"]
+    lines = [f"state after event {workspace.seq}: {state_hash}"]
     if agrees:
         lines.append("the running hub has the same state")
     if run is not None:

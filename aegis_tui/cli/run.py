@@ -131,14 +131,14 @@ def _run(
         checks=check or [],
         unchecked=unchecked,
     )
-    found_hub = place.find() is not None
-    reply = _start(place, {"goal": goal, "design": _design_fields(design), "options": options}, keep_hub=found_hub)
+    hub_was_running = place.find() is not None
+    reply = _start(place, {"goal": goal, "design": _design_fields(design), "options": options}, keep_hub=hub_was_running)
     run = str(reply["run"])
     if detach:
         output.result({"run": run}, as_json=as_json, lines=[run])
         return 0
     code = follow(place, run, as_json=as_json, after=int(reply.get("seq") or 0))
-    if not found_hub and code != INTERRUPTED:
+    if not hub_was_running and code != INTERRUPTED:
         stop_hub(place)
     return code
 
@@ -204,15 +204,15 @@ def _known_kind(kind: str) -> str:
 
 
 def _notes(notes: list[str]) -> dict[str, str]:
-    found = {}
+    by_role = {}
     for note in notes:
         role, equals, text = note.partition("=")
         if not equals or role not in ROLES:
             raise UsageError(
                 f"--note {note} does not begin with a role", f"write ROLE=TEXT; the roles are {', '.join(ROLES)}"
             )
-        found[role] = text
-    return found
+        by_role[role] = text
+    return by_role
 
 
 def _design_fields(path: Path | None) -> dict[str, Any] | None:

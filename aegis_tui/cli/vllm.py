@@ -89,8 +89,8 @@ def status(
     It is the server of --base-url, else the one that `start` started, else that of your settings. Exit code 2 if the
     URL or a setting is wrong, 3 if the URL is outside the private network.
     """
-    found = _server().find()
-    url = base_url or (found.url if found else load_settings(os.environ).base_url)
+    record = _server().find()
+    url = base_url or (record.url if record else load_settings(os.environ).base_url)
     fields = asyncio.run(_look(url))
     endpoint, metrics = fields["endpoints"][0], fields["metrics"]
     if not endpoint["healthy"]:

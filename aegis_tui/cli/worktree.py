@@ -102,9 +102,12 @@ def _listed(place: Place) -> list[dict[str, Any]]:
         GitError: git fails.
     """
     if place.find() is not None:
-        found = [item for item in place.hub().state()["instances"] if item["worktree"] and item["phase"] != "reclaimed"]
+        prepared = [
+            item for item in place.hub().state()["instances"] if item["worktree"] and item["phase"] != "reclaimed"
+        ]
         return [
-            {"id": i["instance_id"], "path": i["worktree"], "branch": i["branch"], "state": i["phase"]} for i in found
+            {"id": i["instance_id"], "path": i["worktree"], "branch": i["branch"], "state": i["phase"]}
+            for i in prepared
         ]
     from aegis_tui.bootstrap.checkout import worktrees_at
 
@@ -124,11 +127,11 @@ def _claimed(place: Place) -> frozenset[str]:
         StoreError: The log is damaged.
     """
     if place.find() is not None:
-        found = place.hub().state()["instances"]
+        instances = place.hub().state()["instances"]
     elif place.paths.log_db.exists():
         from aegis_tui.bootstrap.log import open_instances
 
-        found = asyncio.run(open_instances(place.paths))
+        instances = asyncio.run(open_instances(place.paths))
     else:
-        found = []
-    return frozenset(item["worktree"] for item in found if item["worktree"] and item["phase"] != "reclaimed")
+        instances = []
+    return frozenset(item["worktree"] for item in instances if item["worktree"] and item["phase"] != "reclaimed")

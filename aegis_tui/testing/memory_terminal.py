@@ -21,9 +21,7 @@ class MemoryTerminal:
         self._ids = itertools.count(1)
         self._exits: asyncio.Queue[PaneExit] = asyncio.Queue()
 
-    def end(
-        self, instance: str, *, status: int | None = 0, signal: int | None = None, reported: bool = True
-    ) -> None:
+    def end(self, instance: str, *, status: int | None = 0, signal: int | None = None, reported: bool = True) -> None:
         """Let the program of a pane end.
 
         Args:

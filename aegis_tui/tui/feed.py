@@ -136,10 +136,10 @@ class LiveHub:
         tasks = [asyncio.create_task(self._read(queue)), asyncio.create_task(self._probe(queue))]
         try:
             while True:
-                found = await _collect(queue)
-                for item in found:
+                items = await _collect(queue)
+                for item in items:
                     yield item
-                if isinstance(found[-1], Batch):  # a person waits for the first snapshot: no pause before it
+                if isinstance(items[-1], Batch):  # a person waits for the first snapshot: no pause before it
                     await asyncio.sleep(BATCH_S)
         finally:
             for task in tasks:
@@ -332,7 +332,7 @@ async def _collect(queue: asyncio.Queue[FeedItem | Event]) -> list[FeedItem]:
 
     It stops at a batch of `MAX_BATCH` events; the rest stays in the queue. The result is never empty.
     """
-    found: list[FeedItem] = []
+    items: list[FeedItem] = []
     item: FeedItem | Event | None = await queue.get()
     events: list[Event] = []
     while item is not None:
@@ -340,12 +340,12 @@ async def _collect(queue: asyncio.Queue[FeedItem | Event]) -> list[FeedItem]:
             events.append(item)
         else:
             if events:
-                found.append(Batch(events))
+                items.append(Batch(events))
             events = []
-            found.append(item)
+            items.append(item)
         full = len(events) >= MAX_BATCH
         item = None if full or queue.empty() else queue.get_nowait()
-    return [*found, Batch(events)] if events else found
+    return [*items, Batch(events)] if events else items
 
 
 def parse_event(envelope: Mapping[str, Any]) -> Event | None:

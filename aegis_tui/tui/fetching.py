@@ -52,7 +52,7 @@ class FirstFetch:
     """Starts a thread that fetches the hub's state; `take` returns the result once."""
 
     def __init__(self, paths: WorkspacePaths) -> None:
-        self._found: Fetched | None = None
+        self._fetched: Fetched | None = None
         self._thread: threading.Thread | None = threading.Thread(
             target=self._fetch, args=(paths,), name="first-fetch", daemon=True
         )
@@ -60,9 +60,9 @@ class FirstFetch:
 
     def _fetch(self, paths: WorkspacePaths) -> None:
         try:
-            self._found = fetch_state(paths)
+            self._fetched = fetch_state(paths)
         except AegisError:
-            self._found = None  # the state is fetched again later, and then the error is shown
+            self._fetched = None  # the state is fetched again later, and then the error is shown
 
     def take(self) -> Fetched | None:
         """Wait for the thread and return the state; None if no hub runs or it failed, and on every later call."""
@@ -70,4 +70,4 @@ class FirstFetch:
         if thread is None:
             return None
         thread.join()
-        return self._found
+        return self._fetched

@@ -148,7 +148,7 @@ def load_events(path: Path) -> list[Event]:
     """
     try:
         lines = path.read_text("utf-8").splitlines()
-        found = [parse_event(json.loads(line)) for line in lines if line.strip()]
+        events = [parse_event(json.loads(line)) for line in lines if line.strip()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} is not a log of events: {error}", "write one: aegis-tui events > FILE") from error
-    return [event for event in found if event is not None]
+    return [event for event in events if event is not None]

@@ -35,16 +35,16 @@ def read_table(kind: type[T], table: object, *, least: Mapping[str, int], place:
     if not isinstance(table, dict):
         raise Misfit(place, "has to be a table")
     kinds, defaults = get_type_hints(kind), kind._field_defaults  # type: ignore[attr-defined]
-    found = {}
+    values = {}
     for name, wanted in kinds.items():
         if name in table:
-            found[name] = _value(wanted, table[name], least, (*place, name))
+            values[name] = _value(wanted, table[name], least, (*place, name))
         elif name not in defaults:
             raise Misfit((*place, name), "is missing")
     for name in table:
         if name not in kinds:
             raise Misfit((*place, name), "there is no such field")
-    return kind(**found)
+    return kind(**values)
 
 
 def _value(wanted: Any, value: Any, least: Mapping[str, int], place: tuple[str, ...]) -> Any:

@@ -255,7 +255,7 @@ def test_the_command_ends_with_5_and_every_fix_when_something_essential_is_missi
 
 def test_a_log_that_cannot_be_looked_at_is_told_and_ends_nothing(folder: Path) -> None:
     found = look_at_log(folder, {"XDG_STATE_HOME": f"/tmp/{'x' * 300}", "HOME": "/tmp"})
-    assert found.found == "cannot be read: File name too long"
+    assert found.condition == "cannot be read: File name too long"
     assert found.error is not None and found.error.hint.startswith("make it readable")
 
 

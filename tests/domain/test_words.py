@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.cli.narrate import TOLD, narrate
+from aegis_tui.cli.narrate import NARRATED, narrate
 from aegis_tui.domain.event import AnyEventData, Event, event_from_wire
 from aegis_tui.domain.instance.events import AgentState
 from aegis_tui.domain.model import by_type
@@ -67,7 +67,7 @@ def test_what_events_say(kind: str, words: str) -> None:
 
 def test_the_command_line_tells_the_sentence_after_the_name() -> None:
     told = {item["type"]: line for item in LOGGED if (line := narrate(item))}
-    assert set(told) <= set(TOLD) <= set(by_type(AnyEventData))
+    assert set(told) <= set(NARRATED) <= set(by_type(AnyEventData))
     assert told["stage:changed"][8:] == " DONE, round 2"
     assert "  NATIVE-w02 waits for w01's lock on src/b/z.py, position 1 in the queue" in told["lock:queued"]
     assert told["run:committed"].endswith("  committed c on aegis/run1/result: feat: g")

@@ -186,8 +186,8 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     def chosen_instances(self) -> list[Instance]:
         """Return the selected instances; if none is selected, the one under the cursor; empty if there is none."""
         names = self.instances.marked or {self.instances.cursor_key}
-        found = [self.desk.store.workspace.get_instance(name) for name in sorted(names)]
-        return [item for item in found if item is not None]
+        instances = [self.desk.store.workspace.get_instance(name) for name in sorted(names)]
+        return [item for item in instances if item is not None]
 
     def follow_cursor(self) -> None:
         """Show the pane of the instance under the cursor in the preview, or say why not; watch this pane only.
@@ -339,12 +339,12 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         the gates are shown; a halted run is resumed. An instance that waits is only selected, not opened: the next one
         at each call, while an instance is the most urgent need.
         """
-        found = needs(self.desk.store.workspace)
-        if not found:
+        open_needs = needs(self.desk.store.workspace)
+        if not open_needs:
             store = self.desk.store
             self.desk.tell(quiet_words(store.workspace, store.run) if store.is_current else store.absence)
             return
-        need = found[0]
+        need = open_needs[0]
         if need.kind == "design":
             self.open_design()
         elif need.kind == "scope":
@@ -356,7 +356,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         elif need.kind == "halted":
             self.action_halt()
         else:
-            keys = [item.key for item in found if item.kind == "instance"]
+            keys = [item.key for item in open_needs if item.kind == "instance"]
             now = self.instances.cursor_key
             at = (keys.index(now) + 1) % len(keys) if now in keys else 0
             self.board.bring("instances")

@@ -67,10 +67,10 @@ def _refusal(words: str, hint: str) -> UsageError:
 
 def bindings() -> dict[str, str]:
     """Return action -> its default keys, divided by commas, for the widgets and screens that are imported."""
-    found: dict[str, dict[str, None]] = {}
+    by_action: dict[str, dict[str, None]] = {}
     for binding in declared():
-        found.setdefault(str(binding.id), {}).update(dict.fromkeys(binding.key.split(",")))
-    return {action: ",".join(keys) for action, keys in found.items()}
+        by_action.setdefault(str(binding.id), {}).update(dict.fromkeys(binding.key.split(",")))
+    return {action: ",".join(keys) for action, keys in by_action.items()}
 
 
 def declared(owner: type[DOMNode] = DOMNode) -> Iterator[Binding]:

@@ -43,24 +43,24 @@ def needs(workspace: Workspace) -> list[Need]:
 
     Design, then instances, scope requests, the base, and a halted run.
     """
-    found: list[Need] = []
+    open_needs: list[Need] = []
     run = workspace.runs.current()
     if run is not None and run.is_open and run.proposed is not None and run.design is None:
-        found.append(Need("design", run.design_id or "", "a proposed design waits for your answer"))
+        open_needs.append(Need("design", run.design_id or "", "a proposed design waits for your answer"))
     for item in workspace.instances.alive():
         if item.state in ASKING:
             note = f": {inert(item.note)}" if item.note else ""
-            found.append(Need("instance", item.agent_id, f"{item.instance_id} is {item.state}{note}"))
+            open_needs.append(Need("instance", item.agent_id, f"{item.instance_id} is {item.state}{note}"))
     for name, asked in workspace.scope_requests.items():
         words = f"{workspace.scope_askers[name]} asks to write {inert(asked.path)}"
-        found.append(Need("scope", name, words))
+        open_needs.append(Need("scope", name, words))
     if run is not None and run.is_open and run.qa is not None and waits_for_person(run.qa.checks):
         checks = ", ".join(inert(check.command) for check in run.qa.checks if not check.ok)
-        found.append(
+        open_needs.append(
             Need("base", run.run, f"QA waits until you accept the failures of the base or cancel the run: {checks}")
         )
     if run is not None and run.is_open and run.base_qa is not None:
-        found.append(_of_base(run.run, run.base_qa))
+        open_needs.append(_of_base(run.run, run.base_qa))
     if run is not None and run.status is RunStatus.HALTED:
-        found.append(Need("halted", run.run, f"{run.run} is halted; resume it when you are ready"))
-    return found
+        open_needs.append(Need("halted", run.run, f"{run.run} is halted; resume it when you are ready"))
+    return open_needs

@@ -72,9 +72,9 @@ class SmallView(LineView):
     def update_from_store(self) -> None:
         """Show that the terminal is too small, what needs the person, and a line per running instance."""
         store, size = self._desk.store, self.app.size
-        found = needs(store.workspace)
+        open_needs = needs(store.workspace)
         shape = (size.width, size.height)
-        self.show_lines(small_lines(store.workspace, store.run, found, size=shape, keys=self._desk.keys))
+        self.show_lines(small_lines(store.workspace, store.run, open_needs, size=shape, keys=self._desk.keys))
 
 
 class Banner(LineView):

@@ -277,9 +277,9 @@ class LinePanel(LineView, Titled, can_focus=True):
         """
         before = self.cursor_key
         self._all = list(rows)
-        found = [row for row in self._all if self._matches(row)]
-        if found:
-            super().show(found)
+        matching = [row for row in self._all if self._matches(row)]
+        if matching:
+            super().show(matching)
         else:
             words = (f"nothing matches “{self.needle}”; esc clears the filter",) if self._all else self.empty_words()
             self._all = []
