@@ -119,17 +119,16 @@ def _become(files: list[int]) -> dict[str, Any]:
     return request
 
 
-def _spawned(place: str, argv: list[str], root: Path, log: Path) -> Program | None:
-    """The process of a hub that a program starts as it usually does."""
+def _spawned(place: str, argv: list[str], root: Path, log: int) -> Program | None:
+    """The process of a hub that a program starts as it usually does; None, and `log` stays open, for any other."""
     discovery: Any = sys.modules["aegis_tui.sdk.discovery"]
     if argv != discovery.hub_command(root):
         return None
     program: type[Program] = sys.modules["forked"].Program
 
     module = argv.index("-m") + 1
-    log.touch(mode=0o600)
-    with log.open("ab") as said, Path(os.devnull).open("rb") as nothing:
-        files = (nothing.fileno(), said.fileno(), said.fileno())
+    with os.fdopen(log, "ab"), Path(os.devnull).open("rb") as nothing:
+        files = (nothing.fileno(), log, log)
         return program(argv[module:], folder=root, environ=os.environ, files=files, own_session=True, place=place)
 
 

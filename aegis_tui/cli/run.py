@@ -131,14 +131,14 @@ def _run(
         checks=check or [],
         unchecked=unchecked,
     )
-    hub_was_running = place.find() is not None
-    reply = _start(place, {"goal": goal, "design": _design_fields(design), "options": options}, keep_hub=hub_was_running)
+    had_hub = place.find() is not None
+    reply = _start(place, {"goal": goal, "design": _design_fields(design), "options": options}, keep_hub=had_hub)
     run = str(reply["run"])
     if detach:
         output.result({"run": run}, as_json=as_json, lines=[run])
         return 0
     code = follow(place, run, as_json=as_json, after=int(reply.get("seq") or 0))
-    if not hub_was_running and code != INTERRUPTED:
+    if not had_hub and code != INTERRUPTED:
         stop_hub(place)
     return code
 
