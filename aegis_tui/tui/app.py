@@ -43,7 +43,7 @@ REVIVE_S = 5.0
 
 
 def _actions() -> type[ActionProvider]:
-    """Return the provider of the command palette; it is imported only when the palette is opened."""
+    """Import and return the provider of the command palette; called by Textual when the palette is opened."""
     from aegis_tui.tui.palette import ActionProvider
 
     return ActionProvider
@@ -53,13 +53,13 @@ class AegisApp(Guarded, App[int]):
     """The app that shows the dashboard of one workspace.
 
     Args:
-        parts: The parts of the session; or an `Opening` that loads them after a first frame, the curtain, is drawn.
+        parts: What it needs from outside; or an `Opening` that loads that after a first frame, the curtain, is drawn.
         theme: Name of a theme file; None for the one of the settings, the last choice, or the default.
         layout: Name of a layout file; None likewise.
-        offer: A goal with which the goal dialog opens.
+        offer: A goal with which the goal dialog opens; None opens none.
 
     Raises:
-        UsageError: There is no such theme, layout or action, or a file is wrong.
+        UsageError: There is no such theme or layout, the theme's file is wrong, or `[keys]` in the settings of `parts`.
     """
 
     CSS_PATH = "app.tcss"
@@ -125,7 +125,7 @@ class AegisApp(Guarded, App[int]):
         """Return `named`, else what the person chose earlier if there is still a file for it, else `default`.
 
         Raises:
-            UsageError: `files`, which has the file of each name, lacks `named` or `default`; `kind` is for the message.
+            UsageError: There is no such `kind` (theme or layout): `files`, by name, lacks `named` or `default`.
         """
         if named:
             return _known(kind, named, files)
@@ -149,19 +149,19 @@ class AegisApp(Guarded, App[int]):
             yield self._curtain
 
     def on_mount(self) -> None:
-        """Watch the theme file; open the dashboard if the parts are loaded, else leave that to `post_display_hook`."""
+        """Begin to watch the theme file, and open the dashboard; with an `Opening`, `post_display_hook` does that."""
         self.set_interval(THEME_CHECK_S, self._reload_theme)
         if self._opening is None:
             self._open_dashboard()
 
     def post_display_hook(self) -> None:
-        """Start to load the parts once the first frame has been drawn; called by Textual after each drawing."""
+        """After the first frame, start to load what the `Opening` loads; called by Textual after each drawing."""
         if self._opening is not None and self._curtain is not None and self._curtain.rows:
             opening, self._opening = self._opening, None
             self.run_worker(self._raise_curtain(opening), group="opening")
 
     async def _raise_curtain(self, opening: Opening) -> None:
-        """Load the parts in a thread, then open the dashboard; an `AegisError` ends the app and stays as `refusal`."""
+        """Load the parts in a thread, then open the dashboard; an `AegisError` of it ends the app, and is `refusal`."""
         try:
             parts = await asyncio.to_thread(opening.load)
             self._take(parts)
@@ -206,7 +206,10 @@ class AegisApp(Guarded, App[int]):
             self.run_worker(self.desk.watcher.run(), group="hub")
 
     def survive(self, error: Exception, place: object) -> None:
-        """Log a failure of `place`; show it there, else as a message, if not just shown; close an empty dialog."""
+        """Log a failure of `place`, and close it if it is a dialog without content.
+
+        If it `HasRoom`, show the failure there; else in a message, unless one like it was shown just before.
+        """
         if isinstance(place, HasRoom):
             place.fail(error)
         if isinstance(place, ModalScreen) and not list(place.query("Dialog > *").exclude("ToastRack")):
@@ -232,16 +235,13 @@ class AegisApp(Guarded, App[int]):
         self.survive(error, place)
 
     def _is_gone(self, place: object) -> bool:
-        """Return whether `place` is a screen that was closed; a worker of it that fails then is not worth reporting.
-
-        When the session ends, Textual removes the widgets of a screen before the screen itself.
-        """
+        """Return whether `place` is a screen that was closed, or whose widgets are removed as the session ends."""
         is_open = self.is_running and place in self.screen_stack
         return isinstance(place, Screen) and not (is_open and place.is_attached)
 
     @work(group="hub")
     async def follow_hub(self) -> None:
-        """Keep the store in step with the hub until the session ends; show a failure, and start again soon after."""
+        """Apply the hub's feed to the store until the session ends; show an error, and begin again after 1 s."""
         while True:
             try:
                 await self._follow_hub()
@@ -290,9 +290,9 @@ class AegisApp(Guarded, App[int]):
 
     @work(group="revive", exclusive=True)
     async def revive_hub(self) -> None:
-        """Start the hub again if it crashed during a run, so that agents need not wait; the outcome is shown.
+        """If the hub has crashed during a run, start it again; show that it was, or the error.
 
-        Wait `REVIVE_S` first, in case another program starts it.
+        Wait `REVIVE_S` (5 s) first, in case another program starts it. If it has not crashed, do nothing.
         """
         store, hub = self.desk.store, self.desk.parts.hub
         if store.is_connected or not store.was_connected:
@@ -310,7 +310,7 @@ class AegisApp(Guarded, App[int]):
 
     @work(group="hub")
     async def read_meters(self) -> None:
-        """Read the model server's figures each `METERS_S`, forever; with neither figures nor a run, also probe it."""
+        """Put the model server's figures into the store every 2 s, for ever; without a run, probe it if it has none."""
         since_probe = PROBE_S
         state = self.desk.store
         await state.until(lambda: state.was_asked and not state.is_catching_up, deadline_s=METERS_S)
@@ -325,7 +325,7 @@ class AegisApp(Guarded, App[int]):
             since_probe += METERS_S
 
     async def _probe(self) -> None:
-        """Ask the model server for its models; the bar shows the first and the URL, the error, or nothing if none."""
+        """Ask the model server for its models; set `desk.endpoint` to the first and the URL, or the error, or empty."""
         offered = self._offer.options.get("base_url") if self._offer else None
         url = str(offered or self.desk.parts.settings.base_url)
         try:
@@ -366,9 +366,9 @@ class AegisApp(Guarded, App[int]):
         return ()
 
     def farewell(self) -> list[str]:
-        """Return the lines to print after the screen is closed: whether agents continue, and what to do next, or none.
+        """Return the lines to print after the screen is closed: whether agents continue, and what to do next.
 
-        They mention a run only if the store has the hub's current state; there are none before the dashboard was open.
+        Empty if there is nothing to say, as before the dashboard was open; a run is named only if the state is current.
         """
         if self._curtain is not None:
             return []
@@ -388,7 +388,7 @@ class AegisApp(Guarded, App[int]):
 
     @property
     def dashboard(self) -> DashboardScreen:
-        """The dashboard, even if other screens lie over it. There is none before it was opened (StopIteration)."""
+        """The dashboard, even if other screens lie over it. Raises StopIteration before it was opened."""
         from aegis_tui.tui.screens.dashboard import DashboardScreen
 
         return next(screen for screen in self.screen_stack if isinstance(screen, DashboardScreen))

@@ -52,18 +52,21 @@ class LayoutView(NamedTuple):
     """The smallest width of the screen, in cells, for which this view is used."""
 
     def placed(self) -> list[str]:
-        """Return the names of the panels in all rows, column by column, with `tabs` if the view has that place."""
+        """Return the names in all rows, column by column: of panels, and `tabs` if the view has that place."""
         return [name for column in self.columns for row in column.rows for name in row.panels]
 
 
 class LayoutFile(NamedTuple):
-    """One file of `layouts/`."""
+    """The content of a layout file: a title, and views for different widths of the screen, at least one."""
 
     title: str
     views: tuple[LayoutView, ...]
 
     def view_for(self, width: int) -> LayoutView:
-        """Return the view with the greatest `from_width` that fits; if none fits, the one with the smallest."""
+        """Return the view with the greatest `from_width` that is at most `width`, the screen's width in cells.
+
+        If there is none, return the view with the smallest `from_width`.
+        """
         fitting = [view for view in self.views if view.from_width <= width]
         if fitting:
             return max(fitting, key=lambda view: view.from_width)
@@ -71,10 +74,10 @@ class LayoutFile(NamedTuple):
 
 
 def load_layout(path: Path) -> LayoutFile:
-    """Read one layout file.
+    """Read a layout file, check it, and return its content.
 
     Raises:
-        UsageError: It cannot be read, is not a layout, or names an unknown panel or one panel twice.
+        UsageError: It cannot be read, is not a layout, or a view names an unknown panel or one panel twice.
     """
     try:
         layout = read_table(LayoutFile, tomllib.loads(path.read_text("utf-8")), least=LEAST)
@@ -94,7 +97,12 @@ def load_layout(path: Path) -> LayoutFile:
 
 
 def place(view: LayoutView, size: Size) -> dict[str, Region]:
-    """Return name -> region of each panel of a view, and of `tabs`; together they fill the area from (0, 0) on."""
+    """Return the region of each panel of a view, and of `tabs`, by name; together they fill the area exactly.
+
+    Args:
+        view: The view; what it does not name has no region.
+        size: The area in cells; its upper left corner is (0, 0). If it is small, regions may be empty.
+    """
     regions: dict[str, Region] = {}
     x = 0
     widths = divide(size.width, [column.width for column in view.columns])
@@ -118,9 +126,13 @@ def _side_by_side(row: LayoutRow, whole: Region) -> dict[str, Region]:
 
 
 def divide(total: int, shares: Sequence[int], least: Sequence[int] = ()) -> list[int]:
-    """Divide `total` in proportion to `shares`; return one number per share, which add up to `total`.
+    """Divide `total` in proportion to `shares`; return one whole number per share, which add up to `total`.
 
-    No part is smaller than the number of `least` in its place while there is room; without `least`, it may be 0.
+    Args:
+        total: 0 or more.
+        shares: Numbers over 0.
+        least: The smallest part for each share, kept while `total` is large enough; empty for none: then parts may
+            be 0.
     """
     floor = list(least) or [0] * len(shares)
     parts: list[int] = []

@@ -11,17 +11,20 @@ from pathlib import Path
 
 
 class Choices:
-    """The choices that a person made in any session.
+    """The theme and the layout that a person chose by a key in an earlier session of the dashboard.
 
     Args:
-        path: The file; None to remember nothing.
+        path: The JSON file that keeps them, read at each call; None to remember nothing.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
     def get(self, name: str) -> str | None:
-        """Return the last choice for `name` (`theme`, `layout`); None if there is none or the file cannot be read."""
+        """Return the last choice for `name`, which is `theme` or `layout`.
+
+        None if there is none, or if the file cannot be read or has another form.
+        """
         value = self._load().get(name)
         return value if isinstance(value, str) else None
 

@@ -20,7 +20,14 @@ from aegis_tui.tui.text import inert
 
 
 class Desk:
-    """What every screen gets from the app in its constructor. It owns no widgets."""
+    """What every screen gets from the app in its constructor: the state, settings, hub and panes of one session.
+
+    It owns no widgets.
+
+    Args:
+        app: The app, which shows the messages.
+        parts: What the app gets from outside.
+    """
 
     def __init__(self, app: App[int], parts: Parts) -> None:
         self._app = app
@@ -46,9 +53,9 @@ class Desk:
         self.store.changed.publish(frozenset({("shot", pane)}))
 
     def choose(self, kind: str, name: str, words: str = "") -> None:
-        """Remember a choice for the next session and show it; say so if a setting will override it then.
+        """Remember a theme or layout for the next session, and show a message with its name.
 
-        If it cannot be remembered, it is shown all the same.
+        The message says so if a setting will override it then. That it cannot be remembered is not reported.
 
         Args:
             kind: `theme` or `layout`.
@@ -60,7 +67,7 @@ class Desk:
         self.tell(f"{words or name}{' ─ for this session: your settings name another' if is_set else ''}", title=kind)
 
     def layout(self, name: str) -> LayoutFile:
-        """Read the layout of that name from its file.
+        """Read the layout of that name from its file, and return it.
 
         Raises:
             UsageError: The file cannot be read, or is not a layout.
@@ -69,7 +76,14 @@ class Desk:
         return load_layout(self.layouts[name])
 
     async def command(self, command_type: str, **fields: Any) -> dict[str, Any] | None:
-        """Send a command and return the hub's reply. If it is refused or no hub answers, show that and return None."""
+        """Send a command of contract 5 to the hub, and return its reply.
+
+        If it is refused, or no hub answers, show the error and return None.
+
+        Args:
+            command_type: For example `run:halt`.
+            fields: The command's fields.
+        """
         try:
             return await self.parts.hub.command(command_type, **fields)
         except AegisError as error:
@@ -77,13 +91,13 @@ class Desk:
             return None
 
     def complain(self, error: AegisError) -> None:
-        """Show an error with its hint, if any, for 8 seconds, in place of earlier messages."""
+        """Show an error for 8 seconds, in place of earlier messages, with its hint or that nothing was changed."""
         self._app.clear_notifications()
         message = inert(error.hint) if error.hint else "nothing was changed"
         self._app.notify(message, title=inert(error.message), severity="error", timeout=8, markup=False)
 
     def tell(self, words: str, *, title: str = "", is_error: bool = False) -> None:
-        """Show a message for 5 seconds, in place of earlier messages."""
+        """Show a message, as an error if `is_error`, for 5 seconds, in place of earlier messages."""
         self._app.clear_notifications()
         severity: Literal["error", "information"] = "error" if is_error else "information"
         self._app.notify(inert(words), title=inert(title), severity=severity, timeout=5, markup=False)

@@ -47,14 +47,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events in log order."""
+    """An item of the feed: events that follow on those before, in the order of the log."""
 
     events: list[Event]
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Whether the hub answers."""
+    """An item of the feed: whether the hub answers now, and what is known of it."""
 
     is_up: bool
     seq: int = 0
@@ -65,7 +65,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The hub's current state; it replaces everything that was known before."""
+    """An item of the feed: the hub's current state, which replaces everything that was known before."""
 
     workspace: Workspace
     events: tuple[Event, ...] = ()
@@ -74,7 +74,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """The state is being read again; until the next `Snapshot`, what is known may be out of date."""
+    """An item of the feed: the state is being read again; until the next `Snapshot`, it may be out of date."""
 
     reason: str = ""
     """Why the state cannot be read; empty if the hub simply does not answer."""
@@ -84,12 +84,13 @@ FeedItem = Batch | Connection | Snapshot | Stale
 
 
 class Hub(Protocol):
-    """What the app needs of a hub."""
+    """The protocol of what the app needs of a hub: its state and events, commands, and its start."""
 
     def follow(self) -> AsyncIterator[FeedItem]:
-        """Yield the hub's state and then all its events, without end, even if the hub is restarted.
+        """Yield the hub's state as a `Snapshot`, then each later event in a `Batch`, without end, over restarts too.
 
-        No event is left out (must-deliver): if one may have been missed, a new `Snapshot` is yielded.
+        No event is left out (must-deliver): if one may have been missed, `Stale` and a new `Snapshot` are yielded. A
+        `Connection` is yielded at first, and when the hub begins or ceases to answer, or has new events.
         """
         ...
 
@@ -110,11 +111,14 @@ class Hub(Protocol):
         ...
 
     async def has_crashed(self) -> bool:
-        """Return whether the last hub ended without cleaning up; only right while no hub runs."""
+        """Return whether the last hub ended without cleaning up, as when it was killed; only right while none runs."""
         ...
 
     async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """Return the meters of the model server, and the usage by agent id; (None, {}) if there is no gateway."""
+        """Return the meters of the model server (contract 9), and agent id -> what the gateway counted for it.
+
+        (None, {}) if no gateway answers; nothing is raised.
+        """
         ...
 
     async def close(self) -> None:
@@ -123,7 +127,13 @@ class Hub(Protocol):
 
 
 class LiveHub:
-    """The real hub of a workspace; it is found again whenever it is restarted."""
+    """A `Hub`: the real one of a workspace, which is found again whenever it is restarted.
+
+    Args:
+        paths: The workspace's folders.
+        root: The checkout for which `start` starts a hub.
+        first: A fetch of the state that was started already; None if there is none.
+    """
 
     def __init__(self, paths: WorkspacePaths, root: Path, *, first: FirstFetch | None = None) -> None:
         self._paths, self._root = paths, root
@@ -131,7 +141,10 @@ class LiveHub:
         self._client = EnsembleClient.for_workspace(paths, offline_s=COMMAND_S)
 
     async def follow(self) -> AsyncGenerator[FeedItem, None]:
-        """Yield the hub's state and then all its events, without end, even if it is restarted; see `Hub.follow`."""
+        """Yield the hub's state and all later events, as `Hub.follow` says; at most about 10 batches a second.
+
+        While no hub answers, it waits; nothing is raised.
+        """
         queue: asyncio.Queue[FeedItem | Event] = asyncio.Queue()
         tasks = [asyncio.create_task(self._read(queue)), asyncio.create_task(self._probe(queue))]
         try:
@@ -147,9 +160,9 @@ class LiveHub:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
-        """Queue the hub's state and events without end; when that fails or stops, queue `Stale` and begin again.
+        """Put the hub's state and events into `queue` without end; if that fails or stops, `Stale`, and begin again.
 
-        Each time, the whole state is read, as events may have been missed meanwhile.
+        Each time, after a pause of 0.2 s to 2 s, the whole state is read, as events may have been missed meanwhile.
         """
         backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, is_varied=False)
         while True:
@@ -170,11 +183,12 @@ class LiveHub:
             await asyncio.sleep(backoff.next_s())
 
     async def _mirror(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
-        """Read the state and queue it, then queue each event; return when the hub says that events were left out.
+        """Read the state and put it into `queue`, then each event; return when the hub says that events were left out.
 
         Raises:
             HubUnavailable: No hub runs, it does not answer, or the connection ends.
             StoreError: This version cannot read the state.
+            AegisError: The hub refuses the requests.
         """
         fetched = await asyncio.to_thread(self._fetch)
         if fetched is None:
@@ -201,10 +215,10 @@ class LiveHub:
     def _fetch(self) -> Fetched | None:
         """Return the state that was fetched at the start, once, if that hub still runs; else fetch it now.
 
-        None if no hub runs. Blocks.
+        None if no hub answers. Blocks.
 
         Raises:
-            HubUnavailable: The hub does not answer.
+            HubUnavailable: The hub stops answering meanwhile.
             StoreError: This version cannot read its reply.
         """
         first = self._first.take() if self._first is not None else None
@@ -225,10 +239,11 @@ class LiveHub:
             await asyncio.sleep(PROBE_S)
 
     async def command(self, command_type: str, **fields: Any) -> dict[str, Any]:
-        """Send a command and return the reply.
+        """Send one command of contract 5 and return the reply; wait for a hub if none answers at first.
 
         Raises:
-            AegisError: It is refused, or no hub answers within `COMMAND_S`.
+            HubUnavailable: No hub answers within `COMMAND_S` (20 s).
+            AegisError: The hub refuses it.
         """
         return await self._client.command(command_type, timeout_s=COMMAND_S, **fields)
 
@@ -241,11 +256,11 @@ class LiveHub:
         await asyncio.to_thread(ensure_hub, self._paths, self._root)
 
     async def has_crashed(self) -> bool:
-        """Return whether the last hub left its `hub.json`, which it removes at a regular end; right while none runs."""
+        """Return whether there is a file `hub.json`, which a hub removes at its regular end; right while none runs."""
         return await asyncio.to_thread(self._paths.hub_json.exists)
 
     async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """Return the meters of the model server and the usage by agent id; (None, {}) if no hub or gateway answers."""
+        """Return meters and usage as `Hub.meters` says; (None, {}) if no hub or no gateway answers."""
         return await asyncio.to_thread(self._read_meters)
 
     def _read_meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -264,11 +279,11 @@ class LiveHub:
 
 
 def _look(paths: WorkspacePaths, known: HubAddress | None) -> tuple[Connection, HubAddress | None]:
-    """Return whether the hub of a workspace answers, and its address, or None if no address is found.
+    """Return whether the hub of a workspace answers, and its address, or None if no hub is found. Blocks.
 
     Args:
         paths: The workspace.
-        known: The address at which it answered last; tried first.
+        known: The address at which it answered last, which is tried first; None if there is none.
     """
     if known is not None:
         with suppress(AegisError):
@@ -287,7 +302,9 @@ def _up(address: HubAddress, health: Mapping[str, Any]) -> Connection:
 
 
 def read_mirror(fetched: Fetched) -> tuple[Workspace, list[Event]]:
-    """Build the workspace from fetched JSON; return it with the newest events up to it, oldest first.
+    """Return the workspace that was fetched as JSON, and the newest events that led to it, oldest first.
+
+    Events of a form that this version does not know are left out.
 
     Raises:
         StoreError: This version cannot read the state.
@@ -304,7 +321,7 @@ def read_mirror(fetched: Fetched) -> tuple[Workspace, list[Event]]:
 
 
 async def _next_event(stream: Stream) -> dict[str, Any] | None:
-    """Return the next logged event, skipping other frames; None if the hub says that it left out events.
+    """Wait for the next logged event and return its JSON, skipping other frames; None if the hub left out events.
 
     Raises:
         HubUnavailable: The connection has ended.
@@ -349,7 +366,7 @@ async def _collect(queue: asyncio.Queue[FeedItem | Event]) -> list[FeedItem]:
 
 
 def parse_event(envelope: Mapping[str, Any]) -> Event | None:
-    """Convert an event from the hub; None if this version does not know its type or form.
+    """Return the event in a JSON object from the hub; None if this version does not know its type or form.
 
     Differs from `event_from_wire` in that token hashes may be missing, which the hub does not send to clients.
 

@@ -26,10 +26,13 @@ class Fetched:
 
 
 def fetch_state(paths: WorkspacePaths) -> Fetched | None:
-    """Fetch the state and the newest events from the hub of a workspace; None if no hub runs. Blocks.
+    """Fetch the state and up to 1,000 of the newest events from the hub of a workspace. Blocks.
+
+    None if no hub is running, or it does not answer from the beginning.
 
     Raises:
-        HubUnavailable: The hub does not answer.
+        HubUnavailable: The hub stops answering meanwhile.
+        AegisError: It refuses the request.
         StoreError: Its reply has a form that this version does not know.
     """
     address = find_hub(paths)
@@ -44,12 +47,12 @@ def fetch_state(paths: WorkspacePaths) -> Fetched | None:
 
 
 def unknown_form() -> StoreError:
-    """Return the error for a hub whose state this version cannot read."""
+    """Return the error to raise if this version cannot read the hub's state; its hint is to restart the hub."""
     return StoreError("the running hub has a different version than this program", f"restart it: {RESTART}")
 
 
 class FirstFetch:
-    """Starts a thread that fetches the hub's state; `take` returns the result once."""
+    """Fetches the hub's state in a thread, which the constructor starts; `take` returns the result once."""
 
     def __init__(self, paths: WorkspacePaths) -> None:
         self._fetched: Fetched | None = None
@@ -65,7 +68,10 @@ class FirstFetch:
             self._fetched = None  # the state is fetched again later, and then the error is shown
 
     def take(self) -> Fetched | None:
-        """Wait for the thread and return the state; None if no hub runs or it failed, and on every later call."""
+        """Wait for the thread, and return the state; blocking.
+
+        None if no hub answers or its state cannot be read, and on every later call.
+        """
         thread, self._thread = self._thread, None
         if thread is None:
             return None

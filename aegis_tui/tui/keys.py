@@ -25,13 +25,14 @@ _KEY_WORDS = {
 
 
 class KeyNames:
-    """The name to show for the key of an action in one place: on the dashboard, or on the grid of panes.
+    """The names to show for the keys of actions in one place: on the dashboard, or on the grid of panes.
 
-    Looked up by the name of its default key: `names["n"]` is `n`, or `N` where the person gave that key to the action.
+    An action is looked up by the name of its default key: `names["n"]` is `n`, or `N` if the person has given the key
+    `N` to the action. `grid` has the names on the grid.
 
     Args:
         changed: Name of a default key -> name of the key that the person gave to its action.
-        grid: The names on the grid; those of the dashboard when None.
+        grid: The names on the grid; None if they are the same as here.
     """
 
     def __init__(self, changed: Mapping[str, str] = MappingProxyType({}), *, grid: KeyNames | None = None) -> None:

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @runtime_checkable
 class HasRoom(Protocol):
-    """A widget that can show a failure in place of its content."""
+    """The protocol of a widget that can show a failure in place of its content."""
 
     def fail(self, error: Exception) -> None:
         """Show the error in place of the widget's content."""
@@ -36,7 +36,7 @@ class HasRoom(Protocol):
 
 @runtime_checkable
 class Survivor(Protocol):
-    """An app that continues after a failure of one of its parts."""
+    """The protocol of an app that continues after a failure of one of its parts."""
 
     def survive(self, error: Exception, place: object) -> None:
         """Log and show a failure; `place` is the widget or screen that failed."""
@@ -44,7 +44,7 @@ class Survivor(Protocol):
 
 
 class Mishaps:
-    """Logs and counts the failures of a session, and decides which of them are shown and when it has to end."""
+    """Logs and counts the failures of a session, and decides which of them to show and whether there are too many."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -52,9 +52,9 @@ class Mishaps:
         self._shown_at: dict[str, float] = {}
 
     def note(self, error: Exception, place: object) -> bool:
-        """Count and log a failure of `place`; return whether to show it.
+        """Count and log a failure of `place`, a widget or screen; return whether the caller should show it.
 
-        It is not shown if one of the same widget class and error class was shown within the last `REPEAT_S` seconds.
+        False if True was returned within the last `REPEAT_S` (30 s) for the same classes of widget and error.
         """
         self.count += 1
         name, now = type(place).__name__, time.monotonic()
@@ -68,14 +68,15 @@ class Mishaps:
 
     @property
     def are_too_many(self) -> bool:
-        """Whether the last `MOST_IN_A_ROW` failures occurred within `ROW_S`."""
+        """Whether the last `MOST_IN_A_ROW` (40) failures occurred within `ROW_S` (10 s); False with fewer failures."""
         return len(self._recent) == MOST_IN_A_ROW and self._recent[-1] - self._recent[0] < ROW_S
 
 
 class Guarded(MessagePump):
-    """A mixin for screens and widgets whose handlers may fail without ending the session.
+    """A mixin for screens and widgets: an exception in one of their handlers does not end the session.
 
-    It comes before Textual's class among the bases.
+    It is passed to `survive` of the app; if the app is no `Survivor`, it is raised. The mixin comes before Textual's
+    class among the bases.
     """
 
     async def _dispatch_message(self, message: Message) -> None:
@@ -91,7 +92,10 @@ class Guarded(MessagePump):
 
 
 def words_of(error: BaseException) -> str:
-    """Return the class name and the message of an error; for one that wraps another, those of the inner one."""
+    """Return `CLASS: MESSAGE` of an error, `CLASS` if it has no message.
+
+    For an error that has another one in its attribute `error`, as Textual's `WorkerFailed` does, those of that one.
+    """
     inner = getattr(error, "error", None)
     known = inner if isinstance(inner, BaseException) else error
     return f"{type(known).__name__}: {known}".rstrip(": ")

@@ -24,7 +24,7 @@ TOP_LINES, BOTTOM_LINES = 3, 2
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A session whose parts are still to be loaded, and what its first frame needs."""
+    """What the app gets in place of its `Parts` in order to draw a first frame before it loads them."""
 
     load: Callable[[], Parts]
     """Imports and creates the parts. It blocks, and is therefore called in a thread."""
@@ -37,10 +37,10 @@ class Opening:
 
 
 class Curtain(LineView):
-    """The first frame: the empty frames of the panels, and a line that the state is being read.
+    """The widget with the first frame: empty frames of the panels, and a line that the state is being read.
 
     Args:
-        layout: The layout file.
+        layout: The layout file; if it is wrong, no frames are drawn.
     """
 
     DEFAULT_CSS = """
@@ -52,14 +52,18 @@ class Curtain(LineView):
         self._layout_file = layout
 
     def on_resize(self, event: Resize) -> None:
-        """Draw the curtain for the new size."""
+        """Draw the first frame again, for the new size."""
         self.show_lines(curtain_lines(self._layout_file, event.size))
 
 
 def curtain_lines(file: Path, size: Size) -> list[Line]:
-    """Return the lines of the curtain: the top with one line of text, then a frame for each panel.
+    """Return the lines of the first frame: two empty ones, one of text, then a frame for each panel of the layout.
 
-    The bottom is left empty; if the layout file is wrong, there are no frames.
+    If the layout file cannot be read or is wrong, there are no frames; nothing is raised.
+
+    Args:
+        file: The layout file.
+        size: The screen in cells. Room for the two lines of the bottom bar is left out.
     """
     board = Size(size.width, max(0, size.height - TOP_LINES - BOTTOM_LINES))
     try:

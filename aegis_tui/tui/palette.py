@@ -15,13 +15,13 @@ _MOVES = frozenset({"row", "page", "panel", "dialog", "prompt"})
 
 
 class ActionProvider(Provider):
-    """Lists the actions of the focused widget, the screen and the app over which the palette was opened."""
+    """Gives Textual's command palette the actions of the focused widget, the screen and the app below the palette."""
 
     def _actions(self) -> Iterator[tuple[str, str, str, DOMNode]]:
-        """Yield name, help and Textual action of each binding, and the node to run it on.
+        """Yield the name with its key, the help and the Textual action of each binding, and the node to run it on.
 
-        Each binding of the focused widget, the screen and the app is listed once; those that move a cursor are left
-        out.
+        These are the bindings of the focused widget, the screen and the app that this program declares. An action with
+        several keys is yielded once. Those with an id of a noun in `_MOVES`, such as `row.down`, are left out.
         """
         seen: set[str] = set()
         nodes = [self.focused, self.screen, self.app] if self.focused else [self.screen, self.app]
@@ -35,12 +35,12 @@ class ActionProvider(Provider):
                 yield name, binding.tooltip, binding.action, node
 
     async def discover(self) -> Hits:
-        """Yield all actions; called by Textual before anything is typed."""
+        """Yield every action, in the order of `_actions`; called by Textual before anything is typed."""
         for name, help_text, action, node in self._actions():
             yield DiscoveryHit(name, partial(self.app.run_action, action, node), help=help_text)
 
     async def search(self, query: str) -> Hits:
-        """Yield the actions that match what was typed; called by Textual."""
+        """Yield the actions whose name or help matches what was typed, `query`, with a score; called by Textual."""
         matcher = self.matcher(query)
         for name, help_text, action, node in self._actions():
             score = matcher.match(f"{name} {help_text}")

@@ -18,7 +18,12 @@ class PaneSource(Protocol):
     """The methods of the port `Terminal` that the app uses; they are described there."""
 
     async def start(self) -> None:
-        """Start the private tmux server if it does not run, and connect to it (see `Terminal.start`)."""
+        """Start the private tmux server if it does not run, and connect to it.
+
+        Raises:
+            TerminalUnavailable: tmux is missing or too old, or the server does not start.
+            OSError: The server's configuration cannot be written.
+        """
         ...
 
     async def close(self) -> None:
@@ -26,7 +31,12 @@ class PaneSource(Protocol):
         ...
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """Return pane id -> what it shows, with at most `history_lines` lines above; missing panes are left out."""
+        """Return pane id -> what it shows, with at most `history_lines` lines above; missing panes are left out.
+
+        Raises:
+            TerminalUnavailable: The server does not run.
+            TerminalError: It answers with an error.
+        """
         ...
 
     def dirty(self) -> AsyncGenerator[frozenset[str], None]:
@@ -34,7 +44,14 @@ class PaneSource(Protocol):
         ...
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """Return the command that shows a person the instance's pane until they detach (see `Terminal.attach_argv`)."""
+        """Return the command that shows a person the instance's pane until they detach.
+
+        `environ` is the environment that the command will run in. Whether the pane exists is not checked.
+
+        Raises:
+            TerminalUnavailable: There is no tmux.
+            UsageError: The instance id is not valid.
+        """
         ...
 
 
@@ -42,7 +59,7 @@ Tell = Callable[[str, Screenshot | None], None]
 
 
 class PaneWatcher:
-    """Captures the wanted panes, each time that they have written something.
+    """Captures the panes given to `want`, each time that they have written something, while `run` runs.
 
     Args:
         open_terminal: Returns a new client of the private tmux server. Its `start` is called only after a first capture
@@ -67,8 +84,11 @@ class PaneWatcher:
     async def run(self) -> None:
         """Capture the wanted panes whenever they have written something, and report each by `tell`, until cancelled.
 
-        While none is wanted, it only waits. If tmux fails, each is reported with None, and watching begins again after
-        `RETRY_S`.
+        Each pane is captured at once when it is first wanted, then at most 10 times a second. While none is wanted, it
+        only waits. If tmux fails, each is reported with None, and watching begins again after `RETRY_S` (1 s).
+
+        Raises:
+            OSError: The configuration of the tmux server cannot be written.
         """
         while True:
             await self._wake.wait()

@@ -31,32 +31,38 @@ class History(Protocol):
     """
 
     def runs(self) -> list[PastRun]:
-        """Return every run, oldest first, with the fields of `past_runs`; empty without a log.
+        """Return every run that the log still has, oldest first; empty without a log.
 
         Raises:
-            StoreError: The log cannot be read.
+            StoreError: The log is damaged, or cannot be read.
         """
         ...
 
     def report(self, run: str) -> Report:
-        """Return the report of a run.
+        """Return the report of a run, by the run's id.
 
         Raises:
             UsageError: There is none.
-            StoreError: The log cannot be read.
+            StoreError: The log is damaged, or cannot be read.
+            GitUnavailable: git is missing.
+            GitError: The run's commit is not in the repository any more.
         """
         ...
 
     def transcript(self, instance: str) -> Sequence[str]:
-        """Return the lines that an instance showed in its pane; raise `UsageError` if none are kept."""
+        """Return the lines that an instance, by its id, showed in its pane until its end, or until now.
+
+        Raises:
+            UsageError: None are kept, or the id is not valid.
+        """
         ...
 
 
 class NoHistory:
-    """An empty history, for a recording."""
+    """A `History` without runs and transcripts: for the dashboard of a recording."""
 
     def runs(self) -> list[PastRun]:
-        """Return no runs."""
+        """Return an empty list."""
         return []
 
     def report(self, run: str) -> Report:
@@ -74,7 +80,7 @@ async def _no_endpoint_known(_base_url: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that the app needs of one workspace."""
+    """Everything that the app gets from outside: settings, and access to the hub, panes and files of one workspace."""
 
     root: Path
     """The top folder of the checkout; its name is shown."""
@@ -104,7 +110,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class GoalOffer:
-    """A goal that is already in the goal dialog when the app opens."""
+    """What the goal dialog contains when it opens, so that the person only has to press Enter."""
 
     goal: str
     design: Path | None = None

@@ -27,10 +27,10 @@ def is_plain(environ: Mapping[str, str]) -> bool:
 
 
 class PlainFilter(LineFilter):
-    """Removes every colour, and shows text on a marked background in reverse video."""
+    """A filter of Textual that removes every colour; text on a marked background is shown in reverse video instead."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """Return the segments without colours; called by Textual.
+        """Return the segments without colours; bold, underlined and the like are kept. Called by Textual.
 
         Args:
             segments: A line.

@@ -26,10 +26,10 @@ METERS: Mapping[str, Any] = {
 
 
 class RecordedHub:
-    """A hub whose state comes from given events. `play` adds more. Commands are recorded, but not carried out.
+    """A `Hub` whose state comes from given events. `play` adds more. Commands are recorded, but not carried out.
 
     Args:
-        events: The events so far.
+        events: The events so far, which begin with the first one of a log.
         meters: The meters of the model server; None for no gateway.
     """
 
@@ -49,16 +49,20 @@ class RecordedHub:
             self._queue.get_nowait()
 
     def play(self, item: FeedItem) -> None:
-        """Make `follow` yield this item."""
+        """Make `follow` yield this item, after those that it has not yielded yet."""
         self._queue.put_nowait(item)
 
     async def follow(self) -> AsyncGenerator[FeedItem, None]:
-        """Yield the state of the given events, and then what `play` adds; see `Hub.follow`."""
+        """Yield that the hub answers, the state of the given events, and then what `play` adds, without end."""
         while True:
             yield await self._queue.get()
 
     async def command(self, command_type: str, **fields: Any) -> dict[str, Any]:
-        """Record the command, and return or raise what `replies` has for its type; by default `HubUnavailable`."""
+        """Record the command in `commands`; return the reply that `replies` has for its type.
+
+        Raises:
+            AegisError: The error that `replies` has for its type; `HubUnavailable` if it has nothing.
+        """
         self.commands.append((command_type, fields))
         reply = self.replies.get(command_type, HubUnavailable("this log is a recording", "open the dashboard itself"))
         if isinstance(reply, AegisError):
@@ -82,7 +86,10 @@ class RecordedHub:
 
 
 def snapshot_of(events: Sequence[Event]) -> Snapshot:
-    """Return the state after these events, which begin with the first one of a log, together with them."""
+    """Return the state after these events, computed from an empty one, and the events themselves.
+
+    They must begin with the first one of a log.
+    """
     workspace = Workspace()
     for event in events:
         workspace.evolve(event)
@@ -90,7 +97,7 @@ def snapshot_of(events: Sequence[Event]) -> Snapshot:
 
 
 class RecordedPanes:
-    """A `PaneSource` with saved contents of panes.
+    """A `PaneSource` with saved contents of panes, which never change; it uses no tmux.
 
     Args:
         panes: Lines by pane id, with their SGR sequences.
@@ -114,7 +121,7 @@ class RecordedPanes:
         return {name: Screenshot(lines, 80, len(lines), 0, 0, False) for name, lines in wanted.items()}
 
     async def dirty(self) -> AsyncGenerator[frozenset[str], None]:
-        """Wait forever, because a saved pane does not change."""
+        """Yield nothing, and never end, because a saved pane does not change."""
         await asyncio.Event().wait()
         yield frozenset()
 
@@ -125,7 +132,7 @@ class RecordedPanes:
 
 
 def load_panes(path: Path) -> dict[str, list[str]]:
-    """Read a file of saved panes: a JSON object with a list of lines for each pane id.
+    """Read a file of saved panes, and return pane id -> lines. It is a JSON object with a list of lines for each id.
 
     Raises:
         UsageError: It cannot be read, or has another form.
@@ -139,9 +146,9 @@ def load_panes(path: Path) -> dict[str, list[str]]:
 
 
 def load_events(path: Path) -> list[Event]:
-    """Read a file with the output of `aegis-tui events`: one JSON object per line.
+    """Return the events in a file with the output of `aegis-tui events`, one JSON object per line, in its order.
 
-    Events of types that this version does not know are left out.
+    Events that this version does not know are left out, so the result may be empty.
 
     Raises:
         UsageError: It cannot be read, or a line is not an event.

@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def data_folders(kind: str, environ: Mapping[str, str]) -> list[Path]:
-    """Return the existing folders with files of a kind; the person's own comes last, so that its files override.
+    """Return the folders with files of a kind that exist: those of this program, then the person's own.
 
     Args:
         kind: `themes` or `layouts`, the name of the folder.
@@ -26,7 +26,9 @@ def data_folders(kind: str, environ: Mapping[str, str]) -> list[Path]:
 
 
 def data_files(kind: str, environ: Mapping[str, str]) -> dict[str, Path]:
-    """Return name without `.toml` -> file, of a kind; a person's own file replaces one of the same name.
+    """Return the files of a kind by their names without `.toml`; a person's own file replaces one of the same name.
+
+    Empty if there are none. The files are not read.
 
     Args:
         kind: `themes` or `layouts`.

@@ -19,7 +19,7 @@ READY_S = 20.0
 
 
 class Way(NamedTuple):
-    """How to open a screen from the dashboard."""
+    """How to open one screen: a panel to focus, keys to press, and the class of the screen that is expected then."""
 
     keys: tuple[str, ...] = ()
     """Textual's names of the keys to press, in this order."""
@@ -54,7 +54,7 @@ SCREENS: Mapping[str, Way] = {
 async def settle(pilot: Pilot[int]) -> None:
     """Wait until every message is handled, and every Textual worker of the groups `check` and `look` is done.
 
-    These are the short-lived ones (style-guide 9); no other worker is waited for.
+    These read what a screen shows. No other worker is waited for, because some run until the end of the session.
 
     Raises:
         WorkerFailed: One of them failed.
@@ -67,7 +67,12 @@ async def settle(pilot: Pilot[int]) -> None:
 
 
 async def go_to(app: AegisApp, pilot: Pilot[int], name: str) -> None:
-    """Open a screen by pressing its keys. `name` is one of `SCREENS`.
+    """Open a screen of an app that shows the dashboard, by pressing keys; return when the screen has its content.
+
+    Args:
+        app: The app.
+        pilot: Textual's means to press keys in it.
+        name: One of `SCREENS`.
 
     Raises:
         KeyError: There is no such screen.
@@ -85,7 +90,7 @@ async def go_to(app: AegisApp, pilot: Pilot[int], name: str) -> None:
 
 
 async def take(app: AegisApp, name: str, *, size: tuple[int, int]) -> str:
-    """Run the app, open a screen, and return it as SVG.
+    """Run the app without a terminal, open a screen, and return it as the text of an SVG file. The app has ended then.
 
     Args:
         app: An app that has not been run.
@@ -93,7 +98,7 @@ async def take(app: AegisApp, name: str, *, size: tuple[int, int]) -> str:
         size: Columns and lines.
 
     Raises:
-        HubUnavailable: A hub runs, but its state could not be read within `READY_S`.
+        HubUnavailable: A hub runs, but its state could not be read within `READY_S` (20 s).
         KeyError: There is no such screen.
         UsageError: The screen did not open; the hint is what the dashboard said about it.
         WorkerFailed: A worker that reads what the screen shows failed.
@@ -110,7 +115,7 @@ async def _ready(app: AegisApp, pilot: Pilot[int]) -> None:
     """Wait until the dashboard shows the hub's current state, or that no hub runs.
 
     Raises:
-        HubUnavailable: That takes longer than `READY_S`.
+        HubUnavailable: That takes longer than `READY_S` (20 s).
     """
     store = app.desk.store
     with suppress(TimeoutError):

@@ -17,9 +17,10 @@ SETTLED_S = 3.0
 
 
 def run_session(app: App[int]) -> int | None:
-    """Run the app until it ends; return its result, the exit code, or None.
+    """Run the app in this terminal until it ends; return its exit code, or None if it ended without one.
 
-    Garbage collection is off for the first `SETTLED_S` seconds. Objects that exist by then are never examined again.
+    Garbage collection is off for the first `SETTLED_S` (3 s), and on afterwards. Objects that exist by then are never
+    examined again.
     """
     gc.disable()
     timer = threading.Timer(SETTLED_S, _settle)

@@ -34,11 +34,14 @@ RESET_KEYS: frozenset[Key] = frozenset(
 
 
 class WorkspaceStore:
-    """A copy of the hub's workspace. Widgets read it and listen to its signal `changed`; only the feed changes it.
+    """The app's copy of the hub's state. Widgets read it; only what comes from the hub changes it.
+
+    After each change, the signal `changed` is published with the keys of what has changed, each a kind and an id, such
+    as `("instance", "NATIVE-w01")`.
 
     Args:
-        owner: The node that owns the signal; it ends with this node.
-        now: The clock, for a recorded session; None for the real one.
+        owner: The node that owns the signal, which ends with it.
+        now: The clock of a recorded session; None for the real one.
     """
 
     def __init__(self, owner: DOMNode, *, now: Callable[[], datetime] | None = None) -> None:
@@ -67,12 +70,12 @@ class WorkspaceStore:
         self._news = asyncio.Event()
 
     def now(self) -> datetime:
-        """Return the current time; in a recorded session, that of its clock."""
+        """Return the current time, with its time zone; in a recorded session, that of its clock."""
         return self._now()
 
     @property
     def is_current(self) -> bool:
-        """Whether the state here is the hub's current one."""
+        """Whether the state here is the hub's current one: it was read, the hub answers, and no event is late."""
         return self.is_connected and self.is_loaded and not self.is_stale and not self.is_behind
 
     @property
@@ -82,18 +85,18 @@ class WorkspaceStore:
 
     @property
     def absence(self) -> str:
-        """A few words for an empty panel: that the state is being read, or that no hub runs."""
+        """A few words to show in place of a state: that it is being read, or that no hub runs."""
         return CATCHING_UP if self.is_catching_up else NO_HUB
 
     @property
     def run(self) -> Run | None:
-        """The current run, else the newest; None if there is none."""
+        """The run that has not ended, else the newest one that has; None if there is none."""
         return self.workspace.runs.current() or self.workspace.runs.latest()
 
     def apply(self, batch: Sequence[Event]) -> None:
-        """Apply events in order and publish, once, what changed; for no events, nothing.
+        """Apply events in order to the state, keep them for the events panel, and publish, once, what changed.
 
-        Events that were applied before are skipped.
+        Events that were applied before are skipped. If `batch` is empty, nothing is published.
         """
         keys: set[Key] = set()
         for event in batch:
@@ -107,10 +110,10 @@ class WorkspaceStore:
             self.changed.publish(frozenset(keys | {EVENT_KEY}))
 
     async def until(self, is_so: Callable[[], bool], *, deadline_s: float) -> bool:
-        """Wait until a condition holds; return whether it does.
+        """Wait until a condition holds, or the time is over; return whether it holds then. Never raises `TimeoutError`.
 
         Args:
-            is_so: The condition; evaluated after each change of the state or the connection.
+            is_so: The condition; evaluated now, and after each change of the state or the connection.
             deadline_s: Seconds to wait at most.
         """
         with suppress(TimeoutError):
@@ -131,11 +134,11 @@ class WorkspaceStore:
                 return
 
     def load(self, workspace: Workspace, events: Sequence[Event]) -> None:
-        """Replace everything here by a new state, and publish that everything changed.
+        """Replace the state by a new one, and publish that everything changed. The state is no longer marked as stale.
 
         Args:
-            workspace: The state.
-            events: The last events that led to it, oldest first.
+            workspace: The new state; it is kept, not copied.
+            events: The last events that led to it, oldest first; reports of ended runs are taken from them.
         """
         self.workspace = workspace
         self.events.clear()
@@ -182,9 +185,11 @@ class WorkspaceStore:
             self.changed.publish(frozenset({CONNECTION_KEY}))
 
     def metered(self, meters: dict[str, Any] | None, usage: dict[str, Any]) -> None:
-        """Record the meters of the model server and the usage by agent id, and publish that.
+        """Record the figures of the model server, and publish that; if they are the same as before, do nothing.
 
-        `meters` is None without a gateway. If both are the same as before, do nothing.
+        Args:
+            meters: `metrics` of `GET /v1/meters` (contract 9); None if there is no gateway.
+            usage: Agent id -> the tokens that the gateway counted for it.
         """
         if meters != self.meters or usage != self.usage:
             self.meters, self.usage = meters, usage

@@ -21,16 +21,18 @@ class Misfit(ValueError):
 
 
 def read_table(kind: type[T], table: object, *, least: Mapping[str, int], place: tuple[str, ...] = ()) -> T:
-    """Convert a table to a `NamedTuple`. Its fields are str, bool, int, other such tuples, or tuples of one of these.
+    """Convert a table of a TOML file to an object of a `NamedTuple` class, and check names and types.
 
     Args:
-        kind: The class; a field with a default may be left out.
+        kind: The class. Its fields are str, bool, int, other such classes, or tuples of one of these, for lists. A
+            field with a default may be absent from the table.
         table: The table as `tomllib` returns it.
-        least: Name of a number field -> its smallest value. Lists must not be empty.
-        place: The path to the table in the file, for messages.
+        least: Name of a number field, in any table -> its smallest value.
+        place: The path to the table in the file, for messages; empty for the whole file.
 
     Raises:
-        Misfit: A name is unknown or missing, or a value is of another type or too small.
+        Misfit: `table` is no table, a name is unknown or missing, a value is of another type or too small, or a list is
+            empty.
     """
     if not isinstance(table, dict):
         raise Misfit(place, "has to be a table")

@@ -22,7 +22,7 @@ _ONE_LINE = str.maketrans({"\r": "⏎", "\n": "⏎", "\t": " "})
 
 
 class Span(NamedTuple):
-    """A part of a line in one ink."""
+    """A part of a line in one ink, that is with one meaning, such as `warn`; the theme has a colour for each ink."""
 
     text: str
     ink: Ink = "text"
@@ -34,7 +34,7 @@ Line = tuple[Span, ...]
 
 
 class Row(NamedTuple):
-    """One line of a panel, and the key of what it shows."""
+    """One line of a panel, and the key that identifies what it shows."""
 
     key: str
     """Identifies what the row shows, for example an agent id, so that the cursor stays on it when rows change."""
@@ -44,7 +44,7 @@ class Row(NamedTuple):
 def inert(text: str) -> str:
     """Return text from an agent, a model or a repository as one line that cannot affect the terminal (SEC-2).
 
-    Hidden characters become `�` (see `domain.inert`), line breaks `⏎`, and tabs blanks.
+    Line breaks become `⏎`, tabs blanks, and other characters that a reader does not see, such as escapes, `�`.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -52,17 +52,17 @@ def inert(text: str) -> str:
 
 
 def width_of(text: str) -> int:
-    """Return how many cells the text takes."""
+    """Return how many cells of a terminal the text takes; a wide character takes two."""
     return cell_len(text)
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """Return the text in exactly `width` cells: cut with `…`, or filled with blanks on the right.
+    """Return the text in exactly `width` cells: filled with blanks on the right, or its end cut off, with `…`.
 
     Args:
         text: Text without control characters; see `inert`.
-        width: Cells, 0 or more.
-        right: Fill on the left instead, as for numbers.
+        width: Cells; the result is empty for 0 or less.
+        right: Put the text at the right, with the blanks on the left, as for numbers.
     """
     length = cell_len(text)
     if length > width:
@@ -72,7 +72,10 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
 
 
 def fit_tail(text: str, width: int) -> str:
-    """Return the text in exactly `width` cells: its start cut off, with `…`, or filled with blanks on the right."""
+    """Return the text in exactly `width` cells: filled with blanks on the right, or its start cut off, with `…`.
+
+    Empty for a width of 0 or less. For paths, whose end says most.
+    """
     if cell_len(text) <= width:
         return fit(text, width)
     if width <= 0:
@@ -97,7 +100,7 @@ def line_width(line: Line) -> int:
 
 
 def bar(share: float, width: int, ink: Ink = "accent") -> tuple[Span, Span]:
-    """Return a progress bar, `━━━───`, that can be read without colours: its full part and its rest.
+    """Return a progress bar, `━━━───`, that can be read without colours, as two spans: its full part and its rest.
 
     Args:
         share: From 0 to 1; other values are limited to that.
@@ -109,7 +112,7 @@ def bar(share: float, width: int, ink: Ink = "accent") -> tuple[Span, Span]:
 
 
 def clock_text(seconds: float) -> str:
-    """Return a duration as `3:12`, or `1:02:05` from one hour on; a negative one as `0:00`."""
+    """Return a duration as minutes and seconds, `3:12`; from one hour on, `1:02:05`. A negative one becomes `0:00`."""
     whole = max(0, int(seconds))
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
@@ -125,9 +128,10 @@ def count_text(number: int) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Return the text in lines of at most `width` cells, with hidden characters made visible; at least one line.
+    """Return the text in lines of at most `width` cells; at least one line, which is empty for an empty text.
 
-    Lines are broken at blanks where possible; the text's own line breaks are kept.
+    Lines are broken at blanks where possible; the text's own line breaks are kept. Tabs become blanks, and hidden
+    characters `�`.
     """
     lines: list[str] = []
     for part in text.splitlines() or [""]:
@@ -160,11 +164,13 @@ def _wrap_line(text: str, width: int) -> list[str]:
 
 
 def fold(line: Line, width: int, *, indent: int = 0) -> list[Line]:
-    """Return the line in parts of at most `width` cells. It is cut anywhere, because code and paths have no blanks.
+    """Return the line in one or more parts of at most `width` cells.
+
+    It is cut anywhere, also in words, because code and paths have no blanks; inks and actions are kept.
 
     Args:
         line: The line.
-        width: Cells of a part, with its indent; more than `indent`.
+        width: Cells of a part, with its indent; at least `indent` + 2.
         indent: Blanks before each part but the first.
     """
     pieces: list[list[Span]] = [[]]

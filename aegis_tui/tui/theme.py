@@ -91,7 +91,7 @@ class ThemeFile(NamedTuple):
 
 
 def load_theme(path: Path) -> ThemeFile:
-    """Read a theme file.
+    """Read a theme file, check names and types of its fields, and return its content. Colours are not checked.
 
     Raises:
         UsageError: It cannot be read, or a field is missing, unknown or of a wrong type; the message names file and
@@ -106,7 +106,10 @@ def load_theme(path: Path) -> ThemeFile:
 
 
 def build_theme(name: str, file: ThemeFile) -> Theme:
-    """Build the Textual theme of a theme file; inks and rows become variables for the style sheets."""
+    """Return the Textual theme for the content of a theme file; inks and rows become variables for style sheets.
+
+    It is not registered with an app. A colour that Textual does not know is not found here, but when an app uses it.
+    """
     colors, inks = file.colors, file.inks
     return Theme(
         name=name,
