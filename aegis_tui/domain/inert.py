@@ -28,6 +28,7 @@ _IGNORABLE = (
 """Invisible code points whose category is that of a letter, a mark or a symbol: Default_Ignorable_Code_Point of
 Unicode 16 (DerivedCoreProperties.txt) without the categories above, and the blank braille pattern."""
 
+_ONE_LINE = str.maketrans({"\r": "⏎", "\n": "⏎", "\t": " "})
 _IGNORABLE_STARTS = tuple(first for first, _ in _IGNORABLE)
 _JOINER, _AS_EMOJI = "\u200d", "\ufe0f"
 _BEFORE_EMOJI_SELECTOR = frozenset("#*0123456789‼⁉〰〽")
@@ -71,6 +72,16 @@ def inert(text: str, *, keep: str = "") -> str:
         SHOWN_AS if is_hidden(char) and char not in keep and not _is_emoji_part(text, at) else char
         for at, char in enumerate(text)
     )
+
+
+def one_line(text: str) -> str:
+    """Return text from an agent, a model or a repository as one line that cannot affect a terminal (SEC-2).
+
+    Line breaks become `⏎`, tabs blanks, and other characters that a reader does not see, such as escapes, `�`.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return inert(text.translate(_ONE_LINE))
 
 
 def without_hidden(text: str, *, keep: str = "") -> str:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aegis_tui.errors import AegisError, GitUnavailable, HubUnavailable
+from aegis_tui.sdk.life import HUB_LOG_BYTES as HUB_LOG_BYTES
 from aegis_tui.sdk.life import SILENT_S, StartWatch, Told, open_log, tail
 from aegis_tui.sdk.private_file import load_record
 from aegis_tui.sdk.quick import HubAddress, HubQuick, address_from

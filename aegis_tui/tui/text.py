@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from aegis_tui.domain.inert import inert as shown
+from aegis_tui.domain.inert import one_line
 
 Ink = Literal["text", "strong", "muted", "accent", "good", "warn", "bad", "info", "badge"]
 INKS: tuple[Ink, ...] = ("text", "strong", "muted", "accent", "good", "warn", "bad", "info", "badge")
@@ -17,8 +17,6 @@ INKS: tuple[Ink, ...] = ("text", "strong", "muted", "accent", "good", "warn", "b
 
 CATCHING_UP = "catching up with the hub"
 """Shown in place of the state until it has been read."""
-
-_ONE_LINE = str.maketrans({"\r": "⏎", "\n": "⏎", "\t": " "})
 
 
 class Span(NamedTuple):
@@ -41,14 +39,8 @@ class Row(NamedTuple):
     line: Line
 
 
-def inert(text: str) -> str:
-    """Return text from an agent, a model or a repository as one line that cannot affect the terminal (SEC-2).
-
-    Line breaks become `⏎`, tabs blanks, and other characters that a reader does not see, such as escapes, `�`.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return shown(text.translate(_ONE_LINE))
+inert = one_line
+"""Every text from outside passes through this before it is drawn."""
 
 
 def width_of(text: str) -> int:

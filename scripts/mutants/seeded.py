@@ -167,8 +167,8 @@ MUTANTS = (
         "no-cycle-by-own-wait",
         "an upgrade that nobody holds back can still close a cycle",
         _RULES,
-        "found is not None or table.waits_of(wait.agent_id)",
-        "found is not None",
+        "blocker is not None or table.waits_of(wait.agent_id)",
+        "blocker is not None",
         _LOCK_TESTS,
     ),
     Mutant(

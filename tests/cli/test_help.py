@@ -29,7 +29,7 @@ def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any
         inner = command.get_command(None, name)
         if getattr(inner, "commands", None):
             yield from leaves(inner, (*words, name))
-        else:
+        if not getattr(inner, "commands", None) or inner.invoke_without_command:
             yield " ".join((*words, name)), inner
 
 

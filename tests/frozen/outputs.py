@@ -227,6 +227,9 @@ class _Desk:
         self._ask("worktree", "remove", "w99", ends="no such worktree")
         self._ask("qa", "--accept-base-failures")
         self._ask("halt")
+        self._ask("inbox")
+        self._ask("inbox", "answer", "run1", "yes")
+        self._ask("halt")
         self._ask("resume")
         self._ask("cancel")
 

@@ -16,6 +16,7 @@ from aegis_tui.application.prompt import DELIVERY_S, Delivery
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.need import Need
 from aegis_tui.domain.run.model import RunStatus
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.sdk.attaching import NO_CLIENT, assumed_terminal, without_popup
@@ -27,7 +28,6 @@ from aegis_tui.tui.screens.why import WhyScreen
 from aegis_tui.tui.text import Line, Span, inert, wrap
 from aegis_tui.tui.views.event import event_line
 from aegis_tui.tui.views.explain import explain_stage
-from aegis_tui.tui.views.need import Need
 
 if TYPE_CHECKING:
     from aegis_tui.tui.screens.goal import StartRun

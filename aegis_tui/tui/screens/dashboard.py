@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.model import Key
+from aegis_tui.domain.need import needs
 from aegis_tui.errors import AegisError
 from aegis_tui.tui.board import DEFAULT_LAYOUT
 from aegis_tui.tui.desk import Desk
@@ -24,7 +25,6 @@ from aegis_tui.tui.screens.why import Render, WhyScreen
 from aegis_tui.tui.views.conflict import conflict_lines
 from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_partition, explain_piece
 from aegis_tui.tui.views.instance import TOTAL_KEY
-from aegis_tui.tui.views.need import needs
 from aegis_tui.tui.views.run import quiet_words
 from aegis_tui.tui.views.small import is_too_small
 from aegis_tui.tui.widgets.bars import Banner, BottomBar, SmallView, TopBar

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.model import Instance, Phase
 from aegis_tui.domain.lock.wait import Wait
+from aegis_tui.domain.need import ASKING
 from aegis_tui.domain.role import traits_of
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Ink, Line, Row, Span, bar, clock_text, count_text, fit, ident_width, inert
-from aegis_tui.tui.views.need import ASKING
 
 TOTAL_KEY = "total"
 """The key of the row with the totals, which is not an instance."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from aegis_tui.domain.need import Need
 from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.run.events import STAGES, Stage
 from aegis_tui.domain.run.model import Run, RunStatus
@@ -12,7 +13,6 @@ from aegis_tui.domain.run.stage import Gate, gates_of
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.keys import DEFAULT_KEYS, KeyNames
 from aegis_tui.tui.text import Ink, Line, Row, Span, bar, fit, inert, line_width, width_of
-from aegis_tui.tui.views.need import Need
 
 _PIECE: dict[PieceStatus, tuple[str, Ink]] = {
     PieceStatus.PENDING: ("○", "muted"),

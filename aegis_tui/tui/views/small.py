@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from aegis_tui.domain.need import Need
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.keys import DEFAULT_KEYS, KeyNames
 from aegis_tui.tui.text import Line, Span, fit, wrap
 from aegis_tui.tui.views.instance import listed, state_of
-from aegis_tui.tui.views.need import Need
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 """The smallest terminal for the dashboard, in columns and lines."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from aegis_tui.domain.need import needs
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.keys import KeyNames
 from aegis_tui.tui.store import CATCHING_UP, NO_HUB
 from aegis_tui.tui.text import Line, Span, fit, inert, line_width
-from aegis_tui.tui.views.need import needs
 from aegis_tui.tui.views.run import gate_line, meter_line, stage_spans, title_line
 from aegis_tui.tui.views.small import small_lines
 from aegis_tui.tui.widgets.line_view import LineView

@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.message.events import MessageAcked, MessageSent
+from aegis_tui.domain.need import Need
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.events import QaFinished
 from aegis_tui.domain.qa.verdict import compare
@@ -25,7 +26,6 @@ from aegis_tui.tui.screens.goal import GoalScreen
 from aegis_tui.tui.screens.grid import GridScreen
 from aegis_tui.tui.screens.report import ReportScreen
 from aegis_tui.tui.screens.stop import ConfirmScreen, StopScreen
-from aegis_tui.tui.views.need import Need
 from aegis_tui.tui.widgets.prompt import Prompt
 from tests.tui.pilot import ready, screen_text, to_the_end, until
 

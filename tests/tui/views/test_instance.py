@@ -8,10 +8,10 @@ import pytest
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.events import AgentState, InstanceLost
+from aegis_tui.domain.need import needs
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Row, line_width
 from aegis_tui.tui.views.instance import instance_rows, listed, state_of
-from aegis_tui.tui.views.need import needs
 
 Record = Callable[..., Any]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.need import needs
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.events import QaBaseChecked
 from aegis_tui.domain.qa.verdict import compare
@@ -16,7 +17,6 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Line, line_width
 from aegis_tui.tui.views.design import design_lines
 from aegis_tui.tui.views.explain import explain_stage
-from aegis_tui.tui.views.need import needs
 from aegis_tui.tui.views.run import quiet_words, stage_spans, title_line
 from aegis_tui.tui.views.small import LEAST_HEIGHT, LEAST_WIDTH, is_too_small, small_lines
 

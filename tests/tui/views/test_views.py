@@ -9,6 +9,7 @@ import pytest
 from aegis_tui.application.design import parse_design
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.events import AgentJoined
+from aegis_tui.domain.need import needs
 from aegis_tui.domain.piece.model import Conflict
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.report_model import Report
@@ -20,7 +21,6 @@ from aegis_tui.tui.views.event import event_line
 from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_partition, explain_piece, explain_stage
 from aegis_tui.tui.views.instance import instance_rows
 from aegis_tui.tui.views.lock import lock_rows, partition_rows
-from aegis_tui.tui.views.need import needs
 from aegis_tui.tui.views.report import merge_command, report_lines
 from aegis_tui.tui.views.run import gate_line, meter_line, piece_rows, stage_spans, title_line
 

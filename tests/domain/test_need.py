@@ -1,0 +1,37 @@
+"""Since when what waits for the person has been waiting (WISH-8)."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from aegis_tui.domain.event import AnyEventData, Event
+from aegis_tui.domain.instance.events import AgentState
+from aegis_tui.domain.instance.model import AgentStateName
+from aegis_tui.domain.model import by_type
+from aegis_tui.domain.need import ASKING, NEED_EVENTS, waiting_since
+from aegis_tui.domain.run.events import RunHalted
+from aegis_tui.domain.scope.events import ScopeRequested
+
+A = "NATIVE-w01"
+
+
+def state(seq: int, name: AgentStateName) -> Event:
+    return Event(seq, A, f"t{seq}", AgentState(state=name, progress=0.0, source="hub"))
+
+
+def test_an_instance_waits_since_it_first_asked_in_a_row() -> None:
+    assert waiting_since([state(1, "asking"), state(2, "blocked")]) == {("instance", A): "t1"}
+    assert waiting_since([state(1, "asking"), state(2, "implementing")]) == {}
+    again = [state(1, "asking"), state(2, "implementing"), state(3, "asking")]
+    assert waiting_since(again) == {("instance", A): "t3"}
+
+
+def test_a_request_and_a_halt_wait_since_their_event() -> None:
+    asked = Event(1, A, "t1", ScopeRequested(request="s1", path="a.py", reason="why"))
+    halted = Event(2, "person", "t2", RunHalted(run="run1", reason="asked"))
+    assert waiting_since([asked, halted]) == {("scope", "s1"): "t1", ("halted", "run1"): "t2"}
+
+
+def test_the_types_and_states_that_count_are_known_ones() -> None:
+    assert set(NEED_EVENTS) <= set(by_type(AnyEventData))
+    assert set(get_args(AgentStateName)) >= ASKING
