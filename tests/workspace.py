@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from aegis_tui.testing.scratch import Answer, ScratchWorkspace
+from aegis_tui.testing.scratch import CommandResult, ScratchWorkspace
 from tests.forked import run_command
 
 
@@ -18,8 +18,8 @@ class Served(ScratchWorkspace):
     """Constants of the package that commands have another value of: `module:NAME` -> value."""
 
     @override
-    def aegis(self, *arguments: str, timeout_s: float = 120.0, folder: Path | None = None) -> Answer:
+    def aegis(self, *arguments: str, timeout_s: float = 120.0, folder: Path | None = None) -> CommandResult:
         done = run_command(
             *arguments, folder=folder or self.root, environ=self.environ, timeout_s=timeout_s, numbers=self.numbers
         )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)

@@ -30,7 +30,7 @@ class Promise(FrozenModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class DemoResult:
     """What git and the sample's tests show about the result and about the person's checkout."""
 
     base_oid: str
@@ -67,7 +67,7 @@ def parse_promise(fields: Mapping[str, Any]) -> Promise | None:
         raise UsageError(f"the scenario's promise is not valid: {error}") from error
 
 
-def judge(report: Report, promise: Promise | None, result: Result) -> list[Claim]:
+def judge(report: Report, promise: Promise | None, result: DemoResult) -> list[Claim]:
     """Check every claim of the demo and return them in the order in which they are shown.
 
     Args:
@@ -143,7 +143,7 @@ def _qa(report: Report, wanted: Sequence[bool]) -> Claim:
     return Claim("QA rounds", ended == list(wanted), words)
 
 
-def _commit(report: Report, result: Result) -> Claim:
+def _commit(report: Report, result: DemoResult) -> Claim:
     named = (report["commit"] or {}).get("oid")
     ok = len(result.commits) == 1 and result.commits[0] == (named, (result.base_oid,))
     words = f"{len(result.commits)} beyond the base" if len(result.commits) != 1 else result.commits[0][0][:12]

@@ -21,7 +21,7 @@ from aegis_tui.domain.count import listed
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.agent_kind import KindFacts
 from aegis_tui.ports.llm import ChatModel, ChatReply, ping_request
-from aegis_tui.ports.model_server import ChooseModel, Endpoint, ProbeEndpoint
+from aegis_tui.ports.model_server import ChooseModel, ModelEndpoint, ProbeEndpoint
 from aegis_tui.ports.program import ProgramRunner
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel
 
@@ -220,7 +220,7 @@ class Doctor:
         rights = [_key_check(warning) for warning in self._find_key_warnings()]
         return [serves, *rights, *([await self._tool_call(endpoint, model)] if model is not None else [])]
 
-    async def _choose(self, endpoint: Endpoint) -> str | None:
+    async def _choose(self, endpoint: ModelEndpoint) -> str | None:
         """Return the model that a run would work with; None if the server serves none and the settings name none.
 
         Raises:
@@ -230,7 +230,7 @@ class Doctor:
             return self._settings.model or next(iter(endpoint.models), None)
         return (await self._chooser.choose(endpoint.base_url, endpoint.models, wanted=self._settings.model)).model
 
-    async def _tool_call(self, endpoint: Endpoint, model: str) -> Check:
+    async def _tool_call(self, endpoint: ModelEndpoint, model: str) -> Check:
         """Check that the model can make a streamed tool call, which every agent needs; a scripted model is not asked.
 
         Returns:

@@ -8,7 +8,7 @@ DELIVERY_S = 5.0
 """How long a sender waits for the acknowledgement before it reports a prompt as queued."""
 
 
-class Delivery:
+class PromptDelivery:
     """Prompts that were sent, and which of them their recipients have acknowledged.
 
     Args:

@@ -26,7 +26,7 @@ RECORD = "aegis-init.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SetupChange:
     """The files that `init` or its undo changed. Paths inside the checkout are relative to it."""
 
     written: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Setup:
     def __init__(self, root: Path, common_dir: Path, roles: Mapping[str, str]) -> None:
         self._root, self._common_dir, self._roles = root.resolve(), common_dir.resolve(), roles
 
-    def write(self, *, agent_docs: bool = False) -> Change:
+    def write(self, *, agent_docs: bool = False) -> SetupChange:
         """Write the files that are missing; files that exist stay as they are.
 
         Adds a block to `info/exclude` as well.
@@ -77,9 +77,9 @@ class Setup:
             if (new := add(old)) != old:
                 self._put(record, name, path, new)
                 written.append(name)
-        return Change(written=tuple(written))
+        return SetupChange(written=tuple(written))
 
-    def undo(self) -> Change:
+    def undo(self) -> SetupChange:
         """Restore what was there before, byte for byte; from a file that was changed since, remove only our block.
 
         A changed file without such a block is kept.
@@ -103,7 +103,7 @@ class Setup:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
         self._record.unlink()
-        return Change(removed=tuple(reversed(removed)), kept=tuple(reversed(kept)))
+        return SetupChange(removed=tuple(reversed(removed)), kept=tuple(reversed(kept)))
 
     @property
     def _record(self) -> Path:

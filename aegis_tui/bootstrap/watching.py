@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aegis_tui.adapters.watch.tree_watcher import COALESCE_S, SCAN_S, TreeWatcher
-from aegis_tui.adapters.watch.worktrees import Worktrees
+from aegis_tui.adapters.watch.worktrees import KnownWorktrees
 from aegis_tui.hub.watching import REFRESH_S, WatchService
 
 
@@ -21,4 +21,4 @@ def watch_repository(
         refresh_s: How often to look for worktrees that were added or removed, in seconds.
     """
     watcher = TreeWatcher(coalesce_s=coalesce_s, scan_s=scan_s)
-    return WatchService(root, watcher, Worktrees(root).present, refresh_s=refresh_s)
+    return WatchService(root, watcher, KnownWorktrees(root).present, refresh_s=refresh_s)

@@ -44,7 +44,7 @@ from aegis_tui.orchestrator.preflight import Preflight
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
 from aegis_tui.orchestrator.qa_run import QaRunner
-from aegis_tui.orchestrator.workflow import Parts, Workflow
+from aegis_tui.orchestrator.workflow import Workflow, WorkflowParts
 from aegis_tui.ports.repository import Repository
 from aegis_tui.ports.sandbox import Sandbox
 from aegis_tui.ports.surroundings import QaEnvironment
@@ -99,7 +99,7 @@ class Wiring:
             surroundings=surroundings,
             find_kind=find_kind,
         )
-        parts = Parts(
+        parts = WorkflowParts(
             terminal=terminal,
             keeper=keeper,
             integrator=Integrator(repository),

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from aegis_tui.application.demo import Claim, Report, Result, judge, parse_promise
+from aegis_tui.application.demo import Claim, DemoResult, Report, judge, parse_promise
 from aegis_tui.application.design import load_design, wire_fields
 from aegis_tui.application.run_options import run_options
 from aegis_tui.bootstrap.panes import close_workspace
@@ -205,7 +205,7 @@ def _claims(ground: Playground, report: Report) -> list[Claim]:
     untouched, commit = ground.checkout_is_untouched(), report["commit"]
     if commit is not None:
         ground.check_out(commit["branch"])
-    result = Result(
+    result = DemoResult(
         base_oid=ground.base_oid,
         commits=ground.commits_of(commit["branch"]) if commit else [],
         tests_pass=commit is not None and ground.run_tests().ok,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from aegis_tui.application import prompt
-from aegis_tui.application.prompt import Delivery
+from aegis_tui.application.prompt import PromptDelivery
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.ids import instance_id
@@ -84,14 +84,14 @@ def _send(
     words = sys.stdin.read() if text == "-" else text
     if not words.strip():
         raise UsageError("the prompt is empty", "aegis-tui send ID TEXT")
-    delivery = Delivery({name: int(hub.command("instance:send", agent_id=name, text=words)["seq"])})
+    delivery = PromptDelivery({name: int(hub.command("instance:send", agent_id=name, text=words)["seq"])})
     _await(hub, delivery)
     word = "delivered" if delivery.is_delivered(name) else "queued"
     output.result({"delivery": word, "seq": delivery.sent[name]}, as_json=as_json, lines=[word])
     return 0
 
 
-def _await(hub: HubQuick, delivery: Delivery) -> None:
+def _await(hub: HubQuick, delivery: PromptDelivery) -> None:
     """Read the log until every prompt of `delivery` is acknowledged, or `DELIVERY_S` (5 s) have passed.
 
     Which prompts are acknowledged is recorded in `delivery`; nothing is raised for those that are not.

@@ -48,7 +48,7 @@ __all__ = [
     "THE_HUB",
     "THE_PERSON",
     "Actor",
-    "Outcome",
+    "CommandOutcome",
     "Workspace",
     "due_commands",
     "evolve",
@@ -65,7 +65,7 @@ _MAX_FOLLOW_UPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommandOutcome:
     """The result of a command that was not refused.
 
     `events` are applied already and must be logged before `reply` is sent. `pending` means that the final reply comes
@@ -80,7 +80,7 @@ class Outcome:
 
 def execute(
     workspace: Workspace, command: AnyCommand, *, actor: Actor, request_id: str, now: float, timestamp: str
-) -> Outcome:
+) -> CommandOutcome:
     """Decide one command, apply its events to the workspace and return them with the reply.
 
     If rights and limits allow the command, the session of the sender is extended, whatever the decision is.
@@ -111,7 +111,7 @@ def execute(
     reply = decision.reply(events) if callable(decision.reply) else decision.reply
     for shown in reply.get("locks", ()):
         shown["expires_in_s"] = round(workspace.deadlines.remaining_s("lock", shown["lock_id"], now), 3)
-    return Outcome(events, reply, decision.pending, frozenset(stamp.keys))
+    return CommandOutcome(events, reply, decision.pending, frozenset(stamp.keys))
 
 
 class _Stamp:

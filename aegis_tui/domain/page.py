@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from aegis_tui.domain.limit import MESSAGES_PAGE, STATE_PAGE
-from aegis_tui.domain.message.model import Message
+from aegis_tui.domain.message.model import PendingMessage
 from aegis_tui.domain.model import compact_json
 from aegis_tui.errors import UsageError
 
@@ -42,7 +42,7 @@ SECTIONS: Final[Sequence[str]] = (
 name; those of `recent_changes` have no names and go by their position."""
 
 
-def messages_page(waiting: Iterable[Message], after: int, *, most: int = MESSAGES_PAGE.most) -> dict[str, Any]:
+def messages_page(waiting: Iterable[PendingMessage], after: int, *, most: int = MESSAGES_PAGE.most) -> dict[str, Any]:
     """Return as many messages as fit, oldest first, at least one if there is any.
 
     Args:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from aegis_tui.domain.command import AnyCommand, loggable, parse_command
-from aegis_tui.domain.core import Outcome, due_commands, execute, settled, snapshot_view
+from aegis_tui.domain.core import CommandOutcome, due_commands, execute, settled, snapshot_view
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.commands import Heartbeat
@@ -326,7 +326,7 @@ class Engine:
         batch.keys |= outcome.keys
         self._collect(outcome.events, batch)
 
-    def _execute(self, command: AnyCommand, actor: Actor, request_id: str, at: Instant) -> Outcome:
+    def _execute(self, command: AnyCommand, actor: Actor, request_id: str, at: Instant) -> CommandOutcome:
         now, timestamp = at
         return execute(self._workspace, command, actor=actor, request_id=request_id, now=now, timestamp=timestamp)
 

@@ -22,7 +22,7 @@ CATCH_UP_EVENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingMessage:
     """One text message and its WebSocket frame; `seq` is 0 for messages that are not logged events."""
 
     seq: int
@@ -30,13 +30,13 @@ class Outgoing:
     frame: bytes
 
 
-def outgoing(seq: int, envelope: dict[str, Any]) -> Outgoing:
+def outgoing(seq: int, envelope: dict[str, Any]) -> OutgoingMessage:
     """Encode an envelope as text and as a WebSocket frame; `seq` is 0 for messages that are not logged events.
 
     A server's frames are unmasked, so one frame serves every receiver (RFC 6455 5.1).
     """
     text = compact_json(envelope)
-    return Outgoing(seq, text, Frame(Opcode.TEXT, text.encode()).serialize(mask=False))
+    return OutgoingMessage(seq, text, Frame(Opcode.TEXT, text.encode()).serialize(mask=False))
 
 
 class Subscriber:
@@ -54,7 +54,7 @@ class Subscriber:
         self._is_sending = False
         self.cursor = fanout.published_seq
         self.dropped = 0
-        self._queue: deque[Outgoing] = deque()
+        self._queue: deque[OutgoingMessage] = deque()
         self._queued_bytes = 0
         self._is_live = True
         self._must_tell = False
@@ -77,7 +77,7 @@ class Subscriber:
         """Return whether the receiver subscribed to the event and may see it."""
         return self.interest.wants(event) and is_visible(event, self.actor)
 
-    def offer(self, item: Outgoing) -> None:
+    def offer(self, item: OutgoingMessage) -> None:
         """Take an event that the receiver wants: send it at once if no other waits before it, or else queue it.
 
         Never blocks. A queue that would become too long is dropped instead, and the events come from the log later. No
@@ -103,7 +103,7 @@ class Subscriber:
         self._queue.clear()
         self._queued_bytes = 0
 
-    async def messages(self, write_now: Callable[[bytes], bool] | None = None) -> AsyncGenerator[Outgoing, None]:
+    async def messages(self, write_now: Callable[[bytes], bool] | None = None) -> AsyncGenerator[OutgoingMessage, None]:
         """Yield what to send next, without end: events, and the messages `resync` and `context:sync`.
 
         An item counts as sent when the next one is requested. Call this once for a receiver.
@@ -132,7 +132,7 @@ class Subscriber:
                 await self._wake.wait()
                 self._wake.clear()
 
-    async def _catch_up(self) -> AsyncGenerator[Outgoing, None]:
+    async def _catch_up(self) -> AsyncGenerator[OutgoingMessage, None]:
         if self._must_tell:
             self._must_tell = False
             yield outgoing(0, {"v": SCHEMA_VERSION, "type": "resync", "from_seq": self.cursor, "dropped": self.dropped})
@@ -148,7 +148,7 @@ class Subscriber:
         if self.cursor >= self._fanout.published_seq:
             self._is_live = True
 
-    async def _snapshot(self) -> Outgoing:
+    async def _snapshot(self) -> OutgoingMessage:
         """Return a message with the shared context, and continue after its last event.
 
         It is for a receiver whose next events were compacted away.
@@ -216,7 +216,7 @@ class Fanout:
         Each interest is checked once, as most subscribers share one.
         """
         for event in events:
-            item: Outgoing | None = None
+            item: OutgoingMessage | None = None
             for interest, group in self._groups.items():
                 if not interest.wants(event):
                     continue

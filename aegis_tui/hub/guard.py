@@ -16,7 +16,7 @@ MAX_BODY_BYTES = MAX_FRAME_BYTES
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class Guard:
+class RequestGuard:
     """Refuses requests with an `Origin`, with a `Host` that is not local, or with a declared body of over 1 MiB.
 
     Agents and command lines send no `Origin`; a page in a browser always does (notes: CVE-2025-52882). The `Host` check

@@ -24,7 +24,7 @@ CLOSE_S = 2.0
 MOST_STRANGERS = 512
 
 
-class Requests(PeerProtocol):
+class RequestTimer(PeerProtocol):
     """Closes an HTTP connection whose request does not arrive completely in time."""
 
     strangers: Strangers
@@ -86,7 +86,7 @@ class Frames(FrameProtocol):
 def protocols(of_server: Strangers) -> tuple[type[PeerProtocol], type[FrameProtocol]]:
     """Return the HTTP and WebSocket protocol classes of one server, which share its list of waiting connections."""
 
-    class ServedRequests(Requests):
+    class ServedRequests(RequestTimer):
         strangers = of_server
 
     class ServedFrames(Frames):

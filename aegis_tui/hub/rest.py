@@ -28,7 +28,7 @@ from aegis_tui.hub import schema
 from aegis_tui.hub.batch import internal
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.fanout import Fanout
-from aegis_tui.hub.guard import MAX_BODY_BYTES, Guard, too_large
+from aegis_tui.hub.guard import MAX_BODY_BYTES, RequestGuard, too_large
 from aegis_tui.hub.identity import Identity, bearer
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.interest import is_visible, public_wire
@@ -63,7 +63,7 @@ class _HttpRefusal(Exception):
 
 
 def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout, mcp: ASGIApp) -> Starlette:
-    """Return the hub's ASGI application, protected by `Guard`; `mcp` answers `POST /mcp`."""
+    """Return the hub's ASGI application, protected by `RequestGuard`; `mcp` answers `POST /mcp`."""
     routes = rest_routes(engine=engine, identity=identity, ingress=ingress, fanout=fanout)
 
     async def openapi(_: Request) -> JSONResponse:
@@ -84,7 +84,7 @@ def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: F
             WebSocketRoute("/", stream),
             Route("/mcp", mcp, methods=["POST"]),
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(RequestGuard)],
         exception_handlers={
             AegisError: _refused,
             _HttpRefusal: _refused_by_status,

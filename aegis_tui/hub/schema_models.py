@@ -13,7 +13,7 @@ from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.model import LockMode
 from aegis_tui.domain.lock.region import Span
 from aegis_tui.domain.message.exchange import Exchange
-from aegis_tui.domain.piece.model import Conflict, Piece
+from aegis_tui.domain.piece.model import Piece, PieceConflict
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
 from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run.design import Design
@@ -161,7 +161,7 @@ class RecentChange(_Described):
     timestamp: str
 
 
-class Progress(_Described):
+class MergeProgress(_Described):
     """How many pieces are merged onto the integration branch."""
 
     total: int
@@ -194,7 +194,7 @@ class RunView(_Described):
     gates: list[GateView]
     pieces: list[Piece]
     reviews: list[Review]
-    conflicts: list[Conflict]
+    conflicts: list[PieceConflict]
     qa: QaFinished | None
     base_qa: QaBaseChecked | None
     commit: RunCommitted | None
@@ -224,7 +224,7 @@ class SharedContext(_Described):
     shared: list[str]
     joint: list[str]
     specs: dict[str, SpecState]
-    progress: Progress
+    progress: MergeProgress
     instances: list[Instance]
     run: RunView | None
     exchanges: list[Exchange]

@@ -67,7 +67,7 @@ from aegis_tui.domain.piece.events import (
     PieceChecked,
     PieceReopened,
 )
-from aegis_tui.domain.piece.model import Conflict, Piece, PieceStatus
+from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
 from aegis_tui.domain.qa import check as checks
 from aegis_tui.domain.qa import commands as qa_commands
 from aegis_tui.domain.qa import events as qa_events
@@ -218,7 +218,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         regions.Hunk: "Hunk",
         regions.Rewrite: "Rewrite",
         regions.View: "View",
-        Conflict: "Conflict",
+        PieceConflict: "Conflict",
         Piece: "Piece",
         PieceStatus: "PieceStatus",
         Review: "Review",
@@ -242,7 +242,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         models.LockFailedData: "LockFailedData",
         models.Mirror: "Mirror",
         models.MirrorState: "MirrorState",
-        models.Progress: "Progress",
+        models.MergeProgress: "Progress",
         models.RecentChange: "RecentChange",
         models.Refusal: "Refusal",
         models.Resync: "Resync",

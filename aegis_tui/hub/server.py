@@ -91,7 +91,7 @@ def open_unix(path: Path) -> socket.socket:
     return listener
 
 
-class _Server(uvicorn.Server):
+class _HubServer(uvicorn.Server):
     """uvicorn without its own signal handlers: the hub stops in its own order."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -123,7 +123,7 @@ class HubServer:
             backlog=ACCEPTED_AT_ONCE,
             timeout_graceful_shutdown=2,
         )
-        self._server = _Server(config)
+        self._server = _HubServer(config)
         self._task: asyncio.Task[None] | None = None
         self._keepers: list[asyncio.Task[None]] = []
 

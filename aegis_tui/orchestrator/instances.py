@@ -60,7 +60,7 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedInstance:
     """What the hub records about a prepared instance."""
 
     worktree: Path
@@ -102,7 +102,9 @@ class InstanceKeeper:
         self._refs = PrivateRefs(repository, places.instances_dir)
         self.screens = LastScreens(terminal, places.logs_dir)
 
-    async def prepare(self, instance: Instance, run: Run, scope: Mapping[str, object], context: str) -> Prepared:
+    async def prepare(
+        self, instance: Instance, run: Run, scope: Mapping[str, object], context: str
+    ) -> PreparedInstance:
         """Create an instance's worktree, token, scope file, context file, role file and launch record.
 
         What exists is kept (worktree, token) or replaced (the other files). The program is not started yet.
@@ -137,7 +139,7 @@ class InstanceKeeper:
         write_private(folder / "context.md", context)
         self._copy_role(instance, folder)
         await self._write_launch_record(instance, run, folder, worktree)
-        return Prepared(worktree.path, hash_token(token))
+        return PreparedInstance(worktree.path, hash_token(token))
 
     def _copy_role(self, instance: Instance, folder: Path) -> None:
         """Copy the team's own file of the instance's role from the person's checkout, if there is one (ROLE-13).

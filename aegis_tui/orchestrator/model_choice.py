@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from aegis_tui.domain.count import listed
 from aegis_tui.errors import AegisError, ModelKeyRefused, ModelUnavailable
-from aegis_tui.ports.model_server import Chosen, TryModel
+from aegis_tui.ports.model_server import ChosenModel, TryModel
 
 TRIAL_S = 30.0
 """How long one model may take to answer; a server may have to load it first."""
@@ -35,7 +35,7 @@ class ModelChooser:
         self._try_model = try_model
         self._known: dict[tuple[str, tuple[str, ...]], str] = {}
 
-    async def choose(self, base_url: str, served: Sequence[str], *, wanted: str | None) -> Chosen:
+    async def choose(self, base_url: str, served: Sequence[str], *, wanted: str | None) -> ChosenModel:
         """Return the model to work with, and the other models of the server.
 
         Args:
@@ -51,14 +51,14 @@ class ModelChooser:
         if wanted is not None:
             if names and wanted not in names:
                 await self._check_unlisted(base_url, names, wanted)
-            return Chosen(wanted, tuple(name for name in names if name != wanted))
+            return ChosenModel(wanted, tuple(name for name in names if name != wanted))
         if len(names) <= 1:
-            return Chosen(names[0] if names else None)
+            return ChosenModel(names[0] if names else None)
         model = self._known.get((base_url, names))
         if model is None:
             model = await self._find(base_url, names)
             self._known[(base_url, names)] = model
-        return Chosen(model, tuple(name for name in names if name != model))
+        return ChosenModel(model, tuple(name for name in names if name != model))
 
     async def _check_unlisted(self, base_url: str, names: Sequence[str], wanted: str) -> None:
         """Return if a model that is not listed answers nevertheless: an alias, or a model that is loaded on demand.

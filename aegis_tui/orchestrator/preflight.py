@@ -26,7 +26,7 @@ from aegis_tui.orchestrator.objection import disk_objection, objection, remarks
 from aegis_tui.ports.agent_kind import KindFacts
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.lens import FindLens
-from aegis_tui.ports.model_server import Chosen, Endpoint, ProbeEndpoint, TryModel
+from aegis_tui.ports.model_server import ChosenModel, ModelEndpoint, ProbeEndpoint, TryModel
 from aegis_tui.ports.repository import RepositoryFacts
 from aegis_tui.ports.repository_condition import InspectedRepository
 from aegis_tui.ports.sandbox import Sandbox
@@ -153,9 +153,9 @@ class Preflight:
         if problem is not None:
             raise problem
 
-    async def _choose_model(self, endpoint: Endpoint, wanted: str | None) -> Chosen:
+    async def _choose_model(self, endpoint: ModelEndpoint, wanted: str | None) -> ChosenModel:
         if endpoint.scripted:
-            return Chosen(wanted or (endpoint.models[0] if endpoint.models else None))
+            return ChosenModel(wanted or (endpoint.models[0] if endpoint.models else None))
         return await self._chooser.choose(endpoint.base_url, endpoint.models, wanted=wanted)
 
     def _lenses(self, names: Sequence[str]) -> tuple[ReviewLens, ...]:

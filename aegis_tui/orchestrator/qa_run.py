@@ -17,7 +17,7 @@ from aegis_tui.domain.qa.assess import ask, tools_of
 from aegis_tui.domain.qa.command import script_of
 from aegis_tui.domain.qa.obstacle import Obstacle
 from aegis_tui.domain.qa.outcome import Outcome
-from aegis_tui.domain.qa.readers.base import Asked, Place, QaReader, script_text
+from aegis_tui.domain.qa.readers.base import Asked, CommandPlace, QaReader, script_text
 from aegis_tui.domain.qa.trouble import no_script
 from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import AegisError
@@ -180,7 +180,7 @@ class QaRunner:
         limits = self._limits
         return Bounds(limits.output_mb * _MIB, folders=(worktree, home), disk_bytes=limits.disk_mb * _MIB)
 
-    def _place(self, worktree: Path, home: Path) -> tuple[Place, int]:
+    def _place(self, worktree: Path, home: Path) -> tuple[CommandPlace, int]:
         """Create an empty folder in `home` for the result files of one command.
 
         Returns:
@@ -192,7 +192,7 @@ class QaRunner:
         """
         results = tempfile.mkdtemp(prefix=".qa-results-", dir=home)
         since_ns = Path(results).stat().st_mtime_ns
-        return Place(results, lambda name: self._result_files.read_text(worktree, name)), since_ns
+        return CommandPlace(results, lambda name: self._result_files.read_text(worktree, name)), since_ns
 
     def _environment(self, home: Path) -> dict[str, str]:
         passed = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
@@ -217,7 +217,7 @@ def _stopped(result: ProgramResult, command: str) -> tuple[Obstacle, ...]:
     return (Obstacle(kind="killed", reason=f"it was ended: {result.stopped}", remedy=remedy, command=command),)
 
 
-def _lacks(command: str, place: Place) -> tuple[Obstacle, ...]:
+def _lacks(command: str, place: CommandPlace) -> tuple[Obstacle, ...]:
     """Return an obstacle if a command runs a package script that package.json lacks; empty if not, or without the file.
 
     npm itself may not report this.

@@ -53,7 +53,7 @@ class Log(CommandPort, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class WorkflowParts:
     """The parts of the workflow, chosen by the composition root."""
 
     terminal: Terminal
@@ -70,7 +70,7 @@ class Parts:
 class Workflow:
     """Keeps a run going. After a restart it continues from the log alone; it stores nothing elsewhere."""
 
-    def __init__(self, parts: Parts, log: Log) -> None:
+    def __init__(self, parts: WorkflowParts, log: Log) -> None:
         self._parts, self._log = parts, log
         self._gateway = GatewayKeeper(
             parts.gateway, log, find_endpoint=parts.find_endpoint, hash_joined=parts.hash_joined

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Endpoint(Protocol):
+class ModelEndpoint(Protocol):
     """What a probe of a model endpoint found."""
 
     @property
@@ -26,7 +26,7 @@ class Endpoint(Protocol):
         ...
 
 
-ProbeEndpoint = Callable[[str], Awaitable[Endpoint]]
+ProbeEndpoint = Callable[[str], Awaitable[ModelEndpoint]]
 """Checks that a base URL is inside the boundary (LLM-7), then asks the server which models it serves."""
 
 
@@ -35,7 +35,7 @@ TryModel = Callable[[str, str], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenModel:
     """The model that was chosen for a run."""
 
     model: str | None
@@ -47,7 +47,7 @@ class Chosen:
 class ChooseModel(Protocol):
     """Chooses among the models that a server lists."""
 
-    async def choose(self, base_url: str, served: Sequence[str], *, wanted: str | None) -> Chosen:
+    async def choose(self, base_url: str, served: Sequence[str], *, wanted: str | None) -> ChosenModel:
         """Return the model of a run, and the other models of the server. May send models small requests to try them.
 
         Args:

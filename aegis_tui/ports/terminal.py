@@ -37,7 +37,7 @@ class PaneSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Pane:
+class OpenPane:
     """An open pane."""
 
     instance: str
@@ -113,7 +113,7 @@ class Terminal(Protocol):
         """Disconnect from the server, and end the streams of `dirty` and `exits`. The panes keep running."""
         ...
 
-    async def open_pane(self, spec: PaneSpec) -> Pane:
+    async def open_pane(self, spec: PaneSpec) -> OpenPane:
         """Return the live pane of the instance; without one, open it from `spec`, in place of a dead one.
 
         Raises:

@@ -25,7 +25,7 @@ class FileChange:
     """The time of the change according to the file system, in nanoseconds since the epoch; 0 when not known."""
 
 
-class Checkout(NamedTuple):
+class ReadyWorktree(NamedTuple):
     """A worktree whose folder exists and that git has finished creating."""
 
     folder: Path
@@ -33,7 +33,7 @@ class Checkout(NamedTuple):
     """The folder's inode number; a different one means that the folder was deleted and created again."""
 
 
-FindCheckouts = Callable[[], Sequence[Checkout]]
+FindCheckouts = Callable[[], Sequence[ReadyWorktree]]
 """Returns the complete worktrees of one repository. Blocks; raises `GitError` or `GitUnavailable`."""
 
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from aegis_tui.ports.terminal import Delivery, Pane, PaneExit, PaneSpec, PaneState, Screenshot
+from aegis_tui.ports.terminal import Delivery, OpenPane, PaneExit, PaneSpec, PaneState, Screenshot
 
 
 class MemoryTerminal:
@@ -47,7 +47,7 @@ class MemoryTerminal:
     async def close(self) -> None:
         """See `Terminal.close`."""
 
-    async def open_pane(self, spec: PaneSpec) -> Pane:
+    async def open_pane(self, spec: PaneSpec) -> OpenPane:
         """See `Terminal.open_pane`."""
         there = self.panes.get(spec.instance)
         if there is None or there.dead:
@@ -55,7 +55,7 @@ class MemoryTerminal:
             self.opened.append(spec)
             there = PaneState(spec.instance, f"%{number}", 1000 + number, False, None, None, spec.title, False)
             self.panes[spec.instance] = there
-        return Pane(there.instance, there.pane_id, there.pid)
+        return OpenPane(there.instance, there.pane_id, there.pid)
 
     async def find_pane(self, instance: str) -> PaneState | None:
         """See `Terminal.find_pane`."""

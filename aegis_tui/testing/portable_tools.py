@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from aegis_tui.testing.schema_value import plausible_arguments
-from aegis_tui.testing.scripted_request import ChatError, OfferedTool, ToolCall
+from aegis_tui.testing.scripted_request import ChatError, OfferedTool, ScriptedToolCall
 
 SERVER = "aegis"
 """The MCP server whose tools need no server's name in a scenario."""
@@ -68,7 +68,9 @@ def check_call(tool: str, args: Mapping[str, Any]) -> None:
         raise ValueError(f"{tool} needs {', '.join(_ARGUMENTS[tool])} as texts, and nothing else")
 
 
-def resolve_call(tool: str, args: Mapping[str, Any], *, offered: Sequence[OfferedTool], folder: str | None) -> ToolCall:
+def resolve_call(
+    tool: str, args: Mapping[str, Any], *, offered: Sequence[OfferedTool], folder: str | None
+) -> ScriptedToolCall:
     """Return a call as the client that sent the request expects it.
 
     Args:
@@ -85,9 +87,9 @@ def resolve_call(tool: str, args: Mapping[str, Any], *, offered: Sequence[Offere
         offered_tool = _find_mcp(match["server"] or SERVER, match["tool"], offered)
         if offered_tool is None:
             raise _not_offered(tool, offered)
-        return ToolCall(offered_tool.name, args, offered_tool.namespace)
+        return ScriptedToolCall(offered_tool.name, args, offered_tool.namespace)
     if tool not in _TOOLS:
-        return ToolCall(tool, args)
+        return ScriptedToolCall(tool, args)
     if own := _find_own(tool, offered):
         return _call_of(own, args, folder)
     if shell := _find_own("cli:shell", offered):
@@ -109,7 +111,7 @@ def _not_offered(tool: str, offered: Sequence[OfferedTool]) -> ChatError:
     return ChatError(f"the script calls {tool}, which fits no tool of the request; it offers {names}", param="tools")
 
 
-def _call_of(tool: OfferedTool, args: Mapping[str, str], folder: str | None) -> ToolCall:
+def _call_of(tool: OfferedTool, args: Mapping[str, str], folder: str | None) -> ScriptedToolCall:
     """Return a call of a program's own tool, with its own names for the arguments and values for what it requires."""
     properties = tool.schema.get("properties") or {}
     given: dict[str, Any] = {}
@@ -119,7 +121,7 @@ def _call_of(tool: OfferedTool, args: Mapping[str, str], folder: str | None) -> 
             known = ", ".join(properties) or "none"
             raise ChatError(f"the tool {tool.flat_name} has no argument for {name}; it has {known}", param="tools")
         given[own_name] = _value(name, value, properties[own_name], folder)
-    return ToolCall(tool.name, plausible_arguments(tool.schema, given), tool.namespace)
+    return ScriptedToolCall(tool.name, plausible_arguments(tool.schema, given), tool.namespace)
 
 
 def _value(name: str, value: str, schema: Mapping[str, Any], folder: str | None) -> str | list[str]:

@@ -27,7 +27,7 @@ FOLDER_MARKER = re.compile(r"\[\[cwd:(/.*?)\]\](?!\])")
 Message = Mapping[str, Any]
 
 
-class Call(FrozenModel):
+class PlannedCall(FrozenModel):
     """One tool call of the scripted model."""
 
     tool: str
@@ -45,7 +45,7 @@ class Step(FrozenModel):
     tool: str | None = None
     """The tool of a reply with one call, as the client names it or by a portable name; its arguments are in `args`."""
     args: dict[str, Any] = Field(default_factory=dict)
-    calls: tuple[Call, ...] = ()
+    calls: tuple[PlannedCall, ...] = ()
     """Several calls in one reply, instead of `tool`."""
     text: str | None = None
     """A reply without a call."""
@@ -67,9 +67,9 @@ class Step(FrozenModel):
         return self
 
     @property
-    def tool_calls(self) -> tuple[Call, ...]:
+    def tool_calls(self) -> tuple[PlannedCall, ...]:
         """The calls of the reply, in order; empty for text."""
-        return (Call(tool=self.tool, args=self.args),) if self.tool is not None else self.calls
+        return (PlannedCall(tool=self.tool, args=self.args),) if self.tool is not None else self.calls
 
     @property
     def content(self) -> str:
@@ -141,7 +141,7 @@ class GateRule(FrozenModel):
         return event_type == self.type and all(_holds(data, key, value) for key, value in self.match.items())
 
 
-class Reply(NamedTuple):
+class NextReply(NamedTuple):
     """The next reply of the model, the gate that it waits at, and its pace in tokens per second."""
 
     step: Step
@@ -160,7 +160,7 @@ class Scenario:
         """The names of the gates of all scripts."""
         return {gate for script in self.scripts.values() for gate in script.gates}
 
-    def reply(self, messages: Sequence[Message], *, with_tools: bool, default_script: str | None = None) -> Reply:
+    def reply(self, messages: Sequence[Message], *, with_tools: bool, default_script: str | None = None) -> NextReply:
         """Return the next reply in a conversation; it depends only on the arguments.
 
         Args:
@@ -178,17 +178,17 @@ class Scenario:
         """
         name = script_name(messages) or default_script
         if name is None:
-            return Reply(Step(text="scripted: no script named"), None, None)
+            return NextReply(Step(text="scripted: no script named"), None, None)
         if name not in self.scripts:
             known = ", ".join(sorted(self.scripts)) or "none"
             raise UsageError(f"there is no script {name}", f"the scripts are: {known}", code="script.unknown")
         section, after = _find_section(name, self.scripts[name], messages)
         if not with_tools and not section.by_turn:
-            return Reply(Step(text=section.side or "scripted"), None, section.pace)
+            return NextReply(Step(text=section.side or "scripted"), None, section.pace)
         index = _step_index(section, messages[after:])
         step = section.steps[index]
         gate = step.gate or (section.gate if index == 0 else None)
-        return Reply(step, gate, step.pace or section.pace)
+        return NextReply(step, gate, step.pace or section.pace)
 
 
 def load_scenario(directory: Path) -> Scenario:

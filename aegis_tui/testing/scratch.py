@@ -32,7 +32,7 @@ _SLOW_START = re.compile(r"^the hub \(process \d+\) has been starting for .*\n",
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandResult:
     """How one command ended."""
 
     code: int
@@ -123,7 +123,7 @@ class ScratchWorkspace:
             raise RuntimeError(f"git {arguments[0]}: {done.stderr.strip()}")
         return done.stdout.removesuffix("\n")
 
-    def aegis(self, *arguments: str, timeout_s: float = _DEADLINE_S, folder: Path | None = None) -> Answer:
+    def aegis(self, *arguments: str, timeout_s: float = _DEADLINE_S, folder: Path | None = None) -> CommandResult:
         """Run one `aegis-tui` command to its end.
 
         Raises:
@@ -139,7 +139,7 @@ class ScratchWorkspace:
             timeout=timeout_s,
             check=False,
         )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start one `aegis-tui` command; read its output with `communicate`. `close` kills it."""

@@ -27,7 +27,7 @@ _KEPT_OPEN = '"$@"; code=$?; printf %s "$code" >"$0.new"; mv "$0.new" "$0"; exec
 """Shell script: runs its arguments, writes the exit code to the file $0, and then sleeps, so that the screen stays."""
 
 
-class Screen:
+class PaneScreen:
     """One pane with its own tmux server; `close` ends the server and what runs in it.
 
     Args:
@@ -169,7 +169,7 @@ class Screen:
         self._socket.unlink(missing_ok=True)
         self._code.unlink(missing_ok=True)
 
-    def __enter__(self) -> Screen:
+    def __enter__(self) -> PaneScreen:
         return self
 
     def __exit__(

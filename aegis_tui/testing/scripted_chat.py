@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from aegis_tui.testing.scripted_generation import Generation, Piece
+from aegis_tui.testing.scripted_generation import Generation, ReplyPart
 from aegis_tui.testing.scripted_http import HttpRequest
 from aegis_tui.testing.scripted_request import (
     ChatError,
-    ChatRequest,
     OfferedTool,
+    ScriptedRequest,
     check_body,
     event_bytes,
     parse_object,
@@ -27,7 +27,7 @@ class _Function(BaseModel):
     parameters: dict[str, Any] | None = None
 
 
-class _Tool(BaseModel):
+class _ChatTool(BaseModel):
     type: str = "function"
     function: _Function
 
@@ -37,10 +37,10 @@ class _StreamOptions(BaseModel):
     continuous_usage_stats: bool = False
 
 
-class _Body(BaseModel):
+class _ChatBody(BaseModel):
     model: str | None = None
     messages: list[dict[str, Any]] = Field(min_length=1)
-    tools: list[_Tool] | None = None
+    tools: list[_ChatTool] | None = None
     tool_choice: str | dict[str, Any] | None = None
     stream: bool = False
     stream_options: _StreamOptions | None = None
@@ -53,19 +53,19 @@ class ChatDialect:
 
     name = "chat"
 
-    def parse(self, request: HttpRequest) -> ChatRequest:
+    def parse(self, request: HttpRequest) -> ScriptedRequest:
         """Check a request and return it.
 
         Raises:
             ChatError: It is not JSON, or a field is not valid; the message names the field.
         """
         raw = parse_object(request.body)
-        body = check_body(_Body, raw)
+        body = check_body(_ChatBody, raw)
         if any(not isinstance(message.get("role"), str) for message in body.messages):
             raise ChatError("messages: each needs a role", param="messages")
         options = body.stream_options or _StreamOptions()
         tools = [] if body.tool_choice == "none" else body.tools or []
-        return ChatRequest(
+        return ScriptedRequest(
             body.messages,
             tools=raw.get("tools"),
             offered=tuple(OfferedTool(tool.function.name, tool.function.parameters or {}) for tool in tools),
@@ -108,7 +108,7 @@ def _names(generation: Generation) -> list[str]:
     return [call.flat_name for call in generation.calls]
 
 
-def _delta(generation: Generation, piece: Piece) -> dict[str, Any]:
+def _delta(generation: Generation, piece: ReplyPart) -> dict[str, Any]:
     if piece.call is None:
         return {"content": piece.text}
     if not piece.opens:

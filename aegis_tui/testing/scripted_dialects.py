@@ -11,7 +11,7 @@ from aegis_tui.testing.scripted_generation import Generation
 from aegis_tui.testing.scripted_google import GoogleDialect
 from aegis_tui.testing.scripted_http import HttpRequest
 from aegis_tui.testing.scripted_messages import MessagesDialect
-from aegis_tui.testing.scripted_request import ChatError, ChatRequest
+from aegis_tui.testing.scripted_request import ChatError, ScriptedRequest
 from aegis_tui.testing.scripted_responses import ResponsesDialect
 
 
@@ -20,7 +20,7 @@ class Dialect(Protocol):
 
     name: str
 
-    def parse(self, request: HttpRequest) -> ChatRequest:
+    def parse(self, request: HttpRequest) -> ScriptedRequest:
         """Check a request and return it in the common form.
 
         Raises:

@@ -13,14 +13,14 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal, NamedTuple
 
 from aegis_tui.testing.scripted_meters import Meters, PrefixCache, render_turn, split_tokens
-from aegis_tui.testing.scripted_request import ChatRequest, ToolCall
+from aegis_tui.testing.scripted_request import ScriptedRequest, ScriptedToolCall
 
 TICK_S = 0.03
 """Seconds between two pieces of a reply with a pace, whatever the pace is."""
 UNPACED_PIECE_TOKENS = 24
 
 
-class Piece(NamedTuple):
+class ReplyPart(NamedTuple):
     """A part of a reply, in order: parts of the text, then of each call."""
 
     text: str
@@ -58,9 +58,9 @@ class Generation:
 
     def __init__(
         self,
-        request: ChatRequest,
+        request: ScriptedRequest,
         content: str,
-        calls: Sequence[ToolCall],
+        calls: Sequence[ScriptedToolCall],
         *,
         number: int,
         model: str,
@@ -119,7 +119,7 @@ class Generation:
             self._slots.release()
             self._cache.add([*self._prompt, *split_tokens(render_turn(self._message()) + "<|im_end|>\n")])
 
-    async def pieces(self) -> AsyncIterator[Piece]:
+    async def pieces(self) -> AsyncIterator[ReplyPart]:
         """Yield the reply at its pace, until its end or the request's token limit, which sets `end` to `length`."""
         size = max(1, round(self._pace * TICK_S)) if self._pace else UNPACED_PIECE_TOKENS
         limit = self.request.max_tokens
@@ -150,14 +150,14 @@ class Generation:
                     said.arguments[piece.call] += piece.text
         return said
 
-    def _all_pieces(self, size: int) -> Iterator[tuple[Piece, int]]:
+    def _all_pieces(self, size: int) -> Iterator[tuple[ReplyPart, int]]:
         """Yield the reply in pieces of at most `size` tokens, each with its number of tokens."""
         for start, text, tokens in _split(self._content, size):
-            yield Piece(text, opens=start == 0), tokens
+            yield ReplyPart(text, opens=start == 0), tokens
         for index, call in enumerate(self.calls):
-            yield Piece("", index, opens=True), 1
+            yield ReplyPart("", index, opens=True), 1
             for _, text, tokens in _split(call.arguments, size):
-                yield Piece(text, index), tokens
+                yield ReplyPart(text, index), tokens
 
     def _message(self) -> dict[str, Any]:
         functions = [{"name": call.flat_name, "arguments": call.arguments} for call in self.calls]

@@ -16,10 +16,10 @@ from aegis_tui.testing.scripted_generation import Generation
 from aegis_tui.testing.scripted_http import HttpRequest
 from aegis_tui.testing.scripted_request import (
     ChatError,
-    ChatRequest,
-    Conversation,
     OfferedTool,
     Result,
+    ScriptedConversation,
+    ScriptedRequest,
     check_body,
     dump_json,
     event_bytes,
@@ -43,7 +43,7 @@ class _Declaration(BaseModel):
     json_schema: dict[str, Any] | None = Field(default=None, alias="parametersJsonSchema")
 
 
-class _Tool(BaseModel):
+class _GoogleTool(BaseModel):
     declarations: list[_Declaration] = Field(default=[], alias="functionDeclarations")
 
 
@@ -59,10 +59,10 @@ class _GenerationConfig(BaseModel):
     max_tokens: int | None = Field(default=None, ge=1, alias="maxOutputTokens")
 
 
-class _Body(BaseModel):
+class _GoogleBody(BaseModel):
     contents: list[_Content] = Field(min_length=1)
     system: _Content | None = Field(default=None, alias="systemInstruction")
-    tools: list[_Tool] = []
+    tools: list[_GoogleTool] = []
     tool_config: _ToolConfig = Field(default=_ToolConfig(), alias="toolConfig")
     config: _GenerationConfig = Field(default=_GenerationConfig(), alias="generationConfig")
 
@@ -75,7 +75,7 @@ class GoogleDialect:
 
     name = "google"
 
-    def parse(self, request: HttpRequest) -> ChatRequest:
+    def parse(self, request: HttpRequest) -> ScriptedRequest:
         """Check a request and return it; thoughts, images and unknown parts are left out.
 
         Raises:
@@ -86,14 +86,14 @@ class GoogleDialect:
             raise ChatError("a stream is sent with alt=sse only", param="alt")
         raw = parse_object(request.body)
         raw = raw.get("generateContentRequest") or raw  # the other form of a request that counts tokens
-        body = check_body(_Body, raw)
-        chat = Conversation()
+        body = check_body(_GoogleBody, raw)
+        chat = ScriptedConversation()
         chat.hear("system", _texts(body.system.parts) if body.system else [])
         for content in body.contents:
             _add_content(chat, content)
         is_free = body.tool_config.calling.mode.upper() != "NONE"
         declarations = [item for tool in body.tools for item in tool.declarations if is_free]
-        return ChatRequest(
+        return ScriptedRequest(
             chat.messages,
             tools=raw.get("tools"),
             offered=tuple(OfferedTool(item.name, item.json_schema or item.parameters or {}) for item in declarations),
@@ -138,7 +138,7 @@ def render_count(tokens: int) -> dict[str, Any]:
     return {"totalTokens": tokens}
 
 
-def _add_content(chat: Conversation, content: _Content) -> None:
+def _add_content(chat: ScriptedConversation, content: _Content) -> None:
     if content.role != "model":
         chat.hear("user", _heard(content.parts))
         return

@@ -26,12 +26,12 @@ from typing import Any
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.sdk.private_file import write_private
 from aegis_tui.testing.portable_tools import resolve_call
-from aegis_tui.testing.scenario import Reply, folder_name, load_scenario
+from aegis_tui.testing.scenario import NextReply, folder_name, load_scenario
 from aegis_tui.testing.scripted_dialects import CHAT, Dialect, find_route
 from aegis_tui.testing.scripted_generation import Generation
 from aegis_tui.testing.scripted_http import HttpReply, HttpRequest, HttpServer, json_reply
 from aegis_tui.testing.scripted_meters import Meters, PrefixCache, render_prompt, split_tokens, token_id
-from aegis_tui.testing.scripted_request import ChatError, ChatRequest, parse_object
+from aegis_tui.testing.scripted_request import ChatError, ScriptedRequest, parse_object
 
 GATE_PATH = "/scripted/gates/"
 GATE_TIMEOUT_STATUS = 424
@@ -208,7 +208,7 @@ class ScriptedServer:
                 param="model",
             )
 
-    def _count(self, chat: ChatRequest) -> int:
+    def _count(self, chat: ScriptedRequest) -> int:
         self._check_model(chat.model)
         return len(split_tokens(render_prompt(chat.messages, chat.tools)))
 
@@ -249,7 +249,7 @@ class ScriptedServer:
             )
         return json_reply(await dialect.whole(generation))
 
-    async def _wait_at_gate(self, reply: Reply) -> float:
+    async def _wait_at_gate(self, reply: NextReply) -> float:
         """Wait until the gate of a reply is open; return how many seconds that took.
 
         Raises:

@@ -15,10 +15,10 @@ from aegis_tui.testing.scripted_generation import Generation
 from aegis_tui.testing.scripted_http import HttpRequest
 from aegis_tui.testing.scripted_request import (
     ChatError,
-    ChatRequest,
-    Conversation,
     OfferedTool,
     Result,
+    ScriptedConversation,
+    ScriptedRequest,
     check_body,
     dump_json,
     event_bytes,
@@ -44,7 +44,7 @@ class _Message(BaseModel):
         return _ROLES.get(value, value) if isinstance(value, str) else value
 
 
-class _Tool(BaseModel):
+class _MessagesTool(BaseModel):
     name: str = Field(min_length=1)
     input_schema: dict[str, Any] | None = None
     """None for a tool of the API's own, such as its web search, which the client does not run."""
@@ -58,11 +58,11 @@ class _CountBody(BaseModel):
     model: str | None = None
     messages: list[_Message] = Field(min_length=1)
     system: str | list[dict[str, Any]] | None = None
-    tools: list[_Tool] | None = None
+    tools: list[_MessagesTool] | None = None
     tool_choice: _ToolChoice | None = None
 
 
-class _Body(_CountBody):
+class _MessagesBody(_CountBody):
     max_tokens: int = Field(ge=1)
     stream: bool = False
 
@@ -72,7 +72,7 @@ class MessagesDialect:
 
     name = "messages"
 
-    def parse(self, request: HttpRequest) -> ChatRequest:
+    def parse(self, request: HttpRequest) -> ScriptedRequest:
         """Check a request and return it; thinking, images, cache marks and unknown blocks are left out.
 
         Raises:
@@ -81,7 +81,7 @@ class MessagesDialect:
         raw = parse_object(request.body)
         if request.path == COUNT_PATH:
             return _chat_request(raw, check_body(_CountBody, raw))
-        body = check_body(_Body, raw)
+        body = check_body(_MessagesBody, raw)
         return _chat_request(raw, body, stream=body.stream, max_tokens=body.max_tokens)
 
     def error(self, error: ChatError) -> dict[str, Any]:
@@ -132,8 +132,8 @@ def render_count(tokens: int) -> dict[str, Any]:
 
 def _chat_request(
     raw: dict[str, Any], body: _CountBody, *, stream: bool = False, max_tokens: int | None = None
-) -> ChatRequest:
-    chat = Conversation()
+) -> ScriptedRequest:
+    chat = ScriptedConversation()
     chat.hear("system", _texts(body.system or ""))
     for message in body.messages:
         if message.role == "assistant":
@@ -142,7 +142,7 @@ def _chat_request(
             chat.hear(message.role, _heard(message.content))
     is_free = body.tool_choice is None or body.tool_choice.type != "none"
     tools = [tool for tool in body.tools or [] if tool.input_schema is not None and is_free]
-    return ChatRequest(
+    return ScriptedRequest(
         chat.messages,
         tools=raw.get("tools"),
         offered=tuple(OfferedTool(tool.name, tool.input_schema or {}) for tool in tools),
@@ -152,7 +152,7 @@ def _chat_request(
     )
 
 
-def _add_turn(chat: Conversation, content: str | _Blocks) -> None:
+def _add_turn(chat: ScriptedConversation, content: str | _Blocks) -> None:
     chat.say(_texts(content))
     for block in () if isinstance(content, str) else content:
         if block.get("type") == "tool_use":

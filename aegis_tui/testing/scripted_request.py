@@ -43,7 +43,7 @@ class OfferedTool:
 
 
 @dataclass(frozen=True)
-class ToolCall:
+class ScriptedToolCall:
     """A call of the scripted model, with the name and the arguments that the client expects."""
 
     name: str
@@ -62,7 +62,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True)
-class ChatRequest:
+class ScriptedRequest:
     """A checked request."""
 
     messages: list[dict[str, Any]]
@@ -89,7 +89,7 @@ class Result(NamedTuple):
 
 
 @dataclass
-class Conversation:
+class ScriptedConversation:
     """Collects messages in the form of chat completions."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)

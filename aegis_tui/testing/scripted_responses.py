@@ -16,10 +16,10 @@ from aegis_tui.testing.scripted_generation import Generation
 from aegis_tui.testing.scripted_http import HttpRequest
 from aegis_tui.testing.scripted_request import (
     ChatError,
-    ChatRequest,
-    Conversation,
     OfferedTool,
     Result,
+    ScriptedConversation,
+    ScriptedRequest,
     check_body,
     dump_json,
     event_bytes,
@@ -30,18 +30,18 @@ _Event = tuple[str, dict[str, Any]]
 """The type of an event, and its fields without type and number."""
 
 
-class _Tool(BaseModel):
+class _ResponsesTool(BaseModel):
     type: str
     name: str | None = None
     parameters: dict[str, Any] | None = None
-    tools: list[_Tool] = []
+    tools: list[_ResponsesTool] = []
 
 
-class _Body(BaseModel):
+class _ResponsesBody(BaseModel):
     model: str | None = None
     input: str | list[dict[str, Any]] = Field(min_length=1)
     instructions: str | None = None
-    tools: list[_Tool] | None = None
+    tools: list[_ResponsesTool] | None = None
     tool_choice: str | dict[str, Any] | None = None
     stream: bool = False
     max_output_tokens: int | None = Field(default=None, ge=1)
@@ -53,22 +53,22 @@ class ResponsesDialect:
 
     name = "responses"
 
-    def parse(self, request: HttpRequest) -> ChatRequest:
+    def parse(self, request: HttpRequest) -> ScriptedRequest:
         """Check a request and return it; reasoning, images and unknown items are left out.
 
         Raises:
             ChatError: It is not JSON, a field is not valid, or it builds on an earlier reply.
         """
         raw = parse_object(request.body)
-        body = check_body(_Body, raw)
+        body = check_body(_ResponsesBody, raw)
         if body.previous_response_id is not None:
             raise ChatError("earlier replies are not stored", param="previous_response_id")
-        chat = Conversation()
+        chat = ScriptedConversation()
         chat.hear("system", [body.instructions] if body.instructions else [])
         for item in [{"role": "user", "content": body.input}] if isinstance(body.input, str) else body.input:
             _add_item(chat, item)
         tools = [] if body.tool_choice == "none" else body.tools or []
-        return ChatRequest(
+        return ScriptedRequest(
             chat.messages,
             tools=raw.get("tools"),
             offered=tuple(_offered(tools)),
@@ -87,7 +87,7 @@ class ResponsesDialect:
         said = await generation.whole()
         items: list[_Item] = [_Text(generation, 0, said.text)] if said.text else []
         for call, arguments in enumerate(said.arguments):
-            items.append(_Call(generation, len(items), call, arguments))
+            items.append(_GrowingCall(generation, len(items), call, arguments))
         return _response(generation, _status(generation), _render(items, _status(generation)))
 
     async def stream(self, generation: Generation) -> AsyncGenerator[bytes, None]:
@@ -118,7 +118,7 @@ class ResponsesDialect:
             yield wire([*events, (f"response.{status}", ended)])
 
 
-def _add_item(chat: Conversation, item: Mapping[str, Any]) -> None:
+def _add_item(chat: ScriptedConversation, item: Mapping[str, Any]) -> None:
     kind = item.get("type", "message")
     call_id = str(item.get("call_id"))
     if kind == "message" and item.get("role") == "assistant":
@@ -142,7 +142,7 @@ def _texts(content: object) -> list[str]:
     return [str(part["text"]) for part in parts if isinstance(part, dict) and part.get("text")]
 
 
-def _offered(tools: list[_Tool], namespace: str | None = None) -> Iterator[OfferedTool]:
+def _offered(tools: list[_ResponsesTool], namespace: str | None = None) -> Iterator[OfferedTool]:
     """Yield the functions; other tools, such as a web search, are run by servers that have them."""
     for tool in tools:
         if tool.type == "function" and tool.name:
@@ -189,7 +189,7 @@ class _Text:
         return [said, part, _done(self._index, self.render(status))]
 
 
-class _Call:
+class _GrowingCall:
     """A function call, while its arguments grow."""
 
     def __init__(self, generation: Generation, index: int, call: int, arguments: str = "") -> None:
@@ -224,11 +224,11 @@ class _Call:
         return [("response.function_call_arguments.done", fields), _done(self._index, self.render(status))]
 
 
-_Item = _Text | _Call
+_Item = _Text | _GrowingCall
 
 
 def _open(generation: Generation, index: int, call: int | None) -> _Item:
-    return _Text(generation, index) if call is None else _Call(generation, index, call)
+    return _Text(generation, index) if call is None else _GrowingCall(generation, index, call)
 
 
 def _added(index: int, item: dict[str, Any]) -> _Event:

@@ -252,15 +252,15 @@ class AegisApp(Guarded, App[int]):
 
     async def _follow_hub(self) -> None:
         """Apply each item of the hub's feed to the store: snapshots, batches of events, changes of the connection."""
-        from aegis_tui.tui.feed import Batch, Connection, Snapshot, Stale
+        from aegis_tui.tui.feed import ConnectionState, EventBatch, HubSnapshot, Stale
 
         store = self.desk.store
         async with aclosing(self.desk.parts.hub.follow()) as items:  # type: ignore[type-var]  # an async generator
             async for item in items:
                 match item:
-                    case Batch(events):
+                    case EventBatch(events):
                         store.apply(events)
-                    case Connection(is_up, seq, note):
+                    case ConnectionState(is_up, seq, note):
                         self._tell(note)
                         was_up = store.is_connected
                         if not is_up and not store.was_connected:
@@ -268,7 +268,7 @@ class AegisApp(Guarded, App[int]):
                         store.connection(is_up=is_up, seq=seq)
                         if was_up is not is_up:
                             self.revive_hub()
-                    case Snapshot(workspace, events):
+                    case HubSnapshot(workspace, events):
                         store.load(workspace, events)
                     case Stale(reason):
                         store.stale(reason)

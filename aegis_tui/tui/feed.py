@@ -46,14 +46,14 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class EventBatch:
     """An item of the feed: events that follow on those before, in the order of the log."""
 
     events: list[Event]
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ConnectionState:
     """An item of the feed: whether the hub answers now, and what is known of it."""
 
     is_up: bool
@@ -64,7 +64,7 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class HubSnapshot:
     """An item of the feed: the hub's current state, which replaces everything that was known before."""
 
     workspace: Workspace
@@ -74,23 +74,23 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """An item of the feed: the state is being read again; until the next `Snapshot`, it may be out of date."""
+    """An item of the feed: the state is being read again; until the next `HubSnapshot`, it may be out of date."""
 
     reason: str = ""
     """Why the state cannot be read; empty if the hub simply does not answer."""
 
 
-FeedItem = Batch | Connection | Snapshot | Stale
+FeedItem = EventBatch | ConnectionState | HubSnapshot | Stale
 
 
 class Hub(Protocol):
     """The protocol of what the app needs of a hub: its state and events, commands, and its start."""
 
     def follow(self) -> AsyncIterator[FeedItem]:
-        """Yield the hub's state as a `Snapshot`, then each later event in a `Batch`, without end, over restarts too.
+        """Yield the hub's state as a `HubSnapshot`, then each later event in an `EventBatch`, without end.
 
-        No event is left out (must-deliver): if one may have been missed, `Stale` and a new `Snapshot` are yielded. A
-        `Connection` is yielded at first, and when the hub begins or ceases to answer, or has new events.
+        No event is left out (must-deliver): if one may have been missed, `Stale` and a new `HubSnapshot` are yielded. A
+        `ConnectionState` is yielded at first, and when the hub begins or ceases to answer, or has new events.
         """
         ...
 
@@ -152,7 +152,7 @@ class LiveHub:
                 items = await _collect(queue)
                 for item in items:
                     yield item
-                if isinstance(items[-1], Batch):  # a person waits for the first snapshot: no pause before it
+                if isinstance(items[-1], EventBatch):  # a person waits for the first snapshot: no pause before it
                     await asyncio.sleep(BATCH_S)
         finally:
             for task in tasks:
@@ -205,7 +205,7 @@ class LiveHub:
                 if (event := parse_event(frame)) is not None:
                     workspace.evolve(event)
                     events.append(event)
-            queue.put_nowait(Snapshot(workspace, tuple(events)))
+            queue.put_nowait(HubSnapshot(workspace, tuple(events)))
             while (frame := await _next_event(stream)) is not None:
                 if (event := parse_event(frame)) is not None:
                     queue.put_nowait(event)
@@ -226,10 +226,10 @@ class LiveHub:
         return first if is_there else fetch_state(self._paths)
 
     async def _probe(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
-        said: Connection | None = None
+        said: ConnectionState | None = None
         known: HubAddress | None = None
         while True:
-            now = Connection(False)
+            now = ConnectionState(False)
             with suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_DEADLINE_S):
                     now, known = await asyncio.to_thread(_look, self._paths, known)
@@ -278,7 +278,7 @@ class LiveHub:
         await self._client.close()
 
 
-def _look(paths: WorkspacePaths, known: HubAddress | None) -> tuple[Connection, HubAddress | None]:
+def _look(paths: WorkspacePaths, known: HubAddress | None) -> tuple[ConnectionState, HubAddress | None]:
     """Return whether the hub of a workspace answers, and its address, or None if no hub is found. Blocks.
 
     Args:
@@ -291,14 +291,14 @@ def _look(paths: WorkspacePaths, known: HubAddress | None) -> tuple[Connection, 
             if health.get("pid") == known.pid:
                 return _up(known, health), known
     if (address := find_hub(paths)) is None:
-        return Connection(False), None
+        return ConnectionState(False), None
     with suppress(AegisError):
         return _up(address, HubQuick(address, timeout_s=PROBE_DEADLINE_S).healthz()), address
-    return Connection(False), None
+    return ConnectionState(False), None
 
 
-def _up(address: HubAddress, health: Mapping[str, Any]) -> Connection:
-    return Connection(True, int(health.get("seq", 0)), version_note(address.version, address.pid))
+def _up(address: HubAddress, health: Mapping[str, Any]) -> ConnectionState:
+    return ConnectionState(True, int(health.get("seq", 0)), version_note(address.version, address.pid))
 
 
 def read_mirror(fetched: Fetched) -> tuple[Workspace, list[Event]]:
@@ -345,7 +345,7 @@ def _get(socket: Path, target: str, token: str) -> dict[str, Any]:
 
 
 async def _collect(queue: asyncio.Queue[FeedItem | Event]) -> list[FeedItem]:
-    """Wait for an item of the queue; return all that are there, in order, with successive events joined into a `Batch`.
+    """Wait for an item of the queue; return all that are there, in order, with successive events joined.
 
     It stops at a batch of `MAX_BATCH` events; the rest stays in the queue. The result is never empty.
     """
@@ -357,12 +357,12 @@ async def _collect(queue: asyncio.Queue[FeedItem | Event]) -> list[FeedItem]:
             events.append(item)
         else:
             if events:
-                items.append(Batch(events))
+                items.append(EventBatch(events))
             events = []
             items.append(item)
         full = len(events) >= MAX_BATCH
         item = None if full or queue.empty() else queue.get_nowait()
-    return [*items, Batch(events)] if events else items
+    return [*items, EventBatch(events)] if events else items
 
 
 def parse_event(envelope: Mapping[str, Any]) -> Event | None:

@@ -12,7 +12,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.ports.terminal import Screenshot
-from aegis_tui.tui.feed import Connection, FeedItem, Snapshot, parse_event
+from aegis_tui.tui.feed import ConnectionState, FeedItem, HubSnapshot, parse_event
 
 METERS: Mapping[str, Any] = {
     "running": 2,
@@ -40,7 +40,7 @@ class RecordedHub:
         self.crashed = False
         self._meters = dict(meters) if meters is not None else None
         self._queue: asyncio.Queue[FeedItem] = asyncio.Queue()
-        self._queue.put_nowait(Connection(True, events[-1].seq if events else 0))
+        self._queue.put_nowait(ConnectionState(True, events[-1].seq if events else 0))
         self._queue.put_nowait(snapshot_of(events))
 
     def hold_back(self) -> None:
@@ -85,7 +85,7 @@ class RecordedHub:
         """Do nothing."""
 
 
-def snapshot_of(events: Sequence[Event]) -> Snapshot:
+def snapshot_of(events: Sequence[Event]) -> HubSnapshot:
     """Return the state after these events, computed from an empty one, and the events themselves.
 
     They must begin with the first one of a log.
@@ -93,7 +93,7 @@ def snapshot_of(events: Sequence[Event]) -> Snapshot:
     workspace = Workspace()
     for event in events:
         workspace.evolve(event)
-    return Snapshot(workspace, tuple(events))
+    return HubSnapshot(workspace, tuple(events))
 
 
 class RecordedPanes:

@@ -16,7 +16,7 @@ from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.config import Settings
 from aegis_tui.domain.event import Event
 from aegis_tui.tui.app import AegisApp
-from aegis_tui.tui.feed import Batch, FeedItem, parse_event
+from aegis_tui.tui.feed import EventBatch, FeedItem, parse_event
 from aegis_tui.tui.parts import Parts
 from aegis_tui.tui.recorded import METERS, RecordedHub
 from aegis_tui.tui.session import run_session
@@ -69,7 +69,7 @@ class BusyHub(RecordedHub):
             await asyncio.sleep(BATCH_S)
             if self._is_busy:
                 first = turn * each % len(self._panes)
-                yield Batch([self._report(at % len(self._panes), turn) for at in range(first, first + each)])
+                yield EventBatch([self._report(at % len(self._panes), turn) for at in range(first, first + each)])
 
 
 def main(folder: Path) -> int:

@@ -2,12 +2,12 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.application.demo import Promise, Result, judge, most_at_once, parse_promise
+from aegis_tui.application.demo import DemoResult, Promise, judge, most_at_once, parse_promise
 from aegis_tui.domain.run.events import STAGES
 from aegis_tui.errors import UsageError
 
 PROMISE = Promise(workers=2, lock_waits=1, hot_conflicts=1, qa_rounds=(False, True))
-RESULT = Result("base", [("tip", ("base",))], tests_pass=True, checkout_untouched=True)
+RESULT = DemoResult("base", [("tip", ("base",))], tests_pass=True, checkout_untouched=True)
 
 
 def instance(role: str, started_at: str, duration_s: float) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def report(**changes: Any) -> dict[str, Any]:
     }
 
 
-def broken(promise: Promise | None = PROMISE, result: Result = RESULT, **changes: Any) -> list[str]:
+def broken(promise: Promise | None = PROMISE, result: DemoResult = RESULT, **changes: Any) -> list[str]:
     return [claim.name for claim in judge(report(**changes), promise, result) if not claim.ok]
 
 
@@ -66,11 +66,11 @@ def test_what_a_run_did_not_show_is_named(changes: dict[str, Any], name: str) ->
     "commits", [[], [("tip", ("other",))], [("tip", ("base", "base2"))], [("tip", ("mid",)), ("mid", ("base",))]]
 )
 def test_only_one_commit_with_the_base_as_its_only_parent_counts(commits: list[tuple[str, tuple[str, ...]]]) -> None:
-    assert broken(result=Result("base", commits, True, True)) == ["one commit on the base"]
+    assert broken(result=DemoResult("base", commits, True, True)) == ["one commit on the base"]
 
 
 def test_a_changed_checkout_and_failing_tests_are_named() -> None:
-    assert broken(result=Result("base", RESULT.commits, False, False)) == [
+    assert broken(result=DemoResult("base", RESULT.commits, False, False)) == [
         "result passes its tests",
         "checkout untouched",
     ]
@@ -88,7 +88,7 @@ def test_a_calm_scenario_must_report_no_contention_of_any_kind() -> None:
 def test_a_scenario_that_promises_nothing_still_leaves_the_checkout_alone() -> None:
     assert parse_promise({}) is None
     assert broken(None, stages=[]) == []
-    assert broken(None, Result("base", [], False, False)) == ["checkout untouched"]
+    assert broken(None, DemoResult("base", [], False, False)) == ["checkout untouched"]
 
 
 def test_a_promise_with_an_unknown_field_is_refused() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.context import snapshot_view
-from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Outcome, Workspace, evolve, execute, state_hash
+from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, CommandOutcome, Workspace, evolve, execute, state_hash
 from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
 from aegis_tui.domain.ids import hash_token
 from aegis_tui.domain.instance.commands import (
@@ -65,7 +65,7 @@ class Hub:
         self.now = 0.0
         self.ids = itertools.count(1)
 
-    def send(self, command: commands.AnyCommand, actor: Actor = THE_HUB) -> Outcome:
+    def send(self, command: commands.AnyCommand, actor: Actor = THE_HUB) -> CommandOutcome:
         request = f"t{next(self.ids)}"
         try:
             outcome = execute(

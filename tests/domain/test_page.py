@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.core import Workspace
-from aegis_tui.domain.message.model import Message
+from aegis_tui.domain.message.model import PendingMessage
 from aegis_tui.domain.page import SECTIONS, context_page, messages_page, section_page, size_of
 from aegis_tui.errors import UsageError
 from aegis_tui.sdk.context import whole_context
@@ -19,8 +19,8 @@ from aegis_tui.sdk.context import whole_context
 SIZES = st.lists(st.integers(0, 400), max_size=12)
 
 
-def message(seq: int, size: int) -> Message:
-    return Message(seq=seq, sender="a", to="b", text="é" * size, kind="note", context={}, timestamp="t")
+def message(seq: int, size: int) -> PendingMessage:
+    return PendingMessage(seq=seq, sender="a", to="b", text="é" * size, kind="note", context={}, timestamp="t")
 
 
 @given(SIZES, st.integers(1, 2000))

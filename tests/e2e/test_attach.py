@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.cells import cell_len
 
-from aegis_tui.testing.screen import Screen
+from aegis_tui.testing.screen import PaneScreen
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import HeldRun
@@ -26,10 +26,10 @@ def attach_argv(*options: str) -> list[str]:
     return [sys.executable, "-P", "-m", "aegis_tui", "attach", "w01", *options]
 
 
-def open_screen(shown_run: HeldRun, argv: list[str]) -> Screen:
+def open_screen(shown_run: HeldRun, argv: list[str]) -> PaneScreen:
     workspace = shown_run.workspace
     place = Path(tempfile.mkdtemp(prefix="s", dir=workspace.folder / "screen"))
-    return Screen(place, argv, environ=workspace.environ, cwd=workspace.root)
+    return PaneScreen(place, argv, environ=workspace.environ, cwd=workspace.root)
 
 
 def test_attach_from_a_plain_terminal_shows_the_pane_and_the_detach_key_comes_back(shown_run: HeldRun) -> None:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from aegis_tui.testing.scratch import ScratchWorkspace
-from aegis_tui.testing.screen import Screen
+from aegis_tui.testing.screen import PaneScreen
 from tests.e2e.conftest import HeldRun, hold_run
 
 pytestmark = pytest.mark.timeout(180)
@@ -26,10 +26,10 @@ TRUTH = ("●MONITORING", r"● w01 +search", r"● w02 +receipt", r"scripted mo
 AWAY = "the hub does not answer|no hub runs"
 
 
-def open_session(workspace: ScratchWorkspace, name: str = "screen") -> Screen:
+def open_session(workspace: ScratchWorkspace, name: str = "screen") -> PaneScreen:
     place = workspace.folder / name
     place.mkdir(exist_ok=True)
-    return Screen(place, workspace.argv(), environ=workspace.environ, cwd=workspace.root)
+    return PaneScreen(place, workspace.argv(), environ=workspace.environ, cwd=workspace.root)
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +40,13 @@ def held_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeldRun]:
 
 
 @pytest.fixture(scope="module")
-def screen(held_run: HeldRun) -> Iterator[Screen]:
+def screen(held_run: HeldRun) -> Iterator[PaneScreen]:
     with open_session(held_run.workspace) as screen:
         yield screen
 
 
 @pytest.fixture(autouse=True)
-def right_before(screen: Screen) -> None:
+def right_before(screen: PaneScreen) -> None:
     screen.wait(*TRUTH, timeout_s=RUN_S)
 
 
@@ -58,7 +58,7 @@ def process_of(workspace: ScratchWorkspace, module: str) -> psutil.Process | Non
     return None
 
 
-def right_again(screen: Screen, what: str, since: float) -> None:
+def right_again(screen: PaneScreen, what: str, since: float) -> None:
     screen.until(lambda text: all(re.search(item, text) for item in TRUTH) and not re.search(AWAY, text), what, BOUND_S)
     print(f"{what}: the screen is right after {time.monotonic() - since:.2f} s")
 
@@ -73,7 +73,7 @@ def test_a_killed_screen_leaves_the_run_alone_and_shows_the_truth_when_it_is_ope
         right_again(again, "a new screen", since)
 
 
-def test_a_killed_hub_is_told_on_the_screen_and_R_brings_it_back(held_run: HeldRun, screen: Screen) -> None:
+def test_a_killed_hub_is_told_on_the_screen_and_R_brings_it_back(held_run: HeldRun, screen: PaneScreen) -> None:
     before = held_run.workspace.hub_pid()
     psutil.Process(before).kill()
     since = time.monotonic()
@@ -85,14 +85,14 @@ def test_a_killed_hub_is_told_on_the_screen_and_R_brings_it_back(held_run: HeldR
     assert held_run.workspace.hub_pid() != before
 
 
-def test_a_hub_that_is_started_from_elsewhere_is_followed(held_run: HeldRun, screen: Screen) -> None:
+def test_a_hub_that_is_started_from_elsewhere_is_followed(held_run: HeldRun, screen: PaneScreen) -> None:
     psutil.Process(held_run.workspace.hub_pid()).kill()
     screen.wait("the hub does not answer", timeout_s=BOUND_S)
     assert held_run.workspace.aegis("hub", "start").code == 0
     right_again(screen, "aegis-tui hub start", time.monotonic())
 
 
-def test_a_killed_gateway_comes_back_and_the_agents_go_on(held_run: HeldRun, screen: Screen) -> None:
+def test_a_killed_gateway_comes_back_and_the_agents_go_on(held_run: HeldRun, screen: PaneScreen) -> None:
     gateway = process_of(held_run.workspace, "aegis_tui.gateway")
     assert gateway is not None
     gateway.kill()
@@ -107,7 +107,7 @@ def test_a_killed_gateway_comes_back_and_the_agents_go_on(held_run: HeldRun, scr
     right_again(screen, "a new gateway", since)
 
 
-def test_the_run_that_lost_them_all_reaches_done(held_run: HeldRun, screen: Screen) -> None:
+def test_the_run_that_lost_them_all_reaches_done(held_run: HeldRun, screen: PaneScreen) -> None:
     held_run.release()
     screen.wait("✓DONE", "one commit", "press r for the report", timeout_s=RUN_S)
     screen.press("q")

@@ -16,7 +16,7 @@ import pytest
 from aegis_tui.testing.playground import scripted_server
 from aegis_tui.testing.sample_repository import create_sample_repository, git_in_sample, scenario_directory
 from aegis_tui.testing.scratch import ScratchWorkspace
-from aegis_tui.testing.screen import Screen
+from aegis_tui.testing.screen import PaneScreen
 from tests.e2e.remains import end_all, running
 from tests.workspace import Served
 
@@ -35,13 +35,13 @@ def temp() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def open_demo(temp: Path) -> Screen:
+def open_demo(temp: Path) -> PaneScreen:
     for name in ("home", "tmp", "screen"):
         (temp / name).mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "AEGIS_"))}
     environment = {**kept, "TMPDIR": str(temp / "tmp"), "HOME": str(temp / "home"), "TMUX_TMPDIR": str(temp / "home")}
     argv = [sys.executable, "-P", "-m", "aegis_tui", "demo", "--pace", "0"]
-    return Screen(temp / "screen", argv, environ=environment, cwd=temp / "home")
+    return PaneScreen(temp / "screen", argv, environ=environment, cwd=temp / "home")
 
 
 def leftovers(temp: Path) -> list[str]:
@@ -133,7 +133,7 @@ def test_a_goal_that_is_typed_in_ones_own_repository_becomes_a_design_and_then_a
     write_team(tmp_path / "scenario")
     with scripted_server(tmp_path / "scenario", tmp_path, pace=0) as card:
         environment = {**own.environ, "AEGIS_BASE_URL": str(card["url"])}
-        with Screen(own.folder / "screen", own.argv(), environ=environment, cwd=own.root) as screen:
+        with PaneScreen(own.folder / "screen", own.argv(), environ=environment, cwd=own.root) as screen:
             screen.wait("press n to give a goal", rf"answers at {card['url']}")
             screen.press("n")
             screen.wait("What should be built")

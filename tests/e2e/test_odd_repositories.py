@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.testing.recorded_llm import RecordedLLM
-from aegis_tui.testing.scratch import Answer, ScratchWorkspace
+from aegis_tui.testing.scratch import CommandResult, ScratchWorkspace
 from tests.e2e.test_kill import call, serve
 from tests.workspace import Served
 
@@ -31,7 +31,9 @@ def workspace() -> Iterator[ScratchWorkspace]:
     assert left == []
 
 
-def run(workspace: ScratchWorkspace, steps: list[dict[str, Any]], *, partition: str) -> tuple[Answer, RecordedLLM]:
+def run(
+    workspace: ScratchWorkspace, steps: list[dict[str, Any]], *, partition: str
+) -> tuple[CommandResult, RecordedLLM]:
     """One feature, built by a worker that takes these steps."""
     model = serve(workspace.folder / "scripts", {"one": steps, "reviewer": REVIEWER})
     design = {

@@ -24,7 +24,7 @@ from aegis_tui.domain.lock import model as lock
 from aegis_tui.domain.lock.events import LockDenied, WithdrawnCode
 from aegis_tui.domain.message import model as message
 from aegis_tui.domain.piece.events import Resolution
-from aegis_tui.domain.piece.model import Conflict, PieceStatus
+from aegis_tui.domain.piece.model import PieceConflict, PieceStatus
 from aegis_tui.domain.qa import check
 from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run import events as run_event
@@ -146,7 +146,7 @@ _WORDS: dict[str, Any] = {
     "spec status": task_spec.SpecStatus,
     "check status": check.QaCheck.model_fields["status"].annotation,
     "review status": Review.model_fields["status"].annotation,
-    "conflict": Conflict.model_fields["kind"].annotation,
+    "conflict": PieceConflict.model_fields["kind"].annotation,
     "resolution": Resolution,
     "withdrawn": WithdrawnCode,
     "denied": LockDenied.model_fields["code"].annotation,

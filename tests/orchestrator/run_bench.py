@@ -29,7 +29,7 @@ from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
 from aegis_tui.orchestrator.qa_run import QaRunner
-from aegis_tui.orchestrator.workflow import Parts, Workflow
+from aegis_tui.orchestrator.workflow import Workflow, WorkflowParts
 from aegis_tui.ports.agent_kind import AgentKind
 from aegis_tui.ports.program import ProgramResult
 from aegis_tui.sdk.clock import SystemClock
@@ -122,7 +122,7 @@ class Bench:
             limits=Limits(),
         )
         outputs = QaOutputs(self.places["qa"])
-        parts = Parts(
+        parts = WorkflowParts(
             terminal=terminal,
             keeper=keeper,
             integrator=Integrator(repository),

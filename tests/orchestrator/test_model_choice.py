@@ -10,7 +10,7 @@ from aegis_tui.domain.count import listed
 from aegis_tui.errors import AegisError, ModelKeyRefused, ModelRefused, ModelUnavailable
 from aegis_tui.orchestrator import model_choice
 from aegis_tui.orchestrator.model_choice import ModelChooser
-from aegis_tui.ports.model_server import Chosen
+from aegis_tui.ports.model_server import ChosenModel
 
 URL = "http://127.0.0.1:8001/v1"
 
@@ -33,7 +33,7 @@ class Server:
             await asyncio.sleep(outcome)
         return bool(outcome)
 
-    def choose(self, wanted: str | None = None) -> Chosen:
+    def choose(self, wanted: str | None = None) -> ChosenModel:
         return asyncio.run(self.chooser.choose(URL, list(self.models), wanted=wanted))
 
 
@@ -42,7 +42,7 @@ NO = ModelRefused("does not support chat")
 
 def test_the_first_that_calls_a_tool_is_taken_and_the_others_are_named() -> None:
     server = Server(rerank_x=NO, chat_only=False, chat=True, last=True)
-    assert server.choose() == Chosen("chat", ("rerank-x", "chat-only", "last"))
+    assert server.choose() == ChosenModel("chat", ("rerank-x", "chat-only", "last"))
     assert server.tried == ["chat-only", "chat"]
 
 
@@ -58,9 +58,9 @@ def test_one_that_only_chats_is_better_than_none() -> None:
 
 def test_one_model_alone_is_taken_without_a_trial_and_none_is_none() -> None:
     server = Server(only=NO)
-    assert server.choose() == Chosen("only")
+    assert server.choose() == ChosenModel("only")
     assert server.tried == []
-    assert Server().choose() == Chosen(None)
+    assert Server().choose() == ChosenModel(None)
 
 
 def test_the_answer_is_kept_for_the_same_list() -> None:
@@ -71,7 +71,7 @@ def test_the_answer_is_kept_for_the_same_list() -> None:
 
 def test_a_named_model_is_taken_when_it_is_listed_or_answers() -> None:
     server = Server(a=True, b=NO)
-    assert server.choose("b") == Chosen("b", ("a",))
+    assert server.choose("b") == ChosenModel("b", ("a",))
     assert server.tried == []
     server.models["alias"] = True
     assert asyncio.run(server.chooser.choose(URL, ["a"], wanted="alias")).model == "alias"

@@ -18,7 +18,7 @@ import pytest
 
 from aegis_tui.sdk.discovery import workspace_key_of
 from aegis_tui.testing.recorded_llm import RecordedLLM
-from aegis_tui.testing.scratch import Answer, ScratchWorkspace
+from aegis_tui.testing.scratch import CommandResult, ScratchWorkspace
 
 pytestmark = [pytest.mark.real_agents, pytest.mark.timeout(600)]
 
@@ -56,7 +56,7 @@ def run(
     *options: str,
     joint: Sequence[str] = (),
     timeout_s: float = 300.0,
-) -> Answer:
+) -> CommandResult:
     named = ["--design", write_design(workspace, kinds, joint), "--base-url", server.base_url]
     named += ["--note", "reviewer=[[script:reviewer]]"]
     return workspace.aegis("run", "Files", *named, "--headless", "--json", *options, timeout_s=timeout_s)

@@ -25,7 +25,7 @@ from aegis_tui.errors import AegisError
 from aegis_tui.testing.playground import scripted_server
 from aegis_tui.testing.sample_repository import create_sample_repository, scenario_directory
 from aegis_tui.testing.scratch import ScratchWorkspace
-from aegis_tui.testing.screen import Screen
+from aegis_tui.testing.screen import PaneScreen
 from tests.workspace import Served
 
 DURATION_S = float(os.environ.get("AEGIS_TRUTH_S", "120"))
@@ -98,7 +98,7 @@ def test_no_frame_says_what_is_not_so(workspace: ScratchWorkspace, tmp_path: Pat
         try:
             while time.monotonic() < end:
                 opened += 1
-                with Screen(
+                with PaneScreen(
                     workspace.folder / "screen", workspace.argv(), environ=workspace.environ, cwd=workspace.root
                 ) as screen:
                     if dice.random() < 0.7:
@@ -121,7 +121,7 @@ def test_no_frame_says_what_is_not_so(workspace: ScratchWorkspace, tmp_path: Pat
     assert count > honest + opened, "most frames show a run"
 
 
-def _watch(screen: Screen, longest_s: float, *, until_drawn: bool = False) -> list[tuple[float, str]]:
+def _watch(screen: PaneScreen, longest_s: float, *, until_drawn: bool = False) -> list[tuple[float, str]]:
     """Every frame for a while, each with its time; or up to the first that shows a run or says why not."""
     seen: list[tuple[float, str]] = []
     end = time.monotonic() + longest_s
@@ -140,7 +140,7 @@ def _judge(text: str, at: float, truth: Truth) -> str:
     return "right" if truth.held(at, name, f"goal number {goal[1]}") else "wrong"
 
 
-def _leave(screen: Screen, dice: random.Random) -> None:
+def _leave(screen: PaneScreen, dice: random.Random) -> None:
     """Quit, or be killed, as chance has it."""
     with suppress(psutil.Error, AegisError, TimeoutError, IndexError):
         if dice.random() < 0.5:

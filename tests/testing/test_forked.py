@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.testing.scratch import Answer, ScratchWorkspace
+from aegis_tui.testing.scratch import CommandResult, ScratchWorkspace
 from tests.workspace import Served
 
 
@@ -21,7 +21,7 @@ def workspace() -> Iterator[ScratchWorkspace]:
     scratch.close()
 
 
-def run_fresh(workspace: ScratchWorkspace, *arguments: str, folder: Path | None = None) -> Answer:
+def run_fresh(workspace: ScratchWorkspace, *arguments: str, folder: Path | None = None) -> CommandResult:
     done = subprocess.run(
         workspace.argv(*arguments),
         cwd=folder or workspace.root,
@@ -32,7 +32,7 @@ def run_fresh(workspace: ScratchWorkspace, *arguments: str, folder: Path | None 
         timeout=60,
         check=False,
     )
-    return Answer(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from aegis_tui.errors import UsageError
 from aegis_tui.testing.portable_tools import resolve_call
 from aegis_tui.testing.scenario import folder_name, load_scenario
-from aegis_tui.testing.scripted_request import ChatError, OfferedTool, ToolCall
+from aegis_tui.testing.scripted_request import ChatError, OfferedTool, ScriptedToolCall
 from tests.testing.conftest import WriteScripts
 
 TEXT = {"type": "string"}
@@ -60,7 +60,7 @@ GEMINI = (
 MINI = (tool("bash", "command"),)
 
 
-def resolve(name: str, offered: tuple[OfferedTool, ...], folder: str | None = "/tree", **args: str) -> ToolCall:
+def resolve(name: str, offered: tuple[OfferedTool, ...], folder: str | None = "/tree", **args: str) -> ScriptedToolCall:
     return resolve_call(name, args, offered=offered, folder=folder)
 
 
@@ -78,7 +78,7 @@ def resolve(name: str, offered: tuple[OfferedTool, ...], folder: str | None = "/
 def test_an_mcp_tool_is_called_as_the_program_offers_it(
     offered: tuple[OfferedTool, ...], name: str, namespace: str | None
 ) -> None:
-    assert resolve("mcp:get_scope", offered, path="src") == ToolCall(name, {"path": "src"}, namespace)
+    assert resolve("mcp:get_scope", offered, path="src") == ScriptedToolCall(name, {"path": "src"}, namespace)
 
 
 def test_an_mcp_tool_of_another_server_is_called_by_both_names() -> None:
@@ -187,7 +187,7 @@ def test_what_is_not_offered_is_refused_with_what_is() -> None:
 
 
 def test_any_other_name_is_called_as_it_is() -> None:
-    assert resolve("propose", CLAUDE, path="a") == ToolCall("propose", {"path": "a"})
+    assert resolve("propose", CLAUDE, path="a") == ScriptedToolCall("propose", {"path": "a"})
 
 
 def test_a_folder_is_named_in_a_message_of_the_user() -> None:

@@ -10,7 +10,7 @@ from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.tool.model import TOOLS, parse_arguments
 from aegis_tui.errors import UsageError
 from aegis_tui.testing.sample_repository import scenario_directory, scenario_names
-from aegis_tui.testing.scenario import GateRule, Reply, Scenario, load_gates, load_scenario, script_name
+from aegis_tui.testing.scenario import GateRule, NextReply, Scenario, load_gates, load_scenario, script_name
 
 WriteScripts = Callable[..., Path]
 Messages = list[dict[str, Any]]
@@ -28,7 +28,7 @@ def turn(*results: str) -> Messages:
     ]
 
 
-def says(reply: Reply) -> str:
+def says(reply: NextReply) -> str:
     return reply.step.content or reply.step.tool_calls[0].tool
 
 

@@ -14,7 +14,7 @@ from aegis_tui.domain.instance.events import AgentState
 from aegis_tui.domain.run.report import fold_report
 from aegis_tui.domain.run.report_model import PastRun, Report
 from aegis_tui.tui import app as app_module
-from aegis_tui.tui.feed import Batch, Connection, Stale
+from aegis_tui.tui.feed import ConnectionState, EventBatch, Stale
 from aegis_tui.tui.recorded import load_events, snapshot_of
 from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.screens.why import WhyScreen
@@ -97,7 +97,7 @@ async def test_text_from_an_agent_is_shown_and_does_nothing(record: Record) -> N
     state = AgentState.model_validate({"state": "asking", "progress": 0.1, "source": "hub", "note": note})
     async with app.run_test(size=(160, 48), notifications=True) as pilot:
         await ready(pilot, app)
-        scene.hub.play(Batch([Event(126, "NATIVE-w03", scene.events[-1].timestamp, state)]))
+        scene.hub.play(EventBatch([Event(126, "NATIVE-w03", scene.events[-1].timestamp, state)]))
         await until(pilot, lambda: "needs you" in screen_text(app))
         await until(pilot, lambda: "[bold red]x[/] [@click=app.quit]go[/]" in screen_text(app))
         shown = screen_text(app)
@@ -113,11 +113,11 @@ async def test_a_dead_hub_shows_and_its_return_ends_the_banner(record: Record) -
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         assert "does not answer" not in screen_text(app)
-        scene.hub.play(Connection(False))
+        scene.hub.play(ConnectionState(False))
         await until(pilot, lambda: "the hub does not answer, retrying" in screen_text(app))
         await pilot.press("R")
         await until(pilot, lambda: scene.hub.starts == 1)
-        scene.hub.play(Connection(True))
+        scene.hub.play(ConnectionState(True))
         await until(pilot, lambda: "does not answer" not in screen_text(app))
 
 
@@ -128,7 +128,7 @@ async def test_a_hub_of_another_version_is_told_once(record: Record) -> None:
     async with app.run_test(size=(160, 48), notifications=True) as pilot:
         await ready(pilot, app)
         for seq in (101, 102):
-            scene.hub.play(Connection(True, seq, "hub 7 is of version 0: restart it"))
+            scene.hub.play(ConnectionState(True, seq, "hub 7 is of version 0: restart it"))
         await until(pilot, lambda: "hub 7 is of version 0: restart it" in screen_text(app))
         await until(pilot, lambda: app.desk.store.is_connected)
         assert screen_text(app).count("of version 0") == 1
@@ -143,13 +143,13 @@ async def test_a_hub_that_crashed_in_a_run_is_started_again_and_a_stopped_one_is
     app = scene.app()
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
-        scene.hub.play(Connection(False))
+        scene.hub.play(ConnectionState(False))
         await until(pilot, lambda: "does not answer" in screen_text(app))
         await pilot.pause(0.2)
         assert scene.hub.starts == 0
-        scene.hub.play(Connection(True))
+        scene.hub.play(ConnectionState(True))
         scene.hub.crashed = True
-        scene.hub.play(Connection(False))
+        scene.hub.play(ConnectionState(False))
         await until(pilot, lambda: scene.hub.starts == 1)
         await until(pilot, lambda: "started again" in screen_text(app))
 
@@ -304,7 +304,7 @@ async def test_the_model_server_is_asked_once_the_state_is_here(
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await until(pilot, lambda: "catching up" in screen_text(app))
         assert asked == []
-        scene.hub.play(Connection(False))
+        scene.hub.play(ConnectionState(False))
         await until(pilot, lambda: asked == [False])
 
 
@@ -314,7 +314,7 @@ async def test_without_a_hub_nothing_is_said_of_a_run(record: Record) -> None:
     scene.hub.hold_back()
     app = scene.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
-        scene.hub.play(Connection(False))
+        scene.hub.play(ConnectionState(False))
         await until(pilot, lambda: "no hub runs for this repository" in screen_text(app))
         shown = screen_text(app)
         assert "No agents yet" not in shown and "no goal yet" not in shown and "press n to give a goal" in shown

@@ -28,7 +28,7 @@ from aegis_tui.sdk.discovery import (
     workspace_paths,
 )
 from aegis_tui.tui import feed
-from aegis_tui.tui.feed import Batch, Connection, FeedItem, LiveHub, Snapshot, Stale, parse_event
+from aegis_tui.tui.feed import ConnectionState, EventBatch, FeedItem, HubSnapshot, LiveHub, Stale, parse_event
 from aegis_tui.tui.fetching import Fetched, FirstFetch
 
 
@@ -68,13 +68,13 @@ class Watcher:
 
     def _take(self, item: FeedItem) -> None:
         match item:
-            case Connection(is_up):
+            case ConnectionState(is_up):
                 self.is_up = is_up
-            case Snapshot(workspace):
+            case HubSnapshot(workspace):
                 self.workspace, self.is_stale = workspace, False
             case Stale():
                 self.is_stale = True
-            case Batch(events):
+            case EventBatch(events):
                 assert self.workspace is not None, "events came before the state"
                 for event in events:
                     assert event.seq == self.workspace.seq + 1
@@ -163,7 +163,7 @@ def test_a_state_that_was_fetched_ahead_is_followed_to_the_present_of_the_hub_th
         ahead = LiveHub(paths, root, first=Ahead(fetched))
         watcher = Watcher(ahead)
         await watcher.until(lambda: watcher.has(4))
-        (snapshot,) = [item for item in watcher.items if isinstance(item, Snapshot)]
+        (snapshot,) = [item for item in watcher.items if isinstance(item, HubSnapshot)]
         assert [event.seq for event in snapshot.events] == [1, 2, 3, 4]
         await watcher.close()
 
@@ -224,7 +224,7 @@ def test_a_long_and_compacted_log_is_current_at_once_by_one_connection(
         await hub.start()
         watcher = Watcher(hub)
         await watcher.until(lambda: watcher.has(4_000))
-        first = next(item for item in watcher.items if isinstance(item, Snapshot))
+        first = next(item for item in watcher.items if isinstance(item, HubSnapshot))
         assert [event.seq for event in first.events] == list(range(3_501, 4_001))
         await hub.command("broadcast", event="note:now", data={})
         await watcher.until(lambda: watcher.has(4_001))

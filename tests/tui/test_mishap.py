@@ -12,7 +12,7 @@ from textual.worker import WorkerFailed
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.message.events import Broadcast
 from aegis_tui.tui import mishap
-from aegis_tui.tui.feed import Batch
+from aegis_tui.tui.feed import EventBatch
 from aegis_tui.tui.mishap import Mishaps
 from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.screens.goal import GoalScreen
@@ -44,7 +44,9 @@ async def test_a_panel_that_cannot_be_made_says_so_until_it_can(
             app.desk.store.changed.publish(frozenset({("lock", "")}))
             await until(pilot, lambda: "ValueError: a [sudden] fault" in screen_text(app))
             assert "w01" in screen_text(app), "the other panels are as they were"
-            scene.hub.play(Batch([Event(126, "person", scene.events[-1].timestamp, Broadcast(event="a:b", data={}))]))
+            scene.hub.play(
+                EventBatch([Event(126, "person", scene.events[-1].timestamp, Broadcast(event="a:b", data={}))])
+            )
             await until(pilot, lambda: app.desk.store.workspace.seq == 126)
         app.desk.store.changed.publish(frozenset({("lock", "")}))
         await until(pilot, lambda: "cannot be shown" not in screen_text(app))

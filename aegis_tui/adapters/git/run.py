@@ -173,7 +173,7 @@ async def _communicate(
     argv: list[str], cwd: Path, env: Mapping[str, str], stdin: bytes | Path, limits: tuple[int, int | None]
 ) -> GitOutput:
     process = await _start(argv, cwd, env, stdin)
-    out, err = _Kept(process, *limits), _Kept(process, limits[0])
+    out, err = _BoundedOutput(process, *limits), _BoundedOutput(process, limits[0])
     try:
         given = b"" if isinstance(stdin, Path) else stdin
         await asyncio.gather(_feed(process.stdin, given), out.read(process.stdout), err.read(process.stderr))
@@ -217,7 +217,7 @@ async def _feed(stream: asyncio.StreamWriter | None, given: bytes) -> None:
     stream.close()
 
 
-class _Kept:
+class _BoundedOutput:
     """Collects what a git command prints on one stream; the command is killed if that exceeds a limit."""
 
     def __init__(self, process: asyncio.subprocess.Process, limit: int, most_items: int | None = None) -> None:

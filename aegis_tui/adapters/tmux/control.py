@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from aegis_tui.adapters.process import end_child, kill_child
-from aegis_tui.adapters.tmux.protocol import Changed, ControlParser, Output, Reply, command_line
+from aegis_tui.adapters.tmux.protocol import Changed, ControlParser, PaneOutput, Reply, command_line
 from aegis_tui.errors import TerminalError
 from aegis_tui.sdk.backoff import Backoff
 
@@ -143,9 +143,9 @@ class ControlClient:
         finally:
             self._end()
 
-    def _handle(self, message: Reply | Output | Changed) -> None:
+    def _handle(self, message: Reply | PaneOutput | Changed) -> None:
         match message:
-            case Output(pane_id):
+            case PaneOutput(pane_id):
                 self._on_output(pane_id)
             case Changed():
                 self._on_change()

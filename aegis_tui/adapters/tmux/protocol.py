@@ -25,7 +25,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class PaneOutput:
     """The notification that a pane has printed something; the output itself is not kept."""
 
     pane_id: str
@@ -38,7 +38,7 @@ class Changed:
     name: str
 
 
-Message = Reply | Output | Changed
+Message = Reply | PaneOutput | Changed
 
 
 def command_line(args: Sequence[str]) -> bytes:
@@ -77,7 +77,7 @@ class ControlParser:
         if self._guard is not None:
             return self._in_block(line)
         if line.startswith(b"%output ") or line.startswith(b"%extended-output "):
-            return Output(line.split(b" ", 2)[1].decode("ascii", "replace"))
+            return PaneOutput(line.split(b" ", 2)[1].decode("ascii", "replace"))
         if line.startswith(b"%begin "):
             self._guard, self._block = line.removeprefix(b"%begin "), []
             return None

@@ -31,7 +31,7 @@ from aegis_tui.adapters.tmux.paste import Paster
 from aegis_tui.adapters.tmux.server import CHAIN, TmuxServer, format_literal, tmux_error
 from aegis_tui.domain.ids import check_instance_id
 from aegis_tui.errors import TerminalError, TerminalUnavailable, UsageError
-from aegis_tui.ports.terminal import Delivery, Pane, PaneExit, PaneSpec, PaneState, Screenshot
+from aegis_tui.ports.terminal import Delivery, OpenPane, PaneExit, PaneSpec, PaneState, Screenshot
 
 POLL_S = 2.0
 """How often the list of panes is read if nothing requires it earlier, in seconds."""
@@ -103,7 +103,7 @@ class TmuxTerminal:
         self._dirty.close()
         self._exits.close()
 
-    async def open_pane(self, spec: PaneSpec) -> Pane:
+    async def open_pane(self, spec: PaneSpec) -> OpenPane:
         """Return the live pane of an instance; without one, open it from `spec`; see `Terminal.open_pane`."""
         _check_spec(spec)
         if not await asyncio.to_thread(spec.cwd.is_dir):
@@ -112,7 +112,7 @@ class TmuxTerminal:
         async with self._ledger_lock:
             existing = _of_instance((await self._list_and_tell()), spec.instance)
             if existing is not None and not existing.dead:
-                return Pane(existing.instance, existing.pane_id, existing.pid)
+                return OpenPane(existing.instance, existing.pane_id, existing.pid)
             if existing is not None:
                 await self._channel.run("kill-window", "-t", existing.pane_id)
             try:
@@ -121,7 +121,7 @@ class TmuxTerminal:
                 raise TerminalError(str(error)) from error
             server_pid, pane_id, pid = row.split("|")
             self._ledger.opened((int(server_pid), pane_id), spec.instance)
-        return Pane(spec.instance, pane_id, int(pid))
+        return OpenPane(spec.instance, pane_id, int(pid))
 
     async def find_pane(self, instance: str) -> PaneState | None:
         """Return the pane of an instance, dead or alive; None if it has none (`Terminal.find_pane`).

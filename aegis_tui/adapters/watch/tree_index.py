@@ -21,7 +21,7 @@ HASHED_BYTES = 16 << 20
 _SHA1_CHARS = 40
 
 
-class _Known(NamedTuple):
+class _KnownFile(NamedTuple):
     size: int
     mtime_ns: int
     ctime_ns: int
@@ -31,13 +31,13 @@ class _Known(NamedTuple):
     is_stored: bool = False
     """Whether `oid` is that of the content as git stores it, which filters may have changed."""
 
-    def is_untouched(self, seen: _Known) -> bool:
+    def is_untouched(self, seen: _KnownFile) -> bool:
         return self[:4] == seen[:4]
 
 
 class _Difference(NamedTuple):
     change: FileChange
-    before: _Known | None
+    before: _KnownFile | None
 
 
 class Folders:
@@ -69,7 +69,7 @@ class TreeIndex:
     def __init__(self, name: str, root: Path) -> None:
         self.name = name
         self.root = root
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _KnownFile] = {}
         self._unread: deque[str] = deque()
         self._round: deque[str] = deque()
         self._has_filters = False
@@ -164,7 +164,7 @@ class TreeIndex:
                 files, size_bytes = files - 1, size_bytes - known.size
                 yield path
 
-    def _compare_one(self, path: str, seen: _Known | None) -> _Difference | None:
+    def _compare_one(self, path: str, seen: _KnownFile | None) -> _Difference | None:
         known = self._known.get(path)
         if seen is None:
             if self._known.pop(path, None) is None:
@@ -197,14 +197,14 @@ class TreeIndex:
             changes.append(replace(change, change_type="moved") if is_move else change)
         return changes
 
-    def _look(self, path: str) -> _Known | None:
+    def _look(self, path: str) -> _KnownFile | None:
         try:
             status = os.lstat(f"{self.root}/{path}")  # a third of the time of a Path, tens of thousands of times
         except (OSError, ValueError):
             return None
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
             return None
-        return _Known(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        return _KnownFile(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
     def _folder_changed_ns(self, path: str) -> int:
         """Return when the folder of a removed file last changed, which is not before the removal; 0 if unknown."""

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 from aegis_tui.adapters.watch.listing import run_git
-from aegis_tui.ports.tree_watch import Checkout
+from aegis_tui.ports.tree_watch import ReadyWorktree
 
 _BEING_MADE = "initializing"
 
 
-class Worktrees:
+class KnownWorktrees:
     """The worktrees of one repository. Blocking; git is asked again only after one was added, removed or moved."""
 
     def __init__(self, root: Path) -> None:
@@ -25,7 +25,7 @@ class Worktrees:
         self._mark: object = None
         self._listed: tuple[Path, ...] = ()
 
-    def present(self) -> list[Checkout]:
+    def present(self) -> list[ReadyWorktree]:
         """Return the existing, complete worktrees, the main one first if the repository is not bare.
 
         Raises:
@@ -39,7 +39,7 @@ class Worktrees:
         if mark != self._mark:
             self._listed = self._list()
             self._mark = mark
-        return [Checkout(folder, inode) for folder in self._listed if (inode := _inode(folder))]
+        return [ReadyWorktree(folder, inode) for folder in self._listed if (inode := _inode(folder))]
 
     def _list(self) -> tuple[Path, ...]:
         paths: list[Path] = []

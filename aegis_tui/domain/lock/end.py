@@ -15,7 +15,7 @@ from aegis_tui.domain.lock.events import (
     LockWithdrawn,
     WithdrawnCode,
 )
-from aegis_tui.domain.lock.model import MAX_TTL_S, Draft, Lock, Resource
+from aegis_tui.domain.lock.model import MAX_TTL_S, Draft, GrantedLock, Resource
 from aegis_tui.domain.lock.obstacle import obstacle
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.errors import Refused, StaleToken, UsageError
@@ -102,7 +102,9 @@ def renew(
     ]
 
 
-def _own(table: LockTable, agent_id: str, *, lock_id: str | None, path: str | None, token: int | None) -> list[Lock]:
+def _own(
+    table: LockTable, agent_id: str, *, lock_id: str | None, path: str | None, token: int | None
+) -> list[GrantedLock]:
     if lock_id is not None and path is None:
         lock = table.find(lock_id)
         candidates = [] if lock is None else [lock]
@@ -189,7 +191,7 @@ def drop_holder(table: LockTable, agent_id: str, reason: str) -> list[Draft]:
     return drafts
 
 
-def check_token(table: LockTable, agent_id: str, *, path: str, token: int) -> Lock:
+def check_token(table: LockTable, agent_id: str, *, path: str, token: int) -> GrantedLock:
     """Return the instance's current lock with this token on the path, a region of it, or a directory above it.
 
     A higher token is refused like a lower one: the token names one grant (LOCK-3). The caller checks the mode.
@@ -204,12 +206,12 @@ def check_token(table: LockTable, agent_id: str, *, path: str, token: int) -> Lo
     raise StaleToken(f"token {token} is not the current one of {path}", REACQUIRE_HINT, path=path, token=token)
 
 
-def released(lock: Lock, reason: str) -> LockReleased:
+def released(lock: GrantedLock, reason: str) -> LockReleased:
     """The event that records the release of a lock."""
     path, region = lock.resource.path, lock.resource.region
     return LockReleased(lock_id=lock.lock_id, path=path, region=region, token=lock.token, reason=reason)
 
 
-def _expired(lock: Lock) -> LockExpired:
+def _expired(lock: GrantedLock) -> LockExpired:
     path, region = lock.resource.path, lock.resource.region
     return LockExpired(lock_id=lock.lock_id, path=path, region=region, token=lock.token)

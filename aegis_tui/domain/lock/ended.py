@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from aegis_tui.domain.lock.model import Lock, LockMode
+from aegis_tui.domain.lock.model import GrantedLock, LockMode
 from aegis_tui.domain.path.file_name import is_below
 
 KEPT_ENDS: Final = 500
@@ -21,7 +21,7 @@ class EndedLocks:
     def __init__(self) -> None:
         self._ends: dict[tuple[str, str], int] = {}
 
-    def note(self, lock: Lock | None, seq: int) -> None:
+    def note(self, lock: GrantedLock | None, seq: int) -> None:
         """Record that a lock ended with event `seq`; None and locks in other modes than EXCLUSIVE are ignored."""
         if lock is None or lock.mode is not LockMode.EXCLUSIVE:
             return

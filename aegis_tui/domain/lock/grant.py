@@ -13,8 +13,8 @@ from typing import Literal
 from aegis_tui.domain.lock.cycle import find_cycle
 from aegis_tui.domain.lock.end import LIST_HINT, check_ttl, released
 from aegis_tui.domain.lock.events import LockAcquired, LockDeadlock, LockDenied, LockQueued, LockWithdrawn
-from aegis_tui.domain.lock.model import Draft, Lock, LockMode, LockRefused, Rank, Resource, lock_id_of
-from aegis_tui.domain.lock.obstacle import Obstacle, obstacle
+from aegis_tui.domain.lock.model import Draft, GrantedLock, LockMode, LockRefused, Rank, Resource, lock_id_of
+from aegis_tui.domain.lock.obstacle import LockObstacle, obstacle
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.domain.lock.wait import Wait
 from aegis_tui.errors import UsageError
@@ -133,15 +133,15 @@ def _refuse_second_upgrade(table: LockTable, wait: Wait) -> None:
     for resource in _upgrades(wait):
         for other in table.waits_ahead_of(wait):
             if any(resource.overlaps(theirs) for theirs in _upgrades(other)):
-                raise _refusal(table, wait, Obstacle(other, resource), code="UPGRADE")
+                raise _refusal(table, wait, LockObstacle(other, resource), code="UPGRADE")
 
 
 def _upgrades(wait: Wait) -> list[Resource]:
     return [resource for resource, rank in zip(wait.resources, wait.ranks, strict=True) if rank is Rank.UPGRADE]
 
 
-def _refusal(table: LockTable, wait: Wait, blocker: Obstacle, *, code: Literal["HELD", "UPGRADE"]) -> LockRefused:
-    does = "holds" if isinstance(blocker.by, Lock) else "waits for"
+def _refusal(table: LockTable, wait: Wait, blocker: LockObstacle, *, code: Literal["HELD", "UPGRADE"]) -> LockRefused:
+    does = "holds" if isinstance(blocker.by, GrantedLock) else "waits for"
     denied = LockDenied(path=blocker.at.path, lock_type=wait.mode, code=code, held_by=blocker.by.agent_id)
     return LockRefused(
         f"{blocker.by.agent_id} {does} {blocker.at} ({blocker.by.mode})",

@@ -183,7 +183,7 @@ class Rank(StrEnum):
     """The waiter holds the resource already in a mode that is strong enough, and asks for it together with others."""
 
 
-class Lock(FrozenModel):
+class GrantedLock(FrozenModel):
     """A granted lock. It has no end time: deadlines are kept where the clock is read."""
 
     lock_id: str

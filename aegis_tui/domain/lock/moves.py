@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aegis_tui.domain.lock.events import LockMoved, LockWaitMoved
-from aegis_tui.domain.lock.model import Draft, Lock, LockMode, Region, Resource
+from aegis_tui.domain.lock.model import Draft, GrantedLock, LockMode, Region, Resource
 from aegis_tui.domain.lock.region import Rewrite, Span, grow_all, is_inside, joined, move_all
 from aegis_tui.domain.lock.wait import Wait
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StaleToken
 
 
-def after_write(workspace: Workspace, lock: Lock, path: str, rewrite: Rewrite | None) -> list[Draft]:
+def after_write(workspace: Workspace, lock: GrantedLock, path: str, rewrite: Rewrite | None) -> list[Draft]:
     """Return the events that say where each region of a file is, held or waited for, after a write under `lock`.
 
     A region whose place in the replaced content is not known gets no event: it is still compared in the contents in
@@ -45,7 +45,7 @@ def after_write(workspace: Workspace, lock: Lock, path: str, rewrite: Rewrite | 
     return drafts
 
 
-def _check_own(workspace: Workspace, lock: Lock, path: str, rewrite: Rewrite | None) -> None:
+def _check_own(workspace: Workspace, lock: GrantedLock, path: str, rewrite: Rewrite | None) -> None:
     if rewrite is None or _spans_in(lock.resource, rewrite.base_oid) is None:
         raise StaleToken(
             f"the hub cannot determine whether the write of {path} stays inside {lock.resource.region}",
@@ -95,7 +95,9 @@ def _waits_moved(wait: Wait, path: str, rewrite: Rewrite, *, is_here: bool) -> I
             )
 
 
-def _moved(lock: Lock, region: Region, rewrite: Rewrite, spans: tuple[Span, ...] | None, *, is_here: bool) -> LockMoved:
+def _moved(
+    lock: GrantedLock, region: Region, rewrite: Rewrite, spans: tuple[Span, ...] | None, *, is_here: bool
+) -> LockMoved:
     if spans and region.lines is not None and is_here:
         region = Region(lines=spans[0])
     return LockMoved(

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from aegis_tui.domain.lock.model import Lock, Resource
+from aegis_tui.domain.lock.model import GrantedLock, Resource
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.domain.lock.wait import Wait
 
 
-class Obstacle(NamedTuple):
+class LockObstacle(NamedTuple):
     """The lock or the earlier request that blocks a request, and the resource where they meet."""
 
-    by: Lock | Wait
+    by: GrantedLock | Wait
     at: Resource
 
     def facts(self, table: LockTable) -> dict[str, Any]:
         """Return holder, mode and place as fields for a refusal; `lock_id` is the lock that must end first, or None."""
-        first = self.by if isinstance(self.by, Lock) else _oldest(table, self.by)
+        first = self.by if isinstance(self.by, GrantedLock) else _oldest(table, self.by)
         region = self.at.region
         return {
             "held_by": self.by.agent_id,
@@ -28,15 +28,15 @@ class Obstacle(NamedTuple):
         }
 
 
-def obstacle(table: LockTable, wait: Wait) -> Obstacle | None:
+def obstacle(table: LockTable, wait: Wait) -> LockObstacle | None:
     """Return what blocks the request: the oldest lock, else the first request ahead of it; None if nothing does."""
     if (holder := _oldest(table, wait)) is not None:
-        return Obstacle(holder, holder.resource)
+        return LockObstacle(holder, holder.resource)
     ahead = min(table.waits_ahead_of(wait), key=lambda other: other.order, default=None)
     if ahead is None:
         return None
-    return Obstacle(ahead, next(theirs for theirs in ahead.resources if any(map(theirs.overlaps, wait.resources))))
+    return LockObstacle(ahead, next(theirs for theirs in ahead.resources if any(map(theirs.overlaps, wait.resources))))
 
 
-def _oldest(table: LockTable, wait: Wait) -> Lock | None:
+def _oldest(table: LockTable, wait: Wait) -> GrantedLock | None:
     return min(table.holders_against(wait), key=lambda lock: lock.token, default=None)

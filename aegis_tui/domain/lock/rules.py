@@ -22,7 +22,7 @@ from aegis_tui.domain.lock.commands import (
     WantedResource,
 )
 from aegis_tui.domain.lock.events import LockDenied, LockReleased
-from aegis_tui.domain.lock.model import Lock, LockMode, LockRefused, Region, Resource
+from aegis_tui.domain.lock.model import GrantedLock, LockMode, LockRefused, Region, Resource
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.scope.closed import check_not_git
 from aegis_tui.domain.workspace import Workspace
@@ -102,7 +102,7 @@ def granted_reply(
         resources: Where given, locks that the sender held before and that cover one of these are included.
         mode: What such a lock must permit; None for any mode.
     """
-    held: dict[str, Lock] = {lock.lock_id: lock for lock in workspace.locks.granted(agent_id, request_id)}
+    held: dict[str, GrantedLock] = {lock.lock_id: lock for lock in workspace.locks.granted(agent_id, request_id)}
     for resource in resources or []:
         if lock := workspace.locks.held_by(agent_id, resource, mode):
             held.setdefault(lock.lock_id, lock)
@@ -110,7 +110,7 @@ def granted_reply(
     return {"locks": [lock_to_wire(lock) for lock in ordered]}
 
 
-def lock_to_wire(lock: Lock) -> dict[str, Any]:
+def lock_to_wire(lock: GrantedLock) -> dict[str, Any]:
     """Return one lock in the form of contract 5; `expires_in_s` is its whole TTL, for the caller to replace."""
     region = lock.resource.region
     return {
@@ -126,7 +126,7 @@ def lock_to_wire(lock: Lock) -> dict[str, Any]:
     }
 
 
-def _where(lock: Lock) -> dict[str, Any]:
+def _where(lock: GrantedLock) -> dict[str, Any]:
     """Return where the region of a lock lies: its lines in the blob it was resolved on, and whether it is stale.
 
     Empty for a whole file; only `stale` if no file was read for it.

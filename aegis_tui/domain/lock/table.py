@@ -21,7 +21,7 @@ from aegis_tui.domain.lock.events import (
     LockWaitMoved,
     LockWithdrawn,
 )
-from aegis_tui.domain.lock.model import Lock, LockMode, Rank, Resource, is_as_strong
+from aegis_tui.domain.lock.model import GrantedLock, LockMode, Rank, Resource, is_as_strong
 from aegis_tui.domain.lock.region import View, with_view
 from aegis_tui.domain.lock.wait import Wait
 from aegis_tui.domain.model import EventData, Key
@@ -35,14 +35,14 @@ class LockTable:
     """The locks and waiting requests, and which can be granted now. Has one owner; only `evolve` changes it."""
 
     def __init__(self) -> None:
-        self._locks: dict[str, Lock] = {}
+        self._locks: dict[str, GrantedLock] = {}
         self._waits: dict[RequestKey, Wait] = {}
         self._next_order = 0
-        self._locks_near: PathIndex[Lock] = PathIndex()
+        self._locks_near: PathIndex[GrantedLock] = PathIndex()
         self._waits_near: PathIndex[Wait] = PathIndex()
-        self._locks_of: dict[str, dict[str, Lock]] = {}
+        self._locks_of: dict[str, dict[str, GrantedLock]] = {}
         self._waits_of: dict[str, dict[str, Wait]] = {}
-        self._granted: dict[RequestKey, dict[str, Lock]] = {}
+        self._granted: dict[RequestKey, dict[str, GrantedLock]] = {}
         self._ready: dict[RequestKey, Wait] = {}
         self._appliers: dict[type[EventData], Callable[[str, Any], frozenset[Key]]] = {
             LockAcquired: self._acquired,
@@ -65,7 +65,7 @@ class LockTable:
         """The order that the next queued request gets."""
         return self._next_order
 
-    def locks(self) -> list[Lock]:
+    def locks(self) -> list[GrantedLock]:
         """Every lock, by token."""
         return sorted(self._locks.values(), key=lambda lock: lock.token)
 
@@ -77,11 +77,11 @@ class LockTable:
         """Waiting requests that nothing blocks, in order of arrival. No two of them block each other."""
         return sorted(self._ready.values(), key=lambda wait: wait.order)
 
-    def find(self, lock_id: str) -> Lock | None:
+    def find(self, lock_id: str) -> GrantedLock | None:
         """The lock with that id; None when it is not held."""
         return self._locks.get(lock_id)
 
-    def granted(self, agent_id: str, request_id: str) -> list[Lock]:
+    def granted(self, agent_id: str, request_id: str) -> list[GrantedLock]:
         """The locks that the request was granted and that are still held, in canonical order."""
         locks = self._granted.get((agent_id, request_id), {}).values()
         return sorted(locks, key=lambda lock: lock.resource.sort_key)
@@ -90,7 +90,7 @@ class LockTable:
         """The request, if it is waiting; None when it was never queued, is granted or has ended."""
         return self._waits.get((agent_id, request_id))
 
-    def locks_of(self, agent_id: str) -> list[Lock]:
+    def locks_of(self, agent_id: str) -> list[GrantedLock]:
         """The locks that the instance holds, by token."""
         return sorted(self._locks_of.get(agent_id, {}).values(), key=lambda lock: lock.token)
 
@@ -104,7 +104,7 @@ class LockTable:
         """The waiting requests of the instance, in order of arrival."""
         return sorted(self._waits_of.get(agent_id, {}).values(), key=lambda wait: wait.order)
 
-    def locks_on(self, path: str) -> list[Lock]:
+    def locks_on(self, path: str) -> list[GrantedLock]:
         """Every lock on the path, on a region of it, on a directory above it or on a path below it, by token."""
         return sorted(self._locks_near.near(path), key=lambda lock: lock.token)
 
@@ -116,7 +116,7 @@ class LockTable:
         """Every request that waits for the path, or for one above or below it, in order of arrival."""
         return sorted(self._waits_near.near(path), key=lambda wait: wait.order)
 
-    def held_by(self, agent_id: str, resource: Resource, mode: LockMode | None = None) -> Lock | None:
+    def held_by(self, agent_id: str, resource: Resource, mode: LockMode | None = None) -> GrantedLock | None:
         """The instance's lock that covers all of `resource` and is not stale; None when there is none.
 
         Of several an EXCLUSIVE one comes first, then the newest.
@@ -137,14 +137,14 @@ class LockTable:
         )
         return max(own, key=lambda lock: (lock.mode is LockMode.EXCLUSIVE, lock.token), default=None)
 
-    def holders_against(self, wait: Wait) -> Iterator[Lock]:
+    def holders_against(self, wait: Wait) -> Iterator[GrantedLock]:
         """Yield the locks of other instances that block the request; one may come more than once."""
         for resource in wait.resources:
             for lock in self._locks_near.near(resource.path):
                 if lock.refuses(wait.agent_id, resource, wait.mode):
                     yield lock
 
-    def waits_for(self, lock: Lock) -> list[Wait]:
+    def waits_for(self, lock: GrantedLock) -> list[Wait]:
         """Requests of other instances that the lock blocks, in order of arrival."""
         return [
             wait
@@ -183,7 +183,7 @@ class LockTable:
     def _acquired(self, agent_id: str, data: LockAcquired) -> frozenset[Key]:
         changed = self._drop_wait((agent_id, data.request_id)) | self._drop_lock(data.lock_id)
         self._add_lock(
-            Lock(
+            GrantedLock(
                 lock_id=data.lock_id,
                 agent_id=agent_id,
                 resource=Resource.model_construct(path=data.path, region=data.region, views=data.views),
@@ -256,11 +256,11 @@ class LockTable:
 
     # Indexes
 
-    def _add_lock(self, lock: Lock) -> None:
+    def _add_lock(self, lock: GrantedLock) -> None:
         self._index_lock(lock)
         self._recheck_ready()
 
-    def _index_lock(self, lock: Lock) -> None:
+    def _index_lock(self, lock: GrantedLock) -> None:
         self._locks[lock.lock_id] = lock
         self._locks_near.add(lock.resource.path, lock.lock_id, lock)
         self._locks_of.setdefault(lock.agent_id, {})[lock.lock_id] = lock
@@ -333,7 +333,7 @@ class LockTable:
         """
         table = cls()
         for lock in state["locks"]:
-            table._index_lock(Lock.model_validate(lock))
+            table._index_lock(GrantedLock.model_validate(lock))
         for wait in state["waits"]:
             table._add_wait(Wait.model_validate(wait))
         table._next_order = int(state["next_order"])
@@ -344,7 +344,7 @@ class LockTable:
         return LockTable.load(self.dump())
 
 
-def _lock_order(lock: Lock) -> tuple[int, str]:
+def _lock_order(lock: GrantedLock) -> tuple[int, str]:
     return (lock.token, lock.lock_id)
 
 

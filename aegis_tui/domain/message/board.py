@@ -6,7 +6,7 @@ from collections.abc import Callable, Container
 from typing import Any, assert_never
 
 from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageEvent, MessageSent
-from aegis_tui.domain.message.model import Message, Write
+from aegis_tui.domain.message.model import PendingMessage, Write
 from aegis_tui.domain.model import Key, StateModel
 
 RECENT_CHANGES = 200
@@ -18,7 +18,7 @@ KEPT_WRITES = 2_000
 
 
 class _SavedBoard(StateModel):
-    waiting: list[Message]
+    waiting: list[PendingMessage]
     writes: list[Write]
     recent: list[dict[str, Any]]
 
@@ -27,16 +27,16 @@ class MessageBoard:
     """Messages not yet acknowledged, fenced writes, and the newest file changes."""
 
     def __init__(self) -> None:
-        self.waiting: dict[int, Message] = {}
-        self._sent: dict[str, dict[int, Message]] = {}
+        self.waiting: dict[int, PendingMessage] = {}
+        self._sent: dict[str, dict[int, PendingMessage]] = {}
         self._writes: dict[tuple[str, str], Write] = {}
         self.recent: list[dict[str, Any]] = []
 
-    def for_agent(self, agent_id: str, after: int = 0) -> list[Message]:
+    def for_agent(self, agent_id: str, after: int = 0) -> list[PendingMessage]:
         """Unacknowledged messages to one instance after event `after`, oldest first."""
         return [item for item in self.waiting.values() if item.to == agent_id and item.seq > after]
 
-    def waiting_from(self, sender: str) -> list[Message]:
+    def waiting_from(self, sender: str) -> list[PendingMessage]:
         """Unacknowledged messages that one sender has sent, oldest first."""
         return list(self._sent.get(sender, {}).values())
 
@@ -77,7 +77,9 @@ class MessageBoard:
         """
         match data:
             case MessageSent():
-                message = Message(seq=seq, sender=agent_id, timestamp=timestamp, **data.model_dump(exclude={"type"}))
+                message = PendingMessage(
+                    seq=seq, sender=agent_id, timestamp=timestamp, **data.model_dump(exclude={"type"})
+                )
                 self._keep(message)
                 return frozenset({("message", data.to)})
             case MessageAcked():
@@ -102,7 +104,7 @@ class MessageBoard:
             case _:
                 assert_never(data)
 
-    def _keep(self, message: Message) -> None:
+    def _keep(self, message: PendingMessage) -> None:
         self.waiting[message.seq] = message
         self._sent.setdefault(message.sender, {})[message.seq] = message
 

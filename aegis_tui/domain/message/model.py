@@ -9,7 +9,7 @@ from aegis_tui.domain.model import FrozenModel
 ChangeType = Literal["created", "modified", "deleted", "moved"]
 
 
-class Message(FrozenModel):
+class PendingMessage(FrozenModel):
     """A message that its addressee has not acknowledged yet."""
 
     seq: int

@@ -50,7 +50,7 @@ class Piece(StateModel):
     """Whether a person wrote to its worker after the submission, so that it works again; merged work stays merged."""
 
 
-class Conflict(StateModel):
+class PieceConflict(StateModel):
     """One path that two pieces change. It holds blob ids, never text with conflict markers."""
 
     conflict_id: str

@@ -10,7 +10,7 @@ from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.command import Words, programs_of, script_of
 from aegis_tui.domain.qa.outcome import Outcome, Reading
 from aegis_tui.domain.qa.readers import READERS, exit_reason
-from aegis_tui.domain.qa.readers.base import Asked, Place, QaReader, plain, script_text
+from aegis_tui.domain.qa.readers.base import Asked, CommandPlace, QaReader, plain, script_text
 from aegis_tui.domain.qa.trouble import OWN_COMMAND, find_trouble, guess_trouble, import_remedy, is_placeholder
 
 SHOWN = 4
@@ -19,7 +19,7 @@ _GAP = re.compile(r"^\[\d+ bytes left out\]$", re.M)
 _CUT = "its output is too long, so its tests are not compared one by one"
 
 
-def ask(command: str, place: Place) -> Asked:
+def ask(command: str, place: CommandPlace) -> Asked:
     """Return how to run a command so that its test tools write machine-readable results; it still does the same.
 
     Args:
@@ -38,7 +38,7 @@ def ask(command: str, place: Place) -> Asked:
     return asked
 
 
-def tools_of(command: str, place: Place | None = None) -> tuple[QaReader, ...]:
+def tools_of(command: str, place: CommandPlace | None = None) -> tuple[QaReader, ...]:
     """Return the readers of the test tools that a command starts, by its text or by the package script that it runs.
 
     Without `place`, the script is not looked up. Empty if no known tool is recognised.

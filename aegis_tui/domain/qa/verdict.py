@@ -28,7 +28,7 @@ MAX_NAMES = 200
 NO_TEST_SEEN = "no test was seen to run: it passed by its exit code alone"
 
 
-class Verdict(FrozenModel):
+class CheckVerdict(FrozenModel):
     """How one check is judged."""
 
     ok: bool
@@ -47,7 +47,7 @@ def judge(
     *,
     removes: Sequence[str] = (),
     changed: Collection[str] | None = None,
-) -> Verdict:
+) -> CheckVerdict:
     """Compare one command on the merged tree with the base.
 
     Args:
@@ -67,9 +67,9 @@ def judge(
         unnamed = result.executed is not None and result.tests is None and base.tests is not None
         fresh, remedy = _fresh(result, base), _UNNAMED_HINT if unnamed else _LOST_HINT
         reason = f"{_named('new failure', fresh)}; {lost}" if fresh else lost
-        return Verdict(ok=False, status="failed", new_failures=fresh, reason=reason, remedy=remedy)
+        return CheckVerdict(ok=False, status="failed", new_failures=fresh, reason=reason, remedy=remedy)
     if result.status == "passed":
-        return Verdict(ok=True, status="passed")
+        return CheckVerdict(ok=True, status="passed")
     return _failed(command, result, base)
 
 
@@ -85,7 +85,7 @@ _ACCEPT_HINT = (
 )
 
 
-def _not_run(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> Verdict:
+def _not_run(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> CheckVerdict:
     """Judge a check that did not run or executed no test: it closes the gate.
 
     A person may accept that modules cannot be loaded if the base cannot load them either and all else ran as there.
@@ -94,7 +94,7 @@ def _not_run(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> 
     same = only_unloaded and not Counter(result.unloaded) - Counter(base.unloaded)
     fresh = tuple((Counter(result.unloaded) - Counter(base.unloaded)).elements())
     as_good = same and not _fresh(result, base) and not _lost(result, base, removes) and not _rises(result, base)
-    return Verdict(
+    return CheckVerdict(
         ok=False,
         status=result.status,
         new_failures=fresh + _fresh(result, base),
@@ -104,7 +104,7 @@ def _not_run(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> 
     )
 
 
-def _failed(command: str, result: CheckResult, base: CheckResult) -> Verdict:
+def _failed(command: str, result: CheckResult, base: CheckResult) -> CheckVerdict:
     if base.status == "passed":
         return _newly_failed(command, result)
     if base.status != "failed":
@@ -113,23 +113,23 @@ def _failed(command: str, result: CheckResult, base: CheckResult) -> Verdict:
             reason = "it fails, and the base cannot be compared: there it executed no test"
         return _incomparable(result, reason)
     if fresh := _fresh(result, base):
-        return Verdict(ok=False, status="failed", new_failures=fresh, reason=_named("new failure", fresh))
+        return CheckVerdict(ok=False, status="failed", new_failures=fresh, reason=_named("new failure", fresh))
     if _rises(result, base):
         reason = f"{counted(result.failed or 0, 'failure')}, {base.failed} on the base"
-        return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
+        return CheckVerdict(ok=False, status="failed", new_failures=(command,), reason=reason)
     if reason := _ends_otherwise(result, base):
-        return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
+        return CheckVerdict(ok=False, status="failed", new_failures=(command,), reason=reason)
     both_named = bool(result.failures) and bool(base.failures)
     both_counted = bool(result.failed) and bool(base.failed) and not (result.failures or base.failures)
     if both_named or both_counted:
         return _as_on_base(command, result, base)
     if base.failures or base.failed:
         reason = "it fails differently than on the base, and names no test"
-        return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
+        return CheckVerdict(ok=False, status="failed", new_failures=(command,), reason=reason)
     return _incomparable(result, "it fails on the base too, and neither output names or counts the failures")
 
 
-def _as_on_base(command: str, result: CheckResult, base: CheckResult) -> Verdict:
+def _as_on_base(command: str, result: CheckResult, base: CheckResult) -> CheckVerdict:
     """Judge a check with the same failures as on the base: `ok` only if these certainly are all its failures.
 
     If that is not certain, it closes the gate, but a person may accept it.
@@ -138,26 +138,26 @@ def _as_on_base(command: str, result: CheckResult, base: CheckResult) -> Verdict
         return _incomparable(result, _CUT, f"{_QUIET_HINT}; {_ACCEPT_HINT}")
     if len(tool_parts(command)) > 1:
         return _incomparable(result, _STOPS_EARLY, f"{_PARTS_HINT}; {_ACCEPT_HINT}")
-    return Verdict(ok=True, status="failed")
+    return CheckVerdict(ok=True, status="failed")
 
 
-def _newly_failed(command: str, result: CheckResult) -> Verdict:
+def _newly_failed(command: str, result: CheckResult) -> CheckVerdict:
     """Judge a check that passes on the base and fails on the result: it closes the gate.
 
     Without names of failures, the command itself counts as the new failure.
     """
     if result.failures:
         reason = _named("new failure", result.failures)
-        return Verdict(ok=False, status="failed", new_failures=result.failures, reason=reason)
+        return CheckVerdict(ok=False, status="failed", new_failures=result.failures, reason=reason)
     said = "" if result.failed or not result.executed else ", though none of its tests failed"
     reason = "it fails" if result.exit_code is None else f"it ends with exit code {result.exit_code}{said}"
     if result.failed:
         reason = f"{counted(result.failed, 'test')} failed"
-    return Verdict(ok=False, status="failed", new_failures=(command,), reason=f"{reason}; it passes on the base")
+    return CheckVerdict(ok=False, status="failed", new_failures=(command,), reason=f"{reason}; it passes on the base")
 
 
-def _incomparable(result: CheckResult, reason: str, remedy: str = _ACCEPT_HINT) -> Verdict:
-    return Verdict(
+def _incomparable(result: CheckResult, reason: str, remedy: str = _ACCEPT_HINT) -> CheckVerdict:
+    return CheckVerdict(
         ok=False,
         status="failed",
         new_failures=result.failures,

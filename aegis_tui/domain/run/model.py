@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from aegis_tui.domain.model import Key, StateModel
-from aegis_tui.domain.piece.model import Conflict, Piece
+from aegis_tui.domain.piece.model import Piece, PieceConflict
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
 from aegis_tui.domain.review.events import ReviewCompleted
 from aegis_tui.domain.review.model import Review
@@ -46,7 +46,7 @@ class Run(StateModel):
     design: Design | None = None
     pieces: dict[str, Piece] = Field(default_factory=dict)
     reviews: dict[str, Review] = Field(default_factory=dict)
-    conflicts: dict[str, Conflict] = Field(default_factory=dict)
+    conflicts: dict[str, PieceConflict] = Field(default_factory=dict)
     gates: dict[str, bool] = Field(default_factory=dict)
     merge_queue: list[str] = Field(default_factory=list)
     working_oid: str

@@ -17,7 +17,7 @@ from aegis_tui.domain.piece.events import (
     PieceEvent,
     PieceReopened,
 )
-from aegis_tui.domain.piece.model import Conflict, Piece, PieceStatus
+from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
 from aegis_tui.domain.qa.check import accept
 from aegis_tui.domain.qa.events import QaAccepted, QaBaseChecked, QaEvent, QaFinished
 from aegis_tui.domain.registry import collected, each_of
@@ -225,7 +225,7 @@ def _merge(run: Run, data: MergeEvent) -> None:
         case MergeRejected():
             run.merge_queue = [name for name in run.merge_queue if name != data.piece]
         case ConflictDetected():
-            run.conflicts[data.conflict_id] = Conflict(**data.model_dump(exclude={"type", "run"}))
+            run.conflicts[data.conflict_id] = PieceConflict(**data.model_dump(exclude={"type", "run"}))
         case ConflictResolved():
             if conflict := run.conflicts.get(data.conflict_id):
                 conflict.resolution = data.resolution

@@ -12,7 +12,7 @@ from textual import work
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 
-from aegis_tui.application.prompt import DELIVERY_S, Delivery
+from aegis_tui.application.prompt import DELIVERY_S, PromptDelivery
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.model import Instance
@@ -150,7 +150,7 @@ class InstanceActions(WorkspaceScreen):
                 sent[target] = int(reply["seq"])
         if not sent:
             return
-        delivery = Delivery(sent)
+        delivery = PromptDelivery(sent)
 
         def is_complete() -> bool:
             workspace = self.desk.store.workspace

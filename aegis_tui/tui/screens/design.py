@@ -29,7 +29,7 @@ from aegis_tui.tui.screens.why import Page
 from aegis_tui.tui.text import Line, Span, wrap
 from aegis_tui.tui.views.design import design_lines
 from aegis_tui.tui.widgets.line_view import LineView
-from aegis_tui.tui.widgets.prompt import Prompt
+from aegis_tui.tui.widgets.prompt import PromptArea
 
 CHECK_S = 0.2
 SETTLE_S = 10.0
@@ -89,7 +89,7 @@ class DesignScreen(Dialog[None]):
                     yield TextArea(dump_design(self._design), id="text", soft_wrap=False, show_line_numbers=True)
                     yield LineView(name_id="issues")
                     yield Label("What should be different?", id="ask", classes="question")
-                    yield Prompt("", id="remark")
+                    yield PromptArea("", id="remark")
                 yield Page(self._draw)
 
     def on_mount(self) -> None:
@@ -231,9 +231,9 @@ class DesignScreen(Dialog[None]):
     def action_ask_again(self) -> None:
         """Ask the person for a remark, with which another design is asked for."""
         self._show("ask", "remark")
-        self.query_one("#remark", Prompt).focus()
+        self.query_one("#remark", PromptArea).focus()
 
-    def on_prompt_submitted(self, message: Prompt.Submitted) -> None:
+    def on_prompt_area_submitted(self, message: PromptArea.Submitted) -> None:
         """Ask for another design with this remark; an empty one has no effect."""
         if message.text.strip():
             self.run_worker(self._again(message.text.strip()), group="agree", exclusive=True)

@@ -25,7 +25,7 @@ from aegis_tui.tui.mishap import Guarded
 from aegis_tui.tui.parts import GoalOffer
 from aegis_tui.tui.screens.base import Dialog
 from aegis_tui.tui.text import inert
-from aegis_tui.tui.widgets.prompt import Prompt
+from aegis_tui.tui.widgets.prompt import PromptArea
 
 NONE = "none"
 """What a person types in the field for the check if nothing is to check the result."""
@@ -81,7 +81,7 @@ class GoalDialog(Dialog[None]):
             words = f"{run.run} has not ended; another goal can start after it"
             self._say(f"○ {words} ({self.desk.keys['C']} on the dashboard ends it)", "warn", scroll=False)
 
-    def on_prompt_submitted(self) -> None:
+    def on_prompt_area_submitted(self) -> None:
         """Start the run when Enter is pressed in the text box."""
         self.action_start()
 
@@ -171,7 +171,7 @@ class GoalScreen(GoalDialog):
             dialog.border_title = "New goal"
             dialog.border_subtitle = "enter start · ctrl+j new line · tab next field · esc back"
             yield Label("What should be built?", classes="question")
-            yield Prompt(offer.goal, id="goal")
+            yield PromptArea(offer.goal, id="goal")
             yield Label("", id="answer", classes="answer", markup=False)
             yield Label("Design file, if you have one (else the Commander proposes a design)", classes="question")
             yield Input(str(offer.design or ""), placeholder="design.yaml", id="design")
@@ -199,7 +199,7 @@ class GoalScreen(GoalDialog):
         Raises:
             AegisError: The goal is empty, or the design file is wrong.
         """
-        goal = self.query_one("#goal", Prompt).text.strip()
+        goal = self.query_one("#goal", PromptArea).text.strip()
         path = self.query_one("#design", Input).value.strip()
         if not goal:
             raise UsageError("the goal is empty", "say in a sentence what should be built")
@@ -233,7 +233,7 @@ class FeatureScreen(GoalDialog):
             dialog.border_title = "Dispatch a single feature"
             dialog.border_subtitle = "enter start · ctrl+j new line · tab next field · esc back"
             yield Label("What should the agent do?", classes="question")
-            yield Prompt("", id="goal")
+            yield PromptArea("", id="goal")
             yield Label("", id="answer", classes="answer", markup=False)
             yield Label("What may it write? Globs, separated by spaces", classes="question")
             yield Input("**", placeholder="src/search/** tests/test_search.py", id="globs")
@@ -249,7 +249,7 @@ class FeatureScreen(GoalDialog):
         """
         from aegis_tui.application.design import build_design, wire_fields
 
-        goal = self.query_one("#goal", Prompt).text.strip()
+        goal = self.query_one("#goal", PromptArea).text.strip()
         if not goal:
             raise UsageError("the feature is empty", "say in a sentence what should be done")
         feature = {

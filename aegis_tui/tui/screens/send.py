@@ -11,7 +11,7 @@ from textual.widgets import Label
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
-from aegis_tui.tui.widgets.prompt import Prompt
+from aegis_tui.tui.widgets.prompt import PromptArea
 
 
 class SendScreen(Dialog[str | None]):
@@ -28,7 +28,7 @@ class SendScreen(Dialog[str | None]):
         names = ", ".join(instance_id(name) for name in self._targets)
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"Send to {names}"
-            yield Prompt("", id="text")
+            yield PromptArea("", id="text")
             yield Label(
                 "Queued until the agent's next turn. You can also type in its pane at any time.",
                 classes="muted",
@@ -36,6 +36,6 @@ class SendScreen(Dialog[str | None]):
             )
             yield Label("enter send   ctrl+j new line   esc back", classes="keys", markup=False)
 
-    def on_prompt_submitted(self, message: Prompt.Submitted) -> None:
+    def on_prompt_area_submitted(self, message: PromptArea.Submitted) -> None:
         """Close the dialog with the text, or with None if it is empty."""
         self.dismiss(message.text if message.text.strip() else None)

@@ -6,7 +6,7 @@ import re
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from aegis_tui.domain.piece.model import Conflict
+from aegis_tui.domain.piece.model import PieceConflict
 from aegis_tui.domain.run.model import Run
 from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, fold, inert, line_width, width_of, wrap
 
@@ -15,7 +15,7 @@ _BESIDE_WIDTH = 106
 """The smallest width of a page, in cells, for three columns; a screen of 120 columns has it."""
 
 
-class Hunk(NamedTuple):
+class ConflictHunk(NamedTuple):
     """A range of lines that both sides changed: their versions, and the one before."""
 
     ours: list[str]
@@ -31,7 +31,7 @@ def conflict_rows(run: Run | None, *, width: int) -> list[Row]:
     return [Row(item.conflict_id, _row(item, width)) for item in items]
 
 
-def _row(item: Conflict, width: int) -> Line:
+def _row(item: PieceConflict, width: int) -> Line:
     is_open = item.resolution is None
     glyph = "≠" if is_open else "✓"
     ink: Ink = "good" if not is_open else "bad" if item.kind == "hot" else "warn"
@@ -45,17 +45,17 @@ def _row(item: Conflict, width: int) -> Line:
     return (Span(f"{glyph} ", ink), Span(fit(lead, room), "text" if is_open else "muted"), Span(tail, ink))
 
 
-def parse_hunks(text: str) -> list[Hunk]:
+def parse_hunks(text: str) -> list[ConflictHunk]:
     """Parse the hunks of a text with git's diff3 conflict markers; lines outside the markers are left out.
 
     Source: git-merge(1), "How conflicts are presented".
     """
-    hunks: list[Hunk] = []
+    hunks: list[ConflictHunk] = []
     part = ""
     for line in text.splitlines():
         mark = line[:7]
         if mark == "<<<<<<<":
-            hunks.append(Hunk([], [], []))
+            hunks.append(ConflictHunk([], [], []))
             part = "ours"
         elif mark == "|||||||" and part == "ours":
             part = "base"
@@ -68,7 +68,7 @@ def parse_hunks(text: str) -> list[Hunk]:
     return hunks
 
 
-def conflict_lines(item: Conflict, *, width: int) -> list[Line]:
+def conflict_lines(item: PieceConflict, *, width: int) -> list[Line]:
     """Return the page for a conflict: its status, then each hunk, in three columns if `width` is at least 106 cells."""
     words, ink = _standing(item)
     lines: list[Line] = [*((Span(part, ink),) for part in wrap(words, width)), ()]
@@ -82,7 +82,7 @@ def conflict_lines(item: Conflict, *, width: int) -> list[Line]:
     return lines
 
 
-def _standing(item: Conflict) -> tuple[str, Ink]:
+def _standing(item: PieceConflict) -> tuple[str, Ink]:
     if item.resolution is not None:
         return f"✓ settled: {item.resolution}", "good"
     if item.kind == "soft":
@@ -90,7 +90,7 @@ def _standing(item: Conflict) -> tuple[str, Ink]:
     return f"≠ open: {item.b} goes back to its worker, which rebases it on the merged work", "bad"
 
 
-def _beside(item: Conflict, hunk: Hunk, width: int) -> list[Line]:
+def _beside(item: PieceConflict, hunk: ConflictHunk, width: int) -> list[Line]:
     room = (width - 6) // 3
     base: list[Line] = [(Span(inert(line), "muted"),) for line in hunk.base]
     columns: list[list[Line]] = [
@@ -105,7 +105,7 @@ def _beside(item: Conflict, hunk: Hunk, width: int) -> list[Line]:
     return [(*ours, *gap, *before, *gap, *theirs) for ours, before, theirs in zip(*filled, strict=True)]
 
 
-def _below(item: Conflict, hunk: Hunk, width: int) -> list[Line]:
+def _below(item: PieceConflict, hunk: ConflictHunk, width: int) -> list[Line]:
     base: list[Line] = [(Span(inert(line), "muted"),) for line in hunk.base]
     sides: tuple[tuple[Line, list[Line], Span], ...] = (
         ((Span("  base", "muted"),), base, Span("    ", "muted")),

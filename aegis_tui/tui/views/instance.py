@@ -19,7 +19,7 @@ TOTAL_KEY = "total"
 """The key of the row with the totals, which is not an instance."""
 
 
-class State(NamedTuple):
+class StateSign(NamedTuple):
     """How an instance's state is shown."""
 
     glyph: str
@@ -28,10 +28,10 @@ class State(NamedTuple):
 
 
 _BY_PHASE = {
-    Phase.PLANNED: State("○", "planned", "muted"),
-    Phase.PREPARED: State("○", "preparing", "muted"),
-    Phase.LAUNCHED: State("○", "starting", "muted"),
-    Phase.STOPPING: State("·", "stopping", "muted"),
+    Phase.PLANNED: StateSign("○", "planned", "muted"),
+    Phase.PREPARED: StateSign("○", "preparing", "muted"),
+    Phase.LAUNCHED: StateSign("○", "starting", "muted"),
+    Phase.STOPPING: StateSign("·", "stopping", "muted"),
 }
 _ENDED: dict[str, tuple[str, Ink]] = {"done": ("✓", "muted"), "failed": ("✗", "bad"), "ended": ("·", "muted")}
 _BY_STATE: dict[str, tuple[str, Ink]] = {
@@ -45,24 +45,24 @@ _BY_STATE: dict[str, tuple[str, Ink]] = {
 }
 
 
-def state_of(workspace: Workspace, item: Instance) -> State:
+def state_of(workspace: Workspace, item: Instance) -> StateSign:
     """Return how to show the state of an instance: glyph, word and ink.
 
     The first of these counts: lost, ended, not yet at work, waiting for a lock, what the agent reports.
     """
     if item.lost:
-        return State("✗", "lost", "bad")
+        return StateSign("✗", "lost", "bad")
     if item.phase in (Phase.GONE, Phase.RECLAIMED):
         glyph, ink = _ENDED[item.word]
-        return State(glyph, item.word, ink)
+        return StateSign(glyph, item.word, ink)
     if known := _BY_PHASE.get(item.phase):
         return known
     if waits := workspace.locks.waits_of(item.agent_id):
-        return State("◐", f"waits {_blocker(workspace, waits[0])}", "warn")
+        return StateSign("◐", f"waits {_blocker(workspace, waits[0])}", "warn")
     glyph, ink = _BY_STATE.get(item.state, ("●", "accent"))
     if item.state in ASKING and item.note:
-        return State(glyph, f"{item.state}: {inert(item.note)}", ink)
-    return State(glyph, item.state, ink)
+        return StateSign(glyph, f"{item.state}: {inert(item.note)}", ink)
+    return StateSign(glyph, item.state, ink)
 
 
 def _blocker(workspace: Workspace, wait: Wait) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from aegis_tui.domain.ids import instance_id
-from aegis_tui.domain.lock.model import Lock, LockMode
+from aegis_tui.domain.lock.model import GrantedLock, LockMode
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Ink, Row, Span, clock_text, fit, fit_tail, ident_width, inert
@@ -35,7 +35,7 @@ def lock_rows(workspace: Workspace, *, now: datetime, width: int) -> list[Row]:
     return rows
 
 
-def _lock(workspace: Workspace, lock: Lock, now: datetime, width: int) -> tuple[Span, ...]:
+def _lock(workspace: Workspace, lock: GrantedLock, now: datetime, width: int) -> tuple[Span, ...]:
     letter, ink = _LETTER[lock.mode]
     since = workspace.acquired_at.get(lock.lock_id)
     age = clock_text((now - datetime.fromisoformat(since)).total_seconds()) if since else ""

@@ -12,7 +12,7 @@ from textual.widgets import TextArea
 from aegis_tui.tui.mishap import Guarded
 
 
-class Prompt(Guarded, TextArea):
+class PromptArea(Guarded, TextArea):
     """A text area that posts `Submitted` when Enter is pressed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from aegis_tui.adapters.tmux.protocol import Changed, ControlParser, Output, Reply, command_line
+from aegis_tui.adapters.tmux.protocol import Changed, ControlParser, PaneOutput, Reply, command_line
 from aegis_tui.errors import TerminalError
 
 
@@ -11,7 +11,7 @@ def test_a_reply_is_put_together_from_pieces_of_any_size() -> None:
     for size in (1, 2, 7, len(stream)):
         parser = ControlParser()
         found = [message for at in range(0, len(stream), size) for message in parser.feed(stream[at : at + size])]
-        assert found == [Reply(True, ("line one", "", "zwei")), Output("%3")]
+        assert found == [Reply(True, ("line one", "", "zwei")), PaneOutput("%3")]
 
 
 def test_what_looks_like_a_notification_inside_a_block_is_data() -> None:

@@ -2,7 +2,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from aegis_tui.adapters.watch.worktrees import Worktrees
+from aegis_tui.adapters.watch.worktrees import KnownWorktrees
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -10,7 +10,7 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
 
 
-def present(worktrees: Worktrees) -> set[Path]:
+def present(worktrees: KnownWorktrees) -> set[Path]:
     return {item.folder for item in worktrees.present()}
 
 
@@ -18,7 +18,7 @@ def test_worktrees_are_noticed_as_they_come_move_and_go(worktree: Path, tmp_path
     git(worktree, "commit", "-q", "--allow-empty", "-m", "m")
     one, two = tmp_path / "one tree", tmp_path / "two"
     git(worktree, "worktree", "add", "-q", "--detach", str(one))
-    worktrees = Worktrees(one)
+    worktrees = KnownWorktrees(one)
     assert [item.folder for item in worktrees.present()] == [worktree, one]
     git(worktree, "worktree", "add", "-q", "--detach", str(two))
     assert present(worktrees) == {worktree, one, two}
@@ -36,7 +36,7 @@ def test_one_that_git_is_still_making_is_left_out_until_it_is_complete(worktree:
     git(worktree, "worktree", "add", "-q", "--detach", str(tmp_path / "one"))
     locked = worktree / ".git" / "worktrees" / "one" / "locked"
     locked.write_text("initializing")
-    worktrees = Worktrees(worktree)
+    worktrees = KnownWorktrees(worktree)
     assert present(worktrees) == {worktree}
     locked.unlink()
     assert present(worktrees) == {worktree, tmp_path / "one"}
@@ -46,4 +46,4 @@ def test_a_bare_repository_has_only_linked_worktrees(worktree: Path, tmp_path: P
     git(worktree, "commit", "-q", "--allow-empty", "-m", "m")
     git(tmp_path, "clone", "-q", "--bare", str(worktree), "bare.git")
     git(tmp_path / "bare.git", "worktree", "add", "-q", "--detach", str(tmp_path / "one"))
-    assert present(Worktrees(tmp_path / "one")) == {tmp_path / "one"}
+    assert present(KnownWorktrees(tmp_path / "one")) == {tmp_path / "one"}

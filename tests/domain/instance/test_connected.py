@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.domain import command as commands
-from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Outcome, Workspace, execute
+from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, CommandOutcome, Workspace, execute
 from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
 from aegis_tui.domain.instance.commands import SessionExpire
 from aegis_tui.domain.instance.events import AgentJoined
@@ -25,10 +25,10 @@ class Place:
         self.workspace, self._ids = Workspace(), itertools.count()
         self.join()
 
-    def do(self, actor: Actor, kind: str, **fields: Any) -> Outcome:
+    def do(self, actor: Actor, kind: str, **fields: Any) -> CommandOutcome:
         return self.send(actor, commands.parse_command({"type": kind, **fields}))
 
-    def send(self, actor: Actor, command: commands.AnyCommand) -> Outcome:
+    def send(self, actor: Actor, command: commands.AnyCommand) -> CommandOutcome:
         request_id, timestamp = f"t{next(self._ids)}", "2026-01-01T00:00:00Z"
         return execute(self.workspace, command, actor=actor, request_id=request_id, now=0.0, timestamp=timestamp)
 

@@ -9,7 +9,7 @@ import pytest
 
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.context import snapshot_view
-from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Outcome, evolve, execute, state_hash
+from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, CommandOutcome, evolve, execute, state_hash
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import hash_token
 from aegis_tui.domain.instance.commands import (
@@ -49,7 +49,7 @@ class Hub:
         self.workspace = Workspace()
         self.log: list[Event] = []
 
-    def send(self, command: commands.AnyCommand, actor: Actor = THE_PERSON) -> Outcome:
+    def send(self, command: commands.AnyCommand, actor: Actor = THE_PERSON) -> CommandOutcome:
         seq = self.workspace.seq
         at = f"2026-01-01T{seq // 3600 % 24:02d}:{seq // 60 % 60:02d}:{seq % 60:02d}.{seq % 1000:03d}Z"
         done = execute(self.workspace, command, actor=actor, request_id=f"t{seq}", now=0.0, timestamp=at)

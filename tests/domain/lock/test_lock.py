@@ -22,7 +22,7 @@ from aegis_tui.domain.lock.events import (
     LockReleased,
     LockWithdrawn,
 )
-from aegis_tui.domain.lock.model import COMPATIBLE, Draft, Lock, LockMode, LockRefused, Region, Resource
+from aegis_tui.domain.lock.model import COMPATIBLE, Draft, GrantedLock, LockMode, LockRefused, Region, Resource
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.errors import LockHeld, Refused, StaleToken, UsageError
 
@@ -587,4 +587,4 @@ def test_an_index_forgets_what_ended(desk: Desk) -> None:
 
 def test_locks_are_values() -> None:
     with pytest.raises(ValidationError):
-        Lock.model_validate({"lock_id": "L1"})
+        GrantedLock.model_validate({"lock_id": "L1"})

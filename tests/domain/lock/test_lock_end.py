@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.domain.command import parse_command
-from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Outcome, Workspace, due_commands, execute, settled
+from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, CommandOutcome, Workspace, due_commands, execute, settled
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.lock import end as lock_end
 from aegis_tui.domain.lock import grant as lock_grant
@@ -29,11 +29,11 @@ class Core:
         for name in names:
             self.do("person", "agent:register", agent_type="CLAUDE", instance_id=name, partition=(f"{name}/**",))
 
-    def do(self, agent: str, kind: str, *, request: str | None = None, **fields: Any) -> Outcome:
+    def do(self, agent: str, kind: str, *, request: str | None = None, **fields: Any) -> CommandOutcome:
         command = parse_command({"type": kind, **fields})
         return self.run(command, THE_PERSON if agent == "person" else Actor(f"CLAUDE-{agent}", "instance"), request)
 
-    def run(self, command: Any, actor: Actor, request: str | None = None) -> Outcome:
+    def run(self, command: Any, actor: Actor, request: str | None = None) -> CommandOutcome:
         name, at = request or f"q{next(self.ids)}", "2026-01-01T00:00:00Z"
         outcome = execute(self.workspace, command, actor=actor, request_id=name, now=self.now, timestamp=at)
         for event in outcome.events:
@@ -53,11 +53,11 @@ class Core:
         return [(lock.agent_id.removeprefix("CLAUDE-"), str(lock.resource)) for lock in self.workspace.locks.locks()]
 
 
-def types(outcome: Outcome) -> list[str]:
+def types(outcome: CommandOutcome) -> list[str]:
     return [event.type for event in outcome.events]
 
 
-def give_up(core: Core, agent: str, request: str) -> Outcome:
+def give_up(core: Core, agent: str, request: str) -> CommandOutcome:
     return core.run(parse_command({"type": "lock:release", "request": request}), Actor(f"CLAUDE-{agent}", "instance"))
 
 

@@ -14,7 +14,7 @@ from aegis_tui.domain.lock import end as lock_end
 from aegis_tui.domain.lock import grant as lock_grant
 from aegis_tui.domain.lock import moves as lock_moves
 from aegis_tui.domain.lock.events import LockAcquired, LockMoved
-from aegis_tui.domain.lock.model import Draft, Lock, LockMode, LockRefused, Region, Resource
+from aegis_tui.domain.lock.model import Draft, GrantedLock, LockMode, LockRefused, Region, Resource
 from aegis_tui.domain.lock.region import MAX_VIEWS, Hunk, Rewrite, Span, View, line_hunks, move_all, rewrite_of
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.domain.workspace import Workspace
@@ -95,7 +95,7 @@ class Desk:
             self.table.evolve(*draft)
         return drafts
 
-    def acquire(self, agent: str, resource: Resource, *, mode: LockMode = LockMode.EXCLUSIVE) -> Lock:
+    def acquire(self, agent: str, resource: Resource, *, mode: LockMode = LockMode.EXCLUSIVE) -> GrantedLock:
         seq = len(self.log)
         wanted: dict[str, Any] = {"request_id": f"r{seq}.{agent}", "mode": mode, "ttl_s": 60.0, "seq": seq}
         self.apply(lock_grant.acquire(self.table, agent, resources=[resource], **wanted))
@@ -103,7 +103,7 @@ class Desk:
         assert lock is not None
         return lock
 
-    def write(self, lock: Lock, base: str, new: str, *hunks: Hunk) -> list[LockMoved]:
+    def write(self, lock: GrantedLock, base: str, new: str, *hunks: Hunk) -> list[LockMoved]:
         current = self.table.find(lock.lock_id)
         assert current is not None
         rewrite = Rewrite(base_oid=base, new_oid=new, hunks=hunks)
@@ -182,7 +182,7 @@ def test_a_region_that_is_cut_is_stale_until_it_is_acquired_again() -> None:
     assert desk.table.find(theirs.lock_id) is None, "the new grant ends the stale lock"
 
 
-def moved_fields(lock: Lock, oid: str, span: Span) -> dict[str, Any]:
+def moved_fields(lock: GrantedLock, oid: str, span: Span) -> dict[str, Any]:
     place = {"path": PATH, "region": lock.resource.region, "token": lock.token, "lock_id": lock.lock_id}
     return {**place, "base_oid": oid, "spans": (span,)}
 
@@ -352,7 +352,7 @@ class Writers:
             assert found <= self.held[lock.agent_id][lock.lock_id], "a region never comes to lie on other lines"
 
 
-def spans_in(lock: Lock, oid: str) -> tuple[Span, ...]:
+def spans_in(lock: GrantedLock, oid: str) -> tuple[Span, ...]:
     return next((view.spans for view in lock.resource.views if view.base_oid == oid), ())
 
 

@@ -6,11 +6,11 @@ import pytest
 
 from aegis_tui.domain.qa.assess import ask, tools_of
 from aegis_tui.domain.qa.command import is_simple, program_name, programs_of, script_of
-from aegis_tui.domain.qa.readers.base import Asked, Place
+from aegis_tui.domain.qa.readers.base import Asked, CommandPlace
 
 
-def place(files: dict[str, str] | None = None) -> Place:
-    return Place("/results", lambda name: (files or {}).get(name, ""))
+def place(files: dict[str, str] | None = None) -> CommandPlace:
+    return CommandPlace("/results", lambda name: (files or {}).get(name, ""))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_pytest_is_asked_by_its_environment_and_the_command_stays_as_it_is() -> 
 
 
 def test_a_folder_for_results_may_have_a_blank_in_its_name() -> None:
-    here = Place("/my results", lambda name: "")
+    here = CommandPlace("/my results", lambda name: "")
     assert shlex.split(ask("pytest", here).environment["PYTEST_ADDOPTS"])[0] == "--junitxml=/my results/pytest.xml"
     assert shlex.split(ask("npx jest", here).command)[-1] == "--outputFile=/my results/jest.json"
 

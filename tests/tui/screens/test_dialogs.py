@@ -18,7 +18,7 @@ from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.events import QaFinished
 from aegis_tui.domain.qa.verdict import compare
 from aegis_tui.errors import DesignRefused, HubUnavailable, Refused
-from aegis_tui.tui.feed import Batch
+from aegis_tui.tui.feed import EventBatch
 from aegis_tui.tui.parts import GoalOffer
 from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.screens.design import DesignScreen
@@ -26,7 +26,7 @@ from aegis_tui.tui.screens.goal import GoalScreen
 from aegis_tui.tui.screens.grid import GridScreen
 from aegis_tui.tui.screens.report import ReportScreen
 from aegis_tui.tui.screens.stop import ConfirmScreen, StopScreen
-from aegis_tui.tui.widgets.prompt import Prompt
+from aegis_tui.tui.widgets.prompt import PromptArea
 from tests.tui.pilot import ready, screen_text, to_the_end, until
 
 Record = Callable[..., Any]
@@ -190,8 +190,8 @@ async def test_a_prompt_shows_what_became_of_it(record: Record) -> None:
         await pilot.press("s", *"hello", "enter")
         await until(pilot, lambda: bool(scene.hub.commands))
         at = scene.events[-1].timestamp
-        scene.hub.play(Batch([Event(126, "person", at, sent)]))
-        scene.hub.play(Batch([Event(127, "NATIVE-w01", at, MessageAcked(of=126))]))
+        scene.hub.play(EventBatch([Event(126, "person", at, sent)]))
+        scene.hub.play(EventBatch([Event(127, "NATIVE-w01", at, MessageAcked(of=126))]))
         await until(pilot, lambda: "w01: delivered" in screen_text(app))
     assert scene.hub.commands == [("instance:send", {"agent_id": "NATIVE-w01", "text": "hello"})]
 
@@ -310,7 +310,7 @@ async def test_another_design_is_asked_for_with_a_remark(record: Record) -> None
         await pilot.press("D")
         await until(pilot, lambda: isinstance(app.screen, DesignScreen))
         await pilot.press("4")
-        assert isinstance(app.focused, Prompt)
+        assert isinstance(app.focused, PromptArea)
         await pilot.press(*"less", "enter")
         await until(pilot, lambda: bool(scene.hub.commands))
     assert scene.hub.commands[0][0] == "run:cancel"

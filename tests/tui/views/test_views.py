@@ -10,7 +10,7 @@ from aegis_tui.application.design import parse_design
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.events import AgentJoined
 from aegis_tui.domain.need import needs
-from aegis_tui.domain.piece.model import Conflict
+from aegis_tui.domain.piece.model import PieceConflict
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.report_model import Report
 from aegis_tui.domain.words import sentence
@@ -49,7 +49,7 @@ b
 """
 
 
-def clash(**changes: object) -> Conflict:
+def clash(**changes: object) -> PieceConflict:
     fields = {
         "conflict_id": "c",
         "a": "discounts",
@@ -62,7 +62,7 @@ def clash(**changes: object) -> Conflict:
         "hunks": 2,
         "text": CLASH,
     }
-    return Conflict.model_validate({**fields, **changes})
+    return PieceConflict.model_validate({**fields, **changes})
 
 
 def test_fields_of_an_event_are_shown_in_words_and_not_as_a_program_writes_them() -> None:

@@ -16,7 +16,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CommandPlace:
     """Where a command is going to run, as far as a reader may know it."""
 
     results_dir: str
@@ -56,7 +56,7 @@ class QaReader(Protocol):
         """Return whether a program with its arguments runs this tool itself."""
         ...
 
-    def ask(self, command: str, place: Place) -> Asked:
+    def ask(self, command: str, place: CommandPlace) -> Asked:
         """Return how to run a command so that the results of this tool can be read, without another effect.
 
         Where nothing can be asked for safely, or the command does not run the tool, that is the same command.
@@ -92,12 +92,12 @@ def repeated(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(Counter(names).elements())
 
 
-def runs(command: str, name: str, place: Place) -> bool:
+def runs(command: str, name: str, place: CommandPlace) -> bool:
     """Return whether a command starts a tool by name, itself or by the package script that it runs."""
     return any(is_named(words, name) for words in programs_of(_text_run(command, place)))
 
 
-def _text_run(command: str, place: Place) -> str:
+def _text_run(command: str, place: CommandPlace) -> str:
     script = script_of(command)
     return command if script is None else (script_text(place, script) or command)
 
@@ -107,6 +107,6 @@ def is_named(words: Words, name: str) -> bool:
     return words[0] == name or (words[0] in ("yarn", "pnpm", "bun") and words[1:2] == (name,))
 
 
-def script_text(place: Place, script: str) -> str | None:
+def script_text(place: CommandPlace, script: str) -> str | None:
     """Return the command of a script in package.json; None when there is no such script."""
     return scripts_of(place.read("package.json")).get(script)

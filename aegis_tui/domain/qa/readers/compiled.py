@@ -10,7 +10,7 @@ from typing import Any
 from aegis_tui.domain.qa.command import Words, is_simple
 from aegis_tui.domain.qa.outcome import Outcome, Reading
 from aegis_tui.domain.qa.readers import junit
-from aegis_tui.domain.qa.readers.base import Asked, Place, Wanted, plain, repeated
+from aegis_tui.domain.qa.readers.base import Asked, CommandPlace, Wanted, plain, repeated
 
 _CARGO_TEST = re.compile(r"^\s*(?:[A-Z_]+=\S* )*cargo (?:\+\S+ )?(?:test|t)\b")
 _GO_TEST = re.compile(r"\bgo test\b")
@@ -27,7 +27,7 @@ class GoReader:
         """Return whether a program with its arguments is `go test`; `go vet` is not."""
         return words[0] == "go" and "test" in words[1:4]
 
-    def ask(self, command: str, place: Place) -> Asked:
+    def ask(self, command: str, place: CommandPlace) -> Asked:
         """Put `-json` behind `go test`: it changes how results are printed and nothing else.
 
         Any other command, and one that is more than one plain program, stays as it is.
@@ -88,7 +88,7 @@ class CargoReader:
         """Return whether a program with its arguments is `cargo test`."""
         return words[0] == "cargo" and any(word in ("test", "t") for word in words[1:4])
 
-    def ask(self, command: str, place: Place) -> Asked:
+    def ask(self, command: str, place: CommandPlace) -> Asked:
         """Put `--no-fail-fast` behind `cargo test`, or what follows a failed program is compared on neither tree.
 
         Any other command, and one that is more than one plain program, stays as it is. Stable cargo has no format for
@@ -156,7 +156,7 @@ class CtestReader:
         """Return whether a program with its arguments is ctest."""
         return words[0] == "ctest"
 
-    def ask(self, command: str, place: Place) -> Asked:
+    def ask(self, command: str, place: CommandPlace) -> Asked:
         """Return the same command: not every ctest can write a result file, and its lines name all tests."""
         return Asked(command)
 
@@ -204,7 +204,7 @@ class JvmReader:
             word.rsplit(":", 1)[-1] in ("test", "verify", "check", "install", "build", "package") for word in words[1:]
         )
 
-    def ask(self, command: str, place: Place) -> Asked:
+    def ask(self, command: str, place: CommandPlace) -> Asked:
         """Return the same command, and where the result files will be that Maven and Gradle write anyway."""
         if not re.search(r"\b(?:mvnw?|gradlew?)\b", command):
             return Asked(command)

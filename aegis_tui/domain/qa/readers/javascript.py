@@ -10,7 +10,7 @@ from typing import Any
 
 from aegis_tui.domain.qa.command import Words, is_simple, programs_of, script_of
 from aegis_tui.domain.qa.outcome import Outcome, Reading
-from aegis_tui.domain.qa.readers.base import Asked, Place, Wanted, is_named, plain, relative, runs, script_text
+from aegis_tui.domain.qa.readers.base import Asked, CommandPlace, Wanted, is_named, plain, relative, runs, script_text
 
 MAX_BYTES = 16 * 1024 * 1024
 _OWN = ("--json", "--outputFile", "--reporter", "--watch")
@@ -31,7 +31,7 @@ class JestReader:
         """Return whether a program with its arguments is this tool (jest; vitest in the subclass)."""
         return is_named(words, self.tool)
 
-    def ask(self, command: str, place: Place) -> Asked:
+    def ask(self, command: str, place: CommandPlace) -> Asked:
         """Add options for a result file at the end of a plain command, or behind `npm test --`.
 
         Where they might reach another program, or the project has such options itself, the command stays as it is.
@@ -42,7 +42,7 @@ class JestReader:
             return Asked(command)
         return Asked(longer, {}, (Wanted(self.tool, path),))
 
-    def _is_configured(self, place: Place) -> bool:
+    def _is_configured(self, place: CommandPlace) -> bool:
         return False
 
     def read(self, outcome: Outcome) -> Reading | None:
@@ -69,7 +69,7 @@ class VitestReader(JestReader):
     _named = re.compile(r"^ FAIL +(\S+ > .+)$", re.M)
     _empty = re.compile(r"^No test files found, exiting with code \d", re.M)
 
-    def _is_configured(self, place: Place) -> bool:
+    def _is_configured(self, place: CommandPlace) -> bool:
         return any("outputFile" in place.read(name) for name in _VITEST_FILES)
 
     def _by_text(self, text: str) -> Reading | None:
@@ -91,7 +91,7 @@ class MochaReader:
         """Return whether a program with its arguments is mocha."""
         return is_named(words, self.tool)
 
-    def ask(self, command: str, place: Place) -> Asked:
+    def ask(self, command: str, place: CommandPlace) -> Asked:
         """Return the same command: a reporter would take the place of the person's."""
         return Asked(command)
 
@@ -104,7 +104,7 @@ class MochaReader:
         return Reading(self.tool, sum(map(int, passing)), sum(map(int, failing)))
 
 
-def _appended(command: str, tool: str, options: str, place: Place) -> str | None:
+def _appended(command: str, tool: str, options: str, place: CommandPlace) -> str | None:
     """Return the command with options for the tool at its end; None where they might reach another program.
 
     None also if the command or its script has options about results or watching itself.

@@ -8,7 +8,7 @@ import shlex
 from aegis_tui.domain.qa.command import Words
 from aegis_tui.domain.qa.outcome import Outcome, Reading
 from aegis_tui.domain.qa.readers import junit
-from aegis_tui.domain.qa.readers.base import Asked, Place, Wanted, is_named, plain
+from aegis_tui.domain.qa.readers.base import Asked, CommandPlace, Wanted, is_named, plain
 
 _COUNTS = r"\d{1,9} (?:passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?|rerun|subtests passed)"
 _SUMMARY = re.compile(rf"^(?:=+ )?((?:{_COUNTS}(?:, )?)+|no tests ran) in [\d.]+s\b", re.M)
@@ -40,7 +40,7 @@ class PytestReader:
         """Return whether a program with its arguments is pytest or py.test."""
         return words[0] in ("pytest", "py.test") or is_named(words, "pytest")
 
-    def ask(self, command: str, place: Place) -> Asked:
+    def ask(self, command: str, place: CommandPlace) -> Asked:
         """Ask for a result file by a variable, whatever the command is, unless the project has one written itself."""
         if any(_OWN_FILE.search(text) for text in (command, *map(place.read, _CONFIGURATION))):
             return Asked(command)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.qa.command import Words
 from aegis_tui.domain.qa.outcome import Outcome, Reading
-from aegis_tui.domain.qa.readers.base import Asked, Place, plain, relative
+from aegis_tui.domain.qa.readers.base import Asked, CommandPlace, plain, relative
 
 _POINT = re.compile(r"^( *)(not )?ok\b(?: +\d+)?(?: +-)? ?(.*)$")
 _PLAN = re.compile(r"^1\.\.(\d{1,9})", re.M)
@@ -29,7 +29,7 @@ class TapReader:
         """Return whether a program with its arguments writes TAP, such as `node --test`."""
         return words[0] in ("prove", "tap", "tape", "bats") or (words[0] == "node" and "--test" in words)
 
-    def ask(self, command: str, place: Place) -> Asked:
+    def ask(self, command: str, place: CommandPlace) -> Asked:
         """Return the same command: TAP comes on stdout by itself."""
         return Asked(command)
 

@@ -6,7 +6,7 @@ import re
 
 from aegis_tui.domain.qa.command import Words, is_simple, programs_of
 from aegis_tui.domain.qa.outcome import Outcome, Reading
-from aegis_tui.domain.qa.readers.base import Asked, Place, plain
+from aegis_tui.domain.qa.readers.base import Asked, CommandPlace, plain
 
 _SAYS_HOW = frozenset({"-v", "--verbose", "-q", "--quiet", "-h", "--help", "--"})
 _RAN = re.compile(r"^Ran (\d{1,9}) tests? in [\d.]+s\n+(OK|FAILED|NO TESTS RAN)?(?: ?\(([^)\n]*)\))?", re.M)
@@ -27,7 +27,7 @@ class UnittestReader:
         """Return whether a program with its arguments is `python -m unittest` or `manage.py test`."""
         return words[0] == "unittest" or (any(word.endswith("manage.py") for word in words[:2]) and "test" in words)
 
-    def ask(self, command: str, place: Place) -> Asked:
+    def ask(self, command: str, place: CommandPlace) -> Asked:
         """Add `-v` to a plain `python -m unittest`, so that it names its tests; other commands stay as they are."""
         words = programs_of(command)[0] if is_simple(command) else ()
         if words[:1] != ("unittest",) or not _SAYS_HOW.isdisjoint(words):
