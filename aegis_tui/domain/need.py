@@ -17,7 +17,7 @@ from aegis_tui.domain.workspace import Workspace
 
 
 class Need(NamedTuple):
-    """Something that only the person can decide or do."""
+    """Something that waits for the person, because only they can decide or do it."""
 
     kind: str
     """`design`, `instance`, `scope`, `base`, `machine` or `halted`."""
@@ -32,9 +32,10 @@ ASKING = frozenset({"asking", "blocked"})
 
 
 def _of_base(run: str, base: QaBaseChecked) -> Need:
-    """Return the need for a base whose failures would keep the gate of FINAL-QA closed.
+    """Return the need for a base that fails QA, so that the run could not pass at its end either.
 
-    It is shown as soon as the base was checked, so that the person can act in time.
+    Its kind is `base` if the person can accept the failures, else `machine`. `run` is the id of the run. It is shown as
+    soon as the base was checked, so that the person can act in time.
     """
     if any(check.is_acceptable for check in base.checks):
         return Need(
@@ -46,7 +47,8 @@ def _of_base(run: str, base: QaBaseChecked) -> Need:
 def needs(workspace: Workspace) -> list[Need]:
     """Return everything that waits for the person now, most urgent first; empty if nothing does.
 
-    Design, then instances, scope requests, the base, and a halted run.
+    The order is: a proposed design, instances that ask or are blocked, requests to write outside a partition, failures
+    of the base, and a halted run.
     """
     open_needs: list[Need] = []
     run = workspace.runs.current()

@@ -161,7 +161,7 @@ class AegisApp(Guarded, App[int]):
             self.run_worker(self._raise_curtain(opening), group="opening")
 
     async def _raise_curtain(self, opening: Opening) -> None:
-        """Load the parts in a thread, then open the dashboard; an `AegisError` of it ends the app, and is `refusal`."""
+        """Load the parts in a thread, then open the dashboard; an `AegisError` of loading ends the app: `refusal`."""
         try:
             parts = await asyncio.to_thread(opening.load)
             self._take(parts)

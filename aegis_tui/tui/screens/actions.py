@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class InstanceActions(WorkspaceScreen):
-    """Actions on instances: attach, watch, transcript, send and stop."""
+    """A screen with actions on instances: attach, watch, transcript, send and stop. A subclass says on which."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "attach", "Attach", id="instance.attach", tooltip="Open the instance's pane here (attach ID)."),
@@ -143,7 +143,7 @@ class InstanceActions(WorkspaceScreen):
             await self.deliver(targets, text)
 
     async def deliver(self, targets: Sequence[str], text: str) -> None:
-        """Send a text to these agent ids; show, after at most `DELIVERY_S`, for each if it was delivered (PANE-4)."""
+        """Send a text to these agent ids; show, after 5 s at most, if each has got it or will (PANE-4), or an error."""
         sent: dict[str, int] = {}
         for target in targets:
             if reply := await self.desk.command("instance:send", agent_id=target, text=text):
@@ -182,7 +182,7 @@ class InstanceActions(WorkspaceScreen):
 
 
 class RunActions(PastActions):
-    """Actions on the run, its design, its locks and the hub, and leaving."""
+    """A screen with actions on the run, its design, its locks and the hub, and with leaving."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new_goal", "New goal", id="run.new", tooltip="Give a goal (aegis-tui run GOAL)."),
@@ -203,7 +203,7 @@ class RunActions(PastActions):
 
     @work(group="goal", exclusive=True)
     async def action_new_goal(self, offer: GoalOffer | None = None) -> None:
-        """Open the dialog for a goal, which starts the run; `offer` is what it shows at first."""
+        """Open the dialog for a goal, which starts the run; `offer` is what it contains at first, nothing if None."""
         from aegis_tui.tui.screens.goal import GoalScreen
 
         await self.app.push_screen_wait(GoalScreen(self.desk, self._start, offer))
@@ -273,7 +273,7 @@ class RunActions(PastActions):
 
     @work(group="run", exclusive=True)
     async def action_cancel(self) -> None:
-        """End the run if the person agrees; if no run is active, say so."""
+        """End the run if the person agrees; show a refusal. If no run is active, say so."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         run = self.desk.store.workspace.runs.current()
@@ -290,7 +290,7 @@ class RunActions(PastActions):
 
     @work(group="run", exclusive=True)
     async def action_accept_base(self) -> None:
-        """Accept the QA failures of the run's base if the person agrees; if no run is active, say so."""
+        """Accept the QA failures of the run's base if the person agrees; show a refusal. Without a run, say so."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         run = self.desk.store.workspace.runs.current()
@@ -360,7 +360,7 @@ class RunActions(PastActions):
         await self.desk.command("scope:grant" if answer else "scope:refuse", request=need.key)
 
     def explain_event(self, key: str) -> None:
-        """Show an event with all its fields. `key` is its number; nothing happens if it is not kept any more."""
+        """Open a dialog with all fields of the event of number `key`; if it is not kept any more, do nothing."""
         event = next((item for item in self.desk.store.events if str(item.seq) == key), None)
         if event is None:
             return
@@ -372,7 +372,7 @@ class RunActions(PastActions):
         self.app.push_screen(WhyScreen(self.desk, f"Event #{event.seq} {event.type}", render))
 
     def action_help(self) -> None:
-        """Show the keys of the focused widget, this screen and the app."""
+        """Open a dialog with the keys of the focused widget, this screen and the app."""
         nodes = [self.focused, self, self.app] if self.focused else [self, self.app]
         self.app.push_screen(HelpScreen(self.desk, nodes))
 

@@ -22,28 +22,28 @@ TURN_S = 0.02
 
 
 class StoreView(Protocol):
-    """A widget that shows a part of the store."""
+    """The protocol of a widget that shows a part of the state, and is updated by its screen when that changes."""
 
     LISTENS: ClassVar[frozenset[str]]
     """Kinds of keys of the store whose change it has to show."""
 
     def update_from_store(self) -> None:
-        """Show the current state of the store."""
+        """Draw what the store has now; called after a change of a kind in `LISTENS`."""
         ...
 
 
 def is_store_view(widget: object) -> TypeGuard[StoreView]:
-    """Return whether a widget has the form of a `StoreView`: updated by `update_from_store` when the store changes.
+    """Return whether a widget is a `StoreView`, which is updated when the state changes.
 
-    Only its class is checked, as this runs for each widget on each change.
+    It is one if its class has an attribute `LISTENS`; no more is checked, as this runs for each widget on each change.
     """
     return hasattr(type(widget), "LISTENS")
 
 
 def redraw(view: StoreView) -> None:
-    """Let a view show the current state of the store.
+    """Call `update_from_store` of a view.
 
-    A `LineView` that fails shows the error in its place; an exception of any other view is raised.
+    If that fails in a `LineView`, the error is logged and shown in its place; an exception of another view is raised.
     """
     if isinstance(view, LineView):
         view.attempt(view.update_from_store)
@@ -52,7 +52,10 @@ def redraw(view: StoreView) -> None:
 
 
 class WorkspaceScreen(Guarded, Screen[None]):
-    """A screen that follows the store: it updates the visible widgets that listen to what has changed."""
+    """A screen that shows the state: when that changes, it updates its visible widgets that show what has changed.
+
+    `desk` has the state, and what else the session works with.
+    """
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -61,7 +64,10 @@ class WorkspaceScreen(Guarded, Screen[None]):
         self._is_resting = False
 
     def on_mount(self) -> None:
-        """Follow the store: from now on, `on_store_changed` is called with the keys of what has changed."""
+        """Subscribe to the store: from now on, `on_store_changed` is called with the keys of what has changed.
+
+        A failure there is shown. The widgets get a cache for their lines (`keep_lines`).
+        """
         keep_lines((self, *self.walk_children()))
         self.desk.store.changed.subscribe(self, self._listen)
 
@@ -79,9 +85,9 @@ class WorkspaceScreen(Guarded, Screen[None]):
             app.survive(error, self)
 
     def on_store_changed(self, keys: frozenset[Key]) -> None:
-        """Update the visible widgets that listen to one of these kinds of keys, one by one.
+        """Update the visible widgets whose `LISTENS` has the kind of one of these keys, one by one with short pauses.
 
-        If the connection to the hub changed, update all of them at once.
+        If the connection to the hub has changed (kind `connection`), update every visible one now, and hidden bars.
         """
         kinds = {kind for kind, _ in keys}
         is_everything = "connection" in kinds
@@ -99,10 +105,11 @@ class WorkspaceScreen(Guarded, Screen[None]):
                 self.show_soon(widget, partial(redraw, widget))
 
     def show_soon(self, part: object, work: Callable[[], None]) -> None:
-        """Call `work`, which draws a part of the screen, now, or after `TURN_S` if another part was drawn just before.
+        """Call `work`, which draws a part of the screen, now, or in turn, `TURN_S` after a part that was drawn before.
 
         Textual repaints parts that change together, and all that lies between them, in one step; a key would have to
-        wait for that. A second call for the same part replaces the first one if that is still waiting.
+        wait for that. If `work` of an earlier call for the same part still waits, it is replaced. An exception of
+        `work` is shown.
         """
         self._due[part] = work
         if not self._is_resting:
@@ -117,7 +124,7 @@ class WorkspaceScreen(Guarded, Screen[None]):
 
 
 class Dialog(Guarded, ModalScreen[T]):
-    """A dialog over the current screen; esc closes it with the result None."""
+    """A dialog over the current screen, with a result of type T; esc closes it with the result None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back", id="dialog.back", tooltip="Go back without doing anything."),

@@ -62,8 +62,12 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     """The screen with instances, partitions, locks, conflicts, pieces, events and a live pane.
 
     Args:
-        desk: The store and the parts.
+        desk: What the session works with.
         layout: Name of a layout file.
+
+    Raises:
+        UsageError: The layout file cannot be read, or is not a layout.
+        KeyError: There is no layout file of that name.
     """
 
     CSS_PATH = "dashboard.tcss"
@@ -110,7 +114,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.board = Board(panels, desk.layout(layout))
 
     def compose(self) -> ComposeResult:
-        """Show the board between the bars."""
+        """Yield the bars, and between them the board with the panels; also the small view and the filter, hidden."""
         yield TopBar(self.desk)
         yield Banner(self.desk)
         yield self.small
@@ -119,7 +123,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         yield BottomBar(self.desk, KEYS)
 
     def on_mount(self) -> None:
-        """Show the current state, and update running times once a second."""
+        """Draw all panels, give the instances the focus, and begin to update running times once a second."""
         super().on_mount()
         self._fit()
         self.instances.focus()
@@ -133,11 +137,11 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.follow_cursor()
 
     def on_resize(self, event: Resize) -> None:
-        """Choose the view of the layout for the new size."""
+        """Arrange the panels for the new size, or show the small view if it is too small."""
         self._fit()
 
     def _fit(self) -> None:
-        """Show the board, or the small view if the terminal is too small for it."""
+        """Show the board, arranged for the current width, or the small view if the terminal is too small for it."""
         is_small = is_too_small(self.app.size.width, self.app.size.height)
         self.board.display = not is_small
         self.small.set_class(is_small, "-shown")
@@ -219,8 +223,8 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         """Open a page that explains a row; if what it shows is gone meanwhile, the page says so, or none is opened.
 
         Args:
-            panel: The name of the panel.
-            key: The key of the row.
+            panel: The `NAME` of the panel, such as `locks`.
+            key: The `key` of the row in it, such as the id of a lock.
         """
         store, run = self.desk.store, self.desk.store.run
         if panel == "instances" and (item := store.workspace.get_instance(key)):
@@ -312,7 +316,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             self.instances.update_from_store()
 
     def action_grid(self) -> None:
-        """Open the screen with several panes at once."""
+        """Open the screen with several live panes, over the dashboard."""
         from aegis_tui.tui.screens.grid import GridScreen
 
         self.app.push_screen(GridScreen(self.desk))

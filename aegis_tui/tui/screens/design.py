@@ -44,11 +44,11 @@ CHOICES = (
 
 
 class DesignScreen(Dialog[None]):
-    """Shows the design of a run and, as long as nobody has agreed to it, the choices of the person.
+    """A dialog with the design of a run and, as long as nobody has agreed to it, what the person can do with it.
 
     Args:
-        desk: The store.
-        run: The id of a run that has a design or a proposed one.
+        desk: What the session works with.
+        run: The id of a run that has a design, or a proposed one.
     """
 
     CSS_PATH: ClassVar = ["dialog.tcss", "design.tcss"]
@@ -76,11 +76,14 @@ class DesignScreen(Dialog[None]):
 
     @property
     def is_open(self) -> bool:
-        """Whether the run is open and nobody has agreed to a design."""
+        """Whether the run has not ended, and nobody has agreed to a design for it yet."""
         return self._run.design is None and self._run.is_open
 
     def compose(self) -> ComposeResult:
-        """Show the choices or the text on the left, and the design as a page on the right."""
+        """Yield a frame with the choices, the text and the field for a remark on the left, the design on the right.
+
+        `on_mount` and the actions show one of those on the left, and hide the others.
+        """
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = "A design waits for you" if self.is_open else "The design of this run"
             with Horizontal(id="design"):
@@ -93,7 +96,7 @@ class DesignScreen(Dialog[None]):
                 yield Page(self._draw)
 
     def on_mount(self) -> None:
-        """Show the choices first."""
+        """Show the choices on the left; if the design was agreed to, only the design. The design gets the focus."""
         self._show("choices")
         self.query_one("#left").display = self.is_open
         self.query_one("#choices", LineView).show_lines(list(self._choices()))
@@ -140,7 +143,10 @@ class DesignScreen(Dialog[None]):
             self.query_one(Page).focus()
 
     def action_agree(self) -> None:
-        """Agree to the proposed design and close the dialog; an error is shown, and the dialog stays."""
+        """Agree to the proposed design, so that agents start, and close the dialog, without waiting for that here.
+
+        If the hub refuses or does not answer, the error is shown, and the dialog stays.
+        """
         self.run_worker(self._agree(self._run.design_id or ""), group="agree", exclusive=True)
 
     async def _agree(self, design_id: str) -> None:
@@ -184,9 +190,9 @@ class DesignScreen(Dialog[None]):
             self.query_one(Page).fill()
 
     def action_accept(self) -> None:
-        """Propose the edited text as the design, and agree to it; if it is not valid, show the first error.
+        """Propose the edited text as the design, and agree to it; then the dialog is closed.
 
-        If the text is not open, do nothing.
+        If the text is not a valid design, only show its first error. If the text is not open, do nothing.
         """
         if not self.query_one("#text").display:
             return
@@ -229,7 +235,7 @@ class DesignScreen(Dialog[None]):
         self.action_edit()
 
     def action_ask_again(self) -> None:
-        """Ask the person for a remark, with which another design is asked for."""
+        """Open the field for a remark, with which another design is asked for when Enter is pressed in it."""
         self._show("ask", "remark")
         self.query_one("#remark", PromptArea).focus()
 
@@ -239,9 +245,10 @@ class DesignScreen(Dialog[None]):
             self.run_worker(self._again(message.text.strip()), group="agree", exclusive=True)
 
     async def _again(self, remark: str) -> None:
-        """Ask for another design, and close the dialog: send the remark to the Commander if it is running.
+        """Ask for another design, and close the dialog: send the remark to the agent that proposed it, if it runs.
 
-        Otherwise end the run, and start it again with the remark. If the hub refuses one of this, the dialog stays.
+        Otherwise end the run, and start another for the same goal, with the remark. If the hub refuses a command, the
+        error is shown, and the dialog stays.
         """
         run = self._run
         for item in self.desk.store.workspace.instances.of_run(run.run):
@@ -272,13 +279,21 @@ class DesignScreen(Dialog[None]):
 
 
 def _with_remark(notes: Mapping[str, str], remark: str) -> str:
-    """Return the text for the Commander: its note of `notes`, a text by role, if there is one, then the remark."""
+    """Return the note for the Commander, the agent that proposes designs: the one in `notes`, if any, then the remark.
+
+    `notes` has a text by role.
+    """
     said = f"Remark on the design that was proposed before: {remark}"
     return "\n\n".join(filter(None, (notes.get("commander"), said)))
 
 
 def _edited(argv: list[str], text: str, suspend: Callable[[], AbstractContextManager[None]]) -> str:
-    """Return the text as the person left it in an editor, which gets the terminal. Its exit code is ignored.
+    """Open the text in an editor, which gets the terminal, and return what the person left. Its exit code is ignored.
+
+    Args:
+        argv: The editor's command; the name of a temporary file with the text is appended.
+        text: The text.
+        suspend: Returns a context in which the app does not use the terminal, or raises what `App.suspend` raises.
 
     Raises:
         OSError: The editor cannot be started, or the file cannot be read or written.

@@ -36,7 +36,7 @@ CHECK_HINT = f"type the command that checks the result, or {NONE} for no check; 
 
 @dataclass(frozen=True)
 class StartRun:
-    """A run that the person wants to start: the fields of `run:start`."""
+    """A run that the person wants to start: fields of the command `run:start` (contract 5)."""
 
     goal: str
     design: dict[str, Any] | None
@@ -61,11 +61,13 @@ class YesBox(Guarded, Checkbox):
 
 
 class GoalDialog(Dialog[None]):
-    """A dialog that starts a run. If that is refused, it stays open with the typed text and shows the reason.
+    """The base of the dialogs that start a run. If that is refused, they stay open with the typed text and the reason.
+
+    A subclass has the fields, among them `#check` and `#answer`, and `wish`.
 
     Args:
-        desk: The store and the settings.
-        start: Starts the run that `wish` returns.
+        desk: What the session works with.
+        start: Starts the run that `wish` returns; returns the error if it cannot be started, else None.
     """
 
     CSS_PATH = "dialog.tcss"
@@ -90,7 +92,10 @@ class GoalDialog(Dialog[None]):
         self.action_start()
 
     def action_start(self) -> None:
-        """Start the run that was typed; an error is shown in the dialog. While a run is being started, do nothing."""
+        """Start the run that was typed, without waiting for it; close the dialog when it has started.
+
+        An error is shown in the dialog, which stays open. While a run is being started, do nothing.
+        """
         if self._is_starting:
             return
         try:
@@ -114,7 +119,7 @@ class GoalDialog(Dialog[None]):
             self.dismiss(None)
 
     def wish(self) -> StartRun:
-        """Return the run that was typed.
+        """Return the run that was typed. Every subclass implements it.
 
         Raises:
             AegisError: The text is empty, or the design is wrong.
@@ -122,7 +127,10 @@ class GoalDialog(Dialog[None]):
         raise NotImplementedError
 
     def refuse(self, error: AegisError) -> None:
-        """Show why the run was not started; if a check is missing, give the field for it the focus."""
+        """Show why the run was not started, with the error's hint; the dialog stays open.
+
+        If the error says that nothing checks the result, give the field for the check the focus.
+        """
         fields = {str(issue.get("field")) for issue in error.data.get("issues", ()) if isinstance(issue, dict)}
         hint = error.hint
         if "qa.commands" in fields:
@@ -138,7 +146,10 @@ class GoalDialog(Dialog[None]):
             label.scroll_visible(animate=False)
 
     def _options(self) -> dict[str, Any]:
-        """Return the options of the run, from the settings and the field for the check, where `none` means no check."""
+        """Return the options of `run:start`, from the settings and the field for the check.
+
+        In that field, `none` means that nothing checks the result; empty, that the hub detects tests.
+        """
         check = self.query_one("#check", Input).value.strip()
         is_none = check.casefold() == NONE
         checks = [check] if check and not is_none else []
@@ -146,12 +157,15 @@ class GoalDialog(Dialog[None]):
 
 
 def inert_lines(text: str) -> str:
-    """Return the text with hidden characters made visible; line breaks are kept, tabs become blanks."""
+    """Return the text with `�` for hidden characters; line breaks are kept, tabs become blanks."""
     return "\n".join(inert(line) for line in text.split("\n"))
 
 
 class GoalScreen(GoalDialog):
-    """The dialog for a new goal, with or without a design file. `offer` is what it shows at first."""
+    """The dialog that starts a run for a goal, with or without a design file.
+
+    `offer` is what its fields contain at first, and options that are not shown; with None, the fields are empty.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="goal.start", tooltip="Start the goal (aegis-tui run GOAL)."),
@@ -165,7 +179,7 @@ class GoalScreen(GoalDialog):
         self._offer = offer or GoalOffer("")
 
     def compose(self) -> ComposeResult:
-        """Show a box for the goal, fields for design and check, and how the run will be done."""
+        """Yield a frame with a box for the goal, fields for design and check, and facts about the run."""
         offer = self._offer
         with VerticalScroll(classes="dialog", can_focus=False) as dialog:
             dialog.border_title = "New goal"
@@ -190,14 +204,15 @@ class GoalScreen(GoalDialog):
         )
 
     def action_toggle_yes(self) -> None:
-        """Toggle the check box."""
+        """Tick or clear the box to accept a proposed design without asking."""
         self.query_one("#yes", Checkbox).toggle()
 
     def wish(self) -> StartRun:
-        """Return the run for the typed goal.
+        """Return the run for the typed goal, with the design in the named file, if one is named; reads that file.
 
         Raises:
-            AegisError: The goal is empty, or the design file is wrong.
+            UsageError: The goal is empty, or the design file is missing or cannot be read.
+            DesignRefused: The design breaks rules.
         """
         goal = self.query_one("#goal", PromptArea).text.strip()
         path = self.query_one("#design", Input).value.strip()
@@ -221,14 +236,14 @@ def _load(text: str, root: Path) -> dict[str, Any]:
 
 
 class FeatureScreen(GoalDialog):
-    """The dialog for a single feature: one agent, one partition, no design to agree to."""
+    """The dialog that starts a run for a single feature: one agent, one partition, no design to agree to."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="feature.start", tooltip="Dispatch the feature to one agent."),
     ]
 
     def compose(self) -> ComposeResult:
-        """Show a box for the feature, and fields for its globs and its check."""
+        """Yield a frame with a box for the feature, and fields for the globs that it may write and for its check."""
         with VerticalScroll(classes="dialog", can_focus=False) as dialog:
             dialog.border_title = "Dispatch a single feature"
             dialog.border_subtitle = "enter start · ctrl+j new line · tab next field · esc back"
@@ -245,7 +260,8 @@ class FeatureScreen(GoalDialog):
         """Return a run whose design has the typed feature alone.
 
         Raises:
-            AegisError: The text is empty, or a glob is wrong.
+            UsageError: The text is empty.
+            DesignRefused: A glob is wrong, or there is none.
         """
         from aegis_tui.application.design import build_design, wire_fields
 
@@ -263,9 +279,9 @@ class FeatureScreen(GoalDialog):
 
 
 def feature_id(goal: str) -> str:
-    """Return an id for a feature: the first three words of its text joined by hyphens, at most 40 characters.
+    """Return an id for a feature: the first three words of its text in lower case, joined by hyphens.
 
-    `feature` if the text has no ASCII letters or digits.
+    At most 40 characters, of ASCII letters, digits and hyphens; `feature` if the text has no ASCII letter or digit.
     """
     words = re.findall(r"[a-z0-9]+", goal.lower())[:3]
     return "-".join(words)[:40].strip("-") or "feature"

@@ -33,7 +33,7 @@ KEYS = (
 
 
 class GridScreen(InstanceActions):
-    """The panes of running instances, as many as fit with at least 50 × 9 cells each."""
+    """A screen with the live panes of running instances, as many as fit with at least 50 × 9 cells each."""
 
     CSS_PATH = "grid.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -49,14 +49,14 @@ class GridScreen(InstanceActions):
         self._cells: dict[str, PanePreview] = {}
 
     def compose(self) -> ComposeResult:
-        """Show the panes between the bars."""
+        """Yield the bars, and between them an empty grid, which is filled when the screen is there."""
         yield TopBar(self.desk)
         yield Banner(self.desk)
         yield Grid(id="panes")
         yield BottomBar(self.desk, KEYS, names=self.desk.keys.grid)
 
     def on_mount(self) -> None:
-        """Subscribe to the store, and fill the grid."""
+        """Subscribe to the store, and then fill the grid with panes."""
         super().on_mount()
         self.call_next(self._fill)
 
@@ -71,7 +71,10 @@ class GridScreen(InstanceActions):
         return [item for item in items if item.is_alive][: columns * rows]
 
     async def _fill(self) -> None:
-        """Make the grid show exactly the wanted panes; the focus stays on the same instance if it is among them."""
+        """Make the grid show the panes of the instances that `_wanted` returns, or that no agent is running.
+
+        The focus stays on the same instance if it is among them, else it goes to the first.
+        """
         items = self._wanted()
         names = [item.agent_id for item in items]
         grid = self.query_one("#panes", Grid)
@@ -107,7 +110,7 @@ class GridScreen(InstanceActions):
             self._draw(self._wanted())
 
     def on_store_changed(self, keys: frozenset[Key]) -> None:
-        """Update the bars, then the panes."""
+        """Update the bars, then the panes if an instance or a pane has changed."""
         super().on_store_changed(keys)
         self.call_next(self._follow, keys)
 
@@ -131,7 +134,7 @@ class GridScreen(InstanceActions):
 
 
 class _Nobody(LinePanel):
-    """The panel of a grid without instances."""
+    """The panel that a grid without running instances shows; it says how to go back."""
 
     TITLE = "Grid"
     DEFAULT_CSS = "_Nobody { width: 1fr; column-span: 1; }"
@@ -151,5 +154,8 @@ class _Nobody(LinePanel):
 
 
 def _columns(count: int, width: int) -> int:
-    """Return how many of `count` panes to show side by side in `width` cells: a grid as square as the width allows."""
+    """Return how many of `count` panes to show side by side in `width` cells, at least 1.
+
+    The grid is as square as the width allows, with 50 cells at least for each pane.
+    """
     return max(1, min(math.ceil(math.sqrt(max(1, count))), width // LEAST_WIDTH))

@@ -23,9 +23,10 @@ class KeyHelp(NamedTuple):
 
 
 def keys_of(nodes: Iterable[DOMNode]) -> list[tuple[str, list[KeyHelp]]]:
-    """Group the bindings of these nodes by the noun in their ids, `noun.verb`; return each noun with its actions.
+    """Return the bindings of these nodes in groups: each noun of an id, `noun.verb`, with the actions that have it.
 
-    Actions with the same id are joined into one, with the keys of all.
+    Nouns and actions stand in the order in which they are declared. An action with several keys is listed once, with
+    all of them.
     """
     groups: dict[str, dict[str, KeyHelp]] = {}
     for node in nodes:
@@ -40,9 +41,9 @@ def keys_of(nodes: Iterable[DOMNode]) -> list[tuple[str, list[KeyHelp]]]:
 
 
 def own_bindings(node: DOMNode) -> list[Binding]:
-    """Return the bindings of a node that this program declares, not Textual: those with an id `noun.verb`.
+    """Return the bindings of a node with an id `noun.verb`: those that this program declares, and not Textual.
 
-    They have the keys that the person chose, and stand in the order of their declaration.
+    They have the keys that the person chose in the settings, and stand in the order of their declaration.
     """
     order = {item.id: place for place, (_, item) in reversed(list(enumerate(node._bindings)))}
     bindings = node._bindings.copy()
@@ -51,7 +52,10 @@ def own_bindings(node: DOMNode) -> list[Binding]:
 
 
 def help_lines(groups: Sequence[tuple[str, list[KeyHelp]]], *, width: int) -> list[Line]:
-    """Return a heading for each noun, then a line of `width` cells for each of its actions, and an empty line."""
+    """Return a heading for each noun, then a line for each of its actions, and an empty line.
+
+    `groups` is what `keys_of` returns. The text of a line is cut to `width` cells, but not below 34.
+    """
     lines: list[Line] = []
     for noun, actions in groups:
         lines.append((Span(noun, "accent"),))
@@ -68,7 +72,7 @@ def help_lines(groups: Sequence[tuple[str, list[KeyHelp]]], *, width: int) -> li
 
 
 class HelpScreen(WhyScreen):
-    """A dialog with all keys of these nodes: the focused widget, the screen and the app below it."""
+    """A dialog that lists the keys of `nodes`, for example of the focused widget, the screen and the app below it."""
 
     def __init__(self, desk: Desk, nodes: Sequence[DOMNode]) -> None:
         groups = keys_of(nodes)

@@ -28,10 +28,11 @@ _MODIFIERS = re.compile(r"(?:(?:ctrl|shift|alt)\+)*")
 
 
 def read_keymap(wanted: Mapping[str, str]) -> tuple[dict[str, str], KeyNames]:
-    """Check the keys that a person chose.
+    """Check the keys that a person chose in `[keys]` of the settings, and return them in the forms that the app needs.
 
     Args:
-        wanted: Action, such as `run.new` -> its key, or several divided by commas, as Textual names them.
+        wanted: Id of an action, such as `run.new` -> its key, or several divided by commas: a character, or Textual's
+            name for a key.
 
     Returns:
         The keymap for `App.set_keymap`, and the names to show.
@@ -66,7 +67,10 @@ def _refusal(words: str, hint: str) -> UsageError:
 
 
 def bindings() -> dict[str, str]:
-    """Return action -> its default keys, divided by commas, for the widgets and screens that are imported."""
+    """Return the id of each action -> its default keys, divided by commas, of all widgets and screens of the dashboard.
+
+    Those of a module that is not imported, such as a dialog that was not opened, may be missing.
+    """
     by_action: dict[str, dict[str, None]] = {}
     for binding in declared():
         by_action.setdefault(str(binding.id), {}).update(dict.fromkeys(binding.key.split(",")))
@@ -82,10 +86,10 @@ def declared(owner: type[DOMNode] = DOMNode) -> Iterator[Binding]:
 
 
 def _read(action: str, key: str) -> str:
-    """Return a key by Textual's name for it: `!` becomes `exclamation_mark`; a name stays as it is.
+    """Return Textual's name for a key: `!` becomes `exclamation_mark`; a name, also with `ctrl+`, stays as it is.
 
     Raises:
-        UsageError: There is no such key; the message names `action`.
+        UsageError: There is no such key; the message names `action`, whose key it is to be.
     """
     modifiers = _MODIFIERS.match(key)
     rest = key[modifiers.end() :] if modifiers else key
@@ -100,7 +104,7 @@ def _read(action: str, key: str) -> str:
 
 
 def _is_character(name: str) -> bool:
-    """Whether it is the name of a character in the form that Textual uses, such as `question_mark`."""
+    """Return whether it is a Unicode name of a character in the form that Textual uses, such as `question_mark`."""
     try:
         unicodedata.lookup(name.replace("_", " "))
     except KeyError:
@@ -120,7 +124,10 @@ def _refuse_clashes(keys: Mapping[str, str], changed: Iterable[str]) -> None:
 
 
 def _meet(one: str, other: str) -> bool:
-    """Whether both actions can be possible in one place: the grid of panes and the dashboard are two."""
+    """Return whether two actions, by id, are possible in one place, so that they cannot have the same key.
+
+    The dashboard and the grid of panes are two places. False if one is an action of a dialog, which is another.
+    """
     nouns = {one.partition(".")[0], other.partition(".")[0]}
     if nouns & DIALOGS:
         return False

@@ -12,11 +12,15 @@ from aegis_tui.tui.screens.base import WorkspaceScreen
 
 
 class PastActions(WorkspaceScreen):
-    """Actions that open the report of the last run, or of any run."""
+    """A screen with actions that open the report of the last run, or the list of all runs."""
 
     @work(group="look", exclusive=True)
     async def action_report(self) -> None:
-        """Show the report of the last run that has ended; if none has, say so; if it cannot be read, show the error."""
+        """Open the report of the last run that has ended, in a dialog.
+
+        If none is known to have ended, also because the log cannot be read, a message says so. If the report cannot be
+        read, the error is shown.
+        """
         names = list(self.desk.store.reports)
         if not names:
             runs = await self._past_runs()

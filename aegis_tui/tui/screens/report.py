@@ -19,7 +19,13 @@ from aegis_tui.tui.views.report import merge_command, report_lines
 
 
 class ReportScreen(Dialog[None]):
-    """The report of one run."""
+    """A dialog with the report of one run; its keys copy the merge command and show the output of checks.
+
+    Args:
+        desk: What the session works with.
+        run: The id of the run.
+        report: Its report (contract 4).
+    """
 
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -34,7 +40,7 @@ class ReportScreen(Dialog[None]):
         self._report = report
 
     def compose(self) -> ComposeResult:
-        """Show the report in a frame."""
+        """Yield a frame with the report as a page that scrolls."""
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = f"Report of {self._run}"
             copy = "c copies the merge command · " if merge_command(self._report) else ""
@@ -42,14 +48,17 @@ class ReportScreen(Dialog[None]):
             yield Page(lambda width: report_lines(self._report, width=width))
 
     def action_copy(self) -> None:
-        """Copy the merge command to the terminal's clipboard (OSC 52); do nothing if the run has no result."""
+        """Copy the merge command to the terminal's clipboard (OSC 52), and show it; if there is no result, do nothing.
+
+        Whether the terminal allows that is not known.
+        """
         if command := merge_command(self._report):
             self.app.copy_to_clipboard(command)
             self.desk.tell(command, title="copied, if your terminal allows it")
 
     @work(group="report", exclusive=True)
     async def action_outputs(self) -> None:
-        """Show the output of the checks of the last QA round; if none is kept, say so."""
+        """Open a dialog with the output of the checks of the last QA round; if none is kept, a message says so."""
         lines = await asyncio.to_thread(self.desk.parts.qa_outputs, self._run)
         if not lines:
             self.desk.tell("no output of the checks of this run is kept")

@@ -19,7 +19,7 @@ _LOOK: Mapping[str, tuple[str, Ink]] = {"done": ("✓", "good"), "failed": ("✗
 
 
 class RunList(LinePanel):
-    """A list with one row per run, newest first."""
+    """A list with one row per run, newest first. `runs` has the fields of `past_runs`, oldest first."""
 
     NAME = "runs"
     TITLE = "Runs"
@@ -30,7 +30,7 @@ class RunList(LinePanel):
         self._runs = list(reversed(runs))
 
     def on_resize(self) -> None:
-        """Cut the lines to the new width."""
+        """Draw the rows again, for the new width; a failure is shown in their place."""
         self.attempt(self._fill)
 
     def _fill(self) -> None:
@@ -39,9 +39,9 @@ class RunList(LinePanel):
 
 
 def run_line(run: Mapping[str, Any], *, width: int) -> tuple[Span, ...]:
-    """Return a run as one line of `width` cells: id, state, start, duration, goal, and its commit or error.
+    """Return a run as one line of `width` cells: id, state, start (UTC), duration, goal, and its commit or error.
 
-    `run` has the fields of `aegis-tui runs --json`.
+    What is not known is left empty. `run` has the fields of `aegis-tui runs --json`.
     """
     glyph, ink = _LOOK.get(str(run["state"]), ("?", "warn"))
     at = str(run["started_at"] or "")[:16].replace("T", " ")
@@ -59,10 +59,10 @@ def run_line(run: Mapping[str, Any], *, width: int) -> tuple[Span, ...]:
 
 
 class RunsScreen(Dialog[str | None]):
-    """A dialog to choose a run; its result is the id of that run, or None.
+    """A dialog to choose a run; its result is the id of that run, or None if none was chosen.
 
     Args:
-        desk: The store.
+        desk: What the session works with.
         runs: The runs, oldest first, with the fields of `past_runs`.
     """
 
@@ -76,7 +76,7 @@ class RunsScreen(Dialog[str | None]):
         self._list = RunList(runs)
 
     def compose(self) -> ComposeResult:
-        """Show the list in a frame."""
+        """Yield a frame with the list."""
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = "Runs of this repository"
             dialog.border_subtitle = "enter report · esc back"

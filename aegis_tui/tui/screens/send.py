@@ -15,7 +15,10 @@ from aegis_tui.tui.widgets.prompt import PromptArea
 
 
 class SendScreen(Dialog[str | None]):
-    """A dialog for a prompt; its result is the text, or None. `targets` are the agent ids that it will be sent to."""
+    """A dialog in which the person types a prompt; its result is the text, or None for nothing to send.
+
+    It sends nothing itself. `targets` are the agent ids to which the prompt will be sent; they are shown.
+    """
 
     CSS_PATH = "dialog.tcss"
 
@@ -24,7 +27,7 @@ class SendScreen(Dialog[str | None]):
         self._targets = targets
 
     def compose(self) -> ComposeResult:
-        """Show a text box, with the recipients in the title."""
+        """Yield a frame with the recipients as its title, and in it a text box and the keys."""
         names = ", ".join(instance_id(name) for name in self._targets)
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"Send to {names}"

@@ -23,7 +23,13 @@ MOST_PATHS = 6
 
 
 class ConfirmScreen(Dialog[bool | None]):
-    """A question with its consequences: `y` answers True, `n` answers False, esc answers None."""
+    """A dialog with a question: its result is True for `y`, False for `n`, None for esc.
+
+    Args:
+        desk: What the session works with.
+        question: The question; control characters in it are made harmless.
+        consequences: Sentences that are shown below it, each on its own line.
+    """
 
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -36,7 +42,7 @@ class ConfirmScreen(Dialog[bool | None]):
         self._question, self._consequences = question, consequences
 
     def compose(self) -> ComposeResult:
-        """Show the question, and below it each consequence."""
+        """Yield a frame with the question, each consequence, and the keys."""
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = "Are you sure?"
             yield Label(inert(self._question), classes="question", markup=False)
@@ -45,18 +51,22 @@ class ConfirmScreen(Dialog[bool | None]):
             yield Label("y yes   n no   esc back", classes="keys", markup=False)
 
     def action_agree(self) -> None:
-        """Answer True."""
+        """Close the dialog with the result True."""
         self.dismiss(True)
 
     def action_refuse(self) -> None:
-        """Answer False."""
+        """Close the dialog with the result False."""
         self.dismiss(False)
 
 
 class StopScreen(Dialog[bool | None]):
-    """Ask whether to stop these instances: `y` answers True, esc and `n` answer None.
+    """A dialog that asks whether to stop instances: its result is True for `y`, None for esc and `n`.
 
-    It shows which paths of each worktree are not committed, and where they will be saved.
+    It stops nothing itself. It shows which paths of each worktree are not committed, and where they will be saved.
+
+    Args:
+        desk: What the session works with.
+        targets: The instances.
     """
 
     CSS_PATH = "dialog.tcss"
@@ -70,7 +80,7 @@ class StopScreen(Dialog[bool | None]):
         self._targets = targets
 
     def compose(self) -> ComposeResult:
-        """Show the instances, and room for what would be lost."""
+        """Yield a frame with the instances in its title, and an empty list, which `on_mount` fills."""
         names = ", ".join(item.instance_id for item in self._targets)
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"Stop {names}?"
@@ -80,7 +90,10 @@ class StopScreen(Dialog[bool | None]):
             yield Label("y stop   n or esc let it continue", classes="keys", markup=False)
 
     def on_mount(self) -> None:
-        """Start to look for uncommitted paths in each worktree; they, or why they are not known, are shown later."""
+        """Begin to look for uncommitted paths in each worktree, without waiting for them.
+
+        The list shows them when all are known; for an instance for which git fails, it shows why.
+        """
         self._view().show_lines([(Span("looking for uncommitted work…", "muted"),)])
         self.run_worker(self._look(), group="look", exclusive=True)
 
@@ -104,7 +117,7 @@ class StopScreen(Dialog[bool | None]):
         return await self.desk.parts.unsaved(Path(item.worktree), item.branch)
 
     def action_agree(self) -> None:
-        """Answer True."""
+        """Close the dialog with the result True; it stops nothing itself."""
         self.dismiss(True)
 
 

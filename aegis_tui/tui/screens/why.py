@@ -24,7 +24,10 @@ INDENT = 14
 
 
 class Page(LineView, can_focus=True):
-    """Lines that scroll with the same keys as lists. `render` returns them for a width."""
+    """A widget with lines that scroll with the same keys as lists.
+
+    `render` returns the lines for a width in cells; they are first drawn when the size of the widget is known.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "scroll_down", "Down", id="page.down", show=False, tooltip="Scroll one line down."),
@@ -41,7 +44,7 @@ class Page(LineView, can_focus=True):
     def fill(self) -> None:
         """Render the lines again and show them; if that fails, show the error in their place.
 
-        If the page is not wider than `INDENT` cells, as before its first layout, do nothing.
+        If the page is not wider than `INDENT` (14) cells, as before its first layout, do nothing.
         """
         self.attempt(self._fill)
 
@@ -51,18 +54,18 @@ class Page(LineView, can_focus=True):
             self.show_lines([part for line in self._lines(width) for part in fold(line, width, indent=INDENT)])
 
     def on_resize(self) -> None:
-        """Render the lines for the new width."""
+        """Render the lines again, for the new width; called by Textual."""
         self.fill()
 
 
 class WhyScreen(Dialog[None]):
-    """A dialog with a page, which is rendered again when the store changes.
+    """A dialog with a page of lines, which is rendered again when the state changes.
 
     Args:
-        desk: The store.
+        desk: What the session works with.
         title: The title of the dialog.
-        render: Returns the lines of the page.
-        again: Called after the dialog was closed with Enter; None for nothing.
+        render: Returns the lines of the page for a width in cells. If it raises, the page shows the error.
+        again: Called after the dialog was closed with Enter; with None, Enter only closes it.
     """
 
     CSS_PATH = "dialog.tcss"
@@ -76,7 +79,7 @@ class WhyScreen(Dialog[None]):
         self._title, self._lines, self._again = title, render, again
 
     def compose(self) -> ComposeResult:
-        """Show the page in a frame."""
+        """Yield a frame with the page."""
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = self._title
             dialog.border_subtitle = f"{'enter attach · ' if self._again else ''}esc back · j k scroll"
@@ -87,7 +90,7 @@ class WhyScreen(Dialog[None]):
         self.desk.store.changed.subscribe(self, self._changed)
 
     def action_again(self) -> None:
-        """Close the dialog, and then call `again` if there is one."""
+        """Close the dialog, and then call the constructor's `again`, if there is one."""
         self.dismiss(None)
         if self._again is not None:
             self.app.call_later(self._again)

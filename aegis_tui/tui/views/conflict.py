@@ -16,7 +16,7 @@ _BESIDE_WIDTH = 106
 
 
 class ConflictHunk(NamedTuple):
-    """A range of lines that both sides changed: their versions, and the one before."""
+    """A range of lines that two pieces changed: its lines in the first piece, in the base, and in the second."""
 
     ours: list[str]
     base: list[str]
@@ -24,7 +24,10 @@ class ConflictHunk(NamedTuple):
 
 
 def conflict_rows(run: Run | None, *, width: int) -> list[Row]:
-    """Return a row per conflict, open ones first; none without a run."""
+    """Return a row per conflict of the run, its id as the key, open ones first; empty if there are none, or no run.
+
+    `width` is in cells.
+    """
     if run is None:
         return []
     items = sorted(run.conflicts.values(), key=lambda item: item.resolution is not None)
@@ -46,7 +49,9 @@ def _row(item: PieceConflict, width: int) -> Line:
 
 
 def parse_hunks(text: str) -> list[ConflictHunk]:
-    """Parse the hunks of a text with git's diff3 conflict markers; lines outside the markers are left out.
+    """Return the hunks of a text with git's diff3 conflict markers; lines outside the markers are left out.
+
+    Empty without markers; inside a hunk, a marker in a wrong place is taken as a line.
 
     Source: git-merge(1), "How conflicts are presented".
     """
@@ -69,7 +74,10 @@ def parse_hunks(text: str) -> list[ConflictHunk]:
 
 
 def conflict_lines(item: PieceConflict, *, width: int) -> list[Line]:
-    """Return the page for a conflict: its status, then each hunk, in three columns if `width` is at least 106 cells."""
+    """Return the page for a conflict: its status, then each hunk; or that the sides merge cleanly, if there is none.
+
+    If `width` is at least 106 cells, the two sides and the base of a hunk stand side by side, else below each other.
+    """
     words, ink = _standing(item)
     lines: list[Line] = [*((Span(part, ink),) for part in wrap(words, width)), ()]
     hunks = parse_hunks(item.text)
@@ -126,7 +134,7 @@ def _below(item: PieceConflict, hunk: ConflictHunk, width: int) -> list[Line]:
 def against(base: list[str], side: list[str], ink: Ink) -> list[Line]:
     """Return the lines of one side of a hunk, in which words that differ from the base have the given ink.
 
-    Empty if `side` is empty; the other words have the ink of plain text.
+    The other words have the ink of plain text. Empty if `side` is. `base` and `side` are lines of text.
     """
     words = _WORDS.findall("\n".join(side))
     matcher = SequenceMatcher(None, _WORDS.findall("\n".join(base)), words, autojunk=False)

@@ -12,7 +12,7 @@ def design_lines(design: Design, *, width: int) -> list[Line]:
 
     Args:
         design: A valid design.
-        width: Cells of a line.
+        width: Cells to which lines are wrapped or cut.
     """
     lines: list[Line] = [(Span(text, "strong"),) for text in wrap(design.goal, width)]
     lines += [(), (Span("Who writes where", "strong"),)]
@@ -53,9 +53,9 @@ def _brief(name: str, title: str, brief: str, width: int) -> list[Line]:
 
 
 def graph_lines(design: Design, *, width: int) -> list[Line]:
-    """Return a line per feature, in a possible order of work, each below a feature that it depends on.
+    """Return a line per feature, in a possible order of work: a tree, each below a feature that it depends on.
 
-    If the dependencies have no order, return the error as a line.
+    The foundation comes first, if there is one. If the dependencies have a cycle, return one line with the error.
     """
     try:
         order = topological(design.features)
@@ -73,7 +73,7 @@ def graph_lines(design: Design, *, width: int) -> list[Line]:
 
 
 def _as_tree(order: list[str], by_id: dict[str, Feature]) -> list[str]:
-    """Reorder the features so that each comes after the last one it depends on, and near it.
+    """Return the ids of the features in an order for drawing: each after all that it depends on, and near the last.
 
     Args:
         order: The ids of the features in a possible order of work.

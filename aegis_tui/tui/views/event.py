@@ -35,7 +35,11 @@ _TABLE_WIDTH = 72
 
 
 def event_line(event: Event, *, width: int) -> tuple[Span, ...]:
-    """Return an event as a line of `width` cells: time, who, type, and a sentence."""
+    """Return an event as a line of about `width` cells: local time, who, type, and a sentence, which is cut to fit.
+
+    Raises:
+        ValueError: Its timestamp is not in the form of RFC 3339.
+    """
     who = instance_id(event.agent_id)
     who = {HUB: "hub", PERSON: "you"}.get(who, who)
     ink = _LOUD.get(event.type, "text")

@@ -34,7 +34,15 @@ _SOURCES = {
 def explain_instance(
     workspace: Workspace, item: Instance, events: Iterable[Event], *, now: datetime, width: int
 ) -> list[Line]:
-    """Return the page for an instance: its state, where that is known from, locks, branch, pane and newest events."""
+    """Return the page for an instance: its state, where that is known from, locks, branch, pane and newest events.
+
+    Args:
+        workspace: The state.
+        item: The instance.
+        events: Events, oldest first; the last eight that the instance caused are shown.
+        now: The current time, for ages.
+        width: Cells of a line for events; the other lines are not cut.
+    """
     state = state_of(workspace, item)
     mine = [event for event in events if event.agent_id == item.agent_id][-8:]
     lines: list[Line] = [
@@ -70,9 +78,10 @@ def explain_instance(
 
 
 def explain_stage(workspace: Workspace, run: Run | None, *, width: int = 80) -> list[Line]:
-    """Return the page for the stage of a run: its error if it has one, and warnings from its start.
+    """Return the page for the stage of a run: its gates, its error, why the base fails QA, and warnings from its start.
 
-    While the run is open, also its gates and, if the base fails QA, why. Without a run, the page says so.
+    What there is not is left out; gates and base are shown only while the run is open. If `run` is None, the page says
+    that there is none.
     """
     if run is None:
         return [(Span("There is no run.", "muted"),)]
@@ -119,7 +128,7 @@ def _remarks(run: Run, width: int) -> list[Line]:
 
 
 def explain_piece(run: Run, name: str) -> list[Line]:
-    """Return the page for the piece of that name: its status, files, reviews, and why it was sent back.
+    """Return the page for the piece of that name: its status, worker, files, reviews, and why it was sent back, if so.
 
     Raises:
         KeyError: The run has no such piece.
@@ -147,7 +156,7 @@ def explain_piece(run: Run, name: str) -> list[Line]:
 
 
 def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime, keys: KeyNames = DEFAULT_KEYS) -> list[Line]:
-    """Return the page for a lock: who holds it, since when, and who waits; if it has ended, say so.
+    """Return the page for a lock: who holds it, since when, and who waits; if no lock has the id, that it has ended.
 
     Args:
         workspace: The state.
@@ -178,9 +187,9 @@ def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime, keys: Key
 
 
 def explain_partition(workspace: Workspace, run: Run | None, owner: str) -> list[Line]:
-    """Return the page for a partition: all its globs, and who may write them; no globs if there is none.
+    """Return the page for a partition: who may write there, and its globs, one a line; no globs if it has none.
 
-    `owner` is an agent id, a feature of the design, `joint` or `shared`.
+    `owner` is an agent id, the id of a feature of the run's design, `joint` or `shared`.
     """
     rules = {
         "joint": ("joint", "any worker may write there while it holds an EXCLUSIVE lock"),

@@ -20,7 +20,7 @@ TOTAL_KEY = "total"
 
 
 class StateSign(NamedTuple):
-    """How an instance's state is shown."""
+    """How the state of an instance is shown: a character, a word or a few, and an ink."""
 
     glyph: str
     word: str
@@ -46,9 +46,10 @@ _BY_STATE: dict[str, tuple[str, Ink]] = {
 
 
 def state_of(workspace: Workspace, item: Instance) -> StateSign:
-    """Return how to show the state of an instance: glyph, word and ink.
+    """Return how to show the state of an instance.
 
-    The first of these counts: lost, ended, not yet at work, waiting for a lock, what the agent reports.
+    The first of these that is true counts: it is lost, has ended, is not yet at work or is stopping, waits for a lock;
+    else, what the agent reports.
     """
     if item.lost:
         return StateSign("✗", "lost", "bad")
@@ -66,16 +67,20 @@ def state_of(workspace: Workspace, item: Instance) -> StateSign:
 
 
 def _blocker(workspace: Workspace, wait: Wait) -> str:
-    """Return what a request waits for, as `w01:routes.py`: who holds the file, if anyone does, and its name."""
+    """Return what a request for locks waits for: who holds its first file, if anyone does, and that file's name.
+
+    For example `w01:routes.py`, or only `routes.py`.
+    """
     name = wait.resources[0].path.rpartition("/")[2]
     holder = next(workspace.locks.holders_against(wait), None)
     return f"{instance_id(holder.agent_id)}:{inert(name)}" if holder else inert(name)
 
 
 def listed(workspace: Workspace, run: Run | None) -> list[Instance]:
-    """Return the instances of the run and all others that are alive, for example those that a person connected.
+    """Return the instances of the run, also ended ones, and every other that is alive, such as one of no run.
 
-    Those that wait for the person come first, then those that are alive, then those that have ended.
+    Those that wait for the person come first, then the others that are alive, then those that have ended. Without a
+    run, only those that are alive.
     """
     items = [
         item
@@ -102,11 +107,13 @@ class Columns(NamedTuple):
 
 
 def columns_for(width: int, feature_width: int, ident: int) -> Columns:
-    """Choose the widths of the columns; columns that matter least are left out first if room is short.
+    """Return widths of the columns that fit in the table; if room is short, kind and tokens are left out (width 0).
+
+    The column `state` gets what is left, which in a very narrow table is 0 or less.
 
     Args:
         width: Cells of the table.
-        feature_width: Cells of the longest feature.
+        feature_width: Cells of the longest name of a feature; it may be cut.
         ident: Cells of the column with the ids.
     """
     time = 7
@@ -124,7 +131,7 @@ def _wide(column: int) -> int:
 
 
 def header(columns: Columns) -> Line:
-    """Return the line with the names of the columns."""
+    """Return the line with the names of the columns; those of width 0 are left out."""
     cells = [
         fit("   id", 3 + columns.ident),
         fit("feature", columns.feature),
@@ -154,7 +161,7 @@ def instance_rows(
         now: The current time, for times that are still running.
         width: Cells of a line.
         marked: Agent ids that are selected.
-        usage: Tokens by agent id, as the gateway counted them; used in place of what agents report.
+        usage: Agent id -> tokens as the gateway counted them, as `tokens_of` takes them.
     """
     items = listed(workspace, run)
     names = [inert(_feature(item)) for item in items]
@@ -231,7 +238,7 @@ def _total(run: Run, items: list[Instance], columns: Columns, usage: Mapping[str
 
 
 def lasted_s(item: Instance, now: datetime) -> float:
-    """Return for how many seconds an instance has been running, or was; 0 if it has not started."""
+    """Return for how many seconds an instance has been running, until `now` or its end; 0 if it has not started."""
     if item.started_at is None:
         return 0.0
     end = datetime.fromisoformat(item.ended_at) if item.ended_at else now
@@ -239,7 +246,11 @@ def lasted_s(item: Instance, now: datetime) -> float:
 
 
 def tokens_of(item: Instance, usage: Mapping[str, Any] | None) -> int:
-    """Return how many tokens an instance has used, as the gateway counted them, else as the agent reported."""
+    """Return how many tokens of prompts and completions an instance has used, cached ones included.
+
+    `usage` is agent id -> `prompt_tokens` and `completion_tokens`, as the gateway counted them; if it has no entry for
+    the instance, what the agent itself reported is returned.
+    """
     if usage and isinstance(counted := usage.get(item.agent_id), Mapping):
         return int(counted.get("prompt_tokens", 0)) + int(counted.get("completion_tokens", 0))
     return item.tokens.prompt + item.tokens.completion

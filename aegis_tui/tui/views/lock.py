@@ -18,9 +18,10 @@ _LETTER: dict[LockMode, tuple[str, Ink]] = {
 
 
 def lock_rows(workspace: Workspace, *, now: datetime, width: int) -> list[Row]:
-    """Return one row per lock with its age, and below it a row for each request that waits for it.
+    """Return one row per lock with its age, and below it a row for each request that waits for it; empty without locks.
 
-    A request that waits for several locks is shown once. `width` is in cells.
+    The key of a lock's row is the lock's id, that of a request `wait/AGENT/REQUEST`. A request that waits for several
+    locks is shown once. `width` is in cells.
     """
     rows: list[Row] = []
     shown: set[str] = set()
@@ -51,9 +52,10 @@ def _lock(workspace: Workspace, lock: GrantedLock, now: datetime, width: int) ->
 
 
 def partition_rows(workspace: Workspace, run: Run | None, *, width: int) -> list[Row]:
-    """Return rows that show who may write where: the partitions, then joint and shared globs of an open run.
+    """Return a row per glob that shows who may write there: the partitions, then joint and shared globs of an open run.
 
-    Before any agent has a partition, those of the run's design are shown. `width` is in cells.
+    Before any agent has a partition, those of an open run's design are shown; empty if there are none either. `run` is
+    None without a run; `width` is in cells.
     """
     rows: list[Row] = []
     owners = {**workspace.partitions.partitions}

@@ -18,17 +18,17 @@ _STAGE: dict[str, tuple[str, Ink]] = {
 
 
 def merge_command(report: Report) -> str:
-    """Return the git command that merges the result into the person's branch; empty if there is no result."""
+    """Return the git command that merges the result of a run into the current branch; empty if it has no commit."""
     commit = report.get("commit")
     return f"git merge --ff-only {commit['branch']}" if commit else ""
 
 
 def report_lines(report: Report, *, width: int) -> list[Line]:
-    """Return the lines of a report (contract 4) for a person.
+    """Return the report of a run as lines for a person: outcome, stages, QA, instances, locks, conflicts, reviews.
 
     Args:
-        report: The report as `aegis-tui report --json` prints it.
-        width: Cells of a line.
+        report: The report as `aegis-tui report --json` prints it (contract 4).
+        width: Cells of a line; most are wrapped or cut to it.
     """
     return [
         *_outcome(report, width),

@@ -39,7 +39,9 @@ _STAGES_WIDTH = sum(len(stage) + 2 for stage in STAGES)
 def title_line(
     name: str, branch: str, run: Run | None, needed: list[Need], *, width: int, no_goal: str = "no goal yet"
 ) -> Line:
-    """Return the title: repository, branch, goal, and badges. The goal is cut to fit; badges are always shown.
+    """Return the first line of the screen: repository, branch, goal, and badges, such as `halted`, for what is unusual.
+
+    The goal is cut so that all fits in `width` cells; the badges are always shown.
 
     Args:
         name: The name of the repository.
@@ -47,7 +49,7 @@ def title_line(
         run: The run; None for none.
         needed: What waits for the person.
         width: Cells.
-        no_goal: Shown if there is no run.
+        no_goal: Shown if there is no run, or no goal.
     """
     badges: list[Span] = []
     if run is not None and run.facts.scripted:
@@ -67,9 +69,10 @@ def title_line(
 
 
 def stage_spans(run: Run | None, *, width: int) -> Line:
-    """Return all stages with a mark each, and the round of MONITORING from the second on.
+    """Return the names of all stages as one line, each with a mark: ended, current, failed or still to come.
 
-    If they do not fit in `width` cells, return only the current stage.
+    From the second round of MONITORING on, its number is shown too if `width` is at least 100. If the stages do not fit
+    in `width` cells, return only the current one; the first one without a run.
     """
     at = STAGES.index(run.stage) if run is not None else -1
     if width < _STAGES_WIDTH:
@@ -100,9 +103,10 @@ def _stage_mark(run: Run | None, number: int, at: int) -> tuple[str, Ink]:
 def gate_line(
     workspace: Workspace, run: Run | None, needed: list[Need], *, width: int, keys: KeyNames = DEFAULT_KEYS
 ) -> Line:
-    """Return one sentence about the run, the first of these that there is: need, error, result, closed gate.
+    """Return one line about the run: the first of these that there is: need of the person, error, result, closed gate.
 
-    Without a run, it says how to give a goal; if there is none of these, that every gate is open. `width` is in cells.
+    Without a run, it says how to give a goal; if there is none of these, that every gate is open. It is cut to `width`
+    cells. `needed` is what `needs` returns; `keys` are the names of the keys that are mentioned.
     """
     if run is None:
         return (Span(fit(f" press {keys['n']} to give a goal, {keys['?']} for help", width), "muted"),)
@@ -137,7 +141,10 @@ def quiet_words(workspace: Workspace, run: Run | None) -> str:
 
 
 def gate_lines(gates: list[Gate]) -> list[Line]:
-    """Return lines for each gate: open or closed, its reason, and the command that would open it, if there is one."""
+    """Return two lines for each gate: open or closed, and its reason; if a command would open it, a third with that.
+
+    Empty without gates. Lines are not cut.
+    """
     lines: list[Line] = []
     for gate in gates:
         glyph, ink = _gate_mark(is_open=gate.passed)
@@ -154,7 +161,10 @@ def _gate_mark(*, is_open: bool) -> tuple[str, Ink]:
 
 
 def piece_rows(run: Run | None, *, width: int) -> list[Row]:
-    """Return a row per piece: its status, what it depends on, and how often it was sent back; none without a run."""
+    """Return a row per piece, its name as the key: its status, what it waits for, and how often it was sent back.
+
+    Empty if `run` is None. `width` is in cells.
+    """
     if run is None:
         return []
     longest = max((width_of(inert(name)) for name in run.pieces), default=8)
@@ -187,7 +197,7 @@ def meter_line(meters: dict[str, Any] | None, *, scripted: bool, model: str | No
         meters: `metrics` of `GET /v1/meters` (contract 9), or None.
         scripted: Whether the model is a scripted one.
         model: The model's name, if known.
-        absent: Shown if there are no meters; the part after ` ─ ` is left out if it does not fit.
+        absent: Shown if `meters` is None; the part after ` ─ ` is left out if it does not fit.
         width: Cells.
     """
     if meters is None:
@@ -209,7 +219,7 @@ def meter_line(meters: dict[str, Any] | None, *, scripted: bool, model: str | No
 
 
 def fitting(groups: Iterable[Line], width: int) -> Line:
-    """Join the groups from the first on; stop before the first one that does not fit as a whole in `width` cells."""
+    """Return the groups joined to one line, up to the first one that no longer fits as a whole in `width` cells."""
     kept: list[Span] = []
     left = width
     for group in groups:

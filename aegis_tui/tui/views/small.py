@@ -14,7 +14,7 @@ LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 
 
 def is_too_small(width: int, height: int) -> bool:
-    """Whether a terminal of this size is too small for the dashboard."""
+    """Return whether a terminal of so many columns and lines is too small for the dashboard: below 60 × 16."""
     return width < LEAST_WIDTH or height < LEAST_HEIGHT
 
 
@@ -28,12 +28,14 @@ def small_lines(
 ) -> list[Line]:
     """Return the lines for a small terminal: its size, every need in full, and a line per running instance.
 
+    There may be more than fit into the terminal.
+
     Args:
         workspace: The state.
-        run: The run whose instances are listed.
-        needed: What waits for the person.
+        run: The run whose instances are listed; None for none. Running instances outside a run are listed too.
+        needed: What waits for the person, most urgent first.
         size: Columns and lines of the terminal.
-        keys: The names of the keys.
+        keys: The names of the keys that the lines mention.
     """
     width = max(8, size[0] - 2)
     lines: list[Line] = [

@@ -38,7 +38,7 @@ _NAMES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 
 
 class Pen:
-    """The style of the text that follows, as the SGR sequences so far have set it."""
+    """The style that the SGR sequences read so far (for colours, bold and so on) have set for the text that follows."""
 
     def __init__(self) -> None:
         self._set: dict[str, bool] = {}
@@ -46,11 +46,11 @@ class Pen:
         self._back: str | None = None
 
     def style(self) -> Style:
-        """Return the current style."""
+        """Return the style as it is now; at the beginning, one that sets nothing."""
         return _style(tuple(sorted(self._set.items())), self._fore, self._back)
 
     def take(self, parameters: str) -> None:
-        """Apply the parameters of an SGR sequence, for example `1;38;5;214`; unknown ones are ignored."""
+        """Change the style by the parameters of an SGR sequence, for example `1;38;5;214`; unknown ones are ignored."""
         codes = [int(code) if code.isdigit() else 0 for code in parameters.replace(":", ";").split(";")]
         at = 0
         while at < len(codes):
@@ -88,7 +88,10 @@ def _named(number: int, *, is_bright: bool) -> str:
 
 
 def _extended(codes: Sequence[int]) -> tuple[str | None, int]:
-    """Parse the parameters after a 38 or 48: return the colour's name, None if unknown, and how many were used."""
+    """Return the colour that the parameters after a 38 or 48 name, and how many of them do so.
+
+    The colour is a name for rich, `color(214)` or `#rrggbb`; None if they are not in a known form.
+    """
     if len(codes) >= 2 and codes[0] == 5:
         return f"color({min(codes[1], 255)})", 2
     if len(codes) >= 4 and codes[0] == 2:
@@ -110,7 +113,10 @@ def _color(name: str | None) -> Color | None:
 
 
 def strips_of(lines: Sequence[str], *, base: Style) -> list[Strip]:
-    """Convert lines to strips; sequences other than SGR are shown as text.
+    """Return a strip, a line that Textual can draw, for each line of a pane.
+
+    SGR sequences become styles, which go on in the next line; other control characters are shown as `�`. Strips are as
+    long as their lines.
 
     Args:
         lines: Lines as in `Screenshot.lines`.
@@ -135,7 +141,10 @@ def _segments(line: str, pen: Pen, base: Style) -> list[Segment]:
 
 @lru_cache(maxsize=4096)
 def _over(base: Style, style: Style) -> Style:
-    """Combine a style with the panel's style; faint text gets a mixed colour that can still be read (TUI-4)."""
+    """Return a style laid over the style of the panel, `base`.
+
+    Faint text gets a colour mixed with the background that can still be read (TUI-4), if both colours are known.
+    """
     shown = base + style
     ink, ground = shown.color and shown.color.triplet, shown.bgcolor and shown.bgcolor.triplet
     if not shown.dim or ink is None or ground is None:

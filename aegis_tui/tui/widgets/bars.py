@@ -19,7 +19,7 @@ SPARE = frozenset({"v", "/", "tab"})
 
 
 class TopBar(LineView):
-    """The bar with the goal, the stages, and what the run waits for."""
+    """The bar at the top, of three lines: repository and goal, the stages, and what the run waits for."""
 
     LISTENS: ClassVar[frozenset[str]] = frozenset({"run", "instance", "partition", "connection"})
     DEFAULT_CSS = """
@@ -31,7 +31,10 @@ class TopBar(LineView):
         self._desk = desk
 
     def update_from_store(self) -> None:
-        """Show the goal and the stages of the run, and what it waits for; before the state is read, that it is not."""
+        """Show the goal and the stages of the run, and what it waits for.
+
+        Before the hub's state was read, show that it is being read, or that no hub runs.
+        """
         parts, store = self._desk.parts, self._desk.store
         run, needed, width = store.run, needs(store.workspace), self.line_width
         if not store.is_loaded:
@@ -57,7 +60,7 @@ class TopBar(LineView):
 
 
 class SmallView(LineView):
-    """Shown in place of the board if the terminal is too small for it."""
+    """A view that the dashboard shows in place of the board if the terminal is too small for that."""
 
     LISTENS: ClassVar[frozenset[str]] = frozenset({"run", "instance", "lock", "partition", "connection"})
     DEFAULT_CSS = """
@@ -78,7 +81,7 @@ class SmallView(LineView):
 
 
 class Banner(LineView):
-    """A line that says that the state is not current, and why; hidden while it is current."""
+    """A line that says that the state shown is not the hub's current one, and why; hidden while it is."""
 
     LISTENS: ClassVar[frozenset[str]] = frozenset({"connection"})
     DEFAULT_CSS = """
@@ -125,7 +128,7 @@ class Banner(LineView):
 
 
 class BottomBar(LineView):
-    """The bar with the model server and the keys of the current screen."""
+    """The bar at the bottom, with the figures of the model server and the most important keys of the screen."""
 
     LISTENS: ClassVar[frozenset[str]] = frozenset({"meters", "run", "connection"})
     DEFAULT_CSS = """
@@ -136,7 +139,7 @@ class BottomBar(LineView):
         """Create the bar.
 
         Args:
-            desk: The store.
+            desk: What the session works with.
             keys: Default key, word, and the Textual action of a click, for each key, the most important first.
             names: How the keys are named where the bar is; as on the dashboard when None.
         """
@@ -144,7 +147,10 @@ class BottomBar(LineView):
         self._desk, self._keys, self._names = desk, keys, names or desk.keys
 
     def update_from_store(self) -> None:
-        """Show the model server and the keys, on one line if both fit, below a hint if there is one."""
+        """Show the hint of the desk, if it has one, and below it the figures of the model server and the keys.
+
+        These stand on one line if both fit and it has at least 140 cells, else on two.
+        """
         store, width = self._desk.store, self.line_width
         run = store.run
         meters = meter_line(
@@ -164,7 +170,10 @@ class BottomBar(LineView):
         self.show_lines([*([(Span(fit(f" {hint}", width), "info"),)] if hint else []), *lines])
 
     def _key_line(self, width: int) -> Line:
-        """Return the keys that fit, in the given order; those in `SPARE` and the last ones are left out first."""
+        """Return a line with the keys that fit in `width` cells, in the order in which they were given.
+
+        Those in `SPARE` are left out first, then the last ones.
+        """
         kept = list(self._keys)
         while kept and sum(len(self._names[key]) + len(word) + 3 for key, word, _ in kept) > width - 1:
             kept.remove(next((item for item in reversed(kept) if item[0] in SPARE), kept[-1]))

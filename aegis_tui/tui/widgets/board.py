@@ -20,7 +20,7 @@ class BoardLayout(Layout):
     name = "board"
 
     def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> ArrangeResult:
-        """Return the placement of each panel that has a place; called by Textual.
+        """Return region and widget of each panel that has a place; called by Textual.
 
         Args:
             parent: The board; for any other widget, and for an empty area, nothing is placed.
@@ -40,7 +40,10 @@ class BoardLayout(Layout):
 
 
 class Board(Container):
-    """All panels. The view of the layout for the current width has a place for some; the others share the place `tabs`.
+    """A container with all panels, which a layout arranges. It has several views, each for a width of the screen.
+
+    The view for the current width has a place for some panels; the others share the place `tabs`, one at a time, or are
+    hidden if it has no such place.
 
     Args:
         panels: All panels of the dashboard.
@@ -65,32 +68,35 @@ class Board(Container):
 
     @property
     def placed(self) -> list[str]:
-        """Names of the panels that have a place of their own."""
+        """Names of the panels that have a place of their own at the current width, in the order of the layout."""
         return [name for name in self.layout_file.view_for(self.app.size.width).placed() if name != TABS]
 
     @property
     def tabs(self) -> list[str]:
-        """Names of the panels that share the place `tabs`; empty if the view has no such place."""
+        """Names of the panels that share the place `tabs` at the current width; empty if there is no such place."""
         placed = self.placed
         has_slot = TABS in self.layout_file.view_for(self.app.size.width).placed()
         return [name for name in PANELS if name not in placed] if has_slot else []
 
     def slot_of(self, child: Widget) -> str:
-        """Return the name of the place of a panel: its own name, or `tabs`."""
+        """Return the name of the place of a panel: its own name if it has its own place, else `tabs`."""
         name = child.NAME if isinstance(child, LinePanel) else ""
         return name if name in self.placed else TABS
 
     def shown(self) -> list[LinePanel]:
-        """Return the panels that are visible now."""
+        """Return the panels that are not hidden by the layout now."""
         return [panel for panel in self.panels.values() if panel.display]
 
     def reachable(self) -> list[str]:
-        """Return the names of the panels that the current view can show, in the order of the tab key."""
+        """Return the names of the panels that can be shown at the current width, in the order of the tab key."""
         tabs = self.tabs
         return [name for name in PANELS if name in self.placed or name in tabs]
 
     def rearrange(self) -> None:
-        """Show and hide panels as the view for the current width says."""
+        """Show and hide panels as the layout says for the current width; panels that appear are updated.
+
+        In the place `tabs`, the panel that was shown stays if it is still one of them; else `events` or the first is.
+        """
         placed, tabs = self.placed, self.tabs
         if self._tab not in tabs:
             self._tab = "events" if "events" in tabs else (tabs[0] if tabs else "")
@@ -102,7 +108,7 @@ class Board(Container):
         self.refresh(layout=True)
 
     def bring(self, name: str) -> None:
-        """Show the panel with this name and focus it; if the current view has no place for it, do nothing."""
+        """Show the panel with this name and focus it; if there is no place for it at the current width, do nothing."""
         if name in self.tabs and name != self._tab:
             self._tab = name
             self.rearrange()
@@ -110,6 +116,6 @@ class Board(Container):
             self.panels[name].focus()
 
     def use(self, layout_file: LayoutFile) -> None:
-        """Arrange the panels by another layout."""
+        """Arrange the panels by another layout, at once and from now on."""
         self.layout_file = layout_file
         self.rearrange()

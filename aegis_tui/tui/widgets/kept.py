@@ -17,7 +17,10 @@ from textual.widget import Widget
 
 
 class KeptLines(StylesCache):
-    """The line cache of one widget, which also keeps the result of the last `render_widget` until a line changes."""
+    """Textual's cache of the lines of one widget, which also keeps the last result of `render_widget`.
+
+    It is returned again for the same arguments, until a line of the widget has to be drawn again.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,17 +28,20 @@ class KeptLines(StylesCache):
         self._answer: list[Strip] = []
 
     def set_dirty(self, *regions: Region) -> None:
-        """Mark regions, or everything if none is given, to be drawn again; called by Textual."""
+        """Mark regions of the widget, or all of it if none is given, as to be drawn again; called by Textual."""
         self._asked = ()
         super().set_dirty(*regions)
 
     def clear(self) -> None:
-        """Discard all lines; called by Textual."""
+        """Discard all lines, so that they are drawn again; called by Textual."""
         self._asked = ()
         super().clear()
 
     def render_widget(self, widget: Widget, crop: Region) -> list[Strip]:
-        """Return the lines of a part of the widget; called by Textual, which does not change the list."""
+        """Return the lines of the part `crop` of the widget; called by Textual, which does not change the list.
+
+        If nothing has changed since the last call for the same part, this is the same list.
+        """
         asked = (crop, widget.size, widget.get_line_filters(), widget.hover_style)
         if asked != self._asked:
             self._answer = super().render_widget(widget, crop)
@@ -44,7 +50,10 @@ class KeptLines(StylesCache):
 
 
 def keep_lines(widgets: Iterable[object]) -> None:
-    """Give each widget a `KeptLines` cache, except those that have a cache of another class."""
+    """Give each widget a `KeptLines` in place of Textual's own cache.
+
+    Widgets with a cache of another class, also a `KeptLines`, and objects that are no widgets are left as they are.
+    """
     for widget in widgets:
         if isinstance(widget, Widget) and type(widget._styles_cache) is StylesCache:
             widget._styles_cache = KeptLines()

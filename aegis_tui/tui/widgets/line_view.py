@@ -31,7 +31,7 @@ _NO_ROW = Row("", ())
 
 
 class LineView(Guarded, ScrollView, can_focus=False):
-    """Rows of coloured text that scroll. `show` replaces the rows; rows that did not change are not drawn again."""
+    """A widget with rows of coloured text that scroll, one line each. Rows that did not change are not drawn again."""
 
     COMPONENT_CLASSES = {f"ink--{ink}" for ink in INKS} | {"row--cursor", "row--cursor-blurred", "row--marked"}
 
@@ -104,7 +104,7 @@ class LineView(Guarded, ScrollView, can_focus=False):
         self._scroll_update(size)
 
     def show_lines(self, lines: Sequence[Line]) -> None:
-        """Replace the rows by plain lines, whose keys are their numbers."""
+        """Replace the rows by these lines; the keys of the new rows are their numbers, from 0."""
         self.show([Row(str(at), line) for at, line in enumerate(lines)])
 
     def attempt(self, draw: Callable[[], None]) -> None:
@@ -125,7 +125,7 @@ class LineView(Guarded, ScrollView, can_focus=False):
                 self.refresh()
 
     def fail(self, error: Exception) -> None:
-        """Show an error in place of the rows."""
+        """Show an error in place of the rows, until an `attempt` succeeds."""
         name = str(getattr(self, "TITLE", "") or self.id or "this part")
         self.failure = (
             f"✗ {name} cannot be shown: {inert(words_of(error))}",
@@ -134,19 +134,19 @@ class LineView(Guarded, ScrollView, can_focus=False):
         self.refresh()
 
     def show_head(self, head: Line) -> None:
-        """Set the line above the rows, which does not scroll; an empty line takes no room. The same has no effect."""
+        """Set the line above the rows, which does not scroll; with an empty line, there is none."""
         if head != self.head:
             self.head = head
             self.refresh()
 
     def refresh_row(self, at: int) -> None:
-        """Draw the row with this index again, if it is visible."""
+        """Have the row with this index, from 0, drawn again if it is visible."""
         y = at - round(self.scroll_y) + self._head_height
         if self._head_height <= y < self.size.height:
             self.refresh(Region(0, y, self.size.width, 1))
 
     def render_line(self, y: int) -> Strip:
-        """Return line `y` of the widget as a strip, or of the error that it shows; called by Textual."""
+        """Return line `y` of the widget as a strip; of an error, if one is shown or this fails. Called by Textual."""
         if self.failure:
             return self._failure_line(y)
         try:
@@ -198,7 +198,7 @@ class LineView(Guarded, ScrollView, can_focus=False):
 
 
 class LinePanel(LineView, Titled, can_focus=True):
-    """A list with a cursor, selection, filter and title; without rows it shows `EMPTY`."""
+    """A list of rows with a cursor, selected rows, a filter and a title; without rows it shows `EMPTY`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "cursor_down", "Down", id="row.down", show=False, tooltip="Go one row down."),
@@ -255,7 +255,7 @@ class LinePanel(LineView, Titled, can_focus=True):
         self.titled()
 
     def titled(self, count: int | str = "") -> None:
-        """Set the title, with a count and the names of panels in the same place, and show the filter in the border."""
+        """Set the title, with `count` and the names of panels in the same place; show the filter below the rows."""
         title = f"{self.TITLE} {count}".strip()
         self.set_title(tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM))
         if (subtitle := f"/{self.needle}" if self.needle else "") != self._subtitle:
@@ -292,16 +292,16 @@ class LinePanel(LineView, Titled, can_focus=True):
             self.moved()
 
     def empty_words(self) -> tuple[str, ...]:
-        """Return the lines to show if there are no rows."""
+        """Return the lines to show if there are no rows; a subclass may return others than `EMPTY`."""
         return self.EMPTY
 
     def filter(self, needle: str) -> None:
-        """Show only rows whose key or text contains `needle`, in any case; empty shows all."""
+        """Show only rows whose key or text contains `needle`, ignoring case, from now on; with an empty one, all."""
         self.needle = needle.casefold()
         self.refilter()
 
     def refilter(self) -> None:
-        """Apply the filter to the rows again; subclasses may get the rows from their source."""
+        """Show those of the rows given last that match the filter; subclasses may get the rows anew."""
         self.show(self._all)
 
     def _matches(self, row: Row) -> bool:
@@ -378,11 +378,11 @@ class LinePanel(LineView, Titled, can_focus=True):
             self.post_message(self.Chosen(self, self.cursor_key))
 
     def on_focus(self) -> None:
-        """Draw the cursor, which looks different with the focus."""
+        """Draw the row under the cursor again, which looks different with the focus; called by Textual."""
         self.refresh_row(self.cursor)
 
     def on_blur(self) -> None:
-        """Draw the cursor, which looks different without the focus."""
+        """Draw the row under the cursor again, which looks different without the focus; called by Textual."""
         self.refresh_row(self.cursor)
 
     def on_click(self, event: Click) -> None:

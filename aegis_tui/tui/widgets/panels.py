@@ -21,7 +21,7 @@ from aegis_tui.tui.widgets.line_view import LinePanel
 
 
 class StorePanel(LinePanel):
-    """A panel that shows a part of the store."""
+    """The base of the panels that show a part of the state, which is in `store`. A subclass has `update_from_store`."""
 
     LISTENS: ClassVar[frozenset[str]] = frozenset()
     """Kinds of keys of the store whose change it has to show."""
@@ -33,24 +33,29 @@ class StorePanel(LinePanel):
         super().__init__(name_id=f"panel-{self.NAME}")
 
     def update_from_store(self) -> None:
-        """Show the current state of the store. Every panel implements it."""
+        """Draw what the store has now. Every subclass implements it."""
         raise NotImplementedError
 
     def empty_words(self) -> tuple[str, ...]:
-        """Return the lines for an empty panel: `EMPTY`, or why the state has not been read yet."""
+        """Return the lines for an empty panel: `EMPTY` or, before the state was read, that it is not."""
         return self.EMPTY if self.store.is_loaded else (self.store.absence,)
 
     def refilter(self) -> None:
-        """Apply the filter again, to the rows that the store gives now."""
+        """Show the rows of what the store has now that match the filter."""
         self.update_from_store()
 
     def on_resize(self) -> None:
-        """Cut the lines to the new width."""
+        """Draw the rows again, for the new width; called by Textual."""
         self.update_from_store()
 
 
 class InstancePanel(StorePanel):
-    """Every instance with its state, progress, time and tokens."""
+    """A panel with a row per instance: its state, progress, time and tokens; and a row with totals.
+
+    Args:
+        store: The state.
+        keys: The names of the keys that the empty panel mentions.
+    """
 
     NAME = "instances"
     TITLE = "Instances"
@@ -74,7 +79,7 @@ class InstancePanel(StorePanel):
         )
 
     def update_from_store(self) -> None:
-        """Show the instances. The cursor stays on the first row until the person moves it."""
+        """Draw the instances. The cursor stays on the first row until the person moves it, then on its instance."""
         store, run = self.store, self.store.run
         head, rows = instance_rows(
             store.workspace,
@@ -105,7 +110,7 @@ class InstancePanel(StorePanel):
 
 
 class PartitionPanel(StorePanel):
-    """Who may write where."""
+    """A panel with a row per glob, which shows who may write there."""
 
     NAME = "partitions"
     TITLE = "Partitions"
@@ -113,13 +118,13 @@ class PartitionPanel(StorePanel):
     EMPTY = ("no agent has a partition now", "a design gives each agent its own")
 
     def update_from_store(self) -> None:
-        """Show the partitions."""
+        """Draw the partitions that the store has now."""
         self.titled()
         self.show(partition_rows(self.store.workspace, self.store.run, width=self.line_width))
 
 
 class LockPanel(StorePanel):
-    """Locks and who waits for them."""
+    """A panel with a row per lock, and one per request that waits for a lock."""
 
     NAME = "locks"
     TITLE = "Locks"
@@ -128,14 +133,14 @@ class LockPanel(StorePanel):
     EMPTY = ("no locks are held", "joint files are written under one")
 
     def update_from_store(self) -> None:
-        """Show the locks and the requests that wait for them."""
+        """Draw the locks that the store has now, with their ages, and the requests that wait for them."""
         rows = lock_rows(self.store.workspace, now=self.store.now(), width=self.line_width)
         self.titled(len(self.store.workspace.locks.locks()) or "")
         self.show(rows)
 
 
 class ConflictPanel(StorePanel):
-    """Lines that two pieces both changed."""
+    """A panel with a row per conflict of the run: a path that two pieces both change."""
 
     NAME = "conflicts"
     TITLE = "Conflicts"
@@ -143,14 +148,14 @@ class ConflictPanel(StorePanel):
     EMPTY = ("no conflicts", "lines that two agents change are shown here while they work")
 
     def update_from_store(self) -> None:
-        """Show the conflicts of the run."""
+        """Draw the conflicts that the run has now, open ones first."""
         rows = conflict_rows(self.store.run, width=self.line_width)
         self.titled(len(rows) or "")
         self.show(rows)
 
 
 class PiecePanel(StorePanel):
-    """Pieces of the run and their status."""
+    """A panel with a row per piece of the run, that is per feature of its design, and its status."""
 
     NAME = "pieces"
     TITLE = "Pieces"
@@ -158,14 +163,17 @@ class PiecePanel(StorePanel):
     EMPTY = ("no pieces yet", "each feature of the design becomes one")
 
     def update_from_store(self) -> None:
-        """Show the pieces of the run."""
+        """Draw the pieces that the run has now."""
         rows = piece_rows(self.store.run, width=self.line_width)
         self.titled(len(rows) or "")
         self.show(rows)
 
 
 class EventPanel(StorePanel):
-    """Events, newest last. The cursor follows the newest event unless the person has moved it to another row."""
+    """A panel with a row per event, newest last.
+
+    The cursor follows the newest event unless the person has moved it to another row.
+    """
 
     NAME = "events"
     TITLE = "Events"
@@ -179,7 +187,7 @@ class EventPanel(StorePanel):
         self._made_for = 0
 
     def update_from_store(self) -> None:
-        """Show the events. If the cursor was on the last row, it goes to the newest event; else it stays on its row."""
+        """Draw the events. If the cursor was on the last row, it goes to the newest event; else it stays on its row."""
         was_last = self.cursor >= len(self._rows_of_data) - 1
         self._make(self.line_width)
         self.titled(f"#{self.store.workspace.seq}" if self._made else "")

@@ -17,7 +17,10 @@ from aegis_tui.tui.widgets.tabs import tab_strip
 
 
 class PanePreview(LinePanel):
-    """A panel with the last lines of a pane. Keys are not sent to the pane; attaching does that."""
+    """A panel that shows the last lines of a pane, or a sentence; it captures nothing itself.
+
+    Keys are not sent to the pane; a person attaches to it for that.
+    """
 
     NAME = "preview"
     TITLE = "Preview"
@@ -32,15 +35,15 @@ class PanePreview(LinePanel):
         super().__init__(name_id=name_id)
 
     def titled(self, count: int | str = "") -> None:
-        """Set the title: the given text, which names the instance, or `TITLE` if it is empty."""
+        """Set the title: the text `count`, which names the instance, or `TITLE` if it is empty."""
         title = str(count) or self.TITLE
         self.set_title(tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM))
 
     def show_pane(self, label: str, shot: Screenshot) -> None:
-        """Show the content of a pane; if it is the one shown, only the title changes.
+        """Show the content of a pane, in its own colours; if it is what is shown already, only the title changes.
 
         Args:
-            label: The title, for example `w02 kanban`.
+            label: What to show as the title, for example `w02 kanban`.
             shot: The content.
         """
         self.titled(f"{label} ─ live")
@@ -62,7 +65,11 @@ class PanePreview(LinePanel):
         return self._named("")
 
     def render_line(self, y: int) -> Strip:
-        """Return line `y`; if the pane is longer than the widget, its last lines are shown. Called by Textual."""
+        """Return line `y` of the widget, from 0, as a strip; called by Textual.
+
+        If the pane has more lines than the widget, the last ones are shown; of a line that is too wide, the beginning,
+        with `›` at the end.
+        """
         if not self._strips:
             return super().render_line(y)
         base: Style = self._named("")
@@ -81,7 +88,7 @@ class PanePreview(LinePanel):
 
 
 def _trimmed(strips: list[Strip]) -> list[Strip]:
-    """Return the strips without the empty ones at the end."""
+    """Return the strips without those at the end that have only blanks."""
     end = len(strips)
     while end and not strips[end - 1].text.strip():
         end -= 1

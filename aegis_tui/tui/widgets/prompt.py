@@ -13,7 +13,7 @@ from aegis_tui.tui.mishap import Guarded
 
 
 class PromptArea(Guarded, TextArea):
-    """A text area that posts `Submitted` when Enter is pressed."""
+    """A box for a text of several lines: Enter posts `Submitted`, ctrl+j starts a new line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "Go", id="prompt.submit", priority=True, tooltip="Send the text."),
@@ -31,5 +31,5 @@ class PromptArea(Guarded, TextArea):
         self.post_message(self.Submitted(self.text))
 
     def action_newline(self) -> None:
-        """Insert a line break."""
+        """Insert a line break at the cursor."""
         self.insert("\n")

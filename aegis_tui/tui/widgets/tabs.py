@@ -11,13 +11,16 @@ from textual.widget import Widget
 
 
 def tab_strip(title: str, name: str, neighbours: Sequence[str], *, width: int) -> Text:
-    """Return the title of a panel, among the names of the panels that share its place.
+    """Return the text for the title of a panel, among the names of the panels that share its place.
+
+    For example `locks · [Conflicts 2] · events`. If that does not fit in `width` cells, `[Conflicts 2] 2/3 · tab`.
 
     Args:
         title: The title.
-        name: The panel's name.
-        neighbours: Names of all panels that share the place, including this one; empty if it has its own place.
-        width: Cells. If the names do not fit, the title is followed by the panel's number instead.
+        name: The panel's name, which is in `neighbours` unless that is empty.
+        neighbours: Names of all panels that share the place; empty if the panel has its own place: then the result is
+            the title alone, which is not cut.
+        width: Cells.
     """
     if not neighbours:
         return Text(title)
@@ -38,7 +41,7 @@ class Titled(Widget):
     _title: Text | None = None
 
     def set_title(self, title: Text) -> None:
-        """Set the title in the upper border.
+        """Set the title in the upper border; the same title as before has no effect.
 
         This does not assign `border_title` each time, because Textual then draws the whole widget again, even if the
         title is the same (PERF-4).
