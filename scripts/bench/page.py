@@ -69,12 +69,12 @@ def _shown(goal: Goal, soak: str) -> tuple[str, str]:
 def _records(records: Records) -> Iterator[str]:
     yield "\n## Context\n"
     yield "Each goal states what a user should be able to expect. Its name is a label: the number of a requirement,"
-    yield "and a letter if that has several goals. A goal without a benchmark is listed as not measured; so is a goal"
-    yield "for a feature that is only planned."
+    yield "and a letter if a requirement has several goals. A goal without a benchmark is listed as not measured, and"
+    yield "so is a goal for a feature that is only planned."
     yield "\n## Solution\n"
-    yield "`python scripts/bench NAME` runs one benchmark, `--record` keeps every raw sample of it with the commit, the"
-    yield "machine and its load. Programs that are compared run alternately in the same run. The last column compares"
-    yield "the median of a row with that of the row in quotation marks."
+    yield "`python scripts/bench NAME` runs one benchmark; with `--record` it also saves every sample, the commit, the"
+    yield "machine and its load. Programs that are compared run alternately in the same run. The last column gives the"
+    yield "median of the row, divided by the median of the row that is named in quotation marks."
     for name, record in records.items():
         yield from _record(name, record)
 

@@ -43,7 +43,7 @@ def _seeded(record: dict[str, Any]) -> Iterator[str]:
     killed = sum(row["killed"] for row in rows)
     yield "# Mutants"
     yield "\n<!-- Written by `python scripts/mutants page`; do not edit. -->"
-    yield "\nA test that never fails proves nothing. Here code is broken on purpose, in a copy, and tests are asked."
+    yield "\nA test that never fails proves nothing. Here the tests run on copies of the code with mistakes."
     yield "\n## One mistake for each invariant\n"
     yield f"{killed} of {len(rows)} are noticed (`python scripts/mutants seeded`, at commit {record['commit'][:12]}).\n"
     yield "| mutant | breaks | noticed by |"
@@ -57,14 +57,14 @@ def _sampled(rows: list[dict[str, Any]]) -> Iterator[str]:
     late = sum(row["how"] == "no end in time" for row in rows)
     share = 100 * (len(rows) - len(survivors)) / len(rows)
     reasons = dict(_reasons())
-    yield "\n## Small changes of the pure core, drawn by chance\n"
-    yield f"{len(rows) - len(survivors)} of {len(rows)} are noticed by tests/domain, {share:.1f}%"
+    yield "\n## A random sample of small changes of the pure core\n"
+    yield f"{len(rows) - len(survivors)} of {len(rows)} are noticed by tests/domain, which is {share:.1f}%"
     yield f"({late} of them because the tests did not end)."
     yield f"`python scripts/mutants sample --count {len(rows)} --seed {rows[0]['seed']}` repeats it.\n"
     yield "| not noticed | why |"
     yield "| --- | --- |"
     for name in survivors:
-        yield f"| `{name.replace('|', chr(92) + '|')}` | {reasons.get(name, 'no test of the core asks for it')} |"
+        yield f"| `{name.replace('|', chr(92) + '|')}` | {reasons.get(name, 'no test of the core covers it')} |"
 
 
 def _short(how: str) -> str:
