@@ -36,6 +36,11 @@ class Prompt:
     source: str
     context: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def guidance(self) -> str:
+        """What all instances with this kind of task are told; empty if there is nothing."""
+        return str(self.context.get("guidance") or "")
+
 
 class Inbox:
     """Holds prompts and notices until the next turn begins. A running tool call is never interrupted."""

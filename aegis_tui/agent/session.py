@@ -54,7 +54,7 @@ class AgentSession(InstanceLife):
             screen=screen,
             environment=settings.tool_environment,
         )
-        self.conversation = Conversation(system_text(role.prompt))
+        self.conversation = Conversation(system_text(settings.shared_context))
         self._tool_loop: ToolLoop | None = None
 
     @property
@@ -96,7 +96,7 @@ class AgentSession(InstanceLife):
         return await self._tool_loop.run(self._between_turns)
 
     def _admit(self, prompt: Prompt) -> None:
-        """Add a prompt to the conversation; before the first one comes the context that all instances share.
+        """Add a prompt to the conversation; before the first one comes what its role shares.
 
         What the prompt names (task, spec, review, commit) is from now on the task at hand.
         """
@@ -104,15 +104,9 @@ class AgentSession(InstanceLife):
         self._screen.prompt(prompt.text, source=prompt.source)
         text = prompt.text
         if self.conversation.is_new:
-            scope = self._settings.scope
-            mine = scope_text(
-                self._settings.agent_id,
-                partition=scope.partition,
-                shared=scope.shared,
-                joint=scope.joint,
-                owners=scope.owners,
-            )
-            text = opening_text(self._settings.shared_context, mine, prompt.text)
+            scope, shared = self._settings.scope, (self._toolbox.role.prompt, prompt.guidance)
+            mine = scope_text(self._settings.agent_id, partition=scope.partition, moved=scope.moved)
+            text = opening_text(shared, prompt.text, mine)
         self.conversation.add_user(text)
 
     async def _between_turns(self) -> None:

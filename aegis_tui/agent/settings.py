@@ -36,6 +36,8 @@ class Scope(FrozenModel):
     """Globs that any worker may write under an EXCLUSIVE lock."""
     owners: dict[str, str] = Field(default_factory=dict)
     """Glob -> the id of the agent whose partition it belongs to."""
+    moved: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Other piece -> its globs, if they are no longer those of the design."""
     submodules: tuple[str, ...] = ()
     """Paths of submodules, whose folders are empty in the worktree."""
     ignore_case: bool = False

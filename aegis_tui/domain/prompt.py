@@ -1,13 +1,15 @@
 """Parts of a conversation, in an order that lets instances share the longest possible prefix (LLM-3, design 8).
 
-Order: the role's prompt, the text that all instances of the run share, the text for this instance, then history.
-The first two hold no time, no count and no name of an instance.
+The system message is the same for every instance of a run. The first user message has what the instances of one role
+share, then what is the instance's own. After it comes the history, to which messages are only appended. What is shared
+holds no time, no count and no name of an instance.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from aegis_tui.domain.inert import without_hidden
 
@@ -35,48 +37,55 @@ def inert(text: str) -> str:
     return without_hidden(text.replace("\r\n", "\n"), keep="\n\t")
 
 
-def system_text(role_prompt: str) -> str:
-    """Return the system message: only the role's prompt, so that it is equal for every instance of the role."""
-    return role_prompt.strip() + "\n"
+_EVERYWHERE = """\
+You are one of several instances of an agent that work on one repository at the same time, each in its own git worktree.
+A person set the goal. A hub gives each instance a task and checks the result. You act only by calling tools, until you
+call the one that ends your task.
+"""
+
+
+def system_text(shared_context: str) -> str:
+    """Return the system message, the same for every instance of a run: many chat templates put it before the tools.
+
+    Args:
+        shared_context: The text that all instances of the run share; may be empty.
+    """
+    return "\n".join(part for part in (_EVERYWHERE, shared_context.strip()) if part).strip() + "\n"
 
 
 def scope_text(
-    agent_id: str,
-    *,
-    partition: Sequence[str],
-    shared: Sequence[str] = (),
-    joint: Sequence[str] = (),
-    owners: Mapping[str, str] | None = None,
+    agent_id: str, *, partition: Sequence[str], moved: Mapping[str, Sequence[str]] = MappingProxyType({})
 ) -> str:
-    """Describe to an instance what it may write; the order of the globs in the arguments makes no difference.
+    """Describe to an instance what is its own; the order of the globs and names in the arguments makes no difference.
 
     Args:
         agent_id: The instance.
         partition: The globs that only it may write.
-        shared: Globs that it may only read.
-        joint: Globs that anyone may write under a lock.
-        owners: Glob -> its owner; globs of the instance itself are not listed.
+        moved: Name of another piece -> the globs that it has now, if they differ from the design that the shared text
+            describes.
     """
-    lines = [f"# Your scope\n\nYou are {agent_id}."]
+    lines = ["# Your scope", ""]
     if partition:
         lines.append("You alone may write: " + _globs(partition))
-    if joint:
-        lines.append("Anyone may write, one at a time, under a lock: " + _globs(joint))
-    if shared:
-        lines.append("Read-only for you: " + _globs(shared))
-    if foreign := {glob: owner for glob, owner in (owners or {}).items() if owner != agent_id}:
-        owned = ", ".join(f"{glob} ({owner})" for glob, owner in sorted(foreign.items()))
-        lines.append("Owned by others, read-only for you: " + owned)
-    return "\n".join(lines) + "\n"
+    lines += [f"Changed since the overview: {name} writes {_globs(globs)}" for name, globs in sorted(moved.items())]
+    return "\n".join([*lines, f"You are {agent_id}."]) + "\n"
 
 
 def _globs(globs: Sequence[str]) -> str:
-    return ", ".join(sorted(globs))
+    return ", ".join(sorted(globs)) or "nothing"
 
 
-def opening_text(shared_context: str, scope: str, brief: str) -> str:
-    """Return the first user message: the shared context, then this instance's scope, then its brief."""
-    parts = [part.strip() for part in (shared_context, scope, f"# Task\n\n{brief.strip()}")]
+def opening_text(shared: Sequence[str], brief: str, scope: str) -> str:
+    """Return the first user message: first what instances share, last what is the instance's alone.
+
+    The id of the instance is in `scope`, so that a replacement shares the brief with its predecessor.
+
+    Args:
+        shared: What it shares with others, the most widely shared text first; texts may be empty.
+        brief: The task of the instance.
+        scope: What the instance may write, and its id.
+    """
+    parts = [part.strip() for part in (*shared, f"# Your task\n\n{brief.strip()}", scope)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -112,7 +112,7 @@ class InstanceKeeper:
         Args:
             instance: The planned instance.
             run: Its run.
-            scope: The content of the scope file: partition, shared, joint, owners. The run's `ignore_case` and
+            scope: The content of the scope file: partition, shared, joint, owners, moved. The run's `ignore_case` and
                 `submodules` are added.
             context: The text that all instances of the run share.
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from aegis_tui.agent.role import load_role
+from aegis_tui.domain.prompt import system_text
+from aegis_tui.domain.tool.model import tool_schemas
 from aegis_tui.testing.canned_llm import Canned, calls, says
 
 Play = Callable[..., None]
@@ -21,18 +23,22 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_first_request_has_shared_text_before_own_text_and_all_tools_of_the_role(play: Play) -> None:
+def test_the_first_request_has_what_all_share_first_and_what_is_its_own_last(play: Play) -> None:
     async def scenario(bench: Any) -> None:
         bench.server.will(calls(("report", {"status": "blocked", "summary": "no"})))
-        await bench.work("Do it.")
+        await bench.hub.prompt(ME, "Do it.", task="implement", guidance="Mind the tests.")
         await bench.ends("blocked")
         request = bench.server.requests[0]
         assert request["model"] == "canned"
-        first = request["messages"][1]["content"]
-        assert first.index("A shop.") < first.index(ME) < first.index("Do it.")
-        assert ME not in request["messages"][0]["content"]
-        names = [entry["function"]["name"] for entry in request["tools"]]
-        assert names == sorted(load_role("worker").tools)
+        role = load_role("worker")
+        assert request["tools"] == tool_schemas(role.tools)
+        assert request["messages"][0]["content"] == system_text("# Repository\n\nA shop.")
+        opening = request["messages"][1]["content"]
+        assert opening.startswith(
+            f"{role.prompt.strip()}\n\nMind the tests.\n\n# Your task\n\nDo it.\n\n# Your scope\n"
+        )
+        assert opening.endswith(f"You are {ME}.\n")
+        assert len(request["messages"]) == 2
 
     play(scenario)
 

@@ -14,39 +14,34 @@ from aegis_tui.domain.prompt import (
 
 
 def _opening(agent_id: str, partition: list[str], brief: str) -> str:
-    return opening_text("# Repository\n\nA shop.", scope_text(agent_id, partition=partition), brief)
+    return opening_text(("You work.\n", ""), brief, scope_text(agent_id, partition=partition))
 
 
 def test_what_instances_share_comes_before_what_is_their_own() -> None:
     first, second = _opening("NATIVE-w01", ["a/**"], "Do A"), _opening("NATIVE-w02", ["b/**"], "Do B")
-    shared = first[: first.index("NATIVE-w01")]
-    assert second.startswith(shared)
-    assert "A shop." in shared
+    assert first.startswith("You work.\n\n# Your task\n\nDo A\n\n# Your scope\n")
+    assert second.startswith(first[: first.index("Do A")])
 
 
-def test_the_brief_comes_last() -> None:
-    assert _opening("NATIVE-w01", ["a/**"], "Do A").rstrip().endswith("Do A")
+def test_the_name_of_the_instance_comes_last() -> None:
+    assert _opening("NATIVE-w01", ["a/**"], "Do A").endswith("\nYou alone may write: a/**\nYou are NATIVE-w01.\n")
 
 
-def test_a_missing_shared_context_leaves_no_gap() -> None:
-    assert opening_text("", "# Your scope\n", "Do A").startswith("# Your scope")
+def test_a_missing_shared_text_leaves_no_gap() -> None:
+    assert opening_text((), "Do A", "") == "# Your task\n\nDo A\n"
+    assert system_text("").endswith("ends your task.\n")
+
+
+def test_the_system_text_ends_with_what_the_run_shares() -> None:
+    assert system_text("Goal: a shop\n\n").endswith("ends your task.\n\nGoal: a shop\n")
 
 
 def test_the_scope_text_does_not_depend_on_the_order_of_its_globs() -> None:
-    owners = {"b/**": "NATIVE-w02", "c/**": "NATIVE-w03"}
-    one = scope_text("NATIVE-w01", partition=["x/**", "a/**"], joint=["z", "y"], owners=owners)
-    two = scope_text("NATIVE-w01", partition=["a/**", "x/**"], joint=["y", "z"], owners=dict(reversed(owners.items())))
+    moved = {"b": ["b/**", "d"], "c": []}
+    one = scope_text("NATIVE-w01", partition=["x/**", "a/**"], moved=moved)
+    two = scope_text("NATIVE-w01", partition=["a/**", "x/**"], moved={"c": [], "b": ["d", "b/**"]})
     assert one == two
-    assert "b/** (NATIVE-w02)" in one
-
-
-def test_the_own_globs_are_not_listed_as_foreign() -> None:
-    text = scope_text("NATIVE-w01", partition=["a/**"], owners={"a/**": "NATIVE-w01"})
-    assert "others" not in text
-
-
-def test_the_system_text_is_the_role_prompt_only() -> None:
-    assert system_text("\nYou work.\n\n") == "You work.\n"
+    assert "Changed since the overview: b writes b/**, d\nChanged since the overview: c writes nothing\n" in one
 
 
 def test_control_and_direction_characters_are_removed_and_text_stays() -> None:

@@ -22,7 +22,7 @@ from aegis_tui.agent.toolbox import Outcome
 from aegis_tui.domain.cause import cause_of
 from aegis_tui.domain.hosting.kind_file import KindFile
 from aegis_tui.domain.ids import agent_type
-from aegis_tui.domain.prompt import scope_text
+from aegis_tui.domain.prompt import notices_text, scope_text
 from aegis_tui.errors import AegisError, Refused, Unavailable, UsageError
 from aegis_tui.ports.hub_link import HubLink
 
@@ -156,22 +156,18 @@ class HostedSession(InstanceLife):
         if self._has_run:
             return later(prompt.text, notices)
         scope = self._settings.scope
-        mine = scope_text(
-            self._settings.agent_id,
-            partition=scope.partition,
-            shared=scope.shared,
-            joint=scope.joint,
-            owners=scope.owners,
-        )
-        return opening(
+        mine = scope_text(self._settings.agent_id, partition=scope.partition, moved=scope.moved)
+        text = opening(
             self._kind,
             role=self._role_name,
             team_rules=self._team_rules,
             worktree=str(self._settings.worktree),
             shared_context=self._settings.shared_context,
             scope=mine,
-            brief=later(prompt.text, notices),
+            guidance=prompt.guidance,
+            brief=prompt.text,
         )
+        return f"{text}\n{notices_text(notices)}\n" if notices else text
 
 
 def _failure(kind: KindFile, ran: Ran) -> AegisError:

@@ -9,8 +9,8 @@ from aegis_tui.errors import AegisError
 
 _RULES = """# How you work here
 
-You work alone in your own git worktree, {worktree}. Nobody answers questions: decide, and say in your last message what
-you decided.
+You work alone in your own git worktree. Nobody answers questions: decide, and say in your last message what you
+decided.
 {ending}
 - Do not push, do not switch branches, do not use the stash, do not change git's settings."""
 
@@ -37,9 +37,17 @@ _WITHOUT_TOOLS = """
 
 
 def opening(
-    kind: KindFile, *, role: str, team_rules: str, worktree: str, shared_context: str, scope: str, brief: str
+    kind: KindFile,
+    *,
+    role: str,
+    team_rules: str,
+    worktree: str,
+    shared_context: str,
+    guidance: str,
+    scope: str,
+    brief: str,
 ) -> str:
-    """Return the first prompt of a conversation: the shared context, the rules, the scope, then the brief.
+    """Return the first prompt of a conversation: first what instances share, last what is the instance's alone.
 
     Args:
         kind: The kind of the instance.
@@ -47,16 +55,19 @@ def opening(
         team_rules: The text of the team's own role file; empty if there is none.
         worktree: The path of its worktree.
         shared_context: The text that all instances of the run share.
+        guidance: What all instances with this kind of task are told; may be empty.
         scope: What the instance may write.
         brief: Its task.
     """
-    rules = _RULES.format(worktree=worktree, ending=_ending(kind, role))
+    rules = _RULES.format(ending=_ending(kind, role))
     if kind.mcp and traits_of(role).is_builder:
         names = {"acquire": "acquire_lock", "release": "release_lock", "request": "request_scope"}
         rules += _WITH_TOOLS.format(**{key: kind.tool_name(name) for key, name in names.items()})
     elif traits_of(role).is_builder:
         rules += _WITHOUT_TOOLS
-    return opening_text(shared_context, "\n\n".join(filter(None, (team_rules.strip(), rules, scope))), brief)
+    return opening_text(
+        (shared_context, rules, team_rules, guidance), brief, f"{scope.strip()}\nYour worktree is {worktree}."
+    )
 
 
 def _ending(kind: KindFile, role: str) -> str:

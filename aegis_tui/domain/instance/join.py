@@ -93,7 +93,11 @@ def _known_as(workspace: Workspace, short: str) -> Instance | None:
 
 
 def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
-    """Return the first prompt of an instance, by its task; None for a free task and for an instance outside a run."""
+    """Return the first prompt of an instance, by its task; None for a free task and for an instance outside a run.
+
+    What all instances with that kind of task are told is apart, in `guidance` of its context, because it comes before
+    what is the instance's own.
+    """
     run = workspace.runs.by_id.get(instance.run or "")
     if run is None:
         return None
@@ -111,11 +115,12 @@ def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
     elif instance.task in ("implement", "foundation"):
         piece = run.pieces[instance.piece or ""]
         old = workspace.get_instance(instance.replaces or "")
-        run = as_partitioned(run, piece.name, instance.partition)
         text = brief.work_brief(run, piece, rescue_ref=old.rescue_ref if old else None)
         context |= {"spec_id": piece.spec_id}
     else:
         return None
+    if guidance := brief.guidance_text(run, instance):
+        context |= {"guidance": guidance}
     return MessageSent(to=instance.agent_id, text=text, kind="prompt", context=context)
 
 

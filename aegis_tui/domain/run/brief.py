@@ -1,20 +1,21 @@
 """Briefs: the texts in which the hub describes a task to an instance.
 
-They are made from the state alone. What differs between instances comes after what they share, and no text holds a
-time, so that equal beginnings stay in the model server's prefix cache (LLM-3).
+They are made from the state alone, hold no time, and do not repeat what `scope/text.py` tells all instances of the run
+(LLM-3). What all instances with the same kind of task are told is apart, in `guidance_text`, because it comes before
+what is an instance's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.piece.events import Overlapping
 from aegis_tui.domain.piece.model import Piece
 from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.review.lens import GENERAL
 from aegis_tui.domain.review.model import Review
-from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION
 from aegis_tui.domain.run.model import Run
 
@@ -24,22 +25,6 @@ OUTPUT_LIMIT = 6_000
 
 def _globs(globs: Iterable[str]) -> str:
     return ", ".join(globs) or "nothing"
-
-
-def _rules(design: Design) -> str:
-    lines = [
-        "Rules:",
-        "- Write only inside your partition"
-        f"{' and, under a lock, in the joint paths' if design.joint else ''}; everything else is read-only for you.",
-        f"- Shared, read-only: {_globs(design.shared)}.",
-    ]
-    if design.joint:
-        lines.append(
-            f"- Joint: {_globs(design.joint)}. Several workers change these, one at a time, under a lock. If "
-            "another instance holds it, do something else and try again. Keep such changes small."
-        )
-    lines.append("- Do not push, do not touch other branches or the stash.")
-    return "\n".join(lines)
 
 
 def _with_note(run: Run, role: str, text: str) -> str:
@@ -71,64 +56,72 @@ def work_brief(run: Run, piece: Piece, *, rescue_ref: str | None) -> str:
     if design is None:
         return run.goal
     if piece.name == FOUNDATION and design.foundation:
-        title, body, globs = "foundation", design.foundation.brief, design.foundation.partition
+        title, body = "The foundation", design.foundation.brief
     else:
         feature = next(item for item in design.features if item.id == piece.name)
-        title, body, globs = feature.title, feature.brief, feature.partition
-    parts = [f"Goal of the whole run: {run.goal}", _rules(design), f"Your partition: {_globs(globs)}."]
+        title, body = feature.title, feature.brief
+    parts = [body]
+    if piece.name == FOUNDATION:
+        parts.insert(0, run.options.role_notes.get("commander", ""))
     if piece.depends_on:
         parts.append(f"Already in your worktree: {', '.join(piece.depends_on)}.")
+    if piece.feedback:
+        parts.append(f"An earlier submission was sent back:\n{piece.feedback}")
     if rescue_ref:
         parts.append(
             f"An earlier instance was lost. What it had written is saved in the commit {rescue_ref}: look at it with "
             f"`git show {rescue_ref}` and reuse what is good."
         )
-    if piece.feedback:
-        parts.append(f"An earlier submission was sent back:\n{piece.feedback}")
-    task = f"Your task: {title}\n\n{body}"
-    if piece.name == FOUNDATION:
-        parts.append(run.options.role_notes.get("commander", ""))
-        return "\n\n".join(part for part in (*parts, task) if part)
-    return _with_note(run, "worker", "\n\n".join([*parts, task]))
+    text = "\n\n".join(part for part in (title, *parts) if part)
+    return text if piece.name == FOUNDATION else _with_note(run, "worker", text)
 
 
 def scout_brief(run: Run, piece: Piece) -> str:
     """Return the task of a scout that explores for the worker of a piece; without a design it describes the goal."""
     design = run.design
     feature = next((item for item in design.features if item.id == piece.name), None) if design else None
-    task = f"{feature.title}\n{feature.brief}\nIt may write {_globs(feature.partition)}." if feature else run.goal
-    return _with_note(
-        run,
-        "scout",
-        f"Another instance is building {piece.name} now:\n{task}\n\nFind what it needs to "
-        "know but will probably not look for itself: "
-        "callers of what it changes, conventions of the surrounding code, tests that cover it. Report in at most "
-        "thirty lines, with paths and line numbers.",
-    )
+    task = f"{feature.title}\n{feature.brief}" if feature else run.goal
+    return _with_note(run, "scout", f"Explore for {piece.name}, which another instance is building now:\n{task}")
+
+
+_REVIEW = """Judge the change against goal, task and acceptance criteria, then security and quality. Your worktree holds
+the result. Give your verdict by tool: mark each criterion as pass or fail, with evidence; approve only if all pass."""
+
+_SCOUT = """Find what the instance that you explore for needs to know but will probably not look for itself: callers of
+what it changes, conventions of the surrounding code, tests that cover it. Report in at most thirty lines, with paths
+and line numbers."""
+
+
+def guidance_text(run: Run, instance: Instance) -> str:
+    """Return what all instances with the same kind of task are told before their briefs; empty if there is nothing.
+
+    Args:
+        run: The run.
+        instance: One of its instances; only its kind of task counts, and for a reviewer the lens of its review.
+    """
+    if instance.task == "scout":
+        return _SCOUT
+    review = run.reviews.get(instance.review_id or "")
+    if review is None:
+        return ""
+    lens = next((item for item in run.facts.lenses if item.name == review.lens), GENERAL)
+    checklist = f"\n\nYour lens is {lens.name} (other reviewers have other lenses):\n{lens.brief}" if lens.brief else ""
+    return f"{_REVIEW}{checklist}"
 
 
 def review_brief(run: Run, review: Review) -> str:
     """Return the task of a reviewer: the author's task, and where to look; never what the author says about it."""
-    piece, lens = review.piece, next((item for item in run.facts.lenses if item.name == review.lens), GENERAL)
-    design = run.design
-    task = f"Goal: {run.goal}"
+    piece, design = review.piece, run.design
+    parts = [f"Review {'the merged result of all pieces' if piece == COMPOSITION else piece}."]
     if design is not None:
         feature = next((item for item in design.features if item.id == piece), None)
         if feature is not None:
-            task += f"\nFeature: {feature.title}\n{feature.brief}\nPartition: {_globs(feature.partition)}"
+            parts.append(f"Feature: {feature.title}\n{feature.brief}\nPartition: {_globs(feature.partition)}")
         elif piece == FOUNDATION and design.foundation:
-            task += f"\nFoundation: {design.foundation.brief}"
+            parts.append(f"Foundation: {design.foundation.brief}")
     listed = "\n".join(f"- {name}" for name in review.files[:200])
-    checklist = f"\n\nYour lens is {lens.name} (other reviewers have other lenses):\n{lens.brief}" if lens.brief else ""
-    return _with_note(
-        run,
-        "reviewer",
-        f"Review {'the merged result of all pieces' if piece == COMPOSITION else piece}.\n\n{task}\n\n"
-        f"Your worktree holds the result; the change is `git diff {review.base_oid} HEAD`.\n"
-        f"Changed files:\n{listed}\n\nJudge it against goal, task and acceptance criteria, then security and quality. "
-        "Give your verdict by tool: mark each criterion as pass or fail, with evidence; approve only if all pass."
-        f"{checklist}",
-    )
+    parts.append(f"The change is `git diff {review.base_oid} HEAD`.\nChanged files:\n{listed}")
+    return _with_note(run, "reviewer", "\n\n".join(parts))
 
 
 def findings_text(findings: Sequence[Finding]) -> str:

@@ -30,10 +30,11 @@ def globs_of(workspace: Workspace, run: Run, piece: Piece) -> tuple[str, ...]:
     last = workspace.get_instance(piece.agents[-1]) if piece.agents else None
     if last is not None:
         return last.partition
-    return _designed(run.design).get(piece.name, ()) if run.design else ()
+    return designed_globs(run.design).get(piece.name, ()) if run.design else ()
 
 
-def _designed(design: Design) -> dict[str, tuple[str, ...]]:
+def designed_globs(design: Design) -> dict[str, tuple[str, ...]]:
+    """Return the globs of each piece of a design by its name, that of the foundation included."""
     partitions = {feature.id: tuple(feature.partition) for feature in design.features}
     if design.foundation:
         partitions[FOUNDATION] = tuple(design.foundation.partition)
@@ -59,7 +60,7 @@ def as_partitioned(run: Run, name: str, globs: Sequence[str]) -> Run:
     A run without a design, or in which the piece has these globs, is returned itself.
     """
     design = run.design
-    if design is None or tuple(_designed(design).get(name, ())) == tuple(globs):
+    if design is None or tuple(designed_globs(design).get(name, ())) == tuple(globs):
         return run
     if name == FOUNDATION and design.foundation:
         change: dict[str, object] = {"foundation": design.foundation.model_copy(update={"partition": tuple(globs)})}
@@ -194,7 +195,7 @@ def check_designed(
         DesignRefused: An instance owns one; `issues` names each with an example path.
         Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
     """
-    wanted = [*_designed(design).items(), (SHARED_OWNER, design.shared), (JOINT_OWNER, design.joint)]
+    wanted = [*designed_globs(design).items(), (SHARED_OWNER, design.shared), (JOINT_OWNER, design.joint)]
     clashes = find_clashes(wanted, list(partitions.items()), effort, ignore_case=ignore_case)
     if clashes:
         issues = [{"field": item.owners[0], "message": _clash_text(item), "witness": item.witness} for item in clashes]

@@ -179,13 +179,24 @@ TOOLS: Mapping[str, Tool] = dict(
 """Every tool, by name, sorted."""
 
 
+_ORDER = ("read", "search", "signatures", "bash", "report", "edit", "lock", "write", "propose_design", "verdict")
+"""The order of the tools in a request: those of most roles first, so that the lists of two roles begin alike."""
+
+
 def tool_schemas(names: Collection[str]) -> list[dict[str, Any]]:
-    """Return the `tools` field for a role that may call `names`, sorted so that prompts share a prefix (LLM-3).
+    """Return the `tools` field for a role that may call `names`, in a fixed order, so that prompts share a prefix.
+
+    Chat templates put the tools before or right after the system message. Offering every tool to every role would let
+    all roles share the whole list, but measured with a prefix cache it saves nothing: the longer prompts of all calls
+    cost as much as the few tools that each role computes once (LLM-3).
 
     Raises:
         KeyError: There is no such tool.
     """
-    return [TOOLS[name].schema() for name in sorted(set(names))]
+    wanted = set(names)
+    if unknown := wanted - set(TOOLS):
+        raise KeyError(min(unknown))
+    return [TOOLS[name].schema() for name in _ORDER if name in wanted]
 
 
 def parse_arguments(name: str, text: str, *, allowed: Collection[str]) -> ToolArguments:

@@ -169,7 +169,8 @@ def test_a_reviewer_is_given_the_checklist_of_its_lens_and_no_other() -> None:
     for lens, name in bench.reviewers().items():
         bench.hub.bring_up(name)
         (message,) = bench.hub.workspace.messages.for_agent(name)
-        texts[lens] = message.text
+        texts[lens] = str(message.context["guidance"])
+        assert "lens" not in message.text
     assert "- injection" in texts["security"] and "- names" in texts["style"]
     assert "lens" not in texts["general"] and "- names" not in texts["security"]
 

@@ -65,10 +65,10 @@ def test_a_replacement_gets_the_partition_that_its_predecessor_had_last() -> Non
     assert hub.workspace.partitions.partitions[fresh] == ("src/a/one/**",)
     assert find_overlaps(hub.workspace.partitions.partitions) == []
     hub.bring_up(fresh)
-    (brief,) = hub.workspace.messages.for_agent(fresh)
-    assert "Your partition: src/a/one/**." in brief.text
     scope = scope_of(hub.workspace, hub.run, hub.workspace.instances.by_id[fresh])
+    assert scope["partition"] == ["src/a/one/**"]
     assert scope["owners"] == {"src/b/**": beta, "src/a/two/**": beta}
+    assert scope["moved"] == {"beta": ["src/a/two/**", "src/b/**"]}
 
 
 def test_globs_of_a_lost_worker_stay_reserved_until_its_replacement_starts() -> None:

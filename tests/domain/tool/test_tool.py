@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.agent.role import load_role
 from aegis_tui.domain.tool.model import (
     TOOLS,
     EditArguments,
@@ -30,7 +31,22 @@ def _nodes(node: Any) -> Iterator[dict[str, Any]]:
 def test_schemas_are_equal_bytes_whatever_the_order_of_the_names() -> None:
     names = list(TOOLS)
     assert json.dumps(tool_schemas(names)) == json.dumps(tool_schemas(list(reversed(names))))
-    assert [entry["function"]["name"] for entry in tool_schemas(names)] == sorted(names)
+    assert sorted(entry["function"]["name"] for entry in tool_schemas(names)) == sorted(names)
+
+
+def test_the_tools_of_two_roles_begin_with_those_that_both_may_call() -> None:
+    def listed(role: str) -> list[str]:
+        return [entry["function"]["name"] for entry in tool_schemas(load_role(role).tools)]
+
+    assert listed("commander")[: len(listed("worker"))] == listed("worker")
+    assert listed("git-manager") == listed("worker")[:5]
+    assert listed("reviewer")[:4] == listed("worker")[:4]
+    assert listed("scout")[:3] == listed("worker")[:3]
+
+
+def test_an_unknown_tool_is_not_left_out_silently() -> None:
+    with pytest.raises(KeyError, match="rm"):
+        tool_schemas(["read", "rm"])
 
 
 def test_schemas_hold_nothing_that_confuses_small_models() -> None:
