@@ -80,7 +80,7 @@ def _connect(
 
 
 class _Ended(Exception):
-    """The agent was stopped, or this process was asked to end."""
+    """The agent was stopped, or this process received SIGTERM or SIGHUP."""
 
 
 def _raise_ended(_number: int, _frame: object) -> None:

@@ -84,7 +84,7 @@ def _may_end(run: str, living: list[str]) -> bool:
     """Ask the person whether the run may end; False means that its agents continue without a hub.
 
     Raises:
-        Refused: There is no terminal to ask at, or the person chose neither (code `hub.run-open`).
+        Refused: There is no terminal to ask at, or the person chose neither of the two (code `hub.run-open`).
         KeyboardInterrupt: Ctrl-C at the question.
     """
     words = f"{run} is open: {', '.join(living) or 'no agent'} at work"

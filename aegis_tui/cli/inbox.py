@@ -40,7 +40,7 @@ app = typer.Typer(add_completion=False, invoke_without_command=True)
 def inbox(context: typer.Context, as_json: AsJson = False) -> None:
     """List everything that waits for you, oldest first.
 
-    Exit code 5 if no hub is running: none is started.
+    If nothing does, say so, exit code 0. Exit code 5 if no hub is running: none is started.
     """
     if context.invoked_subcommand is None:
         place = here()
@@ -71,7 +71,12 @@ def answer(
 
 
 def _give(hub: HubQuick, need: Need, text: str) -> str:
-    """Send the command for yes or no, and return what it does."""
+    """Send the command that gives the answer `text`, yes or no; return what that does, in words.
+
+    Raises:
+        UsageError: The need, which is not that of an instance, takes no such answer; nothing was sent.
+        AegisError: The hub refuses the command.
+    """
     known = ANSWERS[need.kind]
     if text not in known:
         raise UsageError(f"{_name(need)} takes no answer {text!r}", f"give {' or '.join(known)}")
@@ -81,10 +86,10 @@ def _give(hub: HubQuick, need: Need, text: str) -> str:
 
 
 def _named(waiting: list[Need], key: str) -> Need:
-    """Return the first that goes by this key.
+    """Return the first need with this key, in full or as the list shows it.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is none; the hint names those that there are.
     """
     for need in waiting:
         if key in (need.key, _name(need)):
@@ -96,7 +101,7 @@ def _named(waiting: list[Need], key: str) -> Need:
 
 
 def _name(need: Need) -> str:
-    """Return the key by which a person names it: of an instance, the short id."""
+    """Return the key that the list shows for a need: for an instance its short id, for others their key."""
     return instance_id(need.key) if need.kind == "instance" else need.key
 
 
@@ -107,7 +112,14 @@ def _not_empty(text: str) -> str:
 
 
 def _waiting(place: Place, hub: HubQuick) -> list[tuple[Need, str | None]]:
-    """Return what waits, oldest first, each with the time since when; what has no known time comes first."""
+    """Return what waits for the person, oldest first, each with the timestamp since when it waits.
+
+    That is None, and the need comes first, if the log no longer has it. Empty if nothing waits.
+
+    Raises:
+        HubUnavailable: The hub does not answer.
+        StoreError: The log cannot be read.
+    """
     from aegis_tui.bootstrap.log import log_reader
 
     workspace = Workspace.load(hub.mirror())

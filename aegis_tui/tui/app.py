@@ -161,7 +161,7 @@ class AegisApp(Guarded, App[int]):
             self.run_worker(self._raise_curtain(opening), group="opening")
 
     async def _raise_curtain(self, opening: Opening) -> None:
-        """Load the parts in a thread, then open the dashboard; an `AegisError` of loading ends the app: `refusal`."""
+        """Load the parts in a thread and open the dashboard; an `AegisError` is kept as `refusal` and ends the app."""
         try:
             parts = await asyncio.to_thread(opening.load)
             self._take(parts)
@@ -185,7 +185,7 @@ class AegisApp(Guarded, App[int]):
         dashboard.call_after_refresh(self._press_early)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whether an action is possible now; before the dashboard is there, only leaving is."""
+        """Return whether an action is possible now: before the dashboard is there, only leaving is."""
         return self._curtain is None or action == "close"
 
     def on_key(self, event: Key) -> None:
@@ -221,7 +221,8 @@ class AegisApp(Guarded, App[int]):
     def _handle_exception(self, error: Exception) -> None:
         """Survive an exception that nothing has caught; called by Textual, which would end the session.
 
-        It ends all the same before the dashboard is there, and after too many failures. For a closed screen, just log.
+        The session ends all the same before the dashboard is there, and after too many failures. A failure of a closed
+        screen is only logged.
         """
         place = active_message_pump.get(None)
         worker = active_worker.get(None)
@@ -274,7 +275,7 @@ class AegisApp(Guarded, App[int]):
                         store.stale(reason)
 
     def _tell(self, note: str) -> None:
-        """Show a note about the hub's version, once."""
+        """Show a note about the hub's version, the first time only; do nothing if it is empty."""
         if note and note not in self._notes:
             self._notes.add(note)
             self.notify(note, title="another version", severity="warning", timeout=NOTE_S)
@@ -310,7 +311,7 @@ class AegisApp(Guarded, App[int]):
 
     @work(group="hub")
     async def read_meters(self) -> None:
-        """Put the model server's figures into the store every 2 s, for ever; without a run, probe it if it has none."""
+        """Put the model server's figures into the store every 2 s, for ever; with no figures and no run, probe it."""
         since_probe = PROBE_S
         state = self.desk.store
         await state.until(lambda: state.was_asked and not state.is_catching_up, deadline_s=METERS_S)
@@ -366,10 +367,7 @@ class AegisApp(Guarded, App[int]):
         return ()
 
     def farewell(self) -> list[str]:
-        """Return the lines to print after the screen is closed: whether agents continue, and what to do next.
-
-        Empty if there is nothing to say, as before the dashboard was open; a run is named only if the state is current.
-        """
+        """Return the lines, if any, to print after the end: whether agents continue, and what to do next."""
         if self._curtain is not None:
             return []
         store = self.desk.store

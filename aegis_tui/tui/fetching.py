@@ -17,7 +17,7 @@ KEPT_EVENTS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The state of a hub after one event, as JSON values. Reading events after its `seq` misses none."""
+    """The state of a hub as JSON values, after event number `state["seq"]`: the events after that one follow on it."""
 
     address: HubAddress
     state: dict[str, Any]

@@ -47,5 +47,5 @@ DEFAULT_KEYS: Final = KeyNames()
 
 
 def key_word(key: str) -> str:
-    """Return the name to show for a key, such as `?` for `question_mark` and `^q` for `ctrl+q`."""
+    """Return the name to show for a key, such as `?` for `question_mark` and `^q` for `ctrl+q`; else the key itself."""
     return _KEY_WORDS.get(key, key.replace("ctrl+", "^"))

@@ -78,7 +78,7 @@ class RecordedHub:
         return self.crashed
 
     async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """Return the given meters, and no usage."""
+        """Return the meters given to the constructor, and an empty usage."""
         return self._meters, {}
 
     async def close(self) -> None:

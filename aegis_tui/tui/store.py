@@ -161,7 +161,7 @@ class WorkspaceStore:
             self.changed.publish(frozenset({CONNECTION_KEY}))
 
     def connection(self, *, is_up: bool, seq: int = 0) -> None:
-        """Record whether the hub answers, and from that whether the state here is behind.
+        """Record whether the hub answers, and from that whether the state here is behind; publish what has changed.
 
         Args:
             is_up: Whether it answers.

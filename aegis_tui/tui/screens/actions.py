@@ -113,7 +113,7 @@ class InstanceActions(WorkspaceScreen):
 
     @work(group="look", exclusive=True)
     async def action_transcript(self) -> None:
-        """Show all that the current instance, running or ended, showed in its pane; if that is nothing, say so."""
+        """Open a page with all that the current instance showed in its pane; without an instance or text, say so."""
         item = self.current_instance()
         if item is None:
             self.desk.tell("go to a row of the instances first")
@@ -143,7 +143,10 @@ class InstanceActions(WorkspaceScreen):
             await self.deliver(targets, text)
 
     async def deliver(self, targets: Sequence[str], text: str) -> None:
-        """Send a text to these agent ids; show, after 5 s at most, if each has got it or will (PANE-4), or an error."""
+        """Send a text to these agent ids; after 5 s at most, show which have got it and which get it later (PANE-4).
+
+        For an agent for which the hub refuses it, the error is shown.
+        """
         sent: dict[str, int] = {}
         for target in targets:
             if reply := await self.desk.command("instance:send", agent_id=target, text=text):
@@ -167,7 +170,7 @@ class InstanceActions(WorkspaceScreen):
 
     @work(group="stop")
     async def action_stop(self) -> None:
-        """Show what would be lost, and stop the chosen instances that run if the person agrees; if none, an error."""
+        """Show what would be lost, and stop the chosen instances if the person agrees; if none runs, show an error."""
         from aegis_tui.tui.screens.stop import StopScreen
 
         targets = [item for item in self.chosen_instances() if item.is_alive]
@@ -307,7 +310,10 @@ class RunActions(PastActions):
 
     @work(group="lock", exclusive=True)
     async def action_break_lock(self) -> None:
-        """Break the lock under the cursor if the person agrees; say so if none is or that panel has no focus."""
+        """Break the lock under the cursor, in the list of locks, if the person agrees; show a refusal.
+
+        If that list has no focus, or no lock is under its cursor, say so.
+        """
         from aegis_tui.tui.screens.stop import ConfirmScreen
         from aegis_tui.tui.widgets.panels import LockPanel
 

@@ -169,7 +169,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     def _tell_end(self) -> None:
         """Ring the bell and show a message, once, when a run that was active on this screen has ended (TUI-5).
 
-        Not if it ended more than `FRESH_S` seconds ago, by the log.
+        Not if it ended more than `FRESH_S` (30 s) ago, by the log.
         """
         store = self.desk.store
         if (run := store.workspace.runs.current()) is not None:

@@ -190,9 +190,10 @@ class DesignScreen(Dialog[None]):
             self.query_one(Page).fill()
 
     def action_accept(self) -> None:
-        """Propose the edited text as the design, and agree to it; then the dialog is closed.
+        """Propose the edited text as the design, agree to it, and close the dialog, without waiting for that here.
 
-        If the text is not a valid design, only show its first error. If the text is not open, do nothing.
+        If the text is not a valid design, only its first error is shown; if the hub refuses a command, the error is,
+        and the dialog stays. If the text is not open, do nothing.
         """
         if not self.query_one("#text").display:
             return
@@ -240,7 +241,7 @@ class DesignScreen(Dialog[None]):
         self.query_one("#remark", PromptArea).focus()
 
     def on_prompt_area_submitted(self, message: PromptArea.Submitted) -> None:
-        """Ask for another design with this remark; an empty one has no effect."""
+        """Ask for another design with this remark; a blank one has no effect."""
         if message.text.strip():
             self.run_worker(self._again(message.text.strip()), group="agree", exclusive=True)
 

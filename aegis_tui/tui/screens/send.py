@@ -40,5 +40,5 @@ class SendScreen(Dialog[str | None]):
             yield Label("enter send   ctrl+j new line   esc back", classes="keys", markup=False)
 
     def on_prompt_area_submitted(self, message: PromptArea.Submitted) -> None:
-        """Close the dialog with the text, or with None if it is empty."""
+        """Close the dialog with the text, or with None if it is blank."""
         self.dismiss(message.text if message.text.strip() else None)

@@ -101,7 +101,10 @@ def explain_stage(workspace: Workspace, run: Run | None, *, width: int = 80) -> 
 
 
 def _of_base(run: Run, width: int) -> list[Line]:
-    """Return the checks that fail on the base and would keep the gate closed, with remedies; empty if none do."""
+    """Return lines with the checks that fail on the base, so that the gate would stay closed, and what to do about it.
+
+    Empty if the base was not checked or does not fail, or the run is not open.
+    """
     if run.base_qa is None or not run.is_open:
         return []
     lines: list[Line] = [(), (Span("QA of the base, before any work: the gate would stay closed", "strong"),)]
@@ -113,7 +116,7 @@ def _of_base(run: Run, width: int) -> list[Line]:
 
 
 def _remarks(run: Run, width: int) -> list[Line]:
-    """Return the warnings from the start of the run, and the other models of the server; empty if there are neither."""
+    """Return lines with the warnings from the run's start, and the server's other models; empty if there are none."""
     lines: list[Line] = []
     if run.facts.warnings:
         lines += [(), (Span("Found before the run began", "strong"),)]

@@ -133,7 +133,10 @@ def gate_line(
 
 
 def quiet_words(workspace: Workspace, run: Run | None) -> str:
-    """Return a sentence for when nothing needs the person; it names the first closed gate of an open run."""
+    """Return a sentence for when nothing needs the person.
+
+    It names the first closed gate, with its reason, if the run is open and has one.
+    """
     if run is None or not run.is_open:
         return "nothing needs you now"
     shut = next((gate for gate in gates_of(workspace, run) if not gate.passed), None)

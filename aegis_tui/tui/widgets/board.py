@@ -40,9 +40,9 @@ class BoardLayout(Layout):
 
 
 class Board(Container):
-    """A container with all panels, which a layout arranges. It has several views, each for a width of the screen.
+    """A container with all panels, which a layout arranges: it has views, each for screens of some width.
 
-    The view for the current width has a place for some panels; the others share the place `tabs`, one at a time, or are
+    The view for the current width has a place for some panels. The others share its place `tabs`, one at a time, or are
     hidden if it has no such place.
 
     Args:

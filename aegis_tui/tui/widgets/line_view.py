@@ -110,7 +110,7 @@ class LineView(Guarded, ScrollView, can_focus=False):
     def attempt(self, draw: Callable[[], None]) -> None:
         """Call `draw`, which changes the rows. If it fails, show the error here until a later call succeeds.
 
-        An exception is raised only in an app that cannot show it.
+        In an app that is no `Survivor`, the exception is raised.
         """
         try:
             draw()
@@ -255,7 +255,7 @@ class LinePanel(LineView, Titled, can_focus=True):
         self.titled()
 
     def titled(self, count: int | str = "") -> None:
-        """Set the title, with `count` and the names of panels in the same place; show the filter below the rows."""
+        """Set the title, with `count` and the names of panels in the same place; and the filter in the border below."""
         title = f"{self.TITLE} {count}".strip()
         self.set_title(tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM))
         if (subtitle := f"/{self.needle}" if self.needle else "") != self._subtitle:
