@@ -21,7 +21,7 @@ MAX_LINE_CHARS = 1000
 _BINARY_PROBE_BYTES = 8192
 
 
-class Worktree:
+class OwnWorktree:
     """The instance's worktree. Every path given by a model is resolved inside it."""
 
     def __init__(self, root: Path) -> None:

@@ -54,7 +54,7 @@ class TaskContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
+class SubmissionResult:
     """The result of a submission."""
 
     head_oid: str
@@ -81,7 +81,7 @@ class HandIn:
         self._staging = Staging(git, scope)
         self._last: _Last | None = None
 
-    async def submit(self, context: TaskContext, summary: str, *, written: Collection[str] = ()) -> Submitted:
+    async def submit(self, context: TaskContext, summary: str, *, written: Collection[str] = ()) -> SubmissionResult:
         """Commit the changes and submit the branch.
 
         A piece can be submitted again without changes, because a worker that a person wrote to must be able to finish.
@@ -121,7 +121,7 @@ class HandIn:
             return _stays(last, head_oid, error)
         self._last = _Last(context.spec_id, base_oid, head_oid)
         remarks = (f"not in the submission: {', '.join(left_out[:20])}",) if left_out else ()
-        return Submitted(head_oid, f"submitted as {head_oid}", remarks)
+        return SubmissionResult(head_oid, f"submitted as {head_oid}", remarks)
 
     async def _send(self, spec_id: str, base_oid: str, head_oid: str) -> None:
         await self._link.command(
@@ -183,7 +183,7 @@ class HandIn:
         return left_out
 
 
-def _stays(last: _Last, head_oid: str, error: Refused) -> Submitted:
+def _stays(last: _Last, head_oid: str, error: Refused) -> SubmissionResult:
     """Return the result for a piece that the hub has accepted for good: the earlier submission stays.
 
     Args:
@@ -192,6 +192,6 @@ def _stays(last: _Last, head_oid: str, error: Refused) -> Submitted:
         error: The hub's refusal.
     """
     if head_oid == last.head_oid:
-        return Submitted(head_oid, f"nothing has changed since your submission, which stands: {error.message}")
+        return SubmissionResult(head_oid, f"nothing has changed since your submission, which stands: {error.message}")
     words = f"your earlier submission stands; the hub accepts no more of this piece: {error.message}"
-    return Submitted(head_oid, words, ("changes after the submission are only on the branch",))
+    return SubmissionResult(head_oid, words, ("changes after the submission are only on the branch",))

@@ -16,7 +16,7 @@ from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.settings import AgentSettings
-from aegis_tui.agent.toolbox import Outcome
+from aegis_tui.agent.toolbox import TaskOutcome
 from aegis_tui.domain.cause import Cause, cause_of, ended
 from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import AegisError, HubUnavailable, Refused
@@ -60,7 +60,7 @@ class InstanceLife(ABC):
         self.progress = Progress(link, screen)
         self._scope = WriteScope(settings.agent_id, settings.scope)
         self._locks = HeldLocks(link)
-        self._turn: asyncio.Task[Outcome] | None = None
+        self._turn: asyncio.Task[TaskOutcome] | None = None
         self._unacked: deque[int] = deque()
         self._stopping = asyncio.Event()
         self._stop_reason = "ended"
@@ -78,7 +78,7 @@ class InstanceLife(ABC):
         """
 
     @abstractmethod
-    async def _do(self, prompt: Prompt) -> Outcome:
+    async def _do(self, prompt: Prompt) -> TaskOutcome:
         """Do the task of a prompt and return how it ended.
 
         It is cancelled by `interrupt` and at the end of the instance. An error that it raises ends the instance.
@@ -290,12 +290,12 @@ class InstanceLife(ABC):
             else:
                 await self.progress.enter("idle", outcome.summary)
 
-    async def _run_turn(self, prompt: Prompt) -> Outcome:
+    async def _run_turn(self, prompt: Prompt) -> TaskOutcome:
         self._turn = asyncio.create_task(self._do(prompt))
         try:
             await asyncio.wait({self._turn})
             if self._turn.cancelled():
-                return Outcome("interrupted", "interrupted; type a prompt to continue")
+                return TaskOutcome("interrupted", "interrupted; type a prompt to continue")
             return self._turn.result()
         finally:
             await cancel(self._turn)

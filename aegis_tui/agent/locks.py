@@ -29,7 +29,7 @@ _NOTICEABLE_S = 0.4
 
 
 @dataclass(slots=True)
-class Held(Lease):
+class OwnLock(Lease):
     """A lock of this instance, and the lines of its region in the file contents that it is known in."""
 
     grant: LockGrant
@@ -93,7 +93,7 @@ class HeldLocks:
 
     def __init__(self, link: HubLink) -> None:
         self._link = link
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, OwnLock] = {}
         self.used_tokens: list[int] = []
         """Fencing tokens of all writes for the present piece, in order; each submission of the piece lists them all."""
 
@@ -106,17 +106,17 @@ class HeldLocks:
         """Return a held lock that covers all of `resource`; None if there is none."""
         return next((held.grant for held in self._held.values() if held.covers(resource)), None)
 
-    def regions(self, path: str) -> list[Held]:
+    def regions(self, path: str) -> list[OwnLock]:
         """Return the locks that are held on regions of `path`, sorted by token."""
-        found = (held for held in self._on(path) if held.grant.region is not None)
-        return sorted(found, key=lambda held: held.grant.token)
+        locks = (held for held in self._on(path) if held.grant.region is not None)
+        return sorted(locks, key=lambda held: held.grant.token)
 
     def grants(self) -> list[LockGrant]:
         """Return all held locks, sorted by path and token."""
         held = (item.grant for item in self._held.values())
         return sorted(held, key=lambda grant: (grant.path, grant.token))
 
-    def _on(self, path: str) -> list[Held]:
+    def _on(self, path: str) -> list[OwnLock]:
         normal = unicodedata.normalize("NFC", path)
         return [held for held in self._held.values() if held.grant.path == normal]
 
@@ -166,7 +166,7 @@ class HeldLocks:
             resource, text = known.resource, known.text
         elif grant.region is None:
             resource, text = Resource(path=grant.path), ""
-        self._held[grant.lock_id] = Held(grant, end_of(grant), resource, text)
+        self._held[grant.lock_id] = OwnLock(grant, end_of(grant), resource, text)
         return grant
 
     async def release(self, path: str, lock_id: str | None = None) -> None:

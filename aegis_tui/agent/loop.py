@@ -14,7 +14,7 @@ from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.reading import LENGTH, cut_words, read_reply
 from aegis_tui.agent.refusals import Refusals
 from aegis_tui.agent.screen import Screen
-from aegis_tui.agent.toolbox import Outcome, Toolbox, ToolResult
+from aegis_tui.agent.toolbox import TaskOutcome, Toolbox, ToolResult
 from aegis_tui.domain.cause import Cause, cause_of, ended
 from aegis_tui.domain.prompt import CUT_REMINDER, REMINDER, TEXT_CALL_REMINDER, unparsed_tool_call
 from aegis_tui.domain.tool.call_text import without_thoughts
@@ -80,7 +80,7 @@ class ToolLoop:
         self._reminders = 0
         self._refusals = Refusals()
 
-    async def run(self, between_turns: Callable[[], Awaitable[None]]) -> Outcome:
+    async def run(self, between_turns: Callable[[], Awaitable[None]]) -> TaskOutcome:
         """Work until the task ends, and return how it ended; errors are returned as the outcome `failed`.
 
         After a cancellation the conversation can be continued.
@@ -100,15 +100,15 @@ class ToolLoop:
                 if outcome is not None:
                     return outcome
         except AegisError as error:
-            return Outcome("failed", sentence_of(error), cause_of(error))
+            return TaskOutcome("failed", sentence_of(error), cause_of(error))
         except Exception as error:  # an error of this program ends the task, not the agent
             _log.exception("a turn failed")
             words = error_words(error)
-            return Outcome("failed", words, Cause(code="agent.failed", message=ended(words)))
+            return TaskOutcome("failed", words, Cause(code="agent.failed", message=ended(words)))
         finally:
             self._screen.end_stream()
             self._conversation.answer_rest("Not run: the turn was interrupted.")
-        return Outcome("failed", f"the task was not finished within {self._max_turns} turns")
+        return TaskOutcome("failed", f"the task was not finished within {self._max_turns} turns")
 
     async def _ask(self) -> ChatReply:
         """Request one reply and return it.
@@ -189,7 +189,7 @@ class ToolLoop:
                     return read_reply(part, allowed=self._toolbox.role.tools)
         raise ModelLost("the model's reply broke off")
 
-    async def _act(self, reply: ChatReply) -> Outcome | None:
+    async def _act(self, reply: ChatReply) -> TaskOutcome | None:
         """Run the calls of a reply in order, until one ends the task; return its outcome, or None if work goes on.
 
         Too many unusable or refused calls end the task as well, with the outcome `failed`.
@@ -213,10 +213,12 @@ class ToolLoop:
                 return refused
         self._unusable = 0 if any_usable else self._unusable + 1
         if self._unusable > MAX_UNUSABLE:
-            return Outcome("failed", f"the model made {self._unusable} unusable calls in a row; the last: {problem}")
+            return TaskOutcome(
+                "failed", f"the model made {self._unusable} unusable calls in a row; the last: {problem}"
+            )
         return None
 
-    def _refused(self, call: ToolCall, result: ToolResult) -> Outcome | None:
+    def _refused(self, call: ToolCall, result: ToolResult) -> TaskOutcome | None:
         """Return the outcome `failed` if a refusal is certain or came too often; None while the task can go on."""
         if result.refusal is None:
             if result.is_usable:
@@ -227,18 +229,18 @@ class ToolLoop:
         if cause is None:
             return None
         how = "cannot succeed" if cause.is_certain else "was refused again and again"
-        return Outcome("failed", f"{call.name} {how}: {cause.message}", cause)
+        return TaskOutcome("failed", f"{call.name} {how}: {cause.message}", cause)
 
-    def _remind(self, reply: ChatReply) -> Outcome | None:
+    def _remind(self, reply: ChatReply) -> TaskOutcome | None:
         """Answer a reply without a call with a reminder; after too many, return the outcome that ends the task."""
         self._reminders += 1
         cut, is_text_call = cut_words(reply), unparsed_tool_call(without_thoughts(reply.text))
         if self._reminders > MAX_REMINDERS:
             if cut:
                 error = ModelCut(f"{cut}, {self._reminders} times in a row", _CUT_HINT)
-                return Outcome("failed", f"{error}. {error.hint}", cause_of(error))
+                return TaskOutcome("failed", f"{error}. {error.hint}", cause_of(error))
             hint = _PARSER_HINT if is_text_call else ""
-            return Outcome("failed", f"the model answered {self._reminders} times without calling a tool{hint}")
+            return TaskOutcome("failed", f"the model answered {self._reminders} times without calling a tool{hint}")
         finish = self._toolbox.finishing_tool
         if cut:
             self._screen.problem(cut)

@@ -64,7 +64,7 @@ async def connect(screen: Screen, *, patience_s: float) -> EnsembleClient:
         HubUnavailable: It did not answer in that time.
         AegisError: It refused the connection.
     """
-    link, backoff, is_told = EnsembleClient.from_environment(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), False
+    link, backoff, is_reported = EnsembleClient.from_environment(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), False
     end = time.monotonic() + patience_s
     while True:
         try:
@@ -72,9 +72,9 @@ async def connect(screen: Screen, *, patience_s: float) -> EnsembleClient:
         except HubUnavailable as error:
             if error.code != HubUnavailable.code or time.monotonic() >= end:
                 raise
-            if not is_told:
+            if not is_reported:
                 screen.problem("the hub does not answer; waiting for it")
-                is_told = True
+                is_reported = True
         await asyncio.sleep(backoff.next_s())
 
 

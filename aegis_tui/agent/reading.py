@@ -24,10 +24,10 @@ def read_reply(reply: ChatReply, *, allowed: Collection[str]) -> ChatReply:
     """
     if reply.tool_calls:
         return replace(reply, tool_calls=tuple(_read(call, allowed) for call in reply.tool_calls))
-    found = read_text_calls(reply.text, allowed=allowed, is_cut=reply.finish_reason == LENGTH)
-    if found is None:
+    decoded = read_text_calls(reply.text, allowed=allowed, is_cut=reply.finish_reason == LENGTH)
+    if decoded is None:
         return reply
-    text, calls = found
+    text, calls = decoded
     taken = tuple(ToolCall(f"text_{number}", *call) for number, call in enumerate(calls))
     return replace(reply, text=text, tool_calls=taken)
 

@@ -60,13 +60,13 @@ def plain_fields(front: str) -> dict[str, Any] | None:
     """
     fields: dict[str, Any] = {}
     for line in front.splitlines():
-        found = _PLAIN_LINE.fullmatch(line)
-        if found is None or found[1] in fields:
+        match = _PLAIN_LINE.fullmatch(line)
+        if match is None or match[1] in fields:
             return None
-        value = found[2] or found[3].split(", ")
-        if not _YAML_WORDS.isdisjoint(word.lower() for word in (found[1], found[2] or "", *value)):
+        value = match[2] or match[3].split(", ")
+        if not _YAML_WORDS.isdisjoint(word.lower() for word in (match[1], match[2] or "", *value)):
             return None
-        fields[found[1]] = value
+        fields[match[1]] = value
     return fields
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from aegis_tui.agent.settings import Scope
+from aegis_tui.agent.settings import InstanceScope
 from aegis_tui.domain.glob.pattern import escape_glob
 from aegis_tui.domain.scope.partition import PartitionTable, Verdict
 from aegis_tui.ports.hub_link import HubEvent
@@ -16,7 +16,7 @@ from aegis_tui.ports.hub_link import HubEvent
 class WriteScope:
     """Decides whether this instance may write a path."""
 
-    def __init__(self, agent_id: str, scope: Scope) -> None:
+    def __init__(self, agent_id: str, scope: InstanceScope) -> None:
         self.agent_id = agent_id
         self.scope = scope
         self._own: tuple[str, ...] = scope.partition

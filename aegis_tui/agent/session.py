@@ -7,7 +7,7 @@ from collections.abc import Collection, Coroutine
 from typing import Any
 
 from aegis_tui.agent.conversation import Conversation
-from aegis_tui.agent.files import Worktree
+from aegis_tui.agent.files import OwnWorktree
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn
 from aegis_tui.agent.inbox import Prompt
@@ -15,7 +15,7 @@ from aegis_tui.agent.life import BEAT_S, InstanceLife, cancel
 from aegis_tui.agent.loop import ToolLoop
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.settings import AgentSettings
-from aegis_tui.agent.toolbox import Outcome, Toolbox
+from aegis_tui.agent.toolbox import TaskOutcome, Toolbox
 from aegis_tui.agent.writer import Writer
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.prompt import notices_text, opening_text, scope_text, system_text
@@ -42,7 +42,7 @@ class AgentSession(InstanceLife):
     ) -> None:
         super().__init__(settings, role.name, agent_type=NATIVE.upper(), link=link, screen=screen, beat_s=beat_s)
         self._model = model
-        worktree, git = Worktree(settings.worktree), Git(settings.worktree)
+        worktree, git = OwnWorktree(settings.worktree), Git(settings.worktree)
         self._toolbox = Toolbox(
             role,
             worktree=worktree,
@@ -88,7 +88,7 @@ class AgentSession(InstanceLife):
             raise ModelUnavailable("the model server serves no model", "Load a model on the server, or set AEGIS_MODEL")
         return names[0]
 
-    async def _do(self, prompt: Prompt) -> Outcome:
+    async def _do(self, prompt: Prompt) -> TaskOutcome:
         if self._tool_loop is None:
             raise RuntimeError("a prompt came before the instance was prepared")
         self._admit(prompt)

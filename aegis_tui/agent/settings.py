@@ -25,7 +25,7 @@ DEFAULT_ORPHAN_S = 600.0
 """Seconds that an agent goes on without a hub, if AEGIS_ORPHAN_S is not set."""
 
 
-class Scope(FrozenModel):
+class InstanceScope(FrozenModel):
     """What the instance may write, as the hub wrote it to AEGIS_SCOPE_FILE. If empty, it may write nothing."""
 
     partition: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class AgentSettings:
     base_url: str
     model: str | None
     """None: the first model that the server lists."""
-    scope: Scope
+    scope: InstanceScope
     shared_context: str
     """Text that every instance of the run gets; empty if there is none."""
     max_turns: int
@@ -124,11 +124,11 @@ def _read(path: Path, name: str) -> str:
         raise UsageError(f"{name} names {path}, which cannot be read: {error}") from error
 
 
-def _load_scope(place: str | None) -> Scope:
+def _load_scope(place: str | None) -> InstanceScope:
     if not place:
-        return Scope()
+        return InstanceScope()
     try:
-        return Scope.model_validate(json.loads(_read(Path(place), "AEGIS_SCOPE_FILE")))
+        return InstanceScope.model_validate(json.loads(_read(Path(place), "AEGIS_SCOPE_FILE")))
     except (ValueError, ValidationError) as error:
         raise UsageError(f"the scope file {place} is not valid: {error}") from error
 

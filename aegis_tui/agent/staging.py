@@ -36,7 +36,7 @@ class Staging:
     def __init__(self, git: Git, scope: WriteScope) -> None:
         self._git = git
         self._scope = scope
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     async def stage(self, *, written: Collection[str]) -> list[str]:
         """Stage all changes of tracked files, also outside the partition, and those new files that belong to the piece.
@@ -109,10 +109,10 @@ class Staging:
             )
 
     def _tell_once(self, outside: list[str], unnamed: list[str]) -> None:
-        fresh = {*outside, *unnamed} - self._told
+        fresh = {*outside, *unnamed} - self._reported
         if not fresh:
             return
-        self._told |= fresh
+        self._reported |= fresh
         reasons = []
         if news := [path for path in outside if path in fresh]:
             reasons.append(f"not in your partition: {_names(news)}")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aegis_tui.agent.files import Worktree, numbered, replace_once
+from aegis_tui.agent.files import OwnWorktree, numbered, replace_once
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn, TaskContext
 from aegis_tui.agent.last_words import error_words
@@ -42,7 +42,7 @@ _BASH_ENVIRONMENT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TaskOutcome:
     """How a task ended: `done`, `blocked`, `failed` or `interrupted`, and why."""
 
     state: str
@@ -56,7 +56,7 @@ class ToolResult:
     """The result of a call. `is_usable` is False if the call itself was wrong (FLOW-11)."""
 
     text: str
-    outcome: Outcome | None = None
+    outcome: TaskOutcome | None = None
     is_usable: bool = True
     refusal: AegisError | None = None
     """The error with which a usable call was refused."""
@@ -69,7 +69,7 @@ class Toolbox:
         self,
         role: Role,
         *,
-        worktree: Worktree,
+        worktree: OwnWorktree,
         git: Git,
         writer: Writer,
         hand_in: HandIn,
@@ -235,7 +235,7 @@ class Toolbox:
         """Answer the oldest open scope request for a path; the hub decides whether this instance may grant it.
 
         Args:
-            path: A result of `Worktree.locate`.
+            path: A result of `OwnWorktree.locate`.
             action: `grant` or `refuse`.
             reason: For the one who asked, if it is refused.
 
@@ -260,8 +260,8 @@ class Toolbox:
         if wanted.status == "done" and self.role.writes and self.context.spec_id:
             self._screen.action("Submitting", wanted.summary)
             done = await self._hand_in.submit(self.context, wanted.summary, written=self._writer.written)
-            return ToolResult(done.words, Outcome("done", "; ".join([wanted.summary, *done.remarks])))
-        return ToolResult(f"reported {wanted.status}", Outcome(wanted.status, wanted.summary))
+            return ToolResult(done.words, TaskOutcome("done", "; ".join([wanted.summary, *done.remarks])))
+        return ToolResult(f"reported {wanted.status}", TaskOutcome(wanted.status, wanted.summary))
 
     async def save(self, reason: str) -> str | None:
         """Commit unfinished changes; return the commit's id, or None if there are none or the role only reads.
@@ -286,13 +286,13 @@ class Toolbox:
         fields = wanted.model_dump(mode="json", by_alias=True)
         await self._progress.report()
         await self._link.command("review:verdict", review_id=self.context.review_id, **fields)
-        return ToolResult(f"verdict given: {wanted.decision}", Outcome("done", f"review: {wanted.decision}"))
+        return ToolResult(f"verdict given: {wanted.decision}", TaskOutcome("done", f"review: {wanted.decision}"))
 
     async def _propose_design(self, wanted: tools.ProposeDesignArguments) -> ToolResult:
         self._screen.action("Proposing", "the design")
         await self._progress.report()
         await self._link.command("design:propose", design=wanted.design)
-        return ToolResult("the design is proposed", Outcome("done", "design proposed"))
+        return ToolResult("the design is proposed", TaskOutcome("done", "design proposed"))
 
 
 def refusal_of(error: OSError) -> AegisError:

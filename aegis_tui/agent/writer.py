@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from aegis_tui.agent.files import Worktree
-from aegis_tui.agent.locks import Held, HeldLocks, blob_of, name_of, resource_of
+from aegis_tui.agent.files import OwnWorktree
+from aegis_tui.agent.locks import HeldLocks, OwnLock, blob_of, name_of, resource_of
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.screen import Screen
@@ -42,7 +42,7 @@ class Writer:
 
     def __init__(
         self,
-        worktree: Worktree,
+        worktree: OwnWorktree,
         scope: WriteScope,
         locks: HeldLocks,
         link: HubLink,
@@ -226,8 +226,8 @@ class Writer:
     async def _resource(self, path: str, text: str, region: Region) -> Resource:
         spans: tuple[Span, ...] | None = (region.lines,) if region.lines else None
         if region.symbol and (outline := await asyncio.to_thread(self._symbols.outline, path, text)):
-            found = outline.find(region.symbol)
-            spans = found.spans if found else None
+            symbol = outline.find(region.symbol)
+            spans = symbol.spans if symbol else None
         return resource_of(path, region, _views(text, spans))
 
     async def _catch_up(self, path: str, text: str) -> Outline | None:
@@ -249,7 +249,7 @@ class Writer:
                 await self._take_anew(held, path, text)
         return outline
 
-    async def _take_anew(self, held: Held, path: str, text: str) -> None:
+    async def _take_anew(self, held: OwnLock, path: str, text: str) -> None:
         name = name_of(held.grant)
         gone = f"you lost the lock on {name}, because something other than edit changed the file"
         await self.locks.release(path, held.grant.lock_id)

@@ -73,7 +73,7 @@ class AccessMap:
         self._path = path
         self._seen: tuple[int, int, int] | None = None
         self._map = GatewayMap()
-        self._is_told = False
+        self._is_reported = False
 
     @property
     def current(self) -> GatewayMap:
@@ -100,11 +100,11 @@ class AccessMap:
         try:
             text = self._path.read_bytes()
         except OSError as error:  # for example, no descriptor is free at the moment
-            if not self._is_told:
+            if not self._is_reported:
                 _LOG.warning("the gateway map cannot be read, the last one stays in force: %s", error.strerror)
-            self._is_told = True
+            self._is_reported = True
             return False
-        self._is_told = False
+        self._is_reported = False
         try:
             self._map = parse_map(text)
         except (ValueError, RecursionError, UsageError) as error:

@@ -10,7 +10,7 @@ from aegis_tui import __version__
 from aegis_tui.errors import AegisError
 from aegis_tui.gateway.access import PERSON, AccessMap
 from aegis_tui.gateway.dialect import RELAYED
-from aegis_tui.gateway.engine import Engine, upstream_key, upstream_url
+from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
 from aegis_tui.gateway.google import GoogleDoor
 from aegis_tui.gateway.ledger import Ledger
 from aegis_tui.gateway.relay import Relay
@@ -38,7 +38,7 @@ class GatewayApp:
         self._access = access
         self._upstream = upstream
         self._ledger = ledger
-        self._engine = Engine(access, upstream)
+        self._engine = EngineFacts(access, upstream)
         self._shares = Shares(most_calls)
         self._relay = Relay(access, upstream, self._engine, ledger)
         self._google = GoogleDoor(access, upstream, self._engine, ledger)

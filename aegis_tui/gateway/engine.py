@@ -58,7 +58,7 @@ def upstream_key(access: AccessMap) -> Headers:
     return ((b"Authorization", f"Bearer {key}".encode()),)
 
 
-class Engine:
+class EngineFacts:
     """The data about the model server that `GET /healthz` and `GET /v1/meters` show."""
 
     def __init__(self, access: AccessMap, upstream: Upstream) -> None:

@@ -17,7 +17,7 @@ from aegis_tui.domain.endpoint import root_url
 from aegis_tui.errors import AegisError, ModelMalformed, ModelUnavailable
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.dialect import GOOGLE_PREFIX, error_body
-from aegis_tui.gateway.engine import Engine, upstream_key, upstream_url
+from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
 from aegis_tui.gateway.google_answer import Answer, chat_chunks, problem_text
 from aegis_tui.gateway.google_fields import Fields, object_of
 from aegis_tui.gateway.google_request import chat_body
@@ -76,7 +76,7 @@ class _Exchange:
 class GoogleDoor:
     """Serves Google's routes in front of a server with chat completions."""
 
-    def __init__(self, access: AccessMap, upstream: Upstream, engine: Engine, ledger: Ledger) -> None:
+    def __init__(self, access: AccessMap, upstream: Upstream, engine: EngineFacts, ledger: Ledger) -> None:
         self._access = access
         self._upstream = upstream
         self._engine = engine
@@ -201,9 +201,9 @@ class GoogleDoor:
             call.error = f"http.{status}"
             await request.reply(status, _refusal(status, said))
             return
-        found = parse_json(said)
-        call.usage.note(found)
-        count = found.get("count") if isinstance(found, dict) else None
+        counted = parse_json(said)
+        call.usage.note(counted)
+        count = counted.get("count") if isinstance(counted, dict) else None
         call.is_whole = True
         await request.reply_json(200, {"totalTokens": call.usage.prompt_tokens if count is None else count})
 
@@ -246,19 +246,19 @@ async def _pass_stream(exchange: _Exchange, answer: UpstreamAnswer, framing: _Fr
     request, call = exchange.request, exchange.call
     if not call.stream:
         raise ModelMalformed(f"the model server at {answer.base_url} sent a stream that was not asked for")
-    found = Answer(call.model)
+    translated = Answer(call.model)
     await request.start(answer.status, [framing.head(), _upstream_header(answer)])
     try:
         async for chunk in chat_chunks(answer.chunks()):
-            await _pass_chunk(exchange, found, chunk, framing)
+            await _pass_chunk(exchange, translated, chunk, framing)
     except ModelUnavailable:
-        if not found.is_finished:  # else the answer is complete and only the end of the body is missing
+        if not translated.is_finished:  # else the answer is complete and only the end of the body is missing
             raise
     if not request.is_complete:
-        await _end_stream(exchange, found, framing)
+        await _end_stream(exchange, translated, framing)
 
 
-async def _pass_chunk(exchange: _Exchange, found: Answer, chunk: Fields | None, framing: _Framing) -> None:
+async def _pass_chunk(exchange: _Exchange, translated: Answer, chunk: Fields | None, framing: _Framing) -> None:
     """Send what a chunk brings, and the end of the answer for the end mark, which is None.
 
     After the end mark it does nothing: the caller then only reads the server's connection to its end.
@@ -270,29 +270,29 @@ async def _pass_chunk(exchange: _Exchange, found: Answer, chunk: Fields | None, 
     if request.is_complete:
         return
     if chunk is None:
-        found.finish()
-        await _end_stream(exchange, found, framing)
+        translated.finish()
+        await _end_stream(exchange, translated, framing)
         return
     if chunk.get("error"):
         why = problem_text(json.dumps(chunk).encode())[:_PROBLEM_CHARS]
         raise AegisError(f"the model server at {exchange.base_url} stopped: {why}")
     call.usage.note(chunk)
-    for event in found.take(chunk):
+    for event in translated.take(chunk):
         await request.write(framing.frame(event), more=True)
         call.first_byte()
 
 
-async def _end_stream(exchange: _Exchange, found: Answer, framing: _Framing) -> None:
+async def _end_stream(exchange: _Exchange, translated: Answer, framing: _Framing) -> None:
     """Send the last event: tool calls, token counts, and why the answer ended.
 
     Raises:
         AegisError: The server has not said that the answer is complete.
     """
     call = exchange.call
-    if not found.is_finished:
+    if not translated.is_finished:
         raise AegisError(f"the model server at {exchange.base_url} stopped in the middle of an answer")
     call.is_whole = True
-    await exchange.request.write(framing.frame(found.last(call.usage)) + framing.end(), more=False)
+    await exchange.request.write(framing.frame(translated.last(call.usage)) + framing.end(), more=False)
     call.first_byte()
 
 

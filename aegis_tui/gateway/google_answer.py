@@ -32,13 +32,13 @@ class _Call:
 
         None if it has no name or its arguments are not a JSON object.
         """
-        found = parse_json(self.arguments.encode("utf-8", "surrogatepass")) if self.arguments.strip() else {}
-        if isinstance(found, str):  # some servers encode the object twice
-            found = parse_json(found.encode("utf-8", "surrogatepass"))
-        if not isinstance(found, dict) or not self.name:
+        arguments = parse_json(self.arguments.encode("utf-8", "surrogatepass")) if self.arguments.strip() else {}
+        if isinstance(arguments, str):  # some servers encode the object twice
+            arguments = parse_json(arguments.encode("utf-8", "surrogatepass"))
+        if not isinstance(arguments, dict) or not self.name:
             return None
         named = {"id": self.call_id} if self.call_id else {}
-        return {"functionCall": {**named, "name": self.name, "args": found}}
+        return {"functionCall": {**named, "name": self.name, "args": arguments}}
 
 
 @dataclass
@@ -127,11 +127,11 @@ class Answer:
         The list is empty if it brings no text. Tool calls are kept for the last event.
         """
         self._response_id = self._response_id or str(chunk.get("id") or "")
-        found = []
+        events = []
         for candidate, choice in self._choices(chunk):
             if text := candidate.take(_object(choice.get("delta"))):
-                found.append(self._event([candidate.say([{"text": text}])]))
-        return found
+                events.append(self._event([candidate.say([{"text": text}])]))
+        return events
 
     def finish(self) -> None:
         """Take the end mark of a stream: every choice is complete, even if the server has not said why."""
@@ -145,15 +145,15 @@ class Answer:
     def whole(self, body: Fields, usage: TokenUsage) -> Fields | None:
         """Return the answer for the body of a whole chat completion, with token counts; None if it holds no choice."""
         self._response_id = str(body.get("id") or "")
-        found = []
+        candidates = []
         for candidate, choice in self._choices(body):
             text = candidate.take(_object(choice.get("message")))
-            found.append(candidate.end([{"text": text}] if text else []))
-        return self._event(found, usage) if found else None
+            candidates.append(candidate.end([{"text": text}] if text else []))
+        return self._event(candidates, usage) if candidates else None
 
     def _choices(self, body: Fields) -> list[tuple[_Candidate, Fields]]:
         choices = body.get("choices")
-        found = []
+        pairs = []
         for at, choice in enumerate(choices if isinstance(choices, list) else ()):
             if not isinstance(choice, dict):
                 continue
@@ -161,8 +161,8 @@ class Answer:
             index = index if isinstance(index, int) else at
             candidate = self._candidates.setdefault(index, _Candidate(index))
             candidate.reason = str(choice.get("finish_reason") or "") or candidate.reason
-            found.append((candidate, choice))
-        return found
+            pairs.append((candidate, choice))
+        return pairs
 
     def _event(self, candidates: list[Fields], usage: TokenUsage | None = None) -> Fields:
         event: Fields = {"candidates": candidates}
@@ -187,10 +187,10 @@ def usage_metadata(usage: TokenUsage) -> Fields:
 
 def problem_text(body: bytes) -> str:
     """Return what a server says in the body of an error: its message if the body is JSON and has one, else the body."""
-    found = parse_json(body)
-    while isinstance(found, dict):
-        found = found.get("error") or found.get("message") or found.get("detail")
-    return found if isinstance(found, str) else body.decode("utf-8", "replace")
+    value = parse_json(body)
+    while isinstance(value, dict):
+        value = value.get("error") or value.get("message") or value.get("detail")
+    return value if isinstance(value, str) else body.decode("utf-8", "replace")
 
 
 async def chat_chunks(parts: AsyncIterator[bytes]) -> AsyncIterator[Fields | None]:

@@ -18,7 +18,7 @@ _CAPITAL = re.compile("[A-Z]")
 
 @lru_cache(maxsize=256)
 def _snake(name: str) -> str:
-    return _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name)
+    return _CAPITAL.sub(lambda match: f"_{match[0].lower()}", name)
 
 
 def field_of(fields: Fields, name: str) -> Any:
@@ -50,10 +50,10 @@ def objects_of(fields: Fields, name: str) -> list[Fields]:
     value = field_of(fields, name)
     if value is None:
         return []
-    found = value if isinstance(value, list) else [value]
-    if not all(isinstance(item, dict) for item in found):
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, dict) for item in items):
         raise _wrong(name, "a list of objects")
-    return found
+    return items
 
 
 def text_of(fields: Fields, name: str) -> str:

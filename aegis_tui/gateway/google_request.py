@@ -85,13 +85,13 @@ def _function(declaration: Fields) -> Fields:
 
 def _config(fields: Fields) -> Fields:
     config = object_of(fields, "generationConfig")
-    found = {theirs: value for ours, theirs in _SAMPLING.items() if (value := field_of(config, ours)) is not None}
+    settings = {theirs: value for ours, theirs in _SAMPLING.items() if (value := field_of(config, ours)) is not None}
     count = field_of(config, "candidateCount")
     if isinstance(count, int) and count > 1:
-        found["n"] = count
+        settings["n"] = count
     if text_of(config, "responseMimeType") == "application/json":
-        found["response_format"] = _response_format(config)
-    return found
+        settings["response_format"] = _response_format(config)
+    return settings
 
 
 def _response_format(config: Fields) -> Fields:
@@ -111,14 +111,14 @@ def json_schema(schema: Fields) -> Fields:
     Raises:
         RecursionError: It is nested too deeply.
     """
-    found: Fields = {}
+    result: Fields = {}
     for name, value in schema.items():
         if name in _NOT_IN_JSON_SCHEMA:
             continue
-        found[_CAMEL.get(name, name)] = _keyword(_CAMEL.get(name, name), value)
-    if schema.get("nullable") is True and isinstance(found.get("type"), str):
-        found["type"] = [found["type"], "null"]
-    return found
+        result[_CAMEL.get(name, name)] = _keyword(_CAMEL.get(name, name), value)
+    if schema.get("nullable") is True and isinstance(result.get("type"), str):
+        result["type"] = [result["type"], "null"]
+    return result
 
 
 def _keyword(name: str, value: Any) -> Any:

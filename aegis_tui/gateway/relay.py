@@ -15,7 +15,7 @@ from typing import Any
 from aegis_tui.errors import AegisError, ModelUnavailable
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.dialect import RELAYED, Dialect, stream_error
-from aegis_tui.gateway.engine import Engine, upstream_key, upstream_url
+from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
 from aegis_tui.gateway.ledger import Call, Ledger
 from aegis_tui.gateway.request import UPSTREAM_HEADER, Rejected, Request
 from aegis_tui.gateway.share import Share
@@ -44,7 +44,7 @@ class Prepared:
 class Relay:
     """Relays model calls of all dialects."""
 
-    def __init__(self, access: AccessMap, upstream: Upstream, engine: Engine, ledger: Ledger) -> None:
+    def __init__(self, access: AccessMap, upstream: Upstream, engine: EngineFacts, ledger: Ledger) -> None:
         self._access = access
         self._upstream = upstream
         self._engine = engine

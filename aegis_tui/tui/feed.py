@@ -87,7 +87,7 @@ class Hub(Protocol):
     """The protocol of what the app needs of a hub: its state and events, commands, and its start."""
 
     def follow(self) -> AsyncIterator[FeedItem]:
-        """Yield the hub's state as a `HubSnapshot`, then each later event in an `EventBatch`, without end.
+        """Yield the hub's state as a `HubSnapshot`, then all later events, also those after a restart; it never ends.
 
         No event is left out (must-deliver): if one may have been missed, `Stale` and a new `HubSnapshot` are yielded. A
         `ConnectionState` is yielded at first, and when the hub begins or ceases to answer, or has new events.

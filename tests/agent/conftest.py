@@ -18,7 +18,7 @@ from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.role import load_role
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.session import AgentSession
-from aegis_tui.agent.settings import AgentSettings, Scope
+from aegis_tui.agent.settings import AgentSettings, InstanceScope
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.testing.canned_llm import CannedModel
 from aegis_tui.testing.memory_hub import MemoryHub, Recorded
@@ -102,7 +102,7 @@ async def running(
     hub = MemoryHub(partitions)
     if waiting:
         await hub.prompt(ME, waiting)
-    scope = Scope(partition=MINE, joint=JOINT, owners={"src/b/**": OTHER})
+    scope = InstanceScope(partition=MINE, joint=JOINT, owners={"src/b/**": OTHER})
     async with CannedModel() as server:
         settings = AgentSettings(
             orphan_s=orphan_s,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.agent.files import Worktree
+from aegis_tui.agent.files import OwnWorktree
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,4 @@ def test_what_bears_the_same_name_in_other_case_is_found(tmp_path: Path, path: s
     (tmp_path / "src").mkdir()
     (tmp_path / "src/main.py").write_text("")
     (tmp_path / "stra\u00dfe").write_text("")
-    assert Worktree(tmp_path).case_twin(path) == twin
+    assert OwnWorktree(tmp_path).case_twin(path) == twin

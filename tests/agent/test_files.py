@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.agent.files import MAX_LINES, Worktree, numbered, replace_once
+from aegis_tui.agent.files import MAX_LINES, OwnWorktree, numbered, replace_once
 from aegis_tui.errors import Refused, UsageError
 
 
@@ -50,18 +50,18 @@ def test_windows_line_ends_stay() -> None:
 def test_a_file_that_is_no_text_is_not_read(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(UsageError, match=words):
-        Worktree(tmp_path).load("f")
+        OwnWorktree(tmp_path).load("f")
 
 
 def test_a_folder_is_listed_instead(tmp_path: Path) -> None:
     (tmp_path / "d" / "e").mkdir(parents=True)
     (tmp_path / "d" / "f.py").write_text("")
     with pytest.raises(UsageError, match=r"it holds: e/, f\.py"):
-        Worktree(tmp_path).load("d")
+        OwnWorktree(tmp_path).load("d")
 
 
 def test_paths_are_made_relative_and_stay_inside(tmp_path: Path) -> None:
-    tree = Worktree(tmp_path)
+    tree = OwnWorktree(tmp_path)
     assert tree.locate("a/../b.py") == "b.py"
     assert tree.locate(str(tmp_path / "c.py")) == "c.py"
     for path in ("..", "../x", "/etc/passwd", ".", ".git", ".git/config", "a\0b"):
@@ -70,7 +70,7 @@ def test_paths_are_made_relative_and_stay_inside(tmp_path: Path) -> None:
 
 
 def test_a_text_keeps_the_encoding_that_it_declares(tmp_path: Path) -> None:
-    worktree, place = Worktree(tmp_path), tmp_path / "a.py"
+    worktree, place = OwnWorktree(tmp_path), tmp_path / "a.py"
     place.write_bytes("# coding: latin-1\nx = 'é'\n".encode("latin-1"))
     assert not worktree.is_utf8("a.py")
     worktree.save("a.py", worktree.load("a.py").replace("é", "ü"))
@@ -83,11 +83,11 @@ def test_a_text_keeps_the_encoding_that_it_declares(tmp_path: Path) -> None:
 def test_a_text_in_no_known_encoding_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "a.py").write_bytes(line.encode() + b"\nx = '\xe9'\n")
     with pytest.raises(UsageError, match="not UTF-8"):
-        Worktree(tmp_path).load("a.py")
+        OwnWorktree(tmp_path).load("a.py")
 
 
 def test_a_file_is_put_back_byte_for_byte(tmp_path: Path) -> None:
-    worktree = Worktree(tmp_path)
+    worktree = OwnWorktree(tmp_path)
     (tmp_path / "a").write_bytes(b"\xff\0")
     before, none = worktree.find_bytes("a"), worktree.find_bytes("b")
     assert not worktree.restore("a", before)

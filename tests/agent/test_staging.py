@@ -11,7 +11,7 @@ import pytest
 
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.scope import WriteScope
-from aegis_tui.agent.settings import Scope
+from aegis_tui.agent.settings import InstanceScope
 from aegis_tui.agent.staging import Staging
 from aegis_tui.domain.scope.named_files import example_paths, globs_that_name_ignored
 from aegis_tui.errors import AegisError, GitError
@@ -46,7 +46,9 @@ def put(folder: Path, *names: str) -> None:
 class Bench:
     def __init__(self, folder: Path, *partition: str) -> None:
         self.folder = folder
-        self.staging = Staging(Git(folder), WriteScope("NATIVE-w01", Scope(partition=partition, joint=("joint.py",))))
+        self.staging = Staging(
+            Git(folder), WriteScope("NATIVE-w01", InstanceScope(partition=partition, joint=("joint.py",)))
+        )
 
     def stage(self, *written: str) -> list[str]:
         return asyncio.run(self.staging.stage(written=written))

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.symbols.reader import FileSymbols
-from aegis_tui.agent.files import Worktree, replace_once
+from aegis_tui.agent.files import OwnWorktree, replace_once
 from aegis_tui.agent.locks import HeldLocks, name_of
 from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.screen import Screen
-from aegis_tui.agent.settings import Scope
+from aegis_tui.agent.settings import InstanceScope
 from aegis_tui.agent.writer import Change, Writer
 from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.lock.region import blob_id
@@ -106,9 +106,9 @@ def on_hub(paths: WorkspacePaths, tmp_path: Path) -> Play:
             async with asyncio.timeout(20), open_hub(paths, port=0, services=[service]) as (address, engine):
                 one, other = await join(address, "one"), await join(address, "other")
                 async with one, other:
-                    screen, scope = Screen(Pane(io.StringIO())), Scope(joint=("**",))
+                    screen, scope = Screen(Pane(io.StringIO())), InstanceScope(joint=("**",))
                     writer = Writer(
-                        Worktree(root),
+                        OwnWorktree(root),
                         WriteScope("CLAUDE-one", scope),
                         HeldLocks(one),
                         one,

@@ -193,7 +193,7 @@ def _facts(known: _Known, path: str) -> KindFacts:
         kind.title,
         f"needs {lacking}, not on PATH" if missing else "",
         (kind.install or f"install {lacking}") if missing else "",
-        program=next((found for name in kind.programs if (found := shutil.which(name, path=path))), ""),
+        program=next((place for name in kind.programs if (place := shutil.which(name, path=path))), ""),
         abilities=_abilities(known.name, kind),
         is_limited=_is_limited(kind),
         missing=missing,

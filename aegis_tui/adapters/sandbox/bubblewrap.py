@@ -189,15 +189,15 @@ def _output_of(argv: Sequence[str]) -> str:
 
 
 def _find_env(search_path: str) -> str:
-    found = shutil.which("env", path=search_path)
-    if found is None:
+    env_program = shutil.which("env", path=search_path)
+    if env_program is None:
         return ""
-    argv = [found, "--ignore-signal=INT", found, "--default-signal=INT", "true"]
+    argv = [env_program, "--ignore-signal=INT", env_program, "--default-signal=INT", "true"]
     try:
         done = subprocess.run(argv, capture_output=True, timeout=5, check=False, env={"PATH": search_path})
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return found if done.returncode == 0 else ""
+    return env_program if done.returncode == 0 else ""
 
 
 def _environment(spec: SandboxSpec, view: SystemView) -> list[str]:

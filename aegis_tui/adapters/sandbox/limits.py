@@ -78,13 +78,13 @@ def find_mechanisms(bwrap: str, bwrap_help: str, proc: Path = Path("/proc"), uid
     )
 
 
-def outer_argv(limits: Limits, found: Mechanisms) -> list[str]:
+def outer_argv(limits: Limits, mechanisms: Mechanisms) -> list[str]:
     """Return the argv to put before the command line of the sandbox, which sets the limits that hold from outside it.
 
     These are the size of files and, as far as this machine can, memory and the number of processes.
     """
-    memory_bytes = _memory_limit(limits, found)
-    values = ((found.processes, limits.processes), (found.memory, memory_bytes))
+    memory_bytes = _memory_limit(limits, mechanisms)
+    values = ((mechanisms.processes, limits.processes), (mechanisms.memory, memory_bytes))
     groups = [
         {"parent": str(group.parent), "files": {group.file: str(value)}} for group, value in values if group and value
     ]
@@ -94,12 +94,12 @@ def outer_argv(limits: Limits, found: Mechanisms) -> list[str]:
     return _hold({"groups": groups, "rlimits": rlimits})
 
 
-def inner_argv(limits: Limits, found: Mechanisms) -> list[str]:
+def inner_argv(limits: Limits, mechanisms: Mechanisms) -> list[str]:
     """Return the argv to put before the program inside the sandbox, which limits the number of its processes.
 
     Empty where a control group limits it, and for root, for whom this limit does not count.
     """
-    if found.processes or found.is_root:
+    if mechanisms.processes or mechanisms.is_root:
         return []
     return _hold({"groups": [], "rlimits": {"RLIMIT_NPROC": limits.processes}})
 
@@ -108,8 +108,8 @@ def _hold(plan: dict[str, object]) -> list[str]:
     return [sys.executable, "-I", "-S", _HOLD, json.dumps(plan, separators=(",", ":"))]
 
 
-def _memory_limit(limits: Limits, found: Mechanisms) -> int:
-    return limits.memory_mb * _MIB if limits.memory_mb else found.memory_bytes // 2
+def _memory_limit(limits: Limits, mechanisms: Mechanisms) -> int:
+    return limits.memory_mb * _MIB if limits.memory_mb else mechanisms.memory_bytes // 2
 
 
 def _find_group(controller: str, proc: Path) -> Group | None:

@@ -74,7 +74,7 @@ def holds(body: bytes, text: str) -> bool:
         value = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    return any(text.strip() in found for found in _strings(value))
+    return any(text.strip() in part for part in _strings(value))
 
 
 def _strings(value: Any) -> Iterator[str]:

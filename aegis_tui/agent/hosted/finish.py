@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from aegis_tui.agent.files import Worktree
+from aegis_tui.agent.files import OwnWorktree
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn, TaskContext
 from aegis_tui.agent.locks import HeldLocks, resource_of
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.scope import WriteScope
-from aegis_tui.agent.toolbox import Outcome
+from aegis_tui.agent.toolbox import TaskOutcome
 from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import Refused
@@ -46,11 +46,11 @@ class Finish:
     ) -> None:
         self._traits, self._agent_id = traits_of(role), agent_id
         self._link, self._git, self._locks, self._scope = link, git, locks, scope
-        self._worktree = Worktree(git.worktree)
+        self._worktree = OwnWorktree(git.worktree)
         self._progress = progress
         self._hand_in = HandIn(link, git, locks, scope)
 
-    async def task(self, context: TaskContext, summary: str) -> Outcome:
+    async def task(self, context: TaskContext, summary: str) -> TaskOutcome:
         """Commit and submit the work, or check that the verdict or the design is there; return the task's outcome.
 
         Args:
@@ -65,10 +65,10 @@ class Finish:
         if context.review_id is not None and self._traits.is_judge and not context.spec_id:
             return await self._check_verdict(context.review_id)
         if not (self._traits.is_writer and context.spec_id):
-            return Outcome("done", summary or "ended")
+            return TaskOutcome("done", summary or "ended")
         await self._lock_joint_files(context)
         done = await self._hand_in.submit(context, summary or "update")
-        return Outcome("done", "; ".join([summary or done.words, *done.remarks]))
+        return TaskOutcome("done", "; ".join([summary or done.words, *done.remarks]))
 
     async def save(self, context: TaskContext, reason: str) -> str | None:
         """Commit unfinished changes; return the commit's id, or None if there are none or the role only reads.
@@ -102,16 +102,16 @@ class Finish:
     async def _tell_waiting(self) -> None:
         await self._progress.enter("waiting", "for the lock of a joint file")
 
-    async def _check_verdict(self, review_id: str) -> Outcome:
+    async def _check_verdict(self, review_id: str) -> TaskOutcome:
         run = await self._run()
         review: dict[str, Any] = next((item for item in run.get("reviews", ()) if item["review_id"] == review_id), {})
         if (status := review.get("status")) in ("APPROVED", "CHANGES_REQUESTED"):
-            return Outcome("done", "review: approve" if status == "APPROVED" else "review: reject")
+            return TaskOutcome("done", "review: approve" if status == "APPROVED" else "review: reject")
         raise Refused("you have given no verdict", "Approve or reject with the tool for it", code="review.open")
 
-    async def _check_design(self) -> Outcome:
+    async def _check_design(self) -> TaskOutcome:
         if (await self._run()).get("design") is not None:
-            return Outcome("done", "design proposed")
+            return TaskOutcome("done", "design proposed")
         raise Refused("you have proposed no design", "Propose it with the tool for it", code="design.none")
 
     async def _run(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.agent.scope import WriteScope
-from aegis_tui.agent.settings import Scope
+from aegis_tui.agent.settings import InstanceScope
 from aegis_tui.domain.inert import inert
 from aegis_tui.domain.path.file_name import is_below, write_name
 from aegis_tui.domain.path.git_path import is_git_path
@@ -48,7 +48,7 @@ _WHY: Mapping[Rule, str] = {
 }
 
 
-class Guard:
+class EditGuard:
     """Decides on the edits of one instance.
 
     Args:
@@ -90,12 +90,12 @@ class Guard:
         base = self._call.get("cwd")
         folder = Path(base) if isinstance(base, str) and base else Path.cwd()
         try:
-            found = [(folder / Path(text).expanduser()).resolve() for text in _paths_in(arguments)]
+            places = [(folder / Path(text).expanduser()).resolve() for text in _paths_in(arguments)]
         except (OSError, RuntimeError, ValueError) as error:
             raise UsageError("the path of this edit cannot be read, so it was refused") from error
-        if not found:
+        if not places:
             raise UsageError("this edit names no path that can be checked, so it was refused")
-        return found
+        return places
 
     def _check(self, place: Path) -> Path | None:
         """Return if a path may be written; the note of the lock, if one was taken for it.
@@ -126,7 +126,7 @@ class Guard:
     def _scope(self) -> WriteScope:
         try:
             text = Path(self._environ["AEGIS_SCOPE_FILE"]).read_text("utf-8")
-            return WriteScope(self._environ["AEGIS_AGENT_ID"], Scope.model_validate_json(text))
+            return WriteScope(self._environ["AEGIS_AGENT_ID"], InstanceScope.model_validate_json(text))
         except (KeyError, OSError, ValueError, AegisError) as error:
             raise Unavailable("what you may write cannot be read, so the edit was refused") from error
 
@@ -221,8 +221,8 @@ def _worktree(environ: Mapping[str, str]) -> Path:
     Raises:
         Unavailable: There is none.
     """
-    if found := environ.get(WORKTREE):
-        return Path(found).resolve()
+    if folder := environ.get(WORKTREE):
+        return Path(folder).resolve()
     try:
         argv = ["git", "rev-parse", "--show-toplevel"]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=_ANSWER_S, check=True)
@@ -238,7 +238,7 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         call = json.loads(sys.stdin.buffer.read())
         if not isinstance(call, dict) or argv[1:] not in (["before"], ["after"]):
             raise UsageError("the hook of this edit cannot be read, so it was refused")
-        guard = Guard(environ, _worktree(environ), call)
+        guard = EditGuard(environ, _worktree(environ), call)
         if is_before:
             guard.before()
         else:

@@ -70,8 +70,8 @@ def _listed(names: list[str]) -> str:
 
 async def _has_commit_hook(worktree: Path) -> bool:
     with suppress(AegisError):
-        found = await Git(worktree).run("rev-parse", "--path-format=absolute", "--git-path", "hooks/pre-commit")
-        return found.code == 0 and os.access(found.output.strip(), os.X_OK)
+        located = await Git(worktree).run("rev-parse", "--path-format=absolute", "--git-path", "hooks/pre-commit")
+        return located.code == 0 and os.access(located.output.strip(), os.X_OK)
     return False
 
 

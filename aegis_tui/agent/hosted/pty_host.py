@@ -180,9 +180,9 @@ class PtyHost:
             self.no_draft.set()
             return
         self.written_at = asyncio.get_running_loop().time()
-        for found in _MODE.finditer(self._last[-_LONGEST_MODE_BYTES:] + data):
-            if b"2004" in found[1].split(b";"):
-                self.takes_paste = found[2] == b"h"
+        for match in _MODE.finditer(self._last[-_LONGEST_MODE_BYTES:] + data):
+            if b"2004" in match[1].split(b";"):
+                self.takes_paste = match[2] == b"h"
         self._last = (self._last + data)[-_KEPT_BYTES:]
         if self._awaited and self._awaited in _SEQUENCE.sub(b"", self._last):
             self._awaited = b""

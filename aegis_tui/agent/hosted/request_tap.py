@@ -86,8 +86,8 @@ class RequestTap:
         return self._length is None
 
     def _cut(self, mark: bytes) -> bytes | None:
-        head, found, rest = bytes(self._seen).partition(mark)
-        if not found:
+        head, separator, rest = bytes(self._seen).partition(mark)
+        if not separator:
             return None
         self._seen = bytearray(rest)
         return head

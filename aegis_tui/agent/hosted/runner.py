@@ -51,8 +51,8 @@ def program_environment(settings: AgentSettings, kind: KindFile, values: Mapping
     environment |= base_urls(values["gateway"])
     environment |= {WORKTREE: str(settings.worktree), **_asking(kind)} | own
     path = environment.get("PATH", os.defpath)
-    found = next((place for name in kind.programs if (place := shutil.which(name, path=path))), None)
-    return environment if found is None else {**environment, "PATH": f"{Path(found).parent}:{path}"}
+    program = next((place for name in kind.programs if (place := shutil.which(name, path=path))), None)
+    return environment if program is None else {**environment, "PATH": f"{Path(program).parent}:{path}"}
 
 
 def _asking(kind: KindFile) -> dict[str, str]:

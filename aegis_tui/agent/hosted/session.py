@@ -18,7 +18,7 @@ from aegis_tui.agent.inbox import Prompt
 from aegis_tui.agent.life import BEAT_S, InstanceLife
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.settings import AgentSettings
-from aegis_tui.agent.toolbox import Outcome
+from aegis_tui.agent.toolbox import TaskOutcome
 from aegis_tui.domain.cause import cause_of
 from aegis_tui.domain.hosting.kind_file import KindFile
 from aegis_tui.domain.ids import agent_type
@@ -107,7 +107,7 @@ class HostedSession(InstanceLife):
             self._screen.problem(layers.problem)
         self._first_note += f"; writes: {layers.words}"
 
-    async def _do(self, prompt: Prompt) -> Outcome:
+    async def _do(self, prompt: Prompt) -> TaskOutcome:
         context = self._context.merged(prompt.context)
         if context.spec_id != self._context.spec_id:
             self._locks.used_tokens.clear()
@@ -119,12 +119,12 @@ class HostedSession(InstanceLife):
         try:
             return await self._work_until_accepted(text)
         except AegisError as error:
-            return Outcome("failed", str(error), cause_of(error))
+            return TaskOutcome("failed", str(error), cause_of(error))
         except OSError as error:
             failure = Unavailable(f"the program cannot be started: {error}", self._kind.install, code="agent.program")
-            return Outcome("failed", str(failure), cause_of(failure))
+            return TaskOutcome("failed", str(failure), cause_of(failure))
 
-    async def _work_until_accepted(self, text: str) -> Outcome:
+    async def _work_until_accepted(self, text: str) -> TaskOutcome:
         """Run the program until its work is accepted, and return the outcome; after a refusal, tell it what was wrong.
 
         Args:

@@ -19,7 +19,7 @@ from aegis_tui.agent.hosted.relay import Counted
 from aegis_tui.agent.hosted.session import HostedSession
 from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.screen import Screen
-from aegis_tui.agent.settings import AgentSettings, Scope
+from aegis_tui.agent.settings import AgentSettings, InstanceScope
 from aegis_tui.domain.hosting.kind_file import KindFile
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.ports.llm import Usage
@@ -120,7 +120,7 @@ def settings_of(worktree: Path, home: Path, role: str) -> AgentSettings:
         token_file=worktree / "none",
         base_url="http+unix:/nowhere",
         model=None,
-        scope=Scope(partition=("src/a/**",), joint=("src/routes.py",)),
+        scope=InstanceScope(partition=("src/a/**",), joint=("src/routes.py",)),
         shared_context="# Repository\n\nA shop.",
         max_turns=12,
         worktree=worktree,
