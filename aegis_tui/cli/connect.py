@@ -50,7 +50,8 @@ def _connect(
     `aegis-tui stop ID` ends the program too. Ctrl-C goes to COMMAND; without COMMAND it ends this with exit code 130.
 
     The exit code is that of COMMAND, or 143 if the agent was stopped before it began. Without COMMAND it is 0, also if
-    a command to the hub failed or the agent was stopped. 5 if the hub or COMMAND cannot be started.
+    a command to the hub failed or the agent was stopped. 2 or 3 if the hub refuses the agent, for example because its
+    name or partition is taken; 5 if the hub or COMMAND cannot be started.
     """
     place = here()
     person = place.started_hub()

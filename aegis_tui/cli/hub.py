@@ -53,8 +53,9 @@ def stop(
 ) -> int:
     """Stop the hub. While a run is open, ask whether to end its agents and save their work, or to let them continue.
 
-    The model gateway and the tmux server end too, unless agents go on. If no hub is running, say so; --force then
-    starts one for as long as it takes to end a run that is still open in the log.
+    The model gateway and the tmux server end too, unless agents go on. A hub that does not answer is ended without a
+    question. If no hub is running, say so; --force then starts one for as long as it takes to end a run that is still
+    open in the log.
 
     Exit code 3 if a run is open and there is no terminal to ask at, or the answer is neither: --force or --keep says it
     beforehand. 2 if both are given, 5 if the agents have not ended after 120 s or the hub does not end. Ctrl-C at the

@@ -46,7 +46,8 @@ def run_plain(arguments: list[str]) -> int | None:
     For any other arguments, do nothing and return None, so that Typer runs the command or reports what is wrong.
 
     Raises:
-        AegisError: The command failed.
+        AegisError: The command failed; see `acquire`, `release` and `list_locks`.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP interrupted the wait for a lock.
     """
     if len(arguments) < 2 or arguments[0] != "lock" or arguments[1] not in OPTIONS:
         return None

@@ -39,7 +39,7 @@ def _mcp(
 def _own_client(instance: str | None) -> EnsembleClient:
     """Return a client that acts as `instance`; for None, as the instance of this pane. It never acts as the person.
 
-    It is not connected yet. For the instance of this pane nothing is checked before it connects.
+    It is not connected yet. For the instance of this pane, only its token file is read before it connects.
 
     Raises:
         HubUnavailable: No hub is running, or it does not answer.

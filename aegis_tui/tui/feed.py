@@ -345,9 +345,9 @@ def _get(socket: Path, target: str, token: str) -> dict[str, Any]:
 
 
 async def _collect(queue: asyncio.Queue[FeedItem | Event]) -> list[FeedItem]:
-    """Wait for an item of the queue; return all that are there, in order, with successive events joined.
+    """Wait for an item of the queue; return all that are there, in order, never none.
 
-    It stops at a batch of `MAX_BATCH` events; the rest stays in the queue. The result is never empty.
+    Successive events are joined into an `EventBatch`. At 500 in a row (`MAX_BATCH`) it stops; the rest stays there.
     """
     items: list[FeedItem] = []
     item: FeedItem | Event | None = await queue.get()

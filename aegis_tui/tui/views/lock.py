@@ -52,10 +52,11 @@ def _lock(workspace: Workspace, lock: GrantedLock, now: datetime, width: int) ->
 
 
 def partition_rows(workspace: Workspace, run: Run | None, *, width: int) -> list[Row]:
-    """Return a row per glob that shows who may write there: the partitions, then joint and shared globs of an open run.
+    """Return a row per glob that shows who may write there: first the partitions, each with its agent.
 
-    Before any agent has a partition, those of an open run's design are shown; empty if there are none either. `run` is
-    None without a run; `width` is in cells.
+    Of an open run, its joint globs follow, where any worker may write under a lock, then its shared ones, which are
+    read-only. Before any agent has a partition, those of an open run's design are shown; empty if there are none
+    either. `run` is None without a run; `width` is in cells.
     """
     rows: list[Row] = []
     owners = {**workspace.partitions.partitions}
