@@ -10,12 +10,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from aegis_tui.agent.keyboard import keyboard_lines
 from aegis_tui.agent.last_words import error_words
 from aegis_tui.agent.life import InstanceLife
+from aegis_tui.agent.name_server import NameServer, open_name_server
 from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.role import load_role
 from aegis_tui.agent.screen import Screen
@@ -32,11 +34,12 @@ OpenModel = Callable[[str, str], ChatModel]
 """Takes the gateway's base URL and the instance's token; returns a client of the model server behind it."""
 
 
-async def run(screen: Screen, open_model: OpenModel, symbols: SymbolReader) -> None:
+async def run(screen: Screen, open_model: OpenModel, symbols: SymbolReader, names: NameServer | None) -> None:
     """Run the instance that the environment describes until a signal or the hub ends it.
 
     Args:
         screen: Shows in the pane what happens.
+        names: The name server of the sandbox, if it has one.
         open_model: Opens the client of the model server.
         symbols: Reads the functions and classes of source files.
 
@@ -51,7 +54,10 @@ async def run(screen: Screen, open_model: OpenModel, symbols: SymbolReader) -> N
         async with await connect(screen, patience_s=settings.orphan_s) as link:
             session = AgentSession(settings, role, link=link, model=model, symbols=symbols, screen=screen)
             follow_signals(session)
-            async with keyboard_lines(sys.stdin.fileno(), echo=screen.typed, write=screen.control) as lines:
+            async with (
+                names.serve(session.name_blocked) if names else nullcontext(),
+                keyboard_lines(sys.stdin.fileno(), echo=screen.typed, write=screen.control) as lines,
+            ):
                 await run_beside(session.run(), feed_keyboard(session, lines))
     finally:
         await model.close()
@@ -89,7 +95,8 @@ def follow_signals(session: InstanceLife) -> None:
 def run_agent(open_model: OpenModel, symbols: SymbolReader) -> int:
     """Run the built-in agent in this process, as its environment describes, and return its exit code (contract 3)."""
     screen = Screen(Pane.of(sys.stdout, os.environ))
-    return run_to_exit_code(lambda screen: run(screen, open_model, symbols), screen)
+    names = open_name_server(os.environ)
+    return run_to_exit_code(lambda screen: run(screen, open_model, symbols, names), screen)
 
 
 def run_to_exit_code(program: Callable[[Screen], Coroutine[Any, Any, None]], screen: Screen) -> int:

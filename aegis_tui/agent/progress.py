@@ -37,7 +37,9 @@ class Progress:
         self._screen = screen
         self._share = 0.0
         self._untold: tuple[str, Cause | None] | None = None
+        self._newest: tuple[str, Cause | None] = ("", None)
         self._telling = asyncio.Lock()
+        self._blocked_names: tuple[str, ...] = ()
         self.state = "starting"
         self.usage = Usage()
 
@@ -62,8 +64,13 @@ class Progress:
 
     async def report(self, note: str = "", cause: Cause | None = None) -> None:
         """Send the present state, progress and tokens to the hub. Raises nothing: a failure is shown in the pane."""
-        self._untold = (note, cause)
+        self._untold = self._newest = (note, cause)
         await self._tell()
+
+    def name_blocked(self, name: str) -> None:
+        """Add a name whose lookup the sandbox refused to what is reported: with the next report or heartbeat."""
+        self._blocked_names += (name,)
+        self._untold = self._untold or self._newest
 
     async def tell_again(self) -> None:
         """Send the newest report again if the hub did not receive it; call this at each heartbeat. Raises nothing."""
@@ -90,6 +97,8 @@ class Progress:
 
     async def _send(self, note: str, cause: Cause | None) -> None:
         why: dict[str, Any] = {"cause": cause.model_dump()} if cause else {}
+        if self._blocked_names:
+            why["blocked_names"] = self._blocked_names
         await self._link.command(
             "agent:report",
             timeout_s=_REPORT_TIMEOUT_S,

@@ -308,9 +308,19 @@ class Doctor:
         if kind.fault:
             return Check(name, False, kind.fault, kind.remedy)
         said = await self._said(kind.program, "--version") if kind.program else None
-        version = re.search(r"\d+(?:\.\d+)+", said or "")
-        place = f"{version[0] if version else 'version unknown'} at {kind.program}" if kind.program else "included"
-        return Check(name, True, f"{kind.title}: {place}; {kind.abilities}")
+        found = re.search(r"\d+(?:\.\d+)+", said or "")
+        version = found[0] if found else "version unknown"
+        place = f"{version} at {kind.program}" if kind.program else "included"
+        return Check(name, True, f"{kind.title}: {place}; {kind.abilities}{_known_names(kind, version)}")
+
+
+def _known_names(kind: KindFacts, version: str) -> str:
+    """Return which names the program of a kind is known to look up; empty for a kind without one."""
+    if not kind.program:
+        return ""
+    if version not in kind.names:
+        return "; it is not known which names this version looks up"
+    return f"; looks up {listed(kind.names[version]) or 'no names'}{', refused' if kind.names[version] else ''}"
 
 
 async def _ask_for_call(client: ChatModel, model: str) -> ChatReply:

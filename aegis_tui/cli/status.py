@@ -11,6 +11,7 @@ import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
+from aegis_tui.domain.count import listed
 from aegis_tui.errors import HubUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ def _lines(state: dict[str, Any], living: list[dict[str, Any]]) -> Iterator[str]
         yield from _run_lines(run, state["progress"])
     rows = [[i["agent_id"], i["role"], i["piece"] or "", i["word"], f"{i['progress']:.0%}"] for i in living]
     yield from output.table(rows)
+    for item in living:
+        if names := item.get("blocked_names"):
+            yield f"{item['agent_id']} looked up {listed(names)}: refused"
     for name, lock in state["locks"].items():
         yield f"lock {name} {lock['lock_type']} {lock['agent_id']} {lock['expires_in_s']:.0f} s"
 

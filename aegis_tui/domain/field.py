@@ -26,6 +26,10 @@ Key = Annotated[str, Field(max_length=8400)]
 """A key that contains a path: of a conflict, or of a lock in the shared context."""
 
 
+HostName = Annotated[str, Field(pattern=r"^[0-9a-z._?-]{1,253}$")]
+"""A name that a program looked up, in lower case; `?` stands for a character that no host name has."""
+
+
 Note = Annotated[str, Field(max_length=8000)]
 
 

@@ -197,6 +197,7 @@ class InstanceKeeper:
             shown_as=tuple(shown_as),
             hidden=() if self._repository.root == mounts.common_dir else (self._repository.root,),
             worktree_writable=traits_of(instance.role).has_writable_worktree,
+            serves_names=True,
             keep_environment=True,
         )
         argv = self._sandbox.wrap(kind.argv(launch), spec, level)

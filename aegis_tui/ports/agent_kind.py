@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -50,6 +50,8 @@ class KindFacts:
     """What its instances can do, in a few words for a person."""
     is_limited: bool = False
     """Whether its instances can give no verdict and propose no design."""
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Version of its program -> the names that it is known to look up, which the sandbox refuses."""
     missing: tuple[str, ...] = ()
     """The programs that it needs and that are not on PATH."""
 

@@ -56,6 +56,9 @@ class SandboxSpec:
     """True when the caller starts the program with exactly the environment that it should have, secrets included."""
     limits: Limits | None = None
     """How much the program may use; None for the sandbox's own default limits."""
+    serves_names: bool = False
+    """The program may answer the name lookups of its sandbox: it may listen on port 53 of the loopback address there,
+    if the system permits that. Without it, or while nobody listens, each lookup fails at once."""
     own_session: bool = False
     """True for commands without a terminal (QA, set-up): they get a new session, so that they reach no terminal."""
 
@@ -66,7 +69,7 @@ class SandboxReport:
 
     level: SandboxLevel
     layers: dict[str, str]
-    """Keys `filesystem`, `network`, `processes`, `terminal`, `limits`."""
+    """Keys `filesystem`, `network`, `names`, `processes`, `terminal`, `limits`."""
     remedy: str = ""
     """What a person can do so that the sandbox works, if it does not; else empty."""
 

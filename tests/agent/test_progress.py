@@ -22,6 +22,38 @@ class Gone:
         raise Refused("this token is no longer valid", "register again", code="unauthorized")
 
 
+class Hearing:
+    """A hub that takes every report."""
+
+    def __init__(self) -> None:
+        self.reports: list[dict[str, Any]] = []
+
+    async def command(self, name: str, **fields: Any) -> dict[str, Any]:
+        self.reports.append(fields)
+        return {}
+
+
+def test_a_refused_name_is_told_with_the_next_heartbeat_and_with_every_report_after_it() -> None:
+    hub = Hearing()
+    progress = Progress(cast(HubLink, hub), Screen(Pane(io.StringIO())))
+
+    async def work() -> None:
+        await progress.enter("implementing", "the form")
+        progress.name_blocked("pypi.org")
+        await progress.tell_again()
+        await progress.tell_again()
+        progress.name_blocked("github.com")
+        await progress.enter("done", "it works")
+
+    asyncio.run(work())
+    told = [(item["state"], item["note"], item.get("blocked_names")) for item in hub.reports]
+    assert told == [
+        ("implementing", "the form", None),
+        ("implementing", "the form", ("pypi.org",)),
+        ("done", "it works", ("pypi.org", "github.com")),
+    ]
+
+
 @pytest.mark.parametrize(("state", "is_told"), [("done", False), ("implementing", True)])
 def test_an_instance_that_the_hub_ended_for_what_it_handed_in_shows_no_failure(state: str, is_told: bool) -> None:
     pane = io.StringIO()

@@ -122,7 +122,14 @@ def test_each_agent_kind_is_listed_with_version_and_place_or_the_command_that_in
     codex.chmod(0o755)
     checks = examine(folder, path=path)
     assert checks["agents"].found == "native, codex"
-    assert checks["agent codex"].found == f"Codex: 0.171.0 at {codex}; every role; writes are checked at the commit"
+    words = "every role; writes are checked at the commit"
+    assert (
+        checks["agent codex"].found
+        == f"Codex: 0.171.0 at {codex}; {words}; looks up raw.githubusercontent.com, refused"
+    )
+    codex.write_text("#!/bin/sh\necho codex-cli 0.172.0\n")
+    newer = examine(folder, path=path)["agent codex"]
+    assert newer.found.endswith(f"{words}; it is not known which names this version looks up")
     absent = checks["agent claude-code"]
     assert (absent.ok, absent.found) == (False, "not installed: claude")
     assert absent.fix == "npm install -g @anthropic-ai/claude-code" and absent.is_extra and not absent.essential

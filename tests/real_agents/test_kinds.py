@@ -19,6 +19,7 @@ import pytest
 from aegis_tui.sdk.discovery import workspace_key_of
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import CommandResult, ScratchWorkspace
+from tests.real_agents.names import check_names
 
 pytestmark = [pytest.mark.real_agents, pytest.mark.timeout(600)]
 
@@ -59,7 +60,9 @@ def run(
 ) -> CommandResult:
     named = ["--design", write_design(workspace, kinds, joint), "--base-url", server.base_url]
     named += ["--note", "reviewer=[[script:reviewer]]"]
-    return workspace.aegis("run", "Files", *named, "--headless", "--json", *options, timeout_s=timeout_s)
+    answer = workspace.aegis("run", "Files", *named, "--headless", "--json", *options, timeout_s=timeout_s)
+    check_names(answer.json["instances"])
+    return answer
 
 
 def steps_of(kind: str) -> list[dict[str, Any]]:

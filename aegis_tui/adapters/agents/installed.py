@@ -196,5 +196,6 @@ def _facts(known: _Known, path: str) -> KindFacts:
         program=next((place for name in kind.programs if (place := shutil.which(name, path=path))), ""),
         abilities=_abilities(known.name, kind),
         is_limited=_is_limited(kind),
+        names=kind.names,
         missing=missing,
     )

@@ -30,6 +30,7 @@ from aegis_tui.config import Limits
 from aegis_tui.errors import Refused, SandboxUnavailable
 from aegis_tui.ports.sandbox import SandboxLevel, SandboxMode, SandboxReport, SandboxSpec
 
+_RESOLVER = Path("/etc/resolv.conf")
 _ETC_PARTS = (
     "passwd",
     "group",
@@ -50,6 +51,7 @@ _ETC_PARTS = (
     "inputrc",
     "mime.types",
 )
+_RESOLV_CONF = Path(__file__).with_name("resolv.conf")
 _SECRET_NAME = re.compile(r"(^|_)(TOKEN|KEY|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORECASE)
 
 
@@ -163,11 +165,15 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
     command += [view.bwrap, "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
     if spec.share_network:
         command.append("--share-net")
+    elif spec.serves_names and view.mechanisms.can_serve_names:
+        command += ["--cap-add", "CAP_NET_BIND_SERVICE"]
     if spec.own_session:
         command.append("--new-session")
     command += _environment(spec, view)
     command += ["--proc", "/proc", "--dev", "/dev"]
     instead = {place: source for source, place in spec.shown_as}
+    if not spec.share_network:
+        instead[_RESOLVER] = _RESOLV_CONF
     size = ["--size", str(spec.limits.temporary_mb * 1024 * 1024)] if spec.limits and view.mechanisms.can_size else []
     for flag, path in _mounts(spec, view):
         command += [*size, flag, str(path)] if flag == "--tmpfs" else [flag, str(instead.get(path, path)), str(path)]
@@ -227,8 +233,7 @@ def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
     toolchain = [path for path in view.toolchain if linked.isdisjoint((path, *path.parents))]
     shown: Iterable[Path] = (*SYSTEM_PATHS, *(Path("/etc") / part for part in _ETC_PARTS), *toolchain)
     wanted.update(dict.fromkeys(shown, "--ro-bind-try"))
-    if spec.share_network:
-        wanted[Path("/etc/resolv.conf")] = "--ro-bind-try"
+    wanted[_RESOLVER] = "--ro-bind-try"
     wanted.update(dict.fromkeys(spec.hidden, "--tmpfs"))
     wanted[spec.worktree] = "--bind" if spec.worktree_writable else "--ro-bind"
     wanted.update(dict.fromkeys(spec.read_write, "--bind-try"))
@@ -263,6 +268,7 @@ def _layers(findings: Findings) -> dict[str, str]:
     return {
         "filesystem": findings.version,
         "network": "own namespace",
+        "names": "refused and recorded" if findings.serves_names else "refused, not recorded",
         "processes": "own namespace",
         "terminal": "own pane, TIOCSTI refused by the kernel" if closed else "own pane",
     }
@@ -274,6 +280,7 @@ def _nothing_holds(reason: str, remedy: str) -> SandboxReport:
         {
             "filesystem": f"none: {reason}",
             "network": "none",
+            "names": "none",
             "processes": "none",
             "terminal": "own pane",
             "limits": "none",

@@ -44,6 +44,8 @@ class Mechanisms:
     is_root: bool = False
     can_size: bool = False
     """Whether bubblewrap can limit the size of a folder in memory (0.7 or later)."""
+    can_serve_names: bool = False
+    """Whether a program inside can get the right to listen on port 53 there (not if bubblewrap is setuid)."""
     memory_bytes: int = 0
     """The machine's memory; 0 if it is not known."""
 
@@ -74,6 +76,7 @@ def find_mechanisms(bwrap: str, bwrap_help: str, proc: Path = Path("/proc"), uid
         memory=_find_group("memory", proc),
         is_root=(os.geteuid() if uid is None else uid) == 0,
         can_size="--size" in bwrap_help and not _is_setuid(bwrap),
+        can_serve_names="--cap-add" in bwrap_help and not _is_setuid(bwrap),
         memory_bytes=_memory_of(proc),
     )
 

@@ -25,7 +25,7 @@ _PROCESSES = 24
 _ATTEMPT = """
 import json, os, socket, sys
 FORKS = 40
-inside, outside, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+inside, outside, secret, path, port = *sys.argv[1:5], int(sys.argv[5])
 def writes(path):
     try:
         with open(path, "w") as file:
@@ -33,9 +33,24 @@ def writes(path):
         return True
     except OSError:
         return False
-def connects():
+def reads(path):
     try:
-        socket.create_connection(("127.0.0.1", port), 2).close()
+        with open(path, "rb") as file:
+            return bool(file.read(1))
+    except OSError:
+        return False
+def connects(family, address):
+    try:
+        with socket.socket(family) as client:
+            client.settimeout(2)
+            client.connect(address)
+        return True
+    except OSError:
+        return False
+def listens():
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("127.0.0.1", 53))
         return True
     except OSError:
         return False
@@ -50,8 +65,12 @@ def forks():
     except OSError:
         return made
     return FORKS
-seen = {"forks": forks(), "pid": os.getpid()}
-print(json.dumps({**seen, "inside": writes(inside), "outside": writes(outside), "connects": connects()}))
+seen = {"forks": forks(), "pid": os.getpid(), "listens": listens()}
+seen.update(inside=writes(inside), outside=writes(outside), reads=reads(secret))
+seen["tcp"] = connects(socket.AF_INET, ("127.0.0.1", port))
+seen["unix"] = connects(socket.AF_UNIX, path)
+seen["abstract"] = connects(socket.AF_UNIX, "\\0" + path)
+print(json.dumps(seen))
 """
 
 
@@ -63,12 +82,14 @@ class Findings:
     """The program's own version text: `bubblewrap 0.8.0`."""
     problem: str = ""
     """One line that says what was not prevented or did not work; empty if everything was prevented."""
+    serves_names: bool = False
+    """Whether the program could listen on port 53 of its own loopback address."""
     has_process_limit: bool = False
     """Whether the limit on the number of processes works."""
 
 
 async def try_to_get_out(wrap: Callable[[Sequence[str], SandboxSpec], list[str]], program: str) -> Findings:
-    """Run a program in the sandbox that tries forbidden writes and connections; return what it could do.
+    """Run a program in the sandbox that tries forbidden writes, reads and connections; return what it could do.
 
     If the sandbox does not work, this does not raise: `problem` of the result says why.
 
@@ -82,23 +103,31 @@ async def try_to_get_out(wrap: Callable[[Sequence[str], SandboxSpec], list[str]]
     code, version, errors = await _run([program, "--version"])
     if code != 0:
         return Findings("", f"{program} does not start: {first_words(errors, code)}")
-    async with _listener() as port:
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="aegis-probe-"))
-        try:
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="aegis-probe-"))
+    try:
+        async with _listeners(folder / "socket") as port:
             return await _attempt(wrap, folder, port, version)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _attempt(
     wrap: Callable[[Sequence[str], SandboxSpec], list[str]], folder: Path, port: int, version: str
 ) -> Findings:
-    worktree, outside = folder / "worktree", folder / "outside"
+    worktree, outside, secret = folder / "worktree", folder / "outside", folder / "secret"
     worktree.mkdir()
     outside.mkdir()
-    limits = Limits(processes=_PROCESSES)
-    spec = SandboxSpec(worktree=worktree, cwd=worktree, read_only=(outside,), own_session=True, limits=limits)
-    script = [sys.executable, "-I", "-c", _ATTEMPT, str(worktree / "file"), str(outside / "file"), str(port)]
+    secret.write_text("a file that is not shown", encoding="ascii")
+    spec = SandboxSpec(
+        worktree=worktree,
+        cwd=worktree,
+        read_only=(outside,),
+        serves_names=True,
+        own_session=True,
+        limits=Limits(processes=_PROCESSES),
+    )
+    places = [worktree / "file", outside / "file", secret, folder / "socket"]
+    script = [sys.executable, "-I", "-c", _ATTEMPT, *map(str, places), str(port)]
     code, out, err = await _run(wrap(script, spec))
     if code != 0:
         return Findings(version, first_words(err, code))
@@ -106,6 +135,7 @@ async def _attempt(
     return Findings(
         version,
         _judge(seen, wrote_outside=(outside / "file").exists()),
+        serves_names=seen["listens"],
         has_process_limit=seen["forks"] < _PROCESSES,
     )
 
@@ -115,8 +145,12 @@ def _judge(seen: dict[str, Any], *, wrote_outside: bool) -> str:
         return "the worktree is not writable inside"
     if seen["outside"] or wrote_outside:
         return "a write outside the worktree went through"
-    if seen["connects"]:
+    if seen["reads"]:
+        return "a file that is not shown could be read"
+    if seen["tcp"]:
         return "a connection to another port went through"
+    if seen["unix"] or seen["abstract"]:
+        return "a connection to a socket of this machine went through"
     return "" if seen["pid"] < 100 else "processes are not separated"
 
 
@@ -143,11 +177,18 @@ async def _run(argv: Sequence[str]) -> tuple[int, str, str]:
 
 
 @contextlib.asynccontextmanager
-async def _listener() -> AsyncIterator[int]:
-    """Yield a loopback port of the host on which a server accepts connections; the server is closed at the end."""
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        await server.wait_closed()
+async def _listeners(path: Path) -> AsyncIterator[int]:
+    """Let servers of the host accept connections as long as the context is open.
+
+    They listen on a loopback port, which is yielded, and on two unix sockets: at a path, as that of tmux, and on the
+    abstract name that is the same text.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        tcp = await stack.enter_async_context(await asyncio.start_server(_accept, "127.0.0.1", 0))
+        for address in (str(path), f"\0{path}"):
+            await stack.enter_async_context(await asyncio.start_unix_server(_accept, address))
+        yield tcp.sockets[0].getsockname()[1]
+
+
+def _accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()

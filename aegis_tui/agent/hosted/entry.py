@@ -6,6 +6,8 @@ import os
 import sys
 import uuid
 from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,6 +22,7 @@ from aegis_tui.agent.hosted.runner import Runner
 from aegis_tui.agent.hosted.session import HostedSession
 from aegis_tui.agent.hosted.terminal import TerminalRunner
 from aegis_tui.agent.keyboard import keyboard_lines
+from aegis_tui.agent.name_server import NameServer, open_name_server
 from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.program import connect, follow_signals, run_to_exit_code
 from aegis_tui.agent.role import load_role
@@ -39,17 +42,23 @@ def main() -> int:
     At the end, every process below this one is ended.
     """
     adopt_orphans()
+    names = open_name_server(os.environ)
+    run = partial(_run, names=names)
     try:
         if os.environ.get("AEGIS_AGENT_MODE") != "terminal":
-            return run_to_exit_code(_run, Screen(Pane.of(sys.stdout, os.environ)))
+            return run_to_exit_code(run, Screen(Pane.of(sys.stdout, os.environ)))
         with (Path(os.environ["HOME"]) / "wrapper.log").open("a", encoding="utf-8") as log:
-            return run_to_exit_code(_run, Screen(Pane(log)))  # the pane belongs to the program's own interface
+            return run_to_exit_code(run, Screen(Pane(log)))  # the pane belongs to the program's own interface
     finally:
         end_descendants()
 
 
-async def _run(screen: Screen) -> None:
+async def _run(screen: Screen, *, names: NameServer | None) -> None:
     """Run the instance that the environment describes until a signal or the hub ends it.
+
+    Args:
+        screen: Shows in the pane what happens.
+        names: The name server of the sandbox, if it has one.
 
     Raises:
         AegisError: It cannot start.
@@ -82,14 +91,24 @@ async def _run(screen: Screen) -> None:
             count=count,
         )
         follow_signals(session)
-        try:
-            if is_terminal:
-                await session.run()
-                return
-            async with keyboard_lines(sys.stdin.fileno(), echo=screen.typed, write=screen.control) as lines:
-                await run_beside(session.run(), feed_keyboard(session, lines))
-        finally:
-            await runner.close()
+        async with names.serve(session.name_blocked) if names else nullcontext():
+            await _work(session, runner, screen, is_terminal=is_terminal)
+
+
+async def _work(session: HostedSession, runner: Runner, screen: Screen, *, is_terminal: bool) -> None:
+    """Run the session to its end and then end its program.
+
+    Raises:
+        AegisError: It cannot start, or it failed.
+    """
+    try:
+        if is_terminal:
+            await session.run()
+            return
+        async with keyboard_lines(sys.stdin.fileno(), echo=screen.typed, write=screen.control) as lines:
+            await run_beside(session.run(), feed_keyboard(session, lines))
+    finally:
+        await runner.close()
 
 
 def _kind_of(environ: Mapping[str, str]) -> tuple[str, KindFile]:

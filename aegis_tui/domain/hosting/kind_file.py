@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
+from aegis_tui.domain.field import HostName
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.role import ROLES
 
@@ -152,6 +153,8 @@ class KindFile(FrozenModel):
     permission: Permission = Permission()
     environment: dict[str, str] = Field(default_factory=dict)
     files: tuple[HomeFile, ...] = ()
+    names: dict[str, tuple[HostName, ...]] = Field(default_factory=dict)
+    """Version of the program -> the names that it looks up besides its model's. The sandbox refuses them all."""
 
     @field_validator("roles")
     @classmethod

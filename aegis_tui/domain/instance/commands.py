@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from aegis_tui.domain.cause import Cause
-from aegis_tui.domain.field import Name, Note, Reason, Text
-from aegis_tui.domain.instance.model import AgentStateName, TaskKind, Tokens
+from aegis_tui.domain.field import HostName, Name, Note, Reason, Text
+from aegis_tui.domain.instance.model import MOST_NAMES, AgentStateName, TaskKind, Tokens
 from aegis_tui.domain.model import CommandData, Count, Progress
 
 
@@ -30,6 +32,8 @@ class AgentReport(CommandData):
     tokens: Tokens | None = None
     cause: Cause | None = None
     """With state `failed` or `blocked`: the first error, and whether a successor would meet it too."""
+    blocked_names: tuple[HostName, ...] = Field((), max_length=MOST_NAMES)
+    """All names so far that programs in the sender's sandbox looked up, and that the sandbox refused."""
 
 
 class AgentLeave(CommandData):

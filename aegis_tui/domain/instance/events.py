@@ -72,6 +72,8 @@ class AgentState(EventData):
     note: str | None = None
     tokens: Tokens | None = None
     cause: Cause | None = None
+    blocked_names: tuple[str, ...] = ()
+    """All names so far that were looked up in its sandbox, which refused them; empty if that is unchanged."""
 
 
 class InstanceStopping(EventData):

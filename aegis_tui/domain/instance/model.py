@@ -52,6 +52,10 @@ AgentStateName = Literal[
 ]
 
 
+MOST_NAMES = 64
+"""The most different names of one instance that are recorded."""
+
+
 class Tokens(FrozenModel):
     """The total numbers of model tokens that an instance has used so far."""
 
@@ -100,6 +104,8 @@ class Instance(StateModel):
     cause: Cause | None = None
     """The error that it last reported as failed or blocked, or else the one that ended it."""
     tokens: Tokens = Tokens.model_construct()
+    blocked_names: tuple[str, ...] = ()
+    """Names that programs in its sandbox looked up; the sandbox refused each."""
     prompts: int = 0
     lost: bool = False
     rescue_ref: str | None = None

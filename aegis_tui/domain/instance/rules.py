@@ -103,10 +103,9 @@ def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id:
     if stands is not None:
         note = f"the submission of {stands[0]} stands; afterwards the agent reported: {command.note or command.state}"
         said = said.model_copy(update={"state": "done", "progress": 1.0, "note": note, "cause": None})
-    same = (instance.state, instance.progress, instance.note) == (said.state, said.progress, said.note)
-    drafts: list[Draft] = []
-    if not same or (said.tokens and said.tokens != instance.tokens):
-        drafts.append((instance.agent_id, said))
+    if said.blocked_names == instance.blocked_names:
+        said = said.model_copy(update={"blocked_names": ()})
+    drafts: list[Draft] = [(instance.agent_id, said)] if _is_news(instance, said) else []
     if instance.task == "scout" and command.state == "done":
         return Decision(drafts + _hand_over(workspace, instance, command.note or ""))
     if stands is not None:
@@ -114,6 +113,11 @@ def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id:
     if command.state in GIVES_UP and instance.run:
         drafts += give_up(workspace, instance, f"{instance.agent_id} reported {command.state}: {command.note or ''}")
     return Decision(drafts)
+
+
+def _is_news(instance: Instance, said: AgentState) -> bool:
+    same = (instance.state, instance.progress, instance.note) == (said.state, said.progress, said.note)
+    return not same or bool(said.blocked_names) or (said.tokens is not None and said.tokens != instance.tokens)
 
 
 def _stands(workspace: Workspace, instance: Instance) -> tuple[str, list[Draft]] | None:

@@ -152,6 +152,7 @@ class InstanceTable:
                 if data.state in ("failed", "blocked"):
                     instance.cause = data.cause
                 instance.tokens = data.tokens or instance.tokens
+                instance.blocked_names = data.blocked_names or instance.blocked_names
                 instance.prompts += data.state == "asking"
             case InstanceStopping() | InstanceExited() | AgentLeft() | InstanceLost() | InstanceReclaimed():
                 self._end(instance, data, timestamp)

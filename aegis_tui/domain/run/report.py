@@ -279,6 +279,7 @@ def _instance(workspace: Workspace, item: Instance, end: str) -> InstanceReport:
         "duration_s": seconds_between(item.started_at, until) if item.started_at else 0.0,
         "prompts": item.prompts,
         "tokens": {"prompt": item.tokens.prompt, "completion": item.tokens.completion, "cached": item.tokens.cached},
+        "blocked_names": list(item.blocked_names),
         "scope_requests": workspace.scope_counts.get(item.agent_id, 0),
         "rescue_ref": item.rescue_ref,
     }

@@ -54,6 +54,8 @@ class InstanceReport(TypedDict):
     duration_s: float
     prompts: int
     tokens: TokenReport
+    blocked_names: list[str]
+    """Names that were looked up in its sandbox, which refused them."""
     scope_requests: int
     rescue_ref: str | None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import socket
@@ -19,8 +18,8 @@ import pytest
 
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox, SystemView, bubblewrap_argv
 from aegis_tui.adapters.sandbox.toolchain import find_toolchain_paths
-from aegis_tui.errors import Refused, SandboxUnavailable
-from aegis_tui.ports.sandbox import SandboxLevel, SandboxReport, SandboxSpec
+from aegis_tui.errors import Refused
+from aegis_tui.ports.sandbox import SandboxLevel, SandboxSpec
 
 
 def missing() -> str:
@@ -113,59 +112,42 @@ def lab(tmp_path: Path) -> Lab:
     return Lab(repository, worktree, admin, runtime, spec, BubblewrapSandbox())
 
 
-@needs_bwrap
-def test_the_probe_finds_that_everything_holds_and_asks_only_once() -> None:
-    async def twice() -> tuple[SandboxReport, SandboxReport]:
-        sandbox = BubblewrapSandbox()
-        first, second = await asyncio.gather(sandbox.probe(), sandbox.probe())
-        return first, second
-
-    first, second = asyncio.run(twice())
-    assert first is second
-    assert first.level is SandboxLevel.BUBBLEWRAP
-    assert first.layers["filesystem"].startswith("bubblewrap ")
-    assert (first.layers["network"], first.layers["processes"]) == ("own namespace", "own namespace")
-    assert BubblewrapSandbox().choose("strict", first) is SandboxLevel.BUBBLEWRAP
-    assert BubblewrapSandbox().choose("off", first) is SandboxLevel.NONE
-
-
-def test_strict_without_bubblewrap_says_how_to_install_it(tmp_path: Path) -> None:
-    sandbox = BubblewrapSandbox({"PATH": str(tmp_path), "HOME": str(tmp_path)})
-    report = asyncio.run(sandbox.probe())
-
-    assert report.level is SandboxLevel.NONE
-    assert report.layers["filesystem"] == "none: bubblewrap is not installed"
-    assert sandbox.choose("auto", report) is SandboxLevel.NONE
-    with pytest.raises(SandboxUnavailable) as caught:
-        sandbox.choose("strict", report)
-    assert caught.value.exit_code == 5
-    assert "apt install bubblewrap" in caught.value.hint
-    spec = SandboxSpec(worktree=tmp_path, cwd=tmp_path)
-    assert sandbox.wrap(["true"], spec, SandboxLevel.NONE) == ["true"]
+LOOK_UP = r"""
+import asyncio, os, socket, sys
+from aegis_tui.agent.name_server import open_name_server
+server = open_name_server({"AEGIS_SANDBOX": "bubblewrap"})
+names = []
+async def look_up(program):
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    return (await child.communicate())[0].decode().strip()
+async def main():
+    async with server.serve(names.append):
+        for host in ("Example.org", "example.org", "pypi.example", "localhost"):
+            print(await look_up(f"import socket\ntry: socket.getaddrinfo('{host}', 443); print('found')\n"
+                                "except OSError as error: print(error)"))
+        print(await look_up("print(open('/proc/self/status').read().split('CapEff:')[1].split()[0])"))
+    print(names)
+asyncio.run(main())
+"""
 
 
 @pytest.mark.boundary(
     layer="namespace",
-    tried="a bubblewrap that lets everything through, or fails",
-    refused="the probe tries to break out, and reports that the sandbox does not protect",
+    tried="looking up names, which a name server could be asked for outside",
+    refused="the only name server is in the sandbox: no name exists, and the names are recorded",
 )
-@pytest.mark.parametrize(
-    ("script", "reason"),
-    [
-        ("echo 'bwrap: setting up uid map: Permission denied' >&2; exit 1", "setting up uid map: Permission denied"),
-        ('while [ "$1" != -- ]; do shift; done; shift; exec "$@"', "a write outside the worktree went through"),
-    ],
-    ids=["one that fails", "one that holds nothing"],
-)
-def test_a_sandbox_that_does_not_hold_is_not_believed(tmp_path: Path, script: str, reason: str) -> None:
-    fake = tmp_path / "bwrap"
-    fake.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo fake 1 && exit 0\n{script}\n', encoding="utf-8")
-    fake.chmod(0o755)
-    sandbox = BubblewrapSandbox({"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)})
-    report = asyncio.run(sandbox.probe())
+@needs_bwrap
+def test_a_name_is_refused_at_once_and_recorded(lab: Lab) -> None:
+    environment = {**lab.spec.environment, "PYTHONPATH": str(Path(__file__).parents[3])}
+    spec = replace(lab.spec, serves_names=True, environment=environment)
+    done = lab.run(sys.executable, "-c", LOOK_UP, spec=spec)
 
-    assert report.level is SandboxLevel.NONE
-    assert reason in report.layers["filesystem"]
+    assert done.returncode == 0, done.stderr
+    *answers, capabilities, names = done.stdout.splitlines()
+    assert answers[:3] == ["[Errno -2] Name or service not known"] * 3, done.stderr
+    assert answers[3] == "found", "localhost is in /etc/hosts"
+    assert int(capabilities, 16) == 0, "the right to listen on port 53 is not passed on"
+    assert names == "['example.org', 'pypi.example']"
 
 
 @needs_bwrap
@@ -265,7 +247,6 @@ def test_what_nobody_named_is_not_there(lab: Lab, tmp_path: Path) -> None:
             *(str(path) for path in (lab.runtime / "hub.json", lab.repository / "file.py", home_file)),
             *(
                 "/etc/shadow",
-                "/etc/resolv.conf",
                 "/var/lib",
                 "/var/run/docker.sock",
                 "/root/.ssh",
@@ -275,6 +256,9 @@ def test_what_nobody_named_is_not_there(lab: Lab, tmp_path: Path) -> None:
     finally:
         home_file.unlink()
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+    assert lab.run("cat", "/etc/resolv.conf").stdout.splitlines()[0] == "nameserver 127.0.0.1", (
+        "not that of the machine"
+    )
 
 
 @pytest.mark.boundary(

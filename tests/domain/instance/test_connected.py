@@ -13,6 +13,7 @@ from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
 from aegis_tui.domain.instance.commands import SessionExpire
 from aegis_tui.domain.instance.events import AgentJoined
 from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.words import sentence
 from aegis_tui.errors import AegisError
 
 ME = Actor("CLAUDE-frontend", "instance")
@@ -53,6 +54,19 @@ def test_its_reports_move_it_and_a_heartbeat_does_not() -> None:
     assert (place.me.word, place.me.progress, place.me.note) == ("implementing", 0.5, "the form")
     place.do(ME, "agent:report", state="done", progress=1.0)
     assert place.me.word == "done"
+
+
+def test_names_that_were_refused_in_its_sandbox_stay_with_it_and_are_logged_once() -> None:
+    place = Place()
+    said = {"state": "implementing", "progress": 0.5, "blocked_names": ["github.com"]}
+    (event,) = place.do(ME, "agent:report", **said).events
+    assert sentence(event) == "implementing 50%; name lookups refused: github.com"
+    assert place.do(ME, "agent:report", **said).events == (), "nothing new"
+    place.do(ME, "agent:report", state="done", progress=1.0)
+    assert place.me.blocked_names == ("github.com",)
+    for wrong in ("Github.com", "a b", "", "x" * 254, "\x1b[2J"):
+        with pytest.raises(AegisError):
+            place.do(ME, "agent:report", state="done", blocked_names=[wrong])
 
 
 def test_one_that_is_stopped_leaves_at_once_with_its_locks_and_partition() -> None:
