@@ -173,12 +173,12 @@ def release(
     instance: str | None = None,
     as_json: bool = False,
 ) -> int:
-    """Release one's own locks and print them; return 0.
+    """Release locks of the instance that this acts as, and print them; return 0. Give either `path` or `lock_id`.
 
     Args:
-        path: Release all locks on exactly this path and its regions; or
-        lock_id: release the lock with this id.
-        token: Release only a lock with this fencing token.
+        path: The file, from the repository's root: all locks on it and its regions are released.
+        lock_id: The id of the one lock to release.
+        token: Release only a lock that has this fencing token; None for any.
         instance: The instance to act as; None for that of this pane, else the person.
         as_json: Print JSON.
 
