@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 from scripts.bench.core import run_core
+from scripts.bench.gateway import run_gateway
 from scripts.bench.hub import run_hub
 from scripts.bench.page import PAGE, read_soaks, render_page
 from scripts.bench.record import Figure, read_records, record_of, write_record
@@ -20,6 +21,7 @@ from scripts.bench.tui import run_tui
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "core": run_core,
+    "gateway": run_gateway,
     "hub": run_hub,
     "startup": run_startup,
     "tui": run_tui,
