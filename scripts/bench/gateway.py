@@ -52,12 +52,12 @@ _WORDS = {
     "turn": ("first token, one request after the other, p50", "ms"),
     "long": ("first token after a prompt of 400 KB, one after the other, p50", "ms"),
     "paced_p50": ("first token, 32 streams of 80 tokens/s that begin 5 ms apart, p50", "ms"),
-    "paced_p99": ("the same, p99", "ms"),
-    "paced_rate": ("tokens/s of all of these streams", "tokens/s"),
-    "gap_p99": ("by how much a gap between two of their tokens differs from that between their sending, p99", "ms"),
+    "paced_p99": ("first token, 32 streams of 80 tokens/s that begin 5 ms apart, p99", "ms"),
+    "paced_rate": ("32 streams of 80 tokens/s that begin 5 ms apart, together", "tokens/s"),
+    "gap_p99": ("change of the gap between two tokens on their way, 32 streams of 80 tokens/s, p99", "ms"),
     "instant_p50": ("first token, 32 streams that begin at one instant, p50", "ms"),
-    "instant_p99": ("the same, p99", "ms"),
-    "flat_rate": ("tokens/s of 32 streams that a server sends as fast as it can", "tokens/s"),
+    "instant_p99": ("first token, 32 streams that begin at one instant, p99", "ms"),
+    "flat_rate": ("32 streams that a server sends as fast as it can, together", "tokens/s"),
 }
 _ADDED = ("turn", "long", "paced_p50", "paced_p99", "instant_p50", "instant_p99")
 """What is shown as a difference to the direct connection."""
@@ -83,7 +83,9 @@ def run_gateway() -> list[Figure]:
             sys.stdout.write(f"run {number + 1} of {RUNS}\n")
             sys.stdout.flush()
     words = {target.name: target.words for target in (direct, ours, proxy) if target is not None}
-    return [_figure(name, tuple(values), words) for name, values in samples.items()]
+    kinds = [f"{measure}{kind}" for measure in _WORDS for kind in ("", "_added", "_share")]
+    names = [f"{target}_{kind}" for kind in kinds for target in words if f"{target}_{kind}" in samples]
+    return [_figure(name, tuple(samples[name]), words) for name in names]
 
 
 def measure(clients: Clients, targets: list[Target], effort: Effort) -> dict[str, float]:
@@ -142,7 +144,7 @@ def _figure(name: str, samples: tuple[float, ...], words: dict[str, str]) -> Fig
     what, unit = _WORDS[measure]
     if kind == "added":
         return Figure(name, f"{what}: added {words[target]}", unit, samples)
-    return Figure(name, f"{what}: part of direct, {words[target]}", "%", samples)
+    return Figure(name, f"{what}: {words[target]}, part of direct", "%", samples)
 
 
 def _body(model: str, tokens: int, prompt_bytes: int = 2_000) -> dict[str, Any]:
