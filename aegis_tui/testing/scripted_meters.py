@@ -9,7 +9,7 @@ import json
 import re
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 BLOCK_TOKENS = 16
@@ -47,25 +47,32 @@ def render_turn(message: Mapping[str, Any]) -> str:
 
 
 class PrefixCache:
-    """Records which blocks of 16 tokens were seen after which earlier blocks; the least recently used are dropped."""
+    """Records which blocks of tokens were seen after which earlier blocks; the least recently used are dropped.
 
-    def __init__(self, capacity_blocks: int = 16_384) -> None:
+    Args:
+        capacity_blocks: How many blocks are kept; None for all, as in an ideal cache.
+        block_tokens: The size of a block.
+    """
+
+    def __init__(self, capacity_blocks: int | None = 16_384, *, block_tokens: int = BLOCK_TOKENS) -> None:
         self.capacity_blocks = capacity_blocks
+        self._block_tokens = block_tokens
         self._blocks: OrderedDict[int, None] = OrderedDict()
 
-    def add(self, tokens: Sequence[str]) -> int:
-        """Add the full blocks of a sequence; return how many of its first tokens were cached, a multiple of 16.
+    def add(self, tokens: Sequence[Hashable]) -> int:
+        """Add the full blocks of a sequence; return how many of its first tokens were cached, in full blocks.
 
         A block with the last token never counts as cached, because a real server always computes that token.
         """
+        size = self._block_tokens
         known, chain, is_prefix = 0, 0, True
-        for start in range(0, len(tokens) - BLOCK_TOKENS + 1, BLOCK_TOKENS):
-            chain = hash((chain, *tokens[start : start + BLOCK_TOKENS]))
+        for start in range(0, len(tokens) - size + 1, size):
+            chain = hash((chain, *tokens[start : start + size]))
             is_prefix = is_prefix and chain in self._blocks
-            known += BLOCK_TOKENS if is_prefix and start + BLOCK_TOKENS < len(tokens) else 0
+            known += size if is_prefix and start + size < len(tokens) else 0
             self._blocks[chain] = None
             self._blocks.move_to_end(chain)
-        while len(self._blocks) > self.capacity_blocks:
+        while self.capacity_blocks is not None and len(self._blocks) > self.capacity_blocks:
             self._blocks.popitem(last=False)
         return known
 
