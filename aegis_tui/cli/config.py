@@ -35,7 +35,7 @@ def list_settings(
 ) -> int:
     """List every setting with its value. Exit code 2 if a file or a variable has a wrong value.
 
-    Outside a repository, the settings of a project are left out.
+    Outside a repository, there are no settings of a project.
     """
     settings, origins = trace_settings(os.environ, project=_project())
     plain: list[dict[str, Any]] = []

@@ -34,24 +34,28 @@ def _connect(
     instance: Annotated[
         str | None, typer.Option("--instance", help="Its name in the workspace, for example frontend.")
     ] = None,
-    role: Annotated[str, typer.Option("--role", help="Its rights: worker, reviewer, commander, ...")] = "worker",
+    role: Annotated[
+        str, typer.Option("--role", help="Its role, which decides its rights: worker, reviewer, commander, ...")
+    ] = "worker",
     partition: Annotated[
-        list[str] | None, typer.Option("--partition", help="A glob whose paths only it may write.")
+        list[str] | None,
+        typer.Option("--partition", help="A glob whose paths only this agent may write; may be repeated."),
     ] = None,
 ) -> int:
     """Join the workspace with an agent of your own.
 
-    With -- COMMAND that program is run, and finds the hub, its token and the model gateway in its environment.
+    With -- COMMAND, that program is run. It finds the hub, its token and the model gateway in its environment.
 
-    Without COMMAND, the variables to set yourself are printed, and commands to the hub are read from stdin, one per
-    line: lock:acquire path=src/a.py wait_s=5
+    Without COMMAND, the variables are printed, so that you can set them where you start the agent. Commands to the hub
+    are then read from stdin, one per line: lock:acquire path=src/a.py wait_s=5
 
-    A hub is started if none is running. In both cases the agent leaves the workspace at the end; the hub stays.
-    `aegis-tui stop ID` ends the program too. Ctrl-C goes to COMMAND; without COMMAND it ends this with exit code 130.
+    If no hub is running, one is started and left running. The agent leaves the workspace when COMMAND or stdin ends.
+    `aegis-tui stop ID` ends the agent, and COMMAND too. Ctrl-C goes to COMMAND; without COMMAND it ends the agent with
+    exit code 130.
 
-    The exit code is that of COMMAND, or 143 if the agent was stopped before it began. Without COMMAND it is 0, also if
-    a command to the hub failed or the agent was stopped. 2 or 3 if the hub refuses the agent, for example because its
-    name or partition is taken; 5 if the hub or COMMAND cannot be started.
+    The exit code is that of COMMAND, or 143 if the agent was stopped before COMMAND began. Without COMMAND it is 0,
+    even if a command to the hub failed or the agent was stopped. It is 2 or 3 if the hub refuses the agent, for example
+    because its name or its partition is taken; 5 if the hub or COMMAND cannot be started.
     """
     place = here()
     person = place.started_hub()

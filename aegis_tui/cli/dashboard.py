@@ -24,9 +24,9 @@ def _dashboard(
 ) -> int:
     """Watch and drive the agents of this repository.
 
-    The hub and the agents continue when it is closed. Exit code 2 without a terminal, or if a setting, the theme or the
-    layout is wrong, 5 outside a repository. --json prints what `aegis-tui status --json` does and ignores the other
-    options; it has the same exit codes and starts no hub.
+    The hub and the agents continue when the dashboard is closed. Exit code 2 without a terminal, or if a setting, the
+    theme or the layout is wrong; 5 outside a repository. --json prints the same as `aegis-tui status --json`, with the
+    same exit codes. It ignores the other options and starts no hub.
     """
     if as_json:
         from aegis_tui.cli.main import run

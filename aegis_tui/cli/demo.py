@@ -68,13 +68,12 @@ def _demo(
 ) -> int:
     """Show a whole run in a temporary repository, with a scripted model.
 
-    It takes about a minute: several agents, one commit. Without --base-url, it needs no GPU and no network.
+    Several agents build one commit, which takes about a minute. Without --base-url, no GPU and no network are needed.
+    The demo starts a hub of its own and stops it at its end.
 
-    It starts a hub of its own, which ends with it. Ctrl-C without a screen ends the demo too: exit code 130.
-
-    Exit code 0 if you close its screen early, 1 or 3 if the run fails or does not do what the demo promises, 2 if there
-    is no such scenario, theme or layout, or the folder of --keep is not empty, 5 if git or tmux is missing, the hub or
-    the scripted model does not start, or the run has not ended after 180 s.
+    Exit code 0 if you close its screen early, 130 after Ctrl-C without a screen, 1 or 3 if the run fails or does not
+    have the expected result, 2 if there is no such scenario, theme or layout, or the folder of --keep is not empty, 5
+    if git or tmux is missing, if the hub or the scripted model does not start, or if the run has not ended after 180 s.
     """
     _check_programs()
     with _ended_as_by_interrupt(), open_playground(scenario, keep=keep, pace=pace) as ground, _own_environment(ground):

@@ -34,11 +34,12 @@ def _doctor(
         ),
     ] = None,
 ) -> int:
-    """Check this machine, and say how to fix what is missing. Exit code 5 if something essential is missing.
+    """Check this machine, and say how to fix what is missing.
 
     Works outside a repository too, and starts no hub. Without --base-url or --model, those of the settings are checked.
-    What is missing but not essential is shown, and the exit code is 0. Exit code 2 if a setting is wrong or the file of
-    --bundle cannot be written; an existing file is replaced.
+
+    Exit code 5 if something essential is missing; 0 if only something that is not essential is missing; 2 if a setting
+    is wrong or the file of --bundle cannot be written. An existing file is replaced.
     """
     from aegis_tui.application.doctor import missing
     from aegis_tui.bootstrap.machine import make_doctor

@@ -35,12 +35,12 @@ def _events(
 ) -> int:
     """Print the log, one event per line.
 
-    With --follow, print new events too until you interrupt it, even if the hub is restarted.
+    Each event has a number, its seq, which is 1 more than that of the event before. With --follow, new events are
+    printed too until you interrupt the command, even if the hub is restarted.
 
-    Each event has a number, its seq, which is 1 more than that of the event before.
-
-    No hub is started. Without one, the log file is read; exit code 2 if there is none, 1 if it is damaged. --follow
-    needs a hub: exit code 5 without one, and 130 when you interrupt it. 5 too if a hub is running and does not answer.
+    No hub is started. If none is running, the log file is read: exit code 2 if there is none, 1 if it is damaged.
+    --follow needs a hub: exit code 5 if none is running, 130 when you interrupt it. Exit code 5 also if a hub is
+    running and does not answer.
     """
     import asyncio
 

@@ -15,10 +15,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 
 
 def _runs(as_json: AsJson = False) -> int:
-    """List every run of this repository with its outcome, newest last.
+    """List every run of this repository with its outcome.
 
-    aegis-tui report RUN shows one of them. No hub is needed or started. Exit code 2 if there is no log, 1 if it is
-    damaged, 5 outside a repository.
+    The newest is the last. `aegis-tui report RUN` shows one of them. No hub is needed or started. Exit code 2 if there
+    is no log, 1 if it is damaged, 5 outside a repository.
     """
     from aegis_tui.bootstrap.log import log_reader
 
@@ -38,9 +38,9 @@ def _transcript(
     name: Annotated[str, typer.Argument(metavar="ID", help="The instance: w01, or in full NATIVE-w01, of any run.")],
     as_json: AsJson = False,
 ) -> int:
-    """Print what an instance showed in its pane until its end, or so far.
+    """Print what an instance has shown in its pane, even after it has ended.
 
-    No hub is needed or started. Exit code 2 if it has shown nothing, or there was no such instance, 5 outside a
+    No hub is needed or started. Exit code 2 if it has shown nothing, or there was no such instance; 5 outside a
     repository.
     """
     from aegis_tui.bootstrap.panes import read_transcript

@@ -36,9 +36,9 @@ def start(
 ) -> int:
     """Start the hub, unless it is running.
 
-    Returns when the hub answers. With --foreground the command returns only when the hub is stopped, and --json has no
-    effect. Exit code 5 if the hub does not start or does not answer, or outside a repository, 2 if the folder of --root
-    does not exist or, with --foreground, a setting is wrong.
+    Returns when the hub answers. With --foreground, returns only when the hub is stopped, and --json has no effect.
+    Exit code 5 if the hub does not start or does not answer, or outside a repository; 2 if the folder of --root does
+    not exist or, with --foreground, if a setting is wrong.
     """
     if foreground:
         return serve(root)
@@ -48,18 +48,20 @@ def start(
 @app.command()
 def stop(
     force: Annotated[bool, typer.Option("--force", help="End an open run first; its work is saved.")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Let agents continue without a hub for a while.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Let agents continue without a hub, for the time of the setting orphan_s.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Stop the hub. While a run is open, ask whether to end its agents and save their work, or to let them continue.
 
-    The model gateway and the tmux server end too, unless agents go on. A hub that does not answer is ended without a
-    question. If no hub is running, say so; --force then starts one for as long as it takes to end a run that is still
-    open in the log.
+    The model gateway and the tmux server end too, unless agents continue. A hub that does not answer is ended without a
+    question. If no hub is running, the command says so; with --force it then starts one for a moment, to end a run that
+    is still open in the log.
 
-    Exit code 3 if a run is open and there is no terminal to ask at, or the answer is neither: --force or --keep says it
-    beforehand. 2 if both are given, 5 if the agents have not ended after 120 s or the hub does not end. Ctrl-C at the
-    question gives 130, and nothing is ended.
+    With --force or --keep nothing is asked. Without them, exit code 3 if a run is open and there is no terminal to ask
+    at, or if you choose neither. Exit code 2 if both are given, 5 if the agents have not ended after 120 s or the hub
+    does not end, 130 after Ctrl-C at the question; then nothing is ended.
     """
     if force and keep:
         raise UsageError("--force and --keep cannot be combined", "aegis-tui hub stop --help")
@@ -82,11 +84,11 @@ def restart(
     wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the current step to end.")] = WAIT_S,
     as_json: AsJson = False,
 ) -> int:
-    """Stop the running hub between two steps of its work, and start this version instead; agents continue.
+    """Replace the running hub by one of this version when its current step has ended; agents continue.
 
-    If no hub is running, start it. With --now, or if the hub does not answer, it does not wait. Exit code 3, and the
-    hub goes on, if a step has not ended after --wait seconds; 5 if the hub does not end or the new one does not start.
-    Ctrl-C while it waits gives 130; the hub goes on.
+    If no hub is running, start it. With --now, or if the hub does not answer, the step is not awaited. Exit code 3 if
+    the step has not ended after --wait seconds, 130 after Ctrl-C during the wait; in both cases the old hub continues.
+    Exit code 5 if the hub does not end or the new one does not start.
     """
     place = here()
     address = restart_hub(place, now=now, wait_s=wait)
@@ -98,7 +100,8 @@ def restart(
 def status(as_json: AsJson = False) -> int:
     """Show whether the hub is running, and its address.
 
-    It is not started. Exit code 0 in both cases, 5 if it is running but does not answer, or outside a repository.
+    Never starts a hub. Exit code 0 whether one is running or not; 5 if it is running but does not answer, or outside a
+    repository.
     """
     place = here()
     address = place.find()
@@ -117,10 +120,10 @@ def status(as_json: AsJson = False) -> int:
 
 @app.command()
 def repair(as_json: AsJson = False) -> int:
-    """Make a damaged log usable again. What follows the first damage is lost; the damaged file is kept.
+    """Make a damaged log usable again. Events after the first damage are lost; the damaged file is kept.
 
-    If nothing is damaged, or there is no log, nothing is changed. Exit code 5 if a hub is running: stop it first; 1 if
-    a file cannot be read or written, or a newer version wrote the log.
+    If nothing is damaged, or there is no log, nothing is changed. Exit code 5 if a hub is running, which has to be
+    stopped first; 1 if a file cannot be read or written, or if the log is of a newer version.
     """
     from aegis_tui.bootstrap.log import repair_log
 

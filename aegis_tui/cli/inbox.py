@@ -50,14 +50,18 @@ def inbox(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command(name="answer")
 def answer(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="What to answer, as the list names it.")],
-    text: Annotated[str, typer.Argument(metavar="ANSWER", help="yes or no; for an instance, the text it gets.")],
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="The item to answer: its key in the output of aegis-tui inbox.")
+    ],
+    text: Annotated[
+        str, typer.Argument(metavar="ANSWER", help="yes or no; for an instance that asks, the text to send to it.")
+    ],
     as_json: AsJson = False,
 ) -> int:
     """Answer something that waits for you: yes or no, or a text for an instance that asks.
 
-    Exit code 2 if nothing of that name waits or it does not take this answer, 3 if the hub refuses it, 5 if no hub is
-    running.
+    Exit code 2 if nothing with this key is waiting or it does not take this answer, 3 if the hub refuses it, 5 if no
+    hub is running.
     """
     hub = here().hub()
     need = _named(needs(Workspace.load(hub.mirror())), key)

@@ -20,9 +20,9 @@ def _init(
 ) -> int:
     """Write settings, roles, rules and spec templates to .agents, or undo that.
 
-    Existing files are not changed. Only .git/info/exclude gets the paths in the checkout to which runs write and, with
-    --agent-docs, AGENTS.md a block. What was written, removed and kept is printed. --undo keeps files that were changed
-    since, and ignores --agent-docs. No hub is started.
+    Existing files are not changed, with two exceptions: the paths to which runs write in the checkout are added to
+    .git/info/exclude, and with --agent-docs a block is added to AGENTS.md. The command prints what it has written,
+    removed and kept. --undo keeps files that were changed since, and ignores --agent-docs. No hub is started.
 
     Exit code 5 outside a repository, 3 if a path leads out of the checkout, 2 if there is nothing to undo or the record
     of an earlier init cannot be read.

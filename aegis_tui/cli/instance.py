@@ -34,10 +34,11 @@ def _attach(
     name: Id,
     read_only: Annotated[bool, typer.Option("--read-only", help="Show the pane without taking input.")] = False,
 ) -> int:
-    """Open the pane of an instance in this terminal; the key that detaches is shown at the bottom.
+    """Open the pane of an instance in this terminal.
 
-    Exit code 2 without a terminal or if there is no such instance, 3 if it has no pane, 5 if no hub is running: none is
-    started, or if there is no tmux. Otherwise tmux takes the place of this process, and its exit code counts.
+    The key that detaches is shown at the bottom; the agent continues. Exit code 2 without a terminal or if there is no
+    such instance, 3 if it has no pane, 5 if tmux is missing or no hub is running: none is started. Otherwise tmux
+    replaces this process, and the exit code is that of tmux.
     """
     place = here()
     if not sys.stdin.isatty():
@@ -75,10 +76,11 @@ def _send(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The prompt; - reads it from stdin.")],
     as_json: AsJson = False,
 ) -> int:
-    """Send a prompt to an instance, and print whether it was delivered or is queued.
+    """Send a prompt to an instance.
 
-    It waits a few seconds for the delivery; a prompt that is only queued, exit code 0 too, is delivered later. Exit
-    code 2 if there is no such instance or the prompt is empty, 3 if it takes none now, 5 if no hub is running.
+    Waits a few seconds, then prints whether the prompt was delivered or is queued. A queued prompt is delivered later,
+    and the exit code is 0. Exit code 2 if there is no such instance or the prompt is empty, 3 if the instance cannot
+    take a prompt now, 5 if no hub is running.
     """
     hub = here().hub()
     words = sys.stdin.read() if text == "-" else text
@@ -115,8 +117,9 @@ def _stop(
 ) -> int:
     """End an instance; its work is saved first.
 
-    Work that is nowhere else is kept in a rescue ref. The command does not wait for the end. For an instance that has
-    ended already it does nothing, exit code 0. Exit code 2 if there is no such instance, 5 if no hub is running.
+    Work that exists nowhere else is saved in a rescue ref. The command does not wait until the instance has ended. If
+    it has already ended, nothing happens, and the exit code is 0. Exit code 2 if there is no such instance, 5 if no hub
+    is running.
     """
     reply = here().hub().command("instance:stop", agent_id=name, reason=reason)
     output.result({"agent_id": reply["agent_id"]}, as_json=as_json, lines=[f"{reply['agent_id']} is being stopped"])

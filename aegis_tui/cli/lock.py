@@ -28,7 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 PathArgument = Annotated[
     str | None, typer.Argument(metavar="PATH", help="The path, relative to the root of the repository.")
 ]
-Instance = Annotated[str | None, typer.Option("--instance", help="Act as this instance, which you connected.")]
+Instance = Annotated[str | None, typer.Option("--instance", help="Act as this instance, one that you connected.")]
 
 
 @app.command()
@@ -52,7 +52,7 @@ def acquire(
 ) -> int:
     """Acquire a lock, or say who holds it (exit code 4).
 
-    Exit code 4 too if the path is outside the partition of the instance, 3 if it belongs to git, 2 if the path or an
+    Exit code 4 also if the path is outside the partition of the instance; 3 if it belongs to git, 2 if the path or an
     option is wrong, 5 if no hub is running: none is started. Ctrl-C during --wait withdraws the request: exit code 130.
     """
     if path and file:
@@ -77,10 +77,10 @@ def release(
     instance: Instance = None,
     as_json: AsJson = False,
 ) -> int:
-    """Release your locks on a path, or the lock with an id.
+    """Release your locks on a path, or the lock with a given id.
 
-    Exit code 4 if there is no such lock or it has another token, 3 if another instance holds it, 2 if not exactly one
-    of PATH and --id is given, 5 if no hub runs.
+    Exit code 4 if you hold no such lock or it has another token, 3 if another instance holds it, 2 if not exactly one
+    of PATH and --id is given, 5 if no hub is running.
     """
     return lock_verbs.release(path, lock_id=lock_id, token=token, instance=instance, as_json=as_json)
 
@@ -96,13 +96,15 @@ def list_locks(as_json: AsJson = False) -> int:
 
 @app.command(name="break")
 def break_lock(
-    lock: Annotated[str, typer.Argument(metavar="LOCK", help="Its id, as lock list shows it, or its path.")],
-    reason: Annotated[str, typer.Option("--reason", help="Shown to its holder.")] = "broken by the person",
+    lock: Annotated[str, typer.Argument(metavar="LOCK", help="The lock's id, as lock list shows it, or its path.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="The reason, which its holder gets.")
+    ] = "broken by the person",
     as_json: AsJson = False,
 ) -> int:
     """Take a lock away from its holder; every agent is notified.
 
-    Exit code 2 if no lock or several match, 4 if the lock has ended already, 5 if no hub is running.
+    Exit code 2 if no lock or more than one matches, 4 if the lock has already ended, 5 if no hub is running.
     """
     hub = here().hub()
     lock_id = _lock_id(hub, lock)
@@ -140,8 +142,9 @@ def import_locks(
 ) -> int:
     """Acquire the unexpired locks that are listed in a file.
 
-    Each is acquired as the instance of the same name, if you connected one, else as the person. What cannot be acquired
-    is listed with the reason; the exit code is 0 then, too. It is 2 if the file cannot be read, 5 if no hub is running.
+    Each lock is acquired for the instance that the file names, if you connected one of that name, or else for you.
+    Locks that cannot be acquired are listed with the reason, and the exit code is still 0. It is 2 if the file cannot
+    be read, 5 if no hub is running.
     """
     from aegis_tui.domain.lock.importing import Skipped, parse_old_locks
 

@@ -18,8 +18,8 @@ RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the
 def _conflicts(as_json: AsJson = False) -> int:
     """List pieces that change the same path.
 
-    A hot conflict is in the same lines; a soft one merges cleanly. Only the newest run is looked at; if there is none,
-    there are no conflicts, and the exit code is 0. It is 5 if no hub is running: none is started.
+    In a hot conflict they change the same lines; a soft one merges cleanly. Only the newest run is considered; if there
+    is none, there are no conflicts, and the exit code is 0. Exit code 5 if no hub is running: none is started.
     """
     run = here().hub().state()["run"]
     conflicts = run["conflicts"] if run else []
@@ -74,7 +74,10 @@ def rescues() -> None:
 
 @rescue_app.command(name="list")
 def list_rescues(as_json: AsJson = False) -> int:
-    """List all rescue refs; git show shows the work of one. No hub is needed; exit code 5 outside a repository."""
+    """List all rescue refs; git show REF shows the work of one.
+
+    No hub is needed. Exit code 5 outside a repository.
+    """
     refs = _refs(here(), "refs/aegis/rescue")
     lines = output.table([[item["ref"], item["oid"][:12]] for item in refs])
     output.result({"rescues": refs}, as_json=as_json, lines=lines or ["nothing had to be rescued"])

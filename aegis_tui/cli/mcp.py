@@ -23,14 +23,14 @@ BEAT_S = 5.0
 
 def _mcp(
     instance: Annotated[
-        str | None, typer.Option("--instance", help="Act as this instance, which you connected.")
+        str | None, typer.Option("--instance", help="Act as this instance, one that you connected.")
     ] = None,
 ) -> int:
     """Serve the tools of an instance over MCP, on stdin and stdout.
 
-    The instance is that of this pane, or one that you connected. The server ends when stdin ends, with exit code 0, and
-    on Ctrl-C and SIGTERM, by that signal. Exit code 2 if no instance is named or its token cannot be read, 3 if the hub
-    does not accept the token, 5 if no hub is running: none is started.
+    The instance is that of the pane in which this runs, or one that you connected (--instance). The server ends with
+    exit code 0 when stdin ends; Ctrl-C and SIGTERM end it too. Exit code 2 if no instance is named or its token cannot
+    be read, 3 if the hub does not accept the token, 5 if no hub is running: none is started.
     """
     asyncio.run(serve(_own_client(instance)))
     return 0

@@ -29,13 +29,13 @@ def partitions() -> None:
 @app.command()
 def check(
     a: Annotated[str, typer.Argument(metavar="A", help="A glob, or a design file.")],
-    b: Annotated[str | None, typer.Argument(metavar="B", help="Another glob, if A is one.")] = None,
+    b: Annotated[str | None, typer.Argument(metavar="B", help="A second glob, if A is a glob.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
     """Check whether two globs, or the features of a design, share a path; exit code 3 with an example if they do.
 
-    With one argument it is a design file: exit code 3 too if it breaks another rule for designs, 2 if it cannot be
-    read. Exit code 2 too if a glob is not valid. No hub or repository is needed.
+    With one argument, the argument is a design file: exit code 3 also if it breaks another rule for designs, 2 if it
+    cannot be read. Exit code 2 also if a glob is not valid. No hub and no repository are needed.
     """
     if b is None:
         from aegis_tui.application.design import load_design

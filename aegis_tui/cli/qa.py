@@ -30,7 +30,11 @@ Round = Annotated[
 ]
 OfBase = Annotated[bool, typer.Option("--base", help="With --output: its output on the base.")]
 Accept = Annotated[
-    bool, typer.Option("--accept-base-failures", help="Accept failures of the base that QA cannot compare.")
+    bool,
+    typer.Option(
+        "--accept-base-failures",
+        help="Accept failures of the base (the commit that the run started from) that QA cannot compare.",
+    ),
 ]
 
 
@@ -42,12 +46,13 @@ def _qa(
     accept: Accept = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show the results of QA on the merged tree, round by round; or print the output of a check, or accept the base.
+    """Show the QA results of a run, print the output of a check, or accept a failing base.
 
-    Only --accept-base-failures needs a hub, and ignores the options for the output of a check. No hub is started.
+    --accept-base-failures needs a running hub, and ignores the options for the output of a check. All else works
+    without a hub. None is started.
 
-    Exit code 2 if there is no such run, round or check, or --base or --round is given without --output; 5 if the base
-    of RUN is to be accepted and no hub is running, or outside a repository; 1 if the log is damaged or the run's commit
+    Exit code 2 if there is no such run, round or check, or if --base or --round is given without --output; 5 if the
+    base is to be accepted and no hub is running, or outside a repository; 1 if the log is damaged or the run's commit
     is not in the repository any more.
     """
     place = here()

@@ -30,9 +30,9 @@ def _replay(
 ) -> int:
     """Compute the state after any event of the log, and compare it with the hub's.
 
-    It is compared if a hub is running and has reached exactly that event; a difference is an error, exit code 1.
-    Nothing is changed, and no hub is started. Exit code 2 if there is no such event or no log, 1 too if the log is
-    damaged or its beginning was removed, 5 if a hub is running and does not answer.
+    The states are compared if a hub is running and its newest event is the same. If they differ, that is an error with
+    exit code 1. Nothing is changed, and no hub is started. Exit code 1 also if the log is damaged or its beginning was
+    removed; 2 if there is no such event or no log, 5 if a hub is running and does not answer.
     """
     place = here()
     address = place.find()

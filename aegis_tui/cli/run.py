@@ -29,7 +29,11 @@ GATE_CODES = frozenset({"qa_passed", "composition_approved", "composition_whole"
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Unchecked = Annotated[bool, typer.Option("--unchecked", help="Run no checks on the result; the report says so.")]
 AcceptBase = Annotated[
-    bool, typer.Option("--accept-base-failures", help="Accept a base that fails in a way that QA cannot compare.")
+    bool,
+    typer.Option(
+        "--accept-base-failures",
+        help="Accept failures of the base (the commit that the run starts from) that QA cannot compare.",
+    ),
 ]
 Checks = Annotated[
     list[str] | None,
@@ -45,7 +49,7 @@ Lenses = Annotated[
     typer.Option(
         "--lens",
         metavar="NAME",
-        help="Also review each piece through this lens: security, compliance, performance, style, or a file in "
+        help="Add a reviewer with this lens: security, compliance, performance, style, or a file in "
         ".agents/lenses; may be repeated.",
     ),
 ]
@@ -82,6 +86,13 @@ Notes = Annotated[
     ),
 ]
 
+AgentKind = Annotated[
+    str | None, typer.Option("--kind", help="Agent kind of the features for which the design names none.")
+]
+Scouts = Annotated[
+    bool, typer.Option("--scouts", help="Give each worker a scout, which explores the repository for it.")
+]
+
 
 def _run(
     goal: Annotated[str, typer.Argument(help="What should be built.")],
@@ -91,13 +102,13 @@ def _run(
     detach: Annotated[bool, typer.Option("--detach", help="Print the run id and return.")] = False,
     as_json: AsJson = False,
     workers: Workers = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="Agent kind where the design names none.")] = None,
+    kind: AgentKind = None,
     agent_mode: AgentMode = None,
     base_url: Annotated[str | None, typer.Option("--base-url", help="Model server, with or without /v1.")] = None,
     model: ModelName = None,
     sandbox: SandboxLevel = None,
     rounds: Annotated[int, typer.Option("--rounds", min=0, max=20, help="How often a piece may be sent back.")] = 3,
-    scouts: Annotated[bool, typer.Option("--scouts", help="Give each worker a scout that explores for it.")] = False,
+    scouts: Scouts = False,
     lens: Lenses = None,
     check: Checks = None,
     unchecked: Unchecked = False,
@@ -106,11 +117,11 @@ def _run(
 ) -> int:
     """Turn a goal into one commit, with several agents at once.
 
-    A hub is started if none is running, and stopped again when the run has ended. After Ctrl-C the run and the hub
-    continue, and the exit code is 130; with --detach they continue too.
+    If no hub is running, one is started, and stopped again when the run has ended. After Ctrl-C the run and the hub
+    continue, and the exit code is 130. With --detach they continue too.
 
-    Exit code 3 if a gate stays closed or the design or the run is refused, 1 if the run does not succeed for another
-    reason, 2 if an option, a setting or the goal is wrong, 5 if the hub cannot be started or does not answer.
+    Exit code 3 if a gate stays closed, or if the design or the run is refused; 1 if the run fails for another reason; 2
+    if an option, a setting or the goal is wrong; 5 if the hub cannot be started or does not answer.
     """
     _check_flags(goal, has_design=design is not None or yes or not headless, sandbox=sandbox)
     place = here()
@@ -331,13 +342,14 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _wait(run: RunName = None, as_json: AsJson = False) -> int:
-    """Follow a run until it ends. If no hub is running, start it.
+    """Follow a run until it ends.
 
-    What happened from its start on is printed too; a run that has ended already is shown at once. A hub is started if
-    none is running, and is left running. After Ctrl-C the run continues, and the exit code is 130.
+    Prints what has happened since the start of the run, then what happens; a run that has already ended is shown at
+    once. If no hub is running, one is started and left running. After Ctrl-C the run continues, and the exit code is
+    130.
 
-    Exit code 3 if a gate stays closed, 1 if the run does not succeed for another reason, 2 if there is no such run, or
-    no run at all, 5 if the hub cannot be started or does not answer.
+    Exit code 3 if a gate stays closed, 1 if the run fails for another reason, 2 if there is no such run, or no run at
+    all, 5 if the hub cannot be started or does not answer.
     """
     place = here()
     state = place.started_hub().state()

@@ -42,10 +42,12 @@ def _screenshot(
 ) -> int:
     """Save a screen of the dashboard as SVG.
 
-    An existing file is replaced. Without --log, it shows this repository, and --panes and --until have no effect.
+    An existing file is replaced. Without --log, the current state of this repository is shown, and --panes and --until
+    have no effect.
 
-    Exit code 2 if there is no such screen, theme or layout, the screen cannot be opened now, --size or a setting is
-    wrong, or a file cannot be read or written; 5 if a hub is running and does not answer, or outside a repository.
+    Exit code 2 if there is no such screen, theme or layout, if the screen cannot be opened in this state (there is no
+    report before a run has ended, for example), if --size or a setting is wrong, or if a file cannot be read or
+    written; 5 if a hub is running and does not answer, or outside a repository.
     """
     from aegis_tui.tui.screenshot import SCREENS, take
 

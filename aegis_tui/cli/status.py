@@ -25,8 +25,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 def _status(as_json: AsJson = False) -> int:
     """Show the stage, instances, locks and partitions of the current run.
 
-    Without a hub, the last state in the log is shown; none is started. Exit code 5 if there is no log either, or a hub
-    is running and does not answer, 1 if the log is damaged.
+    If no hub is running, the last state in the log is shown; none is started. Exit code 5 if there is no log either, or
+    if a hub is running and does not answer; 1 if the log is damaged.
     """
     state, is_live = _state(here())
     run = state["run"] or {}
@@ -116,10 +116,10 @@ def _report(
     run: Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Print the report of a run, computed from the log and git.
+    """Print the report of a run, from the log and git.
 
-    It is JSON unless stdout is a terminal. No hub is needed or started. Exit code 2 if there is no such run or no log,
-    1 if the log is damaged or the run's commit is not in the repository any more.
+    If stdout is not a terminal, the report is printed as JSON. No hub is needed or started. Exit code 2 if there is no
+    such run or no log, 1 if the log is damaged or the run's commit is not in the repository any more.
     """
     place = here()
     fields = compute_report(place, run)

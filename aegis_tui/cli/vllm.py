@@ -30,7 +30,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 @app.command(context_settings={"allow_extra_args": True})
 def start(
     context: typer.Context,
-    model: Annotated[str | None, typer.Argument(help="A name or a folder; AEGIS_MODEL when left out.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Argument(help="A name or a folder; when left out, AEGIS_MODEL or else Qwen/Qwen3-Coder-Next-FP8."),
+    ] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on 127.0.0.1.")] = DEFAULT_PORT,
     wait_s: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until it answers.")] = 600.0,
     tool_parser: Annotated[
@@ -42,13 +45,14 @@ def start(
     show: Annotated[bool, typer.Option("--print", help="Print the command instead of running it.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Serve a model with what agents need: tool calls, priorities, prefix cache figures. No usage statistics are sent.
+    """Serve a model with the options that agents need: tool calls, priorities, figures of the prefix cache.
 
-    What follows -- is passed to vLLM: aegis-tui vllm start MODEL -- --tensor-parallel-size 2
+    No usage statistics are sent. Options after -- are passed to vLLM: aegis-tui vllm start MODEL --
+    --tensor-parallel-size 2
 
-    A server that runs already is left as it is, whatever its model and port. Exit code 0 too if it is still loading
-    after --wait seconds; 5 if it ends during the start, 2 if a setting is wrong, two models are given or no tool call
-    parser is known for the model.
+    If a server is already running, it is left as it is, whatever its model and port. Exit code 0 also if the server is
+    still loading after --wait seconds; 5 if it ends during the start, 2 if a setting is wrong, if two models are given,
+    or if no tool call parser is known for the model.
     """
     options = list(context.args)
     if model is not None and model.startswith("-"):
@@ -69,9 +73,10 @@ def start(
 
 @app.command()
 def stop(as_json: AsJson = False) -> int:
-    """Stop the server that `start` started; if there is none, say so. Exit code 0 in both cases.
+    """Stop the server that vllm start started. Exit code 0 also if there is none.
 
-    Waits until it and the processes that it started have ended, 25 s at most; what does not end by itself is killed.
+    Waits until the server and the processes that it started have ended, at most 25 s; what has not ended by then is
+    killed.
     """
     ended = asyncio.run(_server().stop())
     words = f"{ended.model} at {ended.url} was stopped" if ended else "no vLLM was started here"
@@ -86,8 +91,8 @@ def status(
 ) -> int:
     """Show which model a server serves and how busy it is. Exit code 5 if it does not answer.
 
-    It is the server of --base-url, else the one that `start` started, else that of your settings. Exit code 2 if the
-    URL or a setting is wrong, 3 if the URL is outside the private network.
+    The server is that of --base-url, or else the one that vllm start started, or else that of your settings. Exit code
+    2 if the URL or a setting is wrong, 3 if the URL is outside the private network.
     """
     record = _server().find()
     url = base_url or (record.url if record else load_settings(os.environ).base_url)
@@ -103,7 +108,7 @@ def status(
 
 @app.command()
 def logs() -> int:
-    """Print the last 200 lines of the server's log.
+    """Print the last 200 lines of the log of the server that vllm start started.
 
     Exit code 2 if no server was started here.
     """

@@ -25,10 +25,10 @@ def worktrees() -> None:
 
 @worktree_app.command(name="list")
 def list_worktrees(as_json: AsJson = False) -> int:
-    """List the worktrees of instances; without a hub, those that git knows.
+    """List the worktrees of instances; without a hub, those that git lists.
 
-    If there are none, say so, exit code 0. No hub is started. Exit code 5 if one is running and does not answer, or
-    outside a repository, 1 if git fails.
+    Exit code 0 also if there are none. No hub is started. Exit code 5 if one is running and does not answer, or outside
+    a repository; 1 if git fails.
     """
     fields = _listed(here())
     rows = [[item["id"], item["state"], item["branch"] or "", item["path"]] for item in fields]
@@ -38,11 +38,11 @@ def list_worktrees(as_json: AsJson = False) -> int:
 
 @worktree_app.command()
 def repair(as_json: AsJson = False) -> int:
-    """Remove worktrees and other leftovers that no instance uses; work that is nowhere else is kept in a rescue ref.
+    """Remove worktrees and other leftovers that no instance uses; work that exists nowhere else is saved first.
 
-    Works without a hub, too; then it also ends a gateway and a tmux server that no agent uses. What cannot be removed
-    is listed as kept, with the reason, and the exit code is 0. 5 if a hub is running and does not answer, 1 if the log
-    is damaged.
+    The work is saved in a rescue ref. Without a hub, the command also ends a gateway and a tmux server that no agent
+    uses. What cannot be removed is listed as kept, with the reason, and the exit code is 0. Exit code 5 if a hub is
+    running and does not answer, 1 if the log is damaged.
     """
     place = here()
     address = place.find()
@@ -59,10 +59,11 @@ def remove(
     name: Annotated[str, typer.Argument(metavar="ID", help="The instance: w01, or in full NATIVE-w01.")],
     as_json: AsJson = False,
 ) -> int:
-    """Remove the worktree of an instance that has ended; work that is nowhere else is kept in a rescue ref.
+    """Remove the worktree of an instance that has ended; work that exists nowhere else is saved first.
 
-    Works without a hub, too. Exit code 2 if it has no worktree, 3 if the instance still uses it, 5 if a hub is running
-    and does not answer. If it cannot be removed, that is printed with the reason, and the exit code is 0.
+    The work is saved in a rescue ref. No hub is needed. If the worktree cannot be removed, the reason is printed, and
+    the exit code is 0. Exit code 2 if the instance has no worktree, 3 if it still uses it, 5 if a hub is running and
+    does not answer.
     """
     place, short = here(), instance_id(name)
     known = next((item for item in _listed(place) if item["id"] == short), None)

@@ -53,8 +53,8 @@ def test_no_paragraph_of_a_help_is_broken_where_its_docstring_is(words: str) -> 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("conflicts", "A hot conflict is in the same lines"),
-        ("init", "Existing files are not changed."),
+        ("conflicts", "In a hot conflict they change the same lines"),
+        ("init", "Existing files are not changed, with two exceptions"),
         ("connect", "one per line: lock:acquire path=src/a.py wait_s=5"),
         ("config", "A flag overrides the environment"),
     ],
