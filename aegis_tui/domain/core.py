@@ -101,10 +101,9 @@ def execute(
     check_right(workspace, command, actor)
     check_limits(workspace, command, actor)
     touch(workspace, actor.agent_id, now)
-    try:
-        decision = RULES[type(command)](workspace, command, actor, request_id)
-    except LockRefused as refusal:
-        raise _refused(stamp, refusal) from refusal
+    decision = _decided(workspace, command, actor, request_id)
+    if isinstance(decision, LockRefused):
+        raise _refused(stamp, decision)
     stamp.apply(decision.drafts)
     stamp.follow_up()
     events = tuple(stamp.events)
@@ -152,6 +151,14 @@ class _Stamp:
     def _lives(self, agent_id: str) -> bool:
         instance = self.workspace.get_instance(agent_id)
         return instance is None or instance.phase is Phase.JOINED
+
+
+def _decided(workspace: Workspace, command: AnyCommand, actor: Actor, request_id: str) -> Decision | LockRefused:
+    """Return what the rule of the command decides; the refusal of a lock without its traceback, whose frames go here."""
+    try:
+        return RULES[type(command)](workspace, command, actor, request_id)
+    except LockRefused as refusal:
+        return refusal.with_traceback(None)
 
 
 def _refused(stamp: _Stamp, refusal: LockRefused) -> LockHeld:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Literal
 
 from aegis_tui.domain.lock.cycle import find_cycle
@@ -68,7 +69,7 @@ def acquire(
         request_id=request_id,
         agent_id=agent_id,
         resources=tuple(wanted),
-        ranks=tuple(_rank(table, agent_id, resource, mode) for resource in wanted),
+        ranks=tuple(map(partial(_rank, table, agent_id, mode), wanted)),
         mode=mode,
         ttl_s=ttl_s,
         wait_s=wait_s or 0.0,
@@ -116,7 +117,7 @@ def _grant_or_queue(table: LockTable, wait: Wait, needed: list[Resource], *, seq
     return [(wait.agent_id, queued)]
 
 
-def _rank(table: LockTable, agent_id: str, resource: Resource, mode: LockMode) -> Rank:
+def _rank(table: LockTable, agent_id: str, mode: LockMode, resource: Resource) -> Rank:
     if table.held_by(agent_id, resource, mode) is not None:
         return Rank.HELD
     if mode is LockMode.EXCLUSIVE and table.held_by(agent_id, resource) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -68,11 +69,22 @@ def lock_acquire(workspace: Workspace, command: LockAcquire, actor: Actor, reque
     if any(data.type == "lock:queued" for _, data in drafts):
         return Decision(drafts, pending=True)
 
-    def reply(_: object) -> dict[str, Any]:
-        granted = granted_reply(workspace, actor.agent_id, request_id, resources, mode)
-        return {**granted, "whole": list(command.whole)} if command.whole else granted
-
+    reply = partial(_acquired, workspace, actor.agent_id, request_id, resources, mode, command.whole)
     return Decision(drafts, reply)
+
+
+def _acquired(
+    workspace: Workspace,
+    agent_id: str,
+    request_id: str,
+    resources: list[Resource],
+    mode: LockMode,
+    whole: tuple[str, ...],
+    _: object,
+) -> dict[str, Any]:
+    """Return the reply to a request that was granted; the last argument, its events, is not needed."""
+    granted = granted_reply(workspace, agent_id, request_id, resources, mode)
+    return {**granted, "whole": list(whole)} if whole else granted
 
 
 def _spelled(workspace: Workspace, resource: Resource) -> Resource:
