@@ -154,7 +154,7 @@ class _Stamp:
 
 
 def _decided(workspace: Workspace, command: AnyCommand, actor: Actor, request_id: str) -> Decision | LockRefused:
-    """Return what the rule of the command decides; the refusal of a lock without its traceback, whose frames go here."""
+    """Return what the rule of the command decides; the refusal of a lock without its traceback and the frames there."""
     try:
         return RULES[type(command)](workspace, command, actor, request_id)
     except LockRefused as refusal:

@@ -45,6 +45,7 @@ SCREENS: Mapping[str, Way] = {
     "stop": Way(("x",), "StopScreen"),
     "report": Way(("r",), "ReportScreen"),
     "runs": Way(("o",), "RunsScreen"),
+    "inbox": Way(("i",), "InboxScreen"),
     "help": Way(("question_mark",), "HelpScreen"),
     "palette": Way(("colon",), "CommandPalette"),
 }

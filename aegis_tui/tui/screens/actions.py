@@ -12,7 +12,6 @@ from textual import work
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 
-from aegis_tui.application.prompt import DELIVERY_S, PromptDelivery
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.model import Instance
@@ -21,9 +20,9 @@ from aegis_tui.domain.run.model import RunStatus
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.sdk.attaching import NO_CLIENT, assumed_terminal, without_popup
 from aegis_tui.tui.parts import GoalOffer
-from aegis_tui.tui.screens.base import WorkspaceScreen
 from aegis_tui.tui.screens.help import HelpScreen
 from aegis_tui.tui.screens.past import PastActions
+from aegis_tui.tui.screens.prompting import PromptActions
 from aegis_tui.tui.screens.why import WhyScreen
 from aegis_tui.tui.text import Line, Span, inert, wrap
 from aegis_tui.tui.views.event import event_line
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from aegis_tui.tui.screens.goal import StartRun
 
 
-class InstanceActions(WorkspaceScreen):
+class InstanceActions(PromptActions):
     """A screen with actions on instances: attach, watch, transcript, send and stop. A subclass says on which."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -129,44 +128,13 @@ class InstanceActions(WorkspaceScreen):
         )
         self.app.push_screen(screen)
 
-    @work(group="send")
-    async def action_send(self) -> None:
+    def action_send(self) -> None:
         """Ask for a prompt and `deliver` it to the chosen instances that are running; show an error if none is."""
-        from aegis_tui.tui.screens.send import SendScreen
-
         targets = [item.agent_id for item in self.chosen_instances() if item.is_alive]
         if not targets:
             self.desk.complain(Refused("there is no agent here to send to", "choose an instance that is running"))
-            return
-        text = await self.app.push_screen_wait(SendScreen(self.desk, targets))
-        if text:
-            await self.deliver(targets, text)
-
-    async def deliver(self, targets: Sequence[str], text: str) -> None:
-        """Send a text to these agent ids; after 5 s at most, show which have got it and which get it later (PANE-4).
-
-        For an agent for which the hub refuses it, the error is shown.
-        """
-        sent: dict[str, int] = {}
-        for target in targets:
-            if reply := await self.desk.command("instance:send", agent_id=target, text=text):
-                sent[target] = int(reply["seq"])
-        if not sent:
-            return
-        delivery = PromptDelivery(sent)
-
-        def is_complete() -> bool:
-            workspace = self.desk.store.workspace
-            waiting = workspace.messages.waiting
-            delivery.hear(seq for seq in sent.values() if seq <= workspace.seq and seq not in waiting)
-            return delivery.is_complete
-
-        await self.desk.store.until(is_complete, deadline_s=DELIVERY_S)
-        lines = [
-            f"{instance_id(name)}: {'delivered' if delivery.is_delivered(name) else 'queued for its next turn'}"
-            for name in sent
-        ]
-        self.desk.tell("\n".join(lines), title="prompt")
+        else:
+            self.send_to(targets)
 
     @work(group="stop")
     async def action_stop(self) -> None:
@@ -192,6 +160,7 @@ class RunActions(PastActions):
         Binding("d", "new_feature", "Feature", id="run.feature", tooltip="Start a run of one agent, without a design."),
         Binding("D", "design", "Design", id="run.design", tooltip="Look at the design, or answer a proposed one."),
         Binding("exclamation_mark", "next_need", "Needs you", id="run.need", tooltip="Go to what needs you."),
+        Binding("i", "inbox", "Inbox", id="run.inbox", tooltip="List all that waits for you (aegis-tui inbox)."),
         Binding("w", "why_stage", "Gates", id="run.gates", tooltip="Show the gates of the stage, and what opens them."),
         Binding("r", "report", "Report", id="run.report", tooltip="Show the final report (aegis-tui report)."),
         Binding("o", "runs", "Runs", id="run.list", tooltip="Open a past run (aegis-tui runs, report RUN)."),

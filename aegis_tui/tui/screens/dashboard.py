@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Resize
@@ -15,7 +15,7 @@ from textual.widgets import Input
 
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.model import Key
-from aegis_tui.domain.need import needs
+from aegis_tui.domain.need import Need, needs
 from aegis_tui.errors import AegisError
 from aegis_tui.tui.board import DEFAULT_LAYOUT
 from aegis_tui.tui.desk import Desk
@@ -348,20 +348,41 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             store = self.desk.store
             self.desk.tell(quiet_words(store.workspace, store.run) if store.is_current else store.absence)
             return
-        need = open_needs[0]
-        if need.kind == "design":
-            self.open_design()
-        elif need.kind == "scope":
-            self.answer_scope(need)
-        elif need.kind == "base":
-            self.action_accept_base()
-        elif need.kind == "machine":
-            self.action_why_stage()
-        elif need.kind == "halted":
-            self.action_halt()
+        instances = [item for item in open_needs if item.kind == "instance"]
+        if open_needs[0].kind != "instance":
+            self._answer(open_needs[0])
         else:
-            keys = [item.key for item in open_needs if item.kind == "instance"]
+            keys = [item.key for item in instances]
             now = self.instances.cursor_key
             at = (keys.index(now) + 1) % len(keys) if now in keys else 0
-            self.board.bring("instances")
-            self.instances.move_to(keys[at])
+            self._answer(instances[at])
+
+    @work(group="inbox", exclusive=True)
+    async def action_inbox(self) -> None:
+        """Open the list of all that waits for the person, and what answers the one that is chosen there.
+
+        For an instance that asks, this is the prompt for it.
+        """
+        from aegis_tui.tui.screens.inbox import InboxScreen
+
+        if (need := await self.app.push_screen_wait(InboxScreen(self.desk))) is not None:
+            self._answer(need)
+            if need.kind == "instance":
+                self.send_to([need.key])
+
+    def _answer(self, need: Need) -> None:
+        """Open what answers a need, as `action_next_need` says."""
+        match need.kind:
+            case "design":
+                self.open_design()
+            case "scope":
+                self.answer_scope(need)
+            case "base":
+                self.action_accept_base()
+            case "machine":
+                self.action_why_stage()
+            case "halted":
+                self.action_halt()
+            case _:
+                self.board.bring("instances")
+                self.instances.move_to(need.key)

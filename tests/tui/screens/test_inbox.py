@@ -1,0 +1,65 @@
+"""The inbox: what waits for the person, and what answers it (WISH-8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance.events import AgentState
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.tui.screens.dashboard import DashboardScreen
+from aegis_tui.tui.screens.design import DesignScreen
+from aegis_tui.tui.screens.inbox import InboxScreen
+from aegis_tui.tui.screens.send import SendScreen
+from tests.tui.pilot import ready, screen_text, to_the_end, until
+
+Record = Callable[..., Any]
+
+
+@to_the_end
+async def test_the_inbox_lists_what_waits_and_opens_what_answers_it(record: Record) -> None:
+    scene = record("proposed")
+    app = scene.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("i")
+        await until(pilot, lambda: "a proposed design waits for your answer" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, DesignScreen))
+        await pilot.press("escape", "i")
+        await until(pilot, lambda: isinstance(app.screen, InboxScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, DashboardScreen))
+
+
+@to_the_end
+async def test_a_question_of_an_agent_is_answered_from_the_inbox_and_goes_to_it_alone(record: Record) -> None:
+    scene = record(until=120)
+    workspace = Workspace()
+    for event in scene.events:
+        workspace.evolve(event)
+    worker = next(item.agent_id for item in workspace.instances.alive() if item.role == "worker")
+    asks = AgentState(state="asking", progress=0.1, source="hub", note="which client?")
+    asked = Event(scene.events[-1].seq + 1, worker, scene.events[-1].timestamp, asks)
+    scene = type(scene)([*scene.events, asked], scene.panes)
+    scene.hub.replies["instance:send"] = {"seq": asked.seq}
+    app = scene.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("space", "down", "space", "i")
+        await until(pilot, lambda: "is asking: which client?" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, SendScreen))
+        await pilot.press(*"new", "enter")
+        await until(pilot, lambda: bool(scene.hub.commands))
+    assert scene.hub.commands == [("instance:send", {"agent_id": worker, "text": "new"})]
+
+
+@to_the_end
+async def test_an_empty_inbox_says_so_and_what_will_be_there(record: Record) -> None:
+    app = record(nothing=True).app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("i")
+        await until(pilot, lambda: "nothing waits for you" in screen_text(app))
