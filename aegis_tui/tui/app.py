@@ -19,7 +19,7 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import WorkerFailed, active_worker
 
 from aegis_tui.errors import AegisError, UsageError
-from aegis_tui.tui.board import DEFAULT_LAYOUT
+from aegis_tui.tui.board import DEFAULT_LAYOUT, load_layout
 from aegis_tui.tui.mishap import Guarded, HasRoom, Mishaps, words_of
 from aegis_tui.tui.opening import Curtain, Opening
 from aegis_tui.tui.plain import PlainFilter, is_plain
@@ -59,7 +59,7 @@ class AegisApp(Guarded, App[int]):
         offer: A goal with which the goal dialog opens; None opens none.
 
     Raises:
-        UsageError: There is no such theme or layout, the theme's file is wrong, or `[keys]` in the settings of `parts`.
+        UsageError: There is no such theme or layout, the file of one is wrong, or `[keys]` in the settings of `parts`.
     """
 
     CSS_PATH = "app.tcss"
@@ -99,6 +99,7 @@ class AegisApp(Guarded, App[int]):
         named = parts if isinstance(parts, Opening) else parts.settings
         layouts = data_files("layouts", parts.environ)
         self._layout = self._chosen("layout", layout or named.layout, layouts, DEFAULT_LAYOUT)
+        load_layout(layouts[self._layout])  # a wrong one is refused here, before anything is drawn
         self._register_themes(self._chosen("theme", theme or named.theme, self._theme_files, DEFAULT_THEME))
         if isinstance(parts, Opening):
             self._curtain = Curtain(layouts[self._layout])

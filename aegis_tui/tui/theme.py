@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.terminal_theme import TerminalTheme
+from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
 from aegis_tui.errors import UsageError
@@ -91,24 +92,32 @@ class ThemeFile(NamedTuple):
 
 
 def load_theme(path: Path) -> ThemeFile:
-    """Read a theme file, check names and types of its fields, and return its content. Colours are not checked.
+    """Read a theme file, check its fields and colours, and return its content.
 
     Raises:
-        UsageError: It cannot be read, or a field is missing, unknown or of a wrong type; the message names file and
-            field.
+        UsageError: It cannot be read, a field is missing, unknown or of a wrong type, or Textual does not know a
+            colour; the message names file and field.
     """
     try:
-        return read_table(ThemeFile, tomllib.loads(path.read_text("utf-8")), least={})
+        file = read_table(ThemeFile, tomllib.loads(path.read_text("utf-8")), least={})
     except Misfit as error:
         raise UsageError(f"theme {path}: {error}", "compare it with themes/dark.toml") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"theme {path}: {error}", "correct the file, or move it away") from error
+    for table in ("colors", "inks", "rows"):
+        for field, color in getattr(file, table)._asdict().items():
+            try:
+                Color.parse(color)
+            except ColorParseError as error:
+                hint = "use #rrggbb, or a name such as ansi_blue"
+                raise UsageError(f"theme {path}: {table}.{field}: {color!r} is not a colour", hint) from error
+    return file
 
 
 def build_theme(name: str, file: ThemeFile) -> Theme:
     """Return the Textual theme for the content of a theme file; inks and rows become variables for style sheets.
 
-    It is not registered with an app. A colour that Textual does not know is not found here, but when an app uses it.
+    It is not registered with an app.
     """
     colors, inks = file.colors, file.inks
     return Theme(

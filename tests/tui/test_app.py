@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -13,6 +14,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.events import AgentState
 from aegis_tui.domain.run.report import fold_report
 from aegis_tui.domain.run.report_model import PastRun, Report
+from aegis_tui.errors import StoreError, UsageError
 from aegis_tui.tui import app as app_module
 from aegis_tui.tui.feed import ConnectionState, EventBatch, Stale
 from aegis_tui.tui.recorded import load_events, snapshot_of
@@ -346,6 +348,32 @@ async def test_themes_and_layouts_change_by_key(record: Record) -> None:
         await pilot.press("L")
         assert app.dashboard.board.layout_file.title != before
         assert "w01" in screen_text(app)
+
+
+class Damaged(Kept):
+    """A history whose log is damaged."""
+
+    def runs(self) -> list[PastRun]:
+        raise StoreError("the log is damaged", "aegis-tui hub repair")
+
+
+def test_a_layout_that_is_wrong_ends_the_start_with_its_name(record: Record, tmp_path: Path) -> None:
+    own = tmp_path / "aegis-tui" / "layouts"
+    own.mkdir(parents=True)
+    (own / "mine.toml").write_text("title = 3\n")
+    with pytest.raises(UsageError, match=r"mine\.toml"):
+        record(nothing=True).app(layout="mine", environ={"XDG_CONFIG_HOME": str(tmp_path)})
+
+
+@to_the_end
+@pytest.mark.parametrize("key", ["r", "o"])
+async def test_a_log_that_cannot_be_read_is_told_and_nothing_else_is_claimed(record: Record, key: str) -> None:
+    app = record(nothing=True).app(history=Damaged())
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press(key)
+        await until(pilot, lambda: "the log is damaged" in screen_text(app))
+        assert "no run" not in screen_text(app).replace("no run is open", "")
 
 
 @to_the_end

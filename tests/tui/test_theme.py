@@ -42,6 +42,15 @@ def test_a_wrong_theme_file_is_named_with_its_field(tmp_path: Path) -> None:
         load_theme(path)
 
 
+@pytest.mark.parametrize("color", ["blu", "#12345", "", "rgb(1,2)"])
+def test_a_colour_that_is_none_is_named_with_its_field(tmp_path: Path, color: str) -> None:
+    path = tmp_path / "mine.toml"
+    lines = THEMES["dark"].read_text("utf-8").splitlines()
+    path.write_text("\n".join(f'muted = "{color}"' if line.startswith("muted =") else line for line in lines))
+    with pytest.raises(UsageError, match=r"mine.toml: inks.muted: .* is not a colour"):
+        load_theme(path)
+
+
 def test_a_persons_own_theme_goes_before_the_shipped_one(tmp_path: Path) -> None:
     own = tmp_path / "aegis-tui" / "themes"
     own.mkdir(parents=True)

@@ -18,12 +18,13 @@ class PastActions(WorkspaceScreen):
     async def action_report(self) -> None:
         """Open the report of the last run that has ended, in a dialog.
 
-        If none is known to have ended, also because the log cannot be read, a message says so. If the report cannot be
-        read, the error is shown.
+        If none has ended, a message says so. If the log or the report cannot be read, the error is shown.
         """
         names = list(self.desk.store.reports)
         if not names:
             runs = await self._past_runs()
+            if runs is None:
+                return
             names = [str(run["run"]) for run in runs if run["ok"] is not None]
         if not names:
             self.desk.tell(f"no run has ended yet; {self.desk.keys['w']} shows what this one waits for")
@@ -34,23 +35,24 @@ class PastActions(WorkspaceScreen):
     async def action_runs(self) -> None:
         """Open the list of all runs, then the report of the one that is chosen; if none is, nothing more.
 
-        If the runs cannot be read, the error is shown and the list is empty.
+        If the runs cannot be read, only the error is shown.
         """
         from aegis_tui.tui.screens.runs import RunsScreen
 
         # A callback, not a worker that waits: code that waits until all workers are done must not wait for a person.
-        self.app.push_screen(RunsScreen(self.desk, await self._past_runs()), self._open_chosen)
+        if (runs := await self._past_runs()) is not None:
+            self.app.push_screen(RunsScreen(self.desk, runs), self._open_chosen)
 
     def _open_chosen(self, name: str | None) -> None:
         if name:
             self.run_worker(self._show_report(name), group="look", exclusive=True)
 
-    async def _past_runs(self) -> list[PastRun]:
+    async def _past_runs(self) -> list[PastRun] | None:
         try:
             return await asyncio.to_thread(self.desk.parts.history.runs)
         except AegisError as error:
             self.desk.complain(error)
-            return []
+            return None
 
     async def _show_report(self, name: str) -> None:
         from aegis_tui.tui.screens.report import ReportScreen
