@@ -45,7 +45,9 @@ def too_costly(*globs: str) -> Refused:
     """Return, not raise, the refusal of globs that take more steps than a request may; it names them, shortened."""
     named = " and ".join(f"'{_cut(glob)}'" for glob in globs)
     return Refused(
-        f"comparing {named} would cost too much" if len(globs) > 1 else f"reading {named} would cost too much",
+        f"comparing {named} would take too many steps"
+        if len(globs) > 1
+        else f"reading {named} would take too many steps",
         "simplify: fewer wildcards, classes and braces in a glob, or fewer globs",
         code="glob.effort",
         globs=[_cut(glob) for glob in globs],

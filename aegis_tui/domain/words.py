@@ -185,7 +185,7 @@ _RUN: Words = {
     runs.GatePassed: lambda data: f"{data.gate}: {data.reason}",
     runs.GateBlocked: lambda data: f"gate {data.gate} is closed: {data.reason}",
     runs.DesignProposed: _design,
-    runs.DesignAgreed: lambda data: f"agrees to the design of {counted(len(data.design.features), 'feature')}",
+    runs.DesignAgreed: lambda data: f"accepts the design of {counted(len(data.design.features), 'feature')}",
     PieceChecked: _checked,
     PieceReopened: lambda data: f"{data.piece} goes back to its worker",
     MergeQueued: lambda data: f"{data.piece} waits to be merged",

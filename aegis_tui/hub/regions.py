@@ -135,9 +135,7 @@ class RegionService:
         if region.lines is not None:
             count = len(split_lines(text))
             if region.lines[1] > count:
-                raise UsageError(
-                    f"{path} has {counted(count, 'line')}, not {region.lines[1]}", f"lines lie within 1-{count}"
-                )
+                raise UsageError(f"{path} has only {counted(count, 'line')}", f"lock lines from 1 to {count}")
             return (region.lines,)
         outline = await asyncio.to_thread(self._symbols.outline, path, text) if _is_text(text) else None
         if outline is None:

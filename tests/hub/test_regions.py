@@ -124,7 +124,7 @@ def test_what_is_not_there_is_told_with_what_is(play: Play) -> None:
         (root.parent / "secret.py").write_text("x = 1\n")
         refusals: list[tuple[dict[str, Any], str]] = [
             ({"path": "a.py", "symbol": "secnd"}, "no symbol secnd"),
-            ({"path": "a.py", "lines": (8, 10)}, "has 9 lines, not 10"),
+            ({"path": "a.py", "lines": (8, 10)}, "has only 9 lines"),
             ({"path": "none.py", "lines": (1, 1)}, "no file none.py"),
             ({"path": "out.py", "lines": (1, 1)}, "no file out.py"),
             ({"path": "../a.py", "symbol": "f"}, "cannot be locked"),

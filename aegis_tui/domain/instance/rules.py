@@ -70,6 +70,20 @@ def named_instance(workspace: Workspace, name: str) -> Instance:
     return instance
 
 
+def living_instance(workspace: Workspace, name: str) -> Instance:
+    """Return the instance with this id, if it has not ended and is not being stopped; the id as in `named_instance`.
+
+    Raises:
+        UsageError: There is no such instance.
+        Refused: It has ended, or is being stopped.
+    """
+    instance = named_instance(workspace, name)
+    if not instance.is_alive:
+        words = "is being stopped" if instance.phase is Phase.STOPPING else "has ended"
+        raise Refused(f"{instance.agent_id} {words}", "see aegis-tui status", code="instance.gone")
+    return instance
+
+
 def piece_of(workspace: Workspace, instance: Instance) -> tuple[Run, Piece] | None:
     """Return the run and the piece that an instance works on.
 
@@ -247,9 +261,7 @@ def send(workspace: Workspace, command: InstanceSend, actor: Actor, request_id: 
         UsageError: There is no such instance.
         Refused: It does not live, or the pieces of its run are already judged as a whole.
     """
-    instance = named_instance(workspace, command.agent_id)
-    if not instance.is_alive:
-        raise Refused(f"{instance.agent_id} is {instance.phase}", "see aegis-tui status", code="instance.gone")
+    instance = living_instance(workspace, command.agent_id)
     message = MessageSent(to=instance.agent_id, text=command.text, kind="prompt", context={"task": "free"})
     drafts = [*_reopened_by(workspace, instance, command.text), (actor.agent_id, message)]
     return Decision(

@@ -120,8 +120,10 @@ def _own(
             held_by=candidates[0].agent_id,
         )
     current = [lock for lock in own if token is None or lock.token == token]
+    if not current and token is None:
+        raise StaleToken(f"you hold no lock {lock_id or f'on {path}'}", LIST_HINT, token=token)
     if not current:
-        raise StaleToken(f"{lock_id or path} is no longer held with that token", REACQUIRE_HINT, token=token)
+        raise StaleToken(f"{lock_id or path} is no longer held with token {token}", REACQUIRE_HINT, token=token)
     return current
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from aegis_tui.domain.decision import Actor, Decision
-from aegis_tui.domain.instance.rules import named_instance, own_instance
+from aegis_tui.domain.instance.rules import living_instance, own_instance
 from aegis_tui.domain.lock import end as lock_end
 from aegis_tui.domain.lock import moves as lock_moves
 from aegis_tui.domain.lock.model import LockMode
@@ -18,7 +18,7 @@ from aegis_tui.domain.message.exchange import BEGIN
 from aegis_tui.domain.page import messages_page
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.errors import Refused, StaleToken, UsageError
+from aegis_tui.errors import StaleToken, UsageError
 
 
 def broadcast(workspace: Workspace, command: BroadcastSend, actor: Actor, request_id: str) -> Decision:
@@ -71,9 +71,7 @@ def message_send(workspace: Workspace, command: MessageSend, actor: Actor, reque
         UsageError: There is no such instance.
         Refused: It has ended, or is being stopped.
     """
-    to = named_instance(workspace, command.to)
-    if not to.is_alive:
-        raise Refused(f"{to.agent_id} is {to.phase}", "see aegis-tui status", code="instance.gone")
+    to = living_instance(workspace, command.to)
     message = MessageSent(to=to.agent_id, text=command.text)
     return Decision([(actor.agent_id, message)], lambda events: {"seq": events[0].seq, "delivery": "queued"})
 

@@ -108,9 +108,9 @@ def _failed(command: str, result: CheckResult, base: CheckResult) -> CheckVerdic
     if base.status == "passed":
         return _newly_failed(command, result)
     if base.status != "failed":
-        reason = f"it fails, and the base cannot be compared: there it did not run ({base.reason})"
+        reason = f"it fails, and cannot be compared with the base, where it did not run ({base.reason})"
         if base.status == "empty":
-            reason = "it fails, and the base cannot be compared: there it executed no test"
+            reason = "it fails, and cannot be compared with the base, where it executed no test"
         return _incomparable(result, reason)
     if fresh := _fresh(result, base):
         return CheckVerdict(ok=False, status="failed", new_failures=fresh, reason=_named("new failure", fresh))

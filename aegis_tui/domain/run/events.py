@@ -179,7 +179,7 @@ class GateBlocked(EventData):
 
 
 class DesignProposed(EventData):
-    """A design was proposed and waits for agreement."""
+    """A design was proposed and waits to be accepted."""
 
     type: Literal["design:proposed"] = "design:proposed"
     run: str

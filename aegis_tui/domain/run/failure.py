@@ -98,7 +98,7 @@ def error_lines(error: Mapping[str, Any]) -> list[str]:
         feature = f", working on {error['feature']}" if error.get("feature") else ""
         lines.append(f"agent: {error['instance']}{feature}")
     if not _is_in(words, f"{message} {cause}"):
-        lines.append(f"its last words: {words}")
+        lines.append(f"its last output: {words}")
     if error.get("hint"):
         lines.append(str(error["hint"]))
     if error.get("log"):
@@ -107,8 +107,9 @@ def error_lines(error: Mapping[str, Any]) -> list[str]:
 
 
 def _is_in(words: str, text: str) -> bool:
-    """Return whether a text contains these words, however the lines of either are broken; true for empty words."""
-    return "".join(words.split()) in "".join(text.replace("; ", "").split())
+    """Return whether a text contains these words, however lines are broken or joined with `; `; true for no words."""
+    plain, known = ("".join(item.replace(";", "").split()) for item in (words, text))
+    return plain in known
 
 
 def _log_of(run: Run, instance: Instance | None) -> str | None:

@@ -46,14 +46,14 @@ def ready_features(run: Run) -> list[str]:
 
 def _design(workspace: Workspace, run: Run) -> list[Gate]:
     agreed = run.design is not None
-    waiting = "a proposed design waits for agreement" if run.proposed else "no design yet"
+    waiting = "a proposed design waits to be accepted" if run.proposed else "no design yet"
     return [
         Gate("repository_ready", run.prepared, "the integration branch exists" if run.prepared else "being prepared"),
         Gate(
             "design_agreed",
             agreed,
             "the design is agreed and its scopes are disjoint" if agreed else waiting,
-            "" if agreed else "aegis-tui run GOAL --design FILE, or agree to the proposed design in the dashboard",
+            "" if agreed else "aegis-tui run GOAL --design FILE, or accept the proposed design in the dashboard",
         ),
     ]
 

@@ -58,7 +58,7 @@ def check_new_globs(globs: Iterable[str]) -> None:
             raise Refused(f"glob '{shown}': it contains an invisible character", code="glob", glob=shown)
         if (what := closed_part(glob, effort)) is not None:
             raise PartitionRefused(
-                f"'{text}' touches {what}, which no partition may hold", "choose other globs", path=what
+                f"'{text}' touches {what}, which no partition may contain", "choose other globs", path=what
             )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.ids import HUB
-from aegis_tui.domain.instance.rules import named_instance, own_instance
+from aegis_tui.domain.instance.rules import living_instance, own_instance
 from aegis_tui.domain.lock.model import Draft, Resource
 from aegis_tui.domain.lock.rules import first_line
 from aegis_tui.domain.message.events import MessageSent
@@ -140,9 +140,7 @@ def set_partition(workspace: Workspace, command: PartitionSet, actor: Actor, req
             too much (`glob.effort`).
         PartitionRefused: A glob names git's own paths or specs.
     """
-    instance = named_instance(workspace, command.agent_id)
-    if not instance.is_alive:
-        raise Refused(f"{instance.agent_id} is {instance.phase}", "see aegis-tui status", code="instance.gone")
+    instance = living_instance(workspace, command.agent_id)
     check_free(workspace, instance.agent_id, command.globs)
     return Decision([(instance.agent_id, PartitionChanged(globs=command.globs))])
 

@@ -117,8 +117,8 @@ def test_each_pair_of_results_has_its_verdict(
     ("now", "base", "words"),
     [
         (result("failed"), result("failed"), "neither output names or counts"),
-        (result("failed", "a"), result("not_run", reason="no pytest"), "there it did not run (no pytest)"),
-        (result("failed", "a"), result("empty"), "there it executed no test"),
+        (result("failed", "a"), result("not_run", reason="no pytest"), "where it did not run (no pytest)"),
+        (result("failed", "a"), result("empty"), "where it executed no test"),
         (
             result("not_run", executed=4, unloaded=("t",), reason="could not load t"),
             result("not_run", executed=4, unloaded=("t",)),

@@ -229,9 +229,13 @@ def test_a_person_reads_each_fact_of_a_failure_once() -> None:
     one_fails(hub, "worker", cause=HOOK)
     lines = error_lines({**error_of(hub), "log": "/state/logs/w01.log"})
     assert "lint: no tabs" in lines[0]
-    assert lines[1:3] == ["agent: NATIVE-w01, working on alpha", "its last words: no idea"]
+    assert lines[1:3] == ["agent: NATIVE-w01, working on alpha", "its last output: no idea"]
     assert lines[3].startswith("mend it; ") and lines[4] == "log: /state/logs/w01.log"
     assert error_lines({"message": "no", "hint": "do"}) == ["no", "do"]
+    said = "4 unusable calls; the last: Error: there is no tool 'x'"
+    assert error_lines({"message": f"alpha failed: {said}", "cause": said, "last_words": said}) == [
+        f"alpha failed: {said}"
+    ]
 
 
 @pytest.mark.parametrize(("text", "limit"), itertools.product(["", "abc", "x" * 30], [9, 10, 29]))

@@ -158,7 +158,7 @@ def test_a_request_of_a_lost_instance_is_closed_and_granting_it_is_refused() -> 
 def test_an_instance_that_has_ended_gets_no_partition() -> None:
     hub, (alpha, beta) = working()
     end(hub, beta)
-    with pytest.raises(Refused, match=f"{beta} is reclaimed"):
+    with pytest.raises(Refused, match=f"{beta} has ended"):
         repartition(hub, beta, "docs/**")
     repartition(hub, alpha, "src/a/**", "docs/**")
     assert hub.workspace.partitions.owner_of("docs/x.md") == alpha
