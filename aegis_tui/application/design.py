@@ -49,7 +49,7 @@ _MESSAGES: Final = {
     "tuple_type": "must be a list",
     "model_type": "must be a mapping of fields",
     "string_too_short": "must not be empty",
-    "too_short": "needs one entry at least",
+    "too_short": "needs at least one entry",
     "string_pattern_mismatch": "must be a name of a-z, 0-9, _ and -, 41 characters at most, not starting with _ or -",
 }
 _QUOTES_HINT: Final = "put globs in quotes: YAML reads a leading *, [, { or ! as its own syntax"

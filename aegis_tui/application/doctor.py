@@ -35,7 +35,9 @@ INOTIFY_WANTED = {"max_user_instances": 128, "max_user_watches": 65_536}
 DISK_WANTED_BYTES = 2 << 30
 TOOL_CALL_DEADLINE_S = 30.0
 _PROGRAM_DEADLINE_S = 10.0
-_SERVER_FIX = "start one: aegis-tui vllm start, or name another: --base-url, AEGIS_BASE_URL; aegis-tui demo needs none"
+_SERVER_FIX = (
+    "start one: aegis-tui vllm start MODEL, or name another: --base-url, AEGIS_BASE_URL; aegis-tui demo needs none"
+)
 _TOOL_CALL_FIX = "serve the model with --enable-auto-tool-choice and --tool-call-parser, as aegis-tui vllm start does"
 
 
@@ -193,7 +195,7 @@ class Doctor:
     async def _held(self) -> Check:
         report = await self._sandbox.probe()
         holds = report.level is not SandboxLevel.NONE
-        observed = f"{report.level}: " + ", ".join(f"{layer} {held}" for layer, held in report.layers.items())
+        observed = f"{report.level}: " + ", ".join(f"{layer} ({held})" for layer, held in report.layers.items())
         is_strict = self._settings.sandbox == "strict"
         until = "no run can start" if is_strict else "agents run without a sandbox"
         fix = f"{report.remedy}; {until} until then"
@@ -286,7 +288,7 @@ class Doctor:
         try:
             left = await asyncio.to_thread(self._find_leftovers)
         except OSError as error:
-            left = [f"they cannot be looked for: {error}"]
+            left = [f"the search for them failed: {error}"]
         fix = (
             "in that repository: `aegis-tui hub start` continues the run; `aegis-tui hub stop --force`, "
             "then `aegis-tui worktree repair`, remove what is left"

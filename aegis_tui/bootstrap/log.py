@@ -30,7 +30,7 @@ async def open_stopped_log(paths: WorkspacePaths) -> AsyncIterator[EventLog]:
         UsageError: There is no log.
     """
     if not paths.log_db.exists():
-        raise UsageError("nothing was ever logged for this repository", "start something: aegis-tui run GOAL")
+        raise UsageError("nothing was ever logged for this repository", "start a run: aegis-tui run GOAL")
     with only_hub(paths):
         log = SqliteEventLog(paths.log_db)
         await log.open()

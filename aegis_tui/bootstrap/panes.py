@@ -57,7 +57,7 @@ def read_transcript(paths: WorkspacePaths, name: str) -> Transcript:
     except OSError:
         lines = asyncio.run(_lines_now(paths, short))
     if not lines:
-        raise UsageError(f"nothing is kept of {short}", "aegis-tui report lists the instances of a run")
+        raise UsageError(f"no transcript of {short} is kept", "aegis-tui report lists the instances of a run")
     return Transcript(short, tuple(lines), False)
 
 

@@ -47,7 +47,7 @@ def write_bundle(path: Path, checks: list[dict[str, Any]]) -> None:
     try:
         write_private(path, render_bundle({**scrubber.all(parts), "logs": logs}))
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", "choose another place") from error
+        raise UsageError(f"cannot write {path}: {error.strerror}", "choose another file") from error
 
 
 def _place() -> Place | None:

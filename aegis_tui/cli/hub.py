@@ -111,7 +111,7 @@ def status(as_json: AsJson = False) -> int:
         return 0
     lines = [
         f"hub {address.pid} serves {address.url}",
-        f"seq {fields['seq']}, {counted(fields['instances'], 'instance')}",
+        f"newest event {fields['seq']}, {counted(fields['instances'], 'instance')}",
         gateway_line(address),
     ]
     output.result(fields, as_json=as_json, lines=lines)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     "dashboard, partitions, locks, conflict, events, why, gates, grid, design, goal, feature, send, stop, report, "
-    "runs, help, palette"
+    "runs, inbox, help, palette"
 )
 """The screens, those of `aegis_tui.tui.screenshot.SCREENS`, which takes long to import."""
 
@@ -61,7 +61,7 @@ def _screenshot(
     try:
         out.write_text(svg, "utf-8")
     except OSError as error:
-        raise UsageError(f"cannot write {out}: {error.strerror}", "choose another place") from error
+        raise UsageError(f"cannot write {out}: {error.strerror}", "choose another file") from error
     output.result({"path": str(out)}, as_json=as_json, lines=[str(out)])
     return 0
 

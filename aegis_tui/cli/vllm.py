@@ -99,7 +99,7 @@ def status(
     fields = asyncio.run(_look(url))
     endpoint, metrics = fields["endpoints"][0], fields["metrics"]
     if not endpoint["healthy"]:
-        raise ModelUnavailable(f"no model server answers at {url}", "start one: aegis-tui vllm start")
+        raise ModelUnavailable(f"no model server answers at {url}", "start one: aegis-tui vllm start MODEL")
     lines = [f"{endpoint['model']} at {endpoint['url']}"]
     lines += [f"  {name} {_round(value)}" for name, value in metrics.items() if value is not None]
     output.result(fields, as_json=as_json, lines=lines)
@@ -116,7 +116,7 @@ def logs() -> int:
     try:
         said = path.read_text("utf-8", "replace").splitlines()
     except OSError as error:
-        raise UsageError("no vLLM was started here", "start one: aegis-tui vllm start") from error
+        raise UsageError("no vLLM was started here", "start one: aegis-tui vllm start MODEL") from error
     for line in said[-LOG_LINES:]:
         output.data(line)
     return 0

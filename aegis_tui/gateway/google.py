@@ -245,7 +245,7 @@ async def _refuse(exchange: _Exchange, answer: UpstreamAnswer) -> None:
 async def _pass_stream(exchange: _Exchange, answer: UpstreamAnswer, framing: _Framing) -> None:
     request, call = exchange.request, exchange.call
     if not call.stream:
-        raise ModelMalformed(f"the model server at {answer.base_url} sent a stream that was not asked for")
+        raise ModelMalformed(f"the model server at {answer.base_url} sent a stream although none was requested")
     translated = Answer(call.model)
     await request.start(answer.status, [framing.head(), _upstream_header(answer)])
     try:

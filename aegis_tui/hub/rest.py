@@ -182,7 +182,7 @@ class _Answers:
 
     async def mirror(self, request: Request) -> JSONResponse:
         if self._actor(request).kind == "instance":
-            raise Refused("the mirror is for a person", "read /v1/state", code="person.only")
+            raise Refused("only the person may read the whole state", "read /v1/state", code="person.only")
         return await asyncio.to_thread(_ok, {"state": await self.engine.read(mirror_view)})
 
     async def events(self, request: Request) -> JSONResponse:

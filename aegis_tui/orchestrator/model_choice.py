@@ -106,7 +106,7 @@ class ModelChooser:
         if chats is not None:
             return chats
         raise ModelUnavailable(
-            f"none of the models at {base_url} chats with tools: {'; '.join(reasons[:3])}",
+            f"no model at {base_url} can call tools: {'; '.join(reasons[:3])}",
             f"name one with --model or AEGIS_MODEL; it serves: {listed(names)}",
             code="model.absent",
         )

@@ -272,7 +272,7 @@ def keep_run(ran: CommandRun, result: CheckResult) -> Kept:
     if ran.changed:
         said.append(_changed(ran.changed))
     if ran.empty and result.status != "passed":
-        said.append(f"empty submodules: {_list(ran.empty)}; in your checkout: {SET_UP}")
+        said.append(f"empty submodules: {_list(ran.empty)}; to fill them, run in your checkout: {SET_UP}")
         result = result.model_copy(update={"remedy": f"{SET_UP}, or {result.remedy}" if result.remedy else SET_UP})
     result = result.model_copy(update={"note": "; ".join(said)})
     notes = [f"[aegis-tui: {item.reason}]" for item in ran.outcome.obstacles]

@@ -217,7 +217,7 @@ class AegisApp(Guarded, App[int]):
             self.call_later(place.dismiss, None)
         if self.mishaps.note(error, place) and not isinstance(place, HasRoom):
             words = f"{words_of(error)} ─ the session continues; the details are in its log"
-            self.desk.tell(words, title=f"{type(place).__name__} has failed", is_error=True)
+            self.desk.tell(words, title=f"an error in {type(place).__name__}", is_error=True)
 
     def _handle_exception(self, error: Exception) -> None:
         """Survive an exception that nothing has caught; called by Textual, which would end the session.
@@ -308,7 +308,7 @@ class AegisApp(Guarded, App[int]):
         except AegisError as error:
             self.desk.complain(error)
         else:
-            self.desk.tell(f"it had ended during {run.run}", title="the hub was started again")
+            self.desk.tell(f"it had ended during {run.run}", title="the hub was restarted")
 
     @work(group="hub")
     async def read_meters(self) -> None:

@@ -52,14 +52,14 @@ def read_table(kind: type[T], table: object, *, least: Mapping[str, int], place:
 def _value(wanted: Any, value: Any, least: Mapping[str, int], place: tuple[str, ...]) -> Any:
     if get_origin(wanted) is tuple:
         if not isinstance(value, list) or not value:
-            raise Misfit(place, "has to be a list with one item at least")
+            raise Misfit(place, "has to be a list with at least one item")
         return tuple(_value(get_args(wanted)[0], item, least, (*place, str(at))) for at, item in enumerate(value))
     if hasattr(wanted, "_fields"):
         return read_table(wanted, value, least=least, place=place)
     if type(value) is not wanted:
         raise Misfit(place, f"has to be {_WORDS[wanted]}")
     if wanted is int and value < least.get(place[-1], value):
-        raise Misfit(place, f"has to be {least[place[-1]]} at least")
+        raise Misfit(place, f"has to be at least {least[place[-1]]}")
     return value
 
 

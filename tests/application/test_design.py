@@ -111,7 +111,7 @@ def test_an_overlap_is_told_with_file_line_field_and_example_path(tmp_path: Path
         ("joint: [CHANGELOG.md]", "joint: CHANGELOG.md", "design.yaml:21: joint: must be a list"),
         ("brief: A page", "brief: [a]", "design.yaml:14: features[1].brief: must be text"),
         ("brief: A page", "brief: ''", "design.yaml:14: features[1].brief: must not be empty"),
-        ('["pytest -q"]', "[]", "design.yaml:22: qa.commands: needs one entry at least"),
+        ('["pytest -q"]', "[]", "design.yaml:22: qa.commands: needs at least one entry"),
         ('"src/ui/**"', '"/src"', "design.yaml:16: features[1].partition[0]: glob '/src': it is absolute"),
         ("joint:", "goal: x\njoint:", "design.yaml:21: goal: the field is given twice, first in line 1"),
         ('"src/ui/**"', "*.py", "design.yaml:16: this is not YAML"),

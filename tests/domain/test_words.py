@@ -54,7 +54,7 @@ def test_a_sentence_is_one_line_without_the_marks_of_a_program(kind: str) -> Non
         ("run:prepared", "created the integration branch of run1"),
         ("run:halted", "halts the run, so that no new work starts: lunch"),
         ("run:resumed", "resumes the run"),
-        ("qa:accepted", "accepts the failures that the base itself has"),
+        ("qa:accepted", "accepts the base's own failures"),
         ("partition:changed", "may write src/b/** src/d/** from now on"),
         ("scope:requested", "asks to write src/b/z.py (q93): r"),
         ("specs.task-completed", "old: task t is done"),

@@ -31,7 +31,7 @@ def test_a_table_becomes_what_its_class_says_with_defaults_for_what_is_left_out(
         ({"leaves": ["a"]}, r"^leaves\.0: .*table"),
         ({"leaves": [{"name": "a"}, {"name": "b", "size": 1.5}]}, r"^leaves\.1\.size: .*whole number"),
         ({"leaves": [{"name": "a", "size": True}]}, r"^leaves\.0\.size: .*whole number"),
-        ({"leaves": [{"name": "a", "size": 0}]}, r"^leaves\.0\.size: .*1 at least"),
+        ({"leaves": [{"name": "a", "size": 0}]}, r"^leaves\.0\.size: .*at least 1"),
         ({"leaves": [{"name": 5}]}, r"^leaves\.0\.name: .*string"),
         ({"leaves": [{"name": "a"}], "tall": "yes"}, r"^tall: .*true or false"),
         ({"leaves": [{"name": "a"}], "wide": True}, r"^wide: there is no such field"),

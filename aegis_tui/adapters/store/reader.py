@@ -34,7 +34,7 @@ class LogReader:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            raise UsageError("nothing was ever logged for this repository", "start something: aegis-tui run GOAL")
+            raise UsageError("nothing was ever logged for this repository", "start a run: aegis-tui run GOAL")
         self._path = path
 
     def events(self, types: Sequence[str] = (), *, after: int = 0) -> list[Event]:

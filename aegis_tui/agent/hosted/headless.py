@@ -39,7 +39,7 @@ class HeadlessRunner:
         """
         mode = self._kind.headless
         if mode is None:
-            raise UsageError(f"{self._kind.title} has no way to run without a person")
+            raise UsageError(f"{self._kind.title} cannot run headless")
         has_run = bool(self._said)
         self._said.append(text)
         argv, prompt = _next_command(mode, self._said, has_run=has_run)

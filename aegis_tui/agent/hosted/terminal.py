@@ -120,7 +120,7 @@ class TerminalRunner:
 
 _NOT_DELIVERED = {
     Delivery.REFUSED: "the program showed no input box, so the prompt was not typed",
-    Delivery.UNKNOWN: "the prompt was typed, but no call of the program to its model held it",
+    Delivery.UNKNOWN: "the prompt was typed, but no call of the program to its model contained it",
 }
 
 

@@ -205,7 +205,7 @@ def _units(text: str) -> Iterator[str]:
         if text[at] == "\\":
             end += 1
             if text[at + 1 : end] in ("", "/"):
-                _refuse("a backslash escapes nothing", "use / between folders and \\\\ for a backslash")
+                _refuse("it has a backslash that escapes nothing", "use / between folders and \\\\ for a backslash")
         elif text[at] == "[":
             end = _class_end(text, at)
         yield text[at:end]

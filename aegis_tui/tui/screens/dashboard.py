@@ -213,7 +213,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         elif shot is not None:
             self.preview.show_pane(label, shot)
         else:
-            self.preview.show_words(label, "its pane is not open yet" if not item.pane else "its pane cannot be seen")
+            self.preview.show_words(label, "its pane is not open yet" if not item.pane else "its pane cannot be shown")
 
     @on(LinePanel.Chosen)
     def _explain_row(self, message: LinePanel.Chosen) -> None:

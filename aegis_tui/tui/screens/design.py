@@ -35,10 +35,10 @@ CHECK_S = 0.2
 SETTLE_S = 10.0
 """Seconds to wait until the store shows the effect of a command."""
 CHOICES = (
-    ("1", "agree: the agents start"),
+    ("1", "accept: the agents start"),
     ("2", "edit here"),
     ("3", "edit in $EDITOR"),
-    ("4", "ask again, with a remark"),
+    ("4", "ask for another one, with a remark"),
     ("5", "end this run"),
 )
 
@@ -53,13 +53,15 @@ class DesignScreen(Dialog[None]):
 
     CSS_PATH: ClassVar = ["dialog.tcss", "design.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "agree", "Agree", id="design.agree", tooltip="Agree: the agents start on this design."),
+        Binding(
+            "1", "agree", "Accept", id="design.agree", tooltip="Accept the design: the agents start to work on it."
+        ),
         Binding("2", "edit", "Edit", id="design.edit", tooltip="Change the design here; it is checked as you type."),
         Binding("3", "editor", "$EDITOR", id="design.editor", tooltip="Change the design in your editor."),
-        Binding("4", "ask_again", "Ask again", id="design.again", tooltip="Have another design proposed."),
+        Binding("4", "ask_again", "Ask again", id="design.again", tooltip="Ask the Commander for another design."),
         Binding("5", "cancel_run", "End", id="design.cancel", tooltip="End this run."),
-        Binding("ctrl+s", "accept", "Agree", id="design.accept", tooltip="Agree to the design as changed here."),
-        Binding("escape", "back", "Back", id="design.back", tooltip="Leave the text, then the screen."),
+        Binding("ctrl+s", "accept", "Accept", id="design.accept", tooltip="Accept the design as changed here."),
+        Binding("escape", "back", "Back", id="design.back", tooltip="Leave the text field, then the screen."),
     ]
 
     def __init__(self, desk: Desk, run: str) -> None:
@@ -106,7 +108,7 @@ class DesignScreen(Dialog[None]):
         for key, words in CHOICES:
             yield (Span(f" {key} ", "accent", f"screen.{self._action_of(key)}"), Span(f" {words}"))
         yield ()
-        yield (Span("No agent writes before you agree.", "muted"),)
+        yield (Span("No agent writes anything before you accept.", "muted"),)
 
     @staticmethod
     def _action_of(key: str) -> str:
@@ -116,7 +118,7 @@ class DesignScreen(Dialog[None]):
         for name in ("choices", "text", "issues", "ask", "remark"):
             self.query_one(f"#{name}").display = name in names
         self.query_one("#left").set_class(names[0] == "text", "-editing")
-        hints = {"choices": "a number chooses · esc back", "text": "^s agree · esc leave the text"}
+        hints = {"choices": "press a number · esc back", "text": "^s accept · esc leave the text"}
         hint = hints.get(names[0], "enter send · esc back") if self.is_open else "esc back"
         self.query_one(".dialog").border_subtitle = hint
 
@@ -185,8 +187,8 @@ class DesignScreen(Dialog[None]):
             width = max(20, view.line_width)
             view.show_lines([(Span(part, "bad"),) for line in self._issues for part in wrap(f"✗ {line}", width)])
         else:
-            words = "✓ scopes are disjoint, dependencies have an order"
-            view.show_lines([(Span(words, "good"),), (Span("^s agrees to it as it stands", "muted"),)])
+            words = "✓ no partitions overlap, no dependencies form a cycle"
+            view.show_lines([(Span(words, "good"),), (Span("^s accepts it as it is", "muted"),)])
             self.query_one(Page).fill()
 
     def action_accept(self) -> None:
@@ -199,7 +201,7 @@ class DesignScreen(Dialog[None]):
             return
         self._check()
         if self._issues:
-            self.desk.complain(UsageError(self._issues[0], "correct it, or esc to leave it"))
+            self.desk.complain(UsageError(self._issues[0], "correct it, or press esc to leave the text"))
             return
         self.run_worker(self._propose(self._design), group="agree", exclusive=True)
 
@@ -310,6 +312,6 @@ def _edited(argv: list[str], text: str, suspend: Callable[[], AbstractContextMan
         try:
             return path.read_text("utf-8")
         except UnicodeDecodeError as error:
-            raise ValueError("the file it left is not UTF-8") from error
+            raise ValueError("the file that it saved is not UTF-8") from error
     finally:
         path.unlink(missing_ok=True)

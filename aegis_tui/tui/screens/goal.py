@@ -30,7 +30,7 @@ from aegis_tui.tui.widgets.prompt import PromptArea
 NONE = "none"
 """What a person types in the field for the check if nothing is to check the result."""
 
-CHECK_QUESTION = "Command that checks the result (empty: tests are detected; none: no check, as the report will say)"
+CHECK_QUESTION = "Command that checks the result (leave empty to detect the tests, type none to check nothing)"
 CHECK_HINT = f"type the command that checks the result, or {NONE} for no check; then the report says so"
 
 
@@ -191,7 +191,7 @@ class GoalScreen(GoalDialog):
             yield Input(str(offer.design or ""), placeholder="design.yaml", id="design")
             yield Label(CHECK_QUESTION, classes="question")
             yield Input("", placeholder="python -m pytest -q", id="check")
-            yield YesBox("agree to the proposed design without asking (ctrl+t)", offer.yes, id="yes")
+            yield YesBox("accept the proposed design without asking (ctrl+t)", offer.yes, id="yes")
             yield Label(self._facts(), id="facts", classes="muted", markup=False)
 
     def _facts(self) -> str:

@@ -101,7 +101,7 @@ class GridScreen(InstanceActions):
             if shot := self.desk.shots.get(item.pane or ""):
                 self._cells[item.agent_id].show_pane(label, shot)
             else:
-                self._cells[item.agent_id].show_words(label, "its pane cannot be seen yet")
+                self._cells[item.agent_id].show_words(label, "its pane is not open yet")
 
     async def _follow(self, keys: frozenset[Key]) -> None:
         if any(kind == "instance" for kind, _ in keys):

@@ -48,13 +48,13 @@ def explain_instance(
     lines: list[Line] = [
         (Span(f"{state.glyph} {state.word}", state.ink), Span(f"   {item.role} · {item.kind}", "muted")),
         (),
-        _pair("known from", _SOURCES.get(item.source, item.source)),
+        _pair("source", _SOURCES.get(item.source, item.source)),
         _pair("phase", f"{item.phase}, as set by the hub"),
         _pair("last seen", _age(mine[-1].timestamp if mine else item.last_seen, now)),
         _pair("running time", clock_text(lasted_s(item, now))),
     ]
     if item.note:
-        lines.append(_pair("its note", inert(item.note)))
+        lines.append(_pair("note", inert(item.note)))
     for wait in workspace.locks.waits_of(item.agent_id):
         holders = sorted({instance_id(lock.agent_id) for lock in workspace.locks.holders_against(wait)})
         names = ", ".join(str(resource) for resource in wait.resources)

@@ -155,7 +155,7 @@ def gate_lines(gates: list[Gate]) -> list[Line]:
         lines.append((Span(f"{glyph} ", ink), Span(gate.name, "strong"), Span(f"  {word}", ink)))
         lines.append((Span(f"    {inert(gate.reason)}"),))
         if gate.command and gate.command != "aegis-tui status":
-            lines.append((Span("    would be met by  ", "muted"), Span(inert(gate.command), "accent")))
+            lines.append((Span("    next step  ", "muted"), Span(inert(gate.command), "accent")))
     return lines
 
 

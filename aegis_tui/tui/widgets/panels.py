@@ -130,7 +130,7 @@ class LockPanel(StorePanel):
     TITLE = "Locks"
     LISTENS = frozenset({"lock", "wait"})
     TICKS = True
-    EMPTY = ("no locks are held", "joint files are written under one")
+    EMPTY = ("no locks are held", "writing a joint file needs one")
 
     def update_from_store(self) -> None:
         """Draw the locks that the store has now, with their ages, and the requests that wait for them."""

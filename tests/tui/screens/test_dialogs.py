@@ -260,7 +260,7 @@ async def test_a_proposed_design_is_agreed_to_by_one_key(record: Record) -> None
         await pilot.press("exclamation_mark")
         await until(pilot, lambda: isinstance(app.screen, DesignScreen))
         shown = screen_text(app)
-        for words in ("agree: the agents start", "ask again, with a remark", "Who writes where", "search"):
+        for words in ("accept: the agents start", "ask for another one, with a remark", "Who writes where", "search"):
             assert words in shown, words
         await pilot.press("1")
         await until(pilot, lambda: isinstance(app.screen, DashboardScreen))
@@ -284,7 +284,7 @@ async def test_a_design_that_is_edited_is_checked_as_it_is_typed(record: Record)
         await pilot.pause()
         assert scene.hub.commands == []
         await pilot.press("escape")
-        await until(pilot, lambda: "agree: the agents start" in screen_text(app))
+        await until(pilot, lambda: "accept: the agents start" in screen_text(app))
 
 
 @to_the_end
@@ -297,7 +297,7 @@ async def test_a_terminal_that_cannot_be_given_to_an_editor_is_told_and_the_desi
         await until(pilot, lambda: isinstance(app.screen, DesignScreen))
         await pilot.press("3")
         await until(pilot, lambda: "cannot be given to an editor" in screen_text(app))
-        assert "agree: the agents start" in screen_text(app)
+        assert "accept: the agents start" in screen_text(app)
 
 
 @to_the_end
