@@ -10,7 +10,6 @@ from __future__ import annotations
 import unicodedata
 from collections import deque
 from functools import lru_cache
-from itertools import islice
 
 from aegis_tui.domain.effort import MOST_STEPS, Effort
 from aegis_tui.domain.glob.bits import bits_of
@@ -79,7 +78,7 @@ class _Meter:
 
     def __init__(self, steps: int = 0) -> None:
         self.steps = steps
-        self._compared: set[tuple[Segment, Segment]] = set()
+        self._compared: set[tuple[Segment, Segment]] | None = None
 
     def spend(self, steps: int) -> None:
         self.steps += steps
@@ -90,20 +89,25 @@ class _Meter:
         """Return a name that both segments match, or None. Raises _TooMuchError when the search costs too much."""
         name, steps = _segment_witness(one, other)
         pair = one, other
-        self.spend(1 if pair in self._compared else steps)
-        self._compared.add(pair)
+        if self._compared is None:
+            self._compared = {pair}
+            self.spend(steps)
+        else:
+            self.spend(1 if pair in self._compared else steps)
+            self._compared.add(pair)
         return name
 
 
 def _part_at_once(a: Pattern, b: Pattern) -> bool:
     """Return whether the first or the last segments already show that no path matches both; False decides nothing."""
-    for left, right in zip(islice(a, _GLANCE), b, strict=False):
-        if left is GLOBSTAR or right is GLOBSTAR:
-            break
-        if left.literal is None or right.literal is None:
-            if _differ(left, right):
+    for left, right in zip(a if len(a) <= _GLANCE else a[:_GLANCE], b, strict=False):
+        one, other = left.literal, right.literal
+        if one is not None and other is not None:
+            if one != other:
                 return True
-        elif left.literal != right.literal:
+        elif left is GLOBSTAR or right is GLOBSTAR:
+            break
+        elif _differ(left, right):
             return True
     return _differ(a[-1], b[-1])
 
