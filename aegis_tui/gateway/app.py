@@ -1,4 +1,4 @@
-"""The gateway's routes. A plain ASGI application: a framework would delay each token of a stream."""
+"""The gateway's routes, and who may use them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from aegis_tui.gateway.dialect import RELAYED
 from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
 from aegis_tui.gateway.google import GoogleDoor
 from aegis_tui.gateway.ledger import Ledger
+from aegis_tui.gateway.rejected import Rejected
 from aegis_tui.gateway.relay import Relay
-from aegis_tui.gateway.request import UPSTREAM_HEADER, Message, Receive, Rejected, Request, Send
+from aegis_tui.gateway.request import UPSTREAM_HEADER, Request
 from aegis_tui.gateway.share import MOST_CALLS, Share, Shares
 from aegis_tui.gateway.upstream import Upstream
 
@@ -25,7 +26,7 @@ Handler = Callable[[Request, Share], Awaitable[None]]
 
 
 class GatewayApp:
-    """ASGI application of one workspace's gateway.
+    """Answers the requests of one workspace's gateway.
 
     Args:
         access: Who may call, and which server the calls go to.
@@ -50,37 +51,33 @@ class GatewayApp:
             ("GET", "/metrics"): self._metrics,
         }
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request; do nothing for any other kind of `scope`.
+    async def __call__(self, request: Request) -> None:
+        """Answer a request.
 
         A refusal or an unexpected error becomes an error answer. An unexpected error after the answer has begun is
-        raised, so that the server closes the connection.
+        logged, and the answer is left incomplete.
         """
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive, send)
         try:
             await self._serve(request)
         except Rejected as error:
-            await request.reject(error)
+            request.reject(error)
         except Exception:
             _LOG.exception("a request failed")
-            if request.is_answered:
-                raise
-            await request.reject(Rejected(500, "failed", "the gateway failed on this request"))
+            if not request.is_answered:
+                request.reject(Rejected(500, "failed", "the gateway failed on this request"))
 
     async def _serve(self, request: Request) -> None:
         request.check_origin()
-        if (request.method, request.path) == ("GET", "/healthz"):
-            await request.reply_json(
-                200, {"ok": True, "version": __version__, "endpoints": await self._engine.endpoints()}
-            )
+        method = "GET" if request.method == "HEAD" else request.method
+        if (method, request.path) == ("GET", "/healthz"):
+            endpoints = await self._engine.endpoints()
+            request.reply_json(200, {"ok": True, "version": __version__, "endpoints": endpoints})
             return
         caller = self._access.find_caller(request.token())
         if caller is None:
             hint = "send the content of AEGIS_TOKEN_FILE as bearer token, x-api-key or x-goog-api-key"
             raise Rejected(401, "token", "this token belongs neither to an agent nor to the person", hint)
-        handler = self._routes.get((request.method, request.path)) or self._google.find(request.method, request.path)
+        handler = self._routes.get((method, request.path)) or self._google.find(method, request.path)
         if handler is None:
             known = any(path == request.path for _, path in self._routes)
             status, code = (405, "method") if known else (404, "path")
@@ -103,7 +100,7 @@ class GatewayApp:
             raise Rejected(502, "model.unavailable", late, "Check it with: aegis-tui doctor") from error
         except AegisError as error:
             raise Rejected(502, error.code, error.message, error.hint) from error
-        await request.reply(answer.status, body, headers=[(UPSTREAM_HEADER, base_url.encode("utf-8"))])
+        request.reply(answer.status, body, headers=[(UPSTREAM_HEADER, base_url.encode("utf-8"))])
 
     async def _usage(self, request: Request, share: Share) -> None:
         """Send the usage: to the person and the hub that of all callers, to an instance its own.
@@ -113,10 +110,10 @@ class GatewayApp:
         """
         if request.port is not None:
             raise Rejected(404, "path", "usage is served on the unix socket only")
-        await request.reply_json(200, {"agents": self._ledger.view(None if share.caller == PERSON else share.caller)})
+        request.reply_json(200, {"agents": self._ledger.view(None if share.caller == PERSON else share.caller)})
 
     async def _meters(self, request: Request, _share: Share) -> None:
-        await request.reply_json(200, {"metrics": await self._engine.meters()})
+        request.reply_json(200, {"metrics": await self._engine.meters()})
 
     async def _metrics(self, request: Request, _share: Share) -> None:
-        await request.reply(200, self._ledger.to_prometheus().encode(), b"text/plain; version=0.0.4")
+        request.reply(200, self._ledger.to_prometheus().encode(), b"text/plain; version=0.0.4")

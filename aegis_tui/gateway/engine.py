@@ -14,7 +14,7 @@ from aegis_tui.domain.endpoint import root_url
 from aegis_tui.domain.metrics import EngineMeters, parse_metrics, rates
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.gateway.access import AccessMap
-from aegis_tui.gateway.request import Rejected
+from aegis_tui.gateway.rejected import Rejected
 from aegis_tui.gateway.upstream import Headers, Upstream
 from aegis_tui.gateway.usage import parse_json
 from aegis_tui.sdk.key_file import read_key

@@ -22,8 +22,9 @@ from aegis_tui.gateway.google_answer import Answer, chat_chunks, problem_text
 from aegis_tui.gateway.google_fields import Fields, object_of
 from aegis_tui.gateway.google_request import chat_body
 from aegis_tui.gateway.ledger import Call, Ledger
-from aegis_tui.gateway.relay import is_stream, parse_fields, read_whole, secrets_of, until_gone
-from aegis_tui.gateway.request import UPSTREAM_HEADER, Rejected, Request
+from aegis_tui.gateway.rejected import Rejected
+from aegis_tui.gateway.relay import counted, is_stream, parse_fields, read_whole, secrets_of
+from aegis_tui.gateway.request import UPSTREAM_HEADER, Request
 from aegis_tui.gateway.share import Share
 from aegis_tui.gateway.upstream import Headers, Upstream, UpstreamAnswer
 from aegis_tui.gateway.usage import parse_json
@@ -33,6 +34,8 @@ _METHODS = ("generateContent", "streamGenerateContent", "countTokens")
 _HEADERS: Headers = ((b"Content-Type", b"application/json"), (b"Accept-Encoding", b"identity"))
 _NOT_THERE = (404, 405, 501)
 _PROBLEM_CHARS = 4000
+_CLOSING_S = 5.0
+"""How long the server may take to end its body after its end mark, in seconds; only then is its connection kept."""
 
 Handler = Callable[[Request, Share], Awaitable[None]]
 
@@ -94,7 +97,7 @@ class GoogleDoor:
         return partial(self._show, verb) if method == "GET" and not colon else None
 
     async def _list(self, request: Request, _share: Share) -> None:
-        await request.reply_json(200, {"models": [_card(name) for name in await self._names()]})
+        request.reply_json(200, {"models": [_card(name) for name in await self._names()]})
 
     async def _show(self, name: str, request: Request, _share: Share) -> None:
         """Send the description of a model; as in a request, the gateway's own stands in for one that is not listed.
@@ -107,7 +110,7 @@ class GoogleDoor:
         own = await self._engine.model()
         if name not in names and own is None:
             raise Rejected(404, "model.absent", f"the model server lists no model, so there is no {name}")
-        await request.reply_json(200, _card(name if name in names else str(own)))
+        request.reply_json(200, _card(name if name in names else str(own)))
 
     async def _names(self) -> list[str]:
         base_url = upstream_url(self._access)
@@ -141,13 +144,9 @@ class GoogleDoor:
             raise Rejected(400, "body.json", "the request body is nested too deeply") from error
         key = upstream_key(self._access)
         call = Call(agent_id=share.caller, route=f"{_MODELS}:{verb}", model=model, stream=stream)
-        self._ledger.begin(call)
-        try:
+        with counted(self._ledger, request, call):
             exchange = _Exchange(request, call, base_url, key, body)
-            work = self._count(exchange) if verb == "countTokens" else self._generate(exchange)
-            await until_gone(request, work, call)
-        finally:
-            self._ledger.finish(call)
+            await (self._count(exchange) if verb == "countTokens" else self._generate(exchange))
 
     async def _model_for(self, name: str) -> str:
         """Return the model to ask: the named one if the server lists it, else the gateway's, else the named one.
@@ -199,13 +198,13 @@ class GoogleDoor:
         call.status = status
         if status >= 400:
             call.error = f"http.{status}"
-            await request.reply(status, _refusal(status, said))
+            request.reply(status, _refusal(status, said))
             return
         counted = parse_json(said)
         call.usage.note(counted)
         count = counted.get("count") if isinstance(counted, dict) else None
         call.is_whole = True
-        await request.reply_json(200, {"totalTokens": call.usage.prompt_tokens if count is None else count})
+        request.reply_json(200, {"totalTokens": call.usage.prompt_tokens if count is None else count})
 
     async def _ask(self, exchange: _Exchange, url: str, body: Fields) -> tuple[int, bytes]:
         """Send a JSON body to a URL of the model server; return the answer's status, also of an error, and body.
@@ -237,9 +236,9 @@ def _refusal(status: int, said: bytes) -> bytes:
 async def _refuse(exchange: _Exchange, answer: UpstreamAnswer) -> None:
     exchange.call.error = f"http.{answer.status}"
     said = await read_whole(answer, secrets=secrets_of(exchange.key))
-    later = [(name, value) for name, value in answer.headers if name.lower() == b"retry-after"]
+    later = [(name, value) for name, value in answer.headers if name == b"retry-after"]
     body = _refusal(answer.status, said)
-    await exchange.request.reply(answer.status, body, headers=[*later, _upstream_header(answer)])
+    exchange.request.reply(answer.status, body, headers=[*later, _upstream_header(answer)])
 
 
 async def _pass_stream(exchange: _Exchange, answer: UpstreamAnswer, framing: _Framing) -> None:
@@ -247,7 +246,7 @@ async def _pass_stream(exchange: _Exchange, answer: UpstreamAnswer, framing: _Fr
     if not call.stream:
         raise ModelMalformed(f"the model server at {answer.base_url} sent a stream although none was requested")
     translated = Answer(call.model)
-    await request.start(answer.status, [framing.head(), _upstream_header(answer)])
+    request.start(answer.status, [framing.head(), _upstream_header(answer)])
     try:
         async for chunk in chat_chunks(answer.chunks()):
             await _pass_chunk(exchange, translated, chunk, framing)
@@ -315,9 +314,9 @@ async def _pass_whole(exchange: _Exchange, answer: UpstreamAnswer, framing: _Fra
         raise ModelMalformed(f"the model server at {answer.base_url} sent no chat completion")
     call.is_whole = True
     if framing is None:
-        await request.reply(200, json.dumps(event).encode(), headers=[_upstream_header(answer)])
+        request.reply(200, json.dumps(event).encode(), headers=[_upstream_header(answer)])
     else:
-        await request.start(200, [framing.head(), _upstream_header(answer)])
+        request.start(200, [framing.head(), _upstream_header(answer)])
         await request.write(framing.frame(event) + framing.end(), more=False)
     call.first_byte()
 

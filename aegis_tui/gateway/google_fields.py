@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from aegis_tui.gateway.request import Rejected
+from aegis_tui.gateway.rejected import Rejected
 
 Fields = dict[str, Any]
 

@@ -13,7 +13,7 @@ import json
 from typing import Any, NamedTuple
 
 from aegis_tui.gateway.google_fields import Fields, field_of, object_of, objects_of, text_of
-from aegis_tui.gateway.request import Rejected
+from aegis_tui.gateway.rejected import Rejected
 
 Message = dict[str, Any]
 ChatPart = dict[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 
 from aegis_tui.gateway.google_fields import Fields, field_of, object_of, objects_of, text_of
 from aegis_tui.gateway.google_messages import messages_of
-from aegis_tui.gateway.request import Rejected
+from aegis_tui.gateway.rejected import Rejected
 
 _SAMPLING = {
     "temperature": "temperature",

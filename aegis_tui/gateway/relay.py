@@ -1,14 +1,18 @@
 """Passes a model call on and its answer back, byte by byte, and counts tokens along the way.
 
-A broken stream ends with an error event, never with a sign of success. When the client disconnects, the call is
-cancelled on the server, so that the engine does not work for nothing.
+A part of a stream is sent in the step of the event loop in which it was received; it is read for token counts after
+that. While a client takes less than the server sends, nothing more is received from the server.
+
+A broken stream ends with an error event and without the mark of a complete body, never with a sign of success. When the
+client disconnects, the call is cancelled on the server, so that the engine does not work for nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +21,8 @@ from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.dialect import RELAYED, Dialect, stream_error
 from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
 from aegis_tui.gateway.ledger import Call, Ledger
-from aegis_tui.gateway.request import UPSTREAM_HEADER, Rejected, Request
+from aegis_tui.gateway.rejected import Rejected
+from aegis_tui.gateway.request import UPSTREAM_HEADER, Request
 from aegis_tui.gateway.share import Share
 from aegis_tui.gateway.upstream import Headers, Upstream, UpstreamAnswer
 from aegis_tui.gateway.usage import StreamTap, parse_json
@@ -27,9 +32,10 @@ _ANSWER_HEADERS = frozenset({b"content-type", b"cache-control", b"x-request-id",
 _EVENT_STREAM = b"text/event-stream"
 _VAGUE_TYPES = frozenset({b"", b"text/plain", b"application/octet-stream"})
 """Content types that some servers send with a stream instead of `text/event-stream`."""
+STOPPED = "gateway.stopped"
+"""The error of a call that the gateway's end cut off."""
+_PLAIN = (b"", b"identity")
 _ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
-_CLOSING_S = 5.0
-"""How long releasing the connection to the model server may take after the last byte, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,12 @@ class Relay:
         prepared = prepare_body(raw, fields, dialect=dialect, model=fallback)
         key = upstream_key(self._access)
         call = Call(agent_id=agent_id, route=request.path, model=prepared.model, stream=prepared.stream)
-        self._ledger.begin(call)
-        try:
-            await until_gone(request, self._forward(request, call, prepared.body, base_url, key), call)
-        finally:
-            self._ledger.finish(call)
+        with counted(self._ledger, request, call):
+            await self._forward(request, call, prepared.body, base_url, key)
 
     async def _forward(self, request: Request, call: Call, body: bytes, base_url: str, key: Headers) -> None:
-        headers = [(name, value) for name, value in request.raw_headers if name in _REQUEST_HEADERS]
+        dialect = RELAYED[request.path]
+        headers = [header for header in request.raw_headers if header[0] in _REQUEST_HEADERS]
         headers += [(b"Accept-Encoding", b"identity"), *key]
         query = request.passed_query
         url = base_url.removesuffix("/v1") + request.path + (f"?{query}" if query else "")
@@ -84,59 +88,81 @@ class Relay:
                 if answer.status >= 400:
                     call.error = f"http.{answer.status}"
                 if answer.status < 400 and is_stream(answer, asked=call.stream):
-                    await _pass_stream(request, call, answer)
+                    await _pass_stream(request, call, answer, dialect)
                 else:
                     await _pass_whole(request, call, answer, secrets=secrets_of(key))
         except AegisError as error:
-            await _tell(request, call, error, RELAYED[request.path])
+            _tell(request, call, error, dialect)
 
 
-async def until_gone(request: Request, work: Coroutine[Any, Any, None], call: Call) -> None:
-    """Run the work of a call; cancel it if the client disconnects before the whole answer was sent.
-
-    An error of the work is raised, its cancellation is not. Once the whole answer was sent, the work has 5 s to end by
-    itself.
+@contextmanager
+def counted(ledger: Ledger, request: Request, call: Call) -> Iterator[None]:
+    """Count a call while the block runs; a client that disconnects ends the block, without an error.
 
     Args:
+        ledger: Counts it.
         request: The exchange; its body was read.
-        work: Answers the request.
-        call: Gets the error `cancelled` if the work was cut off before the server's answer was complete.
+        call: Gets the error `cancelled` if the client disconnected before the server's answer was complete.
+
+    Raises:
+        asyncio.CancelledError: The gateway stops: the call was cut off (error `gateway.stopped`).
     """
-    working = asyncio.create_task(work)
-    gone = asyncio.create_task(request.wait_until_gone())
+    ledger.begin(call)
     try:
-        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
-        if request.is_complete:  # only the connection must still be released
-            await asyncio.wait((working,), timeout=_CLOSING_S)
+        yield
+    except asyncio.CancelledError:
+        if not call.is_whole:
+            call.error = "cancelled" if request.is_gone else STOPPED
+        if not request.is_gone:
+            raise
     finally:
-        is_cut = not working.done() and not request.is_complete
-        working.cancel()
-        gone.cancel()
-        outcome, _ = await asyncio.gather(working, gone, return_exceptions=True)
-        if is_cut and not call.is_whole:
-            call.error = "cancelled"
-    if isinstance(outcome, Exception):
-        raise outcome
+        ledger.finish(call)
 
 
-async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer) -> None:
+async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer, dialect: Dialect) -> None:
+    """Pass a stream on.
+
+    Raises:
+        AegisError: The server stopped before the end; the answer has begun.
+    """
     tap = StreamTap(call.usage)
-    await request.start(answer.status, _kept_headers(answer))
+
+    def deliver(chunk: bytes) -> None:
+        request.send(chunk)
+        tap.feed(chunk)
+        call.is_whole = tap.ended_well
+        call.first_byte()
+
+    request.pressure = (answer.pause, answer.resume)
+    request.start(answer.status, _kept_headers(answer))
     try:
-        async for chunk in answer.chunks():
-            try:
-                await request.write(chunk, more=True)
-            finally:
-                tap.feed(chunk)  # even if the client disconnects right after the end of the answer
-                call.is_whole = tap.ended_well
-            call.first_byte()
+        if answer.header(b"content-encoding") in _PLAIN:
+            answer.pass_to(deliver)
+            request.flush()
+            await answer.ended()
+        else:
+            request.flush()
+            async for chunk in answer.chunks():
+                deliver(chunk)
+                await request.drained()
+    except asyncio.CancelledError:
+        if not request.is_gone and not call.is_whole:
+            _break_off(request, dialect, STOPPED, "the gateway was stopped in the middle of an answer")
+        raise
     except ModelUnavailable:
         if not tap.ended_well:  # else the answer is complete and only the end of the body is missing
             raise
     tap.end()
-    if not tap.ended_well and _media_type(answer) == _EVENT_STREAM and _ends_with_connection(answer):
+    call.is_whole = tap.ended_well
+    if not tap.ended_well and answer.is_open_ended and _media_type(answer) == _EVENT_STREAM:
         raise AegisError(f"the model server at {answer.base_url} stopped in the middle of an answer")
-    await request.write(b"", more=False)
+    request.end()
+
+
+def _break_off(request: Request, dialect: Dialect, code: str, message: str) -> None:
+    """End a stream that has begun with an error event; that its body is not complete tells the client once more."""
+    request.send(stream_error(dialect, code=code, message=message))
+    request.flush()
 
 
 async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer, *, secrets: Iterable[bytes]) -> None:
@@ -153,8 +179,10 @@ async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer, *, s
     """
     body = await read_whole(answer, secrets=secrets)
     call.usage.note(parse_json(body))
-    await request.start(answer.status, [*_kept_headers(answer), (b"content-length", str(len(body)).encode())])
-    await request.write(body, more=False)
+    call.is_whole = True
+    request.start(answer.status, [*_kept_headers(answer), (b"content-length", b"%d" % len(body))])
+    request.send(body)
+    request.end()
     call.first_byte()
 
 
@@ -182,8 +210,8 @@ async def read_whole(answer: UpstreamAnswer, *, secrets: Iterable[bytes]) -> byt
     return body
 
 
-async def _tell(request: Request, call: Call, error: AegisError, dialect: Dialect) -> None:
-    """Report to the client that the server failed: end the answer that has begun with an error event.
+def _tell(request: Request, call: Call, error: AegisError, dialect: Dialect) -> None:
+    """Report to the client that the server failed: break off the answer that has begun, with an error event.
 
     Raises:
         Rejected: The answer has not begun: the error as a status for the client (502).
@@ -192,8 +220,7 @@ async def _tell(request: Request, call: Call, error: AegisError, dialect: Dialec
         call.status, call.error = 502, error.code
         raise Rejected(502, error.code, error.message, error.hint) from error
     call.error = "upstream.lost"
-    await request.write(stream_error(dialect, code="upstream.lost", message=error.message), more=True)
-    await request.write(b"", more=False)
+    _break_off(request, dialect, call.error, error.message)
 
 
 def secrets_of(key: Headers) -> list[bytes]:
@@ -222,16 +249,8 @@ def _media_type(answer: UpstreamAnswer) -> bytes:
 
 
 def _kept_headers(answer: UpstreamAnswer) -> list[tuple[bytes, bytes]]:
-    kept = [(key.lower(), value) for key, value in answer.headers if key.lower() in _ANSWER_HEADERS]
+    kept = [header for header in answer.headers if header[0] in _ANSWER_HEADERS]
     return [*kept, (UPSTREAM_HEADER, answer.base_url.encode("utf-8"))]
-
-
-def _ends_with_connection(answer: UpstreamAnswer) -> bool:
-    """Return whether only the end of the connection marks the end of the body (RFC 9112, 6.3).
-
-    The body then looks complete even if the server crashed while it sent it.
-    """
-    return not answer.header(b"transfer-encoding") and not answer.header(b"content-length")
 
 
 def parse_fields(raw: bytes) -> dict[str, Any]:

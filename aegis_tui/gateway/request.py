@@ -1,71 +1,99 @@
-"""One HTTP exchange over ASGI, and the checks that come before everything else.
-
-Source: ASGI HTTP specification 2.4.
-"""
+"""One HTTP exchange with a client: the request, the checks that come before everything else, and the answer."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote_plus
 
 from aegis_tui.gateway.dialect import dialect_of, error_body
-from aegis_tui.gateway.patience import SETTLE
+from aegis_tui.gateway.rejected import Rejected
+from aegis_tui.gateway.request_body import RequestBody
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
 
-BODY_LIMIT_BYTES = 32 * 1024 * 1024
 UPSTREAM_HEADER = b"x-aegis-upstream"
 """Header of every answer that is passed on: the model server's base URL, for messages to a person."""
 REFUSED_HEADER = b"x-aegis-refused"
 """Header of every refusal by the gateway itself: the refusal's code."""
-Headers = Sequence[tuple[bytes, bytes]]
-_BODY_DEADLINE_S = 60.0
 _KEY_HEADERS = ("x-api-key", "x-goog-api-key")
 _KEY_PARAMETER = "key"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_NO_BODY = frozenset({204, 304})
 
 
-class Rejected(Exception):
-    """The gateway refuses a request, with a status and an error in the form of the API that the request uses.
+class Client(Protocol):
+    """The connection that a request came on."""
 
-    Args:
-        status: The HTTP status.
-        code: A stable code, as in `AegisError.code`.
-        message: One sentence.
-        hint: What to do next; may be empty.
-    """
+    port: int | None
+    """The TCP port that received it; None for the unix socket."""
 
-    def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.hint = hint
+    def send(self, data: bytes) -> None:
+        """Send bytes as soon as the client takes them."""
+        ...
+
+    async def drained(self) -> None:
+        """Wait until the client has taken most of what was sent."""
+        ...
+
+    def settle(self) -> None:
+        """Take note that the caller is known: the call is counted from then on, so the waiting time ends."""
+        ...
+
+    def finish(self, request: Request) -> None:
+        """Take note that the whole answer was sent."""
+        ...
 
 
 class Request:
-    """One exchange: request and answer. Header names are lower-case; values are Latin-1 (RFC 9110, 5.5)."""
+    """One exchange: request and answer. Header names are lower-case; values are Latin-1 (RFC 9110, 5.5).
 
-    def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.query: str = scope["query_string"].decode("latin-1")
-        self.raw_headers: list[tuple[bytes, bytes]] = list(scope["headers"])
-        self.headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in self.raw_headers}
-        server = scope.get("server")
-        self.port: int | None = server[1] if server else None
+    Args:
+        client: The connection.
+        method: As in the request line.
+        target: The path with the query, as in the request line.
+        headers: Lower-case names and values.
+        body: The body, of which parts may still be to come.
+        is_old: The client speaks HTTP/1.0, which has no chunks.
+        stays_open: The client expects to use the connection again.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        method: str,
+        target: tuple[str, str],
+        headers: list[tuple[bytes, bytes]],
+        body: RequestBody,
+        *,
+        is_old: bool = False,
+        stays_open: bool = True,
+    ) -> None:
+        self.method = method
+        self.path, self.query = target
+        self.raw_headers = headers
+        self.headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in headers}
+        self.port = client.port
         """The TCP port that received it; None for the unix socket."""
         self.is_answered = False
         self.is_complete = False
         """Whether the whole answer was sent; if so, a client that disconnects has what it asked for."""
-        self.settle: Callable[[], None] = scope.get(SETTLE, lambda: None)
-        """Call it once the caller is known: the connection's waiting time ends, as the call is counted from then on."""
-        self._receive = receive
-        self._send = send
+        self.is_gone = False
+        """Whether the client disconnected before the whole answer was sent."""
+        self.body_parts = body
+        self.stays_open = stays_open and not is_old
+        self.pressure: tuple[Callable[[], None], Callable[[], None]] | None = None
+        """Called when the client takes less than is sent, and when it has caught up."""
+        self._client = client
+        self._is_old = is_old
+        self._is_chunked = False
+        self._is_bodiless = False
+        self._head = b""
 
     def check_origin(self) -> None:
         """Refuse requests from web pages, and requests to a foreign host name that resolves to this machine.
@@ -75,7 +103,7 @@ class Request:
         Raises:
             Rejected: It is such a request (403).
         """
-        own = {f"{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+        own = _own_names(self.port)
         origin = self.headers.get("origin")
         if origin is not None and (self.port is None or origin.removeprefix("http://") not in own):
             raise Rejected(403, "origin", "requests from web pages are refused")
@@ -95,52 +123,77 @@ class Request:
     @property
     def passed_query(self) -> str:
         """The query as a model server may see it: without the parameter `key`, which holds the caller's token."""
+        if not self.query:
+            return ""
         pairs = self.query.split("&")
         kept = [pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != _KEY_PARAMETER]
         return self.query if len(kept) == len(pairs) else "&".join(kept)
 
+    def settle(self) -> None:
+        """End the connection's waiting time; call it once the caller is known."""
+        self._client.settle()
+
     async def body(self, take: Callable[[int], None] = lambda size_bytes: None) -> bytes:
-        """Read and return the whole body; call it once.
+        """Read and return the whole body; call it once. A client that waits for permission to send it gets it.
 
         Args:
             take: Called with the size in bytes of each received part; what it raises ends the reading.
 
         Raises:
-            Rejected: 413: over 32 MiB; 408: it took longer than 60 s; 400: the client disconnected.
+            Rejected: 413: over 32 MiB; 408: it took longer than 60 s; 400: it is not valid HTTP.
         """
-        declared = self.headers.get("content-length", "0")
-        if declared.isdecimal() and int(declared) > BODY_LIMIT_BYTES:
-            raise Rejected(413, "body.size", "the request body is over 32 MiB")
-        try:
-            async with asyncio.timeout(_BODY_DEADLINE_S):
-                return await self._read_body(take)
-        except TimeoutError as error:
-            raise Rejected(408, "body.slow", "the request body did not arrive in time") from error
+        body = self.body_parts
+        if self.headers.get("expect", "").lower() == "100-continue" and not (body.is_touched or body.is_whole):
+            body.check_length()
+            self._client.send(_CONTINUE)
+        return await body.read(take)
 
-    async def _read_body(self, take: Callable[[int], None]) -> bytes:
-        parts: list[bytes] = []
-        size_bytes = 0
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Rejected(400, "body.cut", "the request body ended early")
-            parts.append(message.get("body", b""))
-            take(len(parts[-1]))
-            size_bytes += len(parts[-1])
-            if size_bytes > BODY_LIMIT_BYTES:
-                raise Rejected(413, "body.size", "the request body is over 32 MiB")
-            if not message.get("more_body", False):
-                return b"".join(parts)
+    def start(self, status: int, headers: Headers) -> None:
+        """Begin the answer. It is sent with the first part of the body, or by `flush`.
 
-    async def wait_until_gone(self) -> None:
-        """Wait until the client has disconnected, without a limit. Call it only after the body was read."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
-    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """Send the status and headers of the answer; `write` has to follow."""
+        Without a `content-length` among the headers, the end of the body is marked (by its last chunk).
+        """
         self.is_answered = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self._is_bodiless = self.method == "HEAD" or status in _NO_BODY
+        has_length = any(name == b"content-length" for name, _ in headers)
+        self._is_chunked = not (has_length or self._is_old or self._is_bodiless)
+        lines = [_status_line(status), *(b"%b: %b\r\n" % header for header in headers), _date_line(int(time.time()))]
+        if self._is_chunked:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        if not (self.stays_open and self.body_parts.is_whole):
+            self.stays_open = False
+            lines.append(b"connection: close\r\n")
+        self._head = b"".join((*lines, b"\r\n"))
+
+    def flush(self) -> None:
+        """Send the beginning of the answer if no part of the body has taken it along."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._client.send(head)
+
+    def send(self, chunk: bytes) -> None:
+        """Send the next part of the body at once, whether or not the client has taken the last ones."""
+        if self._is_bodiless or not chunk:
+            return
+        if self._is_chunked:
+            chunk = b"%b%x\r\n%b\r\n" % (self._head, len(chunk), chunk)
+        elif self._head:
+            chunk = self._head + chunk
+        self._head = b""
+        self._client.send(chunk)
+
+    def end(self) -> None:
+        """End the answer: all of it was sent."""
+        self.is_complete = True
+        if self._is_chunked:
+            self._client.send(self._head + b"0\r\n\r\n")
+            self._head = b""
+        self.flush()
+        self._client.finish(self)
+
+    async def drained(self) -> None:
+        """Wait until the client has taken most of what was sent."""
+        await self._client.drained()
 
     async def write(self, chunk: bytes, *, more: bool) -> None:
         """Send the next bytes of the body; wait while the client reads slowly.
@@ -149,22 +202,44 @@ class Request:
             chunk: The bytes; may be empty.
             more: Whether more follow; False ends the answer.
         """
-        self.is_complete = not more
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+        self.send(chunk)
+        if more:
+            await self.drained()
+        else:
+            self.end()
 
-    async def reply(
+    def reply(
         self, status: int, body: bytes, content_type: bytes = b"application/json", *, headers: Headers = ()
     ) -> None:
         """Send a complete answer, with its length; `headers` are sent in addition to content type and length."""
-        length = str(len(body)).encode()
-        await self.start(status, [(b"content-type", content_type), (b"content-length", length), *headers])
-        await self.write(body, more=False)
+        self.start(status, [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers])
+        self.send(body)
+        self.end()
 
-    async def reply_json(self, status: int, value: Any) -> None:
+    def reply_json(self, status: int, value: Any) -> None:
         """Send a complete answer with a JSON body."""
-        await self.reply(status, json.dumps(value).encode())
+        self.reply(status, json.dumps(value).encode())
 
-    async def reject(self, error: Rejected) -> None:
+    def reject(self, error: Rejected) -> None:
         """Send a refusal as the whole answer, in the form of the path's API; call it only if no answer has begun."""
         body = error_body(dialect_of(self.path), error.status, code=error.code, message=error.message, hint=error.hint)
-        await self.reply(error.status, body, headers=[(REFUSED_HEADER, error.code.encode("ascii", "replace"))])
+        self.reply(error.status, body, headers=[(REFUSED_HEADER, error.code.encode("ascii", "replace"))])
+
+
+@lru_cache(maxsize=4)
+def _own_names(port: int | None) -> frozenset[str]:
+    return frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+
+
+@lru_cache(maxsize=64)
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode()
+
+
+@lru_cache(maxsize=1)
+def _date_line(now_s: int) -> bytes:
+    return f"date: {formatdate(now_s, usegmt=True)}\r\n".encode()

@@ -9,56 +9,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import json
 import logging
 import os
 import signal
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import uvicorn
 
 from aegis_tui.errors import Refused, Unavailable
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.app import GatewayApp
+from aegis_tui.gateway.client_connection import MOST_STRANGERS
 from aegis_tui.gateway.ledger import Ledger
-from aegis_tui.gateway.patience import MOST_STRANGERS, PatientProtocol, protocol
+from aegis_tui.gateway.server import GatewayServer
 from aegis_tui.gateway.share import MOST_CALLS
 from aegis_tui.gateway.upstream import Upstream
 from aegis_tui.sdk.discovery import WorkspacePaths, find_process, process_start_time
 from aegis_tui.sdk.private_file import write_private
-from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, QUEUED, queue_deeply, raise_descriptor_limit
+from aegis_tui.sdk.strangers import QUEUED, raise_descriptor_limit
 
 _LOG = logging.getLogger(__name__)
 _SOCKET_PATH_LIMIT_BYTES = 104
 _FOLDER_CHECK_S = 2.0
-_GRACE_S = 2
 _ORPHAN_S = 600.0
 _UNUSED_S = 10.0
 """How long a gateway without callers outlives its hub, in seconds: long enough for a hub that is started again."""
 _PORT_NAME = "gateway.port"
 _AFTER_AGENTS_S = 20.0
 """Agents end AEGIS_ORPHAN_S after their hub; the gateway waits at most this much longer for their last calls."""
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that reports when it is ready, and leaves signals to our handlers."""
-
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        queue_deeply(sockets or ())
-        self._on_ready()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def run_gateway(runtime: Path, state: Path) -> None:
@@ -82,46 +64,32 @@ async def _serve(runtime: Path, state: Path) -> None:
     loop = asyncio.get_running_loop()
     ledger = Ledger(state / "logs" / "model-calls.jsonl")
     upstream = Upstream()
-    app, door, access = _build(runtime, upstream, ledger)
+    server, access = _build(runtime, upstream, ledger)
     tcp = listen_tcp(_former_port(runtime / "gateway.json", state / _PORT_NAME))
     unix = _listen_unix(runtime / "gateway.sock")
     url = f"http://127.0.0.1:{tcp.getsockname()[1]}"
-    config = uvicorn.Config(
-        app,
-        http=door,
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        backlog=ACCEPTED_AT_ONCE,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
-    server = _Server(config, lambda: _publish(runtime, state, url))
-
-    def stop() -> None:
-        server.should_exit = True
-
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, server.stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     paths = WorkspacePaths(state.name, state, runtime)
     watcher = asyncio.create_task(_stop_when_useless(paths, server, ledger, access))
     try:
-        await server.serve(sockets=[tcp, unix])
+        await server.start([tcp, unix])
+        gc.freeze()  # what exists now stays, so that collections have little to look at
+        _publish(runtime, state, url)
+        await server.serve()
     finally:
         watcher.cancel()
         await asyncio.gather(watcher, return_exceptions=True)
-        await upstream.close()
+        upstream.close()
         ledger.close()
         tcp.close()
         unix.close()
         (runtime / "gateway.sock").unlink(missing_ok=True)
 
 
-def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewayApp, type[PatientProtocol], AccessMap]:
-    """Return the application, its protocol class and the map of its callers, with limits that fit the open-file limit.
+def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewayServer, AccessMap]:
+    """Return the server and the map of its callers, with limits that fit the open-file limit.
 
     The open-file limit of the process is raised first, as far as the system permits.
     """
@@ -129,10 +97,11 @@ def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewayAp
     most_strangers = min(MOST_STRANGERS, descriptors // 8)
     most_calls = min(MOST_CALLS, descriptors // 16)  # a call needs two descriptors: one on each side
     access = AccessMap(runtime / "gateway-map.json")
-    return GatewayApp(access, upstream, ledger, most_calls), protocol(most_strangers, most_strangers), access
+    app = GatewayApp(access, upstream, ledger, most_calls)
+    return GatewayServer(app, most_fresh=most_strangers, most_idle=most_strangers), access
 
 
-async def _stop_when_useless(paths: WorkspacePaths, server: uvicorn.Server, ledger: Ledger, access: AccessMap) -> None:
+async def _stop_when_useless(paths: WorkspacePaths, server: GatewayServer, ledger: Ledger, access: AccessMap) -> None:
     """Stop the server once its `gateway.json` is gone or another's, or once nobody has needed it for long enough.
 
     Nobody needs it while neither the hub's process nor a call runs. Long enough is AEGIS_ORPHAN_S, after which agents
@@ -147,10 +116,10 @@ async def _stop_when_useless(paths: WorkspacePaths, server: uvicorn.Server, ledg
         await asyncio.sleep(_FOLDER_CHECK_S)
         if find_process(paths) is not None or ledger.running:
             alive_at = loop.time()
-        is_lost = server.started and _published(paths.runtime_dir / "gateway.json").get("pid") != os.getpid()
+        is_lost = server.is_serving and _published(paths.runtime_dir / "gateway.json").get("pid") != os.getpid()
         lasts_s = limit_s if access.current.instances else min(limit_s, _UNUSED_S)
         if is_lost or loop.time() - alive_at > lasts_s:
-            server.should_exit = True
+            server.stop()
             return
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aegis_tui.gateway.request import Rejected
+from aegis_tui.gateway.rejected import Rejected
 
 MOST_CALLS = 256
 MOST_BYTES = 128 * 1024 * 1024

@@ -1,140 +1,31 @@
-"""Connections to the model server: pooled, streamed, and only to addresses that were checked (LLM-7).
-
-The check is made where the connection is opened, so that a redirect, a changed map or a second, different answer of a
-name server cannot bypass it.
-"""
+"""Calls to model servers, on connections of our own that stay open between calls."""
 
 from __future__ import annotations
 
-import re
-import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from urllib.parse import urlsplit
 
-import httpcore
-
-from aegis_tui.domain.endpoint import check_endpoint
-from aegis_tui.domain.prompt import inert
 from aegis_tui.errors import ModelUnavailable
-from aegis_tui.gateway.encoding import unpacked
-from aegis_tui.sdk.resolve import resolve
+from aegis_tui.gateway.upstream_answer import Broken, Headers, UpstreamAnswer
+from aegis_tui.gateway.upstream_pool import Place, UpstreamPool
 
-Headers = Sequence[tuple[bytes, bytes]]
+__all__ = ["Headers", "Upstream", "UpstreamAnswer"]
 
 _CONNECT_TIMEOUT_S = 5.0
-_WRITE_TIMEOUT_S = 60.0
-_POOL_TIMEOUT_S = 30.0
-_KEEPALIVE_S = 4.0
-"""Shorter than the 5 s after which uvicorn, and so vLLM, closes an idle connection."""
-_REASON_CHARS = 300
-SMALL_BYTES = 4 << 20
-"""Far more than any list of models or page of metrics needs; the gateway's own clients accept as much."""
-_BYTES = re.compile(r"bytearray\(b('.*'|\".*\")\)", re.DOTALL)
-"""How h11 shows received bytes that are not HTTP."""
-_HUNG_UP = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
-_FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
-
-
-class PinnedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves a host once per connection, checks all its addresses, and connects to one of them."""
-
-    def __init__(self) -> None:
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first checked address that answers.
-
-        Raises:
-            Refused: An address is outside the allowed network, or the name is public and not in the hosts file
-                (`boundary.endpoint`).
-            ModelUnavailable: The name is unknown, or the resolver took too long.
-            httpcore.ConnectError: No address answers; the last one refused the connection.
-            httpcore.ConnectTimeout: No address answers; the last one did not answer in time.
-        """
-        addresses = await resolve(host)
-        check_endpoint(host, addresses)
-        problem: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in addresses:
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                problem = error
-        raise problem
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Raise `httpcore.ConnectError` always: no endpoint is a unix socket."""
-        raise httpcore.ConnectError(f"{path} is a unix socket")
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait, for httpcore's own retries."""
-        await self._inner.sleep(seconds)
-
-
-@dataclass(frozen=True)
-class UpstreamAnswer:
-    """An answer whose headers have been received and whose body is still arriving."""
-
-    base_url: str
-    status: int
-    headers: Headers
-    _response: httpcore.Response
-
-    def header(self, name: bytes) -> bytes:
-        """Return the value of the first header with this lower-case name; empty if there is none."""
-        return next((value for key, value in self.headers if key.lower() == name), b"")
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives, in the network's parts, decompressed; call it once, in the block of `open`.
-
-        Raises:
-            ModelUnavailable: The server disconnected before the end, or sent nothing for too long.
-            ModelMalformed: The encoding is unknown or invalid.
-        """
-        with _as_unavailable(self.base_url, "stopped in the middle of an answer"):
-            body = unpacked(self._response.aiter_stream(), self.header(b"content-encoding"), self.base_url)
-            async for chunk in body:
-                yield chunk
-
-    async def whole(self) -> bytes:
-        """Return a whole small body: a list of models, a page of metrics.
-
-        Raises:
-            ModelUnavailable: The server disconnected before the end, or the body is larger than `SMALL_BYTES` (4 MiB).
-            ModelMalformed: The encoding is unknown or invalid.
-        """
-        body = bytearray()
-        async for chunk in self.chunks():
-            body += chunk
-            if len(body) > SMALL_BYTES:
-                what = f"{self.base_url} sent too long an answer: more than {SMALL_BYTES >> 20} MiB"
-                raise ModelUnavailable(what, "Check it with: aegis-tui doctor")
-        return bytes(body)
 
 
 class Upstream:
-    """Connection pools: one for plain HTTP, one for TLS; each is created when it is first needed.
+    """Sends requests to model servers.
 
     Args:
-        idle_timeout_s: How long the server may send nothing, before the first byte or between two.
+        idle_timeout_s: How long a server may send nothing, before the first byte or between two.
     """
 
     def __init__(self, *, idle_timeout_s: float = 300.0) -> None:
         self._idle_timeout_s = idle_timeout_s
-        self._pools: dict[bool, httpcore.AsyncConnectionPool] = {}
+        self._pool = UpstreamPool()
 
     @asynccontextmanager
     async def open(
@@ -167,67 +58,58 @@ class Upstream:
             Refused: An address is outside the allowed network, or the name is public and not in the hosts file
                 (`boundary.endpoint`).
         """
-        timeouts = {
-            "connect": min(_CONNECT_TIMEOUT_S, timeout_s or _CONNECT_TIMEOUT_S),
-            "read": timeout_s or self._idle_timeout_s,
-            "write": _WRITE_TIMEOUT_S,
-            "pool": _POOL_TIMEOUT_S,
-        }
-        request = httpcore.Request(
-            method, url, headers=_with_host(url, headers, body), content=body, extensions={"timeout": timeouts}
-        )
-        with _as_unavailable(base_url, "does not answer"):
-            response = await self._send(request)
         try:
-            yield UpstreamAnswer(base_url, response.status, response.headers, response)
+            answer = await self._send(method, base_url, url, headers, body, timeout_s)
+        except Broken as error:
+            what = f"the model server at {base_url} does not answer ({error})"
+            raise ModelUnavailable(what, hint="aegis-tui doctor") from error
+        try:
+            yield answer
         finally:
-            await response.aclose()
+            answer.release()
 
-    async def _send(self, request: httpcore.Request) -> httpcore.Response:
+    async def _send(
+        self, method: str, base_url: str, url: str, headers: Headers, body: bytes, timeout_s: float | None
+    ) -> UpstreamAnswer:
+        place, host, target = _parts_of(url)
+        head = _head(method, target, host, headers, body)
         while True:
-            connected = False
-
-            async def trace(event: str, _: dict[str, Any]) -> None:
-                nonlocal connected
-                connected = connected or event.startswith("connection.connect_tcp")
-
-            request.extensions["trace"] = trace
+            connection = self._pool.take(place)
+            if connection is None:
+                wait_s = min(_CONNECT_TIMEOUT_S, timeout_s or _CONNECT_TIMEOUT_S)
+                connection = await self._pool.connect(place, wait_s)
+            answer = connection.ask(base_url, head, body, idle_timeout_s=timeout_s or self._idle_timeout_s)
             try:
-                return await self._pool(request).handle_async_request(request)
-            except _HUNG_UP:
-                if connected:
+                await answer.begun()
+            except Broken:
+                if connection.is_fresh or connection.has_heard:
                     raise
+            except BaseException:
+                answer.release()
+                raise
+            else:
+                return answer
 
-    def _pool(self, request: httpcore.Request) -> httpcore.AsyncConnectionPool:
-        """Return the pool for a request. Without TLS no certificates are loaded, which would take 60 ms."""
-        has_tls = request.url.scheme != b"http"
-        if has_tls not in self._pools:
-            self._pools[has_tls] = httpcore.AsyncConnectionPool(
-                ssl_context=ssl.create_default_context() if has_tls else None,
-                max_connections=None,
-                max_keepalive_connections=64,
-                keepalive_expiry=_KEEPALIVE_S,
-                network_backend=PinnedBackend(),
-            )
-        return self._pools[has_tls]
-
-    async def close(self) -> None:
-        """Close all connections."""
-        for pool in self._pools.values():
-            await pool.aclose()
+    def close(self) -> None:
+        """Close all connections; calls that are under way are cut off."""
+        self._pool.close()
 
 
-def _with_host(url: str, headers: Headers, body: bytes) -> list[tuple[bytes, bytes]]:
-    host = url.split("/", 3)[2].encode("ascii")
-    length = [(b"Content-Length", str(len(body)).encode())] if body else []
-    return [(b"Host", host), *headers, *length]
+@lru_cache(maxsize=64)
+def _parts_of(url: str) -> tuple[Place, bytes, bytes]:
+    """Return where to connect to for a URL, the value of the header Host, and the target of the request line."""
+    parts = urlsplit(url)
+    has_tls = parts.scheme == "https"
+    place = Place(parts.hostname or "", parts.port or (443 if has_tls else 80), has_tls)
+    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    return place, parts.netloc.encode("latin-1"), target.encode("latin-1")
 
 
-@contextmanager
-def _as_unavailable(base_url: str, what: str) -> Iterator[None]:
-    try:
-        yield
-    except _FAILURES as error:
-        reason = inert(_BYTES.sub(r"\1", str(error)))[:_REASON_CHARS] or type(error).__name__
-        hint = "aegis-tui doctor"
-        raise ModelUnavailable(f"the model server at {base_url} {what} ({reason})", hint=hint) from error
+def _head(method: str, target: bytes, host: bytes, headers: Headers, body: bytes) -> bytes:
+    lines = [method.encode("ascii"), b" ", target, b" HTTP/1.1\r\nHost: ", host]
+    for name, value in headers:
+        lines += (b"\r\n", name, b": ", value)
+    if body or method != "GET":
+        lines.append(b"\r\nContent-Length: %d" % len(body))
+    lines.append(b"\r\n\r\n")
+    return b"".join(lines)

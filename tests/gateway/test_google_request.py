@@ -10,7 +10,7 @@ import pytest
 
 from aegis_tui.gateway.google_messages import NO_RESULT
 from aegis_tui.gateway.google_request import chat_body, json_schema
-from aegis_tui.gateway.request import Rejected
+from aegis_tui.gateway.rejected import Rejected
 
 
 def asked(*contents: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -8,22 +8,21 @@ import contextlib
 import pytest
 
 from aegis_tui.gateway import share
-from aegis_tui.gateway.request import Message, Rejected, Request
+from aegis_tui.gateway.rejected import Rejected
+from aegis_tui.gateway.request_body import RequestBody
 from aegis_tui.gateway.share import Shares
 
 
-async def ignored(_: Message) -> None:
-    """Send nothing."""
+def nothing() -> None:
+    """There is no connection to pause."""
 
 
-def request_of(*parts: bytes) -> Request:
-    waiting = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
-
-    async def receive() -> Message:
-        return waiting.pop(0) if waiting else {"type": "http.request", "body": b"", "more_body": False}
-
-    scope = {"method": "POST", "path": "/v1/messages", "query_string": b"", "headers": []}
-    return Request(scope, receive, ignored)
+def body_of(*parts: bytes) -> RequestBody:
+    body = RequestBody(nothing, nothing)
+    for part in parts:
+        body.feed(part)
+    body.end()
+    return body
 
 
 @pytest.mark.boundary(
@@ -37,14 +36,14 @@ def test_a_caller_over_its_share_is_refused_and_others_are_not(monkeypatch: pyte
 
     async def main() -> None:
         with shares.hold("w01") as first:
-            assert len(await request_of(b"x" * 60).body(first.take)) == 60
+            assert len(await body_of(b"x" * 60).read(first.take)) == 60
             with pytest.raises(Rejected) as caught, shares.hold("w01") as second:
-                await request_of(b"x" * 30, b"x" * 30).body(second.take)
+                await body_of(b"x" * 30, b"x" * 30).read(second.take)
             assert caught.value.status == 429
             with shares.hold("w02") as other:
-                assert len(await request_of(b"x" * 90).body(other.take)) == 90
+                assert len(await body_of(b"x" * 90).read(other.take)) == 90
             with shares.hold("w01") as again:
-                assert len(await request_of(b"x" * 40).body(again.take)) == 40
+                assert len(await body_of(b"x" * 40).read(again.take)) == 40
                 with pytest.raises(Rejected), shares.hold("w01"):
                     pass
 

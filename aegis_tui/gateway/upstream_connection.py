@@ -1,0 +1,238 @@
+"""A connection to a model server: HTTP/1.1, one call after the other, parsed by llhttp (RFC 9112).
+
+It passes the body of an answer on in the same step of the event loop in which it was received, and knows nothing of
+what is in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+import httptools
+
+from aegis_tui.domain.prompt import inert
+from aegis_tui.gateway.upstream_answer import UpstreamAnswer
+
+_HEAD_LIMIT_BYTES = 128 * 1024
+"""The longest headers, and the most bytes without any of a body: a server may send neither for ever."""
+_WRITE_TIMEOUT_S = 60.0
+"""How long the server may take nothing of a request that is being sent, in seconds."""
+_REASON_CHARS = 300
+_LINE_END = re.compile(rb"[\r\n]")
+_ONE_WRITE_BYTES = 64 * 1024
+"""A longer body is sent by a call of its own, which spares a copy."""
+_INTERIM = range(100, 200)
+_CUT = "the connection was closed"
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """A connection for one call at a time.
+
+    Args:
+        on_free: Called when a call has ended and the connection can carry another one.
+        on_lost: Called when the connection is closed.
+    """
+
+    def __init__(
+        self, on_free: Callable[[UpstreamConnection], None], on_lost: Callable[[UpstreamConnection], None]
+    ) -> None:
+        self.is_fresh = True
+        """Whether it has carried no call before the present one."""
+        self.has_heard = False
+        """Whether the server has sent a byte of the present call's answer."""
+        self._on_free = on_free
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._parser: httptools.HttpResponseParser
+        self._parts: list[bytes] = []
+        self.on_body = self._parts.append  # called by the parser
+        self._answer: UpstreamAnswer | None = None
+        self._is_released = False
+        self._is_reusable = False
+        self._is_paused = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it is of no more use."""
+        return self._transport.is_closing()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a new connection over; called by asyncio."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def ask(self, base_url: str, head: bytes, body: bytes, *, idle_timeout_s: float) -> UpstreamAnswer:
+        """Send a request; return its answer, of which nothing was received yet. No other call may be under way.
+
+        Args:
+            base_url: The model server, for messages.
+            head: The request line and the headers, with the empty line.
+            body: The request body.
+            idle_timeout_s: How long the server may send nothing, before the first byte or between two.
+        """
+        self.is_fresh, self.has_heard = self._answer is None, False
+        self._answer = answer = UpstreamAnswer(base_url, self)
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(
+            lenient_chunked_length=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._is_interim = self._is_released = self._is_reusable = False
+        self._quiet_bytes = 0
+        self._idle_timeout_s, self._heard_at = idle_timeout_s, self._loop.time()
+        if len(body) > _ONE_WRITE_BYTES:
+            self._transport.write(head)
+            self._transport.write(body)
+        else:
+            self._transport.write(head + body)
+        self._unsent_bytes = self._transport.get_write_buffer_size()
+        self._look_after(min(idle_timeout_s, _WRITE_TIMEOUT_S) if self._unsent_bytes else idle_timeout_s)
+        return answer
+
+    def pause(self) -> None:
+        """Receive nothing until `resume`."""
+        self._is_paused = True
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Receive again; no effect if it was not paused."""
+        if self._is_paused:
+            self._is_paused = False
+            self._heard_at = self._loop.time()
+            self._transport.resume_reading()
+
+    def release(self, answer: UpstreamAnswer) -> None:
+        """Take note that nobody reads an answer any more; unless it is whole, the connection is aborted.
+
+        This cancels the call: a model server stops to compute it.
+        """
+        if answer is not self._answer or self._is_released:
+            return
+        self._is_released = True
+        self._stop_looking()
+        self.resume()
+        is_sent = not self._transport.get_write_buffer_size()
+        if answer.is_whole and self._is_reusable and is_sent and not self.is_closing:
+            self._on_free(self)
+        else:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Close the connection; a call that is under way is cut off."""
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what was received; called by asyncio."""
+        answer = self._answer
+        if answer is None or self._is_released:  # nothing was asked, so nothing can be trusted
+            self._transport.abort()
+            return
+        self.has_heard = True
+        self._heard_at = self._loop.time()
+        problem = ""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            problem = "it switched to another protocol"
+        except httptools.HttpParserError as error:
+            problem = self._explain(data, error)
+        if self._parts:
+            self._quiet_bytes = 0
+            parts = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+            self._parts.clear()
+            answer.feed(parts)
+        else:
+            self._quiet_bytes += len(data)
+        self._go_on(answer, problem)
+
+    def _go_on(self, answer: UpstreamAnswer, problem: str) -> None:
+        """Note what the received data has changed; `problem` is why the rest of it cannot be read, if so."""
+        if problem:
+            self._is_reusable = False
+        if answer.is_whole:
+            self._stop_looking()
+        elif problem:
+            self._fail(problem)
+        elif self._quiet_bytes > _HEAD_LIMIT_BYTES:
+            self._fail(f"it sent more than {_HEAD_LIMIT_BYTES >> 10} KiB without any of a body")
+        else:
+            return
+        answer.wake()
+
+    def eof_received(self) -> None:
+        """Take note that the server sends nothing more; called by asyncio, which then closes the connection."""
+        answer = self._answer
+        if answer is not None and answer.status and answer.is_open_ended and not answer.is_whole:
+            answer.is_whole = True
+            self._stop_looking()
+            answer.wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that the connection is closed; called by asyncio."""
+        self._fail(inert(str(exc))[:_REASON_CHARS] if exc is not None else _CUT)
+        self._stop_looking()
+        self._on_lost(self)
+
+    def on_message_begin(self) -> None:
+        """Begin an answer; called by the parser."""
+        if self._answer is not None and self._answer.is_whole:
+            raise ValueError("more than one answer to a request")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; called by the parser, also for the trailers of a body, which are dropped."""
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Begin the body, except after an interim status such as 100; called by the parser."""
+        status = self._parser.get_status_code()
+        headers, self._headers = self._headers, []
+        self._is_interim = status in _INTERIM
+        if self._is_interim or self._answer is None:
+            return
+        names = {name for name, _ in headers}
+        self._is_reusable = self._parser.should_keep_alive()
+        self._answer.is_open_ended = not names & {b"content-length", b"transfer-encoding"}
+        self._answer.headers = headers
+        self._answer.status = status
+        self._answer.wake()
+
+    def on_message_complete(self) -> None:
+        """End an answer; called by the parser."""
+        if not self._is_interim and self._answer is not None:
+            self._answer.is_whole = True
+
+    def _explain(self, data: bytes, error: Exception) -> str:
+        if self._answer is not None and not self._answer.status and not data.startswith(b"HTTP/"):
+            first = _LINE_END.split(data, maxsplit=1)[0].decode("latin-1")
+            return f"illegal status line: {inert(first)[:_REASON_CHARS]!r}"
+        return inert(str(error))[:_REASON_CHARS]
+
+    def _fail(self, reason: str) -> None:
+        answer = self._answer
+        if answer is not None and not answer.is_whole and not self._is_released:
+            answer.fail(reason)
+            self._transport.abort()
+
+    def _look_after(self, delay_s: float) -> None:
+        self._timer = self._loop.call_later(delay_s, self._look)
+
+    def _stop_looking(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        """Give the call up if the server takes and sends nothing for too long; else look again when it may be so."""
+        now, unsent_bytes = self._loop.time(), self._transport.get_write_buffer_size()
+        if self._is_paused or unsent_bytes != self._unsent_bytes:
+            self._unsent_bytes, self._heard_at = unsent_bytes, now
+        limit_s = min(self._idle_timeout_s, _WRITE_TIMEOUT_S) if unsent_bytes else self._idle_timeout_s
+        left_s = self._heard_at + limit_s - now
+        if left_s > 0:
+            self._look_after(left_s)
+        else:
+            self._fail(f"nothing was {'taken' if unsent_bytes else 'sent'} for {limit_s:g} s")
