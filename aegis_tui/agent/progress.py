@@ -38,6 +38,7 @@ class Progress:
         self._share = 0.0
         self._untold: tuple[str, Cause | None] | None = None
         self._newest: tuple[str, Cause | None] = ("", None)
+        self._until: str | None = None
         self._telling = asyncio.Lock()
         self._blocked_names: tuple[str, ...] = ()
         self.state = "starting"
@@ -47,17 +48,18 @@ class Progress:
         """Reset the progress to 0, so that the next report shows that of the new task."""
         self._share = 0.0
 
-    async def enter(self, state: str, note: str = "", cause: Cause | None = None) -> None:
-        """Enter a state and report it; do nothing if the instance is in it already.
+    async def enter(self, state: str, note: str = "", cause: Cause | None = None, *, until: str | None = None) -> None:
+        """Enter a state and report it; do nothing if the instance is in it already, until the same time.
 
         Args:
             state: The new state.
             note: What the instance does or waits for, or the summary.
             cause: The first error that led to the state, if one did.
+            until: When the state ends by itself (RFC 3339, UTC); None if that is not known.
         """
-        if state == self.state:
+        if (state, until) == (self.state, self._until):
             return
-        self.state = state
+        self.state, self._until = state, until
         self._share = max(self._share, _SHARE.get(state, 0.0))
         self._screen.state(state, note)
         await self.report(note, cause)
@@ -96,9 +98,11 @@ class Progress:
                     self._untold = self._untold or (note, cause)
 
     async def _send(self, note: str, cause: Cause | None) -> None:
-        why: dict[str, Any] = {"cause": cause.model_dump()} if cause else {}
+        more: dict[str, Any] = {"cause": cause.model_dump()} if cause else {}
         if self._blocked_names:
-            why["blocked_names"] = self._blocked_names
+            more["blocked_names"] = self._blocked_names
+        if self._until:
+            more["until"] = self._until
         await self._link.command(
             "agent:report",
             timeout_s=_REPORT_TIMEOUT_S,
@@ -106,5 +110,5 @@ class Progress:
             progress=self._share,
             note=note[:_NOTE_CHARS] or None,
             tokens=self.usage.to_wire(),
-            **why,
+            **more,
         )

@@ -16,6 +16,7 @@ _STATE_GLYPHS: Mapping[str, tuple[str, str]] = {
     "idle": ("○", "dim"),
     "waiting": ("◔", "yellow"),
     "blocked": ("■", "yellow"),
+    "limited": ("◔", "yellow"),
     "done": ("✔", "green"),
     "failed": ("✘", "red"),
 }

@@ -57,7 +57,7 @@ def _always(event: Event) -> bool:
 
 
 def _is_trouble(event: Event) -> bool:
-    return isinstance(event.data, AgentState) and event.data.state in ("failed", "blocked")
+    return isinstance(event.data, AgentState) and event.data.state in ("failed", "blocked", "limited")
 
 
 def _is_sent_back(event: Event) -> bool:

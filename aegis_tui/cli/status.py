@@ -77,13 +77,19 @@ def _lines(state: dict[str, Any], living: list[dict[str, Any]]) -> Iterator[str]
         yield "no run yet; start one: aegis-tui run GOAL"
     else:
         yield from _run_lines(run, state["progress"])
-    rows = [[i["agent_id"], i["role"], i["piece"] or "", i["word"], f"{i['progress']:.0%}"] for i in living]
+    rows = [[i["agent_id"], i["role"], i["piece"] or "", _state_of(i), f"{i['progress']:.0%}"] for i in living]
     yield from output.table(rows)
     for item in living:
         if names := item.get("blocked_names"):
             yield f"{item['agent_id']} looked up {listed(names)}: refused"
     for name, lock in state["locks"].items():
         yield f"lock {name} {lock['lock_type']} {lock['agent_id']} {lock['expires_in_s']:.0f} s"
+
+
+def _state_of(instance: dict[str, Any]) -> str:
+    from aegis_tui.application.when import state_words
+
+    return state_words(instance["word"], instance.get("until") if instance["word"] == instance["state"] else None)
 
 
 def _run_state(run: dict[str, Any]) -> str:

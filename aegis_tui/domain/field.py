@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -34,6 +35,17 @@ Note = Annotated[str, Field(max_length=8000)]
 
 
 Reason = Annotated[str, Field(max_length=2000)]
+
+
+def _is_a_time(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Timestamp = Annotated[
+    str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$"), AfterValidator(_is_a_time)
+]
+"""A time as contract 3 writes it: RFC 3339, UTC; refused if there is no such time."""
 
 
 Symbol = Annotated[str, Field(max_length=500)]

@@ -128,7 +128,8 @@ def _base(data: QaBaseChecked) -> str:
 def _state(data: AgentState) -> str:
     if data.state not in ("failed", "blocked"):
         tried = f"; name lookups refused: {', '.join(data.blocked_names)}" if data.blocked_names else ""
-        return f"{data.state} {data.progress:.0%}" + (f", {data.note}" if data.note else "") + tried
+        until = f" until {data.until[:16].replace('T', ' ')} UTC" if data.until else ""
+        return f"{data.state}{until} {data.progress:.0%}" + (f", {data.note}" if data.note else "") + tried
     words = data.note or (data.cause.message if data.cause else "")
     is_certain = data.cause is not None and data.cause.outlook == "certain"
     again = "; no other instance gets the task, as it would fail in the same way" if is_certain else ""

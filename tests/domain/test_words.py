@@ -88,6 +88,10 @@ def test_a_type_or_form_of_a_newer_hub_is_passed_over() -> None:
     [
         ({"state": "implementing", "progress": 0.5}, "implementing 50%"),
         ({"state": "implementing", "progress": 0.5, "note": "edits"}, "implementing 50%, edits"),
+        (
+            {"state": "limited", "progress": 0.5, "note": "slow down", "until": "2026-01-01T12:30:00.000Z"},
+            "limited until 2026-01-01 12:30 UTC 50%, slow down",
+        ),
         ({"state": "failed", "note": "no idea"}, "failed: no idea"),
         ({"state": "blocked", "cause": {"message": "no disk"}}, "blocked: no disk"),
         (

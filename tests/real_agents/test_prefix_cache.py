@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from aegis_tui.agent.hosted.request_tap import RequestTap
+from aegis_tui.agent.hosted.message_tap import MessageTap
 from aegis_tui.testing.scratch import ScratchWorkspace
 from aegis_tui.testing.scripted_meters import PrefixCache
 from tests.vllm_kit import need_kit, serving, write_scripts
@@ -91,15 +91,15 @@ class Recorder:
         upward_reader, upward_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
         with suppress(OSError):
             await asyncio.gather(
-                self._pump(reader, upward_writer, RequestTap()), self._pump(upward_reader, writer, None)
+                self._pump(reader, upward_writer, MessageTap()), self._pump(upward_reader, writer, None)
             )
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tap: RequestTap | None) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tap: MessageTap | None) -> None:
         with suppress(OSError):
             while chunk := await reader.read(65536):
                 writer.write(chunk)
                 await writer.drain()
-                self.bodies += tap.feed(chunk) if tap else []
+                self.bodies += [item.body for item in tap.feed(chunk) if item.body] if tap else []
         writer.close()
 
     @contextmanager

@@ -6,11 +6,8 @@ templates that they run.
 
 from __future__ import annotations
 
-import email.utils
 import json
-import math
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +23,7 @@ from aegis_tui.errors import (
     ModelRefused,
     ModelUnavailable,
 )
+from aegis_tui.sdk.retry_after import parse_retry_after
 
 KEY_HINT = (
     "put its key into a file of your own and name it: api_key_file in the user configuration, or AEGIS_API_KEY_FILE"
@@ -125,25 +123,6 @@ def _of_the_gateway(status: int, code: str, message: str) -> AegisError:
     if status >= 500 or status == 408:
         return ModelUnavailable(message, status=status, retry_after_s=None)
     return ModelRefused(message, status=status)
-
-
-def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the pause that the server asks for, in seconds, from a number or a date (RFC 9110, 10.2.3).
-
-    None if it asks for none, or not in a valid form; never negative.
-
-    Args:
-        headers: Header values by lower-case name.
-    """
-    text = headers.get("retry-after", "").strip()
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
-        except (ValueError, TypeError, OverflowError, IndexError):
-            return None
-    return None if math.isnan(seconds) else max(seconds, 0.0)
 
 
 def _read(body: bytes | str) -> tuple[str, str]:

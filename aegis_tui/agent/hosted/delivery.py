@@ -44,6 +44,15 @@ class Requests:
             self._bodies = [*self._bodies, body][-_KEPT_REQUESTS:]
             self._changed.notify_all()
 
+    async def more_than(self, count: int, *, timeout_s: float) -> bool:
+        """Wait at most `timeout_s` seconds until there were more than `count` requests; return whether there were."""
+        try:
+            async with asyncio.timeout(timeout_s), self._changed:
+                await self._changed.wait_for(lambda: self.count > count)
+        except TimeoutError:
+            return False
+        return True
+
     async def wait_for(self, text: str, *, after: int, timeout_s: float) -> bool:
         """Wait at most `timeout_s` seconds for a request that contains a text; return whether there was one.
 

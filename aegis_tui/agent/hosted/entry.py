@@ -16,6 +16,7 @@ from aegis_tui.agent.git import Git
 from aegis_tui.agent.hosted.delivery import Requests
 from aegis_tui.agent.hosted.headless import HeadlessRunner
 from aegis_tui.agent.hosted.layers import guard_commands
+from aegis_tui.agent.hosted.limit_watch import LimitWatch
 from aegis_tui.agent.hosted.program import adopt_orphans, end_descendants
 from aegis_tui.agent.hosted.relay import Counted, GatewayRelay
 from aegis_tui.agent.hosted.runner import Runner
@@ -66,9 +67,13 @@ async def _run(screen: Screen, *, names: NameServer | None) -> None:
     settings = AgentSettings.from_environment(os.environ, worktree=Path.cwd())
     name, kind = _kind_of(os.environ)
     is_terminal = os.environ.get("AEGIS_AGENT_MODE") == "terminal"
-    requests = Requests()
+    requests, limits = Requests(), LimitWatch(kind.usage_limit)
     async with (
-        GatewayRelay(settings.base_url.removeprefix(_UNIX), requests.add if is_terminal else None) as relay,
+        GatewayRelay(
+            settings.base_url.removeprefix(_UNIX),
+            on_request=requests.add if is_terminal else None,
+            on_answer=limits.take,
+        ) as relay,
         await connect(screen, patience_s=settings.orphan_s) as link,
     ):
         values = await _values(settings, kind, relay.url)
@@ -88,6 +93,7 @@ async def _run(screen: Screen, *, names: NameServer | None) -> None:
             screen=screen,
             values=values,
             runner=runner,
+            limits=limits,
             count=count,
         )
         follow_signals(session)

@@ -55,6 +55,10 @@ class HeadlessRunner:
             screen=self._screen,
         )
 
+    async def go_on(self, text: str) -> Ran:
+        """Do the same as `run`."""
+        return await self.run(text)
+
     async def close(self) -> None:
         """Do nothing: each run of the program has ended."""
 

@@ -45,6 +45,8 @@ class Ran:
     """The end of its output, for a message about a failure."""
     says_failed: bool = False
     """Whether its output says that it failed."""
+    is_alive: bool = False
+    """Whether the program still runs, in its own interface: then only a turn of its conversation is over."""
 
     @property
     def is_ok(self) -> bool:

@@ -25,7 +25,10 @@ _CHUNK_BYTES = 64 * 1024
 _MODE = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
 """Switches modes of the terminal on or off (ECMA-48, DECSET); 2004 is bracketed paste."""
 _LONGEST_MODE_BYTES = 32
-_KEPT_BYTES = 16 * 1024
+_KEPT_BYTES = 64 * 1024
+_COLOUR = re.compile(rb"\x1b\[[0-9;:]*m")
+_NEW_PLACE = re.compile(rb"\x1b\[[0-9;]*[HfEFd]")
+"""Moves the cursor to another line."""
 _SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P_^X].*?(?:\x07|\x1b\\)|O.|.)", re.DOTALL)
 """What a terminal sends beside typed text: its answers to the program's questions, movements, keys without a text."""
 _ENDS_DRAFT = frozenset(b"\r\n\x03\x04\x15")
@@ -68,6 +71,8 @@ class PtyHost:
             self.has_shown.set()
         self.written_at = 0.0
         """The time of the loop's clock at which the program wrote to its terminal last."""
+        self.written_bytes = 0
+        """How much the program has written to its terminal."""
         self._last = bytearray()
 
     async def __aenter__(self) -> Self:
@@ -132,6 +137,17 @@ class PtyHost:
         """The end of what the program wrote, as text, with its control sequences; empty if it wrote nothing."""
         return self._last.decode("utf-8", "replace")
 
+    def shown_since(self, written_bytes: int) -> str:
+        """Return what the program has written since, as text without control sequences; at most its last 64 KiB.
+
+        Args:
+            written_bytes: The value of `written_bytes` at that time.
+        """
+        count = min(self.written_bytes - written_bytes, len(self._last))
+        new = bytes(self._last[len(self._last) - count :])
+        text = _SEQUENCE.sub(b" ", _NEW_PLACE.sub(b"\n", _COLOUR.sub(b"", new))).decode("utf-8", "replace")
+        return "\n".join(" ".join(line.split()) for line in text.splitlines())
+
     async def ended(self) -> int:
         """Wait until the program has ended and return its exit code; raise `RuntimeError` if it was not started."""
         if self._process is None:
@@ -180,6 +196,7 @@ class PtyHost:
             self.no_draft.set()
             return
         self.written_at = asyncio.get_running_loop().time()
+        self.written_bytes += len(data)
         for match in _MODE.finditer(self._last[-_LONGEST_MODE_BYTES:] + data):
             if b"2004" in match[1].split(b";"):
                 self.takes_paste = match[2] == b"h"

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from http.client import HTTPException
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from aegis_tui.agent.hosted.request_tap import RequestTap
+from aegis_tui.agent.hosted.message_tap import Message, MessageTap, status_of
 from aegis_tui.ports.llm import Usage
 from aegis_tui.sdk.unix_http import UnixConnection
 
@@ -40,11 +41,19 @@ class GatewayRelay:
 
     Args:
         socket_path: The gateway's unix socket.
-        on_request: Gets the body of each request that passes.
+        on_request: Gets the body of each request that passes, if it has one.
+        on_answer: Gets each answer that passes, with its body if it is an error, and the length of its request's body
+            in bytes.
     """
 
-    def __init__(self, socket_path: str, on_request: Callable[[bytes], Awaitable[None]] | None = None) -> None:
-        self._socket_path, self._on_request = socket_path, on_request
+    def __init__(
+        self,
+        socket_path: str,
+        *,
+        on_request: Callable[[bytes], Awaitable[None]] | None = None,
+        on_answer: Callable[[Message, int], Awaitable[None]] | None = None,
+    ) -> None:
+        self._socket_path, self._on_request, self._on_answer = socket_path, on_request, on_answer
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
@@ -104,15 +113,48 @@ class GatewayRelay:
             with suppress(OSError):
                 upward_reader, upward_writer = await asyncio.open_unix_connection(self._socket_path)
                 stack.push_async_callback(_close, upward_writer)
+                watch = _Watch(self._on_request, self._on_answer)
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(_pump(reader, upward_writer, self._on_request))
-                    group.create_task(_pump(upward_reader, writer))
+                    group.create_task(_pump(reader, upward_writer, MessageTap(watch.keeps), watch.take_request))
+                    group.create_task(_pump(upward_reader, writer, MessageTap(_is_error), watch.take_answer))
+
+
+class _Watch:
+    """Tells what passes through one connection, which answers its requests in their order (RFC 9112, 9.3.2)."""
+
+    def __init__(
+        self,
+        on_request: Callable[[bytes], Awaitable[None]] | None,
+        on_answer: Callable[[Message, int], Awaitable[None]] | None,
+    ) -> None:
+        self._on_request, self._on_answer = on_request, on_answer
+        self._asked: deque[int] = deque()
+
+    def keeps(self, start: bytes) -> bool:
+        return self._on_request is not None
+
+    async def take_request(self, request: Message) -> None:
+        if request.start:
+            self._asked.append(request.size_bytes)
+        if request.body and self._on_request is not None:
+            await self._on_request(request.body)
+
+    async def take_answer(self, answer: Message) -> None:
+        if answer.status >= 200:
+            size_bytes = self._asked.popleft() if self._asked else 0
+            if self._on_answer is not None:
+                await self._on_answer(answer, size_bytes)
+
+
+def _is_error(start: bytes) -> bool:
+    return status_of(start) >= 400
 
 
 async def _pump(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
-    on_request: Callable[[bytes], Awaitable[None]] | None = None,
+    tap: MessageTap,
+    on_message: Callable[[Message], Awaitable[None]],
 ) -> None:
     """Pass bytes on until the sender ends or a connection breaks; then the receiver gets an end of file.
 
@@ -121,16 +163,15 @@ async def _pump(
     Args:
         reader: The sender.
         writer: The receiver.
-        on_request: Called with the body of each HTTP request among the bytes, once it is complete.
+        tap: Reads the messages among the bytes.
+        on_message: Called with each of them, once it is complete.
     """
-    tap = RequestTap()
     with suppress(OSError):
         while chunk := await reader.read(_CHUNK_BYTES):
             writer.write(chunk)
             await writer.drain()
-            if on_request is not None:
-                for body in tap.feed(chunk):
-                    await on_request(body)
+            for message in tap.feed(chunk):
+                await on_message(message)
     with suppress(OSError, RuntimeError):
         writer.write_eof()
 

@@ -32,6 +32,18 @@ class Runner(Protocol):
         """
         ...
 
+    async def go_on(self, text: str) -> Ran:
+        """Let the program go on with its last prompt after a usage limit, as `run` does.
+
+        Args:
+            text: What it is told, unless it has gone on by itself.
+
+        Raises:
+            AegisError: It cannot be told.
+            OSError: The program cannot be started.
+        """
+        ...
+
     async def close(self) -> None:
         """End the program and return when it has ended; no effect if it does not run."""
         ...

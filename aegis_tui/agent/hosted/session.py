@@ -10,6 +10,8 @@ from aegis_tui.agent.hand_in import TaskContext
 from aegis_tui.agent.hosted.finish import Finish
 from aegis_tui.agent.hosted.home import write_home
 from aegis_tui.agent.hosted.layers import find_layers
+from aegis_tui.agent.hosted.limit_watch import LimitWatch
+from aegis_tui.agent.hosted.patient import PatientRunner
 from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.agent.hosted.relay import Counted
 from aegis_tui.agent.hosted.runner import Runner
@@ -44,6 +46,7 @@ class HostedSession(InstanceLife):
         screen: Shows in the pane what happens.
         values: The placeholders of the kind file.
         runner: Runs the program.
+        limits: Knows whether the program is at its usage limit.
         count: Returns what the gateway has counted for the instance; None if it does not answer.
         beat_s: Seconds between two heartbeats.
     """
@@ -59,12 +62,16 @@ class HostedSession(InstanceLife):
         screen: Screen,
         values: Mapping[str, str],
         runner: Runner,
+        limits: LimitWatch,
         count: Callable[[], Awaitable[Counted | None]],
         beat_s: float = BEAT_S,
     ) -> None:
         super().__init__(settings, settings.role, agent_type=agent_type(name), link=link, screen=screen, beat_s=beat_s)
         self._kind, self._team_rules = kind, team_rules
-        self._values, self._runner, self._count = values, runner, count
+        self._values, self._count = values, count
+        self._runner = PatientRunner(
+            runner, limits, title=kind.title, progress=self.progress, ready=self._wait_while_halted
+        )
         self._git = Git(settings.worktree)
         self._finish = Finish(
             settings.role,

@@ -23,6 +23,10 @@ from aegis_tui.ports.terminal import Delivery
 
 _LOOK_S = 0.5
 _SETTLED_S = 3.0
+_BY_ITSELF_S = 5.0
+"""How long after the end of a usage limit a program may take to call its model by itself."""
+_LONGEST_PAUSE_S = 180.0
+"""The longest that a program pauses by itself after a refusal of its model server, whatever the server asks for."""
 _LONGEST_CHILD_S = 900.0
 """A process that the program has started counts as work for that long; then as a server that it keeps."""
 
@@ -51,6 +55,10 @@ class TerminalRunner:
         self._requests, self._count = requests, count
         self._host: PtyHost | None = None
         self._typist: Typist | None = None
+        self._calls_at_end = 0
+        """How many calls the program had made to its model at the end of its last turn."""
+        self._written_at_end = 0
+        """How much it had written to its terminal by then."""
 
     async def run(self, text: str) -> Ran:
         """Type the prompt; return, when the program's turn is over or the program has ended, how that went.
@@ -61,12 +69,41 @@ class TerminalRunner:
             OSError: The program cannot be started.
         """
         host, typist = await self._opened()
+        written_bytes = host.written_bytes
         delivery = await typist.deliver(text)
-        before = descendants()  # servers for tools run by now; what is started later works for the answer
         if host.code is not None:
             return await self._ended(host)
         if delivery is not Delivery.DELIVERED:
             raise Unavailable(_NOT_DELIVERED[delivery], "attach to its pane and look", code="agent.prompt")
+        return await self._turn(host, written_bytes)
+
+    async def go_on(self, text: str) -> Ran:
+        """Let the program go on, as `Runner.go_on`; if it calls its model by itself by now, nothing is typed.
+
+        Raises:
+            Unavailable: The prompt was refused, or the program did not call its model afterwards (code `agent.prompt`).
+            OSError: The program cannot be started.
+        """
+        host, typist, written_bytes = self._host, self._typist, self._written_at_end
+        if host is None or typist is None or host.code is not None:
+            return await self.run(text)
+        if not await self._requests.more_than(self._calls_at_end, timeout_s=_BY_ITSELF_S):
+            delivery = await typist.deliver(text)
+            if delivery is Delivery.UNKNOWN:  # a program that waits by itself takes the text when it has waited enough
+                is_going_on = await self._requests.more_than(self._calls_at_end, timeout_s=_LONGEST_PAUSE_S)
+                delivery = Delivery.DELIVERED if is_going_on else delivery
+            if delivery is not Delivery.DELIVERED and host.code is None:
+                raise Unavailable(_NOT_DELIVERED[delivery], "attach to its pane and look", code="agent.prompt")
+        return await self._turn(host, written_bytes)
+
+    async def _turn(self, host: PtyHost, written_bytes: int) -> Ran:
+        """Return how the present turn ends.
+
+        Args:
+            host: The program.
+            written_bytes: How much it had written when the turn began.
+        """
+        before = descendants()  # servers for tools run by now; what is started later works for the answer
         over = asyncio.create_task(self._turn_over(before))
         gone = asyncio.create_task(host.ended())
         try:
@@ -75,7 +112,10 @@ class TerminalRunner:
             for task in (over, gone):
                 task.cancel()
             await asyncio.gather(over, gone, return_exceptions=True)
-        return Ran(0, "", "") if host.code is None else await self._ended(host)
+        self._calls_at_end, self._written_at_end = self._requests.count, host.written_bytes
+        if host.code is not None:
+            return await self._ended(host)
+        return Ran(0, "", host.shown_since(written_bytes), is_alive=True)
 
     async def close(self) -> None:
         """End the program and return when it has ended; no effect if it does not run."""

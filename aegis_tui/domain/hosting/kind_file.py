@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from aegis_tui.domain.field import HostName
+from aegis_tui.domain.hosting.usage_limit import UsageLimit
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.role import ROLES
 
@@ -151,6 +152,7 @@ class KindFile(FrozenModel):
     terminal: TerminalMode | None = None
     output: Output = Output()
     permission: Permission = Permission()
+    usage_limit: UsageLimit = UsageLimit()
     environment: dict[str, str] = Field(default_factory=dict)
     files: tuple[HomeFile, ...] = ()
     names: dict[str, tuple[HostName, ...]] = Field(default_factory=dict)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from aegis_tui.domain.cause import Cause
-from aegis_tui.domain.field import HostName, Name, Note, Reason, Text
+from aegis_tui.domain.field import HostName, Name, Note, Reason, Text, Timestamp
 from aegis_tui.domain.instance.model import MOST_NAMES, AgentStateName, TaskKind, Tokens
 from aegis_tui.domain.model import CommandData, Count, Progress
 
@@ -34,6 +34,8 @@ class AgentReport(CommandData):
     """With state `failed` or `blocked`: the first error, and whether a successor would meet it too."""
     blocked_names: tuple[HostName, ...] = Field((), max_length=MOST_NAMES)
     """All names so far that programs in the sender's sandbox looked up, and that the sandbox refused."""
+    until: Timestamp | None = None
+    """With state `limited`: when the usage limit ends, and the instance goes on by itself (RFC 3339, UTC)."""
 
 
 class AgentLeave(CommandData):

@@ -74,6 +74,8 @@ class AgentState(EventData):
     cause: Cause | None = None
     blocked_names: tuple[str, ...] = ()
     """All names so far that were looked up in its sandbox, which refused them; empty if that is unchanged."""
+    until: str | None = None
+    """When the state ends by itself, if that is known (RFC 3339, UTC)."""
 
 
 class InstanceStopping(EventData):

@@ -45,6 +45,7 @@ AgentStateName = Literal[
     "waiting",
     "asking",
     "blocked",
+    "limited",
     "idle",
     "done",
     "failed",
@@ -101,6 +102,8 @@ class Instance(StateModel):
     note: str | None = None
     said: str | None = None
     """The last note that the agent reported; `note` may be the hub's."""
+    until: str | None = None
+    """When its state ends by itself, as it reported: the end of a usage limit."""
     cause: Cause | None = None
     """The error that it last reported as failed or blocked, or else the one that ended it."""
     tokens: Tokens = Tokens.model_construct()

@@ -130,7 +130,8 @@ def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id:
 
 
 def _is_news(instance: Instance, said: AgentState) -> bool:
-    same = (instance.state, instance.progress, instance.note) == (said.state, said.progress, said.note)
+    before = (instance.state, instance.progress, instance.note, instance.until)
+    same = before == (said.state, said.progress, said.note, said.until)
     return not same or bool(said.blocked_names) or (said.tokens is not None and said.tokens != instance.tokens)
 
 

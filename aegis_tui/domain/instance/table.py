@@ -147,7 +147,7 @@ class InstanceTable:
                 self._join(instance, data, timestamp)
             case AgentState():
                 instance.state, instance.progress = data.state, data.progress
-                instance.source, instance.note = data.source, data.note
+                instance.source, instance.note, instance.until = data.source, data.note, data.until
                 instance.said = data.note or instance.said
                 if data.state in ("failed", "blocked"):
                     instance.cause = data.cause
@@ -168,7 +168,7 @@ class InstanceTable:
         instance.started_at = instance.started_at or timestamp
         if data.state is not None:  # one that joins again has nothing to do with what it said and why it ended before
             instance.state, instance.progress, instance.note = data.state, 0.0, None
-            instance.cause, instance.stop_reason = None, None
+            instance.cause, instance.stop_reason, instance.until = None, None, None
 
     @staticmethod
     def _end(instance: Instance, data: InstanceEnding, timestamp: str) -> None:

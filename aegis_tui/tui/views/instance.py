@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from aegis_tui.application.when import state_words
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.model import Instance, Phase
 from aegis_tui.domain.lock.wait import Wait
@@ -38,6 +39,7 @@ _BY_STATE: dict[str, tuple[str, Ink]] = {
     "waiting": ("◐", "warn"),
     "asking": ("⚑", "warn"),
     "blocked": ("⚑", "bad"),
+    "limited": ("◔", "warn"),
     "idle": ("·", "muted"),
     "done": ("✓", "good"),
     "failed": ("✗", "bad"),
@@ -63,7 +65,7 @@ def state_of(workspace: Workspace, item: Instance) -> StateSign:
     glyph, ink = _BY_STATE.get(item.state, ("●", "accent"))
     if item.state in ASKING and item.note:
         return StateSign(glyph, f"{item.state}: {inert(item.note)}", ink)
-    return StateSign(glyph, item.state, ink)
+    return StateSign(glyph, state_words(item.state, item.until), ink)
 
 
 def _blocker(workspace: Workspace, wait: Wait) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from email.utils import formatdate
-from time import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegis_tui.adapters.llm.problem import parse_retry_after, problem_in_stream, problem_of
+from aegis_tui.adapters.llm.problem import problem_in_stream, problem_of
 from aegis_tui.errors import (
     AegisError,
     ContextOverflow,
@@ -139,16 +137,6 @@ def test_what_the_gateway_says_itself_is_not_said_twice() -> None:
     assert isinstance(said(413, "x", x_aegis_refused="body.size"), ContextOverflow)
     assert isinstance(said(503, "x", x_aegis_refused="model.key"), ModelKeyRefused)
     assert isinstance(said(401, "x", x_aegis_refused="token"), ModelRefused)
-
-
-def test_retry_after_is_a_number_a_fraction_or_a_date() -> None:
-    assert parse_retry_after({"retry-after": "7"}) == 7.0
-    assert parse_retry_after({"retry-after": "0.5"}) == 0.5
-    dated = parse_retry_after({"retry-after": formatdate(time() + 30, usegmt=True)})
-    assert dated is not None and 25 < dated <= 30
-    assert parse_retry_after({"retry-after": formatdate(time() - 30, usegmt=True)}) == 0.0
-    for nothing in ("", "soon", "nan", "Wed, 99 Foo 2026"):
-        assert parse_retry_after({"retry-after": nothing}) is None
 
 
 def test_an_error_in_a_stream_has_the_kind_of_its_code() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from aegis_tui.agent.hosted.headless import HeadlessRunner
 from aegis_tui.agent.hosted.layers import guard_commands
+from aegis_tui.agent.hosted.limit_watch import LimitWatch
 from aegis_tui.agent.hosted.relay import Counted
 from aegis_tui.agent.hosted.session import HostedSession
 from aegis_tui.agent.pane import Pane
@@ -73,6 +74,7 @@ class Cage:
     home: Path
     hub: MemoryHub
     session: HostedSession
+    limits: LimitWatch
     console: io.StringIO
     base_oid: str
 
@@ -168,6 +170,7 @@ async def running(worktree: Path, *, role: str = "worker", **changes: Any) -> As
     (home / "parrot.py").write_text(PROGRAM)
     settings, values = settings_of(worktree, home, role), values_of(worktree, home)
     kind, console = KindFile.model_validate({**KIND, **changes}), io.StringIO()
+    limits = LimitWatch(kind.usage_limit)
     session = HostedSession(
         settings,
         "parrot",
@@ -177,6 +180,7 @@ async def running(worktree: Path, *, role: str = "worker", **changes: Any) -> As
         screen=Screen(Pane(console)),
         values=values,
         runner=HeadlessRunner(settings, kind, values, Screen(Pane(console))),
+        limits=limits,
         count=counted,
         beat_s=0.05,
     )
@@ -187,7 +191,7 @@ async def running(worktree: Path, *, role: str = "worker", **changes: Any) -> As
         if task.done():
             await task
         await ready
-        yield Cage(worktree, home, hub, session, console, git(worktree, "rev-parse", "HEAD"))
+        yield Cage(worktree, home, hub, session, limits, console, git(worktree, "rev-parse", "HEAD"))
     finally:
         session.stop("test over")
         await task

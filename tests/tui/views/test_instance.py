@@ -58,6 +58,18 @@ def test_a_state_is_told_by_sign_and_word_and_not_by_colour_alone(record: Record
     assert len(set(seen.values())) == len(seen)
 
 
+def test_a_limited_instance_names_the_time_until_which(record: Record) -> None:
+    workspace = record(until=125).workspace()
+    until = "2026-01-01T12:30:00Z"
+    data = AgentState(state="limited", progress=0.5, source="hub", until=until)
+    workspace.evolve(Event(workspace.seq + 1, "NATIVE-w03", "2026-01-01T00:00:00Z", data))
+    local = datetime.fromisoformat(until).astimezone()
+    shown = ("◔", f"limited until {local:%Y-%m-%d %H:%M}", "warn")
+    assert state_of(workspace, workspace.instances.by_id["NATIVE-w03"]) == shown
+    _say(workspace, "NATIVE-w03", "implementing")
+    assert state_of(workspace, workspace.instances.by_id["NATIVE-w03"]).word == "implementing"
+
+
 def test_a_lost_instance_says_so_whatever_it_said_last(record: Record) -> None:
     workspace = record(until=125).workspace()
     lost = InstanceLost(last_seen=None, requeued=(), reason="silent")

@@ -1,0 +1,126 @@
+"""Lets a program that has met its usage limit wait, and go on by itself when the limit ends (M19, FLOW-6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from aegis_tui.agent.hosted.limit_watch import Limited, LimitWatch
+from aegis_tui.agent.hosted.program import Ran
+from aegis_tui.agent.hosted.runner import Runner
+from aegis_tui.agent.life import cancel
+from aegis_tui.agent.progress import Progress
+from aegis_tui.errors import Unavailable
+
+MAX_LIMITED = 5
+"""How often a task goes on by itself after a usage limit; the next limit fails it."""
+
+LONGEST_WAIT_S = 8 * 24 * 3600.0
+"""A limit that lasts longer, in seconds, is not waited for: some limits are reset once a week."""
+
+GO_ON = "The usage limit that stopped you is over. Go on with your task where you stopped."
+_LOOK_S = 30.0
+"""The clock is read again this often, so that a change of the clock, or the machine's sleep, prolongs no wait."""
+
+
+class PatientRunner:
+    """A `Runner` that waits while the usage limit of its program lasts, and then lets it go on.
+
+    Args:
+        runner: Runs the program.
+        watch: Knows the limit.
+        title: How the program is called.
+        progress: Reports `limited`, with the time, and afterwards the state before.
+        ready: Returns once the instance may work; awaited before the program goes on.
+    """
+
+    def __init__(
+        self, runner: Runner, watch: LimitWatch, *, title: str, progress: Progress, ready: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._runner, self._watch, self._title, self._progress, self._ready = runner, watch, title, progress, ready
+        self._before = ""
+        """The state before the limit."""
+
+    async def run(self, text: str) -> Ran:
+        """Give the program the prompt, as `Runner.run`; return how it ended when no usage limit has ended it.
+
+        Raises:
+            Unavailable: It met its limit too often, or the limit lasts too long (code `agent.limited`).
+            AegisError: The prompt cannot be given to it.
+            OSError: The program cannot be started.
+        """
+        showing = asyncio.create_task(self._show())
+        try:
+            ran = await self._runner.run(text)
+            waits = 0
+            while (limited := self._watch.verdict(ran)) is not None:
+                waits += 1
+                await self._wait_out(limited, waits)
+                ran = await self._runner.go_on(GO_ON)
+            return ran
+        finally:
+            await cancel(showing)
+            await self._leave()
+
+    async def go_on(self, text: str) -> Ran:
+        """Do the same as `run`."""
+        return await self.run(text)
+
+    async def close(self) -> None:
+        """End the program and return when it has ended; no effect if it does not run."""
+        await self._runner.close()
+
+    async def _wait_out(self, limited: Limited, waits: int) -> None:
+        """Report the limit, and return when it is over and the instance may work.
+
+        Raises:
+            Unavailable: It lasts too long, or the program waits for the sixth time.
+        """
+        words = f"{self._title} has met its usage limit"
+        hint = "start it again later, or choose another kind"
+        lasts_s = (limited.until - self._watch.now).total_seconds()
+        if lasts_s > LONGEST_WAIT_S:
+            at = f"{limited.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            raise Unavailable(
+                f"{words}, which lasts until {at}: {limited.words}", hint, code="agent.limited", is_certain=True
+            )
+        if waits > MAX_LIMITED:
+            raise Unavailable(f"{words} {waits} times: {limited.words}", hint, code="agent.limited", is_certain=True)
+        await self._enter(limited)
+        await self._reach(limited.until)
+        await self._leave()
+        await self._ready()
+
+    async def _reach(self, at: datetime) -> None:
+        """Return when the clock shows this time."""
+        while True:
+            left_s = (at - self._watch.now).total_seconds()
+            if left_s <= 0:
+                return
+            await asyncio.sleep(min(left_s, _LOOK_S))
+
+    async def _show(self) -> None:
+        """Report the limit while the program itself waits for its end, and its end; runs until it is cancelled."""
+        while True:
+            await self._watch.changed.wait()
+            self._watch.changed.clear()
+            if self._watch.current is not None:
+                await self._enter(self._watch.current)
+            else:
+                await self._leave()
+
+    async def _enter(self, limited: Limited) -> None:
+        if self._progress.state != "limited":
+            self._before = self._progress.state
+        until = limited.until.astimezone(UTC)
+        await self._progress.enter("limited", f"usage limit of {self._title}: {limited.words}", until=_wire(until))
+
+    async def _leave(self) -> None:
+        if self._progress.state == "limited":
+            await self._progress.enter(self._before)
+
+
+def _wire(at: datetime) -> str:
+    """Return a time of UTC in the form of contract 3."""
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"

@@ -1,0 +1,147 @@
+"""How a program says that its usage limit is reached, and until when: rules of its kind file (AGENT-1, M19).
+
+The rules are applied to what the program prints, to its screen, and to a refusal by the model server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
+
+from pydantic import Field, field_validator
+
+from aegis_tui.domain.inert import inert
+from aegis_tui.domain.model import FrozenModel
+
+ZoneOf = Callable[[str], tzinfo | None]
+"""Returns a time zone by its name in the IANA data base; None if there is no such zone."""
+
+GROUPS = frozenset({"epoch", "date", "clock", "zone", "days", "hours", "minutes", "seconds"})
+"""The groups of a pattern that hold the time; docs/agents.md explains each."""
+
+_LENGTHS = ("days", "hours", "minutes", "seconds")
+_MOST_CHARS = 64 * 1024
+_WORDS_CHARS = 200
+_JUST_NOW = timedelta(hours=1)
+"""A time of day that is past by less than this means today; one that is past for longer means tomorrow."""
+_CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?\s*(?:([ap])\.?m\.?)?\s*\Z", re.IGNORECASE)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH_DAY = re.compile(r"([a-z]{3})[a-z]*\.?\s+(\d{1,2})(?:st|nd|rd|th)?(?:,?\s+(\d{4}))?\s*\Z", re.IGNORECASE)
+_ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})\s*\Z")
+
+
+class LimitRule(FrozenModel):
+    """One way in which a program says that its usage limit is reached."""
+
+    pattern: str = Field(min_length=1)
+    """A regular expression that is searched in the text; upper and lower case are the same. Its named groups, of those
+    in `GROUPS`, hold when the limit ends."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _has_known_groups(cls, pattern: str) -> str:
+        try:
+            named = re.compile(pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+        if unknown := sorted(named.keys() - GROUPS):
+            raise ValueError(f"there is no group {unknown[0]}; there are: {', '.join(sorted(GROUPS))}")
+        return pattern
+
+
+class UsageLimit(FrozenModel):
+    """What is known of the usage limit of a kind."""
+
+    rules: tuple[LimitRule, ...] = ()
+    """What the program or the model server says; the first rule that fits counts."""
+    shortest_wait_s: float = Field(60.0, ge=0.0)
+    """The least time to wait, in seconds. A refusal that asks for less is left to the program, which tries again."""
+    usual_wait_s: float = Field(900.0, gt=0.0)
+    """How long to wait where nothing says when the limit ends, in seconds."""
+
+
+class Reset(NamedTuple):
+    """The end of a usage limit, as a text names it."""
+
+    at: datetime | None
+    """When it ends, with a time zone; None if the text does not say."""
+    words: str
+    """The line that says so, with hidden characters made visible; at most 200 characters."""
+
+
+def find_reset(text: str, limit: UsageLimit, *, now: datetime, zone_of: ZoneOf) -> Reset | None:
+    """Return what a text says about a usage limit; None if it names none. Only its last 64 KiB of characters are read.
+
+    Where a rule fits several times, its last place counts.
+
+    Args:
+        text: What was printed, shown or answered.
+        limit: The rules.
+        now: The present time, in the time zone that times without one are in.
+        zone_of: Finds time zones by name.
+    """
+    text = text[-_MOST_CHARS:]
+    for rule in limit.rules:
+        for found in deque(re.finditer(rule.pattern, text, re.IGNORECASE), maxlen=1):
+            parts = {name: part for name, part in found.groupdict().items() if part}
+            return Reset(_end(parts, now, zone_of), _line_of(text, found))
+    return None
+
+
+def _line_of(text: str, found: re.Match[str]) -> str:
+    start = text.rfind("\n", 0, found.start()) + 1
+    end = text.find("\n", found.end())
+    line = " ".join(inert(text[start : end if end >= 0 else len(text)].replace("\n", " ")).split())
+    return line if len(line) <= _WORDS_CHARS else " ".join(inert(found[0]).split())[:_WORDS_CHARS]
+
+
+def _end(parts: Mapping[str, str], now: datetime, zone_of: ZoneOf) -> datetime | None:
+    """Return the time that the groups of a pattern name; None if they name none, or one that cannot exist."""
+    try:
+        if "epoch" in parts:
+            return datetime.fromtimestamp(float(parts["epoch"]), UTC)
+        if lengths := {name: float(parts[name]) for name in _LENGTHS if name in parts}:
+            return now + timedelta(**lengths)
+        zone = zone_of(parts["zone"]) if "zone" in parts else now.tzinfo
+        return _on_the_clock(parts, now.astimezone(zone)) if "clock" in parts or "date" in parts else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _on_the_clock(parts: Mapping[str, str], now: datetime) -> datetime:
+    """Return the next time with this date and time of day, in the time zone of `now`; midnight without a time of day.
+
+    Raises:
+        ValueError: There is no such date or time of day.
+    """
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    hour, minute = _time_of_day(parts.get("clock", "0"))
+    if "date" not in parts:
+        today = midnight.replace(hour=hour, minute=minute)
+        return today if today > now - _JUST_NOW else today + timedelta(days=1)
+    year, month, day = _date(parts["date"])
+    named = midnight.replace(year=year or now.year, month=month, day=day, hour=hour, minute=minute)
+    is_next_year = year is None and named < now - timedelta(days=180)
+    return named.replace(year=now.year + 1) if is_next_year else named
+
+
+def _time_of_day(text: str) -> tuple[int, int]:
+    """Return hour and minute of a text such as `3pm`, `3:45 PM` or `15:45`; raise `ValueError` for any other."""
+    if (found := _CLOCK.match(text)) is None:
+        raise ValueError(text)
+    hour = int(found[1])
+    if found[3]:
+        hour = hour % 12 + (12 if found[3].lower() == "p" else 0)
+    return hour, int(found[2] or 0)
+
+
+def _date(text: str) -> tuple[int | None, int, int]:
+    """Return year, month and day of `Oct 6`, `Sep 5th, 2025` or `2025-09-05`; raise `ValueError` for any other."""
+    if found := _ISO_DATE.match(text):
+        return int(found[1]), int(found[2]), int(found[3])
+    if (found := _MONTH_DAY.match(text)) is None or found[1].lower() not in _MONTHS:
+        raise ValueError(text)
+    return int(found[3]) if found[3] else None, _MONTHS.index(found[1].lower()) + 1, int(found[2])
