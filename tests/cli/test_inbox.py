@@ -43,3 +43,14 @@ def test_what_waits_is_listed_oldest_first_and_answered(served: ScratchWorkspace
     assert keys(served) == ["own"]
     again = served.aegis("inbox", "answer", request, "no")
     assert again.code == 2 and "these do: own" in again.err
+
+
+def test_a_state_is_explained_with_its_source_and_evidence_also_without_a_hub(served: ScratchWorkspace) -> None:
+    told = join(served, "told")
+    told.command("agent:report", state="blocked", note="no \x1b[31mnetwork")
+    shown = served.aegis("explain", "told")
+    assert "blocked" in shown.out and "reported by the agent itself" in shown.out and "\x1b" not in shown.out
+    fields = served.aegis("explain", "told", "--json").json
+    assert (fields["state"], fields["source"]) == ("blocked", "hub")
+    assert [event["type"] for event in fields["evidence"]][-1] == "agent:state"
+    assert served.aegis("explain", "nobody").code == 2

@@ -220,6 +220,7 @@ class _Desk:
         old = self._folder / "_locks.json"
         old.write_text(json.dumps({"new.md": {"holder": "x", "ttl_s": 60}, "src/routes.py": {"holder": "x"}}))
         self._ask("lock", "import", str(old))
+        self._ask("explain", self._worker())
         with mock.patch.object(prompt, "DELIVERY_S", 0.0):
             self._ask("send", self._worker(), "hello")
         self._ask("stop", self._worker())

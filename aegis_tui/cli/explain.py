@@ -1,0 +1,61 @@
+"""`aegis-tui explain`: the state of an instance, where it is known from, and the evidence (contract 9, TUI-5)."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import here
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.words import sentence
+from aegis_tui.errors import UsageError
+
+LOOKED_AT, MOST_EVENTS = 5_000, 8
+"""How many of the log's newest events are looked at, and how many about the instance are given as evidence."""
+LEAST_WIDTH = 40
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The instance: w01, or in full NATIVE-w01.")]
+
+
+def _explain(name: Id, as_json: AsJson = False) -> int:
+    """Show the state of an instance, where it is known from, and the newest events about it.
+
+    No hub is needed or started. Exit code 2 if there is no such instance or no log, 1 if the log is damaged.
+    """
+    from aegis_tui.bootstrap.log import log_reader
+    from aegis_tui.tui.views.explain import explain_instance
+
+    reader = log_reader(here().paths)
+    workspace = reader.workspace()
+    item = workspace.instances.find(name)
+    if item is None:
+        raise UsageError(f"there is no instance {name}", "list them: aegis-tui status")
+    recent = reader.events(after=max(0, workspace.seq - LOOKED_AT))
+    events = [event for event in recent if event.agent_id == item.agent_id][-MOST_EVENTS:]
+    fields = {
+        "agent_id": item.agent_id,
+        "state": item.word,
+        "source": item.source,
+        "phase": str(item.phase),
+        "note": item.note,
+        "last_seen": item.last_seen,
+        "evidence": [_brief(event) for event in events],
+    }
+    width = max(LEAST_WIDTH, shutil.get_terminal_size().columns)
+    lines = explain_instance(workspace, item, events, now=datetime.now(UTC), width=width)
+    plain = ["".join(span.text for span in line).rstrip() for line in lines]
+    output.result(fields, as_json=as_json, lines=[f"{item.instance_id}  {plain[0]}", *plain[1:]])
+    return 0
+
+
+def _brief(event: Event) -> dict[str, Any]:
+    return {"seq": event.seq, "timestamp": event.timestamp, "type": event.type, "words": sentence(event)}
+
+
+explain_app = typer.Typer(add_completion=False)
+explain_app.command()(_explain)
