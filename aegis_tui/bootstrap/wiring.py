@@ -27,6 +27,7 @@ from aegis_tui.adapters.result_files import LocalResultFiles
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.bootstrap.checkout import leftovers_of
+from aegis_tui.bootstrap.rules import rule_check_of
 from aegis_tui.config import Limits, QaSettings, load_settings
 from aegis_tui.domain.endpoint import normalise_base_url
 from aegis_tui.domain.ids import hash_token
@@ -99,11 +100,13 @@ class Wiring:
             surroundings=surroundings,
             find_kind=find_kind,
         )
+        rules = rule_check_of(repository, self._environ)
         parts = WorkflowParts(
             terminal=terminal,
             keeper=keeper,
             integrator=Integrator(repository),
             quality=self._quality(repository, sandbox, surroundings, places.scratch_dir, paths.state_dir),
+            rules=rules,
             gateway=self._gateway(paths, sockets_dir),
             find_endpoint=partial(_usual_endpoint, self._environ, self._root),
             hash_joined=_joined_hash(paths),
@@ -121,6 +124,7 @@ class Wiring:
             describe_kinds=partial(describe_kinds, self._environ),
             find_lens=partial(find_lens, self._root),
             find_warnings=lambda: self._key.warnings(self._root),
+            check_rules=rules.rules_of,
         )
         return Wired(Workflow(parts, engine), preflight, sockets_dir)
 

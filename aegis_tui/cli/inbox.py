@@ -25,6 +25,10 @@ ANSWERS: Final[dict[str, Answers]] = {
         "yes": ("scope:grant", "request", "it may write the path, under a lock"),
         "no": ("scope:refuse", "request", "it has to find another way"),
     },
+    "rule": {
+        "yes": ("rule:allow", "piece", "this content may be merged"),
+        "no": ("rule:refuse", "piece", "the piece goes back to its worker"),
+    },
     "base": {"yes": ("qa:accept", "run", "QA accepts the failures of the base"), "no": _CANCEL},
     "machine": {"no": _CANCEL},
     "halted": {"yes": ("run:resume", "run", "the run continues"), "no": _CANCEL},

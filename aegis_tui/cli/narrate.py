@@ -14,9 +14,10 @@ from aegis_tui.domain.event import Event, event_from_wire
 from aegis_tui.domain.ids import HUB, PERSON
 from aegis_tui.domain.instance.events import AgentState, InstanceReclaimed
 from aegis_tui.domain.model import SCHEMA_VERSION
-from aegis_tui.domain.piece.events import PieceChecked
+from aegis_tui.domain.piece.events import PieceChecked, PieceHeld
 from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
+from aegis_tui.domain.rule.finding import RuleFinding
 from aegis_tui.domain.run.events import RunFacts, RunStarted
 from aegis_tui.domain.words import sentence
 from aegis_tui.errors import StoreError
@@ -80,6 +81,8 @@ NARRATED: Final[Mapping[str, Callable[[Event], bool]]] = MappingProxyType(
         "instance:reclaimed": _is_kept,
         "lock:queued": _always,
         "piece:checked": _is_sent_back,
+        "piece:held": _always,
+        "rule:allowed": _always,
         "conflict:detected": _always,
         "conflict:resolved": _always,
         "review:completed": _always,
@@ -98,12 +101,19 @@ def _details(event: Event) -> Iterator[str]:
     match event.data:
         case RunStarted():
             yield from _facts(event.data.facts)
+        case PieceHeld():
+            yield from (line for item in event.data.broken if item.severity == "person" for line in _held(item))
         case QaFinished():
             yield from (line for check in event.data.checks for line in _check(check))
         case QaBaseChecked(ok=False):
             yield from (line for check in event.data.checks if not check.ok for line in _check(check))
         case _:
             return
+
+
+def _held(item: RuleFinding) -> Iterator[str]:
+    yield f"    {item.file}: {item.msg} ({item.rule})"
+    yield f"      aegis-tui rules allow {item.key}"
 
 
 def _facts(facts: RunFacts) -> Iterator[str]:

@@ -19,6 +19,7 @@ from aegis_tui.domain.path.file_name import encodable
 from aegis_tui.domain.piece.commands import PieceClientCommand, PieceHubCommand
 from aegis_tui.domain.qa.commands import QaClientCommand, QaHubCommand
 from aegis_tui.domain.review.commands import ReviewClientCommand
+from aegis_tui.domain.rule.commands import RuleClientCommand
 from aegis_tui.domain.run.commands import RunClientCommand, RunHubCommand
 from aegis_tui.domain.scope.commands import ScopeClientCommand
 from aegis_tui.domain.spec.commands import SpecClientCommand
@@ -42,6 +43,7 @@ ClientCommand = (
     | QaClientCommand
     | PieceClientCommand
     | ReviewClientCommand
+    | RuleClientCommand
     | MessageClientCommand
     | ContextGet
 )

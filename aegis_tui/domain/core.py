@@ -36,6 +36,7 @@ from aegis_tui.domain.qa import rules as qa_rules
 from aegis_tui.domain.registry import Rules, collected
 from aegis_tui.domain.review import rules as review_rules
 from aegis_tui.domain.rights import check_right
+from aegis_tui.domain.rule import rules as merge_rules
 from aegis_tui.domain.run import rules as run_rules
 from aegis_tui.domain.run.follow import follow
 from aegis_tui.domain.scope import rules as scope_rules
@@ -277,6 +278,7 @@ RULES: Final[Rules] = collected(
     piece_rules.RULES,
     review_rules.RULES,
     qa_rules.RULES,
+    merge_rules.RULES,
     {Heartbeat: _heartbeat, commands.ContextGet: _context},
 )
 """The function that decides each type of command."""

@@ -157,7 +157,7 @@ def _instances(workspace: Workspace, run: Run) -> Iterator[Effect]:
 
 def _pieces(run: Run) -> Iterator[Effect]:
     for piece in run.pieces.values():
-        if piece.status is PieceStatus.SUBMITTED and not piece.checked and piece.head_oid:
+        if piece.status is PieceStatus.SUBMITTED and not piece.checked and not piece.is_held and piece.head_oid:
             yield InspectPiece(run.run, piece.name, piece.head_oid)
     if run.merge_queue and (head := run.pieces[run.merge_queue[0]].head_oid):
         yield ComposePiece(run.run, run.merge_queue[0], head)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.inert import one_line
 from aegis_tui.domain.instance.events import AgentState
+from aegis_tui.domain.piece.events import PieceHeld
 from aegis_tui.domain.qa.check import waits_for_person
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
 from aegis_tui.domain.run.events import DesignProposed, RunHalted
-from aegis_tui.domain.run.model import RunStatus
+from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.scope.events import ScopeRequested
 from aegis_tui.domain.workspace import Workspace
 
@@ -20,9 +22,9 @@ class Need(NamedTuple):
     """Something that waits for the person, because only they can decide or do it."""
 
     kind: str
-    """`design`, `instance`, `scope`, `base`, `machine` or `halted`."""
+    """`design`, `instance`, `scope`, `rule`, `base`, `machine` or `halted`."""
     key: str
-    """The id of the design, agent, scope request or run."""
+    """The id of the design, agent, scope request or run, or the name of the piece."""
     words: str
     """A sentence that says what is needed."""
 
@@ -44,11 +46,19 @@ def _of_base(run: str, base: QaBaseChecked) -> Need:
     return Need("machine", run, f"QA would not pass, because the base does not pass either: {one_line(base.reason)}")
 
 
+def _of_rules(run: Run) -> Iterator[Need]:
+    for piece in run.pieces.values():
+        if held := run.held_findings(piece):
+            more = f" and {counted(len(held) - 1, 'more finding')}" if len(held) > 1 else ""
+            first = f"{one_line(held[0].file)}: {one_line(held[0].msg)}"
+            yield Need("rule", piece.name, f"{piece.name} waits until you allow or refuse this: {first}{more}")
+
+
 def needs(workspace: Workspace) -> list[Need]:
     """Return everything that waits for the person now, most urgent first; empty if nothing does.
 
-    The order is: a proposed design, instances that ask or are blocked, requests to write outside a partition, failures
-    of the base, and a halted run.
+    The order is: a proposed design, instances that ask or are blocked, requests to write outside a partition, what
+    merge rules found, failures of the base, and a halted run.
     """
     open_needs: list[Need] = []
     run = workspace.runs.current()
@@ -61,6 +71,8 @@ def needs(workspace: Workspace) -> list[Need]:
     for name, asked in workspace.scope_requests.items():
         words = f"{workspace.scope_askers[name]} asks to write {one_line(asked.path)}"
         open_needs.append(Need("scope", name, words))
+    if run is not None and run.is_open:
+        open_needs += _of_rules(run)
     if run is not None and run.is_open and run.qa is not None and waits_for_person(run.qa.checks):
         checks = ", ".join(one_line(check.command) for check in run.qa.checks if not check.ok)
         open_needs.append(
@@ -76,6 +88,7 @@ def needs(workspace: Workspace) -> list[Need]:
 NEED_EVENTS: Final = (
     "agent:state",
     "design:proposed",
+    "piece:held",
     "qa:base-checked",
     "qa:finished",
     "run:halted",
@@ -100,6 +113,8 @@ def waiting_since(events: Iterable[Event]) -> dict[tuple[str, str], str]:
                 since.pop(("instance", event.agent_id), None)
             case DesignProposed(design_id=name):
                 since[("design", name)] = event.timestamp
+            case PieceHeld(piece=name):
+                since[("rule", name)] = event.timestamp
             case QaBaseChecked(run=name) | QaFinished(run=name):
                 since[("base", name)] = since[("machine", name)] = event.timestamp
             case RunHalted(run=name):

@@ -62,6 +62,8 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
         "run:resume": _PERSON,
         "run:cancel": _PERSON,
         "qa:accept": _PERSON,
+        "rule:allow": _PERSON,
+        "rule:refuse": _PERSON,
         "design:propose": frozenset({"commander", PERSON}),
         "design:agree": _PERSON,
         "instance:start": frozenset({"commander", PERSON}),

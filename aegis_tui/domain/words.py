@@ -48,7 +48,9 @@ from aegis_tui.domain.piece.events import (
     MergeQueued,
     MergeRejected,
     PieceChecked,
+    PieceHeld,
     PieceReopened,
+    RuleAllowed,
 )
 from aegis_tui.domain.qa.check import why
 from aegis_tui.domain.qa.events import QaAccepted, QaBaseChecked, QaFinished
@@ -99,6 +101,12 @@ def _checked(data: PieceChecked) -> str:
         return f"{data.piece} breaks no rule, {counted(len(data.files), 'file')}"
     first = data.findings[0].msg if data.findings else "it changes lines that another merged piece changes"
     return f"{data.piece} is sent back: {first}"
+
+
+def _held(data: PieceHeld) -> str:
+    asked = [item for item in data.broken if item.severity == "person"]
+    more = f" and {counted(len(asked) - 1, 'more finding')}" if len(asked) > 1 else ""
+    return f"{asked[0].file}: {asked[0].msg}{more}" if asked else "the rules found something"
 
 
 def _conflict(data: ConflictDetected) -> str:
@@ -188,6 +196,8 @@ _RUN: Words = {
     runs.DesignProposed: _design,
     runs.DesignAgreed: lambda data: f"accepts the design of {counted(len(data.design.features), 'feature')}",
     PieceChecked: _checked,
+    PieceHeld: lambda data: f"{data.piece} waits for you: {_held(data)}",
+    RuleAllowed: lambda data: f"allows in {data.piece}: {data.finding.file}: {data.finding.msg}",
     PieceReopened: lambda data: f"{data.piece} goes back to its worker",
     MergeQueued: lambda data: f"{data.piece} waits to be merged",
     MergeApplied: lambda data: f"{data.piece} is merged, {data.oid[:10]}",

@@ -76,6 +76,7 @@ from aegis_tui.domain.review.commands import ReviewVerdict
 from aegis_tui.domain.review.events import ReviewCompleted, ReviewInProgress, ReviewRequested
 from aegis_tui.domain.review.lens import ReviewLens
 from aegis_tui.domain.review.model import Review
+from aegis_tui.domain.rule.finding import RuleFinding
 from aegis_tui.domain.run import design as designs
 from aegis_tui.domain.run import events as run_events
 from aegis_tui.domain.run import model as runs
@@ -206,6 +207,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         findings.Criterion: "Criterion",
         ReviewLens: "ReviewLens",
         findings.Finding: "Finding",
+        RuleFinding: "RuleFinding",
         instances.Instance: "Instance",
         instances.Phase: "Phase",
         instances.Tokens: "Tokens",

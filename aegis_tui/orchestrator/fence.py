@@ -15,7 +15,8 @@ from aegis_tui.domain.lock.fencing import overtaken_finding
 from aegis_tui.domain.lock.region import names_of
 from aegis_tui.domain.review.finding import Finding
 from aegis_tui.errors import GitError
-from aegis_tui.ports.repository import ChangedPath, Repository
+from aegis_tui.ports.commits import ChangedPath
+from aegis_tui.ports.repository import Repository
 
 _MAX_BYTES = 8 << 20
 """Larger files are not read, only compared by id; the agents' own tools write no file of that size."""

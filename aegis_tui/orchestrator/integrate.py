@@ -23,7 +23,8 @@ from aegis_tui.domain.run.events import FOUNDATION
 from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import GitError, MergeConflict
 from aegis_tui.orchestrator.fence import FenceCheck
-from aegis_tui.ports.repository import ChangedPath, MergePreview
+from aegis_tui.ports.commits import ChangedPath
+from aegis_tui.ports.repository import MergePreview
 from aegis_tui.ports.repository_condition import InspectedRepository
 
 _log = logging.getLogger(__name__)

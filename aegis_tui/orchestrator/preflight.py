@@ -46,6 +46,10 @@ ListFiles = Callable[[str], Awaitable[dict[str, str]]]
 """Takes a commit; returns tracked path -> blob id of its files."""
 
 
+async def _accept_rules(oid: str) -> None:
+    """Accept the merge rules of any commit."""
+
+
 class Preflight:
     """Completes a `run:start` command with the facts of this machine and repository.
 
@@ -60,6 +64,7 @@ class Preflight:
         describe_kinds: Returns the facts about each agent kind; reads files.
         find_lens: Returns a review lens by its name; reads files.
         find_warnings: Returns other warnings that a person should see before work starts.
+        check_rules: Takes the base commit; raises `UsageError` if a file of merge rules in it is not valid.
     """
 
     def __init__(
@@ -75,12 +80,13 @@ class Preflight:
         describe_kinds: Callable[[], Sequence[KindFacts]] = lambda: (KindFacts(NATIVE, NATIVE),),
         find_lens: FindLens = lambda _: GENERAL,
         find_warnings: Callable[[], Sequence[str]] = tuple,
+        check_rules: Callable[[str], Awaitable[object]] = _accept_rules,
     ) -> None:
         self._repository, self._sandbox, self._state_dir = repository, sandbox, state_dir
         self._chooser, self._describe_kinds = ModelChooser(try_model), describe_kinds
         self._find_warnings = find_warnings
         self._probe_endpoint, self._list_files, self._port = probe_endpoint, list_files, port
-        self._find_lens = find_lens
+        self._find_lens, self._check_rules = find_lens, check_rules
 
     async def complete(self, command: RunStart) -> RunStart:
         """Return the same command with `run` and `facts` filled in, and the endpoint's normalised address.
@@ -102,7 +108,7 @@ class Preflight:
         if facts.head_oid is None:
             hint = "git add . && git commit --allow-empty -m 'Start'"
             raise Refused("the repository has no commit yet", hint, code="git.no-commit")
-        await self._check_room(command, design)
+        await self._check_base(facts.head_oid, command, design)
         lenses = await asyncio.to_thread(self._lenses, command.options.lenses)
         endpoint = await self._probe_endpoint(command.options.base_url or DEFAULT_BASE_URL)
         chosen = await self._choose_model(endpoint, command.options.model)
@@ -129,18 +135,21 @@ class Preflight:
         options = command.options.model_copy(update={"base_url": endpoint.base_url})
         return command.model_copy(update={"run": run, "facts": run_facts, "options": options})
 
-    async def _check_room(self, command: RunStart, design: Design | None) -> None:
-        """Return if the worktrees of the run fit on the disk of the state folder.
+    async def _check_base(self, oid: str, command: RunStart, design: Design | None) -> None:
+        """Return if the merge rules of the base are valid and the worktrees of the run fit on the state folder's disk.
 
         Args:
+            oid: The base commit.
             command: Its options say how many workers there are at most.
             design: The design, whose features limit the number of workers; None if it is not known yet.
 
         Raises:
-            Refused: They do not fit.
+            UsageError: A file of merge rules is not valid.
+            Refused: The worktrees do not fit.
             GitError: git cannot tell the size of a worktree.
             OSError: The disk cannot be examined.
         """
+        await self._check_rules(oid)
         free_bytes = (await asyncio.to_thread(shutil.disk_usage, self._state_dir)).free
         features = len(design.features) if design else command.options.workers
         worktrees = min(command.options.workers, features) + REVIEW_AND_QA

@@ -58,6 +58,7 @@ from aegis_tui.orchestrator.giving_up import cause_of_failure, given_up_command
 from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.qa import Quality
+from aegis_tui.orchestrator.rule_check import RuleCheck
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.sdk.backoff import grown_pause_s
 
@@ -90,6 +91,7 @@ class Reconciler:
         keeper: Sets instances up and removes them.
         integrator: Compares, merges and commits pieces.
         quality: Runs QA.
+        rules: Applies the merge rules to pieces.
         read_events: Reads the log, for the report.
         describe_commit: Describes the result's commit, for the report.
         before_launch: Called before a pane is opened, because the gateway must know the instance by then.
@@ -103,12 +105,14 @@ class Reconciler:
         keeper: InstanceKeeper,
         integrator: Integrator,
         quality: Quality,
+        rules: RuleCheck,
         read_events: ReadEvents,
         describe_commit: DescribeCommit,
         before_launch: Callable[[], Awaitable[None]],
         when_idle: Callable[[], Awaitable[None]],
     ) -> None:
         self._port, self._keeper, self._integrator, self._quality = port, keeper, integrator, quality
+        self._rules = rules
         self._read_events, self._describe_commit = read_events, describe_commit
         self._before_launch, self._when_idle = before_launch, when_idle
         self._running: dict[Effect, asyncio.Task[None]] = {}
@@ -269,6 +273,9 @@ class Reconciler:
         author = await self._port.read(lambda workspace: workspace.instances.find(piece.agent_id or ""))
         refused = await self._keeper.take_in(author, effect.head_oid) if author else ""
         checked = await self._integrator.inspect(run, piece, effect.head_oid, fences, refused=refused)
+        if checked["files"]:
+            seen = await self._rules.check(base=run.facts.base_oid, into=run.working_oid, head=effect.head_oid)
+            checked |= {"broken": seen.findings, "scanner": seen.scanner}
         return PieceMarkChecked(run=effect.run, piece=effect.piece, head_oid=effect.head_oid, **checked)
 
     async def _compose(self, effect: ComposePiece) -> AnyCommand:

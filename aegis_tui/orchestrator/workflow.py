@@ -27,6 +27,7 @@ from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.reconcile import DescribeCommit, Reconciler
+from aegis_tui.orchestrator.rule_check import RuleCheck
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.terminal import Terminal
 
@@ -60,6 +61,7 @@ class WorkflowParts:
     keeper: InstanceKeeper
     integrator: Integrator
     quality: Quality
+    rules: RuleCheck
     gateway: Gateway
     find_endpoint: FindEndpoint
     hash_joined: HashJoined
@@ -80,6 +82,7 @@ class Workflow:
             keeper=parts.keeper,
             integrator=parts.integrator,
             quality=parts.quality,
+            rules=parts.rules,
             read_events=self._events_after,
             describe_commit=parts.describe_commit,
             before_launch=self._gateway.serve,

@@ -2,8 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedPath:
+    """One path that differs between two commits or trees."""
+
+    path: str
+    status: Literal["A", "M", "D", "R", "T"]
+    """Added, modified, deleted, renamed, type changed."""
+    old_path: str | None
+    """The former path of a renamed file; else None."""
+    mode: str
+    """The file mode, `100644`: the new one, or the old one of a deleted file. `120000` is a symbolic link, `160000` a
+    submodule."""
+    blob: str
+    """The object id of the new content, or of the old content of a deleted file."""
+    old_blob: str | None = None
+    """The object id of the former content; None for an added or deleted file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One blob."""
+
+    size: int
+    """In bytes."""
+    content: bytes | None
+    """None when it is larger than the caller allows."""
 
 
 class Commits(Protocol):
@@ -21,6 +50,16 @@ class Commits(Protocol):
 
         Raises:
             GitError: It is larger than `limit` bytes (code `git.output`), or does not exist.
+        """
+        ...
+
+    async def read_blobs(self, oids: Iterable[str], *, limit: int, total: int) -> Mapping[str, Blob]:
+        """Return many blobs at once, by their ids.
+
+        Args:
+            oids: Their ids; one that does not exist, or is no blob, is left out of the result.
+            limit: The most bytes of one blob that are read; a larger one has no content.
+            total: The most bytes that are read in all; blobs beyond that have no content.
         """
         ...
 

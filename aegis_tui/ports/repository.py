@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from aegis_tui.ports.commits import Commits
+from aegis_tui.ports.commits import ChangedPath, Commits
 from aegis_tui.ports.git_mounts import GitMounts
 
 
@@ -136,22 +136,6 @@ class Ref:
 
     name: str
     oid: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedPath:
-    """One path that differs between two commits or trees."""
-
-    path: str
-    status: Literal["A", "M", "D", "R", "T"]
-    """Added, modified, deleted, renamed, type changed."""
-    old_path: str | None
-    """The former path of a renamed file; else None."""
-    mode: str
-    """The file mode, `100644`: the new one, or the old one of a deleted file. `120000` is a symbolic link, `160000` a
-    submodule."""
-    blob: str
-    """The object id of the new content, or of the old content of a deleted file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ from typing import Any
 from aegis_tui.domain.qa.obstacle import Obstacle
 from aegis_tui.domain.qa.outcome import ResultFile
 from aegis_tui.domain.qa.readers.base import Wanted
+from aegis_tui.domain.rule.judge import SecretScan
 from aegis_tui.ports.program import TAIL_BYTES, Bounds, ProgramResult
 from aegis_tui.ports.sandbox import SandboxLevel, SandboxMode, SandboxReport, SandboxSpec
+from aegis_tui.ports.secret_scanner import ScannedText
 from aegis_tui.ports.surroundings import Surroundings
 
 Say = Callable[[str], ProgramResult]
@@ -76,6 +78,14 @@ class BareEnvironment:
     async def stamp(self) -> str:
         """See `QaEnvironment.stamp`."""
         return ""
+
+
+class NoSecrets:
+    """A `SecretScanner` that finds nothing."""
+
+    async def scan(self, texts: Sequence[ScannedText]) -> SecretScan:
+        """See `SecretScanner.scan`."""
+        return SecretScan("none")
 
 
 class NoResultFiles:

@@ -7,15 +7,15 @@ submodules) are not imitated; the git adapter has its own tests.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from aegis_tui.errors import Conflict, GitError, MergeConflict, Refused
+from aegis_tui.ports.commits import Blob, ChangedPath
 from aegis_tui.ports.git_mounts import GitMounts
 from aegis_tui.ports.repository import (
-    ChangedPath,
     ComposeResult,
     FileConflict,
     Guard,
@@ -156,7 +156,14 @@ class MemoryRepository:
         """See `Repository.changed_paths`; a rename is returned as a deletion and an addition."""
         old, new = self._paths(base), self._paths(head)
         return [
-            ChangedPath(path, _status(old.get(path), new.get(path)), None, _FILE, new.get(path) or old[path])
+            ChangedPath(
+                path,
+                _status(old.get(path), new.get(path)),
+                None,
+                _FILE,
+                new.get(path) or old[path],
+                old.get(path) if path in new else None,
+            )
             for path in sorted({*old, *new})
             if old.get(path) != new.get(path)
         ]
@@ -172,6 +179,11 @@ class MemoryRepository:
         if blob not in self._blobs:
             raise GitError(f"there is no {oid}", "look at the id")
         return self._blobs[blob]
+
+    async def read_blobs(self, oids: Iterable[str], *, limit: int, total: int) -> Mapping[str, Blob]:
+        """See `Repository.read_blobs`; `total` is ignored."""
+        sizes = {oid: len(self._blobs[oid]) for oid in oids if oid in self._blobs}
+        return {oid: Blob(size, self._blobs[oid] if size <= limit else None) for oid, size in sizes.items()}
 
     async def tree_of(self, oid: str) -> str:
         """See `Repository.tree_of`."""

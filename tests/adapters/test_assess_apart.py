@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from aegis_tui.adapters import assess_apart as apart
+from aegis_tui.adapters import apart
+from aegis_tui.adapters.assess_apart import assess_apart
 from aegis_tui.domain.qa.assess import assess, tools_of
 from aegis_tui.domain.qa.outcome import Outcome, ResultFile
 
@@ -25,11 +26,11 @@ def long(unit: str) -> Outcome:
     refused="a separate process reads long output, and is killed when it takes too long",
 )
 def test_long_output_is_read_by_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def read_here(*_: object, **__: object) -> None:
+    async def read_here(*_: object) -> None:
         raise AssertionError("read in the hub")
 
-    monkeypatch.setattr(apart, "assess", read_here)
-    result = asyncio.run(apart.assess_apart(COMMAND, long("\n"), TOOLS))
+    monkeypatch.setattr(asyncio, "to_thread", read_here)
+    result = asyncio.run(assess_apart(COMMAND, long("\n"), TOOLS))
     assert (result.status, result.passed, result.failures) == ("failed", 2, ("tests/test_a.py::test_a",))
 
 
@@ -37,11 +38,11 @@ def test_long_output_is_read_by_another_process(monkeypatch: pytest.MonkeyPatch)
 def test_both_ways_read_the_same(size: int) -> None:
     files = (ResultFile("pytest", b"\xff" * size),)
     outcome = Outcome(1, "\udcff\x1b[31m" + SUMMARY, files, root="/w", duration_s=1.0)
-    assert asyncio.run(apart.assess_apart(COMMAND, outcome, TOOLS)) == assess(COMMAND, outcome, tools=TOOLS)
+    assert asyncio.run(assess_apart(COMMAND, outcome, TOOLS)) == assess(COMMAND, outcome, tools=TOOLS)
 
 
 def test_what_cannot_be_read_in_time_shuts_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "READ_S", 0.0)
-    result = asyncio.run(apart.assess_apart(COMMAND, long("a\n"), TOOLS))
+    monkeypatch.setattr(apart, "ANSWER_S", 0.0)
+    result = asyncio.run(assess_apart(COMMAND, long("a\n"), TOOLS))
     assert (result.status, result.exit_code) == ("not_run", 1)
     assert result.reason and result.remedy

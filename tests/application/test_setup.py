@@ -7,6 +7,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from aegis_tui.application.setup import RECORD, RUN_DATA, Setup
+from aegis_tui.domain.rule.model import wrong_examples
+from aegis_tui.domain.rule.parse import parse_rules
 from aegis_tui.errors import Refused, UsageError
 
 ROLES = {"worker": "---\nname: worker\n---\nWork.\n", "scout": "---\nname: scout\n---\nLook.\n"}
@@ -46,8 +48,10 @@ def test_what_a_team_edits_is_written_and_can_be_read(root: Path, setup: Setup) 
         ".git/info/exclude",
     }
     assert tomllib.loads((root / ".agents/config.toml").read_text()) == {}
-    rules = tomllib.loads((root / ".agents/rules/default.toml").read_text())["rule"]
-    assert {rule["severity"] for rule in rules} <= {"error", "warning"}
+    rules = (root / ".agents/rules/default.toml").read_text()
+    assert parse_rules(rules, "f") == ()
+    example = "\n".join(line.removeprefix("# ") for line in rules.splitlines()[4:])
+    assert [wrong_examples(rule) for rule in parse_rules(example, "f")] == [[]]
     for path in (root / ".agents/specs/templates").iterdir():
         spec = YAML(typ="safe", pure=True).load(path.read_text())
         assert (spec["status"], len(spec["tasks"])) == ("draft", 2)

@@ -56,6 +56,8 @@ run:halt                     P . . . . . . . . .
 run:resume                   P . . . . . . . . .
 run:cancel                   P . . . . . . . . .
 qa:accept                    P . . . . . . . . .
+rule:allow                   P . . . . . . . . .
+rule:refuse                  P . . . . . . . . .
 design:propose               P C . . . . . . . .
 design:agree                 P . . . . . . . . .
 instance:start               P C . . . . . . . .

@@ -16,13 +16,13 @@ from aegis_tui.domain.words import sentence
 from tests.frozen.logs import DATA
 
 
-def logged() -> list[dict[str, Any]]:
+def logged(name: str) -> list[dict[str, Any]]:
     connection = sqlite3.connect(":memory:")
-    connection.executescript((DATA / "logs" / "1.sql").read_text("utf-8"))
+    connection.executescript((DATA / "logs" / f"{name}.sql").read_text("utf-8"))
     return [json.loads(body) for (body,) in connection.execute("SELECT body FROM event ORDER BY seq")]
 
 
-LOGGED = logged()
+LOGGED = [*logged("1"), *logged("2")]
 SENTENCES: dict[str, set[str]] = {}
 for item in LOGGED:
     SENTENCES.setdefault(item["type"], set()).add(sentence(event_from_wire(item)))
@@ -54,6 +54,8 @@ def test_a_sentence_is_one_line_without_the_marks_of_a_program(kind: str) -> Non
         ("run:prepared", "created the integration branch of run1"),
         ("run:halted", "halts the run, so that no new work starts: lunch"),
         ("run:resumed", "resumes the run"),
+        ("piece:held", "gamma waits for you: src/c/x.bin: nobody can review a binary file and 1 more finding"),
+        ("rule:allowed", "allows in gamma: src/c/x.bin: nobody can review a binary file"),
         ("qa:accepted", "accepts the base's own failures"),
         ("partition:changed", "may write src/b/** src/d/** from now on"),
         ("scope:requested", "asks to write src/b/z.py (q93): r"),

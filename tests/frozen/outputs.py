@@ -93,6 +93,8 @@ class _Desk:
                 self._alone()
                 with self._served("1"):
                     self._ended()
+                with self._served("2-middle"):
+                    self._waiting()
                 with self._served("1-middle"):
                     self._live()
                 self._repaired()
@@ -158,6 +160,9 @@ class _Desk:
         self._ask("config", "list")
         self._ask("partition", "check", "a/**", "b/**")
         self._ask("partition", "check", "a/**", "a/b", ends="they overlap")
+        self._ask("rules", "list")
+        self._ask("rules", "test")
+        self._found()
         self._ask("vllm", "start", "qwen3", "--print")
         self._ask("vllm", "stop")
         with (
@@ -175,6 +180,13 @@ class _Desk:
             self._ask("doctor", "--bundle", str(self._folder / "bundle.tar"))
         with mock.patch("aegis_tui.tui.screenshot.take", _coming("<svg/>")):
             self._ask("screenshot", "dashboard", "-o", str(self._folder / "a.svg"), "--log", str(_TUI_LOG))
+
+    def _found(self) -> None:
+        """A commit that breaks a rule."""
+        Path(".env").write_text("A=1\n")
+        self._git("add", ".env")
+        self._git("-c", "user.name=P", "-c", "user.email=p@e.org", "commit", "-q", "-m", "y")
+        self._ask("rules", "check")
 
     def _ended(self) -> None:
         """A run that has ended."""
@@ -203,6 +215,12 @@ class _Desk:
         check = QaCheck(check="1 pytest", command="pytest", status="passed", ok=True)
         kept = {"pytest": Kept(CheckResult(status="passed"), "output\n")}
         QaOutputs(self._paths.state_dir / "qa").keep("run1", 0, [check], merged=kept, base={})
+
+    def _waiting(self) -> None:
+        """A piece that waits for the person."""
+        self._ask("rules", "findings")
+        self._ask("rules", "allow", "k1")
+        self._ask("rules", "refuse", "beta")
 
     def _live(self) -> None:
         """A run in the middle."""

@@ -115,8 +115,22 @@ def finish(run: Play) -> None:
     """From where `crossing` leaves it to DONE."""
     run.land("alpha", "a3", ["src/a/x.py"])
     run.land("beta", "b1", ["src/b/x.py"])
+    held(run, "gamma", "c0", "src/c/x.bin")
     run.land("gamma", "c1", ["src/c/x.py"])
     to_the_end(run)
+
+
+def held(run: Play, piece: str, head: str, file: str) -> None:
+    """A piece that waits for the person, who allows one finding and sends it back for another."""
+    run.hand_in(piece, head, [file], broken=waiting(file), scanner="gitleaks 8.24.0")
+    run.do(THE_PERSON, "rule:allow", keys=["k1"], reason="a picture")
+    run.do(THE_PERSON, "rule:refuse", piece=piece, reason="make it smaller")
+
+
+def waiting(file: str) -> list[dict[str, Any]]:
+    """Two findings of merge rules that only a person may allow."""
+    found = {"rule": "binary", "file": file, "msg": "nobody can review a binary file", "severity": "person"}
+    return [{**found, "key": "k1"}, {**found, "key": "k2", "rule": "large-file", "msg": "the file is large"}]
 
 
 def everything() -> Play:
@@ -131,7 +145,7 @@ def everything() -> Play:
 
 
 def in_the_middle() -> Play:
-    """A run as a killed hub leaves it: a piece in review, a lock that is waited for, a question, unread prompts."""
+    """A run as a killed hub leaves it: pieces in review and held, a lock that is waited for, a question, prompts."""
     run = Play()
     locks_by_hand(run)
     begin(run)
@@ -142,4 +156,5 @@ def in_the_middle() -> Play:
     run.do(beta, "scope:request", path="src/a/z.py", reason="r")
     run.do(THE_PERSON, "instance:send", agent_id=beta.agent_id, text="mind the tests")
     run.hand_in("alpha", "a3", ["src/a/x.py"])
+    run.hand_in("beta", "b0", ["src/b/x.bin"], broken=waiting("src/b/x.bin"), scanner="gitleaks 8.24.0")
     return run

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.adapters.agents.native import NativeAgent
+from aegis_tui.adapters.judge_apart import judge_apart
+from aegis_tui.adapters.rule_files import shipped_rules
 from aegis_tui.config import Limits
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import THE_PERSON, Actor
@@ -29,13 +31,21 @@ from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
 from aegis_tui.orchestrator.qa_run import QaRunner
+from aegis_tui.orchestrator.rule_check import RuleCheck
 from aegis_tui.orchestrator.workflow import Workflow, WorkflowParts
 from aegis_tui.ports.agent_kind import AgentKind
 from aegis_tui.ports.program import ProgramResult
 from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.testing.failing import Failing
 from aegis_tui.testing.memory_log import MemoryLog
-from aegis_tui.testing.memory_machine import BareEnvironment, MemoryGateway, NoResultFiles, OpenSandbox, SaidPrograms
+from aegis_tui.testing.memory_machine import (
+    BareEnvironment,
+    MemoryGateway,
+    NoResultFiles,
+    NoSecrets,
+    OpenSandbox,
+    SaidPrograms,
+)
 from aegis_tui.testing.memory_repository import MemoryRepository
 from aegis_tui.testing.memory_terminal import MemoryTerminal
 
@@ -127,6 +137,7 @@ class Bench:
             keeper=keeper,
             integrator=Integrator(repository),
             quality=Quality(repository=repository, runner=runner, outputs=outputs, timeout_s=lambda: 60.0),
+            rules=self._rules(repository),
             gateway=self.gateway,
             find_endpoint=lambda: UsualEndpoint("http://127.0.0.1:2/v1", None),
             hash_joined=lambda agent_id, session: f"{agent_id} {session}",
@@ -134,6 +145,15 @@ class Bench:
             disks=self.disks,
         )
         return Workflow(parts, engine)
+
+    def _rules(self, repository: Any) -> RuleCheck:
+        files, judge = self._list_files, judge_apart
+        return RuleCheck(
+            repository=repository, list_files=files, scanner=NoSecrets(), shipped=shipped_rules, judge=judge
+        )
+
+    async def _list_files(self, oid: str) -> dict[str, str]:
+        return dict.fromkeys(self.repository.files(oid), "")
 
     async def _describe(self, oid: str) -> CommitSeen:
         return {"subject": self.repository.message(oid).splitlines()[0], "files": 1, "trailers": {}}

@@ -28,6 +28,7 @@ class Machine:
 
     condition_is: RepositoryCondition = field(default_factory=RepositoryCondition)
     bytes_is: int = 1000
+    rules_are: str = ""
     asked: list[str] = field(default_factory=list)
 
     async def list_refs(self, prefix: str) -> tuple[Any, ...]:
@@ -39,6 +40,10 @@ class Machine:
     async def condition(self) -> RepositoryCondition:
         self.asked.append("condition")
         return self.condition_is
+
+    async def check_rules(self, oid: str) -> None:
+        if self.rules_are:
+            raise UsageError(self.rules_are)
 
     async def checkout_bytes(self) -> int:
         return self.bytes_is
@@ -92,6 +97,7 @@ def complete(machine: Machine, folder: Path, **fields: Any) -> RunStart:
         state_dir=folder,
         find_warnings=lambda: ("the key is readable by all",),
         find_lens=find_lens,
+        check_rules=machine.check_rules,
     )
     return asyncio.run(preflight.complete(RunStart.model_validate({"goal": "g", "design": DESIGN, **fields})))
 
@@ -110,6 +116,12 @@ def test_a_machine_on_which_all_is_well_gives_facts_remarks_and_the_place_of_the
     assert done.facts.submodules == ("lib/x",)
     assert done.facts.warnings[0] == "the key is readable by all" and "not signed" in done.facts.warnings[1]
     assert done.facts.logs == str(tmp_path / "logs")
+
+
+def test_merge_rules_that_are_not_valid_are_refused_before_the_model_is_asked(tmp_path: Path) -> None:
+    machine = Machine(rules_are=".agents/rules/own.toml, rule x: no pattern")
+    assert refused(machine, tmp_path).message == machine.rules_are
+    assert machine.asked == ["branches", "condition", "facts"]
 
 
 def test_an_obstacle_in_the_repository_is_named_before_git_or_the_model_meets_it(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-_UNUSED = ("click", "git", "mcp", "pygments", "ruamel.yaml", "textual", "tree_sitter", "typer")
+_UNUSED = ("click", "detect_secrets", "git", "mcp", "pygments", "ruamel.yaml", "textual", "tree_sitter", "typer")
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, cast
 
 from aegis_tui.adapters.git.run import GitOutput, GitRunner
 from aegis_tui.domain.path.file_name import name_of, write_name
-from aegis_tui.ports.repository import ChangedPath, Ref
+from aegis_tui.ports.commits import Blob, ChangedPath
+from aegis_tui.ports.repository import Ref
 
 MAX_BLOB_BYTES = 64 << 20
 """How much of one blob is read at most, if the caller sets no other limit."""
@@ -63,6 +64,23 @@ class Objects:
         named = f"{revision}{colon}{name_of(path)}"
         return (await self._runner.run("cat-file", "blob", named, output_bytes=limit)).stdout
 
+    async def read_blobs(self, oids: Iterable[str], *, limit: int, total: int) -> dict[str, Blob]:
+        """Return many blobs at once; see `Commits.read_blobs`."""
+        asked = "".join(f"{oid}\n" for oid in dict.fromkeys(oids)).encode()
+        listed = await self._runner.run("cat-file", "--batch-check", stdin=asked)
+        sizes = {
+            row[0]: int(row[2]) for row in (line.split() for line in listed.text.split("\n")) if row[1:2] == ["blob"]
+        }
+        wanted, left = [], total
+        for oid, size in sizes.items():
+            if size <= min(limit, left):
+                wanted.append(oid)
+                left -= size
+        asked = "".join(f"{oid}\n" for oid in wanted).encode()
+        answer = await self._runner.run("cat-file", "--batch", stdin=asked, output_bytes=total + 100 * len(wanted) + 1)
+        contents = _batch(answer.stdout)
+        return {oid: Blob(size, contents.get(oid)) for oid, size in sizes.items()}
+
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
         """Return the refs at or below `prefix`, a full ref name, sorted by name; empty if there are none."""
         answer = await self._runner.run("for-each-ref", "--format=%(refname) %(objectname)", prefix)
@@ -107,6 +125,16 @@ class Objects:
         return answer.stdout.decode("utf-8", "replace")
 
 
+def _batch(raw: bytes) -> dict[str, bytes]:
+    """Return object id -> content from the output of `cat-file --batch`. Source: git-cat-file(1), BATCH OUTPUT."""
+    found, at = {}, 0
+    while (end := raw.find(b"\n", at)) >= 0:
+        oid, _, size = raw[at:end].decode("ascii").split(" ")
+        found[oid] = raw[end + 1 : end + 1 + int(size)]
+        at = end + 2 + int(size)
+    return found
+
+
 def _sorted_changes(answer: GitOutput) -> list[ChangedPath]:
     return sorted(parse_raw_diff(answer.fields()), key=lambda change: change.path)
 
@@ -123,5 +151,6 @@ def parse_raw_diff(fields: Sequence[str]) -> list[ChangedPath]:
         status = cast(Literal["A", "M", "D", "R", "T"], letter[0])
         old_path = write_name(next(rest)) if status == _RENAMED else None
         mode, blob = (old_mode, old_blob) if status == "D" else (new_mode, new_blob)
-        changes.append(ChangedPath(write_name(next(rest)), status, old_path, mode, blob))
+        former = None if status in "AD" else old_blob
+        changes.append(ChangedPath(write_name(next(rest)), status, old_path, mode, blob, former))
     return changes

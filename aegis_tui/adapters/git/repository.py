@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from aegis_tui.adapters.git.private import lay_out, store_of
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.snapshot import Snapshots
 from aegis_tui.adapters.git.worktree import Worktrees
+from aegis_tui.ports.commits import Blob, ChangedPath
 from aegis_tui.ports.git_mounts import GitMounts
 from aegis_tui.ports.repository import (
-    ChangedPath,
     ComposeResult,
     Guard,
     MergePreview,
@@ -148,6 +148,10 @@ class GitRepository:
     async def read_blob(self, oid: str, *, limit: int = MAX_BLOB_BYTES) -> bytes:
         """Return the content of a blob, named by its id or as `revision:path`; see `Repository.read_blob`."""
         return await self._objects.read_blob(oid, limit=limit)
+
+    async def read_blobs(self, oids: Iterable[str], *, limit: int, total: int) -> Mapping[str, Blob]:
+        """Return many blobs at once, by their ids; those beyond the limits without content (`Commits.read_blobs`)."""
+        return await self._objects.read_blobs(oids, limit=limit, total=total)
 
     async def tree_of(self, oid: str) -> str:
         """Return the id of a commit's tree; raises `GitError` if there is no such commit (`Repository.tree_of`)."""

@@ -10,6 +10,7 @@ from aegis_tui.domain.field import Key, Name, Oid
 from aegis_tui.domain.model import CommandData, Count
 from aegis_tui.domain.piece.events import Overlapping
 from aegis_tui.domain.review.finding import Finding
+from aegis_tui.domain.rule.finding import RuleFinding
 
 
 class DiffSubmit(CommandData):
@@ -42,6 +43,8 @@ class PieceMarkChecked(CommandData):
     findings: tuple[Finding, ...] = ()
     overlaps: tuple[Overlapping, ...] = ()
     blocking: tuple[Overlapping, ...] = ()
+    broken: tuple[RuleFinding, ...] = ()  # what the merge rules of the base commit found (FLOW-9)
+    scanner: str = ""  # which secret scanner ran
 
 
 class ConflictsObserved(CommandData):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from aegis_tui.domain.model import EventData, FrozenModel
 from aegis_tui.domain.review.finding import Finding
+from aegis_tui.domain.rule.finding import RuleFinding
 
 Resolution = Literal["rebased", "merged", "person", "none"]
 
@@ -34,6 +35,32 @@ class PieceChecked(EventData):
     ok: bool
     files: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
+    broken: tuple[RuleFinding, ...] = ()
+    """What the merge rules found, also what a person has allowed (FLOW-9)."""
+    scanner: str = ""
+    """Which secret scanner ran, with its version; empty if there was nothing to look at."""
+
+
+class PieceHeld(EventData):
+    """A submitted piece waits for a person, who alone may allow what the merge rules found in it (FLOW-9)."""
+
+    type: Literal["piece:held"] = "piece:held"
+    run: str
+    piece: str
+    head_oid: str
+    broken: tuple[RuleFinding, ...]
+    scanner: str = ""
+
+
+class RuleAllowed(EventData):
+    """A person allowed what a merge rule found; the same content is allowed for the rest of the run."""
+
+    type: Literal["rule:allowed"] = "rule:allowed"
+    run: str
+    piece: str
+    finding: RuleFinding
+    by: str
+    reason: str = ""
 
 
 class PieceReopened(EventData):
@@ -103,7 +130,7 @@ class ConflictResolved(EventData):
     resolution: Resolution
 
 
-PieceEvent = PieceChecked | PieceReopened
+PieceEvent = PieceChecked | PieceHeld | PieceReopened | RuleAllowed
 
 
 MergeEvent = MergeQueued | MergeApplied | MergeRejected | ConflictDetected | ConflictResolved

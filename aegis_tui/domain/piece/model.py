@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from aegis_tui.domain.model import StateModel
+from aegis_tui.domain.rule.finding import RuleFinding
 
 
 class PieceStatus(StrEnum):
@@ -46,6 +47,10 @@ class Piece(StateModel):
     review_ids: tuple[str, ...] = ()
     """The reviews of the current submission: one for each lens."""
     feedback: str = ""
+    broken: tuple[RuleFinding, ...] = ()
+    """What the merge rules found in the last submission, also what a person has allowed since."""
+    is_held: bool = False
+    """Whether the submission waits for a person, who alone may allow what the rules found."""
     asked: bool = False
     """Whether a person wrote to its worker after the submission, so that it works again; merged work stays merged."""
 

@@ -30,12 +30,14 @@ from aegis_tui.domain.piece.events import (
     MergeRejected,
     Overlapping,
     PieceChecked,
+    PieceHeld,
     PieceReopened,
     Resolution,
 )
 from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.review.finding import Finding
+from aegis_tui.domain.rule.finding import RuleFinding, Severity
 from aegis_tui.domain.run import brief, events
 from aegis_tui.domain.run.events import FOUNDATION, Stage
 from aegis_tui.domain.run.failure import fail
@@ -44,6 +46,12 @@ from aegis_tui.domain.scope.reservation import standing_table
 from aegis_tui.domain.spec.events import SpecCompleted, SpecDiffSubmitted, SpecUpdated
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
+
+HOW_TO_ALLOW: Final = (
+    "if what the rules found is right as it is: allow it while a run is open (aegis-tui rules findings lists it), "
+    "or change the rule in .agents/rules and commit that"
+)
+"""The hint for a run that fails because of the merge rules."""
 
 
 def submit(workspace: Workspace, command: DiffSubmit, actor: Actor, request_id: str) -> Decision:
@@ -99,8 +107,9 @@ def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, 
     """Judge a submission by its check, its partition, its fencing tokens and the pieces that are merged already.
 
     It is sent back with findings, or to be rebased where merged pieces change the same lines; after too many rejections
-    the run fails. One without changes after an earlier merge is queued to be merged again. No events for an old or
-    already checked submission, or if the run is not open.
+    the run fails. It waits for a person if the merge rules found only what a person may allow. One without changes is
+    queued to be merged again, if it was merged before. No events for an old or already checked submission, or if the
+    run is not open.
     """
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
@@ -109,28 +118,37 @@ def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, 
     if piece.head_oid != command.head_oid or piece.checked:
         return Decision()
     findings = [*command.findings, *_violations(workspace, run, piece, command.files, command.blobs)]
+    broken = _broken(run, command.broken)
+    findings += [item.as_finding() for item in broken["error"]]
     unchanged = not command.files and piece.applied_head is not None
     if not command.files and not unchanged and not findings:
         findings.append(Finding(type="empty", msg="nothing was changed"))
     drafts = observed(run, (*command.overlaps, *command.blocking))
     failed = bool(findings or command.blocking)
-    checked = PieceChecked(
-        run=run.run,
-        piece=piece.name,
-        head_oid=command.head_oid,
-        ok=not failed,
-        files=command.files,
-        findings=tuple(findings),
-    )
-    drafts.append((HUB, checked))
+    place = {"run": run.run, "piece": piece.name, "head_oid": command.head_oid}
+    looked = {"broken": command.broken, "scanner": command.scanner}
+    if not failed and broken["person"]:
+        return Decision([*drafts, (HUB, PieceHeld(**place, **looked))])
+    told = [*findings, *(item.as_finding() for name in ("person", "warning") for item in broken[name])]
+    drafts.append((HUB, PieceChecked(**place, **looked, ok=not failed, files=command.files, findings=tuple(told))))
     if findings:
-        text = brief.rejected_brief(piece.name, findings, by="the hub")
-        drafts += send_back(workspace, run, piece, reason=brief.findings_text(findings), text=text)
+        text = brief.rejected_brief(piece.name, told, by="the hub")
+        hint = HOW_TO_ALLOW if broken["error"] else ""
+        drafts += send_back(workspace, run, piece, reason=brief.findings_text(told), text=text, hint=hint)
     elif command.blocking:
         drafts += crossed(workspace, run, piece, command.blocking)
     elif unchanged:
         drafts.append((HUB, MergeQueued(run=run.run, piece=piece.name, head_oid=command.head_oid)))
     return Decision(drafts)
+
+
+def _broken(run: Run, found: Iterable[RuleFinding]) -> dict[Severity, list[RuleFinding]]:
+    """Return the findings that nobody has allowed, by severity."""
+    by_severity: dict[Severity, list[RuleFinding]] = {"error": [], "person": [], "warning": []}
+    for item in found:
+        if item.key not in run.allowed and item.severity in by_severity:
+            by_severity[item.severity].append(item)
+    return by_severity
 
 
 def observed(run: Run, overlaps: Sequence[Overlapping]) -> list[Draft]:
@@ -174,7 +192,7 @@ def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Ove
     return [(HUB, rejected), *send_back(workspace, run, piece, reason=reason, text=text)]
 
 
-def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text: str) -> list[Draft]:
+def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text: str, hint: str = "") -> list[Draft]:
     """Return the events that send a rejected piece back, or let the run fail after too many rejections (FLOW-10).
 
     The first `max_rounds` rejections send the piece to its worker, with a prompt, or to a fresh worker if that one is
@@ -186,11 +204,12 @@ def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text
         piece: The piece; its `rejections` do not include this one.
         reason: Why it was rejected, for the message of a run that fails.
         text: The prompt for the worker.
+        hint: What a person can do if the run fails.
     """
     worker = workspace.get_instance(piece.agent_id or "")
     if piece.rejections >= run.options.max_rounds:
         message = f"{piece.name} was rejected {counted(piece.rejections + 1, 'time')}: {reason}"
-        return fail(run, "rounds", message, cause=reason, instance=worker, feature=piece.name)
+        return fail(run, "rounds", message, hint, cause=reason, instance=worker, feature=piece.name)
     alive = worker is not None and worker.is_alive
     drafts: list[Draft] = [
         (HUB, PieceReopened(run=run.run, piece=piece.name, reason=text, fresh=not alive)),

@@ -12,13 +12,17 @@ from typing import Any
 from pydantic import Field
 
 from aegis_tui.domain.model import Key, StateModel
-from aegis_tui.domain.piece.model import Piece, PieceConflict
+from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
 from aegis_tui.domain.review.events import ReviewCompleted
 from aegis_tui.domain.review.model import Review
+from aegis_tui.domain.rule.finding import RuleFinding
 from aegis_tui.domain.run import events
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION, RunFacts, RunOptions, Stage
+
+RULES_GATE = "rules_allowed"
+"""The gate that is closed while a piece waits for a person to allow what the merge rules found (FLOW-9)."""
 
 
 class RunStatus(StrEnum):
@@ -56,6 +60,8 @@ class Run(StateModel):
     """QA of the base, run before FINAL-QA; None when not known or when the base would not close the gate."""
     qa_accepted_by: str | None = None
     """The agent id of the person who accepted the failures that the base itself has."""
+    allowed: dict[str, str] = Field(default_factory=dict)
+    """Key of a rule's finding -> the agent id of the person who allowed it (FLOW-9)."""
     commit: events.RunCommitted | None = None
     started_seq: int = 0
     """The number of its first event; 0 if it was started by a version that did not keep it."""
@@ -82,6 +88,15 @@ class Run(StateModel):
         """
         blocking = all(lens.blocking for lens in self.facts.lenses if lens.name == review.lens)
         return blocking or review.piece == COMPOSITION
+
+    def held_findings(self, piece: Piece) -> list[RuleFinding]:
+        """Return the findings for which a piece waits for a person; empty if it does not wait."""
+        waits = piece.is_held and piece.status is PieceStatus.SUBMITTED
+        return (
+            [item for item in piece.broken if item.key not in self.allowed and item.severity == "person"]
+            if waits
+            else []
+        )
 
     def keys(self) -> frozenset[Key]:
         """Return the key under which changes of this run are announced to screens."""

@@ -14,6 +14,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.events import LockAcquired, LockDeadlock, LockDenied, LockExpired, LockQueued, LockWithdrawn
 from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.domain.piece.events import PieceChecked, PieceHeld, RuleAllowed
 from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.qa.events import QaFinished
 from aegis_tui.domain.review.events import ReviewCompleted
@@ -28,7 +29,7 @@ from aegis_tui.domain.run.events import (
     Stage,
     StageChanged,
 )
-from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.run.model import RULES_GATE, Run
 from aegis_tui.domain.run.report_model import (
     CommitReport,
     CommitSeen,
@@ -43,6 +44,7 @@ from aegis_tui.domain.run.report_model import (
     ReviewReport,
     StageReport,
 )
+from aegis_tui.domain.run.rule_report import RuleTally
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import UsageError
 
@@ -70,6 +72,7 @@ class _Tally:
         self.requests: set[tuple[str, str]] = set()
         self.reviews: list[ReviewReport] = []
         self.qa: list[QaReport] = []
+        self.rules = RuleTally()
 
     @property
     def is_running(self) -> bool:
@@ -117,6 +120,11 @@ class _Tally:
                 # A base that is accepted is judged again in the same round.
                 self.qa = [item for item in self.qa if item["round"] != data.round]
                 self.qa += [_check(data.round, item) for item in data.checks]
+            case PieceChecked() | PieceHeld() | RuleAllowed():
+                self.rules.take(data)
+                if isinstance(data, PieceHeld) and self.stage is not None:
+                    gate = GateReport(name=RULES_GATE, passed=False, reason=f"{data.piece} waits for a person")
+                    self.stages[self.stage].gates[RULES_GATE] = gate
             case RunEnding():
                 self._leave(at)
             case _:
@@ -232,6 +240,7 @@ def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: CommitSeen
         ],
         "reviews": tally.reviews,
         "qa": tally.qa,
+        "rules": tally.rules.report(),
         "commit": _commit(run_state, commit),
     }
     if run_state.error:

@@ -138,6 +138,28 @@ class QaReport(TypedDict):
     duration_s: float
 
 
+class RuleFindingReport(TypedDict):
+    """One place that a merge rule found in a piece (FLOW-9)."""
+
+    piece: str
+    rule: str
+    key: str
+    file: str
+    line: int | None
+    msg: str
+    severity: str
+    outcome: str
+    """`sent back` (also at the end of a run that failed), `repaired`, `waits`, `allowed` or `noted`."""
+    allowed_by: str | None
+
+
+class RuleReportPart(TypedDict):
+    """What the merge rules found, and with which secret scanners."""
+
+    scanners: list[str]
+    findings: list[RuleFindingReport]
+
+
 class CommitReport(TypedDict):
     """The one commit of a run that succeeded."""
 
@@ -193,6 +215,7 @@ class Report(TypedDict):
     conflicts: list[ConflictReport]
     reviews: list[ReviewReport]
     qa: list[QaReport]
+    rules: NotRequired[RuleReportPart]
     commit: CommitReport | None
     error: NotRequired[ErrorReport]
     problems: NotRequired[list[str]]

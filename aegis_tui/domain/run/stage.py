@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.instance.model import Phase
 from aegis_tui.domain.piece.model import PieceStatus
 from aegis_tui.domain.qa.check import waits_for_person, why
 from aegis_tui.domain.run.events import FOUNDATION, STAGES, Stage
-from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.run.model import RULES_GATE, Run
 from aegis_tui.domain.workspace import Workspace
 
 JOINED = frozenset({Phase.JOINED, Phase.STOPPING, Phase.GONE, Phase.RECLAIMED})
@@ -63,7 +64,18 @@ def _foundation(workspace: Workspace, run: Run) -> list[Gate]:
     if piece is None:
         return [Gate("foundation_built", True, "the design has no foundation")]
     built = piece.status is PieceStatus.APPLIED
-    return [Gate("foundation_built", built, "merged" if built else f"the foundation is {piece.status}")]
+    return [Gate("foundation_built", built, "merged" if built else f"the foundation is {piece.status}"), _rules(run)]
+
+
+def _rules(run: Run) -> Gate:
+    waiting = [(piece.name, item) for piece in run.pieces.values() for item in run.held_findings(piece)]
+    if not waiting:
+        return Gate(RULES_GATE, True, "no piece waits for a person")
+    names = ", ".join(dict.fromkeys(name for name, _ in waiting))
+    name, first = waiting[0]
+    more = f" and {counted(len(waiting) - 1, 'more finding')}" if len(waiting) > 1 else ""
+    reason = f"{names}: only you can allow what the rules found: {name}, {first.file}: {first.msg} ({first.rule}){more}"
+    return Gate(RULES_GATE, False, reason[:2000], f"aegis-tui rules allow {first.key}")
 
 
 def _dispatch(workspace: Workspace, run: Run) -> list[Gate]:
@@ -97,6 +109,7 @@ def _monitoring(workspace: Workspace, run: Run) -> list[Gate]:
             "; ".join(f"{item.a} and {item.b} conflict in {item.path}" for item in hot) or "no conflict is open",
             "aegis-tui conflicts" if hot else "",
         ),
+        _rules(run),
     ]
 
 

@@ -15,7 +15,9 @@ from aegis_tui.domain.piece.events import (
     MergeRejected,
     PieceChecked,
     PieceEvent,
+    PieceHeld,
     PieceReopened,
+    RuleAllowed,
 )
 from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
 from aegis_tui.domain.qa.check import accept
@@ -25,7 +27,7 @@ from aegis_tui.domain.review.events import ReviewCompleted, ReviewEvent, ReviewI
 from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run import events
 from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION, RunEvent
-from aegis_tui.domain.run.model import Run, RunStatus
+from aegis_tui.domain.run.model import RULES_GATE, Run, RunStatus
 from aegis_tui.domain.spec.events import SpecDiffSubmitted, SpecTaskAssigned
 
 KEPT_RUNS = 2
@@ -108,6 +110,7 @@ class RunTable:
             piece.base_oid, piece.head_oid, piece.tokens = data.base_oid, data.head_oid, data.tokens
             piece.status, piece.checked, piece.asked = PieceStatus.SUBMITTED, False, False
             piece.review_id, piece.review_ids = None, ()
+            piece.broken, piece.is_held = (), False
         return run.keys()
 
     def dump(self) -> list[dict[str, Any]]:
@@ -188,11 +191,22 @@ def _piece(run: Run, data: PieceEvent) -> None:
             if piece and piece.head_oid == data.head_oid:
                 piece.files = tuple(sorted({*piece.files, *data.files}))
                 piece.checked = data.ok
+                piece.broken, piece.is_held = data.broken, False
+        case PieceHeld():
+            piece = run.pieces.get(data.piece)
+            if piece and piece.head_oid == data.head_oid:
+                piece.broken, piece.is_held = data.broken, True
+                run.gates[RULES_GATE] = False
+        case RuleAllowed():
+            run.allowed[data.finding.key] = data.by
+            piece = run.pieces.get(data.piece)
+            if piece and piece.is_held and not run.held_findings(piece):
+                piece.is_held = False
         case PieceReopened():
             piece = run.pieces.get(data.piece)
             if piece:
                 _forget_findings(run, piece)
-                piece.feedback, piece.checked = data.reason, False
+                piece.feedback, piece.checked, piece.is_held = data.reason, False, False
                 piece.review_id, piece.review_ids = None, ()
                 piece.rejections += data.counts
                 piece.asked = data.asked

@@ -336,12 +336,19 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self._refresh_all()
         self.desk.choose("layout", name, f"{name}: {layout.title}")
 
+    @work(group="rule", exclusive=True)
+    async def answer_rule(self, need: Need) -> None:
+        """Ask the person about what the merge rules found in a piece, and send the answer, yes or no."""
+        from aegis_tui.tui.screens.rule import answer_rule
+
+        await answer_rule(self, need)
+
     def action_next_need(self) -> None:
         """Go to the most urgent need of the person; if there is none, say so.
 
-        A design is opened; a scope request, or a base that fails, is asked about; for a base that cannot be accepted,
-        the gates are shown; a halted run is resumed. An instance that waits is only selected, not opened: the next one
-        at each call, while an instance is the most urgent need.
+        A design is opened; a scope request, what rules found, or a base that fails, is asked about; for a base that
+        cannot be accepted, the gates are shown; a halted run is resumed. An instance that waits is only selected, not
+        opened: the next one at each call, while an instance is the most urgent need.
         """
         open_needs = needs(self.desk.store.workspace)
         if not open_needs:
@@ -377,6 +384,8 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
                 self.open_design()
             case "scope":
                 self.answer_scope(need)
+            case "rule":
+                self.answer_rule(need)
             case "base":
                 self.action_accept_base()
             case "machine":

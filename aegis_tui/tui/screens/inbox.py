@@ -21,6 +21,7 @@ _VERBS: Mapping[str, str] = {
     "design": "answer",
     "instance": "answer",
     "scope": "answer",
+    "rule": "answer",
     "base": "accept",
     "machine": "see why",
     "halted": "continue",

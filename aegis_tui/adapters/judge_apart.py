@@ -1,0 +1,26 @@
+"""Applies merge rules without blocking the event loop, in a separate process if there is much text (FLOW-9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aegis_tui.adapters.apart import AnswerLostError, ask_apart
+from aegis_tui.domain.rule.change import Change
+from aegis_tui.domain.rule.finding import RuleFinding
+from aegis_tui.domain.rule.judge import Neighbours, SecretScan, judge, unjudged
+from aegis_tui.domain.rule.model import MergeRule
+
+
+async def judge_apart(
+    rules: Sequence[MergeRule], changes: Sequence[Change], scan: SecretScan, neighbours: Neighbours
+) -> tuple[RuleFinding, ...]:
+    """Return what `judge` returns; if it fails or takes too long, a finding that only a person may allow.
+
+    Raises:
+        OSError: The separate process cannot be started.
+    """
+    size = sum(len(change.text) for change in changes)
+    try:
+        return await ask_apart(judge, (tuple(rules), tuple(changes), scan, dict(neighbours)), size=size)
+    except AnswerLostError as error:
+        return (unjudged(changes, str(error)),)

@@ -1,0 +1,155 @@
+"""Finds secrets with the library detect-secrets, in this process (FLOW-9).
+
+Only its patterns are used. What looks for a secret's owner over the network, and the comments by which a file excuses
+itself, are left out: the author of the lines must not have a say.
+
+Source: https://github.com/Yelp/detect-secrets
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import Protocol
+
+from aegis_tui.domain.rule.judge import WINDOW, SecretHit, windows
+from aegis_tui.ports.secret_scanner import ScannedText
+
+_MODULES = (
+    "artifactory",
+    "aws",
+    "azure_storage_key",
+    "basic_auth",
+    "cloudant",
+    "discord",
+    "github_token",
+    "gitlab_token",
+    "ibm_cloud_iam",
+    "ibm_cos_hmac",
+    "jwt",
+    "keyword",
+    "mailchimp",
+    "npm",
+    "openai",
+    "private_key",
+    "pypi_token",
+    "sendgrid",
+    "slack",
+    "softlayer",
+    "square_oauth",
+    "stripe",
+    "telegram_token",
+    "twilio",
+)
+"""All its detectors but three: those of strings of high entropy, which checksums have, and that of addresses."""
+
+_GUESSING = frozenset({"Secret Keyword", "Basic Auth Credentials"})
+"""Detectors that go by a name before the value; the value has to look like a secret too."""
+
+_LEAST_CHARACTERS, _LEAST_ENTROPY = 8, 2.5
+_KEYWORDS = ("key", "pass", "pwd", "secret", "contrase")
+"""One of these is in each line that the slowest detector finds something in."""
+
+
+class _Detector(Protocol):
+    @property
+    def secret_type(self) -> str: ...
+
+    def analyze_string(self, string: str) -> Iterator[str]: ...
+
+
+def library_name() -> str:
+    """Return the name and version of the library.
+
+    Raises:
+        PackageNotFoundError: It is not installed.
+    """
+    return f"detect-secrets {version('detect-secrets')}"
+
+
+def scan_with_library(texts: Sequence[ScannedText]) -> tuple[SecretHit, ...]:
+    """Return what the library finds in the added lines, each place once; blocking.
+
+    Raises:
+        ImportError: The library is not installed.
+    """
+    detectors = load_detectors()
+    return tuple(dict.fromkeys(hit for text in texts for hit in _scan(detectors, text)))
+
+
+@cache
+def load_detectors() -> tuple[_Detector, ...]:
+    """Import the library, which takes half a second, and return its detectors.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    from detect_secrets.plugins.base import BasePlugin
+
+    found: list[_Detector] = []
+    for name in _MODULES:
+        module = importlib.import_module(f"detect_secrets.plugins.{name}")
+        classes = (item for item in vars(module).values() if isinstance(item, type))
+        found += [item() for item in classes if issubclass(item, BasePlugin) and item.__module__ == module.__name__]
+    return tuple(found)
+
+
+def _scan(detectors: Sequence[_Detector], text: ScannedText) -> Iterator[SecretHit]:
+    for group in _groups(text.lines):
+        joined = "\n".join(line for _, line in group)
+        near = [item for item in detectors if _may_find(item, joined)]
+        for number, line in group if near else ():
+            for detector in near:
+                if _is_worth_it(detector, line) and any(_finds(detector, part) for part in windows(line)):
+                    yield SecretHit(text.path, number, detector.secret_type)
+
+
+def _groups(lines: Sequence[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Yield the lines in groups that are searched at once: most groups have nothing, and one search is faster."""
+    group: list[tuple[int, str]] = []
+    size = 0
+    for number, line in lines:
+        if group and size + len(line) > WINDOW:
+            yield group
+            group, size = [], 0
+        group.append((number, line))
+        size += len(line) + 1
+    if group:
+        yield group
+
+
+def _may_find(detector: _Detector, joined: str) -> bool:
+    if len(joined) > WINDOW or detector.secret_type in _GUESSING:
+        return _is_worth_it(detector, joined)
+    return next(iter(detector.analyze_string(joined)), None) is not None
+
+
+def _is_worth_it(detector: _Detector, text: str) -> bool:
+    """Return False for a text in which the slowest detector cannot find anything."""
+    if detector.secret_type != "Secret Keyword":
+        return True
+    folded = text.casefold()
+    return any(word in folded for word in _KEYWORDS)
+
+
+def _finds(detector: _Detector, text: str) -> bool:
+    return any(_is_secret(detector, value) for value in detector.analyze_string(text))
+
+
+def _is_secret(detector: _Detector, value: str) -> bool:
+    if detector.secret_type not in _GUESSING:
+        return True
+    has_both = any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
+    if len(value) < _LEAST_CHARACTERS or not has_both or any(char in value for char in " ${}<>()"):
+        return False
+    return _entropy(value) >= _LEAST_ENTROPY
+
+
+def _entropy(value: str) -> float:
+    """Return the Shannon entropy of the characters of a text, in bits."""
+    counts = Counter(value).values()
+    return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)

@@ -1,0 +1,56 @@
+"""Has the best secret scanner that this machine offers look at a piece, and says which one it was (FLOW-9)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import PackageNotFoundError
+
+from aegis_tui.adapters.apart import AnswerLostError, ask_apart
+from aegis_tui.adapters.secrets.library import library_name, scan_with_library
+from aegis_tui.adapters.secrets.programs import ScannerFailedError, ScannerPrograms
+from aegis_tui.domain.rule.judge import SecretHit, SecretScan
+from aegis_tui.ports.secret_scanner import ScannedText
+
+_log = logging.getLogger(__name__)
+
+Ask = Callable[[Sequence[ScannedText]], Awaitable[tuple[SecretHit, ...]]]
+
+
+async def ask_library(texts: Sequence[ScannedText]) -> tuple[SecretHit, ...]:
+    """Return what the library finds, without blocking the event loop.
+
+    Raises:
+        ImportError: It is not installed.
+        AnswerLostError: It failed, or took too long.
+    """
+    size = sum(len(text.content) for text in texts)
+    return await ask_apart(scan_with_library, (tuple(texts),), size=size)
+
+
+class BestScanner:
+    """Tries the person's own programs first, then the library that comes along. Implements `SecretScanner`.
+
+    Args:
+        programs: The person's programs.
+        ask: Asks the library.
+    """
+
+    def __init__(self, programs: ScannerPrograms, ask: Ask = ask_library) -> None:
+        self._programs, self._ask = programs, ask
+
+    async def scan(self, texts: Sequence[ScannedText]) -> SecretScan:
+        """Return what the first scanner that works finds; see `SecretScanner.scan`."""
+        problems: list[str] = []
+        for name in self._programs.find():
+            try:
+                scanner, hits = await self._programs.scan(name, texts)
+                return SecretScan(scanner, hits, tuple(problems))
+            except ScannerFailedError as error:
+                _log.warning("a secret scanner failed", extra={"scanner": name, "reason": str(error)})
+                problems.append(str(error))
+        try:
+            return SecretScan(library_name(), await self._ask(texts), tuple(problems))
+        except (ImportError, PackageNotFoundError, AnswerLostError, OSError) as error:
+            problems.append(f"detect-secrets cannot be used: {error}")
+        return SecretScan("", (), tuple(problems))

@@ -1,0 +1,69 @@
+"""Connects the merge rules to git, to the files that come with the program, and to the secret scanners (FLOW-9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from aegis_tui.adapters.git.describe import list_files
+from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.adapters.judge_apart import judge_apart
+from aegis_tui.adapters.program import SubprocessRunner
+from aegis_tui.adapters.rule_files import own_rules, shipped_rules
+from aegis_tui.adapters.secrets.programs import ScannerPrograms
+from aegis_tui.adapters.secrets.scanner import BestScanner
+from aegis_tui.domain.rule.model import MergeRule
+from aegis_tui.errors import UsageError
+from aegis_tui.orchestrator.rule_check import RuleCheck, RuleReport
+from aegis_tui.ports.repository import Repository
+
+
+def rule_check_of(repository: Repository, environ: Mapping[str, str]) -> RuleCheck:
+    """Return the check of a repository; nothing is read yet.
+
+    Args:
+        repository: The repository.
+        environ: The environment, whose PATH is searched for secret scanners.
+    """
+    return RuleCheck(
+        repository=repository,
+        list_files=partial(list_files, repository.common_dir),
+        scanner=BestScanner(ScannerPrograms(SubprocessRunner(), environ)),
+        shipped=shipped_rules,
+        judge=judge_apart,
+    )
+
+
+async def check_commits(root: Path, environ: Mapping[str, str], *, base: str, head: str) -> RuleReport:
+    """Return what the rules of one commit find in the changes of another since their fork.
+
+    Args:
+        root: The repository's checkout.
+        environ: The environment, whose PATH is searched for secret scanners.
+        base: A commit, or any name for it.
+        head: The same for the commit to be checked.
+
+    Raises:
+        UsageError: There is no such commit, or a file of rules in `base` is not valid.
+        GitUnavailable: git is missing, or `root` is in no repository.
+        GitError: git fails.
+    """
+    repository = await open_repository(root)
+    oids = []
+    for name in (base, head):
+        oid = await repository.resolve(name)
+        if oid is None:
+            raise UsageError(f"there is no commit {name}", "name another: --base")
+        oids.append(oid)
+    return await rule_check_of(repository, environ).check(base=oids[0], into=oids[0], head=oids[1])
+
+
+def rules_in(root: Path) -> tuple[tuple[MergeRule, ...], tuple[MergeRule, ...]]:
+    """Return the rules that come with the program, and those in the checkout at `root`, committed or not.
+
+    Raises:
+        UsageError: A file of rules is not valid.
+        OSError: The folder cannot be read.
+    """
+    return shipped_rules(), own_rules(root)

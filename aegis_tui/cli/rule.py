@@ -1,0 +1,165 @@
+"""`aegis-tui rules`: what no piece may contain, what was found, and a person's answer to it (FLOW-9)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import here
+from aegis_tui.cli.status import compute_report
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.rule.finding import RuleFinding
+    from aegis_tui.domain.run.report_model import RuleReportPart
+
+rules_app = typer.Typer(no_args_is_help=True, add_completion=False, help="Rules for what a piece may contain.")
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+RunName = Annotated[str | None, typer.Option("--run", metavar="RUN", help="The run; the open one when left out.")]
+Keys = Annotated[list[str] | None, typer.Argument(metavar="[FINDING]...", help="The findings, by their keys.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is logged.")]
+
+
+@rules_app.callback()
+def rules() -> None:
+    """Rules for what a piece may contain."""
+
+
+@rules_app.command(name="list")
+def list_rules(as_json: AsJson = False) -> int:
+    """List the rules in effect in this checkout: those that come with the program, and those in .agents/rules.
+
+    A run obeys the rules of its base commit. No hub is needed. Exit code 2 if a file of rules is not valid.
+    """
+    from aegis_tui.bootstrap.rules import rules_in
+    from aegis_tui.domain.rule.parse import combined
+
+    shipped, own = rules_in(here().root)
+    names = {rule.name for rule in own}
+    found = [
+        {
+            "name": rule.name,
+            "kind": rule.kind,
+            "severity": rule.severity,
+            "origin": "team" if rule.name in names else "program",
+            "message": rule.message,
+        }
+        for rule in combined(shipped, own)
+    ]
+    rows = [[item["name"], item["severity"], item["kind"], item["origin"], item["message"]] for item in found]
+    output.result({"rules": found}, as_json=as_json, lines=output.table(rows))
+    return 0
+
+
+@rules_app.command(name="test")
+def try_examples(as_json: AsJson = False) -> int:
+    """Check each rule against the examples in its own file (hits and misses).
+
+    No hub is needed. Exit code 1 if a rule misses one of its hits or finds one of its misses, 2 if a file is not valid.
+    """
+    from aegis_tui.bootstrap.rules import rules_in
+    from aegis_tui.domain.count import counted
+    from aegis_tui.domain.rule.model import wrong_examples
+    from aegis_tui.domain.rule.parse import combined
+
+    every = combined(*rules_in(here().root))
+    wrong = [line for rule in every for line in wrong_examples(rule)]
+    examples = sum(len(rule.hits) + len(rule.misses) for rule in every)
+    good = f"{counted(len(every), 'rule')} as {counted(examples, 'example')} say"
+    fields = {"rules": len(every), "examples": examples, "wrong": wrong}
+    output.result({**fields, "ok": not wrong}, as_json=as_json, lines=wrong or [good])
+    return 1 if wrong else 0
+
+
+@rules_app.command()
+def check(
+    commit: Annotated[str, typer.Argument(metavar="[COMMIT]", help="The commit to check.")] = "HEAD",
+    base: Annotated[str | None, typer.Option("--base", help="Compare with this commit; COMMIT^ when left out.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Apply the rules to what a commit changes, as a run does with each piece.
+
+    The rules are those of --base. No hub is needed. Exit code 3 if something was found, 2 if there is no such commit or
+    a file of rules is not valid, 1 if git fails.
+    """
+    from aegis_tui.bootstrap.rules import check_commits
+
+    seen = asyncio.run(check_commits(here().root, dict(os.environ), base=base or f"{commit}^", head=commit))
+    found = [item.model_dump(mode="json") for item in seen.findings]
+    lines = [finding_line(item) for item in seen.findings] or ["nothing was found"]
+    lines.append(f"secret scanner: {seen.scanner or 'none was needed'}")
+    output.result({"ok": not found, "findings": found, "scanner": seen.scanner}, as_json=as_json, lines=lines)
+    return 3 if any(item.severity != "warning" for item in seen.findings) else 0
+
+
+@rules_app.command()
+def findings(
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """List what the rules found in the pieces of a run, and what became of it.
+
+    No hub is needed. Exit code 2 if there is no such run, 1 if the log is damaged.
+    """
+    none: RuleReportPart = {"scanners": [], "findings": []}
+    part = compute_report(here(), run).get("rules", none)
+    rows = [
+        [
+            item["key"],
+            item["outcome"],
+            item["piece"],
+            _where(item["file"], item["line"]),
+            f"{item['msg']} ({item['rule']})",
+        ]
+        for item in part["findings"]
+    ]
+    output.result({**part}, as_json=as_json, lines=output.table(rows) if rows else ["the rules found nothing"])
+    return 0
+
+
+@rules_app.command()
+def allow(
+    keys: Keys = None,
+    piece: Annotated[str | None, typer.Option("--piece", help="Allow all for which this piece waits.")] = None,
+    run: RunName = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> int:
+    """Allow what the rules found: the findings named, or all for which a piece waits.
+
+    The same content is then allowed for the rest of the run. Exit code 2 if there is no such run, piece or finding, 3
+    if the run has ended, 5 if no hub is running.
+    """
+    reply = here().hub().command("rule:allow", run=run, keys=keys or [], piece=piece, reason=reason)
+    lines = [f"allowed {key}" for key in reply["keys"]] or ["allowed already"]
+    output.result({"run": reply["run"], "keys": reply["keys"]}, as_json=as_json, lines=lines)
+    return 0
+
+
+@rules_app.command()
+def refuse(
+    piece: Annotated[str, typer.Argument(metavar="PIECE", help="The piece that waits.")],
+    run: RunName = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> int:
+    """Send a piece that waits for you back to its worker, with the reason.
+
+    Exit code 2 if there is no such run or piece, 3 if the piece does not wait or the run has ended, 5 if no hub is
+    running.
+    """
+    reply = here().hub().command("rule:refuse", run=run, piece=piece, reason=reason)
+    output.result({"run": reply["run"]}, as_json=as_json, lines=[f"{piece} goes back to its worker"])
+    return 0
+
+
+def finding_line(item: RuleFinding) -> str:
+    """Return one finding in a line: severity, place, what was found, and the rule."""
+    return f"{item.severity}  {_where(item.file, item.line)}  {item.msg} ({item.rule})"
+
+
+def _where(file: str, line: int | None) -> str:
+    return f"{file}:{line}" if line else file

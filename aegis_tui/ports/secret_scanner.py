@@ -1,0 +1,28 @@
+"""Scanners for secrets in the lines that a piece adds (FLOW-9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aegis_tui.domain.rule.judge import SecretScan
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedText:
+    """One changed text file."""
+
+    path: str
+    """In its written form."""
+    content: str
+    lines: tuple[tuple[int, str], ...]
+    """The added lines with their numbers, from 1; only these count."""
+
+
+class SecretScanner(Protocol):
+    """Looks for secrets. Sends nothing anywhere, and keeps no secret."""
+
+    async def scan(self, texts: Sequence[ScannedText]) -> SecretScan:
+        """Return what was found, and which scanner ran; its `scanner` is empty if none could. Raises no error."""
+        ...
