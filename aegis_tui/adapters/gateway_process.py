@@ -10,14 +10,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from aegis_tui.adapters.llm.key import KEPT_NAME
 from aegis_tui.adapters.process import end_child
 from aegis_tui.domain.ids import hash_token
 from aegis_tui.errors import Unavailable
 from aegis_tui.sdk.discovery import WorkspacePaths, is_running, process_start_time
+from aegis_tui.sdk.gateway import EGRESS_NAME
 from aegis_tui.sdk.life import SILENT_S, StartWatch, tail
 from aegis_tui.sdk.private_file import load_record, write_private
 
@@ -59,7 +62,14 @@ class GatewayProcess:
     def _record(self) -> Path:
         return self._paths.runtime_dir / "gateway.json"
 
-    async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
+    async def serve(
+        self,
+        upstream: str,
+        model: str | None,
+        instances: dict[str, str],
+        *,
+        allowed: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
         """Make sure that the gateway runs with this endpoint and these callers; return when it serves.
 
         A gateway that runs already, also one of an earlier hub, only gets the new map.
@@ -68,6 +78,7 @@ class GatewayProcess:
             upstream: Base URL of the model server; empty if none is configured.
             model: Model for requests that name none; None for the first one that the server lists.
             instances: Hash of an instance's token → its agent id.
+            allowed: Agent id → the addresses outside that the instance may reach.
 
         Raises:
             Unavailable: The gateway does not start; the message has the last lines of its log.
@@ -75,7 +86,8 @@ class GatewayProcess:
         """
         async with self._lock:
             person = _person_hash(self._paths.hub_json)
-            fields = {"upstream": upstream, "model": model, "instances": instances, "person": person}
+            fields: dict[str, Any] = {"upstream": upstream, "model": model, "instances": instances, "person": person}
+            fields["allowed"] = {agent_id: list(addresses) for agent_id, addresses in allowed.items()}
             key_file = self._find_key_file()
             fields["upstream_token_file"] = str(key_file) if key_file else None
             text = json.dumps(fields, sort_keys=True)
@@ -87,6 +99,8 @@ class GatewayProcess:
                 self._published = False
             if not self._published:
                 link_socket(self._paths.gateway_socket, self._sockets_dir)
+                if (egress := self._paths.runtime_dir / EGRESS_NAME).exists():  # one of an earlier version has none
+                    link_socket(egress, self._sockets_dir)
                 record = load_record(self._record)
                 self._publish(str(record["url"]), str(self._paths.gateway_socket))
                 self._published = True
@@ -159,10 +173,11 @@ class GatewayProcess:
             if pid is not None:
                 await _end(pid)
             await self._reap(pid)
-            socket = self._paths.gateway_socket.name  # one whose start was given up did not remove it
-            for name in ("gateway.json", "gateway-map.json", "gateway.lock", socket, KEPT_NAME):
+            sockets = (self._paths.gateway_socket.name, EGRESS_NAME)  # a gateway that was given up did not remove them
+            for name in ("gateway.json", "gateway-map.json", "gateway.lock", *sockets, KEPT_NAME):
                 (self._paths.runtime_dir / name).unlink(missing_ok=True)
-            (self._sockets_dir / socket).unlink(missing_ok=True)
+            for name in sockets:
+                (self._sockets_dir / name).unlink(missing_ok=True)
             self._publish(None, None)
 
     async def _reap(self, ended: int | None) -> None:

@@ -152,11 +152,6 @@ class InstanceLife(ABC):
         """Queue a line that a person typed in the pane as a prompt."""
         self.inbox.add_prompt(Prompt(line, "the keyboard"))
 
-    def name_blocked(self, name: str) -> None:
-        """Show in the pane, and report to the hub, a name that was looked up and that the sandbox refused."""
-        self._screen.action("Refused", f"to look up {name}: this sandbox has no network")
-        self.progress.name_blocked(name)
-
     async def _newest_seq(self) -> int:
         """Return the hub's newest sequence number, 0 before the first event; later events may concern this instance.
 

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
+from aegis_tui.domain.instance.model import MOST_NAMES
+
 _ADDRESS = ("127.0.0.1", 53)
 _HEADER_BYTES = 12
-_MOST_NAMES = 64
-_OTHER = re.compile(r"[^0-9a-z._-]")
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
 class NameServer:
-    """Answers each query at once with "no such name" (RFC 1035, NXDOMAIN); reports each name once, 64 at most.
+    """Answers each query at once with "no such name" (RFC 1035, NXDOMAIN), and reports each name once.
 
     Args:
         listener: A bound UDP socket; closed at the end of `serve`.
@@ -36,7 +35,7 @@ class NameServer:
         """Answer queries while the context is open.
 
         Args:
-            on_name: Gets each new name in lower case, without its final dot; a character that no host name has is `?`.
+            on_name: Gets each new name in lower case, without its final dot; it may hold any character.
         """
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: _Answers(on_name), sock=self._listener)
@@ -61,7 +60,7 @@ class _Answers(asyncio.DatagramProtocol):
             return
         name, end = question
         self._transport.sendto(no_such_name(data, end), addr)
-        if name and name not in self._seen and len(self._seen) < _MOST_NAMES:
+        if name and name not in self._seen and len(self._seen) < MOST_NAMES:
             self._seen.add(name)
             self._on_name(name)
 
@@ -113,7 +112,7 @@ def read_question(query: bytes) -> tuple[str, int] | None:
         labels.append(query[place + 1 : place + 1 + size])
         place += 1 + size
     end = place + 5  # the empty label, type and class
-    name = _OTHER.sub("?", b".".join(labels).decode("latin-1").lower())
+    name = b".".join(labels).decode("latin-1").lower()
     return (name, end) if end <= len(query) and len(name) <= 253 else None
 
 

@@ -9,11 +9,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.agent.egress import EgressRelay, find_egress
 from aegis_tui.agent.keyboard import keyboard_lines
 from aegis_tui.agent.last_words import error_words
 from aegis_tui.agent.life import InstanceLife
@@ -49,13 +50,15 @@ async def run(screen: Screen, open_model: OpenModel, symbols: SymbolReader, name
     settings = AgentSettings.from_environment(os.environ, worktree=Path.cwd())
     theirs = os.environ.get("AEGIS_ROLES")
     role = load_role(settings.role, folders=[Path(theirs)] if theirs else [])
-    model = open_model(settings.base_url, settings.read_token())
+    token = settings.read_token()
+    model, egress = open_model(settings.base_url, token), find_egress(os.environ, token)
     try:
-        async with await connect(screen, patience_s=settings.orphan_s) as link:
+        async with egress or nullcontext(), await connect(screen, patience_s=settings.orphan_s) as link:
+            settings = settings.with_egress(egress)
             session = AgentSession(settings, role, link=link, model=model, symbols=symbols, screen=screen)
             follow_signals(session)
             async with (
-                names.serve(session.name_blocked) if names else nullcontext(),
+                follow_refusals(session, names, egress),
                 keyboard_lines(sys.stdin.fileno(), echo=screen.typed, write=screen.control) as lines,
             ):
                 await run_beside(session.run(), feed_keyboard(session, lines))
@@ -82,6 +85,23 @@ async def connect(screen: Screen, *, patience_s: float) -> EnsembleClient:
                 screen.problem("the hub does not answer; waiting for it")
                 is_reported = True
         await asyncio.sleep(backoff.next_s())
+
+
+@asynccontextmanager
+async def follow_refusals(
+    session: InstanceLife, names: NameServer | None, egress: EgressRelay | None
+) -> AsyncIterator[None]:
+    """Let the session show and report what the boundary refuses, as long as the context is open.
+
+    Args:
+        session: The instance.
+        names: The name server of its sandbox, if it has one; it answers as long as the context is open.
+        egress: The open way out to listed addresses, if it has one.
+    """
+    if egress is not None:
+        egress.on_refused = session.progress.name_blocked
+    async with names.serve(session.progress.name_blocked) if names else nullcontext():
+        yield
 
 
 def follow_signals(session: InstanceLife) -> None:

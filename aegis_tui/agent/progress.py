@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from aegis_tui.agent.screen import Screen
 from aegis_tui.domain.cause import Cause
+from aegis_tui.domain.instance.model import MOST_NAMES
 from aegis_tui.errors import AegisError, Conflict, Refused, UsageError
 from aegis_tui.ports.hub_link import HubLink
 from aegis_tui.ports.llm import Usage
@@ -23,6 +25,7 @@ _SHARE: Mapping[str, float] = {
 }
 _REPORT_TIMEOUT_S = 10.0
 _NOTE_CHARS = 2000
+_NO_HOST_NAME = re.compile(r"[^0-9a-z._-]")
 
 
 class Progress:
@@ -70,8 +73,18 @@ class Progress:
         await self._tell()
 
     def name_blocked(self, name: str) -> None:
-        """Add a name whose lookup the sandbox refused to what is reported: with the next report or heartbeat."""
-        self._blocked_names += (name,)
+        """Show a name that a program wanted to reach and that was refused, and add it to the next report or heartbeat.
+
+        Nothing happens if that was done before, or if `MOST_NAMES` other names were refused.
+
+        Args:
+            name: In lower case; a character that no host name has is shown as `?`.
+        """
+        shown = _NO_HOST_NAME.sub("?", name)[:253]
+        if not shown or shown in self._blocked_names or len(self._blocked_names) >= MOST_NAMES:
+            return
+        self._screen.action("Refused", f"access to {shown}, which is outside the boundary")
+        self._blocked_names += (shown,)
         self._untold = self._untold or self._newest
 
     async def tell_again(self) -> None:

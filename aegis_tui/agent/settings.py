@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from aegis_tui.agent.egress import EgressRelay
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.errors import UsageError
 
@@ -98,6 +99,15 @@ class AgentSettings:
                 if name.startswith(TOOL_PREFIX)
             },
         )
+
+    def with_egress(self, egress: EgressRelay | None) -> AgentSettings:
+        """Return the settings with the variables by which commands find the way out to listed addresses, if any.
+
+        Args:
+            egress: The open way out; None where the boundary is closed.
+        """
+        more = {} if egress is None else egress.environment
+        return replace(self, tool_environment={**self.tool_environment, **more})
 
     def read_token(self) -> str:
         """Return the instance's token from its file.

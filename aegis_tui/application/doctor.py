@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.config import Settings
+from aegis_tui.domain.boundary import allowed_words, boundary_word
 from aegis_tui.domain.count import listed
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.agent_kind import KindFacts
@@ -130,7 +131,7 @@ class Doctor:
         repository, log, held, model, port = await asyncio.gather(
             self._repository(), self._log(), self._held(), self._model(), self._port()
         )
-        here = [port, self._inotify(), self._disk(), await self._left(), *await self._agents()]
+        here = [self._boundary(), port, self._inotify(), self._disk(), await self._left(), *await self._agents()]
         return [*first, repository, log, held, *model, *here]
 
     async def _python(self) -> Check:
@@ -200,6 +201,16 @@ class Doctor:
         until = "no run can start" if is_strict else "agents run without a sandbox"
         fix = f"{report.remedy}; {until} until then"
         return Check("sandbox", holds, observed, fix, essential=is_strict)
+
+    def _boundary(self) -> Check:
+        """Return what the settings let agents reach besides hub and model; it fails for a kind that does not exist."""
+        allowed = self._settings.boundary
+        word = boundary_word("none" if self._settings.sandbox == "off" else "", allowed)
+        found = "; ".join([word, *allowed_words(allowed)])
+        known = [kind.name for kind in self._describe_kinds()] if allowed else []
+        wrong = [kind for kind in allowed if kind not in known]
+        fix = f"there is no agent kind {listed(wrong)}: change the table [boundary] in your settings"
+        return Check("boundary", not wrong, found, fix)
 
     async def _model(self) -> list[Check]:
         try:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aegis_tui.config import Settings
 
-CHOSEN_ONCE = ("workers", "kind", "agent_mode", "base_url", "model", "sandbox")
+CHOSEN_ONCE = ("workers", "kind", "agent_mode", "base_url", "model", "sandbox", "boundary")
 """Options that a person can set for all runs in the settings."""
 
 

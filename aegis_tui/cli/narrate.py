@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from aegis_tui.domain.boundary import allowed_words
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event, event_from_wire
 from aegis_tui.domain.ids import HUB, PERSON
@@ -101,6 +102,7 @@ def _details(event: Event) -> Iterator[str]:
     match event.data:
         case RunStarted():
             yield from _facts(event.data.facts)
+            yield from (f"  the boundary is open: {words}" for words in allowed_words(event.data.options.boundary))
         case PieceHeld():
             yield from (line for item in event.data.broken if item.severity == "person" for line in _held(item))
         case QaFinished():

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
+from aegis_tui.domain.boundary import allowed_words, boundary_word
 from aegis_tui.domain.count import listed
 from aegis_tui.errors import HubUnavailable, UsageError
 
 if TYPE_CHECKING:
-    from aegis_tui.domain.run.report_model import Report
+    from aegis_tui.domain.run.report_model import BoundaryReport, Report
 
 LEAST_WIDTH = 40
 
@@ -28,13 +30,16 @@ def _status(as_json: AsJson = False) -> int:
     If no hub is running, the last state in the log is shown; none is started. Exit code 5 if there is no log either, or
     if a hub is running and does not answer; 1 if the log is damaged.
     """
-    state, is_live = _state(here())
+    place = here()
+    state, is_live = _state(place)
+    boundary = _boundary(state, place)
     run = state["run"] or {}
     living = [item for item in state["instances"] if item["phase"] != "reclaimed"]
     fields = {
         "run": run.get("run"),
         "state": _run_state(run) if run else None,
         "stage": run.get("stage"),
+        "boundary": boundary,
         "reason": (run.get("error") or {}).get("message"),
         "gates": run.get("gates", []),
         "base_qa": run.get("base_qa"),
@@ -46,8 +51,25 @@ def _status(as_json: AsJson = False) -> int:
     if not is_live:
         left = "this is the last state in the log; aegis-tui runs lists the runs that have ended"
         output.talk(f"no hub runs: {left if run else 'the first run starts it'}")
-    output.result({**fields, "hub": is_live}, as_json=as_json, lines=_lines(state, living))
+    output.result({**fields, "hub": is_live}, as_json=as_json, lines=_lines(state, living, boundary))
     return 0
+
+
+def _boundary(state: dict[str, Any], place: Place) -> BoundaryReport:
+    """Return the boundary of the run in `state`; without one, that of the settings, of which no level is known yet.
+
+    Raises:
+        UsageError: There is no run, and a setting is wrong.
+    """
+    from aegis_tui.config import load_settings
+
+    run: dict[str, Any] | None = state["run"]
+    if run is not None and "boundary" in run:
+        return cast("BoundaryReport", run["boundary"])
+    settings = load_settings(os.environ, project=place.root)
+    allowed = {kind: list(addresses) for kind, addresses in settings.boundary.items()}
+    level = "none" if settings.sandbox == "off" else ""
+    return {"level": level, "layers": {}, "allowed": allowed, "word": boundary_word(level, allowed)}
 
 
 def _state(place: Place) -> tuple[dict[str, Any], bool]:
@@ -71,12 +93,14 @@ def _state(place: Place) -> tuple[dict[str, Any], bool]:
     return snapshot_view(log_reader(place.paths).workspace(), key=place.paths.key, now=0.0), False
 
 
-def _lines(state: dict[str, Any], living: list[dict[str, Any]]) -> Iterator[str]:
+def _lines(state: dict[str, Any], living: list[dict[str, Any]], boundary: BoundaryReport) -> Iterator[str]:
     run = state["run"]
     if run is None:
         yield "no run yet; start one: aegis-tui run GOAL"
     else:
         yield from _run_lines(run, state["progress"])
+    words = "; ".join(allowed_words(boundary["allowed"])) if boundary["level"] != "none" else ""
+    yield f"boundary: {boundary['word']}{f': {words}' if words else ''}"
     rows = [[i["agent_id"], i["role"], i["piece"] or "", _state_of(i), f"{i['progress']:.0%}"] for i in living]
     yield from output.table(rows)
     for item in living:

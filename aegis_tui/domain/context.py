@@ -7,6 +7,7 @@ from typing import Any
 from aegis_tui.domain.ids import agent_type
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.rules import lock_to_wire
+from aegis_tui.domain.run.boundary import boundary_of
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.stage import gates_of
 from aegis_tui.domain.workspace import Workspace
@@ -129,6 +130,7 @@ def run_view(workspace: Workspace, run: Run) -> dict[str, Any]:
         "qa": run.qa.model_dump(mode="json", exclude={"type"}) if run.qa else None,
         "base_qa": run.base_qa.model_dump(mode="json", exclude={"type"}) if run.base_qa and run.is_open else None,
         "commit": run.commit.model_dump(mode="json", exclude={"type"}) if run.commit else None,
+        "boundary": boundary_of(run),
         "options": run.options.model_dump(mode="json"),
         "facts": run.facts.model_dump(mode="json"),
     }

@@ -6,10 +6,11 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from aegis_tui.domain.boundary import parse_address
 from aegis_tui.domain.endpoint import normalise_base_url
 from aegis_tui.errors import UsageError
 
@@ -33,6 +34,8 @@ class GatewayMap(NamedTuple):
     """Hex SHA-256 of an instance's token → its agent id."""
     person: str | None = None
     """Hex SHA-256 of the person's token."""
+    allowed: Mapping[str, Sequence[str]] = {}
+    """Agent id → the addresses outside, as `host:port`, that the instance may reach (SEC-4)."""
     upstream_token_file: Path | None = None
     """File with the model server's key; None if it needs none."""
 
@@ -49,6 +52,7 @@ def parse_map(text: bytes) -> GatewayMap:
     if not isinstance(fields, dict):
         raise ValueError("not an object")
     upstream, instances = fields.get("upstream", ""), fields.get("instances", {})
+    allowed = _addresses(fields.get("allowed", {}))
     if not isinstance(upstream, str) or not isinstance(instances, dict):
         raise ValueError("upstream or instances has a wrong type")
     names = [fields.get(name) for name in ("model", "person", "upstream_token_file")]
@@ -62,8 +66,25 @@ def parse_map(text: bytes) -> GatewayMap:
         model=model,
         instances=instances,
         person=person,
+        allowed=allowed,
         upstream_token_file=None if key_file is None else Path(key_file),
     )
+
+
+def _addresses(allowed: object) -> dict[str, list[str]]:
+    """Return the value of the field `allowed`.
+
+    Raises:
+        ValueError: It has a wrong type, or one of its texts is not an address.
+    """
+    if not isinstance(allowed, dict):
+        raise ValueError("allowed is not an object")
+    for addresses in allowed.values():
+        if not isinstance(addresses, list) or not all(isinstance(address, str) for address in addresses):
+            raise ValueError("allowed has a wrong type")
+        for address in addresses:
+            parse_address(address)
+    return allowed
 
 
 class AccessMap:

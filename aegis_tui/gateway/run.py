@@ -24,11 +24,13 @@ from aegis_tui.errors import Refused, Unavailable
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.app import GatewayApp
 from aegis_tui.gateway.client_connection import MOST_STRANGERS
+from aegis_tui.gateway.egress import Egress
 from aegis_tui.gateway.ledger import Ledger
 from aegis_tui.gateway.server import GatewayServer
 from aegis_tui.gateway.share import MOST_CALLS
 from aegis_tui.gateway.upstream import Upstream
 from aegis_tui.sdk.discovery import WorkspacePaths, find_process, process_start_time
+from aegis_tui.sdk.gateway import EGRESS_NAME
 from aegis_tui.sdk.private_file import write_private
 from aegis_tui.sdk.strangers import QUEUED, raise_descriptor_limit
 
@@ -61,15 +63,15 @@ def run_gateway(runtime: Path, state: Path) -> None:
 
 
 async def _serve(runtime: Path, state: Path) -> None:
-    loop = asyncio.get_running_loop()
     ledger = Ledger(state / "logs" / "model-calls.jsonl")
     upstream = Upstream()
     server, access = _build(runtime, upstream, ledger)
     tcp = listen_tcp(_former_port(runtime / "gateway.json", state / _PORT_NAME))
     unix = _listen_unix(runtime / "gateway.sock")
+    egress = await Egress(access).serve(_listen_unix(runtime / EGRESS_NAME))
     url = f"http://127.0.0.1:{tcp.getsockname()[1]}"
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     paths = WorkspacePaths(state.name, state, runtime)
     watcher = asyncio.create_task(_stop_when_useless(paths, server, ledger, access))
@@ -81,11 +83,13 @@ async def _serve(runtime: Path, state: Path) -> None:
     finally:
         watcher.cancel()
         await asyncio.gather(watcher, return_exceptions=True)
+        egress.close()
         upstream.close()
         ledger.close()
-        tcp.close()
-        unix.close()
-        (runtime / "gateway.sock").unlink(missing_ok=True)
+        for item in (tcp, unix):
+            item.close()
+        for name in ("gateway.sock", EGRESS_NAME):
+            (runtime / name).unlink(missing_ok=True)
 
 
 def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewayServer, AccessMap]:

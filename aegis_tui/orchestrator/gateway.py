@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -28,13 +28,16 @@ _ACCESS_KINDS = ("instance", "run")
 class Gateway(Protocol):
     """The model gateway of the workspace."""
 
-    async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
+    async def serve(
+        self, upstream: str, model: str | None, instances: dict[str, str], *, allowed: Mapping[str, Sequence[str]]
+    ) -> None:
         """Start the gateway if it does not run, set its endpoint and callers, and return when it serves.
 
         Args:
             upstream: Base URL of the model server; empty if none is configured.
             model: Model for requests that name none; None for the first one that the server lists.
             instances: Token hash -> agent id.
+            allowed: Agent id -> the addresses outside, as `host:port`, that the instance may reach (SEC-4).
 
         Raises:
             Unavailable: It does not start.
@@ -79,6 +82,8 @@ class _Wanted:
     """That of the current run; None without a run."""
     callers: dict[str, str]
     """Token hash -> agent id, of every living instance."""
+    allowed: dict[str, tuple[str, ...]]
+    """Agent id -> the addresses outside that it may reach, of those that may reach any."""
 
 
 class GatewayKeeper:
@@ -119,7 +124,7 @@ class GatewayKeeper:
             endpoint = wanted.endpoint or self._find_endpoint()
         except UsageError as error:
             endpoint, problem = UsualEndpoint("", None), one_line(error.message)
-        await self._gateway.serve(endpoint.base_url, endpoint.model, wanted.callers)
+        await self._gateway.serve(endpoint.base_url, endpoint.model, wanted.callers, allowed=wanted.allowed)
         self._gateway.report(problem)
 
     async def run(self) -> None:
@@ -161,7 +166,13 @@ class GatewayKeeper:
         if run is not None and run.options.base_url:
             endpoint = UsualEndpoint(run.options.base_url, run.options.model or run.facts.model)
         hashes = ((self._token_hash(item), item.agent_id) for item in workspace.instances.alive())
-        return _Wanted(endpoint, {token_hash: agent_id for token_hash, agent_id in hashes if token_hash})
+        boundary = run.options.boundary if run is not None else {}
+        allowed = {item.agent_id: boundary.get(item.kind, ()) for item in workspace.instances.alive() if item.run}
+        return _Wanted(
+            endpoint,
+            {token_hash: agent_id for token_hash, agent_id in hashes if token_hash},
+            {agent_id: addresses for agent_id, addresses in allowed.items() if addresses},
+        )
 
     def _token_hash(self, instance: Instance) -> str | None:
         if instance.run is not None or not is_connected(instance):

@@ -177,6 +177,8 @@ class InstanceKeeper:
         launch = self._launch(instance, run, folder, worktree.path)
         environment = self._environment(instance, run, launch) | kind.environment(launch)
         environment |= {"AEGIS_SANDBOX": level.value, "AEGIS_AGENT_MODE": run.options.agent_mode}
+        if level is not SandboxLevel.NONE and run.options.boundary.get(instance.kind):
+            environment["AEGIS_EGRESS"] = str(self._places.sockets_dir / "egress.sock")
         environment |= {f"AEGIS_TOOL_{name}": value for name, value in around.environment.items()}
         shown_as = [*mounts.shown_as]
         if private is not None:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from aegis_tui.sdk.discovery import WorkspacePaths, find_process
 from aegis_tui.sdk.quick import open_connection
 
+EGRESS_NAME = "egress.sock"
+"""The name of the socket on which the gateway's process connects instances with listed addresses (SEC-4)."""
+
 WAIT_S = 15.0
 """How long a program waits for a gateway that is being started, in seconds."""
 

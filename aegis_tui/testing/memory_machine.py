@@ -105,12 +105,15 @@ class MemoryGateway:
 
     def __init__(self) -> None:
         self.served: tuple[Any, ...] | None = None
+        self.allowed: dict[str, Sequence[str]] = {}
         self.times = 0
         self.problem: str | None = None
 
-    async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
-        """Record the endpoint, the model and the callers."""
-        self.served = (upstream, model, instances)
+    async def serve(
+        self, upstream: str, model: str | None, instances: dict[str, str], *, allowed: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Record the endpoint, the model, the callers, and what they may reach."""
+        self.served, self.allowed = (upstream, model, instances), dict(allowed)
         self.times += 1
 
     def report(self, problem: str | None) -> None:

@@ -11,6 +11,7 @@ import pytest
 from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.screen import Screen
+from aegis_tui.domain.instance.commands import AgentReport
 from aegis_tui.errors import Refused
 from aegis_tui.ports.hub_link import HubLink
 
@@ -43,6 +44,8 @@ def test_a_refused_name_is_told_with_the_next_heartbeat_and_with_every_report_af
         await progress.tell_again()
         await progress.tell_again()
         progress.name_blocked("github.com")
+        progress.name_blocked("github.com")
+        progress.name_blocked("")
         await progress.enter("done", "it works")
 
     asyncio.run(work())
@@ -52,6 +55,22 @@ def test_a_refused_name_is_told_with_the_next_heartbeat_and_with_every_report_af
         ("implementing", "the form", ("pypi.org",)),
         ("done", "it works", ("pypi.org", "github.com")),
     ]
+
+
+def test_a_refused_name_does_no_harm_where_it_is_shown_and_at_most_64_are_kept() -> None:
+    pane, hub = io.StringIO(), Hearing()
+    progress = Progress(cast(HubLink, hub), Screen(Pane(pane)))
+    progress.name_blocked("\x1b[2j.evil\n" + "x" * 300)
+    for number in range(100):
+        progress.name_blocked(f"n{number}")
+    asyncio.run(progress.report())
+    (report,) = hub.reports
+    command = AgentReport.model_validate(
+        {"type": "agent:report", "state": "idle", "blocked_names": report["blocked_names"]}
+    )
+    assert command.blocked_names[:2] == (("??2j.evil?" + "x" * 300)[:253], "n0")
+    assert len(command.blocked_names) == 64 and pane.getvalue().count("outside the boundary") == 64
+    assert "\x1b" not in pane.getvalue()
 
 
 @pytest.mark.parametrize(("state", "is_told"), [("done", False), ("implementing", True)])

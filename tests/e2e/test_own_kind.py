@@ -134,6 +134,6 @@ def test_a_kind_of_ones_own_works_beside_the_built_in_agent_from_dispatch_to_the
     assert "the model said" in log
     tokens = next(item["tokens"] for item in report["instances"] if item["id"] == kinds["size"][0])
     assert tokens["prompt"] > 0, "the gateway accounts the program's calls to its instance"
-    assert '"name": "refused"' in log and "Refused to look up updates.parrot.example" in log
+    assert '"name": "refused"' in log and "Refused access to updates.parrot.example" in log
     looked_up = {item["agent_id"]: item["blocked_names"] for item in report["instances"] if item["blocked_names"]}
     assert looked_up == {f"PARROT-{kinds['size'][0]}": ["updates.parrot.example"]}

@@ -135,9 +135,9 @@ def test_an_older_state_never_follows_a_newer_one(desk: Desk) -> None:
         slow = asyncio.Event()
         serve = desk.gateway.serve
 
-        async def late(upstream: str, model: str | None, instances: dict[str, str]) -> None:
+        async def late(*wanted: Any, **more: Any) -> None:
             await slow.wait()
-            await serve(upstream, model, instances)
+            await serve(*wanted, **more)
 
         desk.gateway.serve = late  # type: ignore[method-assign]  # a start that takes long
         first = asyncio.create_task(desk.keeper.serve())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from aegis_tui.agent.egress import find_egress
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hosted.delivery import Requests
 from aegis_tui.agent.hosted.headless import HeadlessRunner
@@ -25,7 +26,7 @@ from aegis_tui.agent.hosted.terminal import TerminalRunner
 from aegis_tui.agent.keyboard import keyboard_lines
 from aegis_tui.agent.name_server import NameServer, open_name_server
 from aegis_tui.agent.pane import Pane
-from aegis_tui.agent.program import connect, follow_signals, run_to_exit_code
+from aegis_tui.agent.program import connect, follow_refusals, follow_signals, run_to_exit_code
 from aegis_tui.agent.role import load_role
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.session import feed_keyboard, run_beside
@@ -65,6 +66,7 @@ async def _run(screen: Screen, *, names: NameServer | None) -> None:
         AegisError: It cannot start.
     """
     settings = AgentSettings.from_environment(os.environ, worktree=Path.cwd())
+    egress = find_egress(os.environ, settings.read_token())
     name, kind = _kind_of(os.environ)
     is_terminal = os.environ.get("AEGIS_AGENT_MODE") == "terminal"
     requests, limits = Requests(), LimitWatch(kind.usage_limit)
@@ -74,8 +76,10 @@ async def _run(screen: Screen, *, names: NameServer | None) -> None:
             on_request=requests.add if is_terminal else None,
             on_answer=limits.take,
         ) as relay,
+        egress or nullcontext(),
         await connect(screen, patience_s=settings.orphan_s) as link,
     ):
+        settings = settings.with_egress(egress)
         values = await _values(settings, kind, relay.url)
 
         async def count() -> Counted | None:
@@ -97,7 +101,7 @@ async def _run(screen: Screen, *, names: NameServer | None) -> None:
             count=count,
         )
         follow_signals(session)
-        async with names.serve(session.name_blocked) if names else nullcontext():
+        async with follow_refusals(session, names, egress):
             await _work(session, runner, screen, is_terminal=is_terminal)
 
 

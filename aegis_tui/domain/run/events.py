@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from aegis_tui.domain.boundary import parse_address
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.model import EventData, FrozenModel
 from aegis_tui.domain.piece.events import MergeEvent, PieceEvent
@@ -37,6 +38,11 @@ class Stage(StrEnum):
 STAGES = tuple(Stage)
 
 
+def _checked(address: str) -> str:
+    parse_address(address)
+    return address
+
+
 class RunOptions(FrozenModel):
     """The options that a person chose for one run (contract 4)."""
 
@@ -47,6 +53,10 @@ class RunOptions(FrozenModel):
     base_url: str | None = None
     model: str | None = None
     sandbox: Literal["auto", "strict", "off"] = "auto"
+    boundary: dict[str, tuple[Annotated[str, Field(max_length=300), AfterValidator(_checked)], ...]] = Field(
+        default_factory=dict, max_length=50
+    )
+    """Kind of agent -> the addresses, as `host:port`, that its instances may reach besides the model (SEC-4)."""
     yes: bool = False
     scouts: bool = False
     """Whether a scout explores for each worker and gives it a short brief (ROLE-3)."""

@@ -19,6 +19,7 @@ from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.qa.events import QaFinished
 from aegis_tui.domain.review.events import ReviewCompleted
 from aegis_tui.domain.review.finding import Criterion, Finding
+from aegis_tui.domain.run.boundary import boundary_of
 from aegis_tui.domain.run.events import (
     STAGES,
     GateBlocked,
@@ -230,7 +231,7 @@ def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: CommitSeen
         "goal": run_state.goal,
         "duration_s": seconds_between(tally.started_at, end),
         "scripted": run_state.facts.scripted,
-        "boundary": {"level": run_state.facts.boundary_level, "layers": dict(run_state.facts.boundary_layers)},
+        "boundary": boundary_of(run_state),
         "stages": [_stage(run_state, stage, tally, end) for stage in STAGES],
         "instances": [_instance(workspace, item, end) for item in workspace.instances.of_run(run)],
         "locks": tally.locks.copy(),

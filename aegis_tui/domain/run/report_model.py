@@ -196,6 +196,10 @@ class BoundaryReport(TypedDict):
 
     level: str
     layers: dict[str, str]
+    allowed: dict[str, list[str]]
+    """Kind of agent -> the addresses that it could reach besides hub and model, as `host:port`."""
+    word: str
+    """All this in a few words: `closed`, `2 addresses allowed` or `no sandbox`."""
 
 
 class Report(TypedDict):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from aegis_tui.domain.boundary import allowed_words
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.qa.check import why
 from aegis_tui.domain.review.lens import for_lens
+from aegis_tui.domain.run.boundary import boundary_of
 from aegis_tui.domain.run.failure import error_lines
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.run.stage import gates_of
@@ -97,7 +99,7 @@ def explain_stage(workspace: Workspace, run: Run | None, *, width: int = 80) -> 
         first, *rest = error_lines(run.error)
         lines.append((Span(inert(first), "bad"),))
         lines += [(Span(inert(line)),) for line in rest]
-    return [*lines, *_of_base(run, width), *_remarks(run, width)]
+    return [*lines, *_of_base(run, width), *_remarks(run, width), *_boundary(run, width)]
 
 
 def _of_base(run: Run, width: int) -> list[Line]:
@@ -127,6 +129,17 @@ def _remarks(run: Run, width: int) -> list[Line]:
         names = ", ".join(run.facts.other_models)
         lines += [(), (Span(f"The model {inert(run.facts.model or '')} was chosen; the server also lists", "muted"),)]
         lines += [(Span(f"    {line}"),) for line in wrap(names, max(8, width - 4))]
+    return lines
+
+
+def _boundary(run: Run, width: int) -> list[Line]:
+    """Return lines with what isolates the agents of a run, and what they may reach besides hub and model (SEC-4)."""
+    seen = boundary_of(run)
+    lines: list[Line] = [(), (Span("Boundary of the agents: ", "strong"), Span(seen["word"]))]
+    layers = [f"{name}: {words}" for name, words in seen["layers"].items()]
+    for text in (*allowed_words(seen["allowed"]), *layers):
+        first, *rest = wrap(inert(text), max(8, width - 4))
+        lines += [(Span(f"  {first}"),), *((Span(f"    {line}"),) for line in rest)]
     return lines
 
 

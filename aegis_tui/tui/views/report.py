@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aegis_tui.domain.boundary import allowed_words, boundary_word
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.review.lens import for_lens
 from aegis_tui.domain.run.failure import error_lines
@@ -128,11 +129,15 @@ def _instance(item: InstanceReport, width: int) -> Line:
 
 def _counts(report: Report, width: int) -> list[Line]:
     locks, conflicts = report["locks"], report["conflicts"]
+    boundary = report["boundary"]
+    allowed = boundary.get("allowed", {})  # a report of an earlier version has no such field
+    words = "; ".join([boundary_word(boundary["level"], allowed), *allowed_words(allowed)])
     lines: list[Line] = [
+        (Span("Boundary ", "strong"), Span(fit(inert(words), max(10, width - 9)))),
         (
             Span("Locks ", "strong"),
             Span(f"{locks['granted']} granted, {locks['waited']} waited, {locks['deadlocks']} deadlocks"),
-        )
+        ),
     ]
     for item in conflicts:
         words = f"{item['a']} × {item['b']} in {item['path']}: {item['resolution']}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from aegis_tui.domain.boundary import CLOSED
 from aegis_tui.domain.need import Need
 from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.run.events import STAGES, Stage
@@ -37,7 +38,14 @@ _STAGES_WIDTH = sum(len(stage) + 2 for stage in STAGES)
 
 
 def title_line(
-    name: str, branch: str, run: Run | None, needed: list[Need], *, width: int, no_goal: str = "no goal yet"
+    name: str,
+    branch: str,
+    run: Run | None,
+    needed: list[Need],
+    *,
+    width: int,
+    boundary: str,
+    no_goal: str = "no goal yet",
 ) -> Line:
     """Return the first line of the screen: repository, branch, goal, and badges, such as `halted`, for what is unusual.
 
@@ -49,9 +57,10 @@ def title_line(
         run: The run; None for none.
         needed: What waits for the person.
         width: Cells.
+        boundary: The boundary in a few words, as `boundary_word` returns it; always shown (SEC-4).
         no_goal: Shown if there is no run, or no goal.
     """
-    badges: list[Span] = []
+    badges: list[Span] = [Span(f"  {boundary}", "muted" if boundary == CLOSED else "warn", "screen.why_stage")]
     if run is not None and run.facts.scripted:
         badges += [Span(" "), Span(" scripted ", "badge")]
     if run is not None and run.is_open and run.facts.warnings:

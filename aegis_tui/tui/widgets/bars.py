@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from aegis_tui.domain.boundary import boundary_word
 from aegis_tui.domain.need import needs
+from aegis_tui.domain.run.boundary import boundary_of
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.keys import KeyNames
 from aegis_tui.tui.store import CATCHING_UP, NO_HUB
@@ -37,13 +39,24 @@ class TopBar(LineView):
         """
         parts, store = self._desk.parts, self._desk.store
         run, needed, width = store.run, needs(store.workspace), self.line_width
+        boundary = self._boundary()
         if not store.is_loaded:
-            title = title_line(parts.root.name, parts.branch, None, [], width=width, no_goal=store.absence)
+            title = title_line(
+                parts.root.name, parts.branch, None, [], width=width, boundary=boundary, no_goal=store.absence
+            )
             self.show_lines([title, stage_spans(None, width=width), self._start_line(width)])
             return
         gate = gate_line(store.workspace, run, needed, width=width, keys=self._desk.keys)
         stages = stage_spans(run, width=width)
-        self.show_lines([title_line(parts.root.name, parts.branch, run, needed, width=width), stages, gate])
+        title = title_line(parts.root.name, parts.branch, run, needed, width=width, boundary=boundary)
+        self.show_lines([title, stages, gate])
+
+    def _boundary(self) -> str:
+        """Return the boundary of the run in a few words; without one, that of the settings."""
+        run, settings = self._desk.store.run, self._desk.parts.settings
+        if run is not None:
+            return boundary_of(run)["word"]
+        return boundary_word("none" if settings.sandbox == "off" else "", settings.boundary)
 
     def _start_line(self, width: int) -> Line:
         keys = self._desk.keys

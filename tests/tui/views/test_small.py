@@ -71,10 +71,10 @@ def test_what_was_found_before_the_run_is_a_key_away(record: Record) -> None:
             )
         }
     )
-    assert "⚠ 1" in text([title_line("shop", "main", warned, [], width=60)])
+    assert "⚠ 1" in text([title_line("shop", "main", warned, [], width=60, boundary="closed")])
     page = text(explain_stage(workspace, warned, width=40))
     assert "Found before the run began" in page and "chmod 600" in page and "m2, m3" in page
-    assert "⚠" not in text([title_line("shop", "main", run, [], width=60)])
+    assert "⚠" not in text([title_line("shop", "main", run, [], width=60, boundary="closed")])
 
 
 def test_that_nothing_asks_is_said_with_what_is_waited_for(record: Record) -> None:

@@ -82,7 +82,7 @@ def test_the_scripted_badge_is_there_at_any_width_and_all_the_time(record: Recor
     for until in (1, 125, 100_000):
         run = record(until=until).workspace().runs.latest()
         for width in (60, 80, 160):
-            line = title_line("shop", "main", run, [], width=width)
+            line = title_line("shop", "main", run, [], width=width, boundary="closed")
             assert " scripted " in text([line])
             assert line_width(line) == width
 

@@ -1,0 +1,119 @@
+"""The way out of this sandbox to the addresses that the person has listed for this kind of agent (SEC-4).
+
+Programs find it by HTTPS_PROXY. Each CONNECT goes to the gateway's process on the socket that AEGIS_EGRESS names, with
+the instance's token, which programs therefore need not have. The gateway's process decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aegis_tui.sdk.pump import close, join_both
+
+VARIABLE = "AEGIS_EGRESS"
+"""Names the socket in the environment of an instance; absent where the boundary is closed."""
+
+_HEAD_BYTES = 16 * 1024
+_LOCAL = "localhost,127.0.0.1,::1"
+
+
+def find_egress(environ: Mapping[str, str], token: str) -> EgressRelay | None:
+    """Return the relay to the way out of this sandbox, not yet open; None where the boundary is closed.
+
+    Args:
+        environ: The process's environment.
+        token: The instance's token.
+    """
+    return EgressRelay(Path(environ[VARIABLE]), token) if environ.get(VARIABLE) else None
+
+
+class EgressRelay:
+    """Listens as an HTTP proxy on a free port of 127.0.0.1 while the context is open.
+
+    Args:
+        socket_path: The socket of the gateway's process.
+        token: The instance's token.
+    """
+
+    def __init__(self, socket_path: Path, token: str) -> None:
+        self._socket_path, self._token = socket_path, token
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+        self.on_refused: Callable[[str], None] = lambda host: None
+        """Gets the host of each request that was refused because it is not listed."""
+
+    async def __aenter__(self) -> Self:
+        """Start listening.
+
+        Raises:
+            OSError: No port is free.
+        """
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_HEAD_BYTES)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in tuple(self._open):
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which programs find the proxy; the gateway and other local servers are reached without it.
+
+        Raises:
+            RuntimeError: It is not open.
+        """
+        if self._server is None:
+            raise RuntimeError("the relay is not open")
+        url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        names = {"HTTPS_PROXY": url, "NO_PROXY": _LOCAL}
+        lower = {name.lower(): value for name, value in names.items()}  # curl and others know only one of the two
+        return {**names, **lower, "NODE_USE_ENV_PROXY": "1"}
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._open.add(task)
+            task.add_done_callback(self._open.discard)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(close, writer)
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                await self._carry_out(reader, writer, stack)
+
+    async def _carry_out(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stack: AsyncExitStack
+    ) -> None:
+        """Pass a request on with the token, then the answer, then bytes in both directions.
+
+        Raises:
+            OSError: A side is gone.
+            asyncio.IncompleteReadError: A side ends before its head is complete.
+            asyncio.LimitOverrunError: A head is too long.
+        """
+        head = await reader.readuntil(b"\r\n\r\n")
+        first = head.partition(b"\r\n")[0]
+        up_reader, up_writer = await asyncio.open_unix_connection(self._socket_path, limit=_HEAD_BYTES)
+        stack.push_async_callback(close, up_writer)
+        up_writer.write(first + b"\r\nProxy-Authorization: Bearer " + self._token.encode() + b"\r\n\r\n")
+        await up_writer.drain()
+        answer = await up_reader.readuntil(b"\r\n\r\n")
+        if answer.startswith(b"HTTP/1.1 403"):
+            self.on_refused(_host_in(first))
+        writer.write(answer)
+        await writer.drain()
+        await join_both((reader, writer), (up_reader, up_writer))
+
+
+def _host_in(line: bytes) -> str:
+    """Return the host of the first line of a CONNECT request, as it is shown; it may be none."""
+    target = line.split(b" ")[1] if line.count(b" ") else b""
+    return target.rpartition(b":")[0].decode("latin-1").lower()

@@ -1,0 +1,158 @@
+"""The way out of a sandbox to the addresses that the person has listed for a kind of agent, and to no other (SEC-4).
+
+An HTTP proxy on a unix socket that knows only CONNECT (RFC 9110, 9.3.6): the bytes that follow, usually TLS, are passed
+on unread. The caller is known by its token, the addresses by the map that the hub writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import Counter
+from contextlib import AsyncExitStack, suppress
+from typing import NamedTuple
+
+from aegis_tui.domain.boundary import may_stand_for, parse_address
+from aegis_tui.gateway.access import AccessMap
+from aegis_tui.sdk.pump import close, join_both
+
+_LOG = logging.getLogger(__name__)
+_HEAD_BYTES = 16 * 1024
+_HEAD_S = 10.0
+_CONNECT_S = 15.0
+_MOST_OPEN = 64
+"""Connections that one instance may have open at the same time."""
+
+
+class _Refusal(Exception):
+    """The answer to a request that is not carried out: a status line, and why."""
+
+    def __init__(self, status: str, words: str) -> None:
+        super().__init__(words)
+        self.status, self.words = status, words
+
+
+class _Request(NamedTuple):
+    host: str
+    port: int
+    token: str
+
+
+class Egress:
+    """Connects instances with the addresses that `access` lists for them."""
+
+    def __init__(self, access: AccessMap) -> None:
+        self._access = access
+        self._open: Counter[str] = Counter()
+
+    async def serve(self, listener: socket.socket) -> asyncio.Server:
+        """Start to answer at a listening unix socket, until the returned server is closed."""
+        return await asyncio.start_unix_server(self._accept, sock=listener, limit=_HEAD_BYTES)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(close, writer)
+            with suppress(OSError):
+                try:
+                    await self._carry_out(reader, writer)
+                except _Refusal as refusal:
+                    writer.write(_answer(refusal))
+                    await writer.drain()
+
+    async def _carry_out(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Read a request, connect, and pass bytes on until both sides have ended.
+
+        Raises:
+            _Refusal: The request is not valid or not allowed, or the connection fails.
+            OSError: The caller is gone.
+        """
+        request = _parse(await _read_head(reader))
+        caller = self._check(request)
+        self._open[caller] += 1
+        try:
+            outward = await _connect(request)
+            _LOG.info("connected", extra={"aegis_agent": caller, "address": f"{request.host}:{request.port}"})
+            try:
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await writer.drain()
+                await join_both((reader, writer), outward)
+            finally:
+                await close(outward[1])
+        finally:
+            self._open[caller] -= 1
+
+    def _check(self, request: _Request) -> str:
+        """Return who asks, by agent id.
+
+        Raises:
+            _Refusal: The caller is unknown, may not reach the address, or has too many connections.
+        """
+        caller = self._access.find_caller(request.token)
+        if caller is None:
+            raise _Refusal("407 Proxy Authentication Required", "this token is not that of a living instance")
+        allowed = {parse_address(address) for address in self._access.current.allowed.get(caller, ())}
+        if (request.host, request.port) not in allowed:
+            _LOG.warning("refused", extra={"aegis_agent": caller, "address": f"{request.host}:{request.port}"})
+            words = f"{request.host}:{request.port} is not among the addresses that {caller} may reach"
+            raise _Refusal("403 Forbidden", words)
+        if self._open[caller] >= _MOST_OPEN:
+            raise _Refusal("429 Too Many Requests", f"{caller} has {_MOST_OPEN} connections open")
+        return caller
+
+
+async def _read_head(reader: asyncio.StreamReader) -> bytes:
+    try:
+        async with asyncio.timeout(_HEAD_S):
+            return await reader.readuntil(b"\r\n\r\n")
+    except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        raise _Refusal("400 Bad Request", "no complete request arrived") from error
+
+
+def _parse(head: bytes) -> _Request:
+    """Return the request in the head of a message.
+
+    Raises:
+        _Refusal: It is not a CONNECT of a host and a port.
+    """
+    first, *fields = head.decode("latin-1").split("\r\n")
+    method, _, rest = first.partition(" ")
+    if method != "CONNECT":
+        raise _Refusal("405 Method Not Allowed", "only HTTPS connections, by CONNECT, are passed on")
+    try:
+        host, port = parse_address(rest.partition(" ")[0])
+    except ValueError as error:
+        raise _Refusal("400 Bad Request", str(error)) from error
+    named = (field.partition(":") for field in fields)
+    given = [value.split() for name, _, value in named if name.strip().lower() == "proxy-authorization"]
+    token = next((words[1] for words in given if len(words) == 2 and words[0].lower() == "bearer"), "")
+    return _Request(host, port, token)
+
+
+async def _connect(request: _Request) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection to the address, which may be resolved by the machine's own name server.
+
+    Raises:
+        _Refusal: The name leads to this machine or nowhere, or nobody answers.
+    """
+    words = f"{request.host}:{request.port} cannot be reached"
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            loop = asyncio.get_running_loop()
+            found = await loop.getaddrinfo(request.host, request.port, type=socket.SOCK_STREAM)
+            addresses = [str(item[4][0]) for item in found]
+            possible = [address for address in addresses if may_stand_for(request.host, address)]
+            if not possible:
+                raise _Refusal("403 Forbidden", f"{request.host} is this machine's own or a link-local address")
+            for address in possible:
+                with suppress(OSError):
+                    return await asyncio.open_connection(address, request.port)
+    except (OSError, TimeoutError) as error:
+        raise _Refusal("502 Bad Gateway", words) from error
+    raise _Refusal("502 Bad Gateway", words)
+
+
+def _answer(refusal: _Refusal) -> bytes:
+    words = f"aegis-tui: {refusal.words}\n".encode()
+    head = f"HTTP/1.1 {refusal.status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(words)}\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode() + words
