@@ -11,11 +11,11 @@ import os
 import signal
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from aegis_tui.adapters.process_table import ProcessIdentity, ancestors, read_environ, read_table
 from aegis_tui.sdk.discovery import process_start_time
 
 MARKER_VARIABLES = ("AEGIS_INSTANCE", "AEGIS_WORKSPACE")
@@ -26,15 +26,6 @@ _HAS_PROC = (_PROC / "self" / "environ").exists()
 _KILL_ROUNDS = 5
 _KILL_WAIT_S = 1.0
 _CHUNK_BYTES = 256 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessIdentity:
-    """One process, distinguished from a later process with the same pid."""
-
-    pid: int
-    start_time: float
-    """The value of `process_start_time` for it."""
 
 
 def find_identity(pid: int) -> ProcessIdentity | None:
@@ -53,11 +44,11 @@ def process_tree(pid: int) -> list[ProcessIdentity]:
 
     Empty if there is no such process.
     """
-    root = find_identity(pid)
-    if root is None:
+    table = read_table()
+    if pid not in table:
         return []
-    members = [pid, *_descendants(pid), *_led_by(pid)]
-    return [root, *_identities(dict.fromkeys(members), skip={pid})]
+    members = dict.fromkeys([pid, *table.descendants(pid), *table.led_by(pid)])
+    return table.identities(members)
 
 
 def end_process_tree(pid: int | None, *, marker: tuple[str, str] | None, grace_s: float) -> int:
@@ -77,11 +68,14 @@ def end_process_tree(pid: int | None, *, marker: tuple[str, str] | None, grace_s
     spared = _spared()
     root = find_identity(pid) if pid is not None and pid not in spared else None
     known: set[ProcessIdentity] = set()
-    _collect(known, root, marker, spared)
+    unmarked: set[ProcessIdentity] = set()
+    _collect(known, root, marker, spared, unmarked)
+    if not known:
+        return 0
     _signal_all(known, signal.SIGTERM)
     _wait_gone(known, grace_s)
     for _ in range(_KILL_ROUNDS):
-        _collect(known, root, marker, spared)
+        _collect(known, root, marker, spared, unmarked)
         if not any(is_same_process_alive(identity) for identity in known):
             break
         _signal_all(known, signal.SIGKILL)
@@ -95,11 +89,11 @@ def end_group(group: int, *, grace_s: float) -> None:
     Processes of the leader's session are ended too.
     """
     spared = _spared()
-    members = [item for item in _identities(_led_by(group)) if item.pid not in spared]
+    members = _led_by(group, spared)
     _signal_all(members, signal.SIGTERM)
     _wait_gone(members, grace_s)
     for _ in range(_KILL_ROUNDS):
-        members = [item for item in _identities(_led_by(group)) if item.pid not in spared]
+        members = _led_by(group, spared)
         if not members:
             return
         _signal_all(members, signal.SIGKILL)
@@ -125,7 +119,7 @@ def end_marked(variable: str, value: str) -> None:
 def _has_variable(pid: int, variable: str, value: str) -> bool:
     with contextlib.suppress(psutil.Error, OSError):
         if _HAS_PROC:
-            return f"{variable}={value}".encode() in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+            return f"{variable}={value}".encode() in read_environ(pid).split(b"\0")
         return psutil.Process(pid).environ().get(variable) == value
     return False
 
@@ -174,7 +168,11 @@ async def _drain_and_wait(process: asyncio.subprocess.Process) -> None:
 
 
 def _collect(
-    known: set[ProcessIdentity], root: ProcessIdentity | None, marker: tuple[str, str] | None, spared: set[int]
+    known: set[ProcessIdentity],
+    root: ProcessIdentity | None,
+    marker: tuple[str, str] | None,
+    spared: set[int],
+    unmarked: set[ProcessIdentity],
 ) -> None:
     """Add new processes to `known`: the trees of the root and of all known ones, and those with the marker.
 
@@ -183,23 +181,24 @@ def _collect(
         root: The root of the tree; None if only the marker is used.
         marker: The values of `MARKER_VARIABLES`; None if only the tree is used.
         spared: The pids that are never signalled.
+        unmarked: Processes without the marker, which are not examined again; those that are found are added. A process
+            that is started by a marked one is a new one, and has the marker from its first moment.
     """
-    if root is not None and is_same_process_alive(root):
-        known.update(process_tree(root.pid))
+    table = read_table()
+    if root is not None and table.get(root.pid) == root:
+        known.update(table.identities([root.pid, *table.descendants(root.pid), *table.led_by(root.pid)]))
     for identity in list(known):
-        if is_same_process_alive(identity):
-            known.update(_identities(_descendants(identity.pid)))
+        if table.get(identity.pid) == identity:
+            known.update(table.identities(table.descendants(identity.pid)))
     if marker is not None:
-        known.update(_identities(other for other in psutil.pids() if _bears(other, marker)))
+        for identity in set(table.all()) - known - unmarked:
+            (known if _bears(identity.pid, marker) else unmarked).add(identity)
     known.difference_update([identity for identity in known if identity.pid in spared])
 
 
 def _spared() -> set[int]:
     """Return the pids that are never signalled: 0, 1, this process and its ancestors."""
-    spared = {0, 1, os.getpid()}
-    with contextlib.suppress(psutil.Error):
-        spared.update(parent.pid for parent in psutil.Process().parents())
-    return spared
+    return {0, 1, os.getpid(), *ancestors(os.getpid())}
 
 
 def _signal_all(identities: Iterable[ProcessIdentity], number: signal.Signals) -> None:
@@ -218,25 +217,10 @@ def _wait_gone(identities: Iterable[ProcessIdentity], timeout_s: float) -> None:
         time.sleep(0.01)
 
 
-def _descendants(pid: int) -> list[int]:
-    with contextlib.suppress(psutil.Error):
-        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    return []
-
-
-def _identities(pids: Iterable[int], skip: Iterable[int] = ()) -> list[ProcessIdentity]:
-    identities = (find_identity(pid) for pid in pids if pid not in skip)
-    return [identity for identity in identities if identity is not None]
-
-
-def _led_by(pid: int) -> list[int]:
-    """Return the pids of all processes whose session or process group has the id `pid`."""
-    members = []
-    for other in psutil.pids():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if pid in (os.getsid(other), os.getpgid(other)):
-                members.append(other)
-    return members
+def _led_by(pid: int, spared: set[int]) -> list[ProcessIdentity]:
+    """Return all processes whose session or process group has the id `pid`, without those in `spared`."""
+    table = read_table()
+    return table.identities(other for other in table.led_by(pid) if other not in spared)
 
 
 def _bears(pid: int, marker: tuple[str, str]) -> bool:
@@ -249,7 +233,7 @@ def _bears(pid: int, marker: tuple[str, str]) -> bool:
     wanted = dict(zip(MARKER_VARIABLES, marker, strict=True))
     with contextlib.suppress(psutil.Error, OSError):
         if _HAS_PROC:
-            entries = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+            entries = read_environ(pid).split(b"\0")
             return all(f"{name}={value}".encode() in entries for name, value in wanted.items())
         environ = psutil.Process(pid).environ()
         return all(environ.get(name) == value for name, value in wanted.items())

@@ -130,6 +130,7 @@ def run_to_exit_code(program: Callable[[Screen], Coroutine[Any, Any, None]], scr
         screen: The agent's screen.
     """
     gc.freeze()  # what was imported stays until the end
+    gc.enable()  # `__main__` disables it for the imports
     try:
         asyncio.run(program(screen))
     except AegisError as error:

@@ -37,7 +37,7 @@ from aegis_tui.domain.instance.commands import (
     InstanceMarkPrepared,
     InstanceMarkReclaimed,
 )
-from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.instance.model import Instance, Phase
 from aegis_tui.domain.lock.fence import PieceFences
 from aegis_tui.domain.lock.fencing import piece_fences
 from aegis_tui.domain.piece.commands import MergeMarkApplied, MergeMarkRejected, PieceMarkChecked
@@ -59,6 +59,7 @@ from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.rule_check import RuleCheck
+from aegis_tui.orchestrator.turns import Turns
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.sdk.backoff import grown_pause_s
 
@@ -116,6 +117,7 @@ class Reconciler:
         self._read_events, self._describe_commit = read_events, describe_commit
         self._before_launch, self._when_idle = before_launch, when_idle
         self._running: dict[Effect, asyncio.Task[None]] = {}
+        self._turns = Turns()
         self._tries: dict[Effect, int] = {}
         self._wake = asyncio.Event()
         self._do: dict[type[Any], Callable[[Any], Awaitable[AnyCommand | None]]] = {
@@ -141,9 +143,9 @@ class Reconciler:
         try:
             while True:
                 self._wake.clear()
-                for effect in await self._port.read(needed):
-                    if effect not in self._running:
-                        self._running[effect] = asyncio.create_task(self._perform(effect))
+                wanted, unjoined = await self._port.read(_wanted)
+                for effect in self._turns.choose(wanted, self._running, unjoined):
+                    self._running[effect] = asyncio.create_task(self._perform(effect))
                 if run := await self._port.read(self._whose_base_is_wanted):
                     self._quality.look_ahead(run, partial(self._tell_base, run))
                 try:
@@ -165,10 +167,11 @@ class Reconciler:
     def _whose_base_is_wanted(self, workspace: Workspace) -> Run | None:
         """Return a copy of the current run if QA of its base should start now; else None.
 
-        That is: the run is active, its pieces are being built or merged, and `look_ahead` was not called for it.
+        That is: the run is active, its pieces are being built or merged, no instance is starting, which would be late,
+        and `look_ahead` was not called for it.
         """
         run = workspace.runs.current()
-        if run is None or run.status is not RunStatus.ACTIVE or run.stage not in _WORK:
+        if run is None or run.status is not RunStatus.ACTIVE or run.stage not in _WORK or self._turns.is_starting:
             return None
         return None if self._quality.has_looked_ahead(run.run) else run.model_copy(deep=True)
 
@@ -338,6 +341,11 @@ class Reconciler:
                 raise
             problems.append(f"{words}: {one_line(cause_of_failure(error).message)}")
             return None
+
+
+def _wanted(workspace: Workspace) -> tuple[list[Effect], set[str]]:
+    """Return the effects that the state requires, and the agent ids of the instances that have not joined yet."""
+    return needed(workspace), {item.agent_id for item in workspace.instances.alive() if item.phase is not Phase.JOINED}
 
 
 def _run_and_partitions(workspace: Workspace, name: str) -> tuple[Run, PartitionTable]:

@@ -15,6 +15,7 @@ from scripts.bench.core import run_core
 from scripts.bench.gateway import run_gateway
 from scripts.bench.hub import run_hub
 from scripts.bench.page import PAGE, read_soaks, render_page
+from scripts.bench.product import run_product
 from scripts.bench.record import Figure, read_records, record_of, write_record
 from scripts.bench.startup import run_startup
 from scripts.bench.tui import run_tui
@@ -23,6 +24,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "core": run_core,
     "gateway": run_gateway,
     "hub": run_hub,
+    "product": run_product,
     "startup": run_startup,
     "tui": run_tui,
 }
@@ -54,7 +56,7 @@ def _run(name: str, *, keep: bool) -> None:
     figures = BENCHES[name]()
     for figure in figures:
         median = statistics.median(figure.samples)
-        sys.stdout.write(f"{figure.what}: median {median:.1f} {figure.unit} of {len(figure.samples)}\n")
+        sys.stdout.write(f"{figure.what}: median {median:.3g} {figure.unit} of {len(figure.samples)}\n")
     if keep:
         path = write_record(record_of(name, figures, load))
         sys.stdout.write(f"recorded in {path}\n")

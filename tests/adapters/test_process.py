@@ -13,7 +13,6 @@ import pytest
 
 from aegis_tui.adapters.process import (
     MARKER_VARIABLES,
-    ProcessIdentity,
     end_child,
     end_group,
     end_process_tree,
@@ -21,6 +20,7 @@ from aegis_tui.adapters.process import (
     is_same_process_alive,
     process_tree,
 )
+from aegis_tui.adapters.process_table import ProcessIdentity, ancestors, read_table
 
 Start = Callable[..., subprocess.Popen[bytes]]
 DAEMON = """
@@ -169,3 +169,22 @@ def test_a_child_is_waited_for_however_often_the_task_that_ends_it_is_cancelled(
         return child.returncode, task.cancelled()
 
     assert asyncio.run(end()) == (-9, cancels > 0)
+
+
+def test_a_table_knows_children_groups_and_zombies() -> None:
+    code = "import os, time; pid = os.fork(); pid or os._exit(0); print(pid, flush=True); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as up:
+        try:
+            assert up.stdout is not None
+            zombie = int(up.stdout.readline())
+            deadline = time.monotonic() + 10
+            while zombie in (table := read_table()) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert table.descendants(up.pid) == [zombie] and table.get(zombie) is None
+            assert sorted(table.led_by(up.pid)) == sorted([up.pid, zombie])
+            assert table.get(up.pid) == find_identity(up.pid)
+            assert ancestors(up.pid)[0] == os.getpid()
+        finally:
+            up.kill()

@@ -1,38 +1,40 @@
 """Sets limits on its own process, then becomes the program. Run as a file, with `python -I -S`: standard library only.
 
-The first argument is JSON: `rlimits`, name -> value, used as both limits of setrlimit(2); `groups`, a list of {parent,
-files}: a control group is created below `parent`, the files are written in it, and this process enters it. Exits with
-125 if a limit cannot be set: a program is never started without its limits.
+Every program in a sandbox is started through it, so it imports next to nothing: `json` and `pathlib` alone would take
+longer than all that it does. Its arguments are `--rlimit NAME VALUE`, for both limits of setrlimit(2); `--group PARENT
+FILE VALUE`: a control group is created below the folder PARENT, VALUE is written to FILE in it, and this process enters
+it; then `--` and the program. Exits with 125 if a limit cannot be set: a program is never started without its limits.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import resource
 import sys
-from pathlib import Path
-from typing import Any, NoReturn
 
 PREFIX = "aegis-"
 EXIT_NO_LIMIT = 125
 
 
-def main(argv: list[str]) -> NoReturn:
-    """Set the limits in `argv[0]`, which is JSON, then become the program `argv[1:]`.
+def main(argv: list[str]) -> None:
+    """Set the limits that `argv` begins with, then become the program after `--`; does not return.
 
     Raises:
         SystemExit: A limit cannot be set, or the program cannot be started; the exit code is 125.
     """
     try:
-        plan = json.loads(argv[0])
-        for group in plan["groups"]:
-            enter(group)
-        for name, value in plan["rlimits"].items():
-            set_limit(getattr(resource, name), value)
-        os.execvp(argv[1], argv[1:])
-    except (OSError, ValueError, LookupError) as error:
+        place = 0
+        while argv[place] != "--":
+            if argv[place] == "--rlimit":
+                set_limit(getattr(resource, argv[place + 1]), int(argv[place + 2]))
+                place += 3
+            elif argv[place] == "--group":
+                enter(*argv[place + 1 : place + 4])
+                place += 4
+            else:
+                raise ValueError(f"unknown argument {argv[place]}")
+        os.execvp(argv[place + 1], argv[place + 1 :])
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         sys.stderr.write(f"aegis-tui: a limit cannot be set: {error}\n")
     raise SystemExit(EXIT_NO_LIMIT)
 
@@ -52,30 +54,35 @@ def set_limit(number: int, value: int) -> None:
     resource.setrlimit(number, (lowest, lowest))
 
 
-def enter(group: dict[str, Any]) -> None:
+def enter(parent: str, file: str, value: str) -> None:
     """Create a control group for this process, enter it, and remove groups whose process has ended.
 
     Args:
-        group: `parent`, the folder to create it in, and `files`: name -> text of the files of its limits.
+        parent: The folder to create it in.
+        file: The name of the file of its limit.
+        value: The limit.
 
     Raises:
         OSError: It cannot be created, limited or entered.
     """
-    parent = Path(group["parent"])
     sweep(parent)
-    place = parent / f"{PREFIX}{os.getpid()}"
-    place.mkdir(exist_ok=True)
-    for name, value in (*group["files"].items(), ("cgroup.procs", "0")):
-        (place / name).write_text(value, encoding="ascii")
+    place = f"{parent}/{PREFIX}{os.getpid()}"
+    if not os.path.isdir(place):  # noqa: PTH112 - pathlib is not imported here
+        os.mkdir(place)  # noqa: PTH102
+    for name, text in ((file, value), ("cgroup.procs", "0")):
+        with open(f"{place}/{name}", "w", encoding="ascii") as limit:  # noqa: PTH123
+            limit.write(text)
 
 
-def sweep(parent: Path) -> None:
+def sweep(parent: str) -> None:
     """Remove the empty control groups below `parent` that `enter` created for processes that have ended."""
-    for place in parent.glob(f"{PREFIX}*"):
-        owner = place.name.removeprefix(PREFIX)
-        if owner.isdigit() and not Path("/proc", owner).exists():
-            with contextlib.suppress(OSError):
-                place.rmdir()
+    for name in os.listdir(parent):  # noqa: PTH208
+        owner = name[len(PREFIX) :] if name.startswith(PREFIX) else ""
+        if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):  # noqa: PTH110
+            try:  # noqa: SIM105 - contextlib is not imported here
+                os.rmdir(f"{parent}/{name}")  # noqa: PTH106
+            except OSError:
+                pass
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ user_namespaces(7).
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -88,13 +87,14 @@ def outer_argv(limits: Limits, mechanisms: Mechanisms) -> list[str]:
     """
     memory_bytes = _memory_limit(limits, mechanisms)
     values = ((mechanisms.processes, limits.processes), (mechanisms.memory, memory_bytes))
-    groups = [
-        {"parent": str(group.parent), "files": {group.file: str(value)}} for group, value in values if group and value
-    ]
+    words: list[str] = []
+    for group, value in values:
+        if group and value:
+            words += ["--group", str(group.parent), group.file, str(value)]
     rlimits = {"RLIMIT_FSIZE": limits.file_mb * _MIB, "RLIMIT_CORE": 0}
     if memory_bytes:
         rlimits["RLIMIT_DATA"] = memory_bytes
-    return _hold({"groups": groups, "rlimits": rlimits})
+    return _hold(words, rlimits)
 
 
 def inner_argv(limits: Limits, mechanisms: Mechanisms) -> list[str]:
@@ -104,11 +104,19 @@ def inner_argv(limits: Limits, mechanisms: Mechanisms) -> list[str]:
     """
     if mechanisms.processes or mechanisms.is_root:
         return []
-    return _hold({"groups": [], "rlimits": {"RLIMIT_NPROC": limits.processes}})
+    return _hold([], {"RLIMIT_NPROC": limits.processes})
 
 
-def _hold(plan: dict[str, object]) -> list[str]:
-    return [sys.executable, "-I", "-S", _HOLD, json.dumps(plan, separators=(",", ":"))]
+def _hold(words: list[str], rlimits: dict[str, int]) -> list[str]:
+    """Return the command line of `hold.py`, up to the program that it becomes.
+
+    Args:
+        words: Its arguments for control groups.
+        rlimits: Name -> value.
+    """
+    for name, value in rlimits.items():
+        words = [*words, "--rlimit", name, str(value)]
+    return [sys.executable, "-I", "-S", _HOLD, *words, "--"]
 
 
 def _memory_limit(limits: Limits, mechanisms: Mechanisms) -> int:

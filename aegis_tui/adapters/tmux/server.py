@@ -22,7 +22,8 @@ import libtmux
 from libtmux.common import get_version_str, tmux_cmd
 from libtmux.exc import LibTmuxException
 
-from aegis_tui.adapters.process import ProcessIdentity, end_child, find_identity, is_same_process_alive
+from aegis_tui.adapters.process import end_child, find_identity, is_same_process_alive
+from aegis_tui.adapters.process_table import ProcessIdentity
 from aegis_tui.adapters.tmux.config import (
     BIRTH_HEIGHT,
     BIRTH_WIDTH,

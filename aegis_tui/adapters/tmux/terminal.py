@@ -16,11 +16,11 @@ from libtmux.exc import LibTmuxException
 
 from aegis_tui.adapters.process import (
     MARKER_VARIABLES,
-    ProcessIdentity,
     end_process_tree,
     find_identity,
     is_same_process_alive,
 )
+from aegis_tui.adapters.process_table import ProcessIdentity
 from aegis_tui.adapters.tmux import attach
 from aegis_tui.adapters.tmux.channel import PaneChannel
 from aegis_tui.adapters.tmux.config import SESSION

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aegis_tui.adapters.http import get_whole, httpx, needs_certificates
-from aegis_tui.adapters.process import ProcessIdentity, end_process_tree, find_identity, is_same_process_alive
+from aegis_tui.adapters.process import end_process_tree, find_identity, is_same_process_alive
+from aegis_tui.adapters.process_table import ProcessIdentity
 from aegis_tui.errors import ModelUnavailable, UsageError
 
 SCRIPT = Path(__file__).parent / "start-vllm.sh"

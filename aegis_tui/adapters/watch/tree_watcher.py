@@ -24,9 +24,9 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from aegis_tui.adapters.watch.observer import start_observer
 from aegis_tui.adapters.watch.watched_tree import RETRY_S, WatchedTree
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.tree_watch import FileChange
@@ -86,6 +86,7 @@ class TreeWatcher:
         self._unread: deque[WatchedTree] = deque()
         self._wake = asyncio.Event()
         self._observer: BaseObserver | None = None
+        self._roots: set[str] = set()
 
     @property
     def names(self) -> frozenset[str]:
@@ -113,10 +114,10 @@ class TreeWatcher:
     def _begin(self, name: str, root: Path, loop: asyncio.AbstractEventLoop) -> WatchedTree:
         tree = WatchedTree(name, root.resolve())
         handler = _Handler(tree, self._wake, loop)
-        if self._observer is None:
-            self._observer = Observer()
-            self._observer.start()
+        self._roots.add(str(tree.root))
         try:
+            if self._observer is None:
+                self._observer = start_observer(self._roots)
             tree.watch = self._observer.schedule(handler, str(tree.root), recursive=True, event_filter=_WANTED)
         except OSError as error:
             _log.warning("only scanned, not watched", extra={"aegis_path": str(tree.root), "aegis_error": str(error)})
@@ -138,6 +139,7 @@ class TreeWatcher:
         if self._observer is not None and tree.watch is not None:
             with suppress(KeyError, OSError):
                 self._observer.unschedule(tree.watch)
+        self._roots.discard(str(tree.root))
 
     async def close(self) -> None:
         """Stop watching all worktrees and end the observer's threads; `changes` yields nothing then, without an end."""

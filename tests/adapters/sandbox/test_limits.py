@@ -138,9 +138,19 @@ def test_a_plain_user_is_limited_inside_its_own_user_namespace(tmp_path: Path) -
     assert result.returncode == 124 or int(result.stdout) < TIGHT.processes, result.stderr[-500:]
 
 
-def test_a_limit_that_cannot_be_set_starts_nothing(tmp_path: Path) -> None:
-    plan = '{"groups": [{"parent": "/proc/no", "files": {}}], "rlimits": {}}'
-    argv = [sys.executable, "-I", "-S", hold.__file__, plan, "touch", str(tmp_path / "made")]
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--group", "/proc/no", "pids.max", "5"],
+        ["--group", "/proc/no"],
+        ["--rlimit", "RLIMIT_NONE", "5"],
+        ["--rlimit", "RLIMIT_CORE", "x"],
+        ["--odd"],
+    ],
+)
+def test_a_limit_that_cannot_be_set_starts_nothing(words: list[str], tmp_path: Path) -> None:
+    program = ["--", "touch", str(tmp_path / "made")]
+    argv = [sys.executable, "-I", "-S", hold.__file__, *words, *program]
     result = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
     assert result.returncode == hold.EXIT_NO_LIMIT
     assert "a limit cannot be set" in result.stderr
@@ -150,7 +160,7 @@ def test_a_limit_that_cannot_be_set_starts_nothing(tmp_path: Path) -> None:
 def test_a_group_whose_process_is_gone_is_removed(tmp_path: Path) -> None:
     for name in ("aegis-999999999", f"aegis-{os.getpid()}", "other-1"):
         (tmp_path / name).mkdir()
-    hold.sweep(tmp_path)
+    hold.sweep(str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"aegis-{os.getpid()}", "other-1"]
 
 
@@ -186,4 +196,4 @@ def test_the_places_of_control_groups(
     assert not list(tmp_path.rglob("aegis-*"))
     assert "not limited (root" in seen.describe(has_process_limit=False)
     assert inner_argv(TIGHT, seen) == []
-    assert '"RLIMIT_FSIZE":2097152' in outer_argv(TIGHT, seen)[4]
+    assert "--rlimit RLIMIT_FSIZE 2097152" in " ".join(outer_argv(TIGHT, seen))

@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from aegis_tui.adapters.process import ProcessIdentity, find_identity, is_same_process_alive
+from aegis_tui.adapters.process import find_identity, is_same_process_alive
+from aegis_tui.adapters.process_table import ProcessIdentity
 from aegis_tui.adapters.tmux.control import ControlLost
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.errors import TerminalError, TerminalUnavailable, UsageError

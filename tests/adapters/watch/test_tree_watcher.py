@@ -101,6 +101,30 @@ def test_ignored_files_and_git_itself_are_not_told(worktree: Path) -> None:
     assert [item.path for item in found] == ["b.py"]
 
 
+def test_folders_that_are_never_watched_take_no_watch_of_the_kernel(
+    worktree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from watchdog.observers.inotify_c import InotifyFD
+
+    watched: list[str] = []
+    add = InotifyFD.add_callback
+
+    def note(kernel: InotifyFD, path: bytes, *more: Any) -> Any:
+        watched.append(str(Path(os.fsdecode(path)).relative_to(worktree)))
+        return add(kernel, path, *more)
+
+    monkeypatch.setattr(InotifyFD, "add_callback", note)
+    (worktree / "node_modules" / "deep").mkdir(parents=True)
+
+    def act() -> None:
+        (worktree / "node_modules" / "late" / "deep").mkdir(parents=True)
+        (worktree / "src" / ".git").mkdir(parents=True)
+        (worktree / "src" / "b.py").write_text("signal")
+
+    run(watch(worktree, act, lambda seen: ("src/b.py", "created") in seen))
+    assert set(watched) == {".", "src"}
+
+
 def test_a_rename_is_told_as_moved(worktree: Path) -> None:
     found = run(watch(worktree, lambda: (worktree / "a.py").rename(worktree / "z.py"), lambda s: len(s) == 2))
     assert {(item.path, item.change_type) for item in found} == {("a.py", "deleted"), ("z.py", "moved")}

@@ -1,0 +1,88 @@
+"""Decides which effects start now and which wait, so that the machine's cores are not shared by too many (PERF-18).
+
+Programs that start together each get a part of a core, and all of them are late. One after the other, the first is at
+work while the next one starts, and the last is no later.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection
+
+from aegis_tui.domain.effect import (
+    CheckComposition,
+    ComposePiece,
+    Effect,
+    InspectPiece,
+    LaunchInstance,
+    PrepareInstance,
+    ReclaimInstance,
+    StopInstance,
+)
+
+START_S = 5.0
+"""How long a program that does not join the hub keeps others from starting, in seconds."""
+
+PATIENCE_S = 1.0
+"""How long the clean-up after an instance waits for more urgent effects, in seconds."""
+
+_STARTS = (PrepareInstance, LaunchInstance)
+_URGENT = (*_STARTS, InspectPiece, ComposePiece, CheckComposition)
+_CLEAN_UP = (StopInstance, ReclaimInstance)
+
+
+class Turns:
+    """Remembers what has started.
+
+    Args:
+        most: How many instances start at once; None for the number of cores that this process may use.
+        now: Returns a monotonic time in seconds.
+    """
+
+    def __init__(self, most: int | None = None, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._most = most or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else most or 2
+        self._now = now
+        self._started_at: dict[str, float] = {}
+        self._waits_since: dict[Effect, float] = {}
+
+    def choose(
+        self, wanted: Collection[Effect], running: Collection[Effect], unjoined: Collection[str]
+    ) -> list[Effect]:
+        """Return the effects to start now, in their order.
+
+        Args:
+            wanted: The effects that the state requires.
+            running: Those that have started and not ended.
+            unjoined: The agent ids of all instances that have not joined the hub yet and have not ended.
+        """
+        now = self._now()
+        self._started_at = {name: at for name, at in self._started_at.items() if name in unjoined}
+        self._waits_since = {effect: at for effect, at in self._waits_since.items() if effect in wanted}
+        fresh = [effect for effect in wanted if effect not in running]
+        chosen: list[Effect] = [
+            effect for effect in fresh if not isinstance(effect, _CLEAN_UP) and self._may_start(effect, now)
+        ]
+        is_busy = self.is_starting or any(isinstance(effect, _URGENT) for effect in (*running, *chosen))
+        for effect in fresh:
+            waits_since = self._waits_since.setdefault(effect, now)
+            if isinstance(effect, _CLEAN_UP) and (not is_busy or now - waits_since >= PATIENCE_S):
+                chosen.append(effect)
+        return chosen
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether an instance is between its first effect and its joining, and has not taken too long for it."""
+        return self._busy(self._now()) > 0
+
+    def _busy(self, now: float) -> int:
+        return sum(now - at < START_S for at in self._started_at.values())
+
+    def _may_start(self, effect: Effect, now: float) -> bool:
+        if not isinstance(effect, _STARTS):
+            return True
+        if effect.agent_id not in self._started_at:
+            if self._busy(now) >= self._most:
+                return False
+            self._started_at[effect.agent_id] = now
+        return True

@@ -1,0 +1,137 @@
+"""PERF-18: the time that the program itself adds to a run, with a model that answers at once.
+
+Four workers start at the same moment in a small repository; each reads, writes and reports, and each piece is reviewed.
+Measured are the events of the hub's log and the calls in the gateway's: from the plan of an instance to its first call
+of the model, and from the submission of a piece until it is merged, its review included.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import defaultdict
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.testing.recorded_llm import RecordedLLM
+from aegis_tui.testing.scratch import ScratchWorkspace
+from scripts.bench.record import Figure
+
+RUNS = 6
+WARM_UP = 1
+WORKERS = 4
+_FILES = {
+    "README.md": "# Shop\n",
+    "src/app.py": "x = 1\n",
+    "tests/test_app.py": "import unittest\n\n\nclass Works(unittest.TestCase):\n    def test_it(self) -> None:\n"
+    "        self.assertTrue(True)\n",
+}
+_VERDICT = {
+    "decision": "approve",
+    "criteria": [{"id": "brief", "pass": True, "evidence": "Scripted: no model has judged this piece."}],
+    "findings": [],
+}
+_REVIEW = [{"tool": "read", "args": {"path": "src/app.py"}}, {"tool": "verdict", "args": _VERDICT}]
+
+
+def run_product() -> list[Figure]:
+    """Run the whole job several times, each in a repository of its own."""
+    called: dict[str, list[float]] = defaultdict(list)
+    merged: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        _write_scenario(Path(folder))
+        for number in range(WARM_UP + RUNS):
+            events, calls = _run(Path(folder))
+            if number < WARM_UP:
+                continue
+            for role, spent_s in _until_called(events, calls):
+                called[role].append(spent_s)
+            merged += _until_merged(events)
+    words = "from the plan of {} to its first call of the model, {} workers at once"
+    return [
+        Figure("planned_call", words.format("an instance", WORKERS), "s", tuple(chain(*called.values()))),
+        *(
+            Figure(f"planned_call_{role}", words.format(f"a {role}", WORKERS), "s", tuple(samples))
+            for role, samples in sorted(called.items())
+        ),
+        Figure(
+            "submitted_merged", f"from the submission of a piece to its merge, {WORKERS} workers", "s", tuple(merged)
+        ),
+    ]
+
+
+def _names() -> list[str]:
+    return [f"part{number}" for number in range(WORKERS)]
+
+
+def _write_scenario(folder: Path) -> None:
+    scripts: dict[str, list[dict[str, Any]]] = {"reviewer": _REVIEW}
+    for name in _names():
+        scripts[name] = [
+            {"tool": "read", "args": {"path": "src/app.py"}},
+            {"tool": "write", "args": {"path": f"src/{name}.py", "content": f"{name} = 1\n"}},
+            {"tool": "report", "args": {"status": "done", "summary": f"feat({name}): add {name}"}},
+        ]
+    for name, steps in scripts.items():
+        (folder / f"{name}.json").write_text(json.dumps({"steps": steps}), "utf-8")
+
+
+def _run(scenario: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """One goal to its commit; the hub's events and the gateway's calls.
+
+    Raises:
+        RuntimeError: The run failed.
+    """
+    server, workspace = RecordedLLM(scenario), ScratchWorkspace()
+    try:
+        workspace.init(_FILES)
+        options = ["--base-url", server.base_url, "--workers", str(WORKERS), "--headless", "--json"]
+        note = ["--note", "reviewer=[[script:reviewer]]"]
+        done = workspace.aegis("run", "Parts", "--design", _write_design(workspace), *options, *note, timeout_s=300)
+        if done.code != 0:
+            raise RuntimeError(f"the run failed: {done.out[-500:]} {done.err[-500:]}")
+        events = [json.loads(line) for line in workspace.aegis("events", "--json").out.splitlines()]
+        (log,) = Path(workspace.environ["XDG_STATE_HOME"]).rglob("model-calls.jsonl")
+        return events, [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    finally:
+        workspace.aegis("hub", "stop", "--force")
+        workspace.close()
+        server.close()
+
+
+def _write_design(workspace: ScratchWorkspace) -> str:
+    features = [
+        {"id": name, "title": f"Add {name}", "brief": f"Write it. [[script:{name}]]", "partition": [f"src/{name}.py"]}
+        for name in _names()
+    ]
+    design = workspace.folder / "design.yaml"
+    qa = {"commands": ["python3 -m unittest discover -s tests"]}
+    design.write_text(json.dumps({"goal": "Parts", "features": features, "qa": qa}), "utf-8")
+    return str(design)
+
+
+def _second(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp.replace("Z", "+00:00")).timestamp()
+
+
+def _until_called(events: list[dict[str, Any]], calls: list[dict[str, Any]]) -> list[tuple[str, float]]:
+    """Role and seconds of each instance, in the order of the plans."""
+    first: dict[str, float] = {}
+    for call in calls:
+        began = _second(call["at"]) - call["latency_s"]
+        first[call["agent_id"]] = min(began, first.get(call["agent_id"], began))
+    planned = [event for event in events if event["type"] == "instance:planned"]
+    return [(event["data"]["role"], first[event["agent_id"]] - _second(event["timestamp"])) for event in planned]
+
+
+def _until_merged(events: list[dict[str, Any]]) -> list[float]:
+    submitted: dict[str, float] = {}
+    spent: list[float] = []
+    for event in events:
+        if event["type"] == "specs.diff-submitted":
+            submitted[event["data"]["specId"].partition("-")[2]] = _second(event["timestamp"])
+        elif event["type"] == "merge:applied":
+            spent.append(_second(event["timestamp"]) - submitted[event["data"]["piece"]])
+    return spent
