@@ -38,7 +38,7 @@ from tests.frozen.surface import options
 
 Surface = dict[str, list[str]]
 _FIELD = re.compile(r"[a-z][A-Za-z0-9_]*\Z")
-_BY_NAME = frozenset({"specs", "tasks", "role_notes", "layers", "trailers"})
+_BY_NAME = frozenset({"specs", "tasks", "role_notes", "languages", "layers", "trailers"})
 """Maps whose keys are names of things, not of fields."""
 SAME_AS = {"aegis-tui dashboard": "aegis-tui status", "aegis-tui server": "aegis-tui hub"}
 PRINTS_THE_CONTRACT = "aegis-tui schema"
@@ -91,6 +91,7 @@ class _Desk:
                 self._git("init", "-q", "-b", "main")
                 self._git("-c", "user.name=P", "-c", "user.email=p@e.org", "commit", "-q", "--allow-empty", "-m", "x")
                 self._alone()
+                self._mapped()
                 with self._served("1"):
                     self._ended()
                 with self._served("2-middle"):
@@ -187,6 +188,18 @@ class _Desk:
         self._git("add", ".env")
         self._git("-c", "user.name=P", "-c", "user.email=p@e.org", "commit", "-q", "-m", "y")
         self._ask("rules", "check")
+
+    def _mapped(self) -> None:
+        """Questions to the code map."""
+        Path("a.py").write_text("def one(): pass\n\ndef two(): one()\n")
+        Path("sub").mkdir()
+        Path("sub/test_b.py").write_text("from a import one, two\n\ndef test_one(): one()\n")
+        for words in ("build", "status --check", "find one", "search one", "show .", "show a.py", "callers one"):
+            self._ask("map", *words.split())
+        for words in ("callees two", "tests one", "impact a.py"):
+            self._ask("map", *words.split())
+        shutil.rmtree("sub")
+        Path("a.py").unlink()
 
     def _ended(self) -> None:
         """A run that has ended."""

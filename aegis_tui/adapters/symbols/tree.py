@@ -95,7 +95,7 @@ def read_tree(language: str, text: str) -> Iterable[Definition] | None:
     try:
         from tree_sitter import Parser
 
-        parser = Parser(_grammar(language))
+        parser = Parser(grammar(language))
     except ImportError as error:
         _log.warning("no grammar", extra={"aegis_language": language, "aegis_error": str(error)})
         return None
@@ -107,7 +107,12 @@ def read_tree(language: str, text: str) -> Iterable[Definition] | None:
 
 
 @cache
-def _grammar(language: str) -> Language:
+def grammar(language: str) -> Language:
+    """Return the grammar of a language of `read_tree`.
+
+    Raises:
+        ImportError: Its package is not installed.
+    """
     from tree_sitter import Language
 
     module, function = _GRAMMARS[language]

@@ -1,0 +1,55 @@
+"""Derives the facts of any file: of source in a known language, of headings, or only its number of lines."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator
+
+from aegis_tui.adapters.code_map.python import python_facts
+from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
+from aegis_tui.domain.code_map.text import one_line
+from aegis_tui.ports.code_map import BlobKey
+
+_log = logging.getLogger(__name__)
+
+_HEADING = re.compile(r"(#{1,6})\s+(.+)")
+_FENCE = re.compile(r"\s*(```|~~~)")
+
+
+class SourceReader:
+    """Implements `FactsReader`. Not for several threads at once."""
+
+    def derive(self, language: str, content: bytes) -> FileFacts:
+        """Return the facts of a content; of one that cannot be parsed, its number of lines and headings."""
+        if b"\0" in content:
+            return FileFacts("binary", 0)
+        try:
+            if language == "python":
+                return python_facts(content)
+        except (ImportError, RecursionError, MemoryError, ValueError) as error:
+            _log.warning("a file is not parsed", extra={"aegis_language": language, "aegis_error": str(error)})
+        return _headings(language, content)
+
+    def derive_all(self, items: Iterable[tuple[BlobKey, bytes]]) -> Iterator[tuple[BlobKey, FileFacts]]:
+        """Yield the facts of each content, in the order given."""
+        for key, content in items:
+            yield key, self.derive(key.language, content)
+
+
+def _headings(language: str, content: bytes) -> FileFacts:
+    text = content.decode("utf-8", "replace")
+    lines = text.split("\n")
+    count = len(lines) - (not lines[-1])
+    return FileFacts(language, count, tuple(_markdown(lines)) if language == "markdown" else ())
+
+
+def _markdown(lines: list[str]) -> Iterator[MapSymbol]:
+    """Yield the headings of a Markdown text, those in fenced code left out."""
+    is_code = False
+    for number, line in enumerate(lines, start=1):
+        if _FENCE.match(line):
+            is_code = not is_code
+        elif not is_code and (match := _HEADING.match(line)):
+            title = one_line(match[2].rstrip("# "), limit=120)
+            yield MapSymbol(title, "heading", number, number, number, f"{match[1]} {title}", "")

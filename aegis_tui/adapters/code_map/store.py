@@ -1,0 +1,287 @@
+"""The code map in one SQLite file per workspace, which all worktrees and processes of the workspace share.
+
+What is known of a content is written in one transaction: its symbols, its relations and its vectors. A process that is
+killed while it writes therefore leaves a file in which the three agree. The file holds nothing that cannot be derived
+again, so a damaged one is deleted and begun anew.
+
+It is not in WAL mode: SQLite before 3.51.3 can corrupt a write-ahead log that several connections write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+from aegis_tui.adapters.code_map.rows import insert, located, remove, whole_facts
+from aegis_tui.adapters.code_map.schema import FORMAT, INDEXES, SCHEMA, SLOTS, VIEW, create_index
+from aegis_tui.adapters.code_map.verify import disagreements
+from aegis_tui.domain.code_map.facts import FileFacts
+from aegis_tui.domain.code_map.vector import nearest, vector_of
+from aegis_tui.errors import StoreError
+from aegis_tui.ports.code_map import BlobKey, Located, StoreStatus
+
+T = TypeVar("T")
+
+_WAIT_S = 20.0
+_SPARE_BLOBS: Final = 5_000
+"""So many contents that are in no view are kept, for other worktrees and for what a person returns to."""
+
+_DAMAGE = frozenset([sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT])
+_TOKEN = re.compile(r"[\w$]+")
+_COLUMNS = "s.id, s.name, s.kind, s.first, s.line, s.last, s.signature, s.doc, s.bases, s.returns"
+
+
+class SqliteMapStore:
+    """Implements `MapStore`. One connection, used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file (mode 0600); its folder is created too.
+
+        Raises:
+            StoreError: It cannot be opened or created.
+        """
+        self.path = path
+        self._rebuilt: str | None = None
+        self._connection: sqlite3.Connection | None = None
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._connection = self._open()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"the code map {path} cannot be opened: {error}", f"delete {path}") from error
+
+    @property
+    def rebuilt(self) -> str | None:
+        """Why the file was begun anew; None if it was not."""
+        return self._rebuilt
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        is_new = not self.path.exists() or not self.path.stat().st_size
+        try:
+            return self._connect()
+        except sqlite3.Error as error:
+            if is_new or _code(error) not in _DAMAGE:
+                raise
+            self._begin_anew(f"it was damaged ({error})")
+        except _OtherFormat:
+            self._begin_anew("another version of aegis-tui wrote it")
+        return self._connect()
+
+    def _begin_anew(self, reason: str) -> None:
+        self.close()
+        self._rebuilt = reason
+        for name in (self.path, self.path.with_name(f"{self.path.name}-journal")):
+            name.unlink(missing_ok=True)
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file and create what is missing in it.
+
+        Raises:
+            sqlite3.Error: It is damaged, or cannot be opened.
+            _OtherFormat: Its rows have another form.
+        """
+        self.path.touch(mode=0o600)
+        connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+        try:
+            connection.executescript("PRAGMA temp_store=MEMORY; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000;")
+            with _transaction(connection):
+                if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'about'").fetchone()[0]:
+                    for statement in [*SCHEMA.split(";\n"), *map(create_index, INDEXES)]:
+                        connection.execute(statement)
+                    connection.executemany("INSERT INTO about VALUES(?, ?)", [("format", FORMAT), ("seq", "0")])
+                elif connection.execute("SELECT value FROM about WHERE name = 'format'").fetchone() != (FORMAT,):
+                    raise _OtherFormat
+            connection.executescript(VIEW)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        if self._connection is None:
+            raise StoreError("the code map is closed", "")
+        try:
+            return job(self._connection)
+        except sqlite3.Error as error:
+            if _code(error) not in _DAMAGE:
+                raise StoreError(f"the code map {self.path} cannot be used: {error}", "") from error
+            raise MapDamaged(f"the code map {self.path} is damaged: {error}", "aegis-tui map build") from error
+        except ValueError as error:
+            raise MapDamaged(f"the code map {self.path} is damaged: {error}", "aegis-tui map build") from error
+
+    def begin_anew(self, reason: str) -> None:
+        """Delete the file and create an empty one; the view is empty then.
+
+        Args:
+            reason: For `rebuilt`.
+
+        Raises:
+            StoreError: The file cannot be deleted or created.
+        """
+        try:
+            self._begin_anew(reason)
+            self._connection = self._connect()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"the code map {self.path} cannot be built anew: {error}", "") from error
+
+    def missing(self, keys: Sequence[BlobKey]) -> list[BlobKey]:
+        """Return those of the keys that are not stored, each once."""
+
+        def look(connection: sqlite3.Connection) -> list[BlobKey]:
+            if len(keys) < 64:
+                statement = "SELECT 1 FROM blob WHERE oid = ? AND language = ?"
+                return [key for key in dict.fromkeys(keys) if not connection.execute(statement, key).fetchone()]
+            known = set(connection.execute("SELECT oid, language FROM blob"))
+            return [key for key in dict.fromkeys(keys) if tuple(key) not in known]
+
+        return self._run(look)
+
+    def put(self, entries: Sequence[tuple[BlobKey, FileFacts]]) -> None:
+        """Store facts in one transaction: all of them, or none if it fails."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                changed = [insert(connection, key, facts) for key, facts in entries]
+                if any(changed):
+                    connection.execute("UPDATE about SET value = value + 1 WHERE name = 'seq'")
+
+        self._run(write)
+
+    def set_view(self, view: Mapping[str, BlobKey]) -> None:
+        """Set the files of later questions, and delete the oldest contents when many are in no view."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            ids = {
+                (oid, language): at for at, oid, language in connection.execute("SELECT id, oid, language FROM blob")
+            }
+            rows = [(path, ids[key]) for path, key in sorted(view.items()) if key in ids]
+            connection.execute("DELETE FROM temp.view")
+            connection.executemany("INSERT INTO temp.view VALUES(?, ?)", rows)
+            if len(ids) > 2 * len(view) + _SPARE_BLOBS:
+                self._prune(connection, len(ids) - len(view) - _SPARE_BLOBS // 2)
+
+        self._run(write)
+
+    def _prune(self, connection: sqlite3.Connection, count: int) -> None:
+        """Delete the oldest contents that are not in the view; other worktrees derive them again if they need them."""
+        statement = "SELECT id FROM blob WHERE id NOT IN (SELECT blob FROM temp.view) ORDER BY id LIMIT ?"
+        with _transaction(connection):
+            for (blob,) in connection.execute(statement, (count,)).fetchall():
+                remove(connection, blob)
+            connection.execute("UPDATE about SET value = value + 1 WHERE name = 'seq'")
+
+    def paths(self) -> list[str]:
+        """Return the paths of the view, sorted."""
+        return self._run(
+            lambda connection: [row[0] for row in connection.execute("SELECT path FROM temp.view ORDER BY path")]
+        )
+
+    def named(self, name: str) -> list[Located]:
+        """Return the symbols of the view with that last or whole dotted name, in order of path and line."""
+        last = name.rpartition(".")[2]
+        statement = (
+            f"SELECT v.path, {_COLUMNS} FROM symbol s JOIN temp.view v ON v.blob = s.id / {SLOTS} "
+            "WHERE s.last_name = ? AND (s.name = ? OR s.name LIKE ? ESCAPE '\\') ORDER BY v.path, s.id"
+        )
+        pattern = "%." + name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        return self._run(
+            lambda connection: [located(row) for row in connection.execute(statement, (last, name, pattern))]
+        )
+
+    def facts(self, path: str) -> FileFacts | None:
+        """Return the facts of a file of the view; None if it is not in it."""
+
+        def look(connection: sqlite3.Connection) -> FileFacts | None:
+            row = connection.execute("SELECT blob FROM temp.view WHERE path = ?", (path,)).fetchone()
+            return None if row is None else whole_facts(connection, row[0])
+
+        return self._run(look)
+
+    def mentioning(self, name: str) -> list[str]:
+        """Return the paths of the view whose file mentions a name, sorted; some mention it in other letter case."""
+        statement = (
+            "SELECT v.path FROM mention m JOIN temp.view v ON v.blob = m.rowid WHERE mention MATCH ? ORDER BY v.path"
+        )
+        if not _TOKEN.fullmatch(name):
+            return []
+        return self._run(lambda connection: [row[0] for row in connection.execute(statement, (_quoted([name]),))])
+
+    def matching(self, words: Sequence[str], *, count: int) -> list[Located]:
+        """Return symbols that have some of the words, the best first; a word in a name counts most."""
+        statement = (
+            f"SELECT v.path, {_COLUMNS} FROM meaning m JOIN symbol s ON s.id = m.rowid "
+            f"JOIN temp.view v ON v.blob = m.rowid / {SLOTS} WHERE meaning MATCH ? "
+            "ORDER BY bm25(meaning, 4.0, 1.0), v.path LIMIT ?"
+        )
+        return self._run(
+            lambda connection: (
+                [located(row) for row in connection.execute(statement, (_quoted(words), count))] if words else []
+            )
+        )
+
+    def alike(self, words: Sequence[str], *, count: int) -> list[Located]:
+        """Return symbols whose words share letter groups with the given ones, the nearest first."""
+        every = f"SELECT s.id, s.vector FROM symbol s WHERE s.id / {SLOTS} IN (SELECT blob FROM temp.view)"
+        one = (
+            f"SELECT v.path, {_COLUMNS} FROM symbol s JOIN temp.view v ON v.blob = s.id / {SLOTS} WHERE s.id = ? "
+            "ORDER BY v.path"
+        )
+
+        def look(connection: sqlite3.Connection) -> list[Located]:
+            keys = nearest(vector_of(words), connection.execute(every), count=count)
+            return [located(row) for key in keys for row in connection.execute(one, (key,))][:count]
+
+        return self._run(look) if words else []
+
+    def status(self) -> StoreStatus:
+        """Return what the file holds, for all worktrees together."""
+
+        def look(connection: sqlite3.Connection) -> StoreStatus:
+            seq = connection.execute("SELECT value FROM about WHERE name = 'seq'").fetchone()[0]
+            blobs, symbols = connection.execute("SELECT count(*), coalesce(sum(symbols), 0) FROM blob").fetchone()
+            return StoreStatus(int(seq), blobs, symbols, self.path.stat().st_size)
+
+        return self._run(look)
+
+    def disagreements(self) -> list[str]:
+        """Return in words where the three stores do not agree; empty if they do. Reads everything."""
+        return self._run(disagreements)
+
+
+class MapDamaged(StoreError):
+    """The file is damaged; `begin_anew` repairs that."""
+
+
+class _OtherFormat(Exception):
+    """The rows of the file have another form."""
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return the primary result code of SQLite; 0 if the error has none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _quoted(words: Sequence[str]) -> str:
+    """Return an FTS5 query for any of the words, none of which is read as syntax."""
+    return " OR ".join('"' + word.replace('"', "") + '"' for word in words)

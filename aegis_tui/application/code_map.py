@@ -1,0 +1,308 @@
+"""Questions to the code map of one worktree: find, show, callers, callees, tests, search, impact (MAP-1 to MAP-5).
+
+Each answer has the number `seq` of the map and the `tree` that it holds for, the paths that are `changed` against that
+tree (the answer includes the changes), and in `stale` those of its paths whose content has changed since it was read.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
+from aegis_tui.domain.code_map.language import is_test, language_of
+from aegis_tui.domain.code_map.relations import Relations, Site
+from aegis_tui.domain.code_map.resolve import SymbolPlace
+from aegis_tui.domain.code_map.show import ShowAs, render_symbols
+from aegis_tui.domain.code_map.text import words_of
+from aegis_tui.errors import UsageError
+from aegis_tui.ports.code_map import BlobKey, FactsReader, Files, Listing, Located, MapStore
+
+Answer = dict[str, Any]
+"""What a question returns: values of JSON."""
+
+_AT_ONCE: Final = 200
+"""Contents that are stored in one transaction."""
+
+_MOST_CHANGED: Final = 100
+_MOST_FOUND: Final = 50
+
+
+class CodeMap:
+    """The map of one worktree. `refresh` it before the first question; all methods block."""
+
+    def __init__(self, files: Files, store: MapStore, reader: FactsReader) -> None:
+        self._files = files
+        self._store = store
+        self._reader = reader
+        self._listing = Listing(None, {})
+        self._relations: Relations | None = None
+        self.refreshed: Answer = {}
+        """The result of the last `refresh`."""
+
+    def refresh(self) -> Answer:
+        """Derive what is new in the worktree and store it; later answers hold for the files as they are now.
+
+        Returns:
+            `files`, how many of them were `derived`, `wall_s`, and why the map was `rebuilt`, if it was.
+
+        Raises:
+            GitError: git fails.
+            GitUnavailable: git is missing.
+            StoreError: The map cannot be written.
+        """
+        started_at = time.monotonic()
+        listing = self._files.listing()
+        keys = {path: BlobKey(oid, language_of(path)) for path, oid in listing.files.items()}
+        wanted = set(self._store.missing(list(keys.values())))
+        by_key = {key: path for path, key in keys.items() if key in wanted}
+        for batch in _batches(self._derived(listing, by_key), _AT_ONCE):
+            self._store.put(batch)
+        self._store.set_view(keys)
+        self._listing, self._relations = listing, None
+        counts = {"files": len(keys), "derived": len(by_key), "wall_s": round(time.monotonic() - started_at, 3)}
+        self.refreshed = {**self._about(()), **counts, "rebuilt": self._store.rebuilt}
+        return self.refreshed
+
+    def _derived(self, listing: Listing, by_key: Mapping[BlobKey, str]) -> Iterator[tuple[BlobKey, FileFacts]]:
+        rest = {path: key.oid for key, path in by_key.items() if path not in listing.contents}
+        languages = {path: key for key, path in by_key.items()}
+        given = ((path, listing.contents[path]) for path in languages if path in listing.contents)
+        texts = (
+            (languages[path], content) for source in (given, self._files.contents(rest)) for path, content in source
+        )
+        return self._reader.derive_all(texts)
+
+    def status(self, *, checks: bool) -> Answer:
+        """Return what the map holds; with `checks`, also where its three stores do not agree (reads everything)."""
+        held = self._store.status()
+        hits = {"disagreements": self._store.disagreements()} if checks else {}
+        languages: dict[str, int] = {}
+        for path in self._listing.files:
+            languages[language_of(path)] = languages.get(language_of(path), 0) + 1
+        counts = {"files": len(self._listing.files), "blobs": held.blobs, "symbols": held.symbols}
+        about = {**self._about(()), **counts, "size_bytes": held.size_bytes, "rebuilt": self._store.rebuilt}
+        return {**about, "languages": dict(sorted(languages.items())), **hits}
+
+    def find(self, name: str) -> Answer:
+        """Return the definitions with that name, or dotted name, in all files; `PATH:NAME` for those of one file."""
+        path, _, symbol = name.rpartition(":")
+        hits = [item for item in self._store.named(symbol) if path in ("", item.path)]
+        return self._symbols(hits)
+
+    def search(self, text: str, *, count: int = 10) -> Answer:
+        """Return definitions that a text speaks of, the best first.
+
+        Those that have its words come first, then those with similarly spelled words; files with a word in their path
+        are preferred.
+        """
+        words = list(dict.fromkeys(words_of(text)))
+        ranked: dict[tuple[str, int], tuple[float, Located]] = {}
+        for weight, hits in (
+            (1.0, self._store.matching(words, count=4 * count)),
+            (0.6, self._store.alike(words, count=2 * count)),
+        ):
+            for rank, item in enumerate(hits):
+                in_path = len(set(words) & set(words_of(item.path)))
+                score = weight / (rank + 8) * (1 + 0.25 * in_path) * (0.7 if is_test(item.path) else 1)
+                score *= 0.6 if item.symbol.kind == "variable" else 1
+                before, _ = ranked.get(item[:2], (0.0, item))
+                ranked[item[:2]] = (before + score, item)
+        best = sorted(ranked.values(), key=lambda pair: (-pair[0], pair[1].path, pair[1].at))
+        return self._symbols([item for _, item in best[:count]])
+
+    def show(self, place: str, form: ShowAs = "signatures") -> Answer:
+        """Return a file or one of its symbols as text, or what a folder holds.
+
+        Args:
+            place: `PATH`, `PATH:SYMBOL`, or a folder (`.` for the whole repository).
+            form: `outline`, `signatures` or `body`; of a folder the same is shown for each.
+
+        Raises:
+            UsageError: There is no such file, folder or symbol in the map.
+        """
+        path, symbol = self._split(place)
+        facts = self._relate().facts(path)
+        if facts is None:
+            return self._folder(path)
+        within = None if symbol is None else facts.symbols[symbol.at]
+        pointers = self._pointers(symbol) if symbol is not None else []
+        span = [1, facts.lines] if within is None else [within.first, within.last]
+        text = self._body(path, span) if form == "body" else render_symbols(facts, form, within=within)
+        name = "" if within is None else within.name
+        fields = {"path": path, "symbol": name, "as": form, "lines": span, "text": text, "pointers": pointers}
+        return {**self._about([path]), **fields}
+
+    def callers(self, name: str) -> Answer:
+        """Return the calls of what `name` or `PATH:NAME` defines, with the function that each stands in."""
+        places = self._places(name)
+        sites = [site for place in places for site in self._relate().callers(place)]
+        return self._sites(places, sites)
+
+    def tests(self, name: str) -> Answer:
+        """Return the tests that call or name what `name` or `PATH:NAME` defines."""
+        places = self._places(name)
+        sites = [site for place in places for site in self._relate().tests(place)]
+        return self._sites(places, sites)
+
+    def callees(self, name: str) -> Answer:
+        """Return the definitions that are called inside what `name` or `PATH:NAME` defines."""
+        places, relations = self._places(name), self._relate()
+        hits = [(place, line) for outer in places for place, line in relations.callees(outer)]
+        rows: list[Answer] = [{**self._row(place), "called_at": line} for place, line in hits]
+        return {**self._about({row["path"] for row in rows}), "of": self._names(places), "symbols": rows}
+
+    def impact(self, place: str) -> Answer:
+        """Return the files that a change of a file or symbol may concern: what imports or calls it, and its tests.
+
+        Raises:
+            UsageError: There is no such file or symbol in the map.
+        """
+        path, symbol = self._split(place)
+        relations = self._relate()
+        facts = relations.facts(path)
+        if facts is None:
+            raise UsageError(f"{path} is not in the map", "aegis-tui map show . lists what is")
+        kinds = ("class", "function", "method")
+        places = (
+            [symbol] if symbol else [SymbolPlace(path, at) for at, one in enumerate(facts.symbols) if one.kind in kinds]
+        )
+        reasons: dict[str, list[str]] = {}
+        for one in places:
+            for site in relations.callers(one):
+                if site.path != path and site.certain:
+                    reasons.setdefault(site.path, []).append(f"{facts.symbols[one.at].name} at {site.line}")
+        for importer in relations.importers(path) if symbol is None else ():
+            reasons.setdefault(importer, [])
+        rows = [
+            {"path": other, "calls": sorted(set(calls))[:_MOST_FOUND], "is_test": is_test(other)}
+            for other, calls in sorted(reasons.items())
+        ]
+        return {**self._about([path, *reasons]), "path": path, "dependents": rows}
+
+    def _relate(self) -> Relations:
+        if self._relations is None:
+            self._relations = Relations(_StoreView(self._store))
+        return self._relations
+
+    def _about(self, paths: Iterable[str]) -> Answer:
+        """Return the fields of every answer; `paths` are those that it speaks of."""
+        listing = self._listing
+        return {
+            "seq": self._store.status().seq,
+            "tree": listing.tree,
+            "changed": list(listing.changed[:_MOST_CHANGED]),
+            "stale": self._files.stale(listing, sorted(set(paths))),
+        }
+
+    def _split(self, place: str) -> tuple[str, SymbolPlace | None]:
+        """Return the path of `PATH` or `PATH:SYMBOL`, and the symbol."""
+        normal = posixpath.normpath(place) if place else "."
+        path = "" if normal == "." else normal
+        if path in self._listing.files or ":" not in path:
+            return path, None
+        path, _, symbol = path.rpartition(":")
+        hits = [item for item in self._store.named(symbol) if item.path == path]
+        if not hits:
+            raise UsageError(f"{path} defines no {symbol}", f"aegis-tui map show {path}")
+        exact = next((item for item in hits if item.symbol.name == symbol), hits[0])
+        return path, SymbolPlace(path, exact.at)
+
+    def _places(self, name: str) -> list[SymbolPlace]:
+        path, _, symbol = name.rpartition(":")
+        hits = [item for item in self._store.named(symbol) if path in ("", item.path)]
+        places = [
+            SymbolPlace(item.path, item.at)
+            for item in hits
+            if item.symbol.kind not in ("variable", "heading", "module")
+        ]
+        if not places:
+            raise UsageError(f"the map has no function or class {name}", f"aegis-tui map search {symbol}")
+        return places
+
+    def _body(self, path: str, span: list[int]) -> str:
+        oid = self._listing.files[path]
+        held = self._listing.contents.get(path)
+        content = held if held is not None else next(self._files.contents({path: oid}))[1]
+        lines = content.decode("utf-8", "replace").split("\n")
+        return "\n".join(lines[span[0] - 1 : span[1]])
+
+    def _pointers(self, place: SymbolPlace) -> list[str]:
+        """Return `PATH:SYMBOL` of what a symbol calls, so that a reader can go on from it."""
+        relations = self._relate()
+        return [self._pointer(target) for target, _ in relations.callees(place)][:_MOST_FOUND]
+
+    def _pointer(self, place: SymbolPlace) -> str:
+        return f"{place.path}:{self._symbol(place).name}"
+
+    def _symbol(self, place: SymbolPlace) -> MapSymbol:
+        facts = self._relate().facts(place.path)
+        if facts is None:
+            raise UsageError(f"{place.path} is not in the map")
+        return facts.symbols[place.at]
+
+    def _row(self, place: SymbolPlace) -> Answer:
+        return _row(place.path, self._symbol(place))
+
+    def _names(self, places: Iterable[SymbolPlace]) -> list[str]:
+        return [self._pointer(place) for place in places]
+
+    def _symbols(self, hits: Iterable[Located]) -> Answer:
+        rows = [_row(item.path, item.symbol) for item in hits]
+        return {**self._about({row["path"] for row in rows}), "symbols": rows}
+
+    def _sites(self, places: list[SymbolPlace], sites: Iterable[Site]) -> Answer:
+        rows: list[Answer] = [
+            {"path": site.path, "line": site.line, "caller": site.caller, "call": site.target, "certain": site.certain}
+            for site in sorted(set(sites))
+        ]
+        return {**self._about({row["path"] for row in rows}), "of": self._names(places), "sites": rows}
+
+    def _folder(self, folder: str) -> Answer:
+        """Return what a folder holds: its folders with their number of files, and its files with what they define."""
+        prefix = f"{folder}/" if folder else ""
+        inside = [path for path in self._listing.files if path.startswith(prefix)]
+        if not inside:
+            raise UsageError(f"{folder} is not in the map", "aegis-tui map show . lists what is")
+        folders: dict[str, int] = {}
+        files = []
+        for path in sorted(inside):
+            name, slash, _ = path[len(prefix) :].partition("/")
+            if slash:
+                folders[prefix + name] = folders.get(prefix + name, 0) + 1
+            else:
+                files.append(self._file_row(path))
+        listed = [{"path": name, "files": count} for name, count in folders.items()]
+        return {**self._about([]), "path": folder or ".", "folders": listed, "files": files}
+
+    def _file_row(self, path: str) -> Answer:
+        facts = self._relate().facts(path)
+        if facts is None:
+            return {"path": path, "lines": 0, "defines": [], "doc": ""}
+        top = [item.name for item in facts.symbols if "." not in item.name and item.kind in ("class", "function")]
+        doc = next((item.doc for item in facts.symbols if item.kind in ("module", "heading")), "")
+        return {"path": path, "lines": facts.lines, "defines": top[:_MOST_FOUND], "doc": doc}
+
+
+class _StoreView:
+    """A store's view in the form that `Relations` asks."""
+
+    def __init__(self, store: MapStore) -> None:
+        self._store = store
+        self.paths, self.facts, self.mentioning = store.paths, store.facts, store.mentioning
+
+    def places(self, name: str) -> list[SymbolPlace]:
+        return [SymbolPlace(item.path, item.at) for item in self._store.named(name) if item.symbol.kind != "variable"]
+
+
+def _row(path: str, symbol: MapSymbol) -> Answer:
+    fields = {"name": symbol.name, "kind": symbol.kind, "line": symbol.line, "first": symbol.first}
+    return {"path": path, **fields, "last": symbol.last, "signature": symbol.signature, "doc": symbol.doc}
+
+
+def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    while batch := list(islice(items, size)):
+        yield batch

@@ -1,0 +1,52 @@
+"""Opens the code map of a worktree and puts one question to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from aegis_tui.adapters.code_map.reader import SourceReader
+from aegis_tui.adapters.code_map.store import MapDamaged, SqliteMapStore
+from aegis_tui.adapters.git.content import WorktreeFiles
+from aegis_tui.application.code_map import Answer, CodeMap
+from aegis_tui.sdk.discovery import WorkspacePaths
+
+
+def ask_code_map(
+    root: Path, paths: WorkspacePaths, question: Callable[[CodeMap], Answer], *, anew: bool = False
+) -> Answer:
+    """Return the answer of the map of the worktree at `root`, which is refreshed before.
+
+    The map is in the file that all worktrees of the workspace share. If that is damaged, it is begun anew, and the
+    question is asked again; `rebuilt` in the answer says so.
+
+    Args:
+        root: The top folder of the worktree.
+        paths: Of its workspace.
+        question: Asks a refreshed map.
+        anew: Forget what is stored and derive everything again.
+
+    Raises:
+        GitError: git fails.
+        GitUnavailable: git is missing.
+        StoreError: The map cannot be read or written.
+        UsageError: The question is about something that the map does not have.
+    """
+    store = SqliteMapStore(paths.state_dir / "map.db")
+    try:
+        if anew:
+            store.begin_anew("a new one was asked for")
+        code_map = CodeMap(WorktreeFiles(root), store, SourceReader())
+        try:
+            return _answer(code_map, store, question)
+        except MapDamaged as error:
+            store.begin_anew(error.message)
+            return _answer(code_map, store, question)
+    finally:
+        store.close()
+
+
+def _answer(code_map: CodeMap, store: SqliteMapStore, question: Callable[[CodeMap], Answer]) -> Answer:
+    code_map.refresh()
+    answer = question(code_map)
+    return {**answer, "rebuilt": store.rebuilt} if store.rebuilt else answer

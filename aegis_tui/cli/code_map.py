@@ -1,0 +1,197 @@
+"""`aegis-tui map`: what the code of this worktree defines, calls, imports and tests (MAP-5). No hub is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.application.code_map import Answer, CodeMap
+from aegis_tui.bootstrap.code_map import ask_code_map
+from aegis_tui.cli import output
+from aegis_tui.cli.place import here
+from aegis_tui.domain.code_map.show import FORMS, ShowAs
+from aegis_tui.domain.count import counted
+from aegis_tui.errors import UsageError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Ask what the code of this worktree defines, calls, imports and tests.\n\nEvery answer holds for the files as "
+    "they are now, changed and untracked ones too; files that git ignores are not in the map. It is kept in one file "
+    "for all worktrees of the repository. What is not known is not answered: a call whose target cannot be read off is "
+    "listed only where a single definition has its name, and marked as uncertain.",
+)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A function or class, also dotted, or PATH:NAME.")]
+
+
+def _ask(
+    question: Callable[[CodeMap], Answer],
+    *,
+    as_json: bool,
+    lines: Callable[[Answer], Iterable[str]],
+    anew: bool = False,
+) -> int:
+    """Print the answer to a question, and on stderr what a person should know about it."""
+    place = here()
+    answer = ask_code_map(place.root, place.paths, question, anew=anew)
+    if not as_json:
+        if answer.get("rebuilt") and not anew:
+            output.talk(f"the code map was built anew: {answer['rebuilt']}")
+        for path in answer["stale"]:
+            output.talk(f"{path} has changed since it was read; ask again")
+    output.result(answer, as_json=as_json, lines=lines(answer))
+    return 0
+
+
+@app.command()
+def build(
+    anew: Annotated[bool, typer.Option("--anew", help="Forget what is stored, and derive all files again.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Bring the map up to date; the other commands do that too. Exit code 5 outside a repository."""
+
+    def lines(answer: Answer) -> Iterator[str]:
+        yield f"{counted(answer['files'], 'file')}, {answer['derived']} of them read now, in {answer['wall_s']:.2f} s"
+
+    return _ask(lambda code_map: code_map.refreshed, as_json=as_json, lines=lines, anew=anew)
+
+
+@app.command()
+def status(
+    check: Annotated[bool, typer.Option("--check", help="Also compare the three stores with each other.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Show what the map holds. Exit code 5 outside a repository."""
+
+    def lines(answer: Answer) -> Iterator[str]:
+        yield f"{counted(answer['files'], 'file')} in this worktree: {_listed(answer['languages'])}"
+        held = f"{counted(answer['blobs'], 'content')}, {counted(answer['symbols'], 'symbol')}"
+        yield f"{held}, {answer['size_bytes'] / 2**20:.1f} MiB for all worktrees, number {answer['seq']}"
+        yield f"tree {answer['tree'] or 'none'}, {counted(len(answer['changed']), 'changed path')}"
+        for words in answer.get("disagreements", ()):
+            yield f"! {words}"
+        if check and not answer["disagreements"]:
+            yield "symbols, relations and meaning agree"
+
+    return _ask(lambda code_map: code_map.status(checks=check), as_json=as_json, lines=lines)
+
+
+@app.command()
+def find(name: Name, as_json: AsJson = False) -> int:
+    """Print where a name is defined. Exit code 0 also if it is nowhere, 5 outside a repository."""
+    return _ask(lambda code_map: code_map.find(name), as_json=as_json, lines=_symbols)
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What you look for, in words.")],
+    count: Annotated[int, typer.Option("--count", min=1, max=100, help="How many to print at most.")] = 10,
+    as_json: AsJson = False,
+) -> int:
+    """Print definitions that a text speaks of, the best first. Exit code 0 also if there are none."""
+    return _ask(lambda code_map: code_map.search(text, count=count), as_json=as_json, lines=_symbols)
+
+
+@app.command()
+def show(
+    place: Annotated[str, typer.Argument(metavar="PATH[:SYMBOL]", help="A file, a symbol in it, or a folder.")] = ".",
+    form: Annotated[str, typer.Option("--as", metavar="|".join(FORMS), help="How much of it.")] = "signatures",
+    as_json: AsJson = False,
+) -> int:
+    """Print a file or symbol as public outline, as signatures or as body, or what a folder holds.
+
+    Exit code 2 if there is no such thing in the map, 5 outside a repository.
+    """
+    if form not in FORMS:
+        raise UsageError(f"--as {form} is not known", f"one of {', '.join(FORMS)}")
+    chosen: ShowAs = next(known for known in FORMS if known == form)
+
+    def lines(answer: Answer) -> Iterator[str]:
+        if "text" in answer:
+            yield answer["text"] or "(no definitions)"
+            yield from (f"-> {pointer}" for pointer in answer["pointers"])
+            return
+        rows = [[f"{row['path']}/", counted(row["files"], "file"), ""] for row in answer["folders"]]
+        rows += [[row["path"], counted(row["lines"], "line"), _about(row)] for row in answer["files"]]
+        yield from output.table(rows)
+
+    return _ask(lambda code_map: code_map.show(place, chosen), as_json=as_json, lines=lines)
+
+
+@app.command()
+def callers(name: Name, as_json: AsJson = False) -> int:
+    """Print the calls of a function, method or class.
+
+    Exit code 2 if the map has no such definition, 5 outside a repository.
+    """
+    return _ask(lambda code_map: code_map.callers(name), as_json=as_json, lines=_sites)
+
+
+@app.command()
+def callees(name: Name, as_json: AsJson = False) -> int:
+    """Print the definitions that are called inside a function, method or class.
+
+    Exit code 2 if the map has no such definition, 5 outside a repository.
+    """
+    return _ask(lambda code_map: code_map.callees(name), as_json=as_json, lines=_symbols)
+
+
+@app.command()
+def tests(name: Name, as_json: AsJson = False) -> int:
+    """Print the tests that call or name a function, method or class.
+
+    Exit code 2 if the map has no such definition, 5 outside a repository.
+    """
+    return _ask(lambda code_map: code_map.tests(name), as_json=as_json, lines=_sites)
+
+
+@app.command()
+def impact(
+    place: Annotated[str, typer.Argument(metavar="PATH[:SYMBOL]", help="A file, or a symbol in it.")],
+    as_json: AsJson = False,
+) -> int:
+    """Print the files that a change may concern: those that import or call it, tests marked.
+
+    Exit code 2 if there is no such thing in the map, 5 outside a repository.
+    """
+
+    def lines(answer: Answer) -> list[str]:
+        rows = [
+            [row["path"], "test" if row["is_test"] else "", "; ".join(row["calls"][:3]) or "imports it"]
+            for row in answer["dependents"]
+        ]
+        return output.table(rows) or ["nothing depends on it"]
+
+    return _ask(lambda code_map: code_map.impact(place), as_json=as_json, lines=lines)
+
+
+def _symbols(answer: Answer) -> list[str]:
+    rows = [
+        [f"{row['path']}:{row['line']}", row["kind"], row["name"], output.short(row["doc"])]
+        for row in answer["symbols"]
+    ]
+    return output.table(rows) or ["nothing was found"]
+
+
+def _sites(answer: Answer) -> list[str]:
+    rows = [
+        [
+            f"{row['path']}:{row['line']}",
+            row["caller"] or "(module)",
+            row["call"],
+            "" if row["certain"] else "uncertain",
+        ]
+        for row in answer["sites"]
+    ]
+    return output.table(rows) or [f"no calls of {', '.join(answer['of'])} were found"]
+
+
+def _about(row: dict[str, Any]) -> str:
+    return output.short(row["doc"] or ", ".join(row["defines"]), 90)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {language}" for language, count in counts.items()) or "none"

@@ -1,0 +1,44 @@
+"""Languages by the end of a file's name, and which files hold tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Final
+
+SUFFIXES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys((".py", ".pyi"), "python"),
+        **dict.fromkeys((".js", ".mjs", ".cjs", ".jsx"), "javascript"),
+        **dict.fromkeys((".ts", ".mts", ".cts"), "typescript"),
+        ".tsx": "tsx",
+        ".go": "go",
+        ".rs": "rust",
+        ".java": "java",
+        **dict.fromkeys((".c", ".h"), "c"),
+        **dict.fromkeys((".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx"), "cpp"),
+        **dict.fromkeys((".md", ".markdown"), "markdown"),
+    }
+)
+"""End of a file's name, in lower case -> language."""
+
+TEXT: Final = "text"
+"""The language of all other files: size, number of lines and headings are known of them."""
+
+_TEST_FILE: Final = re.compile(
+    r"(?:^|/)(?:tests?|__tests__|spec)/"
+    r"|(?:^|/)test_[^/]*\.pyi?$|_test\.(?:py|go|cc|cpp)$|(?:^|/)conftest\.py$"
+    r"|\.(?:test|spec)\.[cm]?[jt]sx?$|(?:^|/)[A-Z]\w*Tests?\.java$"
+)
+
+
+def language_of(path: str) -> str:
+    """Return the language of a file by the end of its path; `text` if the map does not know it."""
+    return SUFFIXES.get(PurePosixPath(path).suffix.lower(), TEXT)
+
+
+def is_test(path: str) -> bool:
+    """Return whether a file holds tests, by the usual names of the languages' test tools."""
+    return _TEST_FILE.search(path) is not None

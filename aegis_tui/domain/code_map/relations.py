@@ -1,0 +1,200 @@
+"""Callers, callees, importers and tests of definitions, worked out for one view from the facts of its files."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+from aegis_tui.domain.code_map.facts import MODULE_SCOPE, CallSite, FileFacts, MapSymbol
+from aegis_tui.domain.code_map.language import is_test, language_of
+from aegis_tui.domain.code_map.modules import ModuleIndex
+from aegis_tui.domain.code_map.other import resolve_other
+from aegis_tui.domain.code_map.resolve import Resolver, SymbolPlace
+
+_MAKERS = ("__init__", "__new__")
+
+
+class MapView(Protocol):
+    """The files of one worktree, as the store of a code map answers for them."""
+
+    def paths(self) -> list[str]:
+        """Return the paths of all files."""
+        ...
+
+    def facts(self, path: str) -> FileFacts | None:
+        """Return the facts of a file; None if it is not in the view."""
+        ...
+
+    def mentioning(self, name: str) -> list[str]:
+        """Return the paths whose file mentions a name; see `FileFacts.mentions`."""
+        ...
+
+    def places(self, name: str) -> list[SymbolPlace]:
+        """Return the definitions with that last name."""
+        ...
+
+
+class Site(NamedTuple):
+    """A place where something is called."""
+
+    path: str
+    line: int
+    caller: str
+    """The dotted name of the definition around it; empty outside of all."""
+    target: str
+    """The call as in `CallSite.target`."""
+    certain: bool
+    """Whether it was read off what is called there. If not, it is the only definition with that name."""
+
+
+class Relations:
+    """Answers for one view. It keeps what it has read: use a new one for a changed view."""
+
+    def __init__(self, view: MapView) -> None:
+        self._view = view
+        self._facts: dict[str, FileFacts | None] = {}
+        self.modules = ModuleIndex(view.paths())
+        self._resolver = Resolver(self, self.modules)
+
+    def facts(self, path: str) -> FileFacts | None:
+        """Return the facts of a file; None if it is not in the view."""
+        if path not in self._facts:
+            self._facts[path] = self._view.facts(path)
+        return self._facts[path]
+
+    def target(self, path: str, call: CallSite) -> SymbolPlace | None:
+        """Return the definition that a call reaches; for making an instance, the class. None if that is not known."""
+        if language_of(path) == "python":
+            return self._resolver.call(path, call.scope, call.target)
+        return resolve_other(self, self.modules, path, call)
+
+    def callers(self, place: SymbolPlace) -> list[Site]:
+        """Return the calls of a function, method or class, in order of path and line."""
+        symbol = self._symbol(place)
+        name = symbol.name.rpartition(".")[2]
+        sites = list(self._sites(name, place, makes=False))
+        if name in _MAKERS and "." in symbol.name:
+            for owner in self._made_by(place):
+                sites += self._sites(self._symbol(owner).name.rpartition(".")[2], owner, makes=True)
+        return sorted(set(sites))
+
+    def callees(self, place: SymbolPlace) -> list[tuple[SymbolPlace, int]]:
+        """Return the definitions that are called inside a definition, and the line of the first call of each."""
+        facts = self.facts(place.path)
+        inside = set() if facts is None else set(_inside(facts, place.at))
+        first_lines: dict[SymbolPlace, int] = {}
+        for call in facts.calls if facts is not None else ():
+            if call.scope in inside and (target := self.target(place.path, call)) is not None:
+                first_lines.setdefault(target, call.line)
+        return list(first_lines.items())
+
+    def importers(self, path: str) -> list[str]:
+        """Return the files that import a file, sorted."""
+        folder, file = posixpath.split(path)
+        names = {file.partition(".")[0], posixpath.basename(folder)} - {"__init__", "mod", "index", ""}
+        candidates = {item for name in names for item in self._view.mentioning(name)} - {path}
+        return sorted(item for item in candidates if path in self.imports(item))
+
+    def imports(self, path: str) -> set[str]:
+        """Return the files of the view that a file imports."""
+        facts = self.facts(path)
+        imported: set[str] = set()
+        for item in facts.imports if facts is not None else ():
+            files = self.modules.files(path, item)
+            imported.update(files)
+            if item.name and files and (inner := self.modules.submodule(files[0], item.name)) is not None:
+                imported.add(inner)
+        return imported - {path}
+
+    def tests(self, place: SymbolPlace) -> list[Site]:
+        """Return the calls of a definition that stand in tests, and tests that import its file and mention its name."""
+        sites = [site for site in self.callers(place) if is_test(site.path)]
+        name = self._symbol(place).name.rpartition(".")[2]
+        known = {site.path for site in sites}
+        for path in self._view.mentioning(name):
+            facts = self.facts(path)
+            if path in known or not is_test(path) or facts is None or place.path not in self.imports(path):
+                continue
+            sites += [
+                _site(path, facts, call, certain=False)
+                for call in facts.calls
+                if call.target.rpartition(".")[2] == name
+            ]
+        return sorted(set(sites))
+
+    def _sites(self, name: str, place: SymbolPlace, *, makes: bool) -> Iterator[Site]:
+        """Yield the calls that reach a definition.
+
+        Args:
+            name: Its last name.
+            place: The definition.
+            makes: Whether it is a class, of which the calls are wanted that make an instance.
+        """
+        is_only = not makes and "." in self._symbol(place).name and len(self._view.places(name)) == 1
+        for path in self._view.mentioning(name):
+            facts = self.facts(path)
+            if facts is None:
+                continue
+            names = {name, *(item.alias for item in facts.imports if item.name == name)}
+            for call in facts.calls:
+                last = call.target.rpartition(".")[2]
+                if last not in names:
+                    continue
+                target = self.target(path, call)
+                if target is not None and self._is_same(target, place):
+                    yield _site(path, facts, call, certain=True)
+                elif target is None and is_only and "." in call.target and not _is_common(name):
+                    yield _site(path, facts, call, certain=False)
+
+    def _is_same(self, target: SymbolPlace, place: SymbolPlace) -> bool:
+        """Return whether two places are one definition: overloads and branches define a name several times."""
+        return target.path == place.path and self._symbol(target).name == self._symbol(place).name
+
+    def _made_by(self, init: SymbolPlace) -> list[SymbolPlace]:
+        """Return the classes whose instances are made with an `__init__`: its own class and those that inherit it."""
+        owner_name = self._symbol(init).name.rpartition(".")[0]
+        facts = self.facts(init.path)
+        at = next((at for at, item in enumerate(facts.symbols) if item.name == owner_name), None) if facts else None
+        if at is None:
+            return []
+        classes = [SymbolPlace(init.path, at)]
+        for owner in classes:
+            classes += [item for item in self._derived(owner) if item not in classes]
+        return [owner for owner in classes if (made := self._resolver.constructor(owner)) and self._is_same(made, init)]
+
+    def _derived(self, place: SymbolPlace) -> list[SymbolPlace]:
+        """Return the classes of Python that name a class as a base."""
+        name = self._symbol(place).name.rpartition(".")[2]
+        derived = []
+        for path in self._view.mentioning(name):
+            facts = self.facts(path)
+            for at, symbol in enumerate(facts.symbols if facts is not None else ()):
+                bases = [base for base in symbol.bases if base.rpartition(".")[2] == name]
+                if any(self._resolver.call(path, MODULE_SCOPE, base) == place for base in bases):
+                    derived.append(SymbolPlace(path, at))
+        return derived
+
+    def _symbol(self, place: SymbolPlace) -> MapSymbol:
+        facts = self.facts(place.path)
+        if facts is None:
+            raise LookupError(place.path)
+        return facts.symbols[place.at]
+
+
+def _site(path: str, facts: FileFacts, call: CallSite, *, certain: bool) -> Site:
+    caller = facts.symbols[call.scope].name if call.scope >= 0 else ""
+    return Site(path, call.line, caller, call.target, certain)
+
+
+def _inside(facts: FileFacts, at: int) -> Iterable[int]:
+    """Yield the indexes of a definition and of those inside it."""
+    outer = facts.symbols[at]
+    for inner, symbol in enumerate(facts.symbols):
+        if inner == at or (symbol.name.startswith(f"{outer.name}.") and outer.line <= symbol.line <= outer.last):
+            yield inner
+
+
+def _is_common(name: str) -> bool:
+    """Return whether built-in types have a method of that name, so that a call of it says nothing."""
+    return any(hasattr(kind, name) for kind in (str, bytes, list, dict, set, tuple, int, object))

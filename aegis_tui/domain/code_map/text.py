@@ -1,0 +1,29 @@
+"""Short forms of source text for the map: one line, the first paragraph, the words of a name."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+SIGNATURE_CHARS: Final = 400
+DOC_CHARS: Final = 300
+
+_BLANKS = re.compile(r"\s+")
+_PARAGRAPH = re.compile(r"\n\s*\n")
+_WORD = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+")
+
+
+def one_line(text: str, *, limit: int = SIGNATURE_CHARS) -> str:
+    """Return the text on one line, with single blanks, and `…` in place of what exceeds `limit` characters."""
+    line = _BLANKS.sub(" ", text.strip())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def first_paragraph(text: str) -> str:
+    """Return the first paragraph of a documentation on one line, shortened to `DOC_CHARS` characters."""
+    return one_line(_PARAGRAPH.split(text.strip(), maxsplit=1)[0], limit=DOC_CHARS)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text or name in lower case: `readHTTPReply` has read, http, reply; numbers are left out."""
+    return [word.lower() for word in _WORD.findall(text)]

@@ -1,0 +1,151 @@
+"""The code map's three outside parts: the files of a worktree, the reader of source text, and the store (MAP-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
+
+
+class BlobKey(NamedTuple):
+    """What facts are stored under: a content and the language in which it was read."""
+
+    oid: str
+    """The id of the git blob."""
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of a worktree at one moment, in the written form of their paths."""
+
+    tree: str | None
+    """The id of the tree of HEAD; None if there is no commit."""
+    files: Mapping[str, str]
+    """Path -> blob id of the content that the worktree has now; ignored files are left out."""
+    changed: tuple[str, ...] = ()
+    """Paths whose content is not that of `tree`: changed, new and deleted ones, sorted."""
+    contents: Mapping[str, bytes] = field(default_factory=dict)
+    """The contents that had to be read to know their blob id, by path."""
+
+
+class Files(Protocol):
+    """The files of one worktree. All methods block."""
+
+    def listing(self) -> Listing:
+        """Return the files as they are now.
+
+        Raises:
+            GitError: git fails.
+            GitUnavailable: git is missing.
+        """
+        ...
+
+    def contents(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+        """Yield path and content for each of the given files; one that is too large or cannot be read gives b"".
+
+        Args:
+            wanted: Path -> blob id; the content that is yielded has exactly this id.
+
+        Raises:
+            GitError: git fails.
+        """
+        ...
+
+    def stale(self, listing: Listing, paths: Sequence[str]) -> list[str]:
+        """Return those of `paths` whose content is no longer that of the listing, sorted."""
+        ...
+
+
+class FactsReader(Protocol):
+    """Derives facts from source text. Blocks."""
+
+    def derive(self, language: str, content: bytes) -> FileFacts:
+        """Return the facts of a content; of one that cannot be parsed, what can be read. Raises nothing."""
+        ...
+
+    def derive_all(self, items: Iterable[tuple[BlobKey, bytes]]) -> Iterator[tuple[BlobKey, FileFacts]]:
+        """Yield the facts of each content, in any order."""
+        ...
+
+
+class Located(NamedTuple):
+    """A symbol with the file that it is in."""
+
+    path: str
+    at: int
+    """Its index in the `FileFacts.symbols` of the file."""
+    symbol: MapSymbol
+
+
+class StoreStatus(NamedTuple):
+    """What a store holds."""
+
+    seq: int
+    """Grows with each change of the store."""
+    blobs: int
+    symbols: int
+    size_bytes: int
+
+
+class MapStore(Protocol):
+    """The three stores of a workspace: symbols, relations, meaning. A content is in all of them or in none.
+
+    Questions about symbols are answered for the files of the view, which `set_view` sets for this connection alone.
+    All methods block and raise `StoreError` if the file cannot be read or written.
+    """
+
+    @property
+    def rebuilt(self) -> str | None:
+        """Why the store had to be begun anew when it was opened; None if it was not."""
+        ...
+
+    def missing(self, keys: Sequence[BlobKey]) -> list[BlobKey]:
+        """Return those of the keys that the store has no facts of, each once."""
+        ...
+
+    def put(self, entries: Sequence[tuple[BlobKey, FileFacts]]) -> None:
+        """Store the facts of contents, in one transaction; those that are stored already are left as they are."""
+        ...
+
+    def set_view(self, view: Mapping[str, BlobKey]) -> None:
+        """Set the files that later questions are about; a content that is not stored counts as absent."""
+        ...
+
+    def paths(self) -> list[str]:
+        """Return the paths of the view, sorted."""
+        ...
+
+    def named(self, name: str) -> list[Located]:
+        """Return the symbols of the view whose last or whole dotted name is `name`, in order of path and line."""
+        ...
+
+    def facts(self, path: str) -> FileFacts | None:
+        """Return the facts of a file of the view; None if it is not in it."""
+        ...
+
+    def mentioning(self, name: str) -> list[str]:
+        """Return the paths of the view whose file mentions a name; see `FileFacts.mentions`. Sorted."""
+        ...
+
+    def matching(self, words: Sequence[str], *, count: int) -> list[Located]:
+        """Return symbols of the view whose name, signature or documentation has some of the words, best first."""
+        ...
+
+    def alike(self, words: Sequence[str], *, count: int) -> list[Located]:
+        """Return symbols of the view whose words are spelled like the given ones, nearest first."""
+        ...
+
+    def status(self) -> StoreStatus:
+        """Return what the store holds, for all worktrees together."""
+        ...
+
+    def disagreements(self) -> list[str]:
+        """Return in words where the three stores do not agree; empty if they do. Reads everything."""
+        ...
+
+    def close(self) -> None:
+        """Close the store; a second call does nothing."""
+        ...

@@ -1,0 +1,213 @@
+"""Who calls what: each way in which Python reaches a definition, in a view held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from aegis_tui.adapters.code_map.python import python_facts
+from aegis_tui.domain.code_map.facts import FileFacts
+from aegis_tui.domain.code_map.relations import Relations, Site
+from aegis_tui.domain.code_map.resolve import SymbolPlace
+
+SHOP = """
+from .cart import Cart as Basket, make, VERSION
+from . import cart, money
+import shop.money as m
+
+class Base:
+    log: "cart.Log"
+    def __init__(self, size): self.size = size
+    def run(self): return self.step()
+    def step(self): pass
+    @classmethod
+    def new(cls): return cls(1)
+    @property
+    def basket(self) -> Basket: return Basket()
+
+class Shop(Base):
+    def __init__(self, basket: Basket | None = None):
+        super().__init__(2)
+        self.mine = make()
+        self.other = basket
+    def step(self):
+        super().step()
+        self.mine.total()
+        self.other.total()
+        self.log.write()
+        self.basket.total()
+        cart.make().total()
+        m.add(1, 2)
+        money.nested.Deep.dig()
+        def local(): return helper()
+        local()
+
+def helper(make=None):
+    make()
+    with Basket() as basket:
+        basket.total()
+    for one in []:
+        one.unheard_of()
+    one.total()
+
+helper()
+shop = Shop.new()
+Shop(Basket()).run()
+"""
+CART = """
+from .money import *
+from .log import Log
+
+VERSION = 1
+
+class Cart:
+    def total(self): return add(1, 2)
+    def __enter__(self): return self
+    def unheard_of(self): pass
+
+def make() -> "Cart":
+    return Cart()
+"""
+FILES = {
+    "src/shop/__init__.py": "from .cart import Cart\nfrom .shop import Shop\n",
+    "src/shop/shop.py": SHOP,
+    "src/shop/cart.py": CART,
+    "src/shop/log.py": "class Log:\n    def write(self): pass\n",
+    "src/shop/money/__init__.py": "from .coins import add\n",
+    "src/shop/money/coins.py": "def add(a, b): return a + b\n",
+    "src/shop/money/nested.py": "class Deep:\n    @staticmethod\n    def dig(): pass\n",
+    "tests/test_shop.py": (
+        "import shop\nfrom shop import Shop\n\ndef test_run():\n    shop.Cart().total()\n    Shop().run()\n"
+    ),
+    "tests/test_name.py": "from shop.cart import Cart\n\ndef test_it(cart):\n    cart.total()\n",
+}
+
+
+class MemoryView:
+    """A view of given files."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self._facts = {path: python_facts(text.encode()) for path, text in files.items()}
+
+    def paths(self) -> list[str]:
+        return sorted(self._facts)
+
+    def facts(self, path: str) -> FileFacts | None:
+        return self._facts.get(path)
+
+    def mentioning(self, name: str) -> list[str]:
+        return [path for path in self.paths() if name in self._facts[path].mentions()]
+
+    def places(self, name: str) -> list[SymbolPlace]:
+        return [
+            SymbolPlace(path, at)
+            for path in self.paths()
+            for at, symbol in enumerate(self._facts[path].symbols)
+            if symbol.name == name or symbol.name.endswith(f".{name}")
+        ]
+
+    def place(self, path: str, name: str) -> SymbolPlace:
+        return SymbolPlace(path, [symbol.name for symbol in self._facts[path].symbols].index(name))
+
+
+@pytest.fixture(scope="module")
+def view() -> MemoryView:
+    return MemoryView(FILES)
+
+
+def callers(view: MemoryView, path: str, name: str) -> list[tuple[str, str, bool]]:
+    """Caller, call and certainty of each caller in the file shop.py and in tests, in order."""
+    sites = Relations(view).callers(view.place(path, name))
+    return [(site.caller, site.target, site.certain) for site in sites if site.path == "src/shop/shop.py"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "expected"),
+    [
+        ("src/shop/shop.py", "Base.step", [("Base.run", "self.step", True), ("Shop.step", "super().step", True)]),
+        ("src/shop/shop.py", "Base.run", [("", "Shop().run", True)]),
+        ("src/shop/shop.py", "Base.new", [("", "Shop.new", True)]),
+        ("src/shop/shop.py", "Base.__init__", [("Shop.__init__", "super().__init__", True)]),
+        ("src/shop/shop.py", "Shop.__init__", [("", "Shop", True)]),
+        ("src/shop/shop.py", "Shop.step.local", [("Shop.step", "local", True)]),
+        ("src/shop/shop.py", "helper", [("Shop.step.local", "helper", True), ("", "helper", True)]),
+        (
+            "src/shop/cart.py",
+            "make",
+            [("Shop.__init__", "make", True), ("Shop.step", "cart.make", True)],
+        ),
+        ("src/shop/log.py", "Log.write", [("Shop.step", "self.log.write", True)]),
+        ("src/shop/money/coins.py", "add", [("Shop.step", "m.add", True)]),
+        ("src/shop/money/nested.py", "Deep.dig", [("Shop.step", "money.nested.Deep.dig", True)]),
+        ("src/shop/cart.py", "Cart.unheard_of", [("helper", "one.unheard_of", False)]),
+        (
+            "src/shop/cart.py",
+            "Cart",
+            [("Base.basket", "Basket", True), ("helper", "Basket", True), ("", "Basket", True)],
+        ),
+        (
+            "src/shop/cart.py",
+            "Cart.total",
+            [
+                ("Shop.step", "self.mine.total", True),
+                ("Shop.step", "self.other.total", True),
+                ("Shop.step", "self.basket.total", True),
+                ("Shop.step", "cart.make().total", True),
+                ("helper", "basket.total", True),
+                ("helper", "one.total", False),
+            ],
+        ),
+    ],
+)
+def test_callers_are_those_that_can_be_read_off(
+    view: MemoryView, path: str, name: str, expected: list[tuple[str, str, bool]]
+) -> None:
+    assert callers(view, path, name) == expected
+
+
+def test_a_parameter_hides_what_the_module_has_of_that_name(view: MemoryView) -> None:
+    assert all(caller != "helper" for caller, _, _ in callers(view, "src/shop/cart.py", "make"))
+
+
+def test_callees_name_each_definition_once(view: MemoryView) -> None:
+    place = view.place("src/shop/shop.py", "Shop.__init__")
+    names = [(target.path, line) for target, line in Relations(view).callees(place)]
+    assert names == [("src/shop/shop.py", 18), ("src/shop/cart.py", 19)]
+
+
+def test_importers_are_files_that_import_a_file_directly(view: MemoryView) -> None:
+    relations = Relations(view)
+    assert relations.importers("src/shop/cart.py") == [
+        "src/shop/__init__.py",
+        "src/shop/shop.py",
+        "tests/test_name.py",
+    ]
+    assert relations.importers("src/shop/money/nested.py") == []
+    assert relations.imports("src/shop/shop.py") == {
+        "src/shop/__init__.py",
+        "src/shop/cart.py",
+        "src/shop/money/__init__.py",
+    }
+
+
+def test_tests_are_those_that_call_or_that_import_and_name_a_definition(view: MemoryView) -> None:
+    sites = Relations(view).tests(view.place("src/shop/cart.py", "Cart.total"))
+    assert sites == [
+        Site("tests/test_name.py", 4, "test_it", "cart.total", False),
+        Site("tests/test_shop.py", 5, "test_run", "shop.Cart().total", True),
+    ]
+
+
+def test_names_that_lead_in_a_circle_have_no_answer() -> None:
+    files = {
+        "a.py": "from b import x\nclass A(A): pass\ndef f(y: y): y.g()\nx()\nA().h()\ny = y()\ny.g()\n",
+        "b.py": "from a import x\nfrom a import *\n",
+    }
+    view = MemoryView(files)
+    facts = view.facts("a.py")
+    assert facts is not None
+    relations = Relations(view)
+    assert [relations.target("a.py", call) for call in facts.calls] == [
+        *(None, None, None, view.place("a.py", "A"), None, None),
+    ]
