@@ -104,7 +104,7 @@ def _named(waiting: list[Need], key: str) -> Need:
             return need
     names = ", ".join(_name(need) for need in waiting)
     raise UsageError(
-        f"nothing named {key} waits for you", f"these do: {names}" if names else "aegis-tui inbox is empty"
+        f"nothing named {key} waits for you", f"these do: {names}" if names else "nothing else does either"
     )
 
 
