@@ -19,7 +19,7 @@ async def judge_apart(
     Raises:
         OSError: The separate process cannot be started.
     """
-    size = sum(len(change.text) for change in changes)
+    size = sum(change.added_characters for change in changes)
     try:
         return await ask_apart(judge, (tuple(rules), tuple(changes), scan, dict(neighbours)), size=size)
     except AnswerLostError as error:

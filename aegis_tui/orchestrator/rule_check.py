@@ -106,7 +106,7 @@ class RuleCheck:
         rules = await self.rules_of(base)
         changed = await self._repository.changed_paths(forks[0], head)
         changes = await self._changes([item for item in changed if item.mode != _SUBMODULE])
-        texts = [ScannedText(item.path, item.text, tuple(item.lines())) for item in changes if item.added]
+        texts = [ScannedText(item.path, item.text, item.added) for item in changes if item.added]
         scan = SecretScan()
         if texts and any(rule.kind == "secret" for rule in rules):
             scan = await self._scanner.scan(texts)

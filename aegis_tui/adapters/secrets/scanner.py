@@ -24,7 +24,7 @@ async def ask_library(texts: Sequence[ScannedText]) -> tuple[SecretHit, ...]:
         ImportError: It is not installed.
         AnswerLostError: It failed, or took too long.
     """
-    size = sum(len(text.content) for text in texts)
+    size = sum(len(line) for text in texts for _, line in text.lines)
     return await ask_apart(scan_with_library, (tuple(texts),), size=size)
 
 

@@ -37,8 +37,8 @@ class Change:
     """False when the content is too large to be looked at."""
     text: str = ""
     """The new content; empty when binary, deleted or not read."""
-    added: tuple[int, ...] = ()
-    """The numbers of the lines of `text` that the old content does not have, from 1."""
+    added: tuple[tuple[int, str], ...] = ()
+    """The lines of `text` that the old content does not have, with their numbers, from 1."""
     old_head: str = ""
     """The first lines of the old content; empty for a new file."""
     old_size: int = 0
@@ -46,10 +46,10 @@ class Change:
     is_moved: bool = False
     """Whether only its path changes, not its content."""
 
-    def lines(self) -> list[tuple[int, str]]:
-        """Return the added lines with their numbers."""
-        every = self.text.split("\n")
-        return [(number, every[number - 1].removesuffix("\r")) for number in self.added]
+    @property
+    def added_characters(self) -> int:
+        """How much text the rules search."""
+        return sum(len(line) for _, line in self.added)
 
     @property
     def head(self) -> str:
@@ -99,14 +99,14 @@ def _decoded(raw: bytes) -> str | None:
     return None if b"\0" in raw[:_PROBE_BYTES] else raw.decode("utf-8", "replace")
 
 
-def _added(text: str, former: str) -> tuple[int, ...]:
+def _added(text: str, former: str) -> tuple[tuple[int, str], ...]:
     left = Counter(former.split("\n"))
     added = []
     for number, line in enumerate(text.split("\n"), 1):
         if left[line] > 0:
             left[line] -= 1
         elif line:
-            added.append(number)
+            added.append((number, line.removesuffix("\r")))
     return tuple(added)
 
 

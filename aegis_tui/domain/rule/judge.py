@@ -98,7 +98,7 @@ def _of(rule: MergeRule, change: Change, neighbours: Neighbours) -> Iterator[Rul
 
 
 def _lines(rule: MergeRule, change: Change, _: Neighbours) -> Iterator[RuleFinding]:
-    for number, line in change.lines():
+    for number, line in change.added:
         if any(rule.finds(part) for part in windows(line)):
             yield _finding(rule, change, line.strip(), line=number)
 
@@ -140,9 +140,9 @@ def _secrets(rule: MergeRule, changes: Sequence[Change], scan: SecretScan) -> It
     by_path = {change.path: change for change in changes}
     for hit in scan.hits:
         change = by_path.get(hit.path)
-        if change is None or hit.line not in change.added or not rule.applies_to(hit.path):
+        line = dict(change.added).get(hit.line) if change else None
+        if change is None or line is None or not rule.applies_to(hit.path):
             continue
-        line = change.text.split("\n")[hit.line - 1]
         if not rule.excuses(line):
             words = f"{rule.message}: {inert(hit.kind)[:100]}"
             yield _finding(rule, change, line.strip(), line=hit.line, words=words)
