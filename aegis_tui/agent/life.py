@@ -21,6 +21,7 @@ from aegis_tui.domain.cause import Cause, cause_of, ended
 from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import AegisError, HubUnavailable, Refused
 from aegis_tui.ports.hub_link import HubEvent, HubLink
+from aegis_tui.sdk.awake import awake_wait
 
 _LEAVE_TIMEOUT_S = 2.0
 _RECONNECT_S = 1.0
@@ -251,8 +252,7 @@ class InstanceLife(ABC):
         while True:
             self._heard.clear()
             try:
-                async with asyncio.timeout(limit_s):
-                    await self._heard.wait()
+                await awake_wait(self._heard.wait(), limit_s)
             except TimeoutError:
                 break
         if self._turn is not None:

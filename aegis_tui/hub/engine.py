@@ -29,6 +29,7 @@ from aegis_tui.hub.batch import Batch, Instant, Reply, ReplyFuture, Submission, 
 from aegis_tui.hub.changes import Changes
 from aegis_tui.hub.recovery import recover, recover_from
 from aegis_tui.hub.snapshots import SNAPSHOT_EVENTS, SnapshotKeeper
+from aegis_tui.hub.stall import StallMeter
 from aegis_tui.ports.clock import Clock
 from aegis_tui.ports.event_log import EventLog, RequestKey
 
@@ -36,8 +37,6 @@ T = TypeVar("T")
 Listener = Callable[[list[Event]], None]
 
 MAX_BATCH = 64
-STALL_S = 1.0
-"""A timer that is later than this means that the hub itself stalled; deadlines are then extended."""
 
 _SHORTEST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 1.0
@@ -71,7 +70,7 @@ class Engine:
         self._waiting: dict[RequestKey, list[ReplyFuture]] = {}
         self._listeners: list[Listener] = []
         self._changed: list[Changes] = []
-        self._expected_wake = 0.0
+        self._stalls = StallMeter(clock)
         self._must_expire = False
         self._suspects = 0
         self._broken: StoreError | None = None
@@ -96,7 +95,7 @@ class Engine:
         self._snapshots.start_from(snapshot_seq, self._workspace)
         self._loop = asyncio.get_running_loop()
         self._is_open = True
-        self._expected_wake = self._clock.now() + _LONGEST_PAUSE_S
+        self._stalls.expect(self._clock.now() + _LONGEST_PAUSE_S)
         self._tasks = [
             asyncio.create_task(self._write_forever(), name="hub-writer"),
             asyncio.create_task(self._watch_deadlines(), name="hub-timer"),
@@ -215,6 +214,7 @@ class Engine:
         """
         async with self._state:
             self._check()
+            self._note_stall()
             return self._execute(beat, actor, "", self._instant()).reply
 
     def _check(self) -> None:
@@ -378,7 +378,7 @@ class Engine:
             next_at = self._workspace.deadlines.next_at()
             wanted = _LONGEST_PAUSE_S if next_at is None else next_at - started
             pause_s = min(max(wanted, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
-            self._expected_wake = started + pause_s
+            self._stalls.expect(started + pause_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._timer_wake.wait()
@@ -390,10 +390,6 @@ class Engine:
                 self._work.set()
 
     def _note_stall(self) -> None:
-        """Extend every deadline by the time that the hub itself stalled, if over `STALL_S`: nobody could renew then."""
-        now = self._clock.now()
-        late_s = now - self._expected_wake
-        if late_s > STALL_S:
-            self._expected_wake = now
-            self._workspace.deadlines.extend(late_s)
-            _log.warning("the hub stalled", extra={"duration_s": round(late_s, 3)})
+        """Extend every deadline by the time that the hub itself stalled, and by a grace period if it slept (PANE-9)."""
+        if lost_s := self._stalls.lost_s():
+            self._workspace.deadlines.extend(lost_s)

@@ -31,15 +31,6 @@ class FullDisk(SqliteEventLog):
         await super().append(events, replies)
 
 
-class SlowClock(SystemClock):
-    """A clock that can be put forward."""
-
-    ahead_s = 0.0
-
-    def now(self) -> float:
-        return super().now() + self.ahead_s
-
-
 def with_engine(
     path: Path, use: Callable[[Engine], Coroutine[Any, Any, None]], *, log: SqliteEventLog | None = None, **options: Any
 ) -> None:
@@ -241,26 +232,6 @@ def test_snapshot_and_replay_give_the_same_state(tmp_path: Path) -> None:
         assert state_hash(recovered) == state_hash(from_nothing) == seen["live"]
 
     asyncio.run(main())
-
-
-def test_a_stall_of_the_hub_ends_no_lease_and_silence_does(tmp_path: Path) -> None:
-    clock = SlowClock()
-
-    async def use(engine: Engine) -> None:
-        lock = (await engine.submit(acquire("a.py", ttl_s=20), W1))["locks"][0]
-        clock.ahead_s += 3600
-        await asyncio.sleep(1.2)
-        assert await engine.read(lambda workspace: workspace.locks.find(lock["lock_id"])) is not None
-        remaining_s = await engine.read(
-            lambda workspace: workspace.deadlines.remaining_s("lock", lock["lock_id"], clock.now())
-        )
-        assert 15 < remaining_s <= 20
-        short = (await engine.submit(acquire("b.py", ttl_s=0.2), W1))["locks"][0]
-        async for _ in engine.changes():
-            if await engine.read(lambda workspace: workspace.locks.find(short["lock_id"])) is None:
-                return
-
-    with_engine(tmp_path / "log.db", use, clock=clock)
 
 
 def test_a_follower_of_changes_gets_bursts_merged_and_misses_none(tmp_path: Path) -> None:

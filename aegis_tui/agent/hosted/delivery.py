@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any
 
 from aegis_tui.agent.hosted.pty_host import PtyHost
 from aegis_tui.domain.inert import without_hidden
 from aegis_tui.ports.terminal import Delivery
+from aegis_tui.sdk.awake import awake_wait
 
 _PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
 _READY_S = 90.0
@@ -46,12 +47,12 @@ class Requests:
 
     async def more_than(self, count: int, *, timeout_s: float) -> bool:
         """Wait at most `timeout_s` seconds until there were more than `count` requests; return whether there were."""
-        try:
-            async with asyncio.timeout(timeout_s), self._changed:
+
+        async def grown() -> None:
+            async with self._changed:
                 await self._changed.wait_for(lambda: self.count > count)
-        except TimeoutError:
-            return False
-        return True
+
+        return await _is_done(grown(), timeout_s)
 
     async def wait_for(self, text: str, *, after: int, timeout_s: float) -> bool:
         """Wait at most `timeout_s` seconds for a request that contains a text; return whether there was one.
@@ -61,17 +62,27 @@ class Requests:
             after: How many requests to skip: the value of `count` before the text was typed.
             timeout_s: The longest wait.
         """
-        seen = after
-        try:
-            async with asyncio.timeout(timeout_s), self._changed:
+
+        async def arrived() -> None:
+            seen = after
+            async with self._changed:
                 while True:
                     new = self._bodies[-(self.count - seen) :] if self.count > seen else []
                     if any(holds(body, text) for body in new):
-                        return True
+                        return
                     seen = self.count
                     await self._changed.wait()
-        except TimeoutError:
-            return False
+
+        return await _is_done(arrived(), timeout_s)
+
+
+async def _is_done(work: Coroutine[Any, Any, None], timeout_s: float) -> bool:
+    """Do the work; return whether it was done in the time."""
+    try:
+        await awake_wait(work, timeout_s)
+    except TimeoutError:
+        return False
+    return True
 
 
 def holds(body: bytes, text: str) -> bool:
@@ -152,20 +163,20 @@ class Typist:
         Return False if the program has ended, or all this takes more than `_READY_S` seconds. The wait for the person
         comes last and has no limit.
         """
-        try:
-            async with asyncio.timeout(_READY_S):
-                while not self._host.takes_paste:
-                    if self._host.code is not None:
-                        return False
-                    await asyncio.sleep(_POLL_S)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_SHOWN_S):
-                        await self._host.has_shown.wait()
-                await self._quiet(_SETTLED_S)
-        except TimeoutError:
+        if not await _is_done(self._shows_input_box(), _READY_S):
             return False
         await self._host.no_draft.wait()
         return self._host.code is None
+
+    async def _shows_input_box(self) -> None:
+        """Return when the program has ended, or takes input and is quiet."""
+        while not self._host.takes_paste:
+            if self._host.code is not None:
+                return
+            await asyncio.sleep(_POLL_S)
+        with suppress(TimeoutError):
+            await awake_wait(self._host.has_shown.wait(), _SHOWN_S)
+        await self._quiet(_SETTLED_S)
 
     async def _quiet(self, wanted_s: float) -> None:
         """Return when the program has written nothing for `wanted_s` seconds, or after five times as long at most."""

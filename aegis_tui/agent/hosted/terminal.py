@@ -6,8 +6,8 @@ A turn is over when the program makes no more calls to its model and everything 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 import psutil
 
@@ -146,16 +146,23 @@ class TerminalRunner:
         return Ran(code, "", tail[-2000:])
 
     async def _turn_over(self, before: frozenset[psutil.Process]) -> None:
-        loop = asyncio.get_running_loop()
-        quiet_since = loop.time()
-        calls = -1
-        while loop.time() - quiet_since < _SETTLED_S:
+        """Return when the program's turn is over.
+
+        Times are counted by looks: while the machine sleeps, nothing gets older.
+
+        Args:
+            before: The processes below this one at the start of the turn.
+        """
+        quiet_s, calls = 0.0, -1
+        seen_s: dict[psutil.Process, float] = {}
+        while quiet_s < _SETTLED_S:
             await asyncio.sleep(_LOOK_S)
             counted = await self._count()
             is_busy = counted is None or counted.running > 0 or counted.calls != calls
             calls = counted.calls if counted else calls
-            if is_busy or await asyncio.to_thread(_works, before):
-                quiet_since = loop.time()
+            seen_s = {child: seen_s.get(child, 0.0) + _LOOK_S for child in await asyncio.to_thread(_children, before)}
+            is_busy = is_busy or any(age_s < _LONGEST_CHILD_S for age_s in seen_s.values())
+            quiet_s = 0.0 if is_busy else quiet_s + _LOOK_S
 
 
 _NOT_DELIVERED = {
@@ -164,16 +171,11 @@ _NOT_DELIVERED = {
 }
 
 
-def _works(before: frozenset[psutil.Process]) -> bool:
-    """Return whether a process below this one is at work for this turn.
-
-    That is one which is not among `before`, the processes at the turn's start, and is younger than `_LONGEST_CHILD_S`.
-    """
-    now = time.time()
+def _children(before: frozenset[psutil.Process]) -> list[psutil.Process]:
+    """Return the processes below this one that run and are not among `before`."""
+    found = []
     for process in descendants() - before:
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE and now - process.create_time() < _LONGEST_CHILD_S:
-                return True
-        except psutil.Error:
-            continue
-    return False
+        with suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
