@@ -105,7 +105,8 @@ class Settings(BaseModel):
     orphan_s: float = Field(600.0, ge=1.0, le=86_400.0)
     """How long agents continue to work without their hub, in seconds; then they commit their work and exit."""
     sandbox: Literal["auto", "strict", "off"] = "auto"
-    """The sandbox of agents: `auto` uses one where it works, `strict` requires one, `off` uses none."""
+    """The sandbox of agents: `auto` uses one where it works, `off` uses none. `strict` requires one, and agents that
+    check each edit before they make it."""
     boundary: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """What agents of a kind may reach besides the model server, as a table: `[boundary]` with a kind and its addresses,
     such as `codex = ["api.example.org:443"]`. Closed when it is empty."""

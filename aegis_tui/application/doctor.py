@@ -324,7 +324,9 @@ class Doctor:
         found = re.search(r"\d+(?:\.\d+)+", said or "")
         version = found[0] if found else "version unknown"
         place = f"{version} at {kind.program}" if kind.program else "included"
-        return Check(name, True, f"{kind.title}: {place}; {kind.abilities}{_known_names(kind, version)}")
+        is_refused = self._settings.sandbox == "strict" and not kind.checks_edits
+        strict = ", so it is refused while `sandbox` is `strict`" if is_refused else ""
+        return Check(name, True, f"{kind.title}: {place}; {kind.abilities}{strict}{_known_names(kind, version)}")
 
 
 def _known_names(kind: KindFacts, version: str) -> str:

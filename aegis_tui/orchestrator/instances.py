@@ -176,9 +176,7 @@ class InstanceKeeper:
         kind = self._find_kind(instance.kind)
         launch = self._launch(instance, run, folder, worktree.path)
         environment = self._environment(instance, run, launch) | kind.environment(launch)
-        environment |= {"AEGIS_SANDBOX": level.value, "AEGIS_AGENT_MODE": run.options.agent_mode}
-        if level is not SandboxLevel.NONE and run.options.boundary.get(instance.kind):
-            environment["AEGIS_EGRESS"] = str(self._places.sockets_dir / "egress.sock")
+        environment |= self._boundary(instance, run, level) | {"AEGIS_AGENT_MODE": run.options.agent_mode}
         environment |= {f"AEGIS_TOOL_{name}": value for name, value in around.environment.items()}
         shown_as = [*mounts.shown_as]
         if private is not None:
@@ -205,6 +203,15 @@ class InstanceKeeper:
         argv = self._sandbox.wrap(kind.argv(launch), spec, level)
         record = {"argv": argv, "env": environment, "cwd": str(worktree.path)}
         write_private(folder / "launch.json", json.dumps(record, indent=1))  # paths need not be UTF-8
+
+    def _boundary(self, instance: Instance, run: Run, level: SandboxLevel) -> dict[str, str]:
+        """Return the variables from which an instance learns what confines it, and its way out if it has one."""
+        found = {"AEGIS_SANDBOX": level.value}
+        if run.options.sandbox == "strict":
+            found["AEGIS_STRICT"] = "1"
+        if level is not SandboxLevel.NONE and run.options.boundary.get(instance.kind):
+            found["AEGIS_EGRESS"] = str(self._places.sockets_dir / "egress.sock")
+        return found
 
     def _launch(self, instance: Instance, run: Run, folder: Path, worktree: Path) -> Launch:
         sockets = self._places.sockets_dir

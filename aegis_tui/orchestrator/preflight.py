@@ -39,6 +39,9 @@ MOST_NAMED = 20
 REVIEW_AND_QA = 2
 """Worktrees that exist at the same time as those of the workers: one for a review, one for QA."""
 
+NO_GUARD = "it does not ask before each edit, as --sandbox strict requires; its writes are checked at the commit only"
+"""Why strict mode does not start instances of a kind."""
+
 _RUN_NAME = re.compile(r"run(\d+)")
 
 
@@ -77,7 +80,7 @@ class Preflight:
         port: CommandPort,
         try_model: TryModel,
         state_dir: Path,
-        describe_kinds: Callable[[], Sequence[KindFacts]] = lambda: (KindFacts(NATIVE, NATIVE),),
+        describe_kinds: Callable[[], Sequence[KindFacts]] = lambda: (KindFacts(NATIVE, NATIVE, checks_edits=True),),
         find_lens: FindLens = lambda _: GENERAL,
         find_warnings: Callable[[], Sequence[str]] = tuple,
         check_rules: Callable[[str], Awaitable[object]] = _accept_rules,
@@ -129,7 +132,7 @@ class Preflight:
             started_unix=int(time.time()),
             boundary_level=str(level),
             boundary_layers=layers,
-            **_kind_facts(await asyncio.to_thread(self._describe_kinds)),
+            **_kind_facts(await asyncio.to_thread(self._describe_kinds), is_strict=command.options.sandbox == "strict"),
             lenses=lenses,
         )
         options = command.options.model_copy(update={"base_url": endpoint.base_url})
@@ -210,10 +213,17 @@ def _runs(workspace: Workspace) -> list[str]:
     return workspace.runs.names()
 
 
-def _kind_facts(kinds: Sequence[KindFacts]) -> dict[str, Any]:
-    """Return the fields of `RunFacts` about the agent kinds: all, why some cannot run, and the limited ones."""
+def _kind_facts(kinds: Sequence[KindFacts], *, is_strict: bool) -> dict[str, Any]:
+    """Return the fields of `RunFacts` about the agent kinds: all, why some cannot or may not run, the limited ones.
+
+    Args:
+        kinds: What is known about every kind.
+        is_strict: Whether only those may run that check each edit before they make it (AGENT-5).
+    """
+    unchecked = [kind.name for kind in kinds if is_strict and not kind.checks_edits]
     return {
         "kinds": tuple(kind.name for kind in kinds),
         "kind_faults": {kind.name: f"{kind.fault}: {kind.remedy}" for kind in kinds if kind.fault},
+        "kind_refusals": dict.fromkeys(unchecked, NO_GUARD),
         "limited_kinds": tuple(kind.name for kind in kinds if kind.is_limited),
     }

@@ -48,6 +48,8 @@ class KindFacts:
     """The path of its program; empty where it has none of its own."""
     abilities: str = ""
     """What its instances can do, in a few words for a person."""
+    checks_edits: bool = False
+    """Whether its instances check each edit before they make it, so that one outside the partition is refused then."""
     is_limited: bool = False
     """Whether its instances can give no verdict and propose no design."""
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -71,7 +71,14 @@ class Works(unittest.TestCase):
 """
 
 
-def add_parrot(workspace: ScratchWorkspace) -> None:
+HOOKS = """
+[[files]]
+path = "hooks.json"
+text = '{"before": <<guard_before>>}'
+"""
+
+
+def add_parrot(workspace: ScratchWorkspace, more: str = "") -> None:
     folder = workspace.folder / "config" / "aegis-tui" / "agents"
     folder.mkdir(parents=True)
     (folder / "parrot.toml").write_text(
@@ -94,7 +101,7 @@ text = \'\'\'{PROGRAM}\'\'\'
 [[files]]
 path = "places.json"
 text = \'\'\'{{"checkout": <<repository>>}}\'\'\'
-""",
+{more}""",
         "utf-8",
     )
 
@@ -137,3 +144,28 @@ def test_a_kind_of_ones_own_works_beside_the_built_in_agent_from_dispatch_to_the
     assert '"name": "refused"' in log and "Refused access to updates.parrot.example" in log
     looked_up = {item["agent_id"]: item["blocked_names"] for item in report["instances"] if item["blocked_names"]}
     assert looked_up == {f"PARROT-{kinds['size'][0]}": ["updates.parrot.example"]}
+
+
+def test_strict_mode_refuses_a_kind_that_does_not_ask_before_its_edits(
+    workspace: ScratchWorkspace, other_server: str
+) -> None:
+    add_parrot(workspace)
+    strict = ("--base-url", other_server, "--headless", "--json", "--sandbox", "strict")
+    chosen = workspace.aegis("run", "Sizes", "--design", design(workspace), *strict)
+    assert chosen.code == 3 and chosen.json["error"]["code"] == "design"
+    assert "features[0].kind: the kind parrot cannot be started: it does not ask" in chosen.json["error"]["message"]
+    for_all = workspace.aegis("run", "Sizes", "--yes", "--kind", "parrot", *strict)
+    assert for_all.code == 3 and for_all.json["error"]["code"] == "agent.guard"
+    assert "the agent kind parrot is refused: it does not ask before each edit" in for_all.json["error"]["message"]
+    assert workspace.aegis("runs", "--json").json["runs"] == [], "nothing was dispatched"
+
+
+def test_strict_mode_takes_a_kind_whose_guard_works(workspace: ScratchWorkspace, other_server: str) -> None:
+    add_parrot(workspace, HOOKS)
+    options = ("--design", design(workspace), "--base-url", other_server, "--headless", "--json", "--sandbox", "strict")
+    answer = workspace.aegis("run", "Sizes", *options)
+    report = answer.json
+    assert answer.code == 0 and report["ok"], (report.get("error"), answer.err)
+    worker = next(item["id"] for item in report["instances"] if item["kind"] == "parrot")
+    log = next((workspace.folder / "state").rglob(f"{worker}.log")).read_text("utf-8")
+    assert "Writes sandbox, commit hook, guard before each edit" in log

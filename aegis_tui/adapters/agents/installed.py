@@ -177,8 +177,11 @@ def _abilities(name: str, kind: KindFile) -> str:
     roles = "every role" if not kind.roles else f"as {', '.join(kind.roles)}"
     if _is_limited(kind):
         roles = "builds; gives no verdicts and proposes no designs, as it has no MCP"
-    is_early = kind.checks_edits or name == NATIVE
-    return f"{roles}; writes are checked {'before each edit' if is_early else 'at the commit'}"
+    return f"{roles}; writes are checked {'before each edit' if _checks_edits(name, kind) else 'at the commit'}"
+
+
+def _checks_edits(name: str, kind: KindFile) -> bool:
+    return kind.checks_edits or name == NATIVE
 
 
 def _facts(known: _Known, path: str) -> KindFacts:
@@ -195,6 +198,7 @@ def _facts(known: _Known, path: str) -> KindFacts:
         (kind.install or f"install {lacking}") if missing else "",
         program=next((place for name in kind.programs if (place := shutil.which(name, path=path))), ""),
         abilities=_abilities(known.name, kind),
+        checks_edits=_checks_edits(known.name, kind),
         is_limited=_is_limited(kind),
         names=kind.names,
         missing=missing,

@@ -7,16 +7,15 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hosted.runner import program_environment
+from aegis_tui.agent.hosted.self_test import find_commit_hook, hook_problem, sandbox_problem
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.glob.overlap import overlap
 from aegis_tui.domain.hosting.kind_file import KindFile
-from aegis_tui.errors import AegisError
 
 _FORBIDDEN = ".git/config"
 """A path that no partition and no grant can open."""
@@ -31,7 +30,7 @@ class Layers:
     words: str
     """The layers in one line for a person, such as `sandbox, commit hook, guard before each edit`."""
     problem: str = ""
-    """Why the guard of the kind does not work; empty when it works, or the kind has none."""
+    """Which layers should refuse wrong writes and do not; empty if each that there is works."""
 
 
 def guard_commands(python: str) -> dict[str, str]:
@@ -48,31 +47,36 @@ def guard_commands(python: str) -> dict[str, str]:
 
 
 async def find_layers(settings: AgentSettings, kind: KindFile, values: Mapping[str, str]) -> Layers:
-    """Return which layers are active; the guard counts only if it refuses what nobody may write, and allows the rest.
+    """Return which layers are active, by trying each: one counts only if it refuses what nobody may write.
+
+    The guard must also allow a path of the partition.
 
     Args:
         settings: Identity and files of the instance.
         kind: The description of the kind.
         values: The placeholders of the kind file.
     """
-    named = ["sandbox"] if os.environ.get("AEGIS_SANDBOX", "none") != "none" else []
-    named += ["commit hook"] if await _has_commit_hook(settings.worktree) else []
+    git = Git(settings.worktree)
+    named, problems = [], []
+    if os.environ.get("AEGIS_SANDBOX", "none") != "none":
+        problems.append(await sandbox_problem(git, settings.instance_id))
+        named += [] if problems[-1] else ["sandbox"]
+    if hook := await find_commit_hook(git):
+        problems.append(await hook_problem(git, hook, settings))
+        named += [] if problems[-1] else ["commit hook"]
     if not kind.checks_edits:
-        return Layers(f"{_listed(named)}; no guard: {_AT_COMMIT}")
+        return Layers(f"{_listed(named)}; no guard: {_AT_COMMIT}", _joined(problems))
     if problem := await _guard_problem(settings, kind, values):
-        return Layers(f"{_listed(named)}; the guard does not work: {_AT_COMMIT}", problem)
-    return Layers(_listed([*named, "guard before each edit"]))
+        return Layers(f"{_listed(named)}; the guard does not work: {_AT_COMMIT}", _joined([*problems, problem]))
+    return Layers(_listed([*named, "guard before each edit"]), _joined(problems))
 
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names) or "no sandbox, no commit hook"
 
 
-async def _has_commit_hook(worktree: Path) -> bool:
-    with suppress(AegisError):
-        located = await Git(worktree).run("rev-parse", "--path-format=absolute", "--git-path", "hooks/pre-commit")
-        return located.code == 0 and os.access(located.output.strip(), os.X_OK)
-    return False
+def _joined(problems: list[str]) -> str:
+    return "; ".join(filter(None, problems))
 
 
 async def _guard_problem(settings: AgentSettings, kind: KindFile, values: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 
@@ -100,6 +101,7 @@ class HostedSession(InstanceLife):
         Raises:
             UsageError: The kind cannot take this role.
             Unavailable: A file cannot be written.
+            Refused: In strict mode, a layer that should refuse wrong writes does not (code `agent.guard`).
         """
         if not self._kind.can_be(self._role_name):
             raise UsageError(f"{self._kind.title} cannot be a {self._role_name}", "choose another kind for this role")
@@ -112,6 +114,9 @@ class HostedSession(InstanceLife):
         self._screen.action("Writes", layers.words)
         if layers.problem:
             self._screen.problem(layers.problem)
+            if os.environ.get("AEGIS_STRICT"):
+                hint = "without --sandbox strict it would work; writes outside the partition are refused at the commit"
+                raise Refused(f"strict mode: {layers.problem}", hint, code="agent.guard", is_certain=True)
         self._first_note += f"; writes: {layers.words}"
 
     async def _do(self, prompt: Prompt) -> TaskOutcome:

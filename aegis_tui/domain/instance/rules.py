@@ -12,7 +12,6 @@ from aegis_tui.domain import ids, naming
 from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.inert import inert
 from aegis_tui.domain.instance.commands import (
     AgentLeave,
     AgentReport,
@@ -36,11 +35,12 @@ from aegis_tui.domain.piece.events import MergeQueued, PieceReopened
 from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.run.events import Stage
+from aegis_tui.domain.run.kind import check_startable
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.spec.commands import TaskUpdate
 from aegis_tui.domain.spec.events import SpecDiffSubmitted, TaskUpdated
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.errors import Refused, Unavailable, UsageError
+from aegis_tui.errors import Refused, UsageError
 
 GIVES_UP = ("failed", "blocked")
 """Reported states that mean that the agent will not finish its task."""
@@ -300,7 +300,7 @@ def start(workspace: Workspace, command: InstanceStart, actor: Actor, request_id
     """Plan one more instance, with a free task or as a scout of a feature; a run plans its workers itself.
 
     Raises:
-        Refused: No run is open.
+        Refused: No run is open, or the run's options do not allow the kind (code `agent.guard`).
         UsageError: There is no such role, agent kind or feature.
         Unavailable: The agent kind cannot be started on this machine (code `agent.program`).
     """
@@ -308,10 +308,7 @@ def start(workspace: Workspace, command: InstanceStart, actor: Actor, request_id
     run = workspace.runs.current()
     if run is None or not run.is_open:
         raise Refused("no run is active", "start one: aegis-tui run GOAL", code="run.none")
-    if command.kind not in run.facts.kinds:
-        raise UsageError(f"there is no agent kind {inert(command.kind)}", f"one of {', '.join(run.facts.kinds)}")
-    if fault := run.facts.kind_faults.get(command.kind):
-        raise Unavailable(f"the agent kind {command.kind} cannot be started: {fault}", code="agent.program")
+    check_startable(command.kind, run.facts)
     piece = run.pieces.get(command.feature or "")
     if command.feature is not None and piece is None:
         raise UsageError(f"there is no feature {command.feature}", f"one of {', '.join(run.pieces)}")

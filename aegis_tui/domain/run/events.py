@@ -101,6 +101,8 @@ class RunFacts(FrozenModel):
     """The agent kinds that there are."""
     kind_faults: dict[str, str] = Field(default_factory=dict)
     """Of the kinds that cannot be started here: why, and what to do about it."""
+    kind_refusals: dict[str, str] = Field(default_factory=dict)
+    """Of the kinds that the person's options do not allow: why."""
     limited_kinds: tuple[str, ...] = ()
     """Kinds whose instances can give no verdict and propose no design; the built-in agent does so in their place."""
     lenses: tuple[ReviewLens, ...] = (GENERAL,)

@@ -36,12 +36,13 @@ from aegis_tui.domain.run.commands import (
 from aegis_tui.domain.run.design import Design, check_design
 from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION, Stage
 from aegis_tui.domain.run.failure import fail
+from aegis_tui.domain.run.kind import check_startable
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.scope.reservation import check_agreeable, standing_table
 from aegis_tui.domain.scope.submodule import submodule_issues
 from aegis_tui.domain.spec.events import SpecCreated
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.errors import DesignRefused, Refused, Unavailable, UsageError
+from aegis_tui.errors import DesignRefused, Refused, UsageError
 
 
 def parse_design(fields: dict[str, Any]) -> Design:
@@ -95,7 +96,11 @@ def checked_design(
             issues=[{"field": "qa.commands", "message": "missing, and none was detected"}],
         )
     issues = check_design(
-        design, kinds=facts.kinds, kind_faults=facts.kind_faults, ignore_case=facts.ignore_case, effort=effort
+        design,
+        kinds=facts.kinds,
+        kind_faults={**facts.kind_refusals, **facts.kind_faults},
+        ignore_case=facts.ignore_case,
+        effort=effort,
     )
     issues = issues or submodule_issues(design, facts.submodules, ignore_case=facts.ignore_case)
     if issues:
@@ -111,7 +116,8 @@ def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str
     """Start a run; with a design in the command, agree to it too. The hub's preflight has filled in `run` and `facts`.
 
     Raises:
-        Refused: The preflight's facts are missing, another run is open, or globs cost too much to compare.
+        Refused: The preflight's facts are missing, another run is open, globs cost too much to compare, or the options
+            do not allow the agent kind (code `agent.guard`).
         UsageError: The goal is empty, or there is no such agent kind.
         Unavailable: The agent kind cannot be started on this machine (code `agent.program`).
         DesignRefused: The design breaks rules, or an instance at work owns a path of it.
@@ -126,10 +132,7 @@ def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str
         )
     if not command.goal.strip():
         raise UsageError("the goal is empty", "say what should be built")
-    if command.options.kind not in command.facts.kinds:
-        raise UsageError(f"there is no agent kind {command.options.kind}", f"one of {', '.join(command.facts.kinds)}")
-    if fault := command.facts.kind_faults.get(command.options.kind):
-        raise Unavailable(f"the agent kind {command.options.kind} cannot be started: {fault}", code="agent.program")
+    check_startable(command.options.kind, command.facts)
     design = None
     if command.design is not None:
         effort = Effort()

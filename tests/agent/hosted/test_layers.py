@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from aegis_tui.adapters.git.guard import write_guard
 from aegis_tui.agent.hosted.layers import Layers, find_layers, guard_commands
 from aegis_tui.domain.hosting.kind_file import KindFile
+from aegis_tui.errors import Refused
+from aegis_tui.ports.repository import Guard
 from tests.agent.conftest import git
-from tests.agent.hosted.cage import KIND, ME, running, settings_of, values_of
+from tests.agent.hosted.cage import KIND, ME, add_hook, running, settings_of, values_of
 
 HOOKS = [{"path": ".parrot/hooks.json", "text": '{"before": <<guard_before>>, "after": <<guard_after>>}'}]
 WORKING = guard_commands(sys.executable)
@@ -37,14 +40,42 @@ def layers_of(worktree: Path, *, has_guard: bool = True, **commands: str) -> Lay
     return asyncio.run(find_layers(settings_of(worktree, home, "worker"), kind, values))
 
 
-def test_all_layers_are_named_when_each_works(scoped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hook = scoped.parent / "hooks" / "pre-commit"
-    hook.parent.mkdir()
-    hook.write_text("#!/bin/sh\n")
-    hook.chmod(0o700)
-    git(scoped, "config", "core.hooksPath", str(hook.parent))
+def install_hook(worktree: Path, *allow: str) -> Path:
+    """The hooks that every worktree gets, with the person's own behind them, which writes down that it ran."""
+    own, hooks = worktree.parent / "own", worktree.parent / "hooks"
+    own.mkdir()
+    (own / "pre-commit").write_text(f"#!/bin/sh\ntouch {own}/ran\n")
+    (own / "pre-commit").chmod(0o700)
+    write_guard(
+        Guard(agent_id=ME, own_ref="refs/heads/main", integration_ref="refs/heads/i", allow=allow, hooks_dir=hooks),
+        str(own),
+    )
+    git(worktree, "config", "core.hooksPath", str(hooks))
+    return hooks
+
+
+def test_layers_that_refuse_a_forbidden_write_are_named(scoped: Path) -> None:
+    install_hook(scoped, "src/a/**")
+    before = git(scoped, "status", "--porcelain")
+    assert layers_of(scoped) == Layers("commit hook, guard before each edit")
+    assert git(scoped, "status", "--porcelain") == before, "the try leaves nothing behind"
+    assert not (scoped.parent / "own" / "ran").exists(), "the person's own hook is not started for the try"
+
+
+def test_a_hook_that_lets_everything_through_is_found(scoped: Path) -> None:
+    (install_hook(scoped) / "pre-commit").write_text("#!/bin/sh\n")
+    layers = layers_of(scoped)
+    assert layers.words == "guard before each edit"
+    assert layers.problem == "the commit hook does not refuse aegis-self-test/forbidden (exit code 0): "
+
+
+def test_a_sandbox_that_lets_writes_through_is_found(scoped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AEGIS_SANDBOX", "bubblewrap")
-    assert layers_of(scoped) == Layers("sandbox, commit hook, guard before each edit")
+    layers = layers_of(scoped)
+    assert layers.words == "guard before each edit"
+    common = git(scoped, "rev-parse", "--path-format=absolute", "--git-common-dir").strip()
+    assert layers.problem == f"the sandbox lets a write to {common} through"
+    assert not list(Path(common).glob("aegis-self-test*"))
 
 
 def test_a_kind_without_a_guard_is_named_as_such(scoped: Path) -> None:
@@ -89,3 +120,19 @@ def test_the_pane_and_the_first_report_of_the_instance_name_the_layers(scoped: P
             assert hooks == {"before": WORKING["guard_before"], "after": WORKING["guard_after"]}
 
     asyncio.run(scenario())
+
+
+def test_in_strict_mode_an_instance_whose_guard_does_not_work_ends_before_its_program_starts(
+    worktree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AEGIS_STRICT", "1")
+    add_hook(worktree, "exit 0")
+
+    async def start() -> None:
+        async with running(worktree):
+            pass
+
+    with pytest.raises(Refused, match="strict mode: the commit hook does not refuse") as caught:
+        asyncio.run(start())
+    assert caught.value.code == "agent.guard" and caught.value.is_certain
+    assert not list((worktree.parent / "home" / "runs").iterdir())
