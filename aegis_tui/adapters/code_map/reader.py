@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from aegis_tui.adapters.code_map.python import python_facts
+from aegis_tui.adapters.code_map.tree import LANGUAGES, tree_facts
 from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
 from aegis_tui.domain.code_map.text import one_line
 from aegis_tui.ports.code_map import BlobKey
@@ -21,12 +22,17 @@ class SourceReader:
     """Implements `FactsReader`. Not for several threads at once."""
 
     def derive(self, language: str, content: bytes) -> FileFacts:
-        """Return the facts of a content; of one that cannot be parsed, its number of lines and headings."""
+        """Return the facts of a content; of one that cannot be parsed, its number of lines and headings.
+
+        A language whose grammar is not installed counts as one that the map does not know (`aegis-tui[lang]`).
+        """
         if b"\0" in content:
             return FileFacts("binary", 0)
         try:
             if language == "python":
                 return python_facts(content)
+            if language in LANGUAGES:
+                return tree_facts(language, content)
         except (ImportError, RecursionError, MemoryError, ValueError) as error:
             _log.warning("a file is not parsed", extra={"aegis_language": language, "aegis_error": str(error)})
         return _headings(language, content)

@@ -24,6 +24,9 @@ _GRAMMARS: Mapping[str, tuple[str, str]] = {
     "tsx": ("tree_sitter_typescript", "language_tsx"),
     "go": ("tree_sitter_go", "language"),
     "rust": ("tree_sitter_rust", "language"),
+    "java": ("tree_sitter_java", "language"),
+    "c": ("tree_sitter_c", "language"),
+    "cpp": ("tree_sitter_cpp", "language"),
 }
 """Language -> the grammar's package and the function in it that returns the grammar."""
 
@@ -37,9 +40,22 @@ _IMPORTS = frozenset(
         "import_declaration",
         "use_declaration",
         "extern_crate_declaration",
+        "preproc_include",
     ]
 )
-_WRAPPERS = frozenset(["export_statement", "ambient_declaration", "expression_statement", "decorated_definition"])
+_WRAPPERS = frozenset(
+    [
+        *("export_statement", "ambient_declaration", "expression_statement", "decorated_definition"),
+        "template_declaration",
+    ]
+)
+_BRANCHES = frozenset(
+    [
+        *("preproc_ifdef", "preproc_if", "preproc_else", "preproc_elif", "linkage_specification", "declaration_list"),
+        "enum_body_declarations",
+    ]
+)
+"""Nodes whose definitions count as those of the node around them."""
 _FUNCTIONS = frozenset(
     [
         "function_declaration",
@@ -53,6 +69,9 @@ _FUNCTIONS = frozenset(
         "function_item",
         "function_signature_item",
         "macro_definition",
+        "constructor_declaration",
+        "compact_constructor_declaration",
+        "preproc_function_def",
     ]
 )
 _CLASSES = frozenset(
@@ -73,20 +92,33 @@ _CLASSES = frozenset(
         "type_item",
         "type_spec",
         "type_alias",
+        "record_declaration",
+        "annotation_type_declaration",
+        "class_specifier",
+        "struct_specifier",
+        "union_specifier",
+        "enum_specifier",
+        "namespace_definition",
+        "type_definition",
     ]
 )
 _LISTS = frozenset(["lexical_declaration", "variable_declaration", "type_declaration"])
+_PROTOTYPES = frozenset(["declaration", "field_declaration"])
+"""Of C and C++: they define a function only if their declarator is one."""
+
 _VALUED = frozenset(["variable_declarator", "field_definition", "public_field_definition"])
 _VALUES = frozenset(["arrow_function", "function_expression", "generator_function", "function", "class"])
 _ATTACHED = frozenset(["comment", "line_comment", "block_comment", "attribute_item", "decorator"])
 _NAME = re.compile(r"[\w$#]+")
+_GENERIC = re.compile(r"<[^<>]*>")
+_QUALIFIED = re.compile(r"(?:\w+::)*~?\w+")
 
 
 def read_tree(language: str, text: str) -> Iterable[Definition] | None:
     """Return the definitions of a file in that language.
 
     Args:
-        language: One of python, javascript, typescript, tsx, go, rust.
+        language: One of python, javascript, typescript, tsx, go, rust, java, c, cpp.
         text: The whole file.
 
     Returns:
@@ -101,7 +133,7 @@ def read_tree(language: str, text: str) -> Iterable[Definition] | None:
         return None
     try:
         root = parser.parse(text.encode("utf-8", "replace")).root_node
-        return None if root.has_error else list(_definitions(root, scope="", within=None))
+        return None if root.has_error else [item for item, _ in definitions_in(root)]
     except (RecursionError, MemoryError):
         return None
 
@@ -119,13 +151,27 @@ def grammar(language: str) -> Language:
     return Language(getattr(import_module(module), function)())
 
 
-def _definitions(parent: Node, *, scope: str, within: SymbolKind | None) -> Iterator[Definition]:
+def definitions_in(
+    parent: Node, *, scope: str = "", within: SymbolKind | None = None
+) -> Iterator[tuple[Definition, Node]]:
+    """Yield the definitions below a node, each with its own node; those inside of functions are left out.
+
+    Args:
+        parent: The root of a file, or the body of a class.
+        scope: The dotted name of the class around them, with a dot at its end; empty at the top of the file.
+        within: `class` for the body of a class.
+
+    Raises:
+        RecursionError: The text is nested too deeply.
+    """
     for outer in parent.named_children:
         inner = outer
         while inner.type in _WRAPPERS and (wrapped := _wrapped(inner)) is not None:
             inner = wrapped
         if inner.type in _IMPORTS and not scope:
-            yield Definition(IMPORTS, "imports", _span(outer))
+            yield Definition(IMPORTS, "imports", _span(outer)), outer
+        elif inner.type in _BRANCHES:
+            yield from definitions_in(inner, scope=scope, within=within)
         elif inner.type in _LISTS:
             many = [item for item in inner.named_children if item.type not in _ATTACHED]
             for item in many:
@@ -142,7 +188,7 @@ def _wrapped(node: Node) -> Node | None:
     return next((child for child in node.named_children if child.type in kinds), None)
 
 
-def _one(node: Node, outer: Node, scope: str, within: SymbolKind | None) -> Iterator[Definition]:
+def _one(node: Node, outer: Node, scope: str, within: SymbolKind | None) -> Iterator[tuple[Definition, Node]]:
     name = _name(node)
     if name is None:
         return
@@ -150,27 +196,43 @@ def _one(node: Node, outer: Node, scope: str, within: SymbolKind | None) -> Iter
     value = node.child_by_field_name("value") if node.type in _VALUED else None
     if node.type in _CLASSES or (value is not None and value.type == "class"):
         body = (value or node).child_by_field_name("body")
-        yield Definition(f"{scope}{name}", "class", span, _signature(node, body))
+        yield Definition(f"{scope}{name}", "class", span, _signature(node, body)), node
         if body is not None:
-            yield from _definitions(body, scope=f"{scope}{name}.", within="class")
-    elif node.type in _FUNCTIONS or (value is not None and value.type in _VALUES):
+            yield from definitions_in(body, scope=f"{scope}{name}.", within="class")
+    elif node.type in _FUNCTIONS or node.type in _PROTOTYPES or (value is not None and value.type in _VALUES):
         body = (value or node).child_by_field_name("body")
         is_method = within == "class" or node.type == "method_declaration"
-        yield Definition(f"{scope}{name}", "method" if is_method else "function", span, _signature(node, body))
+        kind: SymbolKind = "method" if is_method else "function"
+        yield Definition(f"{scope}{name}", kind, span, _signature(node, body)), node
 
 
 def _name(node: Node) -> str | None:
     """Return the name of a definition; None if it has none, or one that is not a plain word."""
     if node.type == "impl_item":
         return _first_type(node.child_by_field_name("type"))
+    if (declarator := node.child_by_field_name("declarator")) is not None and node.type not in _VALUED:
+        return _declared(node, declarator)
+    if node.type.endswith("_specifier") and node.child_by_field_name("body") is None:
+        return None
     named = node.child_by_field_name("name") or node.child_by_field_name("property")
     name = _text(named)
     if not _NAME.fullmatch(name):
         return None
-    if node.type == "method_declaration":
-        owner = _first_type(node.child_by_field_name("receiver"))
+    if (receiver := node.child_by_field_name("receiver")) is not None:
+        owner = _first_type(receiver)
         return None if owner is None else f"{owner}.{name}"
     return name
+
+
+def _declared(node: Node, declarator: Node | None) -> str | None:
+    """Return the dotted name that a declarator of C or C++ gives to a function or type; None if it is neither."""
+    is_function = node.type == "type_definition"
+    while declarator is not None and declarator.type.endswith("_declarator"):
+        is_function = is_function or declarator.type == "function_declarator"
+        inner = declarator.child_by_field_name("declarator")
+        declarator = inner or (declarator.named_children[-1] if declarator.named_child_count else None)
+    name = _GENERIC.sub("", _text(declarator))
+    return name.replace("::", ".") if is_function and _QUALIFIED.fullmatch(name) else None
 
 
 def _first_type(node: Node | None) -> str | None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from aegis_tui.adapters.code_map.python import python_facts
+from aegis_tui.adapters.code_map.reader import SourceReader
 from aegis_tui.domain.code_map.facts import FileFacts
+from aegis_tui.domain.code_map.language import language_of
 from aegis_tui.domain.code_map.relations import Relations, Site
 from aegis_tui.domain.code_map.resolve import SymbolPlace
 
@@ -84,11 +85,25 @@ FILES = {
 }
 
 
+READER = SourceReader()
+OTHERS = {
+    "web/app.ts": "import {pay as buy} from './bank.js';\nimport * as money from './money';\n"
+    "class App {\n  run() { this.stop(); buy(1); money.add(1); other.pay(); }\n  stop() {}\n}\n",
+    "web/bank.ts": "export function pay(x: number) { return add(x); }\n",
+    "web/money/index.ts": "export function add(x: number) { return x; }\n",
+    "go/main.go": 'package main\nimport "example.org/m/go/bank"\nfunc main() { bank.Pay(); help() }\n',
+    "go/help.go": "package main\nfunc help() {}\n",
+    "go/bank/pay.go": "package bank\nfunc Pay() {}\n",
+    "rs/src/lib.rs": "mod bank;\nuse crate::bank::pay;\nfn run() { pay(); bank::nothing(); }\n",
+    "rs/src/bank.rs": "pub fn pay() {}\n",
+}
+
+
 class MemoryView:
     """A view of given files."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
-        self._facts = {path: python_facts(text.encode()) for path, text in files.items()}
+        self._facts = {path: READER.derive(language_of(path), text.encode()) for path, text in files.items()}
 
     def paths(self) -> list[str]:
         return sorted(self._facts)
@@ -197,6 +212,25 @@ def test_tests_are_those_that_call_or_that_import_and_name_a_definition(view: Me
         Site("tests/test_name.py", 4, "test_it", "cart.total", False),
         Site("tests/test_shop.py", 5, "test_run", "shop.Cart().total", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "expected"),
+    [
+        ("web/bank.ts", "pay", [("web/app.ts", "App.run", "buy")]),
+        ("web/money/index.ts", "add", [("web/app.ts", "App.run", "money.add")]),
+        ("web/app.ts", "App.stop", [("web/app.ts", "App.run", "this.stop")]),
+        ("go/bank/pay.go", "Pay", [("go/main.go", "main", "bank.Pay")]),
+        ("go/help.go", "help", [("go/main.go", "main", "help")]),
+        ("rs/src/bank.rs", "pay", [("rs/src/lib.rs", "run", "pay")]),
+    ],
+)
+def test_callers_in_other_languages_follow_imports_and_packages(
+    path: str, name: str, expected: list[tuple[str, str, str]]
+) -> None:
+    view = MemoryView(OTHERS)
+    sites = Relations(view).callers(view.place(path, name))
+    assert [(site.path, site.caller, site.target) for site in sites if site.certain] == expected
 
 
 def test_names_that_lead_in_a_circle_have_no_answer() -> None:
