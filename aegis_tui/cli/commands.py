@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
-    "dashboard": ("dashboard", "dashboard_app", "Watch and drive the agents of this repository."),
+    "dashboard": ("dashboard", "dashboard_app", "Watch and direct the agents of this repository."),
     "screenshot": ("screenshot", "screenshot_app", "Save a screen of the dashboard as SVG."),
     "demo": ("demo", "demo_app", "Show a whole run in a temporary repository, with a scripted model."),
     "doctor": ("doctor", "doctor_app", "Check this machine, and say how to fix what is missing."),

@@ -22,7 +22,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the state as JSON in
 def _dashboard(
     base_url: BaseUrl = None, model: Model = None, theme: Theme = None, layout: Layout = None, as_json: AsJson = False
 ) -> int:
-    """Watch and drive the agents of this repository.
+    """Watch and direct the agents of this repository.
 
     The hub and the agents continue when the dashboard is closed. Exit code 2 without a terminal, or if a setting, the
     theme or the layout is wrong; 5 outside a repository. --json prints the same as `aegis-tui status --json`, with the

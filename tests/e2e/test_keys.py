@@ -110,8 +110,8 @@ def own() -> Iterator[ScratchWorkspace]:
 
 TASKS = {
     "commander": "then propose a design with the propose_design tool",
-    "search": "Your task: Catalogue search",
-    "receipt": "Your task: Receipts",
+    "search": r"# Your task\s+Catalogue search",
+    "receipt": r"# Your task\s+Receipts",
     "reviewer": "Give your verdict by tool",
 }
 
