@@ -23,7 +23,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The instance: w01, or in 
 
 
 def _explain(name: Id, as_json: AsJson = False) -> int:
-    """Show the state of an instance, where it is known from, and the newest events about it.
+    """Show the state of an instance, the source of this state, and the newest events about it.
 
     No hub is needed or started. Exit code 2 if there is no such instance or no log, 1 if the log is damaged.
     """

@@ -103,9 +103,7 @@ def _named(waiting: list[Need], key: str) -> Need:
         if key in (need.key, _name(need)):
             return need
     names = ", ".join(_name(need) for need in waiting)
-    raise UsageError(
-        f"nothing named {key} waits for you", f"these do: {names}" if names else "nothing else does either"
-    )
+    raise UsageError(f"nothing named {key} waits for you", f"waiting: {names}" if names else "nothing else is waiting")
 
 
 def _name(need: Need) -> str:
@@ -146,7 +144,7 @@ def _fields(need: Need, since: str | None) -> dict[str, Any]:
 def _lines(items: list[dict[str, Any]]) -> list[str]:
     lines = []
     for item in items:
-        age = f"for {_age(item['since'])}" if item["since"] else "since before the kept log"
+        age = f"for {_age(item['since'])}" if item["since"] else "since before the log begins"
         lines += [f"{item['key']}  {item['words']}  ({age})"]
         lines += [
             f"    aegis-tui inbox answer {item['key']} {text}: {words}" for text, words in item["answers"].items()

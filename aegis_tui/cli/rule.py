@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from aegis_tui.domain.rule.finding import RuleFinding
     from aegis_tui.domain.run.report_model import RuleReportPart
 
-rules_app = typer.Typer(no_args_is_help=True, add_completion=False, help="Rules for what a piece may contain.")
+rules_app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The merge rules, which say what a piece may contain."
+)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 RunName = Annotated[str | None, typer.Option("--run", metavar="RUN", help="The run; the open one when left out.")]
 Keys = Annotated[list[str] | None, typer.Argument(metavar="[FINDING]...", help="The findings, by their keys.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is logged.")]
+Reason = Annotated[str, typer.Option("--reason", help="The reason, for the log.")]
 
 
 @rules_app.callback()
 def rules() -> None:
-    """Rules for what a piece may contain."""
+    """The merge rules, which say what a piece may contain."""
 
 
 @rules_app.command(name="list")
@@ -100,7 +102,7 @@ def findings(
     run: Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """List what the rules found in the pieces of a run, and what became of it.
+    """List what the rules found in the pieces of a run, and the outcome of each finding.
 
     No hub is needed. Exit code 2 if there is no such run, 1 if the log is damaged.
     """
@@ -123,7 +125,7 @@ def findings(
 @rules_app.command()
 def allow(
     keys: Keys = None,
-    piece: Annotated[str | None, typer.Option("--piece", help="Allow all for which this piece waits.")] = None,
+    piece: Annotated[str | None, typer.Option("--piece", help="Allow all findings for which this piece waits.")] = None,
     run: RunName = None,
     reason: Reason = "",
     as_json: AsJson = False,

@@ -197,7 +197,7 @@ _RUN: Words = {
     runs.DesignAgreed: lambda data: f"accepts the design of {counted(len(data.design.features), 'feature')}",
     PieceChecked: _checked,
     PieceHeld: lambda data: f"{data.piece} waits for you: {_held(data)}",
-    RuleAllowed: lambda data: f"allows in {data.piece}: {data.finding.file}: {data.finding.msg}",
+    RuleAllowed: lambda data: f"allows this in {data.piece}: {data.finding.file}: {data.finding.msg}",
     PieceReopened: lambda data: f"{data.piece} goes back to its worker",
     MergeQueued: lambda data: f"{data.piece} waits to be merged",
     MergeApplied: lambda data: f"{data.piece} is merged, {data.oid[:10]}",

@@ -90,7 +90,7 @@ class Egress:
         """
         caller = self._access.find_caller(request.token)
         if caller is None:
-            raise _Refusal("407 Proxy Authentication Required", "this token is not that of a living instance")
+            raise _Refusal("407 Proxy Authentication Required", "this token does not belong to a running instance")
         allowed = {parse_address(address) for address in self._access.current.allowed.get(caller, ())}
         if (request.host, request.port) not in allowed:
             _LOG.warning("refused", extra={"aegis_agent": caller, "address": f"{request.host}:{request.port}"})
@@ -143,7 +143,7 @@ async def _connect(request: _Request) -> tuple[asyncio.StreamReader, asyncio.Str
             addresses = [str(item[4][0]) for item in found]
             possible = [address for address in addresses if may_stand_for(request.host, address)]
             if not possible:
-                raise _Refusal("403 Forbidden", f"{request.host} is this machine's own or a link-local address")
+                raise _Refusal("403 Forbidden", f"{request.host} is an address of this machine or a link-local address")
             for address in possible:
                 with suppress(OSError):
                     return await asyncio.open_connection(address, request.port)

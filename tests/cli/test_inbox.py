@@ -42,7 +42,7 @@ def test_what_waits_is_listed_oldest_first_and_answered(served: ScratchWorkspace
     asker.command("agent:report", state="implementing")
     assert keys(served) == ["own"]
     again = served.aegis("inbox", "answer", request, "no")
-    assert again.code == 2 and "these do: own" in again.err
+    assert again.code == 2 and "waiting: own" in again.err
 
 
 def test_a_state_is_explained_with_its_source_and_evidence_also_without_a_hub(served: ScratchWorkspace) -> None:

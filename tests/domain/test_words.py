@@ -55,7 +55,7 @@ def test_a_sentence_is_one_line_without_the_marks_of_a_program(kind: str) -> Non
         ("run:halted", "halts the run, so that no new work starts: lunch"),
         ("run:resumed", "resumes the run"),
         ("piece:held", "gamma waits for you: src/c/x.bin: nobody can review a binary file and 1 more finding"),
-        ("rule:allowed", "allows in gamma: src/c/x.bin: nobody can review a binary file"),
+        ("rule:allowed", "allows this in gamma: src/c/x.bin: nobody can review a binary file"),
         ("qa:accepted", "accepts the base's own failures"),
         ("partition:changed", "may write src/b/** src/d/** from now on"),
         ("scope:requested", "asks to write src/b/z.py (q93): r"),

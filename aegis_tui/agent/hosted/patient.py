@@ -77,7 +77,7 @@ class PatientRunner:
         Raises:
             Unavailable: It lasts too long, or the program waits for the sixth time.
         """
-        words = f"{self._title} has met its usage limit"
+        words = f"{self._title} has reached its usage limit"
         hint = "start it again later, or choose another kind"
         lasts_s = (limited.until - self._watch.now).total_seconds()
         if lasts_s > LONGEST_WAIT_S:

@@ -48,7 +48,7 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
 
 HOW_TO_ALLOW: Final = (
-    "if what the rules found is right as it is: allow it while a run is open (aegis-tui rules findings lists it), "
+    "if the content is right as it is: allow it while a run is open (aegis-tui rules findings lists it), "
     "or change the rule in .agents/rules and commit that"
 )
 """The hint for a run that fails because of the merge rules."""

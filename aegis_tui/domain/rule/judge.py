@@ -115,7 +115,7 @@ def _binary(rule: MergeRule, change: Change, _: Neighbours) -> Iterator[RuleFind
 
 def _size(rule: MergeRule, change: Change, _: Neighbours) -> Iterator[RuleFinding]:
     if change.status != "D" and change.size > rule.max_bytes >= change.old_size:
-        words = f"{rule.message}: {change.size:,} bytes, at most {rule.max_bytes:,} need no leave"
+        words = f"{rule.message}: {change.size:,} bytes; up to {rule.max_bytes:,} need no permission"
         yield _finding(rule, change, change.blob, words=words)
 
 
@@ -175,7 +175,7 @@ def _unreadable(change: Change) -> RuleFinding:
         rule=UNREADABLE,
         key=_key(UNREADABLE, change.path, change.blob),
         file=change.path,
-        msg=f"no rule could look into this file, as it is too large: {change.size:,} bytes",
+        msg=f"no rule could be applied to this file, as it is too large: {change.size:,} bytes",
         remedy="leave it out, or make it smaller",
         severity="person",
     )

@@ -61,7 +61,7 @@ def test_after_five_waits_the_task_fails_for_good(play: Play) -> None:
         cage.will(limited(0.0))
         await cage.work()
         failed = (await cage.ends("failed")).fields
-        assert "a parrot has met its usage limit 6 times" in failed["note"]
+        assert "a parrot has reached its usage limit 6 times" in failed["note"]
         assert failed["cause"]["code"] == "agent.limited" and failed["cause"]["outlook"] == "certain"
         assert len(cage.runs()) == 6 and states(cage).count("limited") == 5
 
