@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from aegis_tui.adapters.git.beside import Beside, save_beside
 from aegis_tui.adapters.git.filters import Filters
 from aegis_tui.adapters.git.folder import is_folder, scratch_folder
 from aegis_tui.adapters.git.intake import Intake
@@ -25,6 +26,11 @@ from aegis_tui.ports.repository import RescueName, RescueRef
 logger = logging.getLogger(__name__)
 
 RESCUE_PREFIX = "refs/aegis/rescue"
+
+STAGED, BESIDE = "staged", "ignored"
+"""Subjects of further parents of a rescue commit: of the index, and of ignored files with those in submodules."""
+
+_MOST_NAMED = 1000
 
 _SUBMODULE = "160000"
 _MAX_SUBMODULES = 1000
@@ -200,14 +206,45 @@ class Snapshots:
         head_tree = await self._objects.tree_of(snapshot.head) if snapshot.head else None
         known = {head_tree, already_saved}
         has_other_index = staged is not None and staged not in {*known, snapshot.tree}
-        if snapshot.tree in known and not has_other_index and await self._is_kept(snapshot.head):
+        beside = await self._beside(path, admin_dir)
+        if snapshot.tree in known and not has_other_index and not beside and await self._is_kept(snapshot.head):
             return None
         await self._refuse_repositories(path, admin_dir, base or snapshot.head, snapshot.tree)
         parents = [snapshot.head] if snapshot.head else []
         if has_other_index and staged is not None:
             index = Snapshot(staged, snapshot.head)
-            parents.append(await self.commit(index, message="staged\n", date=None, parents=parents))
+            parents.append(await self.commit(index, message=f"{STAGED}\n", date=None, parents=parents))
+        if beside is not None:
+            parents.append(await self._commit_beside(beside))
         return await self._keep(snapshot, name, parents)
+
+    async def _beside(self, path: Path, admin_dir: Path | None) -> Beside | None:
+        """Save the ignored files of a worktree, and those in its submodules, as a tree; None if there are none.
+
+        Raises:
+            GitError: git fails.
+        """
+        own = None if admin_dir is None else await asyncio.to_thread(OwnGit.of, admin_dir)
+        with scratch_folder() as folder:
+            index = folder / "index"
+            env = {"GIT_INDEX_FILE": str(index)}
+            if own is not None:
+                await asyncio.to_thread(own.copy_index, index)
+            try:
+                submodules = (await self._submodules(path, env))[:_MAX_SUBMODULES]
+            except GitError as error:
+                logger.warning("an instance's index is not used", extra={"git_error": error.message})
+                return None
+            try:
+                return await save_beside(self._runner, path, submodules, env, await self._filters.off())
+            except OSError as error:
+                raise GitError(f"ignored files of {path} cannot be saved: {error}") from error
+
+    async def _commit_beside(self, beside: Beside) -> str:
+        named = "".join(f"\n{name}" for name in beside.left_out[:_MOST_NAMED])
+        more = f"\nand {len(beside.left_out) - _MOST_NAMED} more" if len(beside.left_out) > _MOST_NAMED else ""
+        left = f"\nToo large or too many to be saved:\n{named}{more}\n" if beside.left_out else ""
+        return await self.commit(Snapshot(beside.tree, None), message=f"{BESIDE}\n{left}", date=None, parents=[])
 
     async def _rescue_staged(self, admin_dir: Path | None, name: RescueName) -> RescueRef | None:
         """Save the content of the index under a rescue ref, for a worktree whose folder is gone.
