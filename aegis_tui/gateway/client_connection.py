@@ -23,6 +23,8 @@ PATIENCE_S = 75.0
 """How long such a connection is kept, in seconds: longer than a body may take, so that a slow client gets its 408."""
 MOST_STRANGERS = 512
 _HEAD_LIMIT_BYTES = 64 * 1024
+_MOST_WAITING = 100
+"""How many requests a client may send before the first of them is answered."""
 _LINGER_S = 2.0
 """How long the rest of a request is received and dropped after an answer that came before its end, in seconds.
 
@@ -79,7 +81,8 @@ class ClientConnection(asyncio.Protocol):
         """Requests that were sent before the present one was answered."""
         self._request: Request | None = None
         self._task: asyncio.Task[None] | None = None
-        self._is_full = False
+        self.is_full = False
+        """Whether the client takes less than is sent."""
         self._drain: asyncio.Future[None] | None = None
         self._is_done = False
         """Whether nothing that is still received matters."""
@@ -144,17 +147,17 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Let whoever sends the answer wait: the client takes less."""
-        self._is_full = True
-        if self._request is not None and self._request.pressure is not None:
-            self._request.pressure[0]()
+        self.is_full = True
+        if self._request is not None:
+            self._request.hold_back()
 
     def resume_writing(self) -> None:
         """Let the answer go on: the client has caught up."""
-        self._is_full = False
+        self.is_full = False
         if self._drain is not None and not self._drain.done():
             self._drain.set_result(None)
-        if self._request is not None and self._request.pressure is not None:
-            self._request.pressure[1]()
+        if self._request is not None:
+            self._request.go_on()
 
     # What the parser calls
 
@@ -185,22 +188,28 @@ class ClientConnection(asyncio.Protocol):
         self._is_upgrade = self._parser.should_upgrade()
         if self._is_upgrade:
             return
+        version = self._parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            raise ValueError("no version that is served")
         length = next((value for name, value in self._headers if name == b"content-length"), None)
-        self._body = RequestBody(self._pause, self._resume, int(length) if length is not None else None)
+        body = RequestBody(self._pause, self._resume, int(length) if length is not None else None)
         request = Request(
             self,
             self._parser.get_method().decode("ascii"),
             _target(self._url),
             self._headers,
-            self._body,
-            is_old=self._parser.get_http_version() == "1.0",
+            body,
+            is_old=version == "1.0",
             stays_open=self._parser.should_keep_alive(),
         )
         if self._request is None:
             self._begin(request)
+        elif len(self._waiting) >= _MOST_WAITING:
+            raise ValueError("too many requests were sent ahead")
         else:
             self._waiting.append(request)
             self._pause()
+        self._body = body
 
     def on_body(self, part: bytes) -> None:
         """Take a part of a body."""
@@ -221,7 +230,7 @@ class ClientConnection(asyncio.Protocol):
 
     async def drained(self) -> None:
         """Wait until the client has taken most of what was sent, or has disconnected."""
-        if self._is_full and not self._transport.is_closing():
+        if self.is_full and not self._transport.is_closing():
             self._drain = self._loop.create_future()
             await self._drain
 

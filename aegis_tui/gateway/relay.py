@@ -133,7 +133,7 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer, dia
         call.is_whole = tap.ended_well
         call.first_byte()
 
-    request.pressure = (answer.pause, answer.resume)
+    request.press_back(answer.pause, answer.resume)
     request.start(answer.status, _kept_headers(answer))
     try:
         if answer.header(b"content-encoding") in _PLAIN:

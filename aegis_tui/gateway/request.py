@@ -32,6 +32,8 @@ class Client(Protocol):
 
     port: int | None
     """The TCP port that received it; None for the unix socket."""
+    is_full: bool
+    """Whether the client takes less than is sent."""
 
     def send(self, data: bytes) -> None:
         """Send bytes as soon as the client takes them."""
@@ -87,8 +89,10 @@ class Request:
         """Whether the client disconnected before the whole answer was sent."""
         self.body_parts = body
         self.stays_open = stays_open and not is_old
-        self.pressure: tuple[Callable[[], None], Callable[[], None]] | None = None
-        """Called when the client takes less than is sent, and when it has caught up."""
+        self.hold_back: Callable[[], None] = _nothing
+        """Called when the client takes less than is sent."""
+        self.go_on: Callable[[], None] = _nothing
+        """Called when it has caught up."""
         self._client = client
         self._is_old = is_old
         self._is_chunked = False
@@ -191,6 +195,12 @@ class Request:
         self.flush()
         self._client.finish(self)
 
+    def press_back(self, hold_back: Callable[[], None], go_on: Callable[[], None]) -> None:
+        """Have `hold_back` called whenever the client takes less than is sent, and `go_on` when it has caught up."""
+        self.hold_back, self.go_on = hold_back, go_on
+        if self._client.is_full:
+            hold_back()
+
     async def drained(self) -> None:
         """Wait until the client has taken most of what was sent."""
         await self._client.drained()
@@ -224,6 +234,10 @@ class Request:
         """Send a refusal as the whole answer, in the form of the path's API; call it only if no answer has begun."""
         body = error_body(dialect_of(self.path), error.status, code=error.code, message=error.message, hint=error.hint)
         self.reply(error.status, body, headers=[(REFUSED_HEADER, error.code.encode("ascii", "replace"))])
+
+
+def _nothing() -> None:
+    """There is nobody to hold back."""
 
 
 @lru_cache(maxsize=4)

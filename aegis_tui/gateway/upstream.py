@@ -13,18 +13,15 @@ from aegis_tui.gateway.upstream_pool import Place, UpstreamPool
 
 __all__ = ["Headers", "Upstream", "UpstreamAnswer"]
 
+IDLE_TIMEOUT_S = 300.0
+"""How long a server may send nothing, before the first byte or between two."""
 _CONNECT_TIMEOUT_S = 5.0
 
 
 class Upstream:
-    """Sends requests to model servers.
+    """Sends requests to model servers."""
 
-    Args:
-        idle_timeout_s: How long a server may send nothing, before the first byte or between two.
-    """
-
-    def __init__(self, *, idle_timeout_s: float = 300.0) -> None:
-        self._idle_timeout_s = idle_timeout_s
+    def __init__(self) -> None:
         self._pool = UpstreamPool()
 
     @asynccontextmanager
@@ -51,7 +48,7 @@ class Upstream:
             url: The full URL.
             headers: Sent unchanged, in addition to host and length.
             body: The request body.
-            timeout_s: Replaces the idle timeout, in seconds.
+            timeout_s: Replaces `IDLE_TIMEOUT_S`.
 
         Raises:
             ModelUnavailable: The server does not answer, or its name is unknown.
@@ -78,7 +75,7 @@ class Upstream:
             if connection is None:
                 wait_s = min(_CONNECT_TIMEOUT_S, timeout_s or _CONNECT_TIMEOUT_S)
                 connection = await self._pool.connect(place, wait_s)
-            answer = connection.ask(base_url, head, body, idle_timeout_s=timeout_s or self._idle_timeout_s)
+            answer = connection.ask(base_url, head, body, idle_timeout_s=timeout_s or IDLE_TIMEOUT_S)
             try:
                 await answer.begun()
             except Broken:

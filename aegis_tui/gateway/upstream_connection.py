@@ -24,7 +24,9 @@ _LINE_END = re.compile(rb"[\r\n]")
 _ONE_WRITE_BYTES = 64 * 1024
 """A longer body is sent by a call of its own, which spares a copy."""
 _INTERIM = range(100, 200)
+_CODINGS = (b"", b"identity", b"chunked")
 _CUT = "the connection was closed"
+_ENDLESS = f"it sent more than {_HEAD_LIMIT_BYTES >> 10} KiB without any of a body"
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -82,7 +84,7 @@ class UpstreamConnection(asyncio.Protocol):
         )
         self._headers: list[tuple[bytes, bytes]] = []
         self._is_interim = self._is_released = self._is_reusable = False
-        self._quiet_bytes = 0
+        self._quiet_bytes = self._head_bytes = 0
         self._idle_timeout_s, self._heard_at = idle_timeout_s, self._loop.time()
         if len(body) > _ONE_WRITE_BYTES:
             self._transport.write(head)
@@ -158,7 +160,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif problem:
             self._fail(problem)
         elif self._quiet_bytes > _HEAD_LIMIT_BYTES:
-            self._fail(f"it sent more than {_HEAD_LIMIT_BYTES >> 10} KiB without any of a body")
+            self._fail(_ENDLESS)
         else:
             return
         answer.wake()
@@ -184,6 +186,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; called by the parser, also for the trailers of a body, which are dropped."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > _HEAD_LIMIT_BYTES:
+            raise ValueError("the headers are too long")
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -193,10 +198,13 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_interim = status in _INTERIM
         if self._is_interim or self._answer is None:
             return
-        names = {name for name, _ in headers}
-        self._is_reusable = self._parser.should_keep_alive()
-        self._answer.is_open_ended = not names & {b"content-length", b"transfer-encoding"}
         self._answer.headers = headers
+        coding = self._answer.header(b"transfer-encoding").strip().lower()
+        if coding not in _CODINGS:
+            raise ValueError("a transfer coding that is not supported")
+        has_length = coding == b"chunked" or any(name == b"content-length" for name, _ in headers)
+        self._is_reusable = self._parser.should_keep_alive()
+        self._answer.is_open_ended = not has_length
         self._answer.status = status
         self._answer.wake()
 
@@ -206,9 +214,13 @@ class UpstreamConnection(asyncio.Protocol):
             self._answer.is_whole = True
 
     def _explain(self, data: bytes, error: Exception) -> str:
+        if self._head_bytes > _HEAD_LIMIT_BYTES:
+            return _ENDLESS
         if self._answer is not None and not self._answer.status and not data.startswith(b"HTTP/"):
             first = _LINE_END.split(data, maxsplit=1)[0].decode("latin-1")
             return f"illegal status line: {inert(first)[:_REASON_CHARS]!r}"
+        if isinstance(error.__context__, ValueError):
+            error = error.__context__
         return inert(str(error))[:_REASON_CHARS]
 
     def _fail(self, reason: str) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -80,35 +81,45 @@ class ModelServer:
     """Answers with the bytes that `answers[path]` yields; counts clients that hung up.
 
     It serves one request a connection. It ends the connection after the answer; with `lingers`, only when a second
-    request arrives on it.
+    request arrives on it. With `serves_many`, it serves one request after the other. Without `reads_body`, it reads no
+    more than the headers.
     """
 
     answers: dict[str, Answer] = field(default_factory=dict)
     lingers: bool = False
+    serves_many: bool = False
+    reads_body: bool = True
     seen: list[Seen] = field(default_factory=list)
     hung_up: int = 0
+    connections: int = 0
+    closed: int = 0
     port: int = 0
+    tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def calls(self, path: str) -> list[Seen]:
         return [request for request in self.seen if request.path == path]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             await self._serve(reader, writer)
+            while self.serves_many:
+                await self._serve(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
+            self.closed += 1
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, path, _ = head[0].split(" ")
         headers = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in head[1:] if line}
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        body = await reader.readexactly(int(headers.get("content-length", "0")) if self.reads_body else 0)
         seen = Seen(method, path, headers, body)
         self.seen.append(seen)
         answer = self.answers.get(path.partition("?")[0])
@@ -118,6 +129,8 @@ class ModelServer:
                 return
             writer.write(chunk)
             await writer.drain()
+        if self.serves_many:
+            return
         if self.lingers:
             await reader.read(1)
             return
@@ -147,9 +160,9 @@ async def streamed(body: bytes, *, step: int = 7) -> AsyncIterator[bytes]:
 
 
 @contextmanager
-def open_model_server() -> Iterator[ModelServer]:
-    """A running model server that knows the model `tiny`."""
-    server = ModelServer()
+def open_model_server(tls: ssl.SSLContext | None = None) -> Iterator[ModelServer]:
+    """A running model server that knows the model `tiny`; with TLS, it serves one request after the other."""
+    server = ModelServer(tls=tls, serves_many=tls is not None)
     server.answers["/v1/models"] = lambda _: whole(b'{"object":"list","data":[{"id":"tiny"}]}')
     server.answers["/metrics"] = lambda _: whole(METRICS.encode())
     server.answers["/v1/chat/completions"] = lambda _: streamed(CHAT_STREAM)
@@ -158,7 +171,7 @@ def open_model_server() -> Iterator[ModelServer]:
     ready, stop = threading.Event(), threading.Event()
 
     async def main() -> None:
-        listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+        listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
         server.port = listener.sockets[0].getsockname()[1]
         ready.set()
         await asyncio.to_thread(stop.wait)
