@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.run.events import STAGES
+from aegis_tui.domain.run.report_model import Report
+from aegis_tui.domain.wire.machine import ClaimFields
 from aegis_tui.errors import UsageError
-
-Report = Mapping[str, Any]
 
 
 class Promise(FrozenModel):
@@ -46,11 +46,11 @@ class Claim:
 
     name: str
     ok: bool
-    found: str
+    observed: str
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> ClaimFields:
         """Return the claim as it appears in the JSON report."""
-        return {"name": self.name, "ok": self.ok, "found": self.found}
+        return {"name": self.name, "ok": self.ok, "found": self.observed}
 
 
 def parse_promise(fields: Mapping[str, Any]) -> Promise | None:
@@ -144,7 +144,7 @@ def _qa(report: Report, wanted: Sequence[bool]) -> Claim:
 
 
 def _commit(report: Report, result: DemoResult) -> Claim:
-    named = (report["commit"] or {}).get("oid")
+    named = report["commit"]["oid"] if report["commit"] else None
     ok = len(result.commits) == 1 and result.commits[0] == (named, (result.base_oid,))
     words = f"{len(result.commits)} beyond the base" if len(result.commits) != 1 else result.commits[0][0][:12]
     return Claim("one commit on the base", ok, words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -28,6 +28,7 @@ from aegis_tui.domain.run.design import (
     nearest,
     render_location,
 )
+from aegis_tui.domain.wire.run import GivenDesign
 from aegis_tui.errors import DesignRefused, UsageError
 
 MAX_SIZE_BYTES: Final = 1024 * 1024
@@ -114,9 +115,9 @@ def parse_design(
     return design
 
 
-def wire_fields(design: Design) -> dict[str, Any]:
+def wire_fields(design: Design) -> GivenDesign:
     """Return a design as it is sent to the hub: only fields that its author wrote, so that the hub sets the others."""
-    return design.model_dump(mode="json", exclude_unset=True)
+    return cast(GivenDesign, design.model_dump(mode="json", exclude_unset=True))
 
 
 def build_design(

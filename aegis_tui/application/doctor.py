@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from aegis_tui.config import Settings
 from aegis_tui.domain.boundary import allowed_words, boundary_word
 from aegis_tui.domain.count import listed
+from aegis_tui.domain.wire.machine import CheckResultFields
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.agent_kind import KindFacts
 from aegis_tui.ports.llm import ChatModel, ChatReply, ping_request
@@ -48,7 +48,7 @@ class Check:
 
     name: str
     ok: bool
-    found: str
+    observed: str
     fix: str = ""
     """What the person can do if the check fails."""
     essential: bool = False
@@ -56,10 +56,10 @@ class Check:
     is_extra: bool = False
     """Whether nothing is worse if the check fails: one of many programs of which none is needed."""
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> CheckResultFields:
         """Return the check in the form of contract 9, and whether it is essential; `fix` is empty if it passed."""
         fix = "" if self.ok else self.fix
-        return {"name": self.name, "ok": self.ok, "found": self.found, "fix": fix, "essential": self.essential}
+        return {"name": self.name, "ok": self.ok, "found": self.observed, "fix": fix, "essential": self.essential}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class Doctor:
     async def _tmux(self) -> Check:
         check = await self._version("tmux", TMUX_WANTED, flag="-V")
         if check.ok and (problem := self._find_tmux_problem()):
-            return replace(check, found=f"{check.found}; {problem}; /tmp is used instead")
+            return replace(check, observed=f"{check.observed}; {problem}; /tmp is used instead")
         return check
 
     async def _said(self, *argv: str, cwd: Path | None = None) -> str | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from aegis_tui.domain.endpoint import normalise_base_url
-from aegis_tui.domain.metrics import parse_metrics, rates
+from aegis_tui.domain.metrics import metrics_of, parse_metrics, rates
+from aegis_tui.domain.wire.gateway import ServerEndpoint
+from aegis_tui.domain.wire.machine import ServerOutput
 from aegis_tui.errors import ModelUnavailable
 from aegis_tui.ports.model_server import ProbeEndpoint
 
@@ -18,7 +19,7 @@ ReadMetrics = Callable[[str], Awaitable[str | None]]
 """Takes a base URL; returns the text of its `/metrics`, or None if there is none."""
 
 
-async def look_at_server(base_url: str, *, probe: ProbeEndpoint, read_metrics: ReadMetrics) -> dict[str, Any]:
+async def look_at_server(base_url: str, *, probe: ProbeEndpoint, read_metrics: ReadMetrics) -> ServerOutput:
     """Return `endpoints` and `metrics` of a model server (contract 9); the address is checked before a request.
 
     A server that does not answer is returned as unhealthy. `metrics` is empty if the server has none.
@@ -37,7 +38,7 @@ async def look_at_server(base_url: str, *, probe: ProbeEndpoint, read_metrics: R
         probed = await probe(url)
     except ModelUnavailable:
         return {"endpoints": [{"url": url, "model": None, "healthy": False}], "metrics": {}}
-    endpoint = {"url": url, "model": next(iter(probed.models), None), "healthy": True}
+    endpoint: ServerEndpoint = {"url": url, "model": next(iter(probed.models), None), "healthy": True}
     first, at_s = await read_metrics(url), time.monotonic()
     await asyncio.sleep(BETWEEN_READINGS_S)
     second, now_s = await read_metrics(url), time.monotonic()
@@ -45,5 +46,4 @@ async def look_at_server(base_url: str, *, probe: ProbeEndpoint, read_metrics: R
         return {"endpoints": [endpoint], "metrics": {}}
     reading = parse_metrics(second)
     rate = rates(parse_metrics(first), reading, now_s - at_s)
-    metrics = {"running": reading.running, "waiting": reading.waiting, "kv_cache": reading.kv_cache}
-    return {"endpoints": [endpoint], "metrics": {**metrics, **rate._asdict()}}
+    return {"endpoints": [endpoint], "metrics": metrics_of(reading, rate)}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from aegis_tui.config import Settings
+from aegis_tui.domain.wire.run import GivenOptions
 
 CHOSEN_ONCE = ("workers", "kind", "agent_mode", "base_url", "model", "sandbox", "boundary")
 """Options that a person can set for all runs in the settings."""
 
 
-def run_options(settings: Settings, **chosen: Any) -> dict[str, Any]:
+def run_options(settings: Settings, **chosen: Any) -> GivenOptions:
     """Return the `options` of a `run:start` command.
 
     Args:
@@ -18,4 +19,4 @@ def run_options(settings: Settings, **chosen: Any) -> dict[str, Any]:
         chosen: Options by name, those of `CHOSEN_ONCE` or others; None means not chosen.
     """
     options = {name: getattr(settings, name) for name in CHOSEN_ONCE}
-    return options | {name: value for name, value in chosen.items() if value is not None}
+    return cast(GivenOptions, options | {name: value for name, value in chosen.items() if value is not None})

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from aegis_tui.adapters.store.log_file import SqliteLogFile
 from aegis_tui.adapters.store.reader import LogReader
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.application.doctor import LogLook
+from aegis_tui.domain.context import instance_view
+from aegis_tui.domain.wire.instance import InstanceFields
 from aegis_tui.errors import AegisError, StoreError, UsageError
 from aegis_tui.hub import repair
 from aegis_tui.hub.record import only_hub
@@ -49,7 +50,7 @@ def log_reader(paths: WorkspacePaths) -> LogReader:
     return LogReader(paths.log_db)
 
 
-async def open_instances(paths: WorkspacePaths) -> list[dict[str, Any]]:
+async def open_instances(paths: WorkspacePaths) -> list[InstanceFields]:
     """Return the instances of the current run of a workspace whose hub does not run; empty if it has no current run.
 
     Raises:
@@ -60,7 +61,7 @@ async def open_instances(paths: WorkspacePaths) -> list[dict[str, Any]]:
     async with open_stopped_log(paths) as log:
         workspace = await recover(log, now=0.0)
     run = workspace.runs.current()
-    return [] if run is None else [instance.model_dump(mode="json") for instance in workspace.instances.of_run(run.run)]
+    return [] if run is None else [instance_view(item) for item in workspace.instances.of_run(run.run)]
 
 
 def look_at_log(folder: Path, environ: Mapping[str, str]) -> LogLook:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from aegis_tui.adapters.llm.key import ModelKey
 from aegis_tui.adapters.llm.probe import probe_endpoint
 from aegis_tui.adapters.vllm import server
 from aegis_tui.application.model_server import look_at_server
+from aegis_tui.domain.wire.machine import ServerOutput
 from aegis_tui.ports.local_server import LocalServer
 from aegis_tui.sdk.discovery import workspace_paths
 
@@ -31,7 +31,7 @@ async def served_models(base_url: str) -> list[str]:
     return list((await probe_endpoint(base_url, find_key=ModelKey(os.environ).read)).models)
 
 
-async def look_at(base_url: str) -> dict[str, Any]:
+async def look_at(base_url: str) -> ServerOutput:
     """Return `endpoints` and `metrics` of a model server (contract 9); the model server's key is sent if set.
 
     A server that does not answer is returned as unhealthy. `metrics` is empty if the server has none.

@@ -15,6 +15,7 @@ from aegis_tui import __version__
 from aegis_tui.application.bundle import Scrubber, event_facts, log_tail, render_bundle, setting_names
 from aegis_tui.cli.place import Place, here
 from aegis_tui.config import trace_settings
+from aegis_tui.domain.wire.machine import CheckResultFields
 from aegis_tui.errors import AegisError, GitUnavailable, UsageError
 from aegis_tui.sdk.private_file import write_private
 
@@ -22,7 +23,7 @@ LOGS = ("hub.log", "gateway.log", "tui.log")
 LIBRARIES = ("textual", "libtmux", "starlette", "uvicorn", "pydantic", "httpx")
 
 
-def write_bundle(path: Path, checks: list[dict[str, Any]]) -> None:
+def write_bundle(path: Path, checks: list[CheckResultFields]) -> None:
     """Write a file for a bug report: versions, checks, where settings come from, facts about events, and ends of logs.
 
     It is about the current workspace; outside a repository, about the machine alone. Names, tokens and private paths

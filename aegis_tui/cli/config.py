@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, describe, trace_settings, user_file
+from aegis_tui.domain.wire.machine import SettingsOutput, SettingValue
 from aegis_tui.errors import GitUnavailable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -38,7 +39,7 @@ def list_settings(
     Outside a repository, there are no settings of a project.
     """
     settings, origins = trace_settings(os.environ, project=_project())
-    plain: list[dict[str, Any]] = []
+    plain: list[SettingValue] = []
     for name, value, description in _values(settings):
         top = name.partition(".")[0]
         plain.append(
@@ -53,7 +54,8 @@ def list_settings(
             }
         )
     rows = [[item["name"], _text(item["value"]), *(_origin(item) if show_origin else [])] for item in plain]
-    output.result({"settings": plain, "file": str(user_file(os.environ))}, as_json=as_json, lines=output.table(rows))
+    fields = SettingsOutput(settings=plain, file=str(user_file(os.environ)))
+    output.result(fields, as_json=as_json, lines=output.table(rows))
     return 0
 
 
@@ -79,7 +81,7 @@ def _text(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def _origin(item: dict[str, Any]) -> list[str]:
+def _origin(item: SettingValue) -> list[str]:
     return [item["source"], item["where"]]
 
 

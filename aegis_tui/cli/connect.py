@@ -18,6 +18,7 @@ from aegis_tui.cli.client import read_token, speaking_as
 from aegis_tui.cli.membership import Membership
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.program_group import ProgramGroup
+from aegis_tui.domain.wire.reply import JoinedReply
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.sdk.gateway import KEYS, REPLACED_KEYS, base_urls, model_environment, wait_for_gateway
 from aegis_tui.sdk.quick import HubQuick
@@ -60,10 +61,10 @@ def _connect(
     place = here()
     person = place.started_hub()
     name = instance or agent.lower()
-    reply = person.command(
-        "agent:register", agent_type=agent, instance_id=name, role=role, partition=list(partition or [])
+    reply = person.reply(
+        JoinedReply, "agent:register", agent_type=agent, instance_id=name, role=role, partition=list(partition or [])
     )
-    agent_id, token_file = str(reply["agent_id"]), str(reply["token_file"])
+    agent_id, token_file = reply["agent_id"], reply["token_file"]
     given = {
         "AEGIS_INSTANCE": name,
         "AEGIS_WORKSPACE": place.paths.key,

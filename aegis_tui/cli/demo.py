@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from aegis_tui.application.demo import Claim, DemoResult, Report, judge, parse_promise
+from aegis_tui.application.demo import Claim, DemoResult, judge, parse_promise
 from aegis_tui.application.design import load_design, wire_fields
 from aegis_tui.application.run_options import run_options
 from aegis_tui.bootstrap.panes import close_workspace
@@ -29,6 +29,9 @@ from aegis_tui.cli.session import Look
 from aegis_tui.domain import ids
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.run.failure import error_lines
+from aegis_tui.domain.run.report_model import Report
+from aegis_tui.domain.wire.machine import DemoOutput
+from aegis_tui.domain.wire.run import GivenOptions
 from aegis_tui.errors import AegisError, HubUnavailable, Unavailable
 from aegis_tui.hub.owner import OWNER, own
 from aegis_tui.testing.driver import DriverThread, follow_events
@@ -100,7 +103,7 @@ def _check_programs() -> None:
             raise Unavailable(f"{program} is not installed", f"install it: sudo apt-get install -y {package}")
 
 
-def _options(ground: Playground, place: Place, workers: int, look: Look) -> dict[str, Any]:
+def _options(ground: Playground, place: Place, workers: int, look: Look) -> GivenOptions:
     """Return the options of the command `run:start`; the run uses the scripted model, unless `look` has a base URL.
 
     Raises:
@@ -118,7 +121,7 @@ def _options(ground: Playground, place: Place, workers: int, look: Look) -> dict
     )
 
 
-def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: bool) -> Report:
+def _watch(ground: Playground, place: Place, options: GivenOptions, *, quiet: bool) -> Report:
     """Start the run, and return its report, also that of a failed run, when it ends.
 
     Meanwhile, the scripted model is told when to go on: at the events that its script names. What happens is printed on
@@ -144,14 +147,14 @@ def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: 
         if not quiet and (line := narrate(event)):
             output.talk(line)
         if event["type"] == "run:finished":
-            report: dict[str, Any] = event["data"]["report"]
+            report: Report = event["data"]["report"]
             return report
     raise HubUnavailable(
         f"the demo did not end within {DEADLINE_S:g} s", f"closed gates: {', '.join(driver.waiting) or 'none'}"
     )
 
 
-def _show(ground: Playground, place: Place, options: dict[str, Any], look: Look, *, kept: Path | None) -> Report | None:
+def _show(ground: Playground, place: Place, options: GivenOptions, look: Look, *, kept: Path | None) -> Report | None:
     """Open the dashboard with the demo's goal in the goal dialog, so that Enter starts the run.
 
     Return when the person closes the dashboard: the report, or None if no run had ended. `kept` is the folder of the
@@ -184,7 +187,7 @@ def _running_hub(place: Place) -> Any:
 def _conclude(ground: Playground, report: Report, *, as_json: bool, kept: Path | None) -> int:
     claims = _claims(ground, report)
     ok = bool(report["ok"]) and all(claim.ok for claim in claims)
-    fields = {**report, "ok": ok, "demo": {"claims": [claim.to_wire() for claim in claims]}}
+    fields: DemoOutput = {**report, "ok": ok, "demo": {"claims": [claim.to_wire() for claim in claims]}}
     if as_json:
         output.result(fields, as_json=True)
     else:
@@ -192,7 +195,8 @@ def _conclude(ground: Playground, report: Report, *, as_json: bool, kept: Path |
             output.data(line)
     if ok:
         return 0
-    return 3 if (report.get("error") or {}).get("code") in GATE_CODES else 1
+    error = report.get("error")
+    return 3 if error and error["code"] in GATE_CODES else 1
 
 
 def _claims(ground: Playground, report: Report) -> list[Claim]:
@@ -218,7 +222,7 @@ def _summary(report: Report, claims: list[Claim], kept: Path | None) -> Iterator
         first, *rest = error_lines(error)
         yield f"the run failed: {first}"
         yield from (f"  {line}" for line in rest)
-    yield from output.table(("yes" if claim.ok else "NO", claim.name, claim.found) for claim in claims)
+    yield from output.table(("yes" if claim.ok else "NO", claim.name, claim.observed) for claim in claims)
     if commit := report["commit"]:
         yield f"{commit['subject']}"
         yield f"{counted(commit['files'], 'file')} in one commit, {report['duration_s']:.0f} s, scripted model"

@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.config import Settings, load_settings
+from aegis_tui.domain.wire.machine import DoctorOutput
 from aegis_tui.errors import GitUnavailable
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _doctor(
     doctor = make_doctor(settings.model_copy(update=chosen), Path.cwd(), dict(os.environ))
     checks = asyncio.run(doctor.examine())
     lacks = missing(checks)
-    fields: dict[str, Any] = {"ok": not lacks, "checks": [check.to_wire() for check in checks]}
+    fields = DoctorOutput(ok=not lacks, checks=[check.to_wire() for check in checks])
     if bundle is not None:
         from aegis_tui.cli.bundle import write_bundle
 
@@ -77,7 +78,7 @@ def _settings() -> Settings:
 
 def _lines(checks: list[Check]) -> Iterator[str]:
     checks = [_in_one_line(check) for check in checks]
-    rows = output.table((_mark(check), check.name, check.found) for check in checks)
+    rows = output.table((_mark(check), check.name, check.observed) for check in checks)
     for check, row in zip(checks, rows, strict=True):
         yield row
         if not check.ok and check.fix:
@@ -93,12 +94,12 @@ def _mark(check: Check) -> str:
 
 
 def _in_one_line(check: Check) -> Check:
-    """Return a failed check of something optional with its fix appended to `found`, so that it takes one line.
+    """Return a failed check of something optional with its fix appended to `observed`, so that it takes one line.
 
     Any other check is returned unchanged.
     """
     is_short = check.is_extra and not check.ok
-    return replace(check, found=f"{check.found} ({check.fix})", fix="") if is_short else check
+    return replace(check, observed=f"{check.observed} ({check.fix})", fix="") if is_short else check
 
 
 doctor_app = typer.Typer(add_completion=False)

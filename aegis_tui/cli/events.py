@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from aegis_tui.cli.place import Place, here
 from aegis_tui.errors import UsageError
 from aegis_tui.sdk.quick import HubQuick
 from aegis_tui.sdk.wire import WIRE_VERSION, type_fits
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.wire.answer import Envelope
 
 PAGE = 1000
 
@@ -57,7 +60,7 @@ def _events(
     return 0
 
 
-def _logged(place: Place, after: int) -> Iterator[dict[str, Any]]:
+def _logged(place: Place, after: int) -> Iterator[Envelope]:
     """Yield the logged events with a number greater than `after`, up to the newest, in order.
 
     They come from the hub or, if none is running, from the log file; both give the same JSON objects. The errors are
@@ -76,12 +79,12 @@ def _logged(place: Place, after: int) -> Iterator[dict[str, Any]]:
         yield from map(public_wire, log_reader(place.paths).events(after=after))
         return
     hub = HubQuick(address)
-    while page := hub.events(after=after, limit=PAGE):
+    while page := hub.envelopes(after=after, limit=PAGE):
         yield from page
         after = page[-1]["seq"]
 
 
-def _is_wanted(event: dict[str, Any], types: list[str]) -> bool:
+def _is_wanted(event: Envelope, types: list[str]) -> bool:
     names = [event["type"], *([event["data"]["event"]] if event["type"] == "broadcast" else [])]
     return not types or any(type_fits(pattern, name) for pattern in types for name in names)
 
@@ -93,8 +96,14 @@ async def _follow(place: Place, types: list[str], after: int) -> None:
     try:
         async with aclosing(client.events(types=types, after=after)) as events:
             async for event in events:
-                stamp = {"agent_id": event.agent_id, "timestamp": event.timestamp, "data": dict(event.data)}
-                wire = {"v": WIRE_VERSION, "seq": event.seq, "type": event.type, **stamp}
+                wire: Envelope = {
+                    "v": WIRE_VERSION,
+                    "seq": event.seq,
+                    "type": event.type,
+                    "agent_id": event.agent_id,
+                    "timestamp": event.timestamp,
+                    "data": dict(event.data),
+                }
                 output.data(output.json_text(wire))
     finally:
         await client.close()

@@ -10,6 +10,7 @@ from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
 from aegis_tui.domain.run.report_model import PastRun
+from aegis_tui.domain.wire.output import RunsOutput, TranscriptOutput
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
@@ -23,7 +24,9 @@ def _runs(as_json: AsJson = False) -> int:
     from aegis_tui.bootstrap.log import log_reader
 
     runs = past_runs(log_reader(here().paths).events(RUN_EVENTS))
-    output.result({"runs": runs}, as_json=as_json, lines=output.table(map(_row, runs)) or ["no run was ever started"])
+    output.result(
+        RunsOutput(runs=runs), as_json=as_json, lines=output.table(map(_row, runs)) or ["no run was ever started"]
+    )
     return 0
 
 
@@ -46,7 +49,8 @@ def _transcript(
     from aegis_tui.bootstrap.panes import read_transcript
 
     transcript = read_transcript(here().paths, name)
-    fields = {"id": transcript.instance_id, "ended": transcript.has_ended, "lines": list(transcript.lines)}
+    lines = list(transcript.lines)
+    fields = TranscriptOutput(id=transcript.instance_id, ended=transcript.has_ended, lines=lines)
     output.result(fields, as_json=as_json, lines=transcript.lines)
     return 0
 

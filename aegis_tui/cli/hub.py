@@ -15,6 +15,7 @@ from aegis_tui.cli.hub_start import start as begin
 from aegis_tui.cli.hub_stop import clear_checks, close_idle_parts, end_run, stop_hub
 from aegis_tui.cli.place import here
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.wire.output import RepairOutput
 from aegis_tui.errors import UsageError
 from aegis_tui.sdk.discovery import find_process
 
@@ -111,7 +112,7 @@ def status(as_json: AsJson = False) -> int:
         return 0
     lines = [
         f"hub {address.pid} serves {address.url}",
-        f"newest event {fields['seq']}, {counted(fields['instances'], 'instance')}",
+        f"newest event {fields['seq']}, {counted(fields['instances'] or 0, 'instance')}",
         gateway_line(address),
     ]
     output.result(fields, as_json=as_json, lines=lines)
@@ -129,11 +130,16 @@ def repair(as_json: AsJson = False) -> int:
 
     done = repair_log(here().paths)
     if done is None:
-        output.result({"repaired": False}, as_json=as_json, lines=["nothing is wrong with the log"])
+        output.result(RepairOutput(repaired=False), as_json=as_json, lines=["nothing is wrong with the log"])
         return 0
     aside = str(done.put_aside) if done.put_aside else None
-    fields = {"repaired": True, "kept": done.kept, "lost": done.lost, "put_aside": aside}
-    fields["answers_lost"] = not done.are_answers_whole
+    fields: RepairOutput = {
+        "repaired": True,
+        "kept": done.kept,
+        "lost": done.lost,
+        "put_aside": aside,
+        "answers_lost": not done.are_answers_whole,
+    }
     output.result(fields, as_json=as_json, lines=_repair_lines(done))
     return 0
 

@@ -7,11 +7,14 @@ recognize exactly are left to Typer, which has the same options.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.sdk.quick import HubAddress, HubQuick
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.wire.output import GatewayFields, HubOutput
 
 _NOUNS = ("hub", "server")
 
@@ -46,7 +49,7 @@ def start(root: Path | None, *, as_json: bool) -> int:
     return 0
 
 
-def status_fields(place: Place, address: HubAddress | None) -> dict[str, Any]:
+def status_fields(place: Place, address: HubAddress | None) -> HubOutput:
     """Return the fields of `hub status --json` (contract 9); asks the hub for its state if there is one.
 
     Args:
@@ -58,7 +61,7 @@ def status_fields(place: Place, address: HubAddress | None) -> dict[str, Any]:
         HubUnavailable: The hub at that address does not answer.
         AegisError: It refuses the request.
     """
-    fields: dict[str, Any] = {
+    fields: HubOutput = {
         "running": address is not None,
         "pid": address.pid if address else None,
         "url": address.url if address else None,
@@ -69,16 +72,16 @@ def status_fields(place: Place, address: HubAddress | None) -> dict[str, Any]:
         "gateway": None,
     }
     if address is not None:
-        state = HubQuick(address).state()
+        state = HubQuick(address).context()
         living = [item for item in state["instances"] if item["phase"] in ("launched", "joined")]
-        fields |= {"seq": state["seq"], "instances": len(living), "gateway": _gateway_fields(address)}
+        fields["seq"], fields["instances"] = state["seq"], len(living)
+        fields["gateway"] = _gateway_fields(address)
     return fields
 
 
-def _gateway_fields(address: HubAddress) -> dict[str, str | None]:
-    state = "running" if address.gateway_url else "failed" if address.gateway_problem else "starting"
+def _gateway_fields(address: HubAddress) -> GatewayFields:
     return {
-        "state": state,
+        "state": "running" if address.gateway_url else "failed" if address.gateway_problem else "starting",
         "url": address.gateway_url,
         "socket": address.gateway_socket,
         "problem": address.gateway_problem,

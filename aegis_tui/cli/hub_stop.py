@@ -8,13 +8,16 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place
 from aegis_tui.errors import AegisError, HubUnavailable, Refused
 from aegis_tui.sdk.discovery import find_hub, find_process, is_running
 from aegis_tui.sdk.quick import HubAddress
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.wire.context import SharedContext
 
 STOP_DEADLINE_S = 30.0
 """How long a hub may take to end after SIGTERM.
@@ -54,11 +57,11 @@ def end_run(place: Place, *, force: bool) -> None:
         if not _has_open_run(place):
             return
     hub = place.started_hub()
-    run = hub.state()["run"]
+    run = hub.context()["run"]
     if run is None or run["status"] not in (*_OPEN, "ENDING"):
         return
     if run["status"] in _OPEN:
-        if not force and not _may_end(run["run"], _living(hub.state())):
+        if not force and not _may_end(run["run"], _living(hub.context())):
             return
         hub.command("run:cancel", run=run["run"], reason="the hub is stopped")
     _wait_until_put_away(place, run["run"])
@@ -104,14 +107,14 @@ def _may_end(run: str, living: list[str]) -> bool:
     return answer == "e"
 
 
-def _living(state: dict[str, Any]) -> list[str]:
+def _living(state: SharedContext) -> list[str]:
     return [item["agent_id"] for item in state["instances"] if item["phase"] not in _GONE]
 
 
 def _wait_until_put_away(place: Place, run: str) -> None:
     end, shown = time.monotonic() + SAVE_DEADLINE_S, ""
     while time.monotonic() < end:
-        state = place.started_hub().state()
+        state = place.started_hub().context()
         living = [item for item in state["instances"] if item["run"] == run and item["phase"] != "reclaimed"]
         if state["run"] is None or (state["run"]["status"] == "COMPLETED" and not living):
             return

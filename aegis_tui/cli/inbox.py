@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -11,6 +11,7 @@ from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.need import NEED_EVENTS, Need, needs, waiting_since
+from aegis_tui.domain.wire.output import AnswerOutput, InboxOutput, WaitingItem
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import UsageError
 from aegis_tui.sdk.quick import HubQuick
@@ -49,7 +50,7 @@ def inbox(context: typer.Context, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is None:
         place = here()
         items = [_fields(need, since) for need, since in _waiting(place, place.hub())]
-        output.result({"items": items}, as_json=as_json, lines=_lines(items) or ["nothing waits for you"])
+        output.result(InboxOutput(items=items), as_json=as_json, lines=_lines(items) or ["nothing waits for you"])
 
 
 @app.command(name="answer")
@@ -74,7 +75,7 @@ def answer(
         words = f"sent to {_name(need)}"
     else:
         words = _give(hub, need, text)
-    output.result({"kind": need.kind, "key": _name(need), "answer": text}, as_json=as_json, lines=[words])
+    output.result(AnswerOutput(kind=need.kind, key=_name(need), answer=text), as_json=as_json, lines=[words])
     return 0
 
 
@@ -134,14 +135,14 @@ def _waiting(place: Place, hub: HubQuick) -> list[tuple[Need, str | None]]:
     return sorted(items, key=lambda item: item[1] or "")
 
 
-def _fields(need: Need, since: str | None) -> dict[str, Any]:
+def _fields(need: Need, since: str | None) -> WaitingItem:
     answers = {text: words for text, (_, _, words) in ANSWERS.get(need.kind, {}).items()}
     if need.kind == "instance":
         answers = {"TEXT": "the instance gets it as a prompt"}
     return {"kind": need.kind, "key": _name(need), "since": since, "words": need.words, "answers": answers}
 
 
-def _lines(items: list[dict[str, Any]]) -> list[str]:
+def _lines(items: list[WaitingItem]) -> list[str]:
     lines = []
     for item in items:
         age = f"for {_age(item['since'])}" if item["since"] else "since before the log begins"

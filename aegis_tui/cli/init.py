@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.wire.machine import InitOutput
 
 
 def _init(
@@ -31,8 +34,13 @@ def _init(
 
     setup = asyncio.run(make_setup(here().root))
     change = setup.undo() if undo else setup.write(agent_docs=agent_docs)
-    fields = {"written": change.written, "removed": change.removed, "kept": change.kept}
-    lines = [f"{done} {path}" for done, paths in fields.items() for path in paths] or ["nothing to do"]
+    fields: InitOutput = {
+        "written": list(change.written),
+        "removed": list(change.removed),
+        "kept": list(change.kept),
+    }
+    done = (("written", change.written), ("removed", change.removed), ("kept", change.kept))
+    lines = [f"{word} {path}" for word, paths in done for path in paths] or ["nothing to do"]
     output.result(fields, as_json=as_json, lines=lines)
     return 0
 

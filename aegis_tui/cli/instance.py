@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,19 +14,24 @@ from aegis_tui.application.prompt import PromptDelivery
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.ids import instance_id
+from aegis_tui.domain.wire.reply import PromptReply, StoppedReply
 from aegis_tui.errors import Refused, UsageError
 from aegis_tui.sdk.attaching import assumed_terminal, without_popup
 from aegis_tui.sdk.quick import HubQuick
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.wire.instance import InstanceView
+    from aegis_tui.domain.wire.output import SentOutput, StopOutput
 
 _POLL_S = 0.1
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The instance: w01, or in full NATIVE-w01.")]
 
 
-def _known(hub: HubQuick, name: str) -> dict[str, Any]:
-    for item in hub.state()["instances"]:
+def _known(hub: HubQuick, name: str) -> InstanceView:
+    for item in hub.context()["instances"]:
         if name in (item["agent_id"], item["instance_id"]):
-            return dict(item)
+            return item
     raise UsageError(f"there is no instance {name}", "list them: aegis-tui status")
 
 
@@ -86,10 +91,13 @@ def _send(
     words = sys.stdin.read() if text == "-" else text
     if not words.strip():
         raise UsageError("the prompt is empty", "aegis-tui send ID TEXT")
-    delivery = PromptDelivery({name: int(hub.command("instance:send", agent_id=name, text=words)["seq"])})
+    delivery = PromptDelivery({name: hub.reply(PromptReply, "instance:send", agent_id=name, text=words)["seq"]})
     _await(hub, delivery)
-    word = "delivered" if delivery.is_delivered(name) else "queued"
-    output.result({"delivery": word, "seq": delivery.sent[name]}, as_json=as_json, lines=[word])
+    fields: SentOutput = {
+        "delivery": "delivered" if delivery.is_delivered(name) else "queued",
+        "seq": delivery.sent[name],
+    }
+    output.result(fields, as_json=as_json, lines=[fields["delivery"]])
     return 0
 
 
@@ -103,7 +111,7 @@ def _await(hub: HubQuick, delivery: PromptDelivery) -> None:
     """
     end, after = time.monotonic() + prompt.DELIVERY_S, min(delivery.sent.values())
     while not delivery.is_complete and time.monotonic() < end:
-        events = hub.events(after=after, limit=500)
+        events = hub.envelopes(after=after, limit=500)
         delivery.hear(event["data"]["of"] for event in events if event["type"] == "message:acked")
         after = max((event["seq"] for event in events), default=after)
         if not delivery.is_complete:
@@ -121,8 +129,9 @@ def _stop(
     it has already ended, nothing happens, and the exit code is 0. Exit code 2 if there is no such instance, 5 if no hub
     is running.
     """
-    reply = here().hub().command("instance:stop", agent_id=name, reason=reason)
-    output.result({"agent_id": reply["agent_id"]}, as_json=as_json, lines=[f"{reply['agent_id']} is being stopped"])
+    reply = here().hub().reply(StoppedReply, "instance:stop", agent_id=name, reason=reason)
+    fields: StopOutput = {"agent_id": reply["agent_id"]}
+    output.result(fields, as_json=as_json, lines=[f"{reply['agent_id']} is being stopped"])
     return 0
 
 

@@ -14,11 +14,14 @@ from aegis_tui.cli import lock_verbs, output
 from aegis_tui.cli.client import speaking_as
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.ids import instance_id
+from aegis_tui.domain.wire.reply import LocksReply
 from aegis_tui.errors import LockHeld, Refused, UsageError
 from aegis_tui.sdk.quick import HubQuick
 
 if TYPE_CHECKING:
     from aegis_tui.domain.lock.importing import OldLock
+    from aegis_tui.domain.wire.lock import LockFields
+    from aegis_tui.domain.wire.output import BrokenOutput, ImportedOutput, SkippedLock
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Locks on files and regions.")
 
@@ -109,7 +112,8 @@ def break_lock(
     hub = here().hub()
     lock_id = _lock_id(hub, lock)
     hub.command("lock:break", lock_id=lock_id, reason=reason)
-    output.result({"broken": lock_id}, as_json=as_json, lines=[f"{lock_id} is broken"])
+    fields: BrokenOutput = {"broken": lock_id}
+    output.result(fields, as_json=as_json, lines=[f"{lock_id} is broken"])
     return 0
 
 
@@ -126,7 +130,7 @@ def _lock_id(hub: HubQuick, named: str) -> str:
         return named
     meant = {
         lock["lock_id"]
-        for name, lock in hub.state()["locks"].items()
+        for name, lock in hub.context()["locks"].items()
         if named in (f"#{lock['token']}", str(lock["token"]), name, lock["path"])
     }
     if len(meant) != 1:
@@ -149,21 +153,23 @@ def import_locks(
     from aegis_tui.domain.lock.importing import Skipped, parse_old_locks
 
     old, skipped = parse_old_locks(_load(file), now=datetime.now(UTC))
-    place, taken = here(), []
-    living = {instance_id(agent["agent_id"]) for agent in place.hub().state()["active_agents"]}
+    place = here()
+    taken: list[LockFields] = []
+    living = {instance_id(agent["agent_id"]) for agent in place.hub().context()["active_agents"]}
     for lock in old:
         try:
             taken += _take_over(_speaker(place, lock.holder, living), lock)
         except (LockHeld, Refused, UsageError) as error:
             skipped.append(Skipped(str(lock.resource), f"{error.message}"))
-    left_out = [{"path": item.path, "reason": item.reason} for item in skipped]
+    left_out: list[SkippedLock] = [{"path": item.path, "reason": item.reason} for item in skipped]
     lines = [f"{lock_verbs.name_of(item)} {item['lock_type']} {item['agent_id']}" for item in taken]
     lines += [f"left out: {item['path']}: {item['reason']}" for item in left_out]
-    output.result({"imported": taken, "skipped": left_out}, as_json=as_json, lines=lines or [f"{file} has no locks"])
+    fields: ImportedOutput = {"imported": taken, "skipped": left_out}
+    output.result(fields, as_json=as_json, lines=lines or [f"{file} has no locks"])
     return 0
 
 
-def _take_over(hub: HubQuick, lock: OldLock) -> list[dict[str, Any]]:
+def _take_over(hub: HubQuick, lock: OldLock) -> list[LockFields]:
     """Acquire the lock of one entry of the file, as `hub` acts, without waiting; return the locks that were granted.
 
     Raises:
@@ -181,8 +187,7 @@ def _take_over(hub: HubQuick, lock: OldLock) -> list[dict[str, Any]]:
         "ttl_s": lock.ttl_s,
     }
     given = {name: value for name, value in fields.items() if value is not None}
-    reply = hub.command("lock:acquire", wait_s=0, **given)
-    return list(reply["locks"])
+    return hub.reply(LocksReply, "lock:acquire", wait_s=0, **given)["locks"]
 
 
 def _speaker(place: Place, holder: str, living: set[str]) -> HubQuick:

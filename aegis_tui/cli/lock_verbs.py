@@ -11,13 +11,18 @@ import re
 import signal
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aegis_tui.cli import output
 from aegis_tui.cli.client import speaking_as
 from aegis_tui.cli.place import here
 from aegis_tui.domain.path.file_name import encodable_text
+from aegis_tui.domain.wire.reply import LocksReply, ReleasedReply
 from aegis_tui.errors import UsageError
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.wire.lock import LockFields
+    from aegis_tui.domain.wire.output import LockListOutput, LocksOutput, NamedLock, ReleasedOutput
 
 FLAG = object()
 OPTIONS: dict[str, dict[str, object]] = {
@@ -135,12 +140,13 @@ def acquire(
         fields["symbol"] = symbol
     hub = speaking_as(here(), instance, timeout_s=30)
     with _interrupted_by_signals():
-        reply = hub.command("lock:acquire", **fields)
+        reply = hub.reply(LocksReply, "lock:acquire", **fields)
     rows = [f"{name_of(item)} {item['lock_type']} token {item['token']}" for item in reply["locks"]]
     rows += [
         f"{whole} has no regions that can be tracked: the whole file is locked" for whole in reply.get("whole", ())
     ]
-    output.result({"locks": reply["locks"], "whole": reply.get("whole", [])}, as_json=as_json, lines=rows)
+    fields_out: LocksOutput = {"locks": reply["locks"], "whole": reply.get("whole", [])}
+    output.result(fields_out, as_json=as_json, lines=rows)
     return 0
 
 
@@ -190,8 +196,10 @@ def release(
         HubUnavailable: No hub is running, or it does not answer.
     """
     named = None if path is None else encodable_text(path)
-    reply = speaking_as(here(), instance).command("lock:release", path=named, lock_id=lock_id, token=token)
-    output.result({"released": reply["released"]}, as_json=as_json, lines=reply["released"])
+    hub = speaking_as(here(), instance)
+    reply = hub.reply(ReleasedReply, "lock:release", path=named, lock_id=lock_id, token=token)
+    fields: ReleasedOutput = {"released": reply["released"]}
+    output.result(fields, as_json=as_json, lines=reply["released"])
     return 0
 
 
@@ -202,9 +210,10 @@ def list_locks(*, as_json: bool = False) -> int:
         GitUnavailable: The current folder is not in a checkout.
         HubUnavailable: No hub is running, or it does not answer.
     """
-    locks = [{"name": name, **lock} for name, lock in here().hub().state()["locks"].items()]
+    locks: list[NamedLock] = [{"name": name, **lock} for name, lock in here().hub().context()["locks"].items()]
+    fields: LockListOutput = {"locks": locks}
     rows = [[k["name"], k["lock_type"], k["agent_id"], f"{k['expires_in_s']:.0f} s", k["lock_id"]] for k in locks]
-    output.result({"locks": locks}, as_json=as_json, lines=output.table(rows) or ["no lock is held"])
+    output.result(fields, as_json=as_json, lines=output.table(rows) or ["no lock is held"])
     return 0
 
 
@@ -214,7 +223,7 @@ def _seconds(option: str, value: float) -> float:
     return value
 
 
-def name_of(lock: dict[str, Any]) -> str:
+def name_of(lock: LockFields) -> str:
     """Return the text for a lock, `PATH:REGION (lines A-B)`, without the lines if they are the region itself."""
     spans = ", ".join(f"{first}-{last}" for first, last in lock.get("spans", ()))
     region = f":{lock['region']}" if lock["region"] else ""

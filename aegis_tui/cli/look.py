@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.status import compute_report
 from aegis_tui.domain.count import counted
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.wire.output import ConflictPath, ConflictsOutput, RescuesOutput, ReviewsOutput, SavedWork
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
@@ -21,18 +24,24 @@ def _conflicts(as_json: AsJson = False) -> int:
     In a hot conflict they change the same lines; a soft one merges cleanly. Only the newest run is considered; if there
     is none, there are no conflicts, and the exit code is 0. Exit code 5 if no hub is running: none is started.
     """
-    run = here().hub().state()["run"]
+    run = here().hub().context()["run"]
     conflicts = run["conflicts"] if run else []
-    pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    pairs: dict[tuple[str, str], list[ConflictPath]] = {}
     for item in conflicts:
-        fields = {name: item[name] for name in ("path", "kind", "hunks", "resolution", "text")}
-        pairs.setdefault((item["a"], item["b"]), []).append(fields)
-    plain = [{"a": a, "b": b, "paths": paths} for (a, b), paths in pairs.items()]
+        path: ConflictPath = {
+            "path": item["path"],
+            "kind": item["kind"],
+            "hunks": item["hunks"],
+            "resolution": item["resolution"],
+            "text": item["text"],
+        }
+        pairs.setdefault((item["a"], item["b"]), []).append(path)
+    fields: ConflictsOutput = {"pairs": [{"a": a, "b": b, "paths": paths} for (a, b), paths in pairs.items()]}
     rows = [
         [i["a"], i["b"], i["kind"], i["path"], counted(i["hunks"], "hunk"), i["resolution"] or "open"]
         for i in conflicts
     ]
-    output.result({"pairs": plain}, as_json=as_json, lines=output.table(rows) or ["no conflict is known"])
+    output.result(fields, as_json=as_json, lines=output.table(rows) or ["no conflict is known"])
     return 0
 
 
@@ -50,11 +59,12 @@ def _review(run: RunName = None, as_json: AsJson = False) -> int:
         lines.append(f"{item['piece']}{for_lens(item.get('lens'))}: {item['verdict']} by {item['reviewer']}")
         lines += [f"  {'pass' if c['pass'] else 'FAIL'} {c['id']}: {c['evidence']}" for c in item["criteria"]]
         lines += [f"  {f['severity']} {f['file'] or ''}: {f['msg']}" for f in item["findings"]]
-    output.result({"reviews": reviews}, as_json=as_json, lines=lines or ["no verdict yet"])
+    fields: ReviewsOutput = {"reviews": reviews}
+    output.result(fields, as_json=as_json, lines=lines or ["no verdict yet"])
     return 0
 
 
-def _refs(place: Place, prefix: str) -> list[dict[str, str]]:
+def _refs(place: Place, prefix: str) -> list[SavedWork]:
     import asyncio
 
     from aegis_tui.bootstrap.checkout import refs_at
@@ -80,7 +90,8 @@ def list_rescues(as_json: AsJson = False) -> int:
     """
     refs = _refs(here(), "refs/aegis/rescue")
     lines = output.table([[item["ref"], item["oid"][:12]] for item in refs])
-    output.result({"rescues": refs}, as_json=as_json, lines=lines or ["nothing had to be rescued"])
+    fields: RescuesOutput = {"rescues": refs}
+    output.result(fields, as_json=as_json, lines=lines or ["nothing had to be rescued"])
     return 0
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place
 from aegis_tui.errors import AegisError
 from aegis_tui.sdk.quick import HubQuick
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.wire.instance import InstanceView
 
 _UNKNOWN_TOKEN = "unauthorized"
 
@@ -104,7 +107,7 @@ class Membership:
         except AegisError:
             return False
         self._is_refused = True
-        reason = instance.get("stop_reason") if instance else None
+        reason = instance["stop_reason"] if instance else None
         if instance is not None and reason is None:
             output.talk(
                 f"the session of {self._agent_id} has ended, so hub and gateway refuse it: end it and connect it again"
@@ -116,11 +119,11 @@ class Membership:
         act()
         return True
 
-    def _find(self) -> dict[str, Any] | None:
+    def _find(self) -> InstanceView | None:
         """Return the agent's entry in the hub's state (contract 6); None if it has none.
 
         Raises:
             HubUnavailable: No hub is running, or it does not answer.
         """
-        instances = self._place.hub().state()["instances"]
+        instances = self._place.hub().context()["instances"]
         return next((item for item in instances if item["agent_id"] == self._agent_id), None)

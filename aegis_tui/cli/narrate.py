@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from aegis_tui.domain.boundary import allowed_words
 from aegis_tui.domain.count import counted
@@ -20,6 +20,7 @@ from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
 from aegis_tui.domain.rule.finding import RuleFinding
 from aegis_tui.domain.run.events import RunFacts, RunStarted
+from aegis_tui.domain.wire.answer import Envelope
 from aegis_tui.domain.words import sentence
 from aegis_tui.errors import StoreError
 
@@ -29,7 +30,7 @@ _HEADS = ("run:started", "stage:changed")
 _QA_WORDS = {"not_run": "COULD NOT RUN", "empty": "EXECUTED NO TEST"}
 
 
-def narrate(event: dict[str, Any]) -> str | None:
+def narrate(event: Envelope) -> str | None:
     """Return the text for an event as the hub sends it: time (UTC, `HH:MM:SS`), who, what happened; details below.
 
     None if the event is not in `TOLD` or is of no interest to a person, or if this version cannot read it.

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aegis_tui.domain.inert import escape_hidden
@@ -81,7 +81,7 @@ def talk(text: str) -> None:
     sys.stderr.flush()
 
 
-def result(fields: dict[str, Any], *, as_json: bool, lines: Iterable[str] = ()) -> None:
+def result(fields: Mapping[str, object], *, as_json: bool, lines: Iterable[str] = ()) -> None:
     """Print the outcome of a successful command on stdout.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from aegis_tui.domain.count import counted
 from aegis_tui.domain.glob.overlap import overlap
 from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.path.file_name import encodable_text
+from aegis_tui.domain.wire.machine import GlobOverlap, OverlapsOutput
 from aegis_tui.errors import PartitionRefused
 
 app = typer.Typer(
@@ -43,11 +44,11 @@ def check(
 
         design = load_design(Path(a), kinds=installed_kinds())
         words = f"{counted(len(design.features), 'feature')}, no path in common"
-        output.result({"overlaps": []}, as_json=as_json, lines=[words])
+        output.result(OverlapsOutput(overlaps=[]), as_json=as_json, lines=[words])
         return 0
     witness = overlap(compile_glob(encodable_text(a)), compile_glob(encodable_text(b)))
     if witness is None:
-        output.result({"overlaps": []}, as_json=as_json, lines=["no path matches both"])
+        output.result(OverlapsOutput(overlaps=[]), as_json=as_json, lines=["no path matches both"])
         return 0
-    overlaps: list[dict[str, Any]] = [{"a": a, "b": b, "owners": ["a", "b"], "witness": witness}]
+    overlaps: list[GlobOverlap] = [{"a": a, "b": b, "owners": ["a", "b"], "witness": witness}]
     raise PartitionRefused(f"{a} and {b} both match {witness}", "narrow one of them", overlaps=overlaps)

@@ -10,6 +10,8 @@ from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.status import compute_report
 from aegis_tui.domain.qa.rules import NOTHING_TO_ACCEPT
+from aegis_tui.domain.wire.output import CheckOutput, QaOutput, RunOutput
+from aegis_tui.domain.wire.reply import RunReply
 from aegis_tui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,8 +61,9 @@ def _qa(
     if accept:
         if run is None and place.find() is None:
             raise UsageError("no run is active", NOTHING_TO_ACCEPT)
-        reply = place.hub().command("qa:accept", run=run)
-        output.result({"run": reply["run"]}, as_json=as_json, lines=[f"the base of {reply['run']} is accepted"])
+        reply = place.hub().reply(RunReply, "qa:accept", run=run)
+        accepted = RunOutput(run=reply["run"])
+        output.result(accepted, as_json=as_json, lines=[f"the base of {reply['run']} is accepted"])
         return 0
     if check is not None:
         return _output(place, run, check, is_base=base, round_number=round_number, as_json=as_json)
@@ -68,7 +71,7 @@ def _qa(
         raise UsageError("--base and --round need --output", "for example: aegis-tui qa --output CHECK --base")
     checks = compute_report(place, run)["qa"]
     lines = [line for item in checks for line in qa_lines(item)]
-    output.result({"qa": checks}, as_json=as_json, lines=lines or ["QA has not run yet"])
+    output.result(QaOutput(qa=checks), as_json=as_json, lines=lines or ["QA has not run yet"])
     return 0
 
 
@@ -80,7 +83,7 @@ def _output(
     tree = BASE if is_base else MERGED
     chosen = None if round_number is None else round_number - 1
     kept = QaOutputs(place.paths.state_dir / "qa").find(run, check, tree=tree, round_number=chosen)
-    fields = {
+    fields: CheckOutput = {
         "run": kept.run,
         "round": kept.round,
         "check": kept.check,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated
 
 import typer
 
@@ -15,6 +15,7 @@ from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.context import mirror_view, snapshot_view
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event, event_from_wire
+from aegis_tui.domain.wire.output import ReplayOutput
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StoreError, UsageError
 from aegis_tui.sdk.quick import HubQuick
@@ -51,7 +52,7 @@ def _replay(
         )
     state_hash = digest(mirror_view(workspace))
     context = snapshot_view(workspace, key=place.paths.key)
-    fields = {"seq": workspace.seq, "state_hash": state_hash, "hub_agrees": agrees, "context": context}
+    fields = ReplayOutput(seq=workspace.seq, state_hash=state_hash, hub_agrees=agrees, context=context)
     output.result(fields, as_json=as_json, lines=_lines(workspace, state_hash, agrees))
     return 0
 
@@ -68,7 +69,7 @@ def _lines(workspace: Workspace, state_hash: str, agrees: bool | None) -> list[s
     return lines
 
 
-def digest(state: dict[str, Any]) -> str:
+def digest(state: Mapping[str, object]) -> str:
     """Return the SHA-256 of a state of JSON values, as 64 hex digits; equal states have equal digests.
 
     Pass a state without secrets (`mirror_view`): then a state computed from the hub's replies, which lack them, can be
@@ -80,7 +81,7 @@ def digest(state: dict[str, Any]) -> str:
 
 def _fold_running(hub: HubQuick, to: int) -> Workspace:
     workspace = Workspace()
-    while workspace.seq < to and (page := hub.events(after=workspace.seq, limit=min(PAGE, to - workspace.seq))):
+    while workspace.seq < to and (page := hub.envelopes(after=workspace.seq, limit=min(PAGE, to - workspace.seq))):
         _apply(workspace, map(event_from_wire, page))
     return _checked(workspace, to)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +16,11 @@ from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.role import ROLES
+from aegis_tui.domain.run.report_model import Report
+from aegis_tui.domain.wire.answer import Envelope
+from aegis_tui.domain.wire.output import RunOutput
+from aegis_tui.domain.wire.reply import RunReply
+from aegis_tui.domain.wire.run import GivenDesign, StartFields
 from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.sdk.quick import HubQuick
 
@@ -144,17 +149,17 @@ def _run(
     )
     had_hub = place.find() is not None
     reply = _start(place, {"goal": goal, "design": _design_fields(design), "options": options}, keep_hub=had_hub)
-    run = str(reply["run"])
+    run = reply["run"]
     if detach:
-        output.result({"run": run}, as_json=as_json, lines=[run])
+        output.result(RunOutput(run=run), as_json=as_json, lines=[run])
         return 0
-    code = follow(place, run, as_json=as_json, after=int(reply.get("seq") or 0))
+    code = follow(place, run, as_json=as_json)
     if not had_hub and code != INTERRUPTED:
         stop_hub(place)
     return code
 
 
-def _start(place: Place, fields: dict[str, Any], *, keep_hub: bool) -> dict[str, Any]:
+def _start(place: Place, fields: StartFields, *, keep_hub: bool) -> RunReply:
     """Send the command `run:start` with these fields, starting the hub if none is running; return the hub's reply.
 
     Args:
@@ -175,7 +180,7 @@ def _start(place: Place, fields: dict[str, Any], *, keep_hub: bool) -> dict[str,
         raise
 
 
-def _ask(place: Place, fields: dict[str, Any]) -> dict[str, Any]:
+def _ask(place: Place, fields: StartFields) -> RunReply:
     """Send `run:start` and return the reply. If the hub ends before it replies, start it again and repeat the request.
 
     All attempts have the same request id, so that a run whose reply was lost is not started twice.
@@ -188,7 +193,7 @@ def _ask(place: Place, fields: dict[str, Any]) -> dict[str, Any]:
     while True:
         hub = place.started_hub()
         try:
-            return hub.command("run:start", request_id=request_id, **fields)
+            return hub.reply(RunReply, "run:start", request_id=request_id, **fields)
         except AegisError as error:
             if not _is_of_another_life(error) or time.monotonic() > end:
                 raise
@@ -226,7 +231,7 @@ def _notes(notes: list[str]) -> dict[str, str]:
     return by_role
 
 
-def _design_fields(path: Path | None) -> dict[str, Any] | None:
+def _design_fields(path: Path | None) -> GivenDesign | None:
     if path is None:
         return None
     from aegis_tui.application.design import load_design, wire_fields
@@ -259,7 +264,7 @@ def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
     """
     from aegis_tui.cli.narrate import narrate  # as slow to import as the events that it reads
 
-    started: dict[str, Any] | None = None
+    started: Mapping[str, Any] | None = None
     try:
         for event in _events(place, after):
             if event["type"] == "run:started" and event["data"]["run"] == run:
@@ -278,7 +283,7 @@ def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
     raise HubUnavailable("the hub's stream has ended", f"aegis-tui wait {run}")
 
 
-def _events(place: Place, after: int) -> Iterator[dict[str, Any]]:
+def _events(place: Place, after: int) -> Iterator[Envelope]:
     hub = place.started_hub()
     while True:
         hub, page = _patiently(place, hub, after)
@@ -289,11 +294,11 @@ def _events(place: Place, after: int) -> Iterator[dict[str, Any]]:
             time.sleep(POLL_S)
 
 
-def _patiently(place: Place, hub: HubQuick, after: int) -> tuple[HubQuick, list[dict[str, Any]]]:
+def _patiently(place: Place, hub: HubQuick, after: int) -> tuple[HubQuick, list[Envelope]]:
     end = time.monotonic() + RECONNECT_S
     while True:
         try:
-            return hub, hub.events(after=after, limit=PAGE)
+            return hub, hub.envelopes(after=after, limit=PAGE)
         except AegisError as error:
             if not _is_of_another_life(error) or time.monotonic() > end:
                 raise
@@ -309,21 +314,16 @@ def _is_of_another_life(error: AegisError) -> bool:
     return isinstance(error, HubUnavailable) or error.code == "unauthorized"
 
 
-def _conclude(report: dict[str, Any], *, as_json: bool) -> int:
-    ok = bool(report["ok"])
-    error = report.get("error") or {}
-    if as_json:
-        output.result({**report, "ok": ok}, as_json=True)
-    else:
-        for line in _summary(report):
-            output.data(line)
-    if ok:
+def _conclude(report: Report, *, as_json: bool) -> int:
+    error = report.get("error")
+    output.result(report, as_json=as_json, lines=_summary(report))
+    if report["ok"]:
         return 0
     blocked = any(not gate["passed"] for stage in report["stages"] for gate in stage["gates"])
-    return 3 if blocked or error.get("code") in GATE_CODES else 1
+    return 3 if blocked or (error and error.get("code") in GATE_CODES) else 1
 
 
-def _summary(report: dict[str, Any]) -> Iterator[str]:
+def _summary(report: Report) -> Iterator[str]:
     commit, error = report.get("commit"), report.get("error")
     if error:
         from aegis_tui.domain.run.failure import error_lines
@@ -352,8 +352,8 @@ def _wait(run: RunName = None, as_json: AsJson = False) -> int:
     all, 5 if the hub cannot be started or does not answer.
     """
     place = here()
-    state = place.started_hub().state()
-    current = (state["run"] or {}).get("run")
+    newest = place.started_hub().context()["run"]
+    current = newest["run"] if newest else None
     name = run or current
     if name is None:
         raise UsageError("there is no run", "start one: aegis-tui run GOAL")
@@ -377,8 +377,8 @@ def _was_started(place: Place, name: str) -> bool:
 
 def _steer(command_type: str, words: str) -> Callable[..., int]:
     def act(run: RunName = None, as_json: AsJson = False) -> int:
-        reply = here().hub().command(command_type, run=run)
-        output.result({"run": reply["run"]}, as_json=as_json, lines=[f"run {reply['run']} {words}"])
+        reply = here().hub().reply(RunReply, command_type, run=run)
+        output.result(RunOutput(run=reply["run"]), as_json=as_json, lines=[f"run {reply['run']} {words}"])
         return 0
 
     return act

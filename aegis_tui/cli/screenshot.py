@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aegis_tui.cli import output
+from aegis_tui.domain.wire.machine import ScreenshotOutput
 from aegis_tui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _screenshot(
         out.write_text(svg, "utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror}", "choose another file") from error
-    output.result({"path": str(out)}, as_json=as_json, lines=[str(out)])
+    output.result(ScreenshotOutput(path=str(out)), as_json=as_json, lines=[str(out)])
     return 0
 
 

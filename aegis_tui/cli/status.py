@@ -18,6 +18,11 @@ from aegis_tui.errors import HubUnavailable, UsageError
 
 if TYPE_CHECKING:
     from aegis_tui.domain.run.report_model import BoundaryReport, Report
+    from aegis_tui.domain.wire.context import SharedContext
+    from aegis_tui.domain.wire.instance import InstanceView
+    from aegis_tui.domain.wire.lock import HeldLock
+    from aegis_tui.domain.wire.output import StatusOutput
+    from aegis_tui.domain.wire.run import MergeProgress, RunView
 
 LEAST_WIDTH = 40
 
@@ -33,29 +38,30 @@ def _status(as_json: AsJson = False) -> int:
     place = here()
     state, is_live = _state(place)
     boundary = _boundary(state, place)
-    run = state["run"] or {}
+    run = state["run"]
     living = [item for item in state["instances"] if item["phase"] != "reclaimed"]
-    fields = {
-        "run": run.get("run"),
+    fields: StatusOutput = {
+        "run": run["run"] if run else None,
         "state": _run_state(run) if run else None,
-        "stage": run.get("stage"),
+        "stage": run["stage"] if run else None,
         "boundary": boundary,
-        "reason": (run.get("error") or {}).get("message"),
-        "gates": run.get("gates", []),
-        "base_qa": run.get("base_qa"),
+        "reason": run["error"].get("message") if run and run["error"] else None,
+        "gates": run["gates"] if run else [],
+        "base_qa": run["base_qa"] if run else None,
         "instances": living,
-        "locks": [{"path": name, **lock} for name, lock in state["locks"].items()],
+        "locks": [cast("HeldLock", {"path": name, **lock}) for name, lock in state["locks"].items()],
         "partitions": [{"agent_id": name, "globs": globs} for name, globs in state["partitions"].items()],
         "progress": state["progress"],
+        "hub": is_live,
     }
     if not is_live:
         left = "this is the last state in the log; aegis-tui runs lists the runs that have ended"
         output.talk(f"no hub runs: {left if run else 'the first run starts it'}")
-    output.result({**fields, "hub": is_live}, as_json=as_json, lines=_lines(state, living, boundary))
+    output.result(fields, as_json=as_json, lines=_lines(state, living, boundary))
     return 0
 
 
-def _boundary(state: dict[str, Any], place: Place) -> BoundaryReport:
+def _boundary(state: SharedContext, place: Place) -> BoundaryReport:
     """Return the boundary of the run in `state`; without one, that of the settings, of which no level is known yet.
 
     Raises:
@@ -63,16 +69,15 @@ def _boundary(state: dict[str, Any], place: Place) -> BoundaryReport:
     """
     from aegis_tui.config import load_settings
 
-    run: dict[str, Any] | None = state["run"]
-    if run is not None and "boundary" in run:
-        return cast("BoundaryReport", run["boundary"])
+    if (run := state["run"]) is not None and "boundary" in run:  # an older hub names none
+        return run["boundary"]
     settings = load_settings(os.environ, project=place.root)
     allowed = {kind: list(addresses) for kind, addresses in settings.boundary.items()}
     level = "none" if settings.sandbox == "off" else ""
     return {"level": level, "layers": {}, "allowed": allowed, "word": boundary_word(level, allowed)}
 
 
-def _state(place: Place) -> tuple[dict[str, Any], bool]:
+def _state(place: Place) -> tuple[SharedContext, bool]:
     """Return the state that all agents may see (`SharedContext`, contract 6), and whether it comes from a running hub.
 
     Without a hub it is computed from the log.
@@ -84,7 +89,7 @@ def _state(place: Place) -> tuple[dict[str, Any], bool]:
     from aegis_tui.sdk.discovery import find_process
 
     if place.find() is not None or find_process(place.paths) is not None:
-        return place.hub().state(), True
+        return place.hub().context(), True
     if not place.paths.log_db.exists():
         raise HubUnavailable("no hub has ever been started for this repository", "start a run: aegis-tui run GOAL")
     from aegis_tui.bootstrap.log import log_reader
@@ -93,7 +98,7 @@ def _state(place: Place) -> tuple[dict[str, Any], bool]:
     return snapshot_view(log_reader(place.paths).workspace(), key=place.paths.key, now=0.0), False
 
 
-def _lines(state: dict[str, Any], living: list[dict[str, Any]], boundary: BoundaryReport) -> Iterator[str]:
+def _lines(state: SharedContext, living: list[InstanceView], boundary: BoundaryReport) -> Iterator[str]:
     run = state["run"]
     if run is None:
         yield "no run yet; start one: aegis-tui run GOAL"
@@ -110,13 +115,13 @@ def _lines(state: dict[str, Any], living: list[dict[str, Any]], boundary: Bounda
         yield f"lock {name} {lock['lock_type']} {lock['agent_id']} {lock['expires_in_s']:.0f} s"
 
 
-def _state_of(instance: dict[str, Any]) -> str:
+def _state_of(instance: InstanceView) -> str:
     from aegis_tui.application.when import state_words
 
     return state_words(instance["word"], instance.get("until") if instance["word"] == instance["state"] else None)
 
 
-def _run_state(run: dict[str, Any]) -> str:
+def _run_state(run: RunView) -> str:
     """Return `done` or `failed` for a run that has ended, as `aegis-tui runs` does; else `open`, `halted` or `ending`.
 
     `run` is the entry of the run in the shared context.
@@ -126,17 +131,17 @@ def _run_state(run: dict[str, Any]) -> str:
     return {"HALTED": "halted", "ENDING": "ending"}.get(run["status"], "open")
 
 
-def _run_lines(run: dict[str, Any], done: dict[str, Any]) -> Iterator[str]:
+def _run_lines(run: RunView, done: MergeProgress) -> Iterator[str]:
     yield f"{run['run']}: {output.short(run['goal'])}"
-    state, error = _run_state(run), run["error"] or {}
+    state, error = _run_state(run), run["error"]
     stage = run["stage"] if state in ("open", "done") else f"{state} in {run['stage']}"
     yield f"{stage}, {done['completed']} of {done['total']} pieces merged"
-    if message := error.get("message"):
+    if error and (message := error.get("message")):
         yield f"  {message}"
     for gate in run["gates"]:
         if not gate["passed"]:
             yield f"  waits for {gate['name']}: {gate['reason']}"
-    if base := run.get("base_qa"):
+    if base := run["base_qa"]:
         yield f"  QA of the base, before any work: with these results the gate would stay closed: {base['reason']}"
         hints = [item["remedy"] for item in base["checks"] if not item["ok"] and item["remedy"]]
         yield from (f"    {hint}" for hint in dict.fromkeys(hints))

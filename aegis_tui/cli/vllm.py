@@ -7,12 +7,13 @@ import os
 import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aegis_tui.cli import output
 from aegis_tui.config import load_settings
+from aegis_tui.domain.wire.machine import CommandOutput, ServerOutput, StartedServerOutput, StoppedServerOutput
 from aegis_tui.errors import ModelUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -62,12 +63,13 @@ def start(
     server = _server({"AEGIS_TOOL_PARSER": tool_parser} if tool_parser else {})
     if show:
         words = server.command(model, port, options)
-        output.result({"command": words}, as_json=as_json, lines=[shlex.join(words)])
+        output.result(CommandOutput(command=words), as_json=as_json, lines=[shlex.join(words)])
         return 0
     record = asyncio.run(server.start(model, port, wait_s=wait_s, options=options))
     fields = asyncio.run(_look(record.url))
     state = "is ready" if fields["endpoints"][0]["healthy"] else "is still loading; see aegis-tui vllm status"
-    output.result({"pid": record.pid, **fields}, as_json=as_json, lines=[f"{record.model} at {record.url} {state}"])
+    started: StartedServerOutput = {"pid": record.pid, **fields}
+    output.result(started, as_json=as_json, lines=[f"{record.model} at {record.url} {state}"])
     return 0
 
 
@@ -80,7 +82,7 @@ def stop(as_json: AsJson = False) -> int:
     """
     ended = asyncio.run(_server().stop())
     words = f"{ended.model} at {ended.url} was stopped" if ended else "no vLLM was started here"
-    output.result({"stopped": ended is not None}, as_json=as_json, lines=[words])
+    output.result(StoppedServerOutput(stopped=ended is not None), as_json=as_json, lines=[words])
     return 0
 
 
@@ -101,7 +103,7 @@ def status(
     if not endpoint["healthy"]:
         raise ModelUnavailable(f"no model server answers at {url}", "start one: aegis-tui vllm start MODEL")
     lines = [f"{endpoint['model']} at {endpoint['url']}"]
-    lines += [f"  {name} {_round(value)}" for name, value in metrics.items() if value is not None]
+    lines += [f"  {name} {_round(value)}" for name, value in metrics.items() if isinstance(value, int | float)]
     output.result(fields, as_json=as_json, lines=lines)
     return 0
 
@@ -128,7 +130,7 @@ def _server(variables: Mapping[str, str] = MappingProxyType({})) -> LocalServer:
     return local_server({**os.environ, **variables})
 
 
-async def _look(base_url: str) -> dict[str, Any]:
+async def _look(base_url: str) -> ServerOutput:
     from aegis_tui.bootstrap.model_server import look_at
 
     return await look_at(base_url)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from typing import Annotated, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from aegis_tui.cli.hub_stop import close_idle_parts
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.errors import Refused, UsageError
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.wire.instance import InstanceFields
+    from aegis_tui.domain.wire.machine import ListedWorktree, RemovedOutput, RemovedPart, WorktreesOutput
 
 worktree_app = typer.Typer(no_args_is_help=True, add_completion=False, help="Worktrees of instances.")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -31,8 +35,9 @@ def list_worktrees(as_json: AsJson = False) -> int:
     a repository; 1 if git fails.
     """
     fields = _listed(here())
-    rows = [[item["id"], item["state"], item["branch"] or "", item["path"]] for item in fields]
-    output.result({"worktrees": fields}, as_json=as_json, lines=output.table(rows) or ["no instance has a worktree"])
+    rows = [[item["id"] or "", item["state"], item["branch"] or "", item["path"]] for item in fields]
+    listed: WorktreesOutput = {"worktrees": fields}
+    output.result(listed, as_json=as_json, lines=output.table(rows) or ["no instance has a worktree"])
     return 0
 
 
@@ -50,7 +55,8 @@ def repair(as_json: AsJson = False) -> int:
         close_idle_parts(place)
     runs = address is not None
     fields = asyncio.run(_removed(place, _claimed(place), is_running=runs))
-    output.result({"removed": fields}, as_json=as_json, lines=map(_line, fields) if fields else ["nothing to repair"])
+    removed: RemovedOutput = {"removed": fields}
+    output.result(removed, as_json=as_json, lines=map(_line, fields) if fields else ["nothing to repair"])
     return 0
 
 
@@ -72,13 +78,14 @@ def remove(
     if known["path"] in _claimed(place):
         raise Refused(f"{name} is using its worktree", f"stop it first: aegis-tui stop {short}", code="worktree.busy")
     fields = asyncio.run(_removed(place, _claimed(place), only=short))
-    output.result({"removed": fields}, as_json=as_json, lines=map(_line, fields))
+    removed: RemovedOutput = {"removed": fields}
+    output.result(removed, as_json=as_json, lines=map(_line, fields))
     return 0
 
 
 async def _removed(
     place: Place, claimed: Collection[str], *, only: str | None = None, is_running: bool = False
-) -> list[dict[str, Any]]:
+) -> list[RemovedPart]:
     from aegis_tui.bootstrap.checkout import leftovers_at
 
     leftovers = await leftovers_at(place.root, place.paths)
@@ -86,14 +93,14 @@ async def _removed(
     return [{"kind": item.kind, "path": item.path, "rescued": item.rescue_ref, "kept": item.kept} for item in removed]
 
 
-def _line(item: dict[str, Any]) -> str:
+def _line(item: RemovedPart) -> str:
     if item["kept"]:
         return f"kept {item['kind']} {item['path']}: {item['kept']}"
     rescued = f", its work is kept in {item['rescued']}" if item["rescued"] else ""
     return f"removed {item['kind']} {item['path']}{rescued}"
 
 
-def _listed(place: Place) -> list[dict[str, Any]]:
+def _listed(place: Place) -> list[ListedWorktree]:
     """Return id, path, branch and state of each worktree, from the hub if one is running, else from git.
 
     Without a hub, the state is `no hub`. Empty if there are no worktrees.
@@ -103,12 +110,10 @@ def _listed(place: Place) -> list[dict[str, Any]]:
         GitError: git fails.
     """
     if place.find() is not None:
-        prepared = [
-            item for item in place.hub().state()["instances"] if item["worktree"] and item["phase"] != "reclaimed"
-        ]
         return [
-            {"id": i["instance_id"], "path": i["worktree"], "branch": i["branch"], "state": i["phase"]}
-            for i in prepared
+            {"id": item["instance_id"], "path": item["worktree"], "branch": item["branch"], "state": item["phase"]}
+            for item in place.hub().context()["instances"]
+            if item["worktree"] and item["phase"] != "reclaimed"
         ]
     from aegis_tui.bootstrap.checkout import worktrees_at
 
@@ -128,7 +133,7 @@ def _claimed(place: Place) -> frozenset[str]:
         StoreError: The log is damaged.
     """
     if place.find() is not None:
-        instances = place.hub().state()["instances"]
+        instances: Sequence[InstanceFields] = place.hub().context()["instances"]
     elif place.paths.log_db.exists():
         from aegis_tui.bootstrap.log import open_instances
 

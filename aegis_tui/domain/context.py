@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, cast
 
 from aegis_tui.domain.ids import agent_type
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.rules import lock_to_wire
+from aegis_tui.domain.model import json_of
 from aegis_tui.domain.run.boundary import boundary_of
 from aegis_tui.domain.run.model import Run, RunStatus
+from aegis_tui.domain.run.report_model import ErrorReport
 from aegis_tui.domain.run.stage import gates_of
+from aegis_tui.domain.wire.context import ExchangeFields, SharedContext, SpecFields
+from aegis_tui.domain.wire.instance import InstanceFields
+from aegis_tui.domain.wire.lock import HeldLock
+from aegis_tui.domain.wire.piece import ConflictFields, PieceFields, ReviewFields
+from aegis_tui.domain.wire.qa import BaseQaFields, QaFields
+from aegis_tui.domain.wire.run import (
+    CommitFields,
+    DesignFields,
+    FactsFields,
+    GateView,
+    MergeProgress,
+    OptionsFields,
+    RunView,
+    Task,
+)
 from aegis_tui.domain.workspace import Workspace
 
 
-def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = None) -> dict[str, Any]:
+def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = None) -> SharedContext:
     """Return the snapshot of contract 6, with instances, the newest run, exchanges and open scope requests added.
 
     Its `run` is the open run, else the newest one that has ended; None if there was none.
@@ -43,14 +61,14 @@ def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = No
         "partitions": {name: list(globs) for name, globs in workspace.partitions.partitions.items()},
         "shared": list(workspace.partitions.shared),
         "joint": list(workspace.partitions.joint),
-        "specs": {name: spec.model_dump(mode="json") for name, spec in workspace.specs.by_id.items()},
+        "specs": {name: json_of(spec, SpecFields) for name, spec in workspace.specs.by_id.items()},
         "progress": progress(workspace, run),
         "instances": [
             {**instance_view(item), "scope_requests": workspace.scope_counts.get(item.agent_id, 0)}
             for item in workspace.instances.by_id.values()
         ],
         "run": run_view(workspace, run) if run else None,
-        "exchanges": workspace.exchanges.dump(),
+        "exchanges": [json_of(item, ExchangeFields) for item in workspace.exchanges.by_feature.values()],
         "scope_requests": [
             {"request": name, "by": workspace.scope_askers[name], "path": asked.path, "reason": asked.reason}
             for name, asked in workspace.scope_requests.items()
@@ -66,21 +84,30 @@ def mirror_view(workspace: Workspace) -> dict[str, Any]:
     return plain
 
 
-def instance_view(instance: Instance) -> dict[str, Any]:
+def instance_view(instance: Instance) -> InstanceFields:
     """Return one instance as clients get it: JSON values, no token hash, and its state in one word as `word`."""
-    return {**instance.model_dump(mode="json", exclude={"token_hash"}), "word": instance.word}
+    plain: dict[str, Any] = instance.model_dump(mode="json", exclude={"token_hash"})
+    return cast(InstanceFields, {**plain, "word": instance.word})
 
 
-def _task(workspace: Workspace, run: Run | None) -> dict[str, Any]:
+_TASK_STATUS: Mapping[RunStatus, Literal["ACTIVE", "HALTED", "COMPLETED"]] = {
+    RunStatus.ACTIVE: "ACTIVE",
+    RunStatus.HALTED: "HALTED",
+    RunStatus.ENDING: "ACTIVE",
+    RunStatus.COMPLETED: "COMPLETED",
+}
+
+
+def _task(workspace: Workspace, run: Run | None) -> Task:
     if run is None:
         return {"id": None, "status": "COMPLETED", "mode": "SINGLE", "agents": []}
-    status = {RunStatus.ENDING: "ACTIVE"}.get(run.status, str(run.status))
+    status = _TASK_STATUS[run.status]
     agents = [item.agent_id for item in workspace.instances.of_run(run.run)]
     return {"id": run.run, "status": status, "mode": "GCC", "agents": agents}
 
 
-def _locks(workspace: Workspace, now: float | None) -> dict[str, dict[str, Any]]:
-    by_name = {}
+def _locks(workspace: Workspace, now: float | None) -> dict[str, HeldLock]:
+    by_name: dict[str, HeldLock] = {}
     for lock in workspace.locks.locks():
         plain = lock_to_wire(lock)
         if now is not None:
@@ -93,7 +120,7 @@ def _locks(workspace: Workspace, now: float | None) -> dict[str, dict[str, Any]]
     return by_name
 
 
-def progress(workspace: Workspace, run: Run | None) -> dict[str, Any]:
+def progress(workspace: Workspace, run: Run | None) -> MergeProgress:
     """Return `total`, the number of pieces, `completed`, how many are merged, and their `percentage`; 0 if no run."""
     pieces = list(run.pieces.values()) if run else []
     done = sum(piece.status == "applied" for piece in pieces)
@@ -104,7 +131,7 @@ def progress(workspace: Workspace, run: Run | None) -> dict[str, Any]:
     }
 
 
-def run_view(workspace: Workspace, run: Run) -> dict[str, Any]:
+def run_view(workspace: Workspace, run: Run) -> RunView:
     """Return one run as JSON values in the form that clients get: stage, gates, pieces, reviews, conflicts and more.
 
     Once it is no longer open, it has no gates and no QA of its base.
@@ -117,20 +144,18 @@ def run_view(workspace: Workspace, run: Run) -> dict[str, Any]:
         "stage": str(run.stage),
         "round": run.round,
         "ok": run.ok,
-        "error": run.error,
+        "error": cast("ErrorReport | None", run.error),
         "design_id": run.design_id,
         "agreed": run.design is not None,
-        "design": design.model_dump(mode="json") if (design := run.design or run.proposed) else None,
-        "gates": [gate._asdict() for gate in gates],
-        "pieces": [piece.model_dump(mode="json", exclude={"feedback"}) for piece in run.pieces.values()],
-        "reviews": [
-            review.model_dump(mode="json", exclude={"criteria", "findings"}) for review in run.reviews.values()
-        ],
-        "conflicts": [conflict.model_dump(mode="json") for conflict in run.conflicts.values()],
-        "qa": run.qa.model_dump(mode="json", exclude={"type"}) if run.qa else None,
-        "base_qa": run.base_qa.model_dump(mode="json", exclude={"type"}) if run.base_qa and run.is_open else None,
-        "commit": run.commit.model_dump(mode="json", exclude={"type"}) if run.commit else None,
+        "design": json_of(design, DesignFields) if (design := run.design or run.proposed) else None,
+        "gates": [GateView(name=name, passed=ok, reason=reason, command=way) for name, ok, reason, way in gates],
+        "pieces": [json_of(piece, PieceFields, without={"feedback"}) for piece in run.pieces.values()],
+        "reviews": [json_of(review, ReviewFields, without={"criteria", "findings"}) for review in run.reviews.values()],
+        "conflicts": [json_of(conflict, ConflictFields) for conflict in run.conflicts.values()],
+        "qa": json_of(run.qa, QaFields, without={"type"}) if run.qa else None,
+        "base_qa": json_of(run.base_qa, BaseQaFields, without={"type"}) if run.base_qa and run.is_open else None,
+        "commit": json_of(run.commit, CommitFields, without={"type"}) if run.commit else None,
         "boundary": boundary_of(run),
-        "options": run.options.model_dump(mode="json"),
-        "facts": run.facts.model_dump(mode="json"),
+        "options": json_of(run.options, OptionsFields),
+        "facts": json_of(run.facts, FactsFields),
     }

@@ -7,8 +7,9 @@ is as before (apart from the audit events that the error carries), or all of its
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, cast
 
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.command import AnyCommand, parse_command
@@ -41,6 +42,8 @@ from aegis_tui.domain.run import rules as run_rules
 from aegis_tui.domain.run.follow import follow
 from aegis_tui.domain.scope import rules as scope_rules
 from aegis_tui.domain.spec import rules as spec_rules
+from aegis_tui.domain.wire.lock import LockFields
+from aegis_tui.domain.wire.reply import AnyReply, BeatReply
 from aegis_tui.domain.words import WITHDRAWN
 from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace, state_hash
 from aegis_tui.errors import AegisError, LockHeld
@@ -74,7 +77,7 @@ class CommandOutcome:
     """
 
     events: tuple[Event, ...]
-    reply: dict[str, Any]
+    reply: AnyReply
     pending: bool
     keys: frozenset[Key]
 
@@ -109,7 +112,7 @@ def execute(
     stamp.follow_up()
     events = tuple(stamp.events)
     reply = decision.reply(events) if callable(decision.reply) else decision.reply
-    for shown in reply.get("locks", ()):
+    for shown in cast("Iterable[LockFields]", reply.get("locks", ())):
         shown["expires_in_s"] = round(workspace.deadlines.remaining_s("lock", shown["lock_id"], now), 3)
     return CommandOutcome(events, reply, decision.pending, frozenset(stamp.keys))
 
@@ -224,7 +227,7 @@ def due_commands(workspace: Workspace, now: float) -> list[AnyCommand]:
     return expiries
 
 
-def settled(workspace: Workspace, event: Event, now: float) -> tuple[str, str, dict[str, Any] | AegisError] | None:
+def settled(workspace: Workspace, event: Event, now: float) -> tuple[str, str, AnyReply | AegisError] | None:
     """Return the pending request that an event answers: agent id, request id, and the reply or the refusal; else None.
 
     The locks of one request are granted together, so only the first of their events answers it.
@@ -263,7 +266,7 @@ def _context(workspace: Workspace, command: commands.ContextGet, actor: Actor, r
 
 def _heartbeat(workspace: Workspace, command: Heartbeat, actor: Actor, request_id: str) -> Decision:
     held = {lock.lock_id for lock in workspace.locks.locks_of(actor.agent_id)}
-    return Decision([], {"lost": [name for name in command.held if name not in held]})
+    return Decision([], BeatReply(lost=[name for name in command.held if name not in held]))
 
 
 RULES: Final[Rules] = collected(

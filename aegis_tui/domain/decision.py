@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import HUB, PERSON
 from aegis_tui.domain.lock.model import Draft
+from aegis_tui.domain.wire.reply import AnyReply
 
 ActorKind = Literal["person", "instance", "hub"]
 
@@ -34,5 +35,5 @@ class Decision:
     """
 
     drafts: list[Draft] = field(default_factory=list)
-    reply: dict[str, Any] | Callable[[tuple[Event, ...]], dict[str, Any]] = field(default_factory=dict)
+    reply: AnyReply | Callable[[tuple[Event, ...]], AnyReply] = field(default_factory=dict)
     pending: bool = False

@@ -6,6 +6,7 @@ older version wrote to the newest form.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from aegis_tui.domain.run.events import RunEvent
 from aegis_tui.domain.scope.events import ScopeEvent
 from aegis_tui.domain.spec.events import SpecEvent
 from aegis_tui.domain.upcast import lift_event
+from aegis_tui.domain.wire.answer import Envelope
 from aegis_tui.errors import StoreError
 
 AnyEventData = InstanceEvent | LockEvent | MessageEvent | RunEvent | SpecEvent | ScopeEvent
@@ -56,7 +58,7 @@ def type_fits(pattern: str, name: str) -> bool:
     return pattern in ("*", ">", name) or (pattern[-2:] in (":*", ".*", ".>") and name.startswith(pattern[:-1]))
 
 
-def event_to_wire(event: Event) -> dict[str, Any]:
+def event_to_wire(event: Event) -> Envelope:
     """Return the event as the envelope of contract 6: {v, seq, type, agent_id, timestamp, data}."""
     return {
         "v": SCHEMA_VERSION,
@@ -68,7 +70,7 @@ def event_to_wire(event: Event) -> dict[str, Any]:
     }
 
 
-def event_from_wire(envelope: dict[str, Any]) -> Event:
+def event_from_wire(envelope: Mapping[str, Any]) -> Event:
     """Parse an envelope of contract 6 into an event.
 
     Raises:

@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from aegis_tui.domain.wire.gateway import ModelMetrics
+
 _SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{.*\})?[ \t]+(\S+)(?:[ \t]+-?\d+)?$")
 
 _RUNNING = ("vllm:num_requests_running",)
@@ -54,6 +56,18 @@ class EngineRates(NamedTuple):
     """Part of the prompt tokens found in the prefix cache, 0 to 1; since engine start when none were looked up."""
     ttft_s: float | None = None
     """Mean seconds to the first token; since engine start when no request began."""
+
+
+def metrics_of(reading: EngineMeters, moving: EngineRates) -> ModelMetrics:
+    """Return a reading, and the rates since an earlier one, as JSON (contract 9)."""
+    return {
+        "running": reading.running,
+        "waiting": reading.waiting,
+        "kv_cache": reading.kv_cache,
+        "tokens_per_s": moving.tokens_per_s,
+        "prefix_hit_rate": moving.prefix_hit_rate,
+        "ttft_s": moving.ttft_s,
+    }
 
 
 def parse_metrics(text: str) -> EngineMeters:

@@ -5,17 +5,20 @@ Messages go from process to process, so they are frozen, refuse unknown fields, 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from collections.abc import Set as AbstractSet
+from typing import Annotated, Any, Final, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from aegis_tui.domain.path.file_name import encodable
 
+T = TypeVar("T")
+
 Key = tuple[str, str]
 """Names something that changed: its kind (`lock`, `instance`, `run`, ...) and its name. Screens subscribe to kinds."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 """The version of commands, events and JSON output (contract 3, 5, 6)."""
 
 MAX_INT = 2**63 - 1
@@ -55,6 +58,17 @@ class CommandData(FrozenModel):
     """The fields of one command type. A subclass sets `type` to a `Literal` with its contract name."""
 
     type: str
+
+
+def json_of(model: BaseModel, kind: type[T], *, without: AbstractSet[str] = frozenset()) -> T:
+    """Return a model as the plain JSON values that `kind` describes, a type of `domain/wire`.
+
+    Args:
+        model: The model.
+        kind: Not checked: `tests/hub/test_schema_dicts.py` compares its fields with those of the model.
+        without: Fields to leave out.
+    """
+    return cast(T, model.model_dump(mode="json", exclude=set(without)))
 
 
 def compact_json(value: Any) -> str:

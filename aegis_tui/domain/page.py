@@ -6,12 +6,14 @@ that fits has no `next`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, cast
 
 from aegis_tui.domain.limit import MESSAGES_PAGE, STATE_PAGE
 from aegis_tui.domain.message.model import PendingMessage
-from aegis_tui.domain.model import compact_json
+from aegis_tui.domain.model import compact_json, json_of
+from aegis_tui.domain.wire.context import ContextSection, SharedContext
+from aegis_tui.domain.wire.reply import MessageFields, MessagesReply
 from aegis_tui.errors import UsageError
 
 _NAMED_BY: Final = {
@@ -42,7 +44,7 @@ SECTIONS: Final[Sequence[str]] = (
 name; those of `recent_changes` have no names and go by their position."""
 
 
-def messages_page(waiting: Iterable[PendingMessage], after: int, *, most: int = MESSAGES_PAGE.most) -> dict[str, Any]:
+def messages_page(waiting: Iterable[PendingMessage], after: int, *, most: int = MESSAGES_PAGE.most) -> MessagesReply:
     """Return as many messages as fit, oldest first, at least one if there is any.
 
     Args:
@@ -53,11 +55,11 @@ def messages_page(waiting: Iterable[PendingMessage], after: int, *, most: int = 
     Returns:
         `messages`, `more` (whether some are left), and `next_after`, the cursor for the next request.
     """
-    page: list[dict[str, Any]] = []
+    page: list[MessageFields] = []
     left = most
     more = False
     for item in waiting:
-        plain = item.model_dump(mode="json")
+        plain = json_of(item, MessageFields)
         left -= size_of(plain)
         if more := left < 0 and bool(page):
             break
@@ -65,7 +67,7 @@ def messages_page(waiting: Iterable[PendingMessage], after: int, *, most: int = 
     return {"messages": page, "more": more, "next_after": page[-1]["seq"] if page else after}
 
 
-def context_page(view: dict[str, Any], *, most: int = STATE_PAGE.most) -> dict[str, Any]:
+def context_page(view: SharedContext, *, most: int = STATE_PAGE.most) -> SharedContext:
     """Return the shared context, with sections cut if it is too large; then `next` maps each cut one to its cursor.
 
     The most important sections are filled first. A context that fits has no `next` and is returned itself. Fields that
@@ -77,9 +79,9 @@ def context_page(view: dict[str, Any], *, most: int = STATE_PAGE.most) -> dict[s
     """
     if size_of(view) <= most:
         return view
-    bare = {name: value for name, value in view.items() if name not in SECTIONS}
-    if isinstance(view.get("run"), dict):
-        bare["run"] = {name: value for name, value in view["run"].items() if f"run.{name}" not in SECTIONS}
+    bare: dict[str, Any] = {name: value for name, value in view.items() if name not in SECTIONS}
+    if run := view["run"]:
+        bare["run"] = {name: value for name, value in run.items() if f"run.{name}" not in SECTIONS}
     left = most - size_of(bare)
     cursors: dict[str, str] = {}
     for section in SECTIONS:
@@ -90,10 +92,10 @@ def context_page(view: dict[str, Any], *, most: int = STATE_PAGE.most) -> dict[s
         if cursor is not None:
             cursors[section] = cursor
         _put(bare, section, whole if cursor is None else kept)
-    return {**bare, "next": cursors}
+    return cast(SharedContext, {**bare, "next": cursors})
 
 
-def section_page(view: dict[str, Any], section: str, after: str, *, most: int = STATE_PAGE.most) -> dict[str, Any]:
+def section_page(view: SharedContext, section: str, after: str, *, most: int = STATE_PAGE.most) -> ContextSection:
     """Return the entries of one section after a cursor that fit, at least one if there is any.
 
     Args:
@@ -113,8 +115,10 @@ def section_page(view: dict[str, Any], section: str, after: str, *, most: int = 
         raise UsageError(f"there is no section {section[:60]}", f"one of {', '.join(SECTIONS)}")
     whole = _section(view, section) or []
     kept, cursor, _ = _cut(section, whole, after, most, at_least=1)
-    page = {"seq": view["seq"], "section": section, "entries": kept}
-    return page if cursor is None else {**page, "next": {section: cursor}}
+    page: ContextSection = {"seq": view["seq"], "section": section, "entries": kept}
+    if cursor is not None:
+        page["next"] = {section: cursor}
+    return page
 
 
 def size_of(value: object) -> int:
@@ -122,7 +126,7 @@ def size_of(value: object) -> int:
     return len(compact_json(value).encode("utf-8", "replace"))
 
 
-def _section(view: dict[str, Any], section: str) -> Any:
+def _section(view: Mapping[str, Any], section: str) -> Any:
     outer, _, inner = section.rpartition(".")
     holder = view.get(outer) if outer else view
     return holder.get(inner) if isinstance(holder, dict) else None

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aegis_tui import __version__
+from aegis_tui.domain.wire.gateway import MetersAnswer, UsageAnswer
 from aegis_tui.errors import AegisError
 from aegis_tui.gateway.access import PERSON, AccessMap
 from aegis_tui.gateway.dialect import RELAYED
@@ -110,10 +111,11 @@ class GatewayApp:
         """
         if request.port is not None:
             raise Rejected(404, "path", "usage is served on the unix socket only")
-        request.reply_json(200, {"agents": self._ledger.view(None if share.caller == PERSON else share.caller)})
+        agents = self._ledger.view(None if share.caller == PERSON else share.caller)
+        request.reply_json(200, UsageAnswer(agents=agents))
 
     async def _meters(self, request: Request, _share: Share) -> None:
-        request.reply_json(200, {"metrics": await self._engine.meters()})
+        request.reply_json(200, MetersAnswer(metrics=await self._engine.meters()))
 
     async def _metrics(self, request: Request, _share: Share) -> None:
         request.reply(200, self._ledger.to_prometheus().encode(), b"text/plain; version=0.0.4")

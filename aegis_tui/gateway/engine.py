@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 from aegis_tui.domain.endpoint import root_url
-from aegis_tui.domain.metrics import EngineMeters, parse_metrics, rates
+from aegis_tui.domain.metrics import EngineMeters, metrics_of, parse_metrics, rates
+from aegis_tui.domain.wire.gateway import ModelMetrics, ServerEndpoint
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.rejected import Rejected
@@ -23,8 +24,6 @@ _LOG = logging.getLogger(__name__)
 
 _FRESH_S = 2.0
 _TIMEOUT_S = 3.0
-
-Meters = dict[str, float | int | None]
 
 
 def upstream_url(access: AccessMap) -> str:
@@ -68,7 +67,7 @@ class EngineFacts:
         self._meters_lock = asyncio.Lock()
         self._models: tuple[str, list[str] | None, float] = ("", None, 0.0)
         self._reading: tuple[EngineMeters, float] | None = None
-        self._meters: tuple[str, Meters, float] = ("", {}, 0.0)
+        self._meters: tuple[str, ModelMetrics, float] = ("", {}, 0.0)
 
     async def model(self) -> str | None:
         """Return the model for requests that name none: the configured one, else the first that the server lists.
@@ -77,7 +76,7 @@ class EngineFacts:
         """
         return self._access.current.model or next(iter(await self.find_models() or []), None)
 
-    async def endpoints(self) -> list[dict[str, Any]]:
+    async def endpoints(self) -> list[ServerEndpoint]:
         """Return url, model and health of each endpoint (contract 9): one entry, or none if no server is configured.
 
         It is healthy if it answers the request for its models with status 200 within 3 s; that is asked at most every
@@ -90,7 +89,7 @@ class EngineFacts:
         model = current.model or next(iter(models or []), None)
         return [{"url": current.upstream, "model": model, "healthy": models is not None}]
 
-    async def meters(self) -> Meters:
+    async def meters(self) -> ModelMetrics:
         """Return running, waiting, kv_cache, prefix_hit_rate, tokens_per_s and ttft_s, at most 2 s old (contract 9).
 
         Returns:
@@ -108,7 +107,7 @@ class EngineFacts:
             self._meters = (current, meters, time.monotonic())
             return meters
 
-    async def _scrape(self, base_url: str) -> Meters:
+    async def _scrape(self, base_url: str) -> ModelMetrics:
         body = await self._get(base_url, f"{root_url(base_url)}/metrics")
         now_s = time.monotonic()
         if body is None:
@@ -117,9 +116,7 @@ class EngineFacts:
         reading = parse_metrics(body.decode("utf-8", errors="replace"))
         before, before_s = self._reading or (None, now_s)
         self._reading = (reading, now_s)
-        moving = rates(before, reading, now_s - before_s)
-        still = {"running": reading.running, "waiting": reading.waiting, "kv_cache": reading.kv_cache}
-        return {**still, **moving._asdict()}
+        return metrics_of(reading, rates(before, reading, now_s - before_s))
 
     async def find_models(self) -> list[str] | None:
         """Return the names of the models that the server lists, at most 2 s old; empty if its answer holds no list.

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.domain.wire.gateway import UsageFields
 from aegis_tui.gateway.usage import TokenUsage
 
 _LOG = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Totals:
             self.ttft_sum_s += first_s
             self.ttft_count += 1
 
-    def view(self) -> dict[str, Any]:
+    def view(self) -> UsageFields:
         """Return the totals as `GET /v1/usage` shows them, with mean times; a mean of nothing is None."""
         return {
             "requests": self.requests,
@@ -144,7 +145,7 @@ class Ledger:
         totals.add(line)
         self._append(json.dumps(line).encode() + b"\n")
 
-    def view(self, agent_id: str | None = None) -> dict[str, Any]:
+    def view(self, agent_id: str | None = None) -> dict[str, UsageFields]:
         """Return the totals of each caller by its agent id (see `Totals.view`).
 
         Args:

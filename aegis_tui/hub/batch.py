@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import Key
+from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.errors import AegisError, HubUnavailable, StoreError
 from aegis_tui.ports.event_log import LoggedReply, RequestKey
 
-Reply = dict[str, Any]
+Reply = AnyReply
 ReplyFuture = asyncio.Future[Reply]
 
 

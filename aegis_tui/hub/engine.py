@@ -22,7 +22,8 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.commands import Heartbeat
 from aegis_tui.domain.limit import EVENTS_PAGE
 from aegis_tui.domain.model import Key
-from aegis_tui.domain.page import context_page, section_page
+from aegis_tui.domain.page import context_page
+from aegis_tui.domain.wire.context import SharedContext
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, StoreError
 from aegis_tui.hub.batch import Batch, Instant, Reply, ReplyFuture, Submission, internal, resolve, stopping, unreadable
@@ -150,15 +151,17 @@ class Engine:
             self._check()
             return view(self._workspace)
 
-    async def context(self, section: str | None = None, after: str = "") -> dict[str, Any]:
-        """Return the SharedContext of contract 6, or one section of it after a cursor; `seq` is that of its last event.
+    async def context(self) -> SharedContext:
+        """Return the first page of the SharedContext of contract 6; `seq` is that of its last event.
 
         Raises:
-            UsageError: There is no such section.
             StoreError: The state cannot be rebuilt from the log.
         """
-        view = await self.read(lambda workspace: snapshot_view(workspace, key=self._key, now=self._clock.now()))
-        return context_page(view) if section is None else section_page(view, section, after)
+        return context_page(await self.view())
+
+    async def view(self) -> SharedContext:
+        """Return the whole SharedContext. Raises `StoreError` if the state cannot be rebuilt from the log."""
+        return await self.read(lambda workspace: snapshot_view(workspace, key=self._key, now=self._clock.now()))
 
     def peek(self, view: Callable[[Workspace], T]) -> T:
         """Return what `view` returns, at once. It may see events that are not on disk yet: never use it for replies."""
@@ -175,9 +178,7 @@ class Engine:
         finally:
             self._changed.remove(changed)
 
-    async def submit(
-        self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None
-    ) -> dict[str, Any]:
+    async def submit(self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None) -> Reply:
         """Wait until a command is granted and on disk; return its reply, the same one again for the same `request_id`.
 
         Raises:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from websockets.frames import Frame, Opcode
 
@@ -30,7 +29,7 @@ class OutgoingMessage:
     frame: bytes
 
 
-def outgoing(seq: int, envelope: dict[str, Any]) -> OutgoingMessage:
+def outgoing(seq: int, envelope: Mapping[str, object]) -> OutgoingMessage:
     """Encode an envelope as text and as a WebSocket frame; `seq` is 0 for messages that are not logged events.
 
     A server's frames are unmasked, so one frame serves every receiver (RFC 6455 5.1).

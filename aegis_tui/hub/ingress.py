@@ -16,6 +16,7 @@ from aegis_tui.domain.instance.commands import AgentRegister, Heartbeat
 from aegis_tui.domain.lock.commands import LockAcquire, LockRelease
 from aegis_tui.domain.message.commands import BroadcastSend
 from aegis_tui.domain.model import SCHEMA_VERSION, CommandData
+from aegis_tui.domain.page import section_page
 from aegis_tui.domain.rehearsal import rehearsal_of
 from aegis_tui.domain.run.commands import DesignAgree, DesignPropose, RunStart
 from aegis_tui.domain.scope.commands import PartitionSet
@@ -151,7 +152,9 @@ class Ingress:
                 del self._filled_in[key]
         reply = await answer
         if isinstance(command, ContextGet):
-            return await self._engine.context(command.section, command.after or "")
+            if command.section is None:
+                return await self._engine.context()
+            return section_page(await self._engine.view(), command.section, command.after or "")
         if isinstance(command, AgentRegister) and actor.kind == "person":
             reply = {**reply, "token_file": str(self._tokens.issue(reply))}
         return reply
@@ -262,6 +265,6 @@ def refused(frame: dict[str, Any], error: Exception) -> tuple[Reply, AegisError]
     return refusal(frame.get("request_id"), error), error
 
 
-def refusal(request_id: object, error: AegisError) -> dict[str, Any]:
+def refusal(request_id: object, error: AegisError) -> Reply:
     """Return the reply object for a request that was refused; `request_id` is the client's, or None."""
     return {"v": SCHEMA_VERSION, "request_id": request_id, "ok": False, "error": error_to_wire(error)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.effort import Effort
@@ -15,6 +14,7 @@ from aegis_tui.domain.glob.pattern import Glob
 from aegis_tui.domain.inert import inert
 from aegis_tui.domain.message.events import Broadcast, MessageSent
 from aegis_tui.domain.naming import is_event_pattern
+from aegis_tui.domain.wire.answer import Envelope
 from aegis_tui.errors import UsageError
 
 MAX_PATTERNS = 100
@@ -22,7 +22,7 @@ MAX_NAME = 100
 _SECRET_FIELDS = ("token_hash",)
 
 
-def public_wire(event: Event) -> dict[str, Any]:
+def public_wire(event: Event) -> Envelope:
     """Return the envelope of contract 6 without the fields that never leave the hub (hashes of tokens)."""
     envelope = event_to_wire(event)
     for name in _SECRET_FIELDS:

@@ -20,12 +20,12 @@ from starlette.websockets import WebSocket
 
 from aegis_tui.domain.context import mirror_view
 from aegis_tui.domain.decision import Actor
-from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import SCHEMA_VERSION, compact_json
-from aegis_tui.domain.page import SECTIONS
+from aegis_tui.domain.page import SECTIONS, section_page
+from aegis_tui.domain.wire.answer import Accepted, Answered, EventsPage, Health, Mirror, State, StateSection
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.hub import schema
-from aegis_tui.hub.batch import internal
+from aegis_tui.hub.batch import Reply, internal
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.fanout import Fanout
 from aegis_tui.hub.guard import MAX_BODY_BYTES, RequestGuard, too_large
@@ -96,30 +96,30 @@ def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: F
 
 def rest_routes(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout) -> list[RestRoute]:
     """Return the routes that `/openapi.json` describes. All but `/healthz`, which shows no content, need a token."""
-    answers = _Answers(engine, identity, ingress, fanout)
+    answers = _RouteAnswers(engine, identity, ingress, fanout)
     known = (401, 403, 413, 500, 503)
     command = {"content": {"application/json": {"schema": schema.reference("Command")}}, "required": True}
     pages = {"parameters": [_query("after", 0, MAX_SEQ), _query("limit", 1_000, MAX_EVENTS)]}
     sections = {"parameters": [_text_query("name", SECTIONS[0]), _text_query("after", "")]}
-    posted = {"requestBody": command, **schema.answers("Accepted", 400, 409, 415, *known)}
+    posted = {"requestBody": command, **schema.answers(Accepted, 400, 409, 415, *known)}
     return [
-        RestRoute("GET", "/healthz", answers.healthz, {"security": [], **schema.answers("Health", 403, 413)}),
+        RestRoute("GET", "/healthz", answers.healthz, {"security": [], **schema.answers(Health, 403, 413)}),
         RestRoute("POST", "/v1/commands", answers.commands, posted),
-        RestRoute("GET", "/v1/state", answers.state, schema.answers("State", *known)),
+        RestRoute("GET", "/v1/state", answers.state, schema.answers(State, *known)),
         RestRoute(
             "GET",
             "/v1/state/section",
             answers.section,
-            {**sections, **schema.answers("StateSection", 400, *known)},
+            {**sections, **schema.answers(StateSection, 400, *known)},
         ),
-        RestRoute("GET", "/v1/mirror", answers.mirror, schema.answers("Mirror", *known)),
-        RestRoute("GET", "/v1/events", answers.events, {**pages, **schema.answers("EventsPage", 400, *known)}),
+        RestRoute("GET", "/v1/mirror", answers.mirror, schema.answers(Mirror, *known)),
+        RestRoute("GET", "/v1/events", answers.events, {**pages, **schema.answers(EventsPage, 400, *known)}),
         RestRoute("GET", "/metrics", answers.metrics, schema.answers(None, *known)),
     ]
 
 
 @dataclass(frozen=True)
-class _Answers:
+class _RouteAnswers:
     """The handlers of the routes; the exception handlers below turn what they raise into answers."""
 
     engine: Engine
@@ -135,7 +135,7 @@ class _Answers:
         return actor
 
     async def healthz(self, _request: Request) -> JSONResponse:
-        return _ok({"pid": os.getpid(), "seq": self.fanout.published_seq})
+        return _json(Health(schema_version=SCHEMA_VERSION, ok=True, pid=os.getpid(), seq=self.fanout.published_seq))
 
     async def commands(self, request: Request) -> JSONResponse:
         actor = self._actor(request)
@@ -150,7 +150,7 @@ class _Answers:
 
     async def _waited(
         self, request: Request, frame: dict[str, Any], actor: Actor, size: int
-    ) -> tuple[dict[str, Any], AegisError | None]:
+    ) -> tuple[Reply, AegisError | None]:
         """Answer a lock request that may wait; if the client disconnects meanwhile, withdraw the request.
 
         Args:
@@ -173,35 +173,39 @@ class _Answers:
 
     async def state(self, request: Request) -> JSONResponse:
         self._actor(request)
-        return await asyncio.to_thread(_ok, await self.engine.context())
+        answer: State = {"schema_version": SCHEMA_VERSION, "ok": True, **await self.engine.context()}
+        return await asyncio.to_thread(_json, answer)
 
     async def section(self, request: Request) -> JSONResponse:
         self._actor(request)
         name, after = request.query_params.get("name", SECTIONS[0]), request.query_params.get("after", "")
-        return _ok(await self.engine.context(name, after))
+        page = section_page(await self.engine.view(), name, after)
+        answer: StateSection = {"schema_version": SCHEMA_VERSION, "ok": True, **page}
+        return _json(answer)
 
     async def mirror(self, request: Request) -> JSONResponse:
         if self._actor(request).kind == "instance":
             raise Refused("only the person may read the whole state", "read /v1/state", code="person.only")
-        return await asyncio.to_thread(_ok, {"state": await self.engine.read(mirror_view)})
+        answer = Mirror(schema_version=SCHEMA_VERSION, ok=True, state=await self.engine.read(mirror_view))
+        return await asyncio.to_thread(_json, answer)
 
     async def events(self, request: Request) -> JSONResponse:
         actor = self._actor(request)
         after = _number(request, "after", 0, most=MAX_SEQ)
         limit = _number(request, "limit", 1_000, most=MAX_EVENTS)
         events = await self.engine.events(after, limit)
-        fields = {"next_after": events[-1].seq if events else after, "seq": self.fanout.published_seq}
-        if len(events) <= _WRITTEN_AT_ONCE:
-            return _events_page(events, actor, fields)
-        return await asyncio.to_thread(_events_page, events, actor, fields)
+        next_after, seq = events[-1].seq if events else after, self.fanout.published_seq
+
+        def answer() -> JSONResponse:
+            shown = [public_wire(event) for event in events if is_visible(event, actor)]
+            page = EventsPage(schema_version=SCHEMA_VERSION, ok=True, events=shown, next_after=next_after, seq=seq)
+            return _json(page)
+
+        return answer() if len(events) <= _WRITTEN_AT_ONCE else await asyncio.to_thread(answer)
 
     async def metrics(self, request: Request) -> PlainTextResponse:
         self._actor(request)
         return PlainTextResponse(_metrics(self.engine, self.fanout), media_type="text/plain; version=0.0.4")
-
-
-def _events_page(events: list[Event], actor: Actor, fields: dict[str, Any]) -> JSONResponse:
-    return _ok({"events": [public_wire(event) for event in events if is_visible(event, actor)], **fields})
 
 
 async def _body(request: Request) -> bytearray:
@@ -232,8 +236,8 @@ def _number(request: Request, name: str, default: int, *, most: int) -> int:
     return int(text)
 
 
-def _ok(fields: dict[str, Any]) -> JSONResponse:
-    return JSONResponse({"schema_version": SCHEMA_VERSION, "ok": True, **fields})
+def _json(answer: Answered) -> JSONResponse:
+    return JSONResponse(answer)
 
 
 def _failed(error: AegisError, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:

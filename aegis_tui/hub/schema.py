@@ -30,14 +30,11 @@ _FROM_HUB = {
 }
 _NOT_PUBLISHED = {
     "InstancePrepared": ("token_hash",),
-    "Instance": ("token_hash",),
-    "Piece": ("feedback",),
-    "Review": ("criteria", "findings"),
     "LockAcquire": ("pinned", "whole"),
     "RunStart": ("run", "facts"),
     "BroadcastSend": ("rewrite",),
 }
-"""Fields of a model that clients neither get nor send: those that the hub keeps secret, and those that it fills in."""
+"""Fields of messages that clients neither get nor send: those that the hub keeps secret, and those that it fills in."""
 
 _STATUS_WORDS = {
     400: "Wrong usage",
@@ -66,11 +63,11 @@ def reference(model: str) -> dict[str, str]:
     return {"$ref": f"{_PREFIX}{model}"}
 
 
-def answers(model: str | None, *refusals: int) -> dict[str, Any]:
+def answers(model: type[Any] | None, *refusals: int) -> dict[str, Any]:
     """Return the `responses` of a route's OpenAPI operation.
 
     Args:
-        model: The name of the schema of the answer with status 200; None when it is plain text.
+        model: The answer with status 200; None when it is plain text.
         refusals: The other statuses, each answered with a refusal: any of the keys of `_STATUS_WORDS`.
 
     Raises:
@@ -78,7 +75,7 @@ def answers(model: str | None, *refusals: int) -> dict[str, Any]:
     """
     done = {"description": "Successful Response", "content": {"text/plain": {"schema": {"type": "string"}}}}
     refused = {str(status): _json_of("Refusal", _STATUS_WORDS[status]) for status in sorted(refusals)}
-    return {"responses": {"200": done if model is None else _json_of(model, "Done"), **refused}}
+    return {"responses": {"200": done if model is None else _json_of(model.__name__, "Done"), **refused}}
 
 
 def _json_of(model: str, description: str) -> dict[str, Any]:
@@ -94,12 +91,13 @@ def _schemas() -> dict[str, Any]:
     Raises:
         LookupError: A model has no name in `schema_names`.
     """
-    from aegis_tui.hub.schema_models import SENT_BY_CLIENTS, SENT_BY_THE_HUB  # no start waits for them
+    from aegis_tui.hub.schema_dicts import REPLIES, SAME_AS, SENT_BY_THE_HUB, models_of, plain_schema
+    from aegis_tui.hub.schema_models import SENT_BY_CLIENTS  # these modules are imported here: no start waits for them
     from aegis_tui.hub.schema_names import in_order, name_of, renamed
 
     commands, events = in_order(get_args(ClientCommand)), in_order(get_args(AnyEventData))
     sent: list[type[BaseModel]] = [*commands, *SENT_BY_CLIENTS]
-    from_hub: list[type[BaseModel]] = [*events, *SENT_BY_THE_HUB]
+    from_hub: list[type[BaseModel]] = [*events, *models_of(SENT_BY_THE_HUB)]
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         *((model, "validation") for model in sent),
         *((model, "serialization") for model in from_hub),
@@ -110,10 +108,14 @@ def _schemas() -> dict[str, Any]:
         _leave_out(schemas[name], fields)
     for model in commands:
         _put_into_envelope(schemas[name_of(model)])
+    for command, replied in REPLIES.items():
+        schemas[name_of(command)]["x-reply"] = reference(name_of(replied))
     for model in events:
         name = name_of(model)
         _leave_out(schemas[name], ("type",))
         schemas[f"{name}Event"] = _event(model, name)
+    for kind, state in SAME_AS.items():
+        _make_alike(schemas[name_of(state)], plain_schema(kind))
     schemas["EventsPage"]["properties"]["events"]["items"] = reference("Event")
     schemas["Command"] = _one_of("The fields of one command type beside v and request_id.", commands, "")
     schemas["Event"] = _one_of("One logged event; its type says which data it has.", events, "Event")
@@ -129,6 +131,15 @@ def _leave_out(schema: dict[str, Any], fields: Iterable[str]) -> None:
     schema.pop("required", None)
     if required:
         schema["required"] = required
+
+
+def _make_alike(schema: dict[str, Any], json_type: dict[str, Any]) -> None:
+    """Leave out of the schema of a model what its JSON lacks, and add the fields that its JSON has beside; in place."""
+    _leave_out(schema, [name for name in schema["properties"] if name not in json_type["properties"]])
+    for name, field_schema in json_type["properties"].items():
+        if name not in schema["properties"]:
+            schema["properties"][name] = field_schema
+            schema["required"] = [*schema["required"], name]
 
 
 def _put_into_envelope(command: dict[str, Any]) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.limit import PENDING, PENDING_BYTES, STREAMS
 from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.domain.wire.answer import LockFailed, LockFailedData
 from aegis_tui.errors import AegisError, LockHeld, Refused, Unavailable, UsageError
+from aegis_tui.hub.batch import Reply, ReplyFuture
 from aegis_tui.hub.fanout import Fanout, outgoing
 from aegis_tui.hub.frames import EXTENSION, FrameProtocol
 from aegis_tui.hub.identity import Identity, Pass, bearer
@@ -152,7 +154,7 @@ class StreamSession:
             answer = self._ingress.start(frame, actor, is_plain="\\u" not in text, size=len(text))
             self._under_way(answer, size=len(text), then=partial(self._answer, frame, actor))
 
-    def _answer(self, frame: dict[str, Any], actor: Actor, answer: asyncio.Future[dict[str, Any]]) -> None:
+    def _answer(self, frame: dict[str, Any], actor: Actor, answer: ReplyFuture) -> None:
         self._done(answer)
         if answer.cancelled():
             return
@@ -185,7 +187,7 @@ class StreamSession:
         if len(self._pending) <= PENDING.most // 2 and self._pending_bytes <= PENDING_BYTES.most // 2:
             self._frames.go_on()
 
-    def _lock_failed(self, frame: dict[str, Any], actor: Actor, error: LockHeld) -> dict[str, Any]:
+    def _lock_failed(self, frame: dict[str, Any], actor: Actor, error: LockHeld) -> LockFailed:
         """Return the `lock:failed` message for a refused `lock:acquire` (contract 6); it has no seq.
 
         Args:
@@ -198,10 +200,10 @@ class StreamSession:
             "type": "lock:failed",
             "agent_id": actor.agent_id,
             "timestamp": self._fanout.engine.timestamp(),
-            "data": {"path": frame.get("path"), "code": error.code, **error.data},
+            "data": cast(LockFailedData, {"path": frame.get("path"), "code": error.code, **error.data}),
         }
 
-    def _subscribe(self, frame: dict[str, Any], actor: Actor) -> dict[str, Any] | AegisError:
+    def _subscribe(self, frame: dict[str, Any], actor: Actor) -> Reply | AegisError:
         try:
             check_version(frame)
             match frame["type"]:
@@ -229,7 +231,7 @@ class StreamSession:
         is_first = not interest.globs and interest.types == ("*",)
         return (Interest() if is_first else interest).with_globs([path])
 
-    def _hello(self, frame: dict[str, Any], actor: Actor) -> dict[str, Any] | AegisError:
+    def _hello(self, frame: dict[str, Any], actor: Actor) -> Reply | AegisError:
         """Subscribe as a hello frame says, and return its reply or its refusal.
 
         By default to all event types from now on; `types` selects some, `paths` adds globs, `after` starts earlier.
@@ -253,7 +255,7 @@ class StreamSession:
             )
         return after
 
-    def _tell(self, envelope: dict[str, Any]) -> None:
+    def _tell(self, envelope: Mapping[str, object]) -> None:
         """Send a message at once, or in a task as soon as the receiver keeps up; never waits.
 
         A receiver that reads nothing for `SEND_DEADLINE_S` is disconnected.
@@ -295,7 +297,7 @@ def _given(frame: dict[str, Any], name: str, default: list[str]) -> object:
     return default if value is None else value
 
 
-def _reply_to(frame: dict[str, Any], result: dict[str, Any] | AegisError) -> dict[str, Any]:
+def _reply_to(frame: dict[str, Any], result: Reply | AegisError) -> Reply:
     if isinstance(result, AegisError):
         return refusal(frame.get("request_id"), result)
     return reply_object(frame, result)

@@ -9,12 +9,12 @@ import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.events import AgentLeft, InstanceExited
 from aegis_tui.domain.instance.model import Phase
+from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StoreError
 from aegis_tui.hub.engine import Engine
@@ -36,7 +36,7 @@ class TokenFiles:
         self._remove_ended(item.name for item in paths.instances_dir.glob("*"))
         engine.add_listener(self._follow)
 
-    def issue(self, reply: dict[str, Any]) -> Path:
+    def issue(self, reply: AnyReply) -> Path:
         """Write the token of an instance that has just joined, replacing an old one; return the path of the file.
 
         Args:

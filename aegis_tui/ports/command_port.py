@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.model import Key
+from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.domain.workspace import Workspace
 
 T = TypeVar("T")
@@ -18,7 +19,7 @@ class CommandPort(Protocol):
 
     async def submit(
         self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None
-    ) -> dict[str, Any]:
+    ) -> AnyReply:
         """Decide and log one command; return its reply once the change is on disk.
 
         Args:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.wire.reply import AnyReply
 
 RequestKey = tuple[str, str]
 """The agent id of the sender, and the id that it chose for the request."""
@@ -17,7 +18,7 @@ class LoggedReply:
     """The first reply to a request, kept so that a retry gets the same reply."""
 
     key: RequestKey
-    reply: dict[str, Any]
+    reply: AnyReply
 
 
 class EventLog(Protocol):
@@ -60,7 +61,7 @@ class EventLog(Protocol):
         """
         ...
 
-    async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
+    async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, AnyReply]:
         """Return the first reply to each of these requests; requests without a reply are left out."""
         ...
 

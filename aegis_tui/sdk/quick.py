@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from aegis_tui.errors import AegisError, HubUnavailable
@@ -18,6 +18,11 @@ from aegis_tui.sdk.wire import WIRE_VERSION, add_section, encode_frame, error_fr
 
 if TYPE_CHECKING:
     import http.client
+
+    from aegis_tui.domain.wire.answer import Envelope, Health
+    from aegis_tui.domain.wire.context import SharedContext
+
+_Kind = TypeVar("_Kind")
 
 LONGEST_WAIT_S = 3600.0
 """The longest wait that the hub accepts."""
@@ -150,6 +155,20 @@ class HubQuick:
                 self._give_up(chosen)
             raise
 
+    def reply(self, kind: type[_Kind], command_type: str, *, request_id: str | None = None, **fields: Any) -> _Kind:
+        """Send one command as `command` does and return its reply as a type of `aegis_tui.domain.wire.reply`.
+
+        Args:
+            kind: The type of the replies to this command; it is not checked.
+            command_type: For example `lock:acquire`.
+            request_id: As for `command`.
+            fields: The command's fields.
+
+        Raises:
+            AegisError: As `command`.
+        """
+        return cast(_Kind, self.command(command_type, request_id=request_id, **fields))
+
     def _ask(self, body: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         tries = 1 if body["type"] == "lock:acquire" else ASK_AGAIN
         while True:
@@ -182,6 +201,15 @@ class HubQuick:
                 view["next"] |= page.get("next") or {}
         return view
 
+    def context(self) -> SharedContext:
+        """Return the same as `state`, as a type.
+
+        Raises:
+            HubUnavailable: The hub does not answer.
+            AegisError: The hub refused, for example because it does not know the token.
+        """
+        return cast("SharedContext", self.state())
+
     def mirror(self) -> dict[str, Any]:
         """Return the complete state in the form that `Workspace.load` takes; only for the person's token.
 
@@ -204,6 +232,23 @@ class HubQuick:
             if events or page["next_after"] <= after:
                 return events
             after = page["next_after"]  # the caller may see no event of this page
+
+    def envelopes(self, after: int = 0, limit: int = 1000) -> list[Envelope]:
+        """Return the same as `events`, as a type.
+
+        Raises:
+            HubUnavailable: The hub does not answer.
+            AegisError: The hub refused, for example a `limit` over 5,000.
+        """
+        return cast("list[Envelope]", self.events(after, limit))
+
+    def health(self) -> Health:
+        """Return the same as `healthz`, as a type.
+
+        Raises:
+            HubUnavailable: It does not answer.
+        """
+        return cast("Health", self.healthz())
 
     def healthz(self) -> dict[str, Any]:
         """Return the hub's public health report: `ok`, its `pid`, and `seq`, the number of its newest event.

@@ -8,14 +8,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
 
+from aegis_tui.domain.run.report_model import Report
+from aegis_tui.domain.wire.answer import Envelope
 from aegis_tui.errors import AegisError, ModelUnavailable
 from aegis_tui.testing.scenario import GateRule
 
-Event = dict[str, Any]
 PAGE = 500
 POLL_S = 0.15
 
@@ -23,7 +24,7 @@ POLL_S = 0.15
 class EventSource(Protocol):
     """Gives access to logged events, for example `HubQuick`."""
 
-    def events(self, after: int = 0, limit: int = PAGE) -> list[Event]:
+    def envelopes(self, after: int = 0, limit: int = PAGE) -> list[Envelope]:
         """Return the events after the sequence number `after`, in order, at most `limit`."""
         ...
 
@@ -45,7 +46,7 @@ class GateDriver:
         """The gates that are still closed, by name."""
         return sorted(self._waiting)
 
-    def take(self, event: Event) -> list[str]:
+    def take(self, event: Envelope) -> list[str]:
         """Open the gates that wait for this event and return their names."""
         opened = [name for name, rule in self._waiting.items() if rule.opens(event["type"], event["data"])]
         for name in opened:
@@ -84,7 +85,7 @@ def follow_events(
     *,
     stop: threading.Event | None = None,
     deadline_s: float | None = None,
-) -> Iterator[Event]:
+) -> Iterator[Envelope]:
     """Yield every logged event from the first on, and new ones as they are logged; wait while no hub answers.
 
     Args:
@@ -97,7 +98,7 @@ def follow_events(
     while not over.is_set() and (end is None or time.monotonic() < end):
         try:
             hub = hub or find_hub()
-            page = hub.events(after, PAGE) if hub else []
+            page = hub.envelopes(after, PAGE) if hub else []
         except AegisError:
             hub, page = None, []
         for event in page:
@@ -121,7 +122,7 @@ class DriverThread:
         self._thread = threading.Thread(target=self._run, name="gate-driver", daemon=True)
         self.finished = threading.Event()
         """Set when a run has ended."""
-        self.report: dict[str, Any] | None = None
+        self.report: Report | None = None
         """The report of the newest run that has ended."""
 
     def __enter__(self) -> DriverThread:

@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.ports.event_log import LoggedReply, RequestKey
 
 
@@ -16,7 +17,7 @@ class MemoryLog:
     def __init__(self) -> None:
         self.written: list[Event] = []
         """Every event that was appended, in order."""
-        self._replies: dict[RequestKey, dict[str, Any]] = {}
+        self._replies: dict[RequestKey, AnyReply] = {}
         self._snapshots: list[tuple[int, dict[str, Any]]] = []
         self.first_seq = 1
 
@@ -42,7 +43,7 @@ class MemoryLog:
         start = max(0, after - self.first_seq + 1)
         return self.written[start : start + limit]
 
-    async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
+    async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, AnyReply]:
         """See `EventLog.find_replies`."""
         return {key: self._replies[key] for key in keys if key in self._replies}
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 from textual.app import App
 
+from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.terminal import Screenshot
 from aegis_tui.tui.board import LayoutFile, load_layout
@@ -17,6 +18,8 @@ from aegis_tui.tui.parts import Parts
 from aegis_tui.tui.resources import data_files
 from aegis_tui.tui.store import WorkspaceStore
 from aegis_tui.tui.text import inert
+
+T = TypeVar("T")
 
 
 class Desk:
@@ -75,7 +78,7 @@ class Desk:
         """
         return load_layout(self.layouts[name])
 
-    async def command(self, command_type: str, **fields: Any) -> dict[str, Any] | None:
+    async def command(self, command_type: str, **fields: Any) -> AnyReply | None:
         """Send a command of contract 5 to the hub, and return its reply.
 
         If it is refused, or no hub answers, show the error and return None.
@@ -89,6 +92,16 @@ class Desk:
         except AegisError as error:
             self.complain(error)
             return None
+
+    async def reply(self, kind: type[T], command_type: str, **fields: Any) -> T | None:
+        """Send a command as `command` does, and return its reply as a type of `aegis_tui.domain.wire.reply`.
+
+        Args:
+            kind: The type of the replies to this command; it is not checked.
+            command_type: For example `run:start`.
+            fields: The command's fields.
+        """
+        return cast("T | None", await self.command(command_type, **fields))
 
     def complain(self, error: AegisError) -> None:
         """Show an error for 8 seconds, in place of earlier messages, with its hint or that nothing was changed."""

@@ -15,9 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from aegis_tui.domain.event import Event, event_from_wire
+from aegis_tui.domain.wire.answer import Envelope, Health
+from aegis_tui.domain.wire.gateway import MetersAnswer, ModelMetrics, UsageAnswer, UsageFields
+from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, HubUnavailable, StoreError
 from aegis_tui.sdk.backoff import Backoff
@@ -43,6 +46,7 @@ PROBE_DEADLINE_S = 2.0
 COMMAND_S = 20.0
 _GATEWAY_DEADLINE_S = 2.0
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,9 @@ class Stale:
     """Why the state cannot be read; empty if the hub simply does not answer."""
 
 
+Meters = tuple[ModelMetrics | None, dict[str, UsageFields]]
+"""Figures of the model server, None if no gateway answers, and agent id -> what the gateway counted for it."""
+
 FeedItem = EventBatch | ConnectionState | HubSnapshot | Stale
 
 
@@ -94,7 +101,7 @@ class Hub(Protocol):
         """
         ...
 
-    async def command(self, command_type: str, **fields: Any) -> dict[str, Any]:
+    async def command(self, command_type: str, **fields: Any) -> AnyReply:
         """Send one command of contract 5 and return the reply.
 
         Raises:
@@ -114,7 +121,7 @@ class Hub(Protocol):
         """Return whether the last hub ended without cleaning up, as when it was killed; only right while none runs."""
         ...
 
-    async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    async def meters(self) -> Meters:
         """Return the meters of the model server (contract 9), and agent id -> what the gateway counted for it.
 
         (None, {}) if no gateway answers; nothing is raised.
@@ -238,7 +245,7 @@ class LiveHub:
                 queue.put_nowait(now)
             await asyncio.sleep(PROBE_S)
 
-    async def command(self, command_type: str, **fields: Any) -> dict[str, Any]:
+    async def command(self, command_type: str, **fields: Any) -> AnyReply:
         """Send one command of contract 5 and return the reply; wait for a hub if none answers at first.
 
         Raises:
@@ -259,17 +266,17 @@ class LiveHub:
         """Return whether there is a file `hub.json`, which a hub removes at its regular end; right while none runs."""
         return await asyncio.to_thread(self._paths.hub_json.exists)
 
-    async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    async def meters(self) -> Meters:
         """Return meters and usage as `Hub.meters` says; (None, {}) if no hub or no gateway answers."""
         return await asyncio.to_thread(self._read_meters)
 
-    def _read_meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    def _read_meters(self) -> Meters:
         socket = self._paths.gateway_socket
         if not socket.exists() or (address := find_hub(self._paths)) is None:
             return None, {}
         try:
-            metrics = _get(socket, "/v1/meters", address.token)["metrics"]
-            return metrics, _get(socket, "/v1/usage", address.token)["agents"]
+            meters = _get(MetersAnswer, socket, "/v1/meters", address.token)
+            return meters["metrics"], _get(UsageAnswer, socket, "/v1/usage", address.token)["agents"]
         except (OSError, HTTPException, ValueError, KeyError, TypeError):
             return None, {}
 
@@ -287,17 +294,17 @@ def _look(paths: WorkspacePaths, known: HubAddress | None) -> tuple[ConnectionSt
     """
     if known is not None:
         with suppress(AegisError):
-            health = HubQuick(known, timeout_s=PROBE_DEADLINE_S).healthz()
+            health = HubQuick(known, timeout_s=PROBE_DEADLINE_S).health()
             if health.get("pid") == known.pid:
                 return _up(known, health), known
     if (address := find_hub(paths)) is None:
         return ConnectionState(False), None
     with suppress(AegisError):
-        return _up(address, HubQuick(address, timeout_s=PROBE_DEADLINE_S).healthz()), address
+        return _up(address, HubQuick(address, timeout_s=PROBE_DEADLINE_S).health()), address
     return ConnectionState(False), None
 
 
-def _up(address: HubAddress, health: Mapping[str, Any]) -> ConnectionState:
+def _up(address: HubAddress, health: Health) -> ConnectionState:
     return ConnectionState(True, int(health.get("seq", 0)), version_note(address.version, address.pid))
 
 
@@ -320,7 +327,7 @@ def read_mirror(fetched: Fetched) -> tuple[Workspace, list[Event]]:
     return workspace, events
 
 
-async def _next_event(stream: Stream) -> dict[str, Any] | None:
+async def _next_event(stream: Stream) -> Envelope | None:
     """Wait for the next logged event and return its JSON, skipping other frames; None if the hub left out events.
 
     Raises:
@@ -331,15 +338,15 @@ async def _next_event(stream: Stream) -> dict[str, Any] | None:
         if frame.get("type") in ("context:sync", "resync"):
             return None
         if frame.get("seq") and "data" in frame and "ok" not in frame:
-            return frame
+            return cast(Envelope, frame)
 
 
-def _get(socket: Path, target: str, token: str) -> dict[str, Any]:
+def _get(kind: type[T], socket: Path, target: str, token: str) -> T:
+    """Return the answer of the gateway to a GET request, as `kind`, which is not checked."""
     connection = open_http(f"unix:{socket}", _GATEWAY_DEADLINE_S)
     try:
         connection.request("GET", target, headers={"Authorization": f"Bearer {token}"})
-        reply: dict[str, Any] = json.loads(connection.getresponse().read())
-        return reply
+        return cast(T, json.loads(connection.getresponse().read()))
     finally:
         connection.close()
 

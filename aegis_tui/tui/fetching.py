@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from aegis_tui.domain.wire.answer import Envelope
 from aegis_tui.errors import AegisError, StoreError
 from aegis_tui.sdk.discovery import WorkspacePaths, find_hub
 from aegis_tui.sdk.quick import HubAddress, HubQuick
@@ -21,7 +22,7 @@ class Fetched:
 
     address: HubAddress
     state: dict[str, Any]
-    events: list[dict[str, Any]]
+    events: list[Envelope]
     """The newest events, oldest first; some may be newer than the state."""
 
 
@@ -41,7 +42,7 @@ def fetch_state(paths: WorkspacePaths) -> Fetched | None:
     hub = HubQuick(address)
     try:
         state = hub.mirror()
-        return Fetched(address, state, hub.events(after=max(0, state["seq"] - KEPT_EVENTS), limit=KEPT_EVENTS))
+        return Fetched(address, state, hub.envelopes(after=max(0, state["seq"] - KEPT_EVENTS), limit=KEPT_EVENTS))
     except (KeyError, TypeError, ValueError) as error:
         raise unknown_form() from error
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from aegis_tui.config import Settings
 from aegis_tui.domain.run.report_model import PastRun, Report
+from aegis_tui.domain.wire.run import GivenOptions
 from aegis_tui.errors import UsageError
 from aegis_tui.tui.choices import Choices
 from aegis_tui.tui.feed import Hub
@@ -117,7 +118,7 @@ class GoalOffer:
     """A design file."""
     yes: bool = False
     """Whether the box to accept a proposed design without asking is ticked."""
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: GivenOptions = field(default_factory=lambda: GivenOptions())
     """More options of the run: base_url, model, role_notes."""
     ends_with_screen: Sequence[str] = ()
     """What ends when the screen is closed, in sentences; empty if everything continues."""

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.wire.gateway import ModelMetrics
+from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.ports.terminal import Screenshot
-from aegis_tui.tui.feed import ConnectionState, FeedItem, HubSnapshot, parse_event
+from aegis_tui.tui.feed import ConnectionState, FeedItem, HubSnapshot, Meters, parse_event
 
-METERS: Mapping[str, Any] = {
+METERS: ModelMetrics = {
     "running": 2,
     "waiting": 0,
     "kv_cache": 0.06,
@@ -33,12 +35,12 @@ class RecordedHub:
         meters: The meters of the model server; None for no gateway.
     """
 
-    def __init__(self, events: Sequence[Event] = (), *, meters: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, events: Sequence[Event] = (), *, meters: ModelMetrics | None = None) -> None:
         self.commands: list[tuple[str, dict[str, Any]]] = []
-        self.replies: dict[str, dict[str, Any] | AegisError] = {}
+        self.replies: dict[str, AnyReply | AegisError] = {}
         self.starts = 0
         self.crashed = False
-        self._meters = dict(meters) if meters is not None else None
+        self._meters = meters
         self._queue: asyncio.Queue[FeedItem] = asyncio.Queue()
         self._queue.put_nowait(ConnectionState(True, events[-1].seq if events else 0))
         self._queue.put_nowait(snapshot_of(events))
@@ -57,7 +59,7 @@ class RecordedHub:
         while True:
             yield await self._queue.get()
 
-    async def command(self, command_type: str, **fields: Any) -> dict[str, Any]:
+    async def command(self, command_type: str, **fields: Any) -> AnyReply:
         """Record the command in `commands`; return the reply that `replies` has for its type.
 
         Raises:
@@ -77,7 +79,7 @@ class RecordedHub:
         """Return `crashed`, which a test may set."""
         return self.crashed
 
-    async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    async def meters(self) -> Meters:
         """Return the meters given to the constructor, and an empty usage."""
         return self._meters, {}
 

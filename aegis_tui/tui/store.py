@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 from textual.dom import DOMNode
 from textual.signal import Signal
@@ -17,6 +17,7 @@ from aegis_tui.domain.model import Key
 from aegis_tui.domain.run.events import RunFinished, StageChanged
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.run.report_model import Report
+from aegis_tui.domain.wire.gateway import ModelMetrics, UsageFields
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import CATCHING_UP as CATCHING_UP
 
@@ -63,8 +64,8 @@ class WorkspaceStore:
         """Whether events that the hub had logged a while ago have not arrived."""
         self._hub_seq = 0
         self._must_reach = 0
-        self.meters: dict[str, Any] | None = None
-        self.usage: dict[str, Any] = {}
+        self.meters: ModelMetrics | None = None
+        self.usage: Mapping[str, UsageFields] = {}
         self.changed: Signal[frozenset[Key]] = Signal(owner, "workspace-changed")
         self._now = now or (lambda: datetime.now(UTC))
         self._news = asyncio.Event()
@@ -184,7 +185,7 @@ class WorkspaceStore:
             self.is_behind = is_behind
             self.changed.publish(frozenset({CONNECTION_KEY}))
 
-    def metered(self, meters: dict[str, Any] | None, usage: dict[str, Any]) -> None:
+    def metered(self, meters: ModelMetrics | None, usage: Mapping[str, UsageFields]) -> None:
         """Record the figures of the model server, and publish that; if they are the same as before, do nothing.
 
         Args:

@@ -16,6 +16,7 @@ from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.glob.overlap import overlap
 from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.lock.commands import LockAcquire, LockRelease
+from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import LockHeld
 from scripts.bench.record import Figure
@@ -30,7 +31,7 @@ class _Core:
         self.workspace = Workspace()
         self._asked = 0
 
-    def do(self, command: Any, actor: Actor) -> dict[str, Any]:
+    def do(self, command: Any, actor: Actor) -> AnyReply:
         self._asked += 1
         outcome = execute(
             self.workspace,

@@ -73,17 +73,19 @@ def only(tmp_path: Path, *programs: str) -> str:
 def test_what_is_there_is_found_with_its_version(folder: Path) -> None:
     checks = examine(folder)
     assert list(checks)[:5] == ["python", "git", "tmux", "repository", "log"]
-    assert checks["log"].found == "none yet"
+    assert checks["log"].observed == "none yet"
     assert all(checks[name].ok for name in ("python", "git", "tmux", "repository", "port", "agents", "disk"))
-    assert checks["tmux"].found.startswith("tmux 3")
-    assert checks["agents"].found.startswith("native") and checks["agent native"].found.startswith("the built-in agent")
+    assert checks["tmux"].observed.startswith("tmux 3")
+    assert checks["agents"].observed.startswith("native") and checks["agent native"].observed.startswith(
+        "the built-in agent"
+    )
     assert [check.name for check in missing(list(checks.values()))] == ["model"]
 
 
 def test_a_program_that_is_missing_is_essential_and_its_fix_installs_it(folder: Path, tmp_path: Path) -> None:
     checks = examine(folder, path=only(tmp_path, "git"))
     assert (checks["git"].ok, checks["tmux"].ok, checks["sandbox"].ok) == (True, False, False)
-    assert checks["tmux"].found == "not installed"
+    assert checks["tmux"].observed == "not installed"
     assert "tmux" in checks["tmux"].fix
     assert "tmux" in [check.name for check in missing(list(checks.values()))]
     assert "sandbox" not in [check.name for check in missing(list(checks.values()))]
@@ -95,7 +97,7 @@ def test_a_program_that_cannot_be_started_is_missing(folder: Path, tmp_path: Pat
     broken.write_bytes(b"\x7fELF no program")
     broken.chmod(0o755)
     check = examine(folder, path=path)["tmux"]
-    assert (check.ok, check.found) == (False, "not installed")
+    assert (check.ok, check.observed) == (False, "not installed")
 
 
 def test_a_program_that_is_too_old_is_missing(folder: Path, tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_a_program_that_is_too_old_is_missing(folder: Path, tmp_path: Path) -> N
     old.write_text("#!/bin/sh\necho tmux 2.9a\n")
     old.chmod(0o755)
     check = examine(folder, path=path)["tmux"]
-    assert (check.ok, check.found) == (False, "tmux 2.9a")
+    assert (check.ok, check.observed) == (False, "tmux 2.9a")
     assert "3.2" in check.fix
 
 
@@ -121,17 +123,17 @@ def test_each_agent_kind_is_listed_with_version_and_place_or_the_command_that_in
     codex.write_text("#!/bin/sh\necho codex-cli 0.171.0\n")
     codex.chmod(0o755)
     checks = examine(folder, path=path)
-    assert checks["agents"].found == "native, codex"
+    assert checks["agents"].observed == "native, codex"
     words = "every role; writes are checked at the commit"
     assert (
-        checks["agent codex"].found
+        checks["agent codex"].observed
         == f"Codex: 0.171.0 at {codex}; {words}; looks up raw.githubusercontent.com, refused"
     )
     codex.write_text("#!/bin/sh\necho codex-cli 0.172.0\n")
     newer = examine(folder, path=path)["agent codex"]
-    assert newer.found.endswith(f"{words}; it is not known which names this version looks up")
+    assert newer.observed.endswith(f"{words}; it is not known which names this version looks up")
     absent = checks["agent claude-code"]
-    assert (absent.ok, absent.found) == (False, "not installed: claude")
+    assert (absent.ok, absent.observed) == (False, "not installed: claude")
     assert absent.fix == "npm install -g @anthropic-ai/claude-code" and absent.is_extra and not absent.essential
 
 
@@ -141,13 +143,13 @@ def test_a_folder_outside_a_repository_and_one_without_a_commit_are_told_apart(t
     assert "aegis-tui demo" in check.fix
     (tmp_path / "new").mkdir()
     subprocess.run(["git", "init", "-q"], cwd=tmp_path / "new", check=True)
-    assert examine(tmp_path / "new")["repository"].found == "no commit yet"
+    assert examine(tmp_path / "new")["repository"].observed == "no commit yet"
 
 
 def test_what_would_be_refused_before_a_run_is_told(folder: Path) -> None:
     (folder / ".git/objects/info/alternates").write_text("/nowhere/objects\n")
     check = examine(folder)["repository"]
-    assert not check.ok and "/nowhere/objects" in check.found and "alternates" in check.fix
+    assert not check.ok and "/nowhere/objects" in check.observed and "alternates" in check.fix
 
 
 def test_a_folder_for_sockets_that_tmux_cannot_use_is_told(folder: Path, tmp_path: Path) -> None:
@@ -160,13 +162,13 @@ def test_a_folder_for_sockets_that_tmux_cannot_use_is_told(folder: Path, tmp_pat
         return next(check for check in checks if check.name == "tmux")
 
     check = asyncio.run(look())
-    assert check.ok and "TMUX_TMPDIR is too long" in check.found and "/tmp is used instead" in check.found
+    assert check.ok and "TMUX_TMPDIR is too long" in check.observed and "/tmp is used instead" in check.observed
 
 
 def test_a_repository_without_an_identity_is_told_with_the_command(folder: Path) -> None:
     subprocess.run(["git", "config", "--unset", "user.email"], cwd=folder, check=True)
     check = examine(folder)["repository"]
-    assert "user.email" in check.found
+    assert "user.email" in check.observed
     assert check.fix.startswith("git config --global user.email")
 
 
@@ -179,13 +181,13 @@ def test_a_port_that_was_asked_for_must_be_free_and_the_usual_one_need_not(folde
 def test_a_model_server_outside_the_boundary_is_refused(folder: Path) -> None:
     check = examine(folder, base_url="http://192.0.2.7:8001")["model"]
     assert not check.ok
-    assert "192.0.2.7" in check.found
+    assert "192.0.2.7" in check.observed
 
 
 def test_a_streamed_tool_call_is_tried(folder: Path) -> None:
     checks, model = examine_with(folder, calls(("ping", {"word": "ready"})))
     assert (checks["model"].ok, checks["tool call"].ok) == (True, True)
-    assert "canned" in checks["model"].found
+    assert "canned" in checks["model"].observed
     assert (model.requests[0]["stream"], model.requests[0]["tools"][0]["function"]["name"]) == (True, "ping")
     assert missing(list(checks.values())) == []
 
@@ -209,13 +211,13 @@ def test_a_model_that_never_ends_is_given_up(folder: Path, monkeypatch: pytest.M
             return check
 
     check = asyncio.run(look())
-    assert (check.ok, check.found) == (False, "no call within 0.3 s")
+    assert (check.ok, check.observed) == (False, "no call within 0.3 s")
 
 
 def test_a_model_that_is_not_served_is_told_with_those_that_are(folder: Path) -> None:
     checks, _ = examine_with(folder, model="other")
     assert not checks["model"].ok
-    assert "serves no model other" in checks["model"].found
+    assert "serves no model other" in checks["model"].observed
     assert checks["model"].fix.endswith(": canned")
     assert "tool call" not in checks
 
@@ -227,7 +229,7 @@ def test_a_scripted_server_is_called_scripted(folder: Path) -> None:
 
     checks = asyncio.run(look())
     assert checks["tool call"].ok
-    assert "scripted" in checks["tool call"].found
+    assert "scripted" in checks["tool call"].observed
 
 
 def test_low_inotify_limits_come_with_the_command(folder: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from aegis_tui.application.doctor import Check
 from aegis_tui.cli import bundle
 from aegis_tui.sdk.discovery import WorkspacePaths
 
@@ -22,7 +23,8 @@ def test_the_logs_of_the_workspace_are_in_the_bundle_and_its_paths_are_not(
     paths.hub_log.parent.mkdir(parents=True)
     for name in bundle.LOGS:
         (paths.hub_log.parent / name).write_text(f"{name}: opened {place.root}/a.py for mallory in {paths.state_dir}\n")
-    bundle.write_bundle(tmp_path / "b.json", [{"name": "disk", "found": f"1 GiB free at {paths.state_dir.parent}"}])
+    check = Check("disk", True, f"1 GiB free at {paths.state_dir.parent}")
+    bundle.write_bundle(tmp_path / "b.json", [check.to_wire()])
     text = (tmp_path / "b.json").read_text()
     found = json.loads(text)
     assert found["logs"] == {name: [f"{name}: opened <repository>/a.py for <user> in <state>"] for name in bundle.LOGS}

@@ -39,6 +39,8 @@ def test_a_base_that_would_shut_the_gate_is_told_with_its_remedy_before_the_work
     data = base_of(base)
     words = narrate(
         {
+            "v": 1,
+            "seq": 1,
             "type": data.type,
             "agent_id": "hub",
             "timestamp": "2026-01-01T00:00:00Z",
@@ -51,5 +53,6 @@ def test_a_base_that_would_shut_the_gate_is_told_with_its_remedy_before_the_work
     workspace.runs.evolve("person", RunStarted(run="run1", goal="g", options=RunOptions(), facts=facts))
     workspace.runs.evolve("hub", data)
     state = snapshot_view(workspace)
+    assert state["run"] is not None
     page = "\n".join(_run_lines(state["run"], state["progress"]))
     assert reason in page and remedy in page

@@ -8,6 +8,7 @@ import pytest
 
 from aegis_tui.cli import run as cli_run
 from aegis_tui.cli.place import Place
+from aegis_tui.domain.wire.reply import RunReply
 from aegis_tui.errors import HubUnavailable, Refused
 
 
@@ -21,7 +22,7 @@ class Hubs:
     def started_hub(self) -> Hubs:
         return self
 
-    def command(self, command_type: str, *, request_id: str, **fields: Any) -> dict[str, Any]:
+    def reply(self, kind: type, command_type: str, *, request_id: str, **fields: Any) -> dict[str, Any]:
         assert command_type == "run:start"
         self.asked.append(request_id)
         answer = self.answers.pop(0)
@@ -30,8 +31,8 @@ class Hubs:
         return answer
 
 
-def start(hubs: Hubs) -> dict[str, Any]:
-    return cli_run._ask(cast(Place, hubs), {"goal": "g"})
+def start(hubs: Hubs) -> RunReply:
+    return cli_run._ask(cast(Place, hubs), {"goal": "g", "design": None, "options": {}})
 
 
 def test_the_request_is_the_same_until_a_hub_answers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +49,7 @@ def test_a_token_of_the_hub_before_is_read_again() -> None:
 
 def test_following_goes_on_with_the_token_of_a_hub_that_was_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     class Pages(Hubs):
-        def events(self, *, after: int, limit: int) -> list[dict[str, Any]]:
+        def envelopes(self, *, after: int, limit: int) -> list[dict[str, Any]]:
             answer = self.answers.pop(0)
             if isinstance(answer, Exception):
                 raise answer
@@ -57,7 +58,7 @@ def test_following_goes_on_with_the_token_of_a_hub_that_was_started_anew(monkeyp
     monkeypatch.setattr("time.sleep", lambda _: None)
     hubs = Pages(Refused("no valid token", code="unauthorized"), HubUnavailable("gone"), {"seq": 1})
     _, page = cli_run._patiently(cast(Place, hubs), cast(Any, hubs), 0)
-    assert page == [{"seq": 1}]
+    assert [event["seq"] for event in page] == [1]
 
 
 def test_a_refusal_is_not_asked_again() -> None:

@@ -23,6 +23,7 @@ from aegis_tui.domain.piece.commands import DiffSubmit
 from aegis_tui.domain.run.commands import DesignPropose
 from aegis_tui.domain.scope.commands import PartitionSet, ScopeRefuse, ScopeRequest
 from aegis_tui.domain.spec.commands import SpecCreate, TaskUpdate
+from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.errors import AegisError, LimitReached
 from aegis_tui.sdk.wire import error_from_wire, error_to_wire
 
@@ -38,7 +39,7 @@ class Place:
         for name, role in (("one", "worker"), ("two", "worker"), ("lead", "commander")):
             self.say(THE_PERSON, AgentRegister(agent_type="CLAUDE", instance_id=name, role=role))
 
-    def say(self, actor: Actor, command: commands.AnyCommand) -> dict[str, Any]:
+    def say(self, actor: Actor, command: commands.AnyCommand) -> AnyReply:
         request = f"r{next(self.ids)}"
         return execute(self.workspace, command, actor=actor, request_id=request, now=0.0, timestamp="t").reply
 

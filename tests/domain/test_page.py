@@ -36,9 +36,9 @@ def test_pages_of_messages_are_all_of_them_in_order(sizes: list[int], most: int)
     assert seen == [item.seq for item in waiting]
 
 
-def view_of(names: dict[str, list[int]]) -> dict[str, Any]:
+def view_of(names: dict[str, list[int]]) -> Any:
     """A context with entries of these sizes."""
-    view = snapshot_view(Workspace())
+    view: Any = snapshot_view(Workspace())
     view["run"] = {"run": "r", "pieces": [], "reviews": [], "conflicts": []}
     view["locks"] = {f"p{n}": {"x": "y" * size} for n, size in enumerate(names["locks"])}
     view["specs"] = {f"s{n}": {"x": "y" * size} for n, size in enumerate(names["specs"])}
@@ -57,7 +57,7 @@ def test_a_client_puts_the_pages_of_the_context_together(names: dict[str, list[i
     view = view_of(names)
     asked: list[dict[str, Any]] = []
 
-    async def ask(command_type: str, /, **fields: Any) -> dict[str, Any]:
+    async def ask(command_type: str, /, **fields: Any) -> Any:
         asked.append(fields)
         assert command_type == "context:get"
         if fields:

@@ -16,7 +16,7 @@ from aegis_tui.domain.words import sentence
 from tests.frozen.logs import DATA
 
 
-def logged(name: str) -> list[dict[str, Any]]:
+def logged(name: str) -> list[Any]:
     connection = sqlite3.connect(":memory:")
     connection.executescript((DATA / "logs" / f"{name}.sql").read_text("utf-8"))
     return [json.loads(body) for (body,) in connection.execute("SELECT body FROM event ORDER BY seq")]
@@ -79,9 +79,11 @@ def test_the_command_line_tells_the_sentence_after_the_name() -> None:
 
 def test_a_type_or_form_of_a_newer_hub_is_passed_over() -> None:
     event: Event = event_from_wire(LOGGED[0])
-    assert narrate({**LOGGED[0], "type": "lock:borrowed"}) is None
+    newer: Any = {**LOGGED[0], "type": "lock:borrowed"}
+    assert narrate(newer) is None
     started = next(item for item in LOGGED if item["type"] == "run:started")
-    assert narrate({**started, "data": {**started["data"], "more": 1}}) is None
+    newer = {**started, "data": {**started["data"], "more": 1}}
+    assert narrate(newer) is None
     assert event.seq == 1
 
 

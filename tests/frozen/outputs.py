@@ -214,7 +214,7 @@ class _Desk:
         self._note("aegis-tui run", lambda: run._conclude(report, as_json=True))
         with mock.patch.object(run, "_start", lambda *_, **__: {"run": "run1"}):
             self._ask("run", "goal", "--yes", "--detach")
-        claims = [Claim("c", ok=True, found="f")]
+        claims = [Claim("c", ok=True, observed="f")]
         with mock.patch.object(demo, "_claims", lambda *_: claims):
             self._note("aegis-tui demo", lambda: demo._conclude(mock.Mock(), report, as_json=True, kept=None))
         self._ask("report", "run9", ends="no such run")

@@ -112,7 +112,7 @@ class HubRun(Run):
         self._engine, self._loop, self._look = engine, loop, look
         self.workspace = engine.peek(lambda workspace: workspace)
 
-    def do(self, actor: Actor, kind: str, **fields: Any) -> dict[str, Any]:
+    def do(self, actor: Actor, kind: str, **fields: Any) -> Any:
         """A command; an empty answer when it is refused."""
         submitting = self._engine.submit(KINDS[kind].model_validate(fields), actor)
         try:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.domain.wire.answer import Envelope
 from aegis_tui.errors import HubUnavailable, ModelUnavailable
 from aegis_tui.testing.driver import DriverThread, GateDriver, GateOpener, follow_events
 from aegis_tui.testing.scenario import GateRule
@@ -10,17 +11,17 @@ from aegis_tui.testing.scenario import GateRule
 RULES = {"queued": GateRule(type="lock:queued", match={"path": "routes.py"})}
 
 
-def event(seq: int, type_: str = "lock:queued", **data: Any) -> dict[str, Any]:
-    return {"seq": seq, "type": type_, "data": data}
+def event(seq: int, type_: str = "lock:queued", **data: Any) -> Envelope:
+    return {"v": 1, "seq": seq, "type": type_, "agent_id": "hub", "timestamp": "", "data": data}
 
 
 class Log:
     """A hub whose log is a list, and which is away for its first calls."""
 
-    def __init__(self, *events: dict[str, Any], away: int = 0) -> None:
+    def __init__(self, *events: Envelope, away: int = 0) -> None:
         self.logged, self.away = list(events), away
 
-    def events(self, after: int = 0, limit: int = 2) -> list[dict[str, Any]]:
+    def envelopes(self, after: int = 0, limit: int = 2) -> list[Envelope]:
         if self.away:
             self.away -= 1
             raise HubUnavailable("away")
@@ -60,7 +61,7 @@ def test_the_driver_in_the_background_keeps_the_report_and_ends() -> None:
     with DriverThread(GateDriver(RULES, lambda name: opened.set()), lambda: log) as thread:
         assert opened.wait(5)
         assert thread.finished.wait(5)
-    assert thread.report == {"ok": True}
+    assert thread.report is not None and thread.report["ok"]
     assert "gate-driver" not in [item.name for item in threading.enumerate()]
 
 

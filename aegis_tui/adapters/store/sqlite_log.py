@@ -37,6 +37,7 @@ from aegis_tui.adapters.store.row import (
     unpack_snapshot,
 )
 from aegis_tui.domain.event import Event, event_from_wire
+from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.errors import AegisError, DiskFull, StoreError
 from aegis_tui.ports.event_log import LoggedReply, RequestKey
 
@@ -127,7 +128,7 @@ class SqliteEventLog:
         """
         return await self._run(lambda: self._read(after, limit, most_bytes))
 
-    async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
+    async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, AnyReply]:
         """Return the stored answers of those requests that have one, by request; the others are left out.
 
         Raises:
@@ -298,8 +299,8 @@ class SqliteEventLog:
     def _damaged(self, seq: int, what: str) -> StoreError:
         return StoreError(f"event {seq} of {self.path} {what}", WAY_OUT, seq=seq)
 
-    def _find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
-        replies: dict[RequestKey, dict[str, Any]] = {}
+    def _find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, AnyReply]:
+        replies: dict[RequestKey, AnyReply] = {}
         with self._mapped("read"):
             for key in keys:
                 if (seq := self._answered.find(raw_key(key))) is None:

@@ -17,6 +17,7 @@ from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.run import brief
 from aegis_tui.domain.scope.reservation import as_partitioned, check_free, globs_of
 from aegis_tui.domain.spec.events import SpecInProgress
+from aegis_tui.domain.wire.reply import JoinedReply
 from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace
 from aegis_tui.errors import Refused
 
@@ -57,7 +58,7 @@ def register(workspace: Workspace, command: AgentRegister, actor: Actor, request
     return Decision(drafts, _joined_reply(instance.agent_id, session))
 
 
-def _joined_reply(agent_id: str, session: str) -> dict[str, object]:
+def _joined_reply(agent_id: str, session: str) -> JoinedReply:
     return {"agent_id": agent_id, "session": session, "ttl_s": SESSION_TTL_S}
 
 

@@ -39,6 +39,7 @@ from aegis_tui.domain.run.kind import check_startable
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.spec.commands import TaskUpdate
 from aegis_tui.domain.spec.events import SpecDiffSubmitted, TaskUpdated
+from aegis_tui.domain.wire.reply import PromptReply, StartedReply, StoppedReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
 
@@ -247,10 +248,10 @@ def stop(workspace: Workspace, command: InstanceStop, actor: Actor, request_id: 
     """
     instance = named_instance(workspace, command.agent_id)
     if instance.phase in ENDED or not (instance.is_alive or instance.run is None):
-        return Decision([], {"agent_id": instance.agent_id, "phase": instance.phase})
+        return Decision([], StoppedReply(agent_id=instance.agent_id, phase=instance.phase))
     # The hub has no program of an instance outside a run to end: its token is refused from now on.
     left: list[Draft] = [] if instance.run else [(instance.agent_id, AgentLeft(reason=command.reason))]
-    return Decision([*give_up(workspace, instance, command.reason), *left], {"agent_id": instance.agent_id})
+    return Decision([*give_up(workspace, instance, command.reason), *left], StoppedReply(agent_id=instance.agent_id))
 
 
 def send(workspace: Workspace, command: InstanceSend, actor: Actor, request_id: str) -> Decision:
@@ -266,7 +267,7 @@ def send(workspace: Workspace, command: InstanceSend, actor: Actor, request_id: 
     message = MessageSent(to=instance.agent_id, text=command.text, kind="prompt", context={"task": "free"})
     drafts = [*_reopened_by(workspace, instance, command.text), (actor.agent_id, message)]
     return Decision(
-        drafts, lambda events: {"delivery": "queued", "seq": _seq_of_message(events), "agent_id": instance.agent_id}
+        drafts, lambda events: PromptReply(delivery="queued", seq=_seq_of_message(events), agent_id=instance.agent_id)
     )
 
 
@@ -321,7 +322,7 @@ def start(workspace: Workspace, command: InstanceStart, actor: Actor, request_id
         base_oid=(piece.base_oid if piece else None) or run.working_oid,
         piece=piece.name if piece else None,
     )
-    return Decision([planned], {"agent_id": planned[0]})
+    return Decision([planned], StartedReply(agent_id=planned[0]))
 
 
 def task_update(workspace: Workspace, command: TaskUpdate, actor: Actor, request_id: str) -> Decision:

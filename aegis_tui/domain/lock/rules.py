@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -26,6 +26,8 @@ from aegis_tui.domain.lock.events import LockDenied, LockReleased
 from aegis_tui.domain.lock.model import GrantedLock, LockMode, LockRefused, Region, Resource
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.scope.closed import check_not_git
+from aegis_tui.domain.wire.lock import LockFields
+from aegis_tui.domain.wire.reply import LocksReply, ReleasedReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import UsageError
 
@@ -81,10 +83,12 @@ def _acquired(
     mode: LockMode,
     whole: tuple[str, ...],
     _: object,
-) -> dict[str, Any]:
+) -> LocksReply:
     """Return the reply to a request that was granted; the last argument, its events, is not needed."""
     granted = granted_reply(workspace, agent_id, request_id, resources, mode)
-    return {**granted, "whole": list(whole)} if whole else granted
+    if whole:
+        granted["whole"] = list(whole)
+    return granted
 
 
 def _spelled(workspace: Workspace, resource: Resource) -> Resource:
@@ -104,7 +108,7 @@ def granted_reply(
     request_id: str,
     resources: list[Resource] | None = None,
     mode: LockMode | None = None,
-) -> dict[str, Any]:
+) -> LocksReply:
     """Build the reply to a granted request: its locks that are still held, in canonical order.
 
     Args:
@@ -122,10 +126,10 @@ def granted_reply(
     return {"locks": [lock_to_wire(lock) for lock in ordered]}
 
 
-def lock_to_wire(lock: GrantedLock) -> dict[str, Any]:
+def lock_to_wire(lock: GrantedLock) -> LockFields:
     """Return one lock in the form of contract 5; `expires_in_s` is its whole TTL, for the caller to replace."""
     region = lock.resource.region
-    return {
+    plain: LockFields = {
         "lock_id": lock.lock_id,
         "path": lock.resource.path,
         "region": str(region) if region else None,
@@ -134,21 +138,12 @@ def lock_to_wire(lock: GrantedLock) -> dict[str, Any]:
         "token": lock.token,
         "ttl_s": lock.ttl_s,
         "expires_in_s": lock.ttl_s,
-        **_where(lock),
     }
-
-
-def _where(lock: GrantedLock) -> dict[str, Any]:
-    """Return where the region of a lock lies: its lines in the blob it was resolved on, and whether it is stale.
-
-    Empty for a whole file; only `stale` if no file was read for it.
-    """
-    if lock.resource.region is None:
-        return {}
-    first = next(iter(lock.resource.views), None)
-    if first is None:
-        return {"stale": lock.stale}
-    return {"base_oid": first.base_oid, "spans": [list(span) for span in first.spans], "stale": lock.stale}
+    if region is not None:
+        if (first := next(iter(lock.resource.views), None)) is not None:  # else no file was read for it
+            plain["base_oid"], plain["spans"] = first.base_oid, list(first.spans)
+        plain["stale"] = lock.stale
+    return plain
 
 
 def _resources(command: LockAcquire) -> list[Resource]:
@@ -223,7 +218,7 @@ def lock_renew(workspace: Workspace, command: LockRenew, actor: Actor, request_i
     )
     renewed = [str(getattr(data, "lock_id", "")) for _, data in drafts]
 
-    def reply(_: object) -> dict[str, Any]:
+    def reply(_: object) -> LocksReply:
         return {"locks": [lock_to_wire(lock) for name in renewed if (lock := workspace.locks.find(name))]}
 
     return Decision(drafts, reply)
@@ -246,7 +241,9 @@ def lock_release(workspace: Workspace, command: LockRelease, actor: Actor, reque
         drafts = lock_end.release(
             workspace.locks, actor.agent_id, lock_id=command.lock_id, path=path, token=command.token
         )
-    return Decision(drafts, {"released": [data.lock_id for _, data in drafts if isinstance(data, LockReleased)]})
+    return Decision(
+        drafts, ReleasedReply(released=[data.lock_id for _, data in drafts if isinstance(data, LockReleased)])
+    )
 
 
 def lock_break(workspace: Workspace, command: LockBreak, actor: Actor, request_id: str) -> Decision:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import Any, assert_never
+from typing import Any, assert_never, cast
 
 from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageEvent, MessageSent
 from aegis_tui.domain.message.model import PendingMessage, Write
 from aegis_tui.domain.model import Key, StateModel
+from aegis_tui.domain.wire.context import RecentChange
 
 RECENT_CHANGES = 200
 """How many file changes a snapshot of the shared context carries."""
@@ -30,7 +31,7 @@ class MessageBoard:
         self.waiting: dict[int, PendingMessage] = {}
         self._sent: dict[str, dict[int, PendingMessage]] = {}
         self._writes: dict[tuple[str, str], Write] = {}
-        self.recent: list[dict[str, Any]] = []
+        self.recent: list[RecentChange] = []
 
     def for_agent(self, agent_id: str, after: int = 0) -> list[PendingMessage]:
         """Unacknowledged messages to one instance after event `after`, oldest first."""
@@ -145,5 +146,5 @@ class MessageBoard:
             board._keep(message)
         for write in saved.writes:
             board._note_write(write)
-        board.recent = saved.recent
+        board.recent = cast(list[RecentChange], saved.recent)
         return board

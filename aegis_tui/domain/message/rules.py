@@ -17,6 +17,7 @@ from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged,
 from aegis_tui.domain.message.exchange import BEGIN
 from aegis_tui.domain.page import messages_page
 from aegis_tui.domain.registry import Rules
+from aegis_tui.domain.wire.reply import SentReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StaleToken, UsageError
 
@@ -73,7 +74,7 @@ def message_send(workspace: Workspace, command: MessageSend, actor: Actor, reque
     """
     to = living_instance(workspace, command.to)
     message = MessageSent(to=to.agent_id, text=command.text)
-    return Decision([(actor.agent_id, message)], lambda events: {"seq": events[0].seq, "delivery": "queued"})
+    return Decision([(actor.agent_id, message)], lambda events: SentReply(seq=events[0].seq, delivery="queued"))
 
 
 def message_read(workspace: Workspace, command: MessageRead, actor: Actor, request_id: str) -> Decision:

@@ -44,6 +44,7 @@ from aegis_tui.domain.run.failure import fail
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.scope.reservation import standing_table
 from aegis_tui.domain.spec.events import SpecCompleted, SpecDiffSubmitted, SpecUpdated
+from aegis_tui.domain.wire.reply import SubmittedReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
 
@@ -81,7 +82,7 @@ def submit(workspace: Workspace, command: DiffSubmit, actor: Actor, request_id: 
         head_oid=command.head_oid,
         tokens=command.tokens,
     )
-    return Decision([(actor.agent_id, data)], {"piece": piece.name})
+    return Decision([(actor.agent_id, data)], SubmittedReply(piece=piece.name))
 
 
 def _violations(

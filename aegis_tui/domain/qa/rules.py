@@ -18,6 +18,7 @@ from aegis_tui.domain.run import brief, events
 from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.failure import fail
 from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.wire.reply import RunReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
 
@@ -164,11 +165,11 @@ def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, 
             code="qa.not-acceptable",
         )
     if run.qa is None or run.qa.ok:
-        return Decision([] if run.qa_accepted_by else [accepted], {"run": run.run})
+        return Decision([] if run.qa_accepted_by else [accepted], RunReply(run=run.run))
     if others := [check.command for check in run.qa.checks if not check.ok and not check.is_acceptable]:
         raise Refused(f"other checks close the gate too: {'; '.join(others)}", "aegis-tui qa", code="qa.not-acceptable")
     checks = tuple(accept(check, actor.agent_id) for check in run.qa.checks)
-    return Decision([accepted, (HUB, run.qa.model_copy(update={"checks": checks, "ok": True}))], {"run": run.run})
+    return Decision([accepted, (HUB, run.qa.model_copy(update={"checks": checks, "ok": True}))], RunReply(run=run.run))
 
 
 RULES: Final[Rules] = MappingProxyType(

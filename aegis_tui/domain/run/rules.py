@@ -41,6 +41,7 @@ from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.scope.reservation import check_agreeable, standing_table
 from aegis_tui.domain.scope.submodule import submodule_issues
 from aegis_tui.domain.spec.events import SpecCreated
+from aegis_tui.domain.wire.reply import DesignReply, RunReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import DesignRefused, Refused, UsageError
 
@@ -146,7 +147,7 @@ def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str
     ]
     if design is not None:
         drafts += _agree(workspace, command.run, design, actor, proposed=True)
-    return Decision(drafts, {"run": command.run})
+    return Decision(drafts, RunReply(run=command.run))
 
 
 def _agree(workspace: Workspace, run: str, design: Design, actor: Actor, *, proposed: bool) -> list[Draft]:
@@ -196,7 +197,7 @@ def propose(workspace: Workspace, command: DesignPropose, actor: Actor, request_
         drafts = [(actor.agent_id, events.DesignProposed(run=run.run, design_id=design_id, design=design))]
     if actor.kind == "instance":
         drafts.append((actor.agent_id, InstanceStopping(reason="design proposed")))
-    return Decision(drafts, {"agreed": run.options.yes})
+    return Decision(drafts, DesignReply(agreed=run.options.yes))
 
 
 def agree(workspace: Workspace, command: DesignAgree, actor: Actor, request_id: str) -> Decision:
@@ -213,7 +214,7 @@ def agree(workspace: Workspace, command: DesignAgree, actor: Actor, request_id: 
     if run.design is not None:
         raise Refused("the design is agreed already", code="design.closed")
     check_agreeable(workspace, run.proposed, Effort(), ignore_case=run.facts.ignore_case)
-    return Decision(_agree(workspace, run.run, run.proposed, actor, proposed=False), {"run": run.run})
+    return Decision(_agree(workspace, run.run, run.proposed, actor, proposed=False), RunReply(run=run.run))
 
 
 def _named(workspace: Workspace, name: str | None) -> Run:
@@ -236,8 +237,8 @@ def halt(workspace: Workspace, command: RunHalt, actor: Actor, request_id: str) 
     """
     run = _named(workspace, command.run)
     if run.status is RunStatus.HALTED:
-        return Decision([], {"run": run.run})
-    return Decision([(actor.agent_id, events.RunHalted(run=run.run, reason=command.reason))], {"run": run.run})
+        return Decision([], RunReply(run=run.run))
+    return Decision([(actor.agent_id, events.RunHalted(run=run.run, reason=command.reason))], RunReply(run=run.run))
 
 
 def resume(workspace: Workspace, command: RunResume, actor: Actor, request_id: str) -> Decision:
@@ -249,8 +250,8 @@ def resume(workspace: Workspace, command: RunResume, actor: Actor, request_id: s
     """
     run = _named(workspace, command.run)
     if run.status is not RunStatus.HALTED:
-        return Decision([], {"run": run.run})
-    return Decision([(actor.agent_id, events.RunResumed(run=run.run))], {"run": run.run})
+        return Decision([], RunReply(run=run.run))
+    return Decision([(actor.agent_id, events.RunResumed(run=run.run))], RunReply(run=run.run))
 
 
 def cancel(workspace: Workspace, command: RunCancel, actor: Actor, request_id: str) -> Decision:
@@ -262,7 +263,7 @@ def cancel(workspace: Workspace, command: RunCancel, actor: Actor, request_id: s
     """
     run = _named(workspace, command.run)
     words = "cancelled" if command.reason == "cancelled" else f"cancelled: {command.reason}"
-    return Decision(fail(run, "cancelled", words), {"run": run.run})
+    return Decision(fail(run, "cancelled", words), RunReply(run=run.run))
 
 
 def run_fail(workspace: Workspace, command: RunFail, actor: Actor, request_id: str) -> Decision:

@@ -15,6 +15,7 @@ from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.scope.commands import PartitionSet, ScopeGrant, ScopeRefuse, ScopeRequest
 from aegis_tui.domain.scope.events import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
 from aegis_tui.domain.scope.reservation import check_free
+from aegis_tui.domain.wire.reply import ScopeReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import PartitionRefused, Refused, UsageError
 
@@ -34,7 +35,7 @@ def request(workspace: Workspace, command: ScopeRequest, actor: Actor, request_i
     path = _scope_path(command.path)
     verdict = workspace.partitions.verdict(actor.agent_id, path)
     if verdict.allowed:
-        return Decision([], {"request": None, "granted": True})
+        return Decision([], ScopeReply(request=None, granted=True))
     if workspace.partitions.is_closed(path):
         raise PartitionRefused(verdict.message, "no one can grant it", path=path)
     request = f"q{workspace.seq + 1}"
@@ -44,7 +45,7 @@ def request(workspace: Workspace, command: ScopeRequest, actor: Actor, request_i
         (HUB, MessageSent(to=to, text=text, context={"request": request}))
         for to in _who_answers(workspace, actor, verdict.owner)
     )
-    return Decision(drafts, {"request": request, "granted": False, "owner": verdict.owner})
+    return Decision(drafts, ScopeReply(request=request, granted=False, owner=verdict.owner))
 
 
 def _scope_path(text: str) -> str:

@@ -14,6 +14,7 @@ from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.spec.commands import SpecCreate, TaskClaim
 from aegis_tui.domain.spec.events import SpecCreated, SpecTaskAssigned
 from aegis_tui.domain.spec.model import find_cycle_from
+from aegis_tui.domain.wire.reply import SpecReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Conflict, Refused, UsageError
 
@@ -43,7 +44,7 @@ def create(workspace: Workspace, command: SpecCreate, actor: Actor, request_id: 
             code="spec.cycle",
         )
     data = SpecCreated(specId=spec_id, path=spec_path(spec_id), title=title, dependencies=needs)
-    return Decision([(actor.agent_id, data)], {"spec_id": spec_id})
+    return Decision([(actor.agent_id, data)], SpecReply(spec_id=spec_id))
 
 
 def _dependencies(workspace: Workspace, name: str, new: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ def claim(workspace: Workspace, command: TaskClaim, actor: Actor, request_id: st
     data = SpecTaskAssigned(
         specId=spec.spec_id, path=spec.path, agent=instance.agent_id, base_oid=instance.base_oid or ""
     )
-    return Decision([(instance.agent_id, data)], {"spec_id": spec.spec_id, "rev": spec.rev + 1})
+    return Decision([(instance.agent_id, data)], SpecReply(spec_id=spec.spec_id, rev=spec.rev + 1))
 
 
 RULES: Final[Rules] = MappingProxyType(

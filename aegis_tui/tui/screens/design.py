@@ -22,6 +22,7 @@ from textual.widgets import Label, TextArea
 from aegis_tui.application.design import dump_design, parse_design, wire_fields
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.model import Run, RunStatus
+from aegis_tui.domain.wire.reply import RunReply
 from aegis_tui.errors import DesignRefused, UsageError
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
@@ -264,7 +265,9 @@ class DesignScreen(Dialog[None]):
         await self.desk.store.until(lambda: self._run.status is RunStatus.COMPLETED, deadline_s=SETTLE_S)
         options = run.options.model_dump(mode="json")
         options["role_notes"] = {**run.options.role_notes, "commander": _with_remark(run.options.role_notes, remark)}
-        reply = await self.desk.command("run:start", request_id=uuid.uuid4().hex, goal=run.goal, options=options)
+        reply = await self.desk.reply(
+            RunReply, "run:start", request_id=uuid.uuid4().hex, goal=run.goal, options=options
+        )
         if reply:
             self.desk.tell("the Commander proposes another design", title=f"{reply['run']} has started")
             self.dismiss(None)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -19,6 +19,7 @@ from textual.widgets import Checkbox, Input, Label
 
 from aegis_tui.application.run_options import run_options
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.wire.run import GivenDesign, GivenOptions
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.mishap import Guarded
@@ -39,8 +40,8 @@ class StartRun:
     """A run that the person wants to start: fields of the command `run:start` (contract 5)."""
 
     goal: str
-    design: dict[str, Any] | None
-    options: dict[str, Any]
+    design: GivenDesign | None
+    options: GivenOptions
 
 
 Start = Callable[[StartRun], Awaitable[AegisError | None]]
@@ -145,7 +146,7 @@ class GoalDialog(Dialog[None]):
         if scroll:
             label.scroll_visible(animate=False)
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self) -> GivenOptions:
         """Return the options of `run:start`, from the settings and the field for the check.
 
         In that field, `none` means that nothing checks the result; empty, that the hub detects tests.
@@ -219,11 +220,12 @@ class GoalScreen(GoalDialog):
         if not goal:
             raise UsageError("the goal is empty", "say in a sentence what should be built")
         design = _load(path, self.desk.parts.root) if path else None
-        options = {**self._options(), "yes": self.query_one("#yes", Checkbox).value, **self._offer.options}
+        options: GivenOptions = {**self._options(), "yes": self.query_one("#yes", Checkbox).value}
+        options.update(self._offer.options)
         return StartRun(goal, design, options)
 
 
-def _load(text: str, root: Path) -> dict[str, Any]:
+def _load(text: str, root: Path) -> GivenDesign:
     from aegis_tui.application.design import load_design, wire_fields
 
     try:

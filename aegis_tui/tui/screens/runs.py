@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
+from aegis_tui.domain.run.report_model import PastRun
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
 from aegis_tui.tui.text import Ink, Row, Span, fit, inert
@@ -25,7 +26,7 @@ class RunList(LinePanel):
     TITLE = "Runs"
     EMPTY = ("no run was ever started here", "give a goal on the dashboard")
 
-    def __init__(self, runs: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, runs: Sequence[PastRun]) -> None:
         super().__init__(name_id="runs")
         self._runs = list(reversed(runs))
 
@@ -38,7 +39,7 @@ class RunList(LinePanel):
         self.show([Row(str(run["run"]), run_line(run, width=self.line_width)) for run in self._runs])
 
 
-def run_line(run: Mapping[str, Any], *, width: int) -> tuple[Span, ...]:
+def run_line(run: PastRun, *, width: int) -> tuple[Span, ...]:
     """Return a run as one line of `width` cells: id, state, start (UTC), duration, goal, and its commit or error.
 
     What is not known is left empty. `run` has the fields of `aegis-tui runs --json`.
@@ -71,7 +72,7 @@ class RunsScreen(Dialog[str | None]):
         Binding("q", "leave", "Back", id="runs.back", show=False, tooltip="Go back."),
     ]
 
-    def __init__(self, desk: Desk, runs: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, desk: Desk, runs: Sequence[PastRun]) -> None:
         super().__init__(desk)
         self._list = RunList(runs)
 

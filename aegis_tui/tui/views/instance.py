@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aegis_tui.application.when import state_words
 from aegis_tui.domain.ids import instance_id
@@ -13,6 +13,7 @@ from aegis_tui.domain.lock.wait import Wait
 from aegis_tui.domain.need import ASKING
 from aegis_tui.domain.role import traits_of
 from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.wire.gateway import UsageFields
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Ink, Line, Row, Span, bar, clock_text, count_text, fit, ident_width, inert
 
@@ -153,7 +154,7 @@ def instance_rows(
     now: datetime,
     width: int,
     marked: Collection[str] = (),
-    usage: Mapping[str, Any] | None = None,
+    usage: Mapping[str, UsageFields] | None = None,
 ) -> tuple[Line, list[Row]]:
     """Return the header of the table, and its rows: one per instance, then the totals if the run has pieces.
 
@@ -192,7 +193,7 @@ def _row(
     *,
     now: datetime,
     marked: bool,
-    usage: Mapping[str, Any] | None,
+    usage: Mapping[str, UsageFields] | None,
 ) -> Line:
     state = state_of(workspace, item)
     plain: Ink = "text" if item.is_alive else "muted"
@@ -225,7 +226,7 @@ def _count(tokens: int, width: int, ink: Ink) -> Span:
     return Span(f" {fit(count_text(tokens), width, right=True)}" if width else "", ink)
 
 
-def _total(run: Run, items: list[Instance], columns: Columns, usage: Mapping[str, Any] | None) -> Line:
+def _total(run: Run, items: list[Instance], columns: Columns, usage: Mapping[str, UsageFields] | None) -> Line:
     done = sum(piece.status == "applied" for piece in run.pieces.values())
     share = done / len(run.pieces)
     lead = 3 + columns.ident + 1 + columns.feature + 1 + _wide(columns.kind) + columns.state + 1
@@ -247,12 +248,12 @@ def lasted_s(item: Instance, now: datetime) -> float:
     return (end - datetime.fromisoformat(item.started_at)).total_seconds()
 
 
-def tokens_of(item: Instance, usage: Mapping[str, Any] | None) -> int:
+def tokens_of(item: Instance, usage: Mapping[str, UsageFields] | None) -> int:
     """Return how many tokens of prompts and completions an instance has used, cached ones included.
 
     `usage` is agent id -> `prompt_tokens` and `completion_tokens`, as the gateway counted them; if it has no entry for
     the instance, what the agent itself reported is returned.
     """
-    if usage and isinstance(counted := usage.get(item.agent_id), Mapping):
-        return int(counted.get("prompt_tokens", 0)) + int(counted.get("completion_tokens", 0))
+    if usage and (counted := usage.get(item.agent_id)):
+        return counted.get("prompt_tokens", 0) + counted.get("completion_tokens", 0)
     return item.tokens.prompt + item.tokens.completion

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from aegis_tui.domain.boundary import CLOSED
 from aegis_tui.domain.need import Need
@@ -11,6 +10,7 @@ from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.run.events import STAGES, Stage
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.stage import Gate, gates_of
+from aegis_tui.domain.wire.gateway import ModelMetrics
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.keys import DEFAULT_KEYS, KeyNames
 from aegis_tui.tui.text import Ink, Line, Row, Span, bar, fit, inert, line_width, width_of
@@ -202,7 +202,7 @@ def _piece(piece: Piece, name_width: int, width: int) -> Line:
     )
 
 
-def meter_line(meters: dict[str, Any] | None, *, scripted: bool, model: str | None, absent: str, width: int) -> Line:
+def meter_line(meters: ModelMetrics | None, *, scripted: bool, model: str | None, absent: str, width: int) -> Line:
     """Return a line with the figures of the model server, or `absent` if there are none.
 
     Args:

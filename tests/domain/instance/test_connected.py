@@ -13,6 +13,7 @@ from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
 from aegis_tui.domain.instance.commands import SessionExpire
 from aegis_tui.domain.instance.events import AgentJoined
 from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.domain.words import sentence
 from aegis_tui.errors import AegisError
 
@@ -33,7 +34,7 @@ class Place:
         request_id, timestamp = f"t{next(self._ids)}", "2026-01-01T00:00:00Z"
         return execute(self.workspace, command, actor=actor, request_id=request_id, now=0.0, timestamp=timestamp)
 
-    def join(self) -> dict[str, Any]:
+    def join(self) -> AnyReply:
         fields = {"agent_type": "CLAUDE", "instance_id": "frontend", "partition": ["web/**"]}
         return self.do(THE_PERSON, "agent:register", **fields).reply
 
@@ -102,7 +103,7 @@ def test_an_event_from_before_the_state_was_in_it_changes_no_state() -> None:
     place = Place()
     place.do(ME, "agent:report", state="done")
     old = {"agent_type": "CLAUDE", "role": "worker", "partition": [], "session": "frontend.9"}
-    wire = {**event_to_wire(Event(9, ME.agent_id, "2026-01-01T00:00:00Z", AgentJoined(**old))), "data": old}
+    wire: Any = {**event_to_wire(Event(9, ME.agent_id, "2026-01-01T00:00:00Z", AgentJoined(**old))), "data": old}
     assert "state" not in wire["data"]
     place.workspace.evolve(event_from_wire(wire))
     assert (place.me.session, place.me.state) == ("frontend.9", "done")

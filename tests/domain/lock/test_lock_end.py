@@ -15,6 +15,7 @@ from aegis_tui.domain.lock import grant as lock_grant
 from aegis_tui.domain.lock.events import LockReleased, LockWithdrawn
 from aegis_tui.domain.lock.model import LockMode, Region, Resource
 from aegis_tui.domain.lock.table import LockTable
+from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.errors import AegisError, LockHeld, UsageError
 
 
@@ -25,7 +26,7 @@ class Core:
         self.workspace = Workspace()
         self.now = 0.0
         self.ids = itertools.count(1)
-        self.answers: dict[tuple[str, str], dict[str, Any] | AegisError] = {}
+        self.answers: dict[tuple[str, str], AnyReply | AegisError] = {}
         for name in names:
             self.do("person", "agent:register", agent_type="CLAUDE", instance_id=name, partition=(f"{name}/**",))
 

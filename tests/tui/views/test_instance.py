@@ -89,6 +89,6 @@ def test_times_stand_still_after_the_end(record: Record) -> None:
 def test_the_gateways_count_of_tokens_goes_before_the_agents_word(record: Record) -> None:
     scene = record(until=125)
     workspace = scene.workspace()
-    usage = {"NATIVE-w01": {"prompt_tokens": 1_000_000, "completion_tokens": 234_000}}
+    usage: Any = {"NATIVE-w01": {"prompt_tokens": 1_000_000, "completion_tokens": 234_000}}
     _, rows = instance_rows(workspace, workspace.runs.latest(), now=scene.now, width=90, usage=usage)
     assert _text(rows[0]).endswith(" 1.2M")

@@ -13,6 +13,7 @@ from aegis_tui.domain.need import needs
 from aegis_tui.domain.piece.model import PieceConflict
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.report_model import Report
+from aegis_tui.domain.wire.gateway import ModelMetrics
 from aegis_tui.domain.words import sentence
 from aegis_tui.tui.text import Line, line_width
 from aegis_tui.tui.views.conflict import conflict_lines, conflict_rows, parse_hunks
@@ -242,7 +243,7 @@ def test_no_model_server_is_told_calmly_and_meters_are_whole_words() -> None:
     known = "no server answers ─ start one: aegis-tui vllm start MODEL"
     for width, words in ((40, "no server answers"), (80, known)):
         assert text([meter_line(None, scripted=False, model=None, absent=known, width=width)]).strip() == words
-    meters = {
+    meters: ModelMetrics = {
         "running": 3,
         "waiting": 1,
         "kv_cache": 0.41,

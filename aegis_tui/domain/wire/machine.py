@@ -1,0 +1,156 @@
+"""What commands about the machine, the checkout and the settings print with `--json`, as in `output`."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from aegis_tui.domain.wire.gateway import ModelMetrics, ServerEndpoint
+from aegis_tui.domain.wire.output import ReportOutput
+
+
+class ListedWorktree(TypedDict):
+    """A worktree of an instance."""
+
+    id: str | None
+    """Null for one that belongs to no instance."""
+    path: str
+    branch: str | None
+    state: str
+    """The phase of its instance, or `no hub`."""
+
+
+class WorktreesOutput(TypedDict):
+    """`worktree list`."""
+
+    worktrees: list[ListedWorktree]
+
+
+class RemovedPart(TypedDict):
+    """Something that was removed, or why it was kept."""
+
+    kind: str
+    path: str
+    rescued: str | None
+    """The ref that keeps its work."""
+    kept: str | None
+    """Why it was kept."""
+
+
+class RemovedOutput(TypedDict):
+    """`worktree remove` and `worktree repair`."""
+
+    removed: list[RemovedPart]
+
+
+class InitOutput(TypedDict):
+    """`init`."""
+
+    written: list[str]
+    removed: list[str]
+    kept: list[str]
+
+
+class SettingValue(TypedDict):
+    """A setting, and where its value comes from."""
+
+    name: str
+    value: object
+    source: str
+    where: str
+    variable: str | None
+    may_be_set_by_project: bool
+    help: str
+
+
+class SettingsOutput(TypedDict):
+    """`config list`."""
+
+    settings: list[SettingValue]
+    file: str
+    """The settings file of the person."""
+
+
+class GlobOverlap(TypedDict):
+    """Two globs that match the same path."""
+
+    a: str
+    b: str
+    owners: list[str]
+    witness: str
+
+
+class OverlapsOutput(TypedDict):
+    """`partition check`."""
+
+    overlaps: list[GlobOverlap]
+
+
+class CheckResultFields(TypedDict):
+    """One check of the machine."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str
+    """What the person can do; empty if it passed."""
+    essential: bool
+    """Whether no run can start if it fails."""
+
+
+class DoctorOutput(TypedDict):
+    """`doctor`."""
+
+    ok: bool
+    checks: list[CheckResultFields]
+    bundle: NotRequired[str]
+
+
+class ClaimFields(TypedDict):
+    """One claim of the demo."""
+
+    name: str
+    ok: bool
+    found: str
+
+
+class DemoFields(TypedDict):
+    """What the demo showed beside the report."""
+
+    claims: list[ClaimFields]
+
+
+class DemoOutput(ReportOutput):
+    """`demo`."""
+
+    demo: DemoFields
+
+
+class ServerOutput(TypedDict):
+    """`vllm status`."""
+
+    endpoints: list[ServerEndpoint]
+    metrics: ModelMetrics
+
+
+class StartedServerOutput(ServerOutput):
+    """`vllm start`."""
+
+    pid: int
+
+
+class CommandOutput(TypedDict):
+    """`vllm start --print`."""
+
+    command: list[str]
+
+
+class StoppedServerOutput(TypedDict):
+    """`vllm stop`."""
+
+    stopped: bool
+
+
+class ScreenshotOutput(TypedDict):
+    """`screenshot`."""
+
+    path: str

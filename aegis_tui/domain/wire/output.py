@@ -1,0 +1,262 @@
+"""What each command prints with `--json`, beside `schema_version` and `ok` (contract 9)."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+from aegis_tui.domain.run.report_model import BoundaryReport, PastRun, QaReport, Report, ReviewReport
+from aegis_tui.domain.wire.context import SharedContext
+from aegis_tui.domain.wire.instance import InstanceView
+from aegis_tui.domain.wire.lock import HeldLock, LockFields
+from aegis_tui.domain.wire.qa import BaseQaFields
+from aegis_tui.domain.wire.run import GateView, MergeProgress
+
+
+class Printed(TypedDict):
+    """The fields around those of every command that succeeded."""
+
+    schema_version: int
+    ok: bool
+
+
+class Partition(TypedDict):
+    """What an instance may write."""
+
+    agent_id: str
+    globs: list[str]
+
+
+class StatusOutput(TypedDict):
+    """`status`: the current run, or the last one."""
+
+    run: str | None
+    state: str | None
+    """`open`, `halted`, `ending`, `done` or `failed`; null if there was no run."""
+    stage: str | None
+    boundary: BoundaryReport
+    reason: str | None
+    """Why it failed."""
+    gates: list[GateView]
+    base_qa: BaseQaFields | None
+    instances: list[InstanceView]
+    locks: list[HeldLock]
+    partitions: list[Partition]
+    progress: MergeProgress
+    hub: bool
+    """Whether a hub is running; else this is the last state in the log."""
+
+
+class GatewayFields(TypedDict):
+    """The model gateway."""
+
+    state: Literal["running", "failed", "starting"]
+    url: str | None
+    socket: str | None
+    problem: str | None
+
+
+class HubOutput(TypedDict):
+    """`hub start`, `hub stop`, `hub restart` and `hub status`."""
+
+    running: bool
+    pid: int | None
+    url: str | None
+    socket: str | None
+    token_file: str
+    seq: int | None
+    instances: int | None
+    """How many run."""
+    gateway: GatewayFields | None
+
+
+class RepairOutput(TypedDict):
+    """`hub repair`; only `repaired` if nothing is damaged."""
+
+    repaired: bool
+    kept: NotRequired[int]
+    """Events that are kept."""
+    lost: NotRequired[tuple[int, int] | None]
+    """First and last event that are lost."""
+    put_aside: NotRequired[str | None]
+    answers_lost: NotRequired[bool]
+
+
+class LocksOutput(TypedDict):
+    """`lock acquire`."""
+
+    locks: list[LockFields]
+    whole: list[str]
+    """Paths that were locked as a whole, because no symbol or line of them can be locked alone."""
+
+
+class NamedLock(HeldLock):
+    """A lock with its name in the list."""
+
+    name: str
+
+
+class LockListOutput(TypedDict):
+    """`lock list`."""
+
+    locks: list[NamedLock]
+
+
+class ReleasedOutput(TypedDict):
+    """`lock release`."""
+
+    released: list[str]
+
+
+class BrokenOutput(TypedDict):
+    """`lock break`."""
+
+    broken: str
+    """The id of the lock."""
+
+
+class SkippedLock(TypedDict):
+    """An entry of an old file that was not imported."""
+
+    path: str
+    reason: str
+
+
+class ImportedOutput(TypedDict):
+    """`lock import`."""
+
+    imported: list[LockFields]
+    skipped: list[SkippedLock]
+
+
+class ConflictPath(TypedDict):
+    """A path that two pieces change."""
+
+    path: str
+    kind: str
+    hunks: int
+    resolution: str | None
+    text: str
+
+
+class ConflictPair(TypedDict):
+    """Two pieces that change the same paths."""
+
+    a: str
+    b: str
+    paths: list[ConflictPath]
+
+
+class ConflictsOutput(TypedDict):
+    """`conflicts`."""
+
+    pairs: list[ConflictPair]
+
+
+class ReviewsOutput(TypedDict):
+    """`review`."""
+
+    reviews: list[ReviewReport]
+
+
+class QaOutput(TypedDict):
+    """`qa`."""
+
+    qa: list[QaReport]
+
+
+class CheckOutput(TypedDict):
+    """`qa --output`: what a check printed."""
+
+    run: str
+    round: int
+    check: str
+    command: str
+    tree: str
+    status: str
+    output: str
+
+
+class SavedWork(TypedDict):
+    """A rescue ref."""
+
+    ref: str
+    oid: str
+
+
+class RescuesOutput(TypedDict):
+    """`rescue list`."""
+
+    rescues: list[SavedWork]
+
+
+class ReportOutput(Report, Printed):
+    """`run`, `wait` and `report`."""
+
+
+class RunOutput(TypedDict):
+    """`run --detach`, `halt`, `resume`, `cancel` and `qa --accept-base-failures`."""
+
+    run: str
+
+
+class RunsOutput(TypedDict):
+    """`runs`."""
+
+    runs: list[PastRun]
+
+
+class TranscriptOutput(TypedDict):
+    """`transcript`."""
+
+    id: str
+    ended: bool
+    lines: list[str]
+
+
+class ReplayOutput(TypedDict):
+    """`replay`."""
+
+    seq: int
+    state_hash: str
+    hub_agrees: bool | None
+    """Null if no hub is running, or it is at another event."""
+    context: SharedContext
+
+
+class SentOutput(TypedDict):
+    """`send`."""
+
+    delivery: Literal["delivered", "queued"]
+    seq: int
+
+
+class StopOutput(TypedDict):
+    """`stop`."""
+
+    agent_id: str
+
+
+class WaitingItem(TypedDict):
+    """Something that waits for the person."""
+
+    kind: str
+    key: str
+    since: str | None
+    """Null if the log no longer has it."""
+    words: str
+    answers: dict[str, str]
+    """Answer -> what it does."""
+
+
+class InboxOutput(TypedDict):
+    """`inbox`."""
+
+    items: list[WaitingItem]
+
+
+class AnswerOutput(TypedDict):
+    """`inbox answer`."""
+
+    kind: str
+    key: str
+    answer: str

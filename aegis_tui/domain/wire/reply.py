@@ -1,0 +1,132 @@
+"""The replies to commands as JSON, without `v`, `ok` and `request_id` (contract 5).
+
+The reply to `context:get` is a `SharedContext` or a `ContextSection`. A command that is not listed here has no fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict
+
+from aegis_tui.domain.wire.lock import LockFields
+
+AnyReply = Mapping[str, Any]
+"""The reply to a command whose type is not known here."""
+
+
+class JoinedReply(TypedDict):
+    """To `agent:register`."""
+
+    agent_id: str
+    session: str
+    ttl_s: float
+    """After so many seconds without a heartbeat the session ends."""
+    token_file: NotRequired[str]
+    """Where the token is; only for an agent that a person connects."""
+
+
+class BeatReply(TypedDict):
+    """To `heartbeat`."""
+
+    lost: list[str]
+    """Those locks that the sender believes to hold and does not hold any more."""
+
+
+class LocksReply(TypedDict):
+    """To `lock:acquire` and `lock:renew`."""
+
+    locks: list[LockFields]
+    whole: NotRequired[list[str]]
+    """Paths that were locked as a whole, because no symbol or line of them can be locked alone."""
+
+
+class ReleasedReply(TypedDict):
+    """To `lock:release`."""
+
+    released: list[str]
+    """The ids of the locks."""
+
+
+class ScopeReply(TypedDict):
+    """To `scope:request`."""
+
+    request: str | None
+    """The id of the request; null when the path was the sender's already."""
+    granted: bool
+    owner: NotRequired[str | None]
+    """The instance that may grant it; null when only a person may."""
+
+
+class SpecReply(TypedDict):
+    """To `spec:create` and `task:claim`."""
+
+    spec_id: str
+    rev: NotRequired[int]
+
+
+class SubmittedReply(TypedDict):
+    """To `diff:submit`."""
+
+    piece: str
+
+
+class DesignReply(TypedDict):
+    """To `design:propose`."""
+
+    agreed: bool
+    """Whether it was agreed at once."""
+
+
+class RunReply(TypedDict):
+    """To the commands that start, change or end a run."""
+
+    run: str
+
+
+class StartedReply(TypedDict):
+    """To `instance:start`."""
+
+    agent_id: str
+
+
+class StoppedReply(TypedDict):
+    """To `instance:stop`."""
+
+    agent_id: str
+    phase: NotRequired[str]
+    """Only when it had ended or was being stopped already."""
+
+
+class SentReply(TypedDict):
+    """To `message:send`."""
+
+    seq: int
+    """The number of the message, which its receiver acknowledges."""
+    delivery: Literal["queued"]
+
+
+class PromptReply(SentReply):
+    """To `instance:send`."""
+
+    agent_id: str
+
+
+class MessageFields(TypedDict):
+    """A message that its addressee has not acknowledged yet."""
+
+    seq: int
+    sender: str
+    to: str
+    text: str
+    kind: Literal["prompt", "note"]
+    context: dict[str, object]
+    timestamp: str
+
+
+class MessagesReply(TypedDict):
+    """To `message:read`."""
+
+    messages: list[MessageFields]
+    """Oldest first."""
+    more: bool
+    next_after: int
