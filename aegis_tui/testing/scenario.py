@@ -1,9 +1,10 @@
 """Scenarios of the scripted model server: what the model replies, and which replies wait at a gate (contract 8).
 
 A scenario is a folder of ``NAME.json`` files. A conversation names its script by ``[[script:NAME]]`` in a user message,
-and by ``[[cwd:/path]]`` the folder that relative paths are in. The next step depends only on the conversation, so that
-one server without state can serve many agents. This module only reads files and chooses replies; the server is
-`scripted_llm`. A step may name a tool in the way of one agent program or, by `portable_tools`, of all.
+or else in a system message, and by ``[[cwd:/path]]`` in a user message the folder that relative paths are in. The next
+step depends only on the conversation, so that one server without state can serve many agents. This module only reads
+files and chooses replies; the server is `scripted_llm`. A step may name a tool in the way of one agent program or, by
+`portable_tools`, of all.
 """
 
 from __future__ import annotations
@@ -220,8 +221,11 @@ def load_gates(directory: Path) -> dict[str, GateRule]:
 
 
 def script_name(messages: Sequence[Message]) -> str | None:
-    """Return the script name of the last ``[[script:NAME]]`` in the user messages; None if there is none."""
-    return _last_marked(MARKER, messages)
+    """Return the script name of the last ``[[script:NAME]]`` in the user messages, or else in the system messages.
+
+    None if there is none. System messages count because they hold the goal of a run, which may name a script.
+    """
+    return _last_marked(MARKER, messages) or _last_marked(MARKER, messages, role="system")
 
 
 def folder_name(messages: Sequence[Message]) -> str | None:
@@ -238,9 +242,9 @@ def message_text(message: Message) -> str:
     return "".join(str(part.get("text") or "") for part in parts if isinstance(part, dict))
 
 
-def _last_marked(marker: re.Pattern[str], messages: Sequence[Message]) -> str | None:
+def _last_marked(marker: re.Pattern[str], messages: Sequence[Message], *, role: str = "user") -> str | None:
     for message in reversed(messages):
-        if message.get("role") == "user" and (values := marker.findall(message_text(message))):
+        if message.get("role") == role and (values := marker.findall(message_text(message))):
             return str(values[-1])
     return None
 

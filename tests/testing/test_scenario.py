@@ -124,6 +124,12 @@ def test_the_last_marker_of_the_user_counts_and_parts_are_text() -> None:
     assert script_name([parts, {"role": "tool", "content": "[[script:c]]"}]) == "b"
 
 
+def test_the_goal_in_a_system_message_names_the_script_of_a_brief_that_names_none() -> None:
+    system = {"role": "system", "content": "Goal: add receipts [[script:team]]"}
+    assert script_name([system, user("Receipts")]) == "team"
+    assert script_name([system, user("Receipts [[script:receipt]]")]) == "receipt"
+
+
 @pytest.mark.parametrize(
     "step",
     [
