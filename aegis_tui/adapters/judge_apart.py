@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aegis_tui.adapters.apart import AnswerLostError, ask_apart
-from aegis_tui.domain.rule.change import Change
+from aegis_tui.domain.rule.change import PathChange
 from aegis_tui.domain.rule.finding import RuleFinding
 from aegis_tui.domain.rule.judge import Neighbours, SecretScan, judge, unjudged
 from aegis_tui.domain.rule.model import MergeRule
 
 
 async def judge_apart(
-    rules: Sequence[MergeRule], changes: Sequence[Change], scan: SecretScan, neighbours: Neighbours
+    rules: Sequence[MergeRule], changes: Sequence[PathChange], scan: SecretScan, neighbours: Neighbours
 ) -> tuple[RuleFinding, ...]:
     """Return what `judge` returns; if it fails or takes too long, a finding that only a person may allow.
 

@@ -62,15 +62,15 @@ class ProcessTable:
 
     def descendants(self, pid: int) -> list[int]:
         """Return the pids of its children, and of theirs, and so on; zombies too."""
-        found: list[int] = []
+        descendants: list[int] = []
         open_pids, seen = [pid], {pid}
         while open_pids:
             for child in self._children.get(open_pids.pop(), ()):
                 if child not in seen:
                     seen.add(child)
-                    found.append(child)
+                    descendants.append(child)
                     open_pids.append(child)
-        return found
+        return descendants
 
     def led_by(self, pid: int) -> list[int]:
         """Return the pids of all processes whose session or process group has the id `pid`."""
@@ -85,11 +85,11 @@ def read_table() -> ProcessTable:
 
 def ancestors(pid: int) -> list[int]:
     """Return the pids of the parent of a process, of the parent's parent, and so on, as far as they can be read."""
-    found: list[int] = []
-    while (parent := _parent(pid)) is not None and parent not in found:
-        found.append(parent)
+    parents: list[int] = []
+    while (parent := _parent(pid)) is not None and parent not in parents:
+        parents.append(parent)
         pid = parent
-    return found
+    return parents
 
 
 def _parent(pid: int) -> int | None:

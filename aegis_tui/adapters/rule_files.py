@@ -33,12 +33,12 @@ def own_rules(root: Path) -> tuple[MergeRule, ...]:
         OSError: The folder cannot be read.
     """
     names = sorted(path.name for path in (root / FOLDER).glob("*.toml"))
-    found: list[MergeRule] = []
+    rules: list[MergeRule] = []
     with UntrustedFolder(root) as folder:
         for name in names:
             content = folder.read(f"{FOLDER}/{name}", limit=MAX_FILE_BYTES)
             if content is None:
                 words = f"{FOLDER}/{name} is not a regular file of at most {MAX_FILE_BYTES} bytes"
                 raise UsageError(words, "symbolic links are not followed", is_certain=True)
-            found += parse_rules(content.decode("utf-8", "replace"), f"{FOLDER}/{name}")
-    return tuple(found)
+            rules += parse_rules(content.decode("utf-8", "replace"), f"{FOLDER}/{name}")
+    return tuple(rules)

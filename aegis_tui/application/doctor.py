@@ -206,11 +206,11 @@ class Doctor:
         """Return what the settings let agents reach besides hub and model; it fails for a kind that does not exist."""
         allowed = self._settings.boundary
         word = boundary_word("none" if self._settings.sandbox == "off" else "", allowed)
-        found = "; ".join([word, *allowed_words(allowed)])
+        observed = "; ".join([word, *allowed_words(allowed)])
         known = [kind.name for kind in self._describe_kinds()] if allowed else []
         wrong = [kind for kind in allowed if kind not in known]
         fix = f"there is no agent kind {listed(wrong)}: change the table [boundary] in your settings"
-        return Check("boundary", not wrong, found, fix)
+        return Check("boundary", not wrong, observed, fix)
 
     async def _model(self) -> list[Check]:
         try:
@@ -321,8 +321,8 @@ class Doctor:
         if kind.fault:
             return Check(name, False, kind.fault, kind.remedy)
         said = await self._said(kind.program, "--version") if kind.program else None
-        found = re.search(r"\d+(?:\.\d+)+", said or "")
-        version = found[0] if found else "version unknown"
+        match = re.search(r"\d+(?:\.\d+)+", said or "")
+        version = match[0] if match else "version unknown"
         place = f"{version} at {kind.program}" if kind.program else "included"
         is_refused = self._settings.sandbox == "strict" and not kind.checks_edits
         strict = ", so it is refused while `sandbox` is `strict`" if is_refused else ""

@@ -41,7 +41,7 @@ def list_rules(as_json: AsJson = False) -> int:
 
     shipped, own = rules_in(here().root)
     names = {rule.name for rule in own}
-    found = [
+    listed = [
         {
             "name": rule.name,
             "kind": rule.kind,
@@ -51,8 +51,8 @@ def list_rules(as_json: AsJson = False) -> int:
         }
         for rule in combined(shipped, own)
     ]
-    rows = [[item["name"], item["severity"], item["kind"], item["origin"], item["message"]] for item in found]
-    output.result({"rules": found}, as_json=as_json, lines=output.table(rows))
+    rows = [[item["name"], item["severity"], item["kind"], item["origin"], item["message"]] for item in listed]
+    output.result({"rules": listed}, as_json=as_json, lines=output.table(rows))
     return 0
 
 
@@ -90,10 +90,10 @@ def check(
     from aegis_tui.bootstrap.rules import check_commits
 
     seen = asyncio.run(check_commits(here().root, dict(os.environ), base=base or f"{commit}^", head=commit))
-    found = [item.model_dump(mode="json") for item in seen.findings]
+    findings = [item.model_dump(mode="json") for item in seen.findings]
     lines = [finding_line(item) for item in seen.findings] or ["nothing was found"]
     lines.append(f"secret scanner: {seen.scanner or 'none was needed'}")
-    output.result({"ok": not found, "findings": found, "scanner": seen.scanner}, as_json=as_json, lines=lines)
+    output.result({"ok": not findings, "findings": findings, "scanner": seen.scanner}, as_json=as_json, lines=lines)
     return 3 if any(item.severity != "warning" for item in seen.findings) else 0
 
 

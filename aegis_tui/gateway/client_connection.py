@@ -38,7 +38,7 @@ App = Callable[[Request], Awaitable[None]]
 
 
 @dataclass
-class Door:
+class ServerDoor:
     """What all connections of a server share.
 
     Args:
@@ -60,7 +60,7 @@ class Door:
 class ClientConnection(asyncio.Protocol):
     """A connection from a client."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: ServerDoor) -> None:
         self.port: int | None = None
         """The TCP port that received it; None for the unix socket."""
         self._door = door

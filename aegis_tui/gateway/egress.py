@@ -139,8 +139,8 @@ async def _connect(request: _Request) -> tuple[asyncio.StreamReader, asyncio.Str
     try:
         async with asyncio.timeout(_CONNECT_S):
             loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(request.host, request.port, type=socket.SOCK_STREAM)
-            addresses = [str(item[4][0]) for item in found]
+            entries = await loop.getaddrinfo(request.host, request.port, type=socket.SOCK_STREAM)
+            addresses = [str(item[4][0]) for item in entries]
             possible = [address for address in addresses if may_stand_for(request.host, address)]
             if not possible:
                 raise _Refusal("403 Forbidden", f"{request.host} is an address of this machine or a link-local address")

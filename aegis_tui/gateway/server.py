@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections.abc import Sequence
 
-from aegis_tui.gateway.client_connection import App, ClientConnection, Door
+from aegis_tui.gateway.client_connection import App, ClientConnection, ServerDoor
 from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, Strangers, queue_deeply
 
 _GRACE_S = 2.0
@@ -28,7 +28,7 @@ class GatewayServer:
     """
 
     def __init__(self, app: App, *, most_fresh: int, most_idle: int) -> None:
-        self._door = Door(app, Strangers(most_fresh), Strangers(most_idle))
+        self._door = ServerDoor(app, Strangers(most_fresh), Strangers(most_idle))
         self._servers: list[asyncio.Server] = []
         self._stopped = asyncio.Event()
 

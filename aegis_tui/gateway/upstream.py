@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from aegis_tui.errors import ModelUnavailable
 from aegis_tui.gateway.upstream_answer import Broken, Headers, UpstreamAnswer
-from aegis_tui.gateway.upstream_pool import Place, UpstreamPool
+from aegis_tui.gateway.upstream_pool import ServerPlace, UpstreamPool
 
 __all__ = ["Headers", "Upstream", "UpstreamAnswer"]
 
@@ -93,11 +93,11 @@ class Upstream:
 
 
 @lru_cache(maxsize=64)
-def _parts_of(url: str) -> tuple[Place, bytes, bytes]:
+def _parts_of(url: str) -> tuple[ServerPlace, bytes, bytes]:
     """Return where to connect to for a URL, the value of the header Host, and the target of the request line."""
     parts = urlsplit(url)
     has_tls = parts.scheme == "https"
-    place = Place(parts.hostname or "", parts.port or (443 if has_tls else 80), has_tls)
+    place = ServerPlace(parts.hostname or "", parts.port or (443 if has_tls else 80), has_tls)
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     return place, parts.netloc.encode("latin-1"), target.encode("latin-1")
 

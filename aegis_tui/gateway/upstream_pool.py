@@ -22,7 +22,7 @@ _KEEPALIVE_S = 4.0
 _MOST_IDLE = 64
 
 
-class Place(NamedTuple):
+class ServerPlace(NamedTuple):
     """Where a model server listens."""
 
     host: str
@@ -35,12 +35,12 @@ class UpstreamPool:
     """Connects to model servers, and keeps connections that are not in use for 4 s, at most 64 for each server."""
 
     def __init__(self) -> None:
-        self._idle: dict[Place, dict[UpstreamConnection, float]] = {}
+        self._idle: dict[ServerPlace, dict[UpstreamConnection, float]] = {}
         self._open: set[UpstreamConnection] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._tls: ssl.SSLContext | None = None
 
-    def take(self, place: Place) -> UpstreamConnection | None:
+    def take(self, place: ServerPlace) -> UpstreamConnection | None:
         """Return the connection that was used last and is not in use now; None if there is none."""
         idle = self._idle.get(place)
         while idle:
@@ -49,7 +49,7 @@ class UpstreamPool:
                 return connection
         return None
 
-    async def connect(self, place: Place, timeout_s: float) -> UpstreamConnection:
+    async def connect(self, place: ServerPlace, timeout_s: float) -> UpstreamConnection:
         """Return a new connection to the first checked address that answers.
 
         Args:
@@ -75,7 +75,7 @@ class UpstreamPool:
                 problem = _words(error)
         raise Broken(problem)
 
-    async def _connect(self, place: Place, address: str) -> UpstreamConnection:
+    async def _connect(self, place: ServerPlace, address: str) -> UpstreamConnection:
         free, lost = partial(self._keep, place), partial(self._forget, place)
         tls = self._context() if place.has_tls else None
         _, connection = await asyncio.get_running_loop().create_connection(
@@ -102,7 +102,7 @@ class UpstreamPool:
             self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
 
-    def _keep(self, place: Place, connection: UpstreamConnection) -> None:
+    def _keep(self, place: ServerPlace, connection: UpstreamConnection) -> None:
         idle = self._idle.setdefault(place, {})
         if len(idle) >= _MOST_IDLE:
             connection.close()
@@ -112,7 +112,7 @@ class UpstreamPool:
         if self._sweep is None:
             self._sweep = loop.call_later(_KEEPALIVE_S, self._close_old)
 
-    def _forget(self, place: Place, connection: UpstreamConnection) -> None:
+    def _forget(self, place: ServerPlace, connection: UpstreamConnection) -> None:
         self._open.discard(connection)
         if idle := self._idle.get(place):
             idle.pop(connection, None)

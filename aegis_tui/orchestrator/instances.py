@@ -206,12 +206,12 @@ class InstanceKeeper:
 
     def _boundary(self, instance: Instance, run: Run, level: SandboxLevel) -> dict[str, str]:
         """Return the variables from which an instance learns what confines it, and its way out if it has one."""
-        found = {"AEGIS_SANDBOX": level.value}
+        variables = {"AEGIS_SANDBOX": level.value}
         if run.options.sandbox == "strict":
-            found["AEGIS_STRICT"] = "1"
+            variables["AEGIS_STRICT"] = "1"
         if level is not SandboxLevel.NONE and run.options.boundary.get(instance.kind):
-            found["AEGIS_EGRESS"] = str(self._places.sockets_dir / "egress.sock")
-        return found
+            variables["AEGIS_EGRESS"] = str(self._places.sockets_dir / "egress.sock")
+        return variables
 
     def _launch(self, instance: Instance, run: Run, folder: Path, worktree: Path) -> Launch:
         sockets = self._places.sockets_dir

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from aegis_tui.domain.rule.change import Change, first_lines, read_change
+from aegis_tui.domain.rule.change import PathChange, first_lines, read_change
 from aegis_tui.domain.rule.finding import RuleFinding
 from aegis_tui.domain.rule.judge import Neighbours, SecretScan, needs_neighbours
 from aegis_tui.domain.rule.model import MergeRule
@@ -35,7 +35,9 @@ Kept = TypeVar("Kept")
 ListFiles = Callable[[str], Awaitable[dict[str, str]]]
 """Takes a commit; returns tracked path -> blob id of its files."""
 
-Judge = Callable[[Sequence[MergeRule], Sequence[Change], SecretScan, Neighbours], Awaitable[tuple[RuleFinding, ...]]]
+Judge = Callable[
+    [Sequence[MergeRule], Sequence[PathChange], SecretScan, Neighbours], Awaitable[tuple[RuleFinding, ...]]
+]
 """Applies rules; see `aegis_tui.domain.rule.judge.judge`."""
 
 
@@ -113,13 +115,13 @@ class RuleCheck:
         near = await self._neighbours(rules, changes, base)
         return RuleReport(await self._judge(rules, changes, scan, near), scan.scanner)
 
-    async def _changes(self, changed: Sequence[ChangedPath]) -> list[Change]:
+    async def _changes(self, changed: Sequence[ChangedPath]) -> list[PathChange]:
         oids = [oid for item in changed for oid in (item.blob, item.old_blob) if oid and item.status != "D"]
         blobs = await self._repository.read_blobs(oids, limit=FILE_BYTES, total=PIECE_BYTES)
         return [_change(item, blobs) for item in changed]
 
     async def _neighbours(
-        self, rules: Sequence[MergeRule], changes: Sequence[Change], base: str
+        self, rules: Sequence[MergeRule], changes: Sequence[PathChange], base: str
     ) -> dict[str, tuple[str, ...]]:
         fresh = [
             item.path for item in changes if item.status == "A" and item.text and needs_neighbours(rules, item.path)
@@ -158,7 +160,7 @@ def _is_rule_file(path: str) -> bool:
     return str(place.parent) == FOLDER and place.suffix == ".toml"
 
 
-def _change(item: ChangedPath, blobs: Mapping[str, Blob]) -> Change:
+def _change(item: ChangedPath, blobs: Mapping[str, Blob]) -> PathChange:
     new = blobs.get(item.blob) if item.status != "D" else None
     old = blobs.get(item.old_blob or "")
     return read_change(

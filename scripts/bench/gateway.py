@@ -74,11 +74,11 @@ def run_gateway() -> list[Figure]:
         proxy = stack.enter_context(litellm(direct))
         clients = stack.enter_context(open_clients())
         for number in range(RUNS):
-            found = measure(clients, [direct, ours], USUAL)
+            figures = measure(clients, [direct, ours], USUAL)
             if proxy is not None:
-                found |= measure(clients, [proxy], SLOW)
+                figures |= measure(clients, [proxy], SLOW)
                 time.sleep(_SETTLE_S)
-            for name, value in {**found, **compared(found)}.items():
+            for name, value in {**figures, **compared(figures)}.items():
                 samples.setdefault(name, []).append(round(value, 3))
             sys.stdout.write(f"run {number + 1} of {RUNS}\n")
             sys.stdout.flush()
@@ -99,39 +99,39 @@ def measure(clients: Clients, targets: list[Target], effort: Effort) -> dict[str
     paced = _rounds(clients, targets, _body("paced", PACED_TOKENS), effort.paced, SPACING_S)
     instant = _rounds(clients, targets, _body("paced", INSTANT_TOKENS), effort.instant)
     flat = _rounds(clients, targets, _body("flat", effort.flat_tokens), effort.flat)
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for name in turns:
-        found[f"{name}_turn"] = quantile(turns[name], 0.5)
-        found[f"{name}_long"] = quantile(long[name], 0.5)
+        figures[f"{name}_turn"] = quantile(turns[name], 0.5)
+        figures[f"{name}_long"] = quantile(long[name], 0.5)
         for share in (50, 99):
-            found[f"{name}_paced_p{share}"] = quantile(paced[name]["first_ms"], share / 100)
-            found[f"{name}_instant_p{share}"] = quantile(instant[name]["first_ms"], share / 100)
-        found[f"{name}_paced_rate"] = quantile(paced[name]["tokens_per_s"], 0.5)
-        found[f"{name}_gap_p99"] = quantile(paced[name]["gaps_ms"], 0.99)
-        found[f"{name}_flat_rate"] = quantile(flat[name]["tokens_per_s"], 0.5)
-    return found
+            figures[f"{name}_paced_p{share}"] = quantile(paced[name]["first_ms"], share / 100)
+            figures[f"{name}_instant_p{share}"] = quantile(instant[name]["first_ms"], share / 100)
+        figures[f"{name}_paced_rate"] = quantile(paced[name]["tokens_per_s"], 0.5)
+        figures[f"{name}_gap_p99"] = quantile(paced[name]["gaps_ms"], 0.99)
+        figures[f"{name}_flat_rate"] = quantile(flat[name]["tokens_per_s"], 0.5)
+    return figures
 
 
 def _rounds(
     clients: Clients, targets: list[Target], body: dict[str, Any], rounds: int, spacing_s: float = 0.0
 ) -> dict[str, Samples]:
     """Several rounds of streams, each round through every target in turn; all samples of a target together."""
-    found: dict[str, Samples] = {target.name: {} for target in targets}
+    samples: dict[str, Samples] = {target.name: {} for target in targets}
     for _ in range(rounds):
         for target in targets:
             for name, value in clients.together(target, body, STREAMS, spacing_s).items():
-                found[target.name].setdefault(name, []).extend(value if isinstance(value, list) else [value])
-    return found
+                samples[target.name].setdefault(name, []).extend(value if isinstance(value, list) else [value])
+    return samples
 
 
-def compared(found: dict[str, float]) -> dict[str, float]:
+def compared(figures: dict[str, float]) -> dict[str, float]:
     """Set what one run measured through a proxy against its direct connection: `TARGET_MEASURE_added` or `_share`."""
     compared: dict[str, float] = {}
     for name in ("gateway", "litellm"):
-        for measure in _ADDED if f"{name}_turn" in found else ():
-            compared[f"{name}_{measure}_added"] = found[f"{name}_{measure}"] - found[f"direct_{measure}"]
-        for measure in _SHARES if f"{name}_turn" in found else ():
-            compared[f"{name}_{measure}_share"] = 100 * found[f"{name}_{measure}"] / found[f"direct_{measure}"]
+        for measure in _ADDED if f"{name}_turn" in figures else ():
+            compared[f"{name}_{measure}_added"] = figures[f"{name}_{measure}"] - figures[f"direct_{measure}"]
+        for measure in _SHARES if f"{name}_turn" in figures else ():
+            compared[f"{name}_{measure}_share"] = 100 * figures[f"{name}_{measure}"] / figures[f"direct_{measure}"]
     return compared
 
 

@@ -75,10 +75,10 @@ class Connection(asyncio.Protocol):
             return
         data = self._rest + data
         end = 0
-        for found in _SENT_AT.finditer(data):
-            self._stream.sent_at.append(float(found[1]))
+        for match in _SENT_AT.finditer(data):
+            self._stream.sent_at.append(float(match[1]))
             self._stream.received_at.append(now)
-            end = found.end()
+            end = match.end()
         self._rest = data[max(end, len(data) - 1000) :]
         if self._rest.endswith(_LAST):
             self._rest = b""
@@ -175,12 +175,12 @@ def main() -> None:
         gc.collect()
         gc.disable()
         try:
-            found = asyncio.run(work[wanted.pop("do")](**wanted))
+            result = asyncio.run(work[wanted.pop("do")](**wanted))
         except (OSError, ConnectionError) as error:
-            found = {"error": str(error)}
+            result = {"error": str(error)}
         finally:
             gc.enable()
-        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.write(json.dumps(result) + "\n")
         sys.stdout.flush()
 
 

@@ -46,8 +46,8 @@ class Clients:
     def turns(self, targets: list[Target], body: dict[str, Any], count: int) -> dict[str, list[float]]:
         """Requests one after the other: target's name -> milliseconds to each first token."""
         asked = {"do": "turns", "targets": [asdict(target) for target in targets], "body": body, "count": count}
-        found: dict[str, list[float]] = self._ask(asked)
-        return found
+        turns: dict[str, list[float]] = self._ask(asked)
+        return turns
 
     def together(self, target: Target, body: dict[str, Any], count: int, spacing_s: float) -> dict[str, Any]:
         """Streams at the same time; see `gateway_client.together` for what comes back."""
@@ -58,10 +58,10 @@ class Clients:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(wanted) + "\n")
         self._process.stdin.flush()
-        found: dict[str, Any] = json.loads(self._process.stdout.readline())
-        if "error" in found:
-            raise RuntimeError(found["error"])
-        return found
+        reply: dict[str, Any] = json.loads(self._process.stdout.readline())
+        if "error" in reply:
+            raise RuntimeError(reply["error"])
+        return reply
 
 
 @contextlib.contextmanager

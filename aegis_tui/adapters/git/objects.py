@@ -127,12 +127,12 @@ class Objects:
 
 def _batch(raw: bytes) -> dict[str, bytes]:
     """Return object id -> content from the output of `cat-file --batch`. Source: git-cat-file(1), BATCH OUTPUT."""
-    found, at = {}, 0
+    contents, at = {}, 0
     while (end := raw.find(b"\n", at)) >= 0:
         oid, _, size = raw[at:end].decode("ascii").split(" ")
-        found[oid] = raw[end + 1 : end + 1 + int(size)]
+        contents[oid] = raw[end + 1 : end + 1 + int(size)]
         at = end + 2 + int(size)
-    return found
+    return contents
 
 
 def _sorted_changes(answer: GitOutput) -> list[ChangedPath]:

@@ -90,12 +90,12 @@ def load_detectors() -> tuple[_Detector, ...]:
     """
     from detect_secrets.plugins.base import BasePlugin
 
-    found: list[_Detector] = []
+    detectors: list[_Detector] = []
     for name in _MODULES:
         module = importlib.import_module(f"detect_secrets.plugins.{name}")
         classes = (item for item in vars(module).values() if isinstance(item, type))
-        found += [item() for item in classes if issubclass(item, BasePlugin) and item.__module__ == module.__name__]
-    return tuple(found)
+        detectors += [item() for item in classes if issubclass(item, BasePlugin) and item.__module__ == module.__name__]
+    return tuple(detectors)
 
 
 def _scan(detectors: Sequence[_Detector], text: ScannedText) -> Iterator[SecretHit]:

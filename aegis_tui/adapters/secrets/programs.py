@@ -78,10 +78,10 @@ class ScannerPrograms:
     async def _version(self, name: str, program: str, folder: Path) -> str:
         if program not in self._versions:
             _, said = await self._run([program, "version"], folder)
-            found = re.search(r"(\d+)(?:\.\d+)+", said)
-            if found is None:
+            match = re.search(r"(\d+)(?:\.\d+)+", said)
+            if match is None:
                 raise ScannerFailedError(f"{name} does not say its version")
-            self._versions[program] = found[0]
+            self._versions[program] = match[0]
         return self._versions[program]
 
     async def _run(self, argv: Sequence[str], folder: Path) -> tuple[int | None, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from aegis_tui.agent.hosted.message_tap import Message
+from aegis_tui.agent.hosted.message_tap import HttpMessage
 from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.domain.hosting.usage_limit import UsageLimit, find_reset
 from aegis_tui.domain.inert import inert
@@ -52,7 +52,7 @@ class LimitWatch:
         """The present time, with the local time zone."""
         return self._now()
 
-    async def take(self, answer: Message, request_bytes: int) -> None:
+    async def take(self, answer: HttpMessage, request_bytes: int) -> None:
         """Note one answer of the model server.
 
         Args:
@@ -65,7 +65,7 @@ class LimitWatch:
         elif answer.status >= 400 and _OF_THE_GATEWAY not in answer.fields:
             self._take_refusal(answer, request_bytes)
 
-    def _take_refusal(self, answer: Message, request_bytes: int) -> None:
+    def _take_refusal(self, answer: HttpMessage, request_bytes: int) -> None:
         text = answer.body.decode("utf-8", "replace")
         now, reset = self.now, find_reset(text, self._limit, now=self.now, zone_of=zone_of)
         if answer.status != _TOO_MANY_REQUESTS and reset is None:

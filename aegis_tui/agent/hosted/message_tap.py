@@ -12,7 +12,7 @@ _MOST_HEAD_BYTES = 256 * 1024
 _MOST_BODY_BYTES = 64 * 1024 * 1024
 
 
-class Message(NamedTuple):
+class HttpMessage(NamedTuple):
     """One request or answer."""
 
     start: bytes
@@ -57,7 +57,7 @@ class MessageTap:
         """Bytes that the present body lacks; None while the head, or the size of a chunk, is read."""
         self._is_chunked = False
 
-    def feed(self, data: bytes) -> list[Message]:
+    def feed(self, data: bytes) -> list[HttpMessage]:
         """Take the next bytes; return the messages that they complete, in order.
 
         Once something cannot be read as HTTP/1.1 or is too long, the result is always empty.
@@ -70,10 +70,10 @@ class MessageTap:
             self._lose()
         return messages
 
-    def _messages(self) -> Iterator[Message]:
+    def _messages(self) -> Iterator[HttpMessage]:
         while not self._is_lost and (self._take_body() if self._length is not None else self._take_head()):
             if self._length is None and not self._is_chunked and not self._is_lost:
-                yield Message(self._start, self._fields, bytes(self._body), self._size_bytes)
+                yield HttpMessage(self._start, self._fields, bytes(self._body), self._size_bytes)
                 self._body.clear()
 
     def _take_head(self) -> bool:
@@ -132,8 +132,8 @@ class MessageTap:
         return self._length is None
 
     def _cut(self, mark: bytes) -> bytes | None:
-        head, found, rest = bytes(self._seen).partition(mark)
-        if not found:
+        head, separator, rest = bytes(self._seen).partition(mark)
+        if not separator:
             return None
         self._seen = bytearray(rest)
         return head

@@ -14,7 +14,7 @@ from http.client import HTTPException
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from aegis_tui.agent.hosted.message_tap import Message, MessageTap, status_of
+from aegis_tui.agent.hosted.message_tap import HttpMessage, MessageTap, status_of
 from aegis_tui.ports.llm import Usage
 from aegis_tui.sdk.unix_http import UnixConnection
 
@@ -51,7 +51,7 @@ class GatewayRelay:
         socket_path: str,
         *,
         on_request: Callable[[bytes], Awaitable[None]] | None = None,
-        on_answer: Callable[[Message, int], Awaitable[None]] | None = None,
+        on_answer: Callable[[HttpMessage, int], Awaitable[None]] | None = None,
     ) -> None:
         self._socket_path, self._on_request, self._on_answer = socket_path, on_request, on_answer
         self._server: asyncio.Server | None = None
@@ -113,19 +113,19 @@ class GatewayRelay:
             with suppress(OSError):
                 upward_reader, upward_writer = await asyncio.open_unix_connection(self._socket_path)
                 stack.push_async_callback(_close, upward_writer)
-                watch = _Watch(self._on_request, self._on_answer)
+                watch = _TrafficWatch(self._on_request, self._on_answer)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(_pump(reader, upward_writer, MessageTap(watch.keeps), watch.take_request))
                     group.create_task(_pump(upward_reader, writer, MessageTap(_is_error), watch.take_answer))
 
 
-class _Watch:
+class _TrafficWatch:
     """Tells what passes through one connection, which answers its requests in their order (RFC 9112, 9.3.2)."""
 
     def __init__(
         self,
         on_request: Callable[[bytes], Awaitable[None]] | None,
-        on_answer: Callable[[Message, int], Awaitable[None]] | None,
+        on_answer: Callable[[HttpMessage, int], Awaitable[None]] | None,
     ) -> None:
         self._on_request, self._on_answer = on_request, on_answer
         self._asked: deque[int] = deque()
@@ -133,13 +133,13 @@ class _Watch:
     def keeps(self, start: bytes) -> bool:
         return self._on_request is not None
 
-    async def take_request(self, request: Message) -> None:
+    async def take_request(self, request: HttpMessage) -> None:
         if request.start:
             self._asked.append(request.size_bytes)
         if request.body and self._on_request is not None:
             await self._on_request(request.body)
 
-    async def take_answer(self, answer: Message) -> None:
+    async def take_answer(self, answer: HttpMessage) -> None:
         if answer.status >= 200:
             size_bytes = self._asked.popleft() if self._asked else 0
             if self._on_answer is not None:
@@ -154,7 +154,7 @@ async def _pump(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     tap: MessageTap,
-    on_message: Callable[[Message], Awaitable[None]],
+    on_message: Callable[[HttpMessage], Awaitable[None]],
 ) -> None:
     """Pass bytes on until the sender ends or a connection breaks; then the receiver gets an end of file.
 

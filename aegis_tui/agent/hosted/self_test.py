@@ -25,10 +25,10 @@ async def sandbox_problem(git: Git, instance: str) -> str:
         instance: The instance's id, part of the name of the file.
     """
     try:
-        found = await git.run("rev-parse", "--path-format=absolute", "--git-common-dir", with_errors=False)
+        located = await git.run("rev-parse", "--path-format=absolute", "--git-common-dir", with_errors=False)
     except GitError as error:
         return f"the sandbox cannot be tried: {error}"
-    path = Path(found.output.strip()) / f"aegis-self-test-{instance}"
+    path = Path(located.output.strip()) / f"aegis-self-test-{instance}"
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
     except OSError:
@@ -40,11 +40,11 @@ async def sandbox_problem(git: Git, instance: str) -> str:
 async def find_commit_hook(git: Git) -> Path | None:
     """Return the hook that git runs before each commit in the worktree; None if there is none."""
     try:
-        found = await git.run("rev-parse", "--path-format=absolute", "--git-path", "hooks/pre-commit")
+        located = await git.run("rev-parse", "--path-format=absolute", "--git-path", "hooks/pre-commit")
     except GitError:
         return None
-    hook = Path(found.output.strip())
-    return hook if found.code == 0 and os.access(hook, os.X_OK) else None
+    hook = Path(located.output.strip())
+    return hook if located.code == 0 and os.access(hook, os.X_OK) else None
 
 
 async def hook_problem(git: Git, hook: Path, settings: AgentSettings) -> str:

@@ -173,9 +173,9 @@ _NOT_DELIVERED = {
 
 def _children(before: frozenset[psutil.Process]) -> list[psutil.Process]:
     """Return the processes below this one that run and are not among `before`."""
-    found = []
+    children = []
     for process in descendants() - before:
         with suppress(psutil.Error):
             if process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
+                children.append(process)
+    return children

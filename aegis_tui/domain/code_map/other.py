@@ -15,7 +15,7 @@ from aegis_tui.domain.code_map.modules import ModuleIndex
 from aegis_tui.domain.code_map.resolve import SymbolPlace
 
 
-class Source(Protocol):
+class FactSource(Protocol):
     """Where the facts of the files of a view come from."""
 
     def facts(self, path: str) -> FileFacts | None:
@@ -23,7 +23,7 @@ class Source(Protocol):
         ...
 
 
-def resolve_other(source: Source, modules: ModuleIndex, path: str, call: CallSite) -> SymbolPlace | None:
+def resolve_other(source: FactSource, modules: ModuleIndex, path: str, call: CallSite) -> SymbolPlace | None:
     """Return the definition that a call reaches; None if that is not known."""
     facts = source.facts(path)
     if facts is None:
@@ -43,7 +43,7 @@ def resolve_other(source: Source, modules: ModuleIndex, path: str, call: CallSit
     return places[0] if len(places) == 1 else None
 
 
-def _whole(source: Source, modules: ModuleIndex, path: str, facts: FileFacts) -> list[str]:
+def _whole(source: FactSource, modules: ModuleIndex, path: str, facts: FileFacts) -> list[str]:
     """Return the files whose names are seen in a file without an import of each: of its package, or included."""
     language = language_of(path)
     if language in ("c", "cpp"):
@@ -55,7 +55,7 @@ def _whole(source: Source, modules: ModuleIndex, path: str, facts: FileFacts) ->
     return []
 
 
-def _in_file(source: Source, path: str, name: str) -> SymbolPlace | None:
+def _in_file(source: FactSource, path: str, name: str) -> SymbolPlace | None:
     facts = source.facts(path)
     return None if facts is None else _only(path, facts, name)
 

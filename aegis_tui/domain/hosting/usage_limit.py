@@ -85,17 +85,17 @@ def find_reset(text: str, limit: UsageLimit, *, now: datetime, zone_of: ZoneOf) 
     """
     text = text[-_MOST_CHARS:]
     for rule in limit.rules:
-        for found in deque(re.finditer(rule.pattern, text, re.IGNORECASE), maxlen=1):
-            parts = {name: part for name, part in found.groupdict().items() if part}
-            return Reset(_end(parts, now, zone_of), _line_of(text, found))
+        for match in deque(re.finditer(rule.pattern, text, re.IGNORECASE), maxlen=1):
+            parts = {name: part for name, part in match.groupdict().items() if part}
+            return Reset(_end(parts, now, zone_of), _line_of(text, match))
     return None
 
 
-def _line_of(text: str, found: re.Match[str]) -> str:
-    start = text.rfind("\n", 0, found.start()) + 1
-    end = text.find("\n", found.end())
+def _line_of(text: str, match: re.Match[str]) -> str:
+    start = text.rfind("\n", 0, match.start()) + 1
+    end = text.find("\n", match.end())
     line = " ".join(inert(text[start : end if end >= 0 else len(text)].replace("\n", " ")).split())
-    return line if len(line) <= _WORDS_CHARS else " ".join(inert(found[0]).split())[:_WORDS_CHARS]
+    return line if len(line) <= _WORDS_CHARS else " ".join(inert(match[0]).split())[:_WORDS_CHARS]
 
 
 def _end(parts: Mapping[str, str], now: datetime, zone_of: ZoneOf) -> datetime | None:
@@ -130,18 +130,18 @@ def _on_the_clock(parts: Mapping[str, str], now: datetime) -> datetime:
 
 def _time_of_day(text: str) -> tuple[int, int]:
     """Return hour and minute of a text such as `3pm`, `3:45 PM` or `15:45`; raise `ValueError` for any other."""
-    if (found := _CLOCK.match(text)) is None:
+    if (match := _CLOCK.match(text)) is None:
         raise ValueError(text)
-    hour = int(found[1])
-    if found[3]:
-        hour = hour % 12 + (12 if found[3].lower() == "p" else 0)
-    return hour, int(found[2] or 0)
+    hour = int(match[1])
+    if match[3]:
+        hour = hour % 12 + (12 if match[3].lower() == "p" else 0)
+    return hour, int(match[2] or 0)
 
 
 def _date(text: str) -> tuple[int | None, int, int]:
     """Return year, month and day of `Oct 6`, `Sep 5th, 2025` or `2025-09-05`; raise `ValueError` for any other."""
-    if found := _ISO_DATE.match(text):
-        return int(found[1]), int(found[2]), int(found[3])
-    if (found := _MONTH_DAY.match(text)) is None or found[1].lower() not in _MONTHS:
+    if match := _ISO_DATE.match(text):
+        return int(match[1]), int(match[2]), int(match[3])
+    if (match := _MONTH_DAY.match(text)) is None or match[1].lower() not in _MONTHS:
         raise ValueError(text)
-    return int(found[3]) if found[3] else None, _MONTHS.index(found[1].lower()) + 1, int(found[2])
+    return int(match[3]) if match[3] else None, _MONTHS.index(match[1].lower()) + 1, int(match[2])

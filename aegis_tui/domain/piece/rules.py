@@ -130,12 +130,12 @@ def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, 
     looked = {"broken": command.broken, "scanner": command.scanner}
     if not failed and broken["person"]:
         return Decision([*drafts, (HUB, PieceHeld(**place, **looked))])
-    told = [*findings, *(item.as_finding() for name in ("person", "warning") for item in broken[name])]
-    drafts.append((HUB, PieceChecked(**place, **looked, ok=not failed, files=command.files, findings=tuple(told))))
+    reported = [*findings, *(item.as_finding() for name in ("person", "warning") for item in broken[name])]
+    drafts.append((HUB, PieceChecked(**place, **looked, ok=not failed, files=command.files, findings=tuple(reported))))
     if findings:
-        text = brief.rejected_brief(piece.name, told, by="the hub")
+        text = brief.rejected_brief(piece.name, reported, by="the hub")
         hint = HOW_TO_ALLOW if broken["error"] else ""
-        drafts += send_back(workspace, run, piece, reason=brief.findings_text(told), text=text, hint=hint)
+        drafts += send_back(workspace, run, piece, reason=brief.findings_text(reported), text=text, hint=hint)
     elif command.blocking:
         drafts += crossed(workspace, run, piece, command.blocking)
     elif unchanged:
@@ -143,10 +143,10 @@ def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, 
     return Decision(drafts)
 
 
-def _broken(run: Run, found: Iterable[RuleFinding]) -> dict[Severity, list[RuleFinding]]:
+def _broken(run: Run, findings: Iterable[RuleFinding]) -> dict[Severity, list[RuleFinding]]:
     """Return the findings that nobody has allowed, by severity."""
     by_severity: dict[Severity, list[RuleFinding]] = {"error": [], "person": [], "warning": []}
-    for item in found:
+    for item in findings:
         if item.key not in run.allowed and item.severity in by_severity:
             by_severity[item.severity].append(item)
     return by_severity

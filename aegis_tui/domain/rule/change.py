@@ -22,7 +22,7 @@ _MARKS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PathChange:
     """One path that a piece changes, with the content that rules look at."""
 
     path: str
@@ -67,7 +67,7 @@ def read_change(
     size: int | None = None,
     old_size: int = 0,
     is_moved: bool = False,
-) -> Change:
+) -> PathChange:
     """Return a change with its content interpreted.
 
     A line counts as added if the new content has it more often than the old one: what was only moved is not new. git's
@@ -83,7 +83,7 @@ def read_change(
         old_size: The size of the former content; 0 if there is none.
         is_moved: Whether only the path changes.
     """
-    change = Change(path, status, blob, len(new or b""), old_size=old_size, is_moved=is_moved)
+    change = PathChange(path, status, blob, len(new or b""), old_size=old_size, is_moved=is_moved)
     if new is None:
         return replace(change, size=size or 0, is_read=size is None)
     text, former = _decoded(new), _decoded(old or b"") or ""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from aegis_tui.domain.inert import inert
-from aegis_tui.domain.rule.change import Change
+from aegis_tui.domain.rule.change import PathChange
 from aegis_tui.domain.rule.finding import RuleFinding
 from aegis_tui.domain.rule.model import Kind, MergeRule
 
@@ -53,7 +53,7 @@ Neighbours = Mapping[str, tuple[str, ...]]
 
 def judge(
     rules: Sequence[MergeRule],
-    changes: Sequence[Change],
+    changes: Sequence[PathChange],
     scan: SecretScan,
     neighbours: Neighbours = MappingProxyType({}),
 ) -> tuple[RuleFinding, ...]:
@@ -66,17 +66,17 @@ def judge(
             allow, unless no rule asks for a scan.
         neighbours: For rules of the kind `header`.
     """
-    found: list[RuleFinding] = []
+    findings: list[RuleFinding] = []
     for rule in rules:
         if rule.kind == "secret":
             mine = _secrets(rule, changes, scan)
         else:
             mine = (hit for change in changes if rule.applies_to(change.path) for hit in _of(rule, change, neighbours))
-        found += _few(rule, mine)
-    found += [_unreadable(change) for change in changes if not change.is_read]
+        findings += _few(rule, mine)
+    findings += [_unreadable(change) for change in changes if not change.is_read]
     if not scan.scanner and any(rule.kind == "secret" for rule in rules) and any(change.added for change in changes):
-        found.append(_unscanned(changes, scan))
-    return tuple(found)
+        findings.append(_unscanned(changes, scan))
+    return tuple(findings)
 
 
 def needs_neighbours(rules: Iterable[MergeRule], path: str) -> bool:
@@ -93,33 +93,33 @@ def windows(line: str) -> Iterator[str]:
         yield line[start : start + WINDOW]
 
 
-def _of(rule: MergeRule, change: Change, neighbours: Neighbours) -> Iterator[RuleFinding]:
+def _of(rule: MergeRule, change: PathChange, neighbours: Neighbours) -> Iterator[RuleFinding]:
     return _BY_KIND[rule.kind](rule, change, neighbours)
 
 
-def _lines(rule: MergeRule, change: Change, _: Neighbours) -> Iterator[RuleFinding]:
+def _lines(rule: MergeRule, change: PathChange, _: Neighbours) -> Iterator[RuleFinding]:
     for number, line in change.added:
         if any(rule.finds(part) for part in windows(line)):
             yield _finding(rule, change, line.strip(), line=number)
 
 
-def _path(rule: MergeRule, change: Change, _: Neighbours) -> Iterator[RuleFinding]:
+def _path(rule: MergeRule, change: PathChange, _: Neighbours) -> Iterator[RuleFinding]:
     if change.status != "D" or rule.deletions:
         yield _finding(rule, change, f"{change.status == 'D'}{change.blob}")
 
 
-def _binary(rule: MergeRule, change: Change, _: Neighbours) -> Iterator[RuleFinding]:
+def _binary(rule: MergeRule, change: PathChange, _: Neighbours) -> Iterator[RuleFinding]:
     if change.is_binary and not change.is_moved:
         yield _finding(rule, change, change.blob)
 
 
-def _size(rule: MergeRule, change: Change, _: Neighbours) -> Iterator[RuleFinding]:
+def _size(rule: MergeRule, change: PathChange, _: Neighbours) -> Iterator[RuleFinding]:
     if change.status != "D" and change.size > rule.max_bytes >= change.old_size:
         words = f"{rule.message}: {change.size:,} bytes; up to {rule.max_bytes:,} need no permission"
         yield _finding(rule, change, change.blob, words=words)
 
 
-def _header(rule: MergeRule, change: Change, neighbours: Neighbours) -> Iterator[RuleFinding]:
+def _header(rule: MergeRule, change: PathChange, neighbours: Neighbours) -> Iterator[RuleFinding]:
     if change.status == "D" or not change.text.strip() or rule.has_header(change.head):
         return
     if change.old_head:
@@ -131,12 +131,12 @@ def _header(rule: MergeRule, change: Change, neighbours: Neighbours) -> Iterator
         yield _finding(rule, change, change.blob)
 
 
-_BY_KIND: Final[Mapping[Kind, Callable[[MergeRule, Change, Neighbours], Iterator[RuleFinding]]]] = MappingProxyType(
+_BY_KIND: Final[Mapping[Kind, Callable[[MergeRule, PathChange, Neighbours], Iterator[RuleFinding]]]] = MappingProxyType(
     {"line": _lines, "path": _path, "binary": _binary, "size": _size, "header": _header}
 )
 
 
-def _secrets(rule: MergeRule, changes: Sequence[Change], scan: SecretScan) -> Iterator[RuleFinding]:
+def _secrets(rule: MergeRule, changes: Sequence[PathChange], scan: SecretScan) -> Iterator[RuleFinding]:
     by_path = {change.path: change for change in changes}
     for hit in scan.hits:
         change = by_path.get(hit.path)
@@ -148,8 +148,8 @@ def _secrets(rule: MergeRule, changes: Sequence[Change], scan: SecretScan) -> It
             yield _finding(rule, change, line.strip(), line=hit.line, words=words)
 
 
-def _few(rule: MergeRule, found: Iterable[RuleFinding]) -> list[RuleFinding]:
-    every = list({item.key: item for item in found}.values())
+def _few(rule: MergeRule, findings: Iterable[RuleFinding]) -> list[RuleFinding]:
+    every = list({item.key: item for item in findings}.values())
     if len(every) <= SHOWN_PER_RULE:
         return every
     shown, rest = every[:SHOWN_PER_RULE], every[SHOWN_PER_RULE:]
@@ -158,7 +158,9 @@ def _few(rule: MergeRule, found: Iterable[RuleFinding]) -> list[RuleFinding]:
     return [*shown, rest[0].model_copy(update={"key": key, "msg": words, "line": None})]
 
 
-def _finding(rule: MergeRule, change: Change, content: str, *, line: int | None = None, words: str = "") -> RuleFinding:
+def _finding(
+    rule: MergeRule, change: PathChange, content: str, *, line: int | None = None, words: str = ""
+) -> RuleFinding:
     return RuleFinding(
         rule=rule.name,
         key=_key(rule.name, change.path, content),
@@ -170,7 +172,7 @@ def _finding(rule: MergeRule, change: Change, content: str, *, line: int | None 
     )
 
 
-def _unreadable(change: Change) -> RuleFinding:
+def _unreadable(change: PathChange) -> RuleFinding:
     return RuleFinding(
         rule=UNREADABLE,
         key=_key(UNREADABLE, change.path, change.blob),
@@ -181,7 +183,7 @@ def _unreadable(change: Change) -> RuleFinding:
     )
 
 
-def _unscanned(changes: Sequence[Change], scan: SecretScan) -> RuleFinding:
+def _unscanned(changes: Sequence[PathChange], scan: SecretScan) -> RuleFinding:
     first = next(change for change in changes if change.added)
     return RuleFinding(
         rule=NO_SCANNER,
@@ -193,7 +195,7 @@ def _unscanned(changes: Sequence[Change], scan: SecretScan) -> RuleFinding:
     )
 
 
-def unjudged(changes: Sequence[Change], reason: str) -> RuleFinding:
+def unjudged(changes: Sequence[PathChange], reason: str) -> RuleFinding:
     """Return the finding that stands for all others if the rules could not be applied to a piece."""
     return RuleFinding(
         rule=UNREADABLE,

@@ -15,7 +15,7 @@ class RuleTally:
     """Collects the findings of the merge rules, and what became of each."""
 
     def __init__(self) -> None:
-        self._found: dict[str, RuleFindingReport] = {}
+        self._broken_rules: dict[str, RuleFindingReport] = {}
         self._allowed: dict[str, str] = {}
         self._scanners: list[str] = []
 
@@ -23,21 +23,21 @@ class RuleTally:
         """Add one event."""
         if isinstance(data, RuleAllowed):
             self._allowed[data.finding.key] = data.by
-            row = self._found.get(data.finding.key) or _row(data.piece, data.finding)
-            self._found[data.finding.key] = {**row, "outcome": "allowed", "allowed_by": data.by}
+            row = self._broken_rules.get(data.finding.key) or _row(data.piece, data.finding)
+            self._broken_rules[data.finding.key] = {**row, "outcome": "allowed", "allowed_by": data.by}
             return
         if data.scanner and data.scanner not in self._scanners:
             self._scanners.append(data.scanner)
         keys = {item.key for item in data.broken}
-        for key, row in self._found.items():
+        for key, row in self._broken_rules.items():
             if row["piece"] == data.piece and key not in keys and row["outcome"] in ("sent back", "waits"):
-                self._found[key] = {**row, "outcome": "repaired"}
+                self._broken_rules[key] = {**row, "outcome": "repaired"}
         for item in data.broken:
-            self._found[item.key] = self._judged(data, item)
+            self._broken_rules[item.key] = self._judged(data, item)
 
     def report(self) -> RuleReportPart:
         """Return the findings so far, in the order in which they were found first, and the scanners that ran."""
-        return {"scanners": list(self._scanners), "findings": list(self._found.values())}
+        return {"scanners": list(self._scanners), "findings": list(self._broken_rules.values())}
 
     def _judged(self, data: PieceChecked | PieceHeld, item: RuleFinding) -> RuleFindingReport:
         row = _row(data.piece, item)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.agent.hosted.message_tap import Message
+from aegis_tui.agent.hosted.message_tap import HttpMessage
 from aegis_tui.agent.hosted.patient import GO_ON
 from tests.agent.hosted.cage import Cage, Play
 
@@ -24,12 +24,12 @@ def limited(pause_s: float = 0.4) -> dict[str, Any]:
     return {"code": 1, "print": [f"usage limit: try again in {pause_s} s"]}
 
 
-def refusal(status: int, *, pause: str = "", body: str = "") -> Message:
+def refusal(status: int, *, pause: str = "", body: str = "") -> HttpMessage:
     fields = {b"retry-after": pause.encode()} if pause else {}
-    return Message(b"HTTP/1.1 %d No" % status, fields, body.encode())
+    return HttpMessage(b"HTTP/1.1 %d No" % status, fields, body.encode())
 
 
-ANSWER = Message(b"HTTP/1.1 200 OK", {}, b"")
+ANSWER = HttpMessage(b"HTTP/1.1 200 OK", {}, b"")
 
 
 def states(cage: Cage) -> list[str]:
@@ -129,12 +129,12 @@ def test_a_refusal_is_shown_while_the_program_waits_by_itself_and_ends_with_the_
         (refusal(403, body="usage limit"), True),
         (refusal(403, pause="120", body="forbidden"), False),
         (refusal(500, pause="120"), False),
-        (Message(b"HTTP/1.1 429 No", {b"retry-after": b"120", b"x-aegis-refused": b"limit"}, b""), False),
+        (HttpMessage(b"HTTP/1.1 429 No", {b"retry-after": b"120", b"x-aegis-refused": b"limit"}, b""), False),
         (refusal(429, pause="1e300"), True),
         (refusal(429, pause="nonsense", body="{"), False),
     ],
 )
-def test_which_refusals_are_a_usage_limit(play: Play, answer: Message, is_shown: bool) -> None:
+def test_which_refusals_are_a_usage_limit(play: Play, answer: HttpMessage, is_shown: bool) -> None:
     async def scenario(cage: Cage) -> None:
         await cage.limits.take(answer, 900)
         assert (cage.limits.current is not None) == is_shown

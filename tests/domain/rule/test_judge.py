@@ -6,7 +6,7 @@ import codecs
 
 import pytest
 
-from aegis_tui.domain.rule.change import Change, read_change
+from aegis_tui.domain.rule.change import PathChange, read_change
 from aegis_tui.domain.rule.judge import NO_SCANNER, UNREADABLE, SecretHit, SecretScan, judge
 from aegis_tui.domain.rule.model import MergeRule
 
@@ -17,12 +17,12 @@ DEBUG = MergeRule(
 SECRET = MergeRule(name="secret", kind="secret", message="a secret")
 
 
-def changed(path: str, new: str | bytes, old: str | bytes | None = None) -> Change:
+def changed(path: str, new: str | bytes, old: str | bytes | None = None) -> PathChange:
     new, old = (item.encode() if isinstance(item, str) else item for item in (new, old))  # type: ignore[assignment]
     return read_change(path, "A" if old is None else "M", "b1", new=new, old=old)  # type: ignore[arg-type]
 
 
-def found(rule: MergeRule, change: Change, scan: SecretScan = RAN) -> list[tuple[str, int | None]]:
+def found(rule: MergeRule, change: PathChange, scan: SecretScan = RAN) -> list[tuple[str, int | None]]:
     return [(item.rule, item.line) for item in judge((rule,), (change,), scan)]
 
 
