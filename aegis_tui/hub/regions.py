@@ -211,7 +211,7 @@ def read_text(folder: Path, path: str) -> str | None:
                     return None if raw is None else raw.decode("utf-8", "surrogateescape")
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read", hint) from error
-    raise UsageError(f"there is no file {path} where you work", hint)
+    raise UsageError(f"there is no file {path} in the folder where you work", hint)
 
 
 def _is_text(text: str) -> bool:
