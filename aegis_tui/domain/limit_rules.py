@@ -5,10 +5,10 @@ from __future__ import annotations
 from aegis_tui.domain import limit
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
-from aegis_tui.domain.instance.commands import AgentRegister, InstanceSend, InstanceStart
+from aegis_tui.domain.instance.commands import AgentRegister, AgentReport, InstanceSend, InstanceStart
 from aegis_tui.domain.instance.model import Instance
-from aegis_tui.domain.lock.commands import LockAcquire, WantedResource
-from aegis_tui.domain.message.commands import BroadcastSend, MessageSend
+from aegis_tui.domain.lock.commands import LockAcquire, LockRelease, LockRenew, WantedResource
+from aegis_tui.domain.message.commands import Ack, BroadcastSend, MessageSend
 from aegis_tui.domain.message.exchange import BEGIN, FAMILIES, named_files
 from aegis_tui.domain.piece.commands import DiffSubmit
 from aegis_tui.domain.review.commands import ReviewVerdict
@@ -18,6 +18,8 @@ from aegis_tui.domain.spec.commands import SpecCreate, TaskUpdate
 from aegis_tui.domain.workspace import Workspace
 
 _ENDED = ("completed", "failed", "cancelled")
+_WITHOUT_LIMIT = frozenset({Ack, AgentReport, LockRelease, LockRenew})
+"""The commands that come most often and have nothing to check."""
 
 
 def check_limits(workspace: Workspace, command: AnyCommand, actor: Actor) -> None:
@@ -26,17 +28,17 @@ def check_limits(workspace: Workspace, command: AnyCommand, actor: Actor) -> Non
     Raises:
         LimitReached: A limit would be exceeded; the error names it and what makes room.
     """
-    if actor.kind == "hub":
+    if actor.kind == "hub" or type(command) in _WITHOUT_LIMIT:
         return
     match command:
+        case LockAcquire():
+            _check_locks(workspace, actor, command)
         case MessageSend():
             _check_message(workspace, actor, command.to, command.text)
         case InstanceSend():
             _check_unread(workspace, actor, command.agent_id)
         case BroadcastSend():
             _check_broadcast(workspace, actor, command)
-        case LockAcquire():
-            _check_locks(workspace, actor, command)
         case ScopeRequest():
             asked = sum(asker == actor.agent_id for asker in workspace.scope_askers.values())
             limit.SCOPE_REQUESTS.check(asked + 1)

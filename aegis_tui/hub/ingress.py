@@ -54,6 +54,9 @@ _COMPARED = (AgentRegister, PartitionSet, RunStart, DesignPropose, DesignAgree)
 Prepare = Callable[[AnyCommand, Actor], Awaitable[AnyCommand] | None]
 """Fills in fields that only the hub knows, before a command is decided; None if there is nothing to fill in."""
 
+_NOT_AT_ONCE = (*_ANSWERED_WITH_MORE, *_COMPARED)
+"""All others are queued as soon as they arrive."""
+
 
 class Ingress:
     """Answers client requests; a refusal becomes a reply too."""
@@ -111,7 +114,7 @@ class Ingress:
             ):
                 return asyncio.ensure_future(self._behind(ahead, command, actor, request_id))
             filling = self._filling(command, actor)
-            if filling is None and not isinstance(command, (*_ANSWERED_WITH_MORE, *_COMPARED)):
+            if filling is None and not isinstance(command, _NOT_AT_ONCE):
                 return self._engine.enqueue(command, actor, request_id)
             key = actor.agent_id, request_id or uuid.uuid4().hex
             queued = self._filled_in[key] = asyncio.Event()

@@ -16,8 +16,8 @@ from aegis_tui.ports.event_log import EventLog
 
 SNAPSHOT_EVENTS = 2_500
 SNAPSHOT_SPACING = 50
-"""A snapshot stops the writer for a moment. For this many times as long, the next one is due only after four times the
-usual number of events."""
+"""A snapshot takes time from the writer and from the disk. For this many times as long, the next one is due only after
+four times the usual number of events."""
 
 START_SHARE, FAREWELL_SHARE = 5, 10
 """At a start and at an orderly end, when nobody waits, a fifth and a tenth of the usual number of events are enough."""
@@ -88,7 +88,9 @@ class SnapshotKeeper:
             await self._save(workspace.seq, workspace.dump())
 
     async def _save(self, seq: int, state: dict[str, object]) -> None:
+        started = self._clock.now()
         try:
             await self._log.save_snapshot(seq, state)
         except StoreError as error:
             _log.warning("the snapshot could not be saved", extra={"aegis_error": str(error)})
+        self._not_before = max(self._not_before, started + SNAPSHOT_SPACING * (self._clock.now() - started))

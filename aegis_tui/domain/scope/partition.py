@@ -6,6 +6,7 @@ It holds the rules only; the callers apply them to each write (tool call, commit
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from aegis_tui.domain.effort import Effort
@@ -42,7 +43,8 @@ class Overlap(FrozenModel):
     """A path that both match."""
 
 
-class Verdict(FrozenModel):
+@dataclass(frozen=True, slots=True)
+class Verdict:
     """Whether an instance may write a path, by which rule, and who owns the path."""
 
     allowed: bool
