@@ -18,10 +18,10 @@ from aegis_tui.errors import UsageError
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Ask what the code of this worktree defines, calls, imports and tests.\n\nEvery answer holds for the files as "
-    "they are now, changed and untracked ones too; files that git ignores are not in the map. It is kept in one file "
-    "for all worktrees of the repository. What is not known is not answered: a call whose target cannot be read off is "
-    "listed only where a single definition has its name, and marked as uncertain.",
+    help="Ask what the code of this worktree defines, calls, imports and tests.\n\nEvery answer describes the files as "
+    "they are now, including changed and untracked ones; files that git ignores are left out. The map is one file for "
+    "all worktrees of the repository. A call whose target cannot be determined is listed only if a single definition "
+    "has its name, and is marked as uncertain.",
 )
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A function or class, also dotted, or PATH:NAME.")]
@@ -39,7 +39,7 @@ def _ask(
     answer = ask_code_map(place.root, place.paths, question, anew=anew)
     if not as_json:
         if answer.get("rebuilt") and not anew:
-            output.talk(f"the code map was built anew: {answer['rebuilt']}")
+            output.talk(f"the code map was rebuilt: {answer['rebuilt']}")
         for path in answer["stale"]:
             output.talk(f"{path} has changed since it was read; ask again")
     output.result(answer, as_json=as_json, lines=lines(answer))
@@ -48,7 +48,7 @@ def _ask(
 
 @app.command()
 def build(
-    anew: Annotated[bool, typer.Option("--anew", help="Forget what is stored, and derive all files again.")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Delete the map and read all files again.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Bring the map up to date; the other commands do that too. Exit code 5 outside a repository."""
@@ -61,10 +61,10 @@ def build(
 
 @app.command()
 def status(
-    check: Annotated[bool, typer.Option("--check", help="Also compare the three stores with each other.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Also check that its parts agree.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show what the map holds. Exit code 5 outside a repository."""
+    """Show what the map contains. Exit code 5 outside a repository."""
 
     def lines(answer: Answer) -> Iterator[str]:
         yield f"{counted(answer['files'], 'file')} in this worktree: {_listed(answer['languages'])}"
@@ -81,27 +81,29 @@ def status(
 
 @app.command()
 def find(name: Name, as_json: AsJson = False) -> int:
-    """Print where a name is defined. Exit code 0 also if it is nowhere, 5 outside a repository."""
+    """Print where a name is defined. Exit code 0 also if there is no definition, 5 outside a repository."""
     return _ask(lambda code_map: code_map.find(name), as_json=as_json, lines=_symbols)
 
 
 @app.command()
 def search(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What you look for, in words.")],
-    count: Annotated[int, typer.Option("--count", min=1, max=100, help="How many to print at most.")] = 10,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What you are looking for, in words.")],
+    count: Annotated[int, typer.Option("--count", min=1, max=100, help="The most definitions to print.")] = 10,
     as_json: AsJson = False,
 ) -> int:
-    """Print definitions that a text speaks of, the best first. Exit code 0 also if there are none."""
+    """Print the definitions that fit a text best. Exit code 0 also if there are none, 5 outside a repository."""
     return _ask(lambda code_map: code_map.search(text, count=count), as_json=as_json, lines=_symbols)
 
 
 @app.command()
 def show(
     place: Annotated[str, typer.Argument(metavar="PATH[:SYMBOL]", help="A file, a symbol in it, or a folder.")] = ".",
-    form: Annotated[str, typer.Option("--as", metavar="|".join(FORMS), help="How much of it.")] = "signatures",
+    form: Annotated[
+        str, typer.Option("--as", metavar="|".join(FORMS), help="How much of a file or symbol to print.")
+    ] = "signatures",
     as_json: AsJson = False,
 ) -> int:
-    """Print a file or symbol as public outline, as signatures or as body, or what a folder holds.
+    """Print a file or symbol as public outline, as signatures or with its whole text, or list a folder.
 
     Exit code 2 if there is no such thing in the map, 5 outside a repository.
     """

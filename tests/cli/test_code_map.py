@@ -77,5 +77,5 @@ def test_a_map_that_is_damaged_is_built_anew_and_says_so(
     file.write_bytes(b"x" * 5000)
     assert main.run(["map", "find", "pay"]) == 0
     out = capsys.readouterr()
-    assert "the code map was built anew: it was damaged" in out.err and "bank.py:1" in out.out
+    assert "the code map was rebuilt: it was damaged" in out.err and "bank.py:1" in out.out
     assert asked(capsys, "build", "--anew")["derived"] == 1
