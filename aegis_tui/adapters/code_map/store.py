@@ -73,7 +73,7 @@ class SqliteMapStore:
                 raise
             self._begin_anew(f"it was damaged ({error})")
         except _OtherFormat:
-            self._begin_anew("another version of aegis-tui wrote it")
+            self._begin_anew("it was written by another version of this program")
         return self._connect()
 
     def _begin_anew(self, reason: str) -> None:

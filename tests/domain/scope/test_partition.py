@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
-from pydantic import ValidationError
 
 from aegis_tui.domain.effort import Effort
 from aegis_tui.domain.glob.pattern import compile_glob
@@ -148,5 +149,5 @@ def test_a_wanted_partition_is_compared_with_all_others_and_both_lists(table: Pa
 
 
 def test_a_verdict_cannot_be_changed(table: PartitionTable) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(FrozenInstanceError):
         table.verdict(API, "x").allowed = True  # type: ignore[misc]  # the refusal is what is tested
