@@ -84,6 +84,20 @@ class QaSettings(BaseModel):
     """The longest that one command may take, in seconds, unless the design sets another limit."""
 
 
+class RescueSettings(BaseModel):
+    """How long work is kept that was saved before its worktree was removed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    days: float = Field(90.0, ge=0)
+    """After how many days it is deleted, merged or not; 0 keeps it for ever."""
+    merged_days: float = Field(14.0, ge=0)
+    """After how many days it is deleted if all of it is merged."""
+    budget_mb: int = Field(2048, ge=1)
+    """How much disk space it may take, in MiB. If it takes more, what is merged is deleted, oldest first; a run warns
+    about the rest."""
+
+
 class Settings(BaseModel):
     """All settings that a person or a project can make."""
 
@@ -122,6 +136,8 @@ class Settings(BaseModel):
     """How agent programs of other vendors run: once for each prompt, or with their own interface in the pane."""
     qa: QaSettings = QaSettings.model_construct()
     """Limits of QA, as a table: `[qa]` with `timeout_s`."""
+    rescue: RescueSettings = RescueSettings.model_construct()
+    """How long saved work is kept, as a table: `[rescue]` with `days`, `merged_days` and `budget_mb`."""
     keys: dict[str, str] = Field(default_factory=dict)
     """Keys of the dashboard, as a table: `[keys]` with an action and its key, such as `run.new = "N"`."""
 

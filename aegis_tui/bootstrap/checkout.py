@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from aegis_tui.adapters.git.describe import describe_commit
@@ -9,9 +11,12 @@ from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.agent.role import SHIPPED
 from aegis_tui.application.leftovers import Leftovers
+from aegis_tui.application.rescue import Rescues, Retention
 from aegis_tui.application.setup import Setup
+from aegis_tui.config import Settings
 from aegis_tui.domain.run.report_model import CommitSeen
-from aegis_tui.ports.repository import Ref, Repository, WorktreeEntry
+from aegis_tui.errors import AegisError
+from aegis_tui.ports.repository import Repository, WorktreeEntry
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 
@@ -24,15 +29,6 @@ async def describe_commit_at(root: Path, oid: str) -> CommitSeen:
     """
     repository = await open_repository(root)
     return await describe_commit(repository.common_dir, oid)
-
-
-async def refs_at(root: Path, prefix: str) -> tuple[Ref, ...]:
-    """Return the refs at or below `prefix`, a full ref name, in the repository at `root`, sorted by name.
-
-    Raises:
-        GitUnavailable: git is missing, or `root` is in no repository.
-    """
-    return await (await open_repository(root)).list_refs(prefix)
 
 
 async def leftovers_at(root: Path, paths: WorkspacePaths) -> Leftovers:
@@ -67,6 +63,27 @@ async def worktrees_at(root: Path, paths: WorkspacePaths) -> list[WorktreeEntry]
     return [entry for entry in entries if entry.instance and entry.path.parent == paths.worktrees_dir]
 
 
+async def heads_and_dirt(root: Path, places: Sequence[tuple[str, str]]) -> list[tuple[str | None, bool | None]]:
+    """Return for each worktree the head of its branch, and whether it has content besides; None for what is not known.
+
+    Args:
+        root: The repository's checkout.
+        places: Path and branch of each worktree, the branch without `refs/heads/`.
+
+    Raises:
+        GitUnavailable: git is missing, or `root` is in no repository.
+    """
+    repository = await open_repository(root)
+    found: list[tuple[str | None, bool | None]] = []
+    for path, branch in places:
+        head, dirty = await repository.resolve(f"refs/heads/{branch}"), None
+        if head is not None:
+            with contextlib.suppress(AegisError):
+                dirty = await repository.snapshot_tree(Path(path)) != await repository.tree_of(head)
+        found.append((head, dirty))
+    return found
+
+
 async def unsaved_paths(root: Path, worktree: Path, branch: str) -> list[str]:
     """Return the paths of a worktree that differ from the head of its branch; empty if there is no such branch.
 
@@ -82,6 +99,21 @@ async def unsaved_paths(root: Path, worktree: Path, branch: str) -> list[str]:
     head = await repository.resolve(f"refs/heads/{branch}")
     tree = await repository.snapshot_tree(worktree)
     return [change.path for change in await repository.changed_paths(head, tree)] if head else []
+
+
+async def rescues_at(root: Path) -> Rescues:
+    """Return the work that was saved in the repository at `root`.
+
+    Raises:
+        GitUnavailable: git is missing, or `root` is in no repository.
+    """
+    return Rescues((await open_repository(root)).rescues)
+
+
+def retention_of(settings: Settings) -> Retention:
+    """Return how long saved work is kept, from the settings."""
+    chosen = settings.rescue
+    return Retention(chosen.days, chosen.merged_days, chosen.budget_mb * 1024 * 1024)
 
 
 async def make_setup(root: Path) -> Setup:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from aegis_tui.adapters.agents.installed import describe_kinds, find_kind
 from aegis_tui.adapters.assess_apart import assess_apart
@@ -17,7 +18,7 @@ from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
 from aegis_tui.adapters.git.describe import describe_commit, list_files
 from aegis_tui.adapters.git.environment import agent_git_environment
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
-from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.adapters.git.repository import GitRepository, open_repository
 from aegis_tui.adapters.lens_files import find_lens
 from aegis_tui.adapters.llm.key import ModelKey
 from aegis_tui.adapters.llm.probe import probe_endpoint
@@ -26,13 +27,14 @@ from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.result_files import LocalResultFiles
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
-from aegis_tui.bootstrap.checkout import leftovers_of
+from aegis_tui.application.rescue import Rescues
+from aegis_tui.bootstrap.checkout import leftovers_of, retention_of
 from aegis_tui.bootstrap.rules import rule_check_of
 from aegis_tui.config import Limits, QaSettings, load_settings
 from aegis_tui.domain.endpoint import normalise_base_url
 from aegis_tui.domain.ids import hash_token
 from aegis_tui.domain.path.file_name import write_name
-from aegis_tui.errors import UsageError
+from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.identity import joining_token
 from aegis_tui.hub.record import JOINING_KEY, load_or_create_key, set_gateway, set_gateway_problem
@@ -67,6 +69,8 @@ class Wiring:
 
     def __init__(self, root: Path, environ: Mapping[str, str], key: ModelKey, limits: Limits) -> None:
         self._root, self._environ, self._key, self._limits = root, environ, key, limits
+        self._warnings: list[str] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def wire(self, engine: Engine, paths: WorkspacePaths) -> Wired:
         """Remove leftovers of killed processes, then return the workflow and its preflight; it is not started yet.
@@ -79,6 +83,7 @@ class Wiring:
         repository = await open_repository(self._root)
         await asyncio.to_thread(_tidy, paths, self._root)
         await leftovers_of(repository, paths).clear_scratch()
+        self._begin(self._tidy_rescues(repository))
         sandbox = BubblewrapSandbox(self._environ, self._limits)
         surroundings = ProjectEnvironment(repository.root, repository.common_dir, self._environ)
         sockets_dir = paths.runtime_dir / "agents"
@@ -123,10 +128,24 @@ class Wiring:
             state_dir=paths.state_dir,
             describe_kinds=partial(describe_kinds, self._environ),
             find_lens=partial(find_lens, self._root),
-            find_warnings=lambda: self._key.warnings(self._root),
+            find_warnings=lambda: (*self._key.warnings(self._root), *self._warnings),
             check_rules=rules.rules_of,
         )
         return Wired(Workflow(parts, engine), preflight, sockets_dir)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tidy_rescues(self, repository: GitRepository) -> None:
+        """Delete saved work that is due; note a warning if the rest takes too much space. A failure is only logged."""
+        try:
+            settings = load_settings(self._environ, project=self._root)
+            if warning := await Rescues(repository.rescues).tidy(retention_of(settings)):
+                self._warnings.append(warning)
+        except AegisError as error:
+            _log.warning("saved work was not tidied up", extra={"reason": error.message})
 
     def _gateway(self, paths: WorkspacePaths, sockets_dir: Path) -> GatewayProcess:
         find_key_file = partial(self._key.file, paths.runtime_dir)

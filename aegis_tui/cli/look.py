@@ -1,4 +1,4 @@
-"""`conflicts`, `review` and `rescue list`: conflicts and verdicts of a run, and work that was saved (contract 9)."""
+"""`conflicts` and `review`: conflicts and verdicts of a run (contract 9)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aegis_tui.cli import output
-from aegis_tui.cli.place import Place, here
+from aegis_tui.cli.place import here
 from aegis_tui.cli.status import compute_report
 from aegis_tui.domain.count import counted
 
 if TYPE_CHECKING:
-    from aegis_tui.domain.wire.output import ConflictPath, ConflictsOutput, RescuesOutput, ReviewsOutput, SavedWork
+    from aegis_tui.domain.wire.output import ConflictPath, ConflictsOutput, ReviewsOutput
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
@@ -61,37 +61,6 @@ def _review(run: RunName = None, as_json: AsJson = False) -> int:
         lines += [f"  {f['severity']} {f['file'] or ''}: {f['msg']}" for f in item["findings"]]
     fields: ReviewsOutput = {"reviews": reviews}
     output.result(fields, as_json=as_json, lines=lines or ["no verdict yet"])
-    return 0
-
-
-def _refs(place: Place, prefix: str) -> list[SavedWork]:
-    import asyncio
-
-    from aegis_tui.bootstrap.checkout import refs_at
-
-    return [{"ref": ref.name, "oid": ref.oid} for ref in asyncio.run(refs_at(place.root, prefix))]
-
-
-rescue_app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Work that was saved before its worktree was removed."
-)
-
-
-@rescue_app.callback()
-def rescues() -> None:
-    """Make `list` a subcommand of `rescue`; do nothing else."""
-
-
-@rescue_app.command(name="list")
-def list_rescues(as_json: AsJson = False) -> int:
-    """List all rescue refs; git show REF shows the work of one.
-
-    No hub is needed. Exit code 5 outside a repository.
-    """
-    refs = _refs(here(), "refs/aegis/rescue")
-    lines = output.table([[item["ref"], item["oid"][:12]] for item in refs])
-    fields: RescuesOutput = {"rescues": refs}
-    output.result(fields, as_json=as_json, lines=lines or ["nothing had to be rescued"])
     return 0
 
 

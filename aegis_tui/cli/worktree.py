@@ -16,7 +16,13 @@ from aegis_tui.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from aegis_tui.domain.wire.instance import InstanceFields
-    from aegis_tui.domain.wire.machine import ListedWorktree, RemovedOutput, RemovedPart, WorktreesOutput
+    from aegis_tui.domain.wire.machine import (
+        ListedWorktree,
+        RemovedOutput,
+        RemovedPart,
+        WorktreeCondition,
+        WorktreesOutput,
+    )
 
 worktree_app = typer.Typer(no_args_is_help=True, add_completion=False, help="Worktrees of instances.")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -34,8 +40,12 @@ def list_worktrees(as_json: AsJson = False) -> int:
     Exit code 0 also if there are none. No hub is started. Exit code 5 if one is running and does not answer, or outside
     a repository; 1 if git fails.
     """
-    fields = _listed(here())
-    rows = [[item["id"] or "", item["state"], item["branch"] or "", item["path"]] for item in fields]
+    place = here()
+    fields = _looked_at(place, _listed(place))
+    rows = [
+        [item["id"] or "", item["state"], _said(item["dirty"], "dirty"), _said(item["merged"], "merged"), item["path"]]
+        for item in fields
+    ]
     listed: WorktreesOutput = {"worktrees": fields}
     output.result(listed, as_json=as_json, lines=output.table(rows) or ["no instance has a worktree"])
     return 0
@@ -81,6 +91,45 @@ def remove(
     removed: RemovedOutput = {"removed": fields}
     output.result(removed, as_json=as_json, lines=map(_line, fields))
     return 0
+
+
+def _said(value: bool | None, word: str) -> str:
+    return f"{word}?" if value is None else word if value else f"not {word}"
+
+
+def _looked_at(place: Place, fields: list[ListedWorktree]) -> list[WorktreeCondition]:
+    """Add to each worktree whether it has uncommitted content, and whether its branch is merged; None if not known.
+
+    After a squash the history does not tell; the log does: it has the commit of each piece that was merged.
+
+    Raises:
+        GitError: git fails.
+        StoreError: The log is damaged.
+    """
+    from aegis_tui.bootstrap.checkout import heads_and_dirt
+
+    if not fields:
+        return []
+    merged = _merged_heads(place)
+    found = asyncio.run(heads_and_dirt(place.root, [(item["path"], item["branch"] or "") for item in fields]))
+    return [
+        {**item, "dirty": dirty, "merged": None if head is None or merged is None else head in merged}
+        for item, (head, dirty) in zip(fields, found, strict=True)
+    ]
+
+
+def _merged_heads(place: Place) -> set[str] | None:
+    """Return the commits of the pieces that the newest run has merged; None if there is no run."""
+    if place.find() is not None:
+        run = place.hub().context()["run"]
+    elif place.paths.log_db.exists():
+        from aegis_tui.bootstrap.log import log_reader
+        from aegis_tui.domain.context import snapshot_view
+
+        run = snapshot_view(log_reader(place.paths).workspace(), key=place.paths.key, now=0.0)["run"]
+    else:
+        run = None
+    return {piece["applied_head"] for piece in run["pieces"] if piece["applied_head"]} if run else None
 
 
 async def _removed(

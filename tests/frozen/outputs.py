@@ -284,6 +284,10 @@ class _Desk:
         self._ask("worktree", "remove", "w99")
         self._git("update-ref", "refs/aegis/rescue/run1/w98/1", "HEAD")
         self._ask("rescue", "list")
+        self._ask("rescue", "show", "run1/w98/1", "--diff")
+        self._ask("rescue", "restore", "run1/w98/1")
+        self._ask("rescue", "restore", "run1/w98/1", "--to", str(self._folder / "restored"))
+        self._ask("rescue", "prune", "--merged")
         self._ask("worktree", "repair")
 
 

@@ -16,6 +16,7 @@ from aegis_tui.adapters.git.intake import Intake
 from aegis_tui.adapters.git.objects import MAX_BLOB_BYTES, Objects
 from aegis_tui.adapters.git.predict import Merges
 from aegis_tui.adapters.git.private import lay_out, store_of
+from aegis_tui.adapters.git.rescues import GitRescues
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.snapshot import Snapshots
 from aegis_tui.adapters.git.worktree import Worktrees
@@ -63,6 +64,8 @@ class GitRepository:
         self._worktrees = Worktrees(place, self._runner, self._objects, self._snapshots)
         self._merges = Merges(self._runner)
         self._composer = Composer(self._runner, self._objects, self._merges, self._checkout)
+        self.rescues = GitRescues(self._runner, self._objects, self._composer)
+        """The work that was saved before its worktree was removed."""
 
     @property
     def root(self) -> Path:

@@ -19,10 +19,19 @@ class ListedWorktree(TypedDict):
     """The phase of its instance, or `no hub`."""
 
 
+class WorktreeCondition(ListedWorktree):
+    """A worktree of an instance, and what would be lost with it; null is not known."""
+
+    dirty: bool | None
+    """Whether it has content that is not committed."""
+    merged: bool | None
+    """Whether the newest run has merged the head of its branch."""
+
+
 class WorktreesOutput(TypedDict):
     """`worktree list`."""
 
-    worktrees: list[ListedWorktree]
+    worktrees: list[WorktreeCondition]
 
 
 class RemovedPart(TypedDict):

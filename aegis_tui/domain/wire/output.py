@@ -181,6 +181,13 @@ class SavedWork(TypedDict):
 
     ref: str
     oid: str
+    run: str
+    instance: str
+    saved_at: str
+    size_bytes: int
+    """Disk space of the objects that only it needs."""
+    merged: bool
+    """Whether the person's branch or a result has every file of it with the same content."""
 
 
 class RescuesOutput(TypedDict):

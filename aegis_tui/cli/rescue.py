@@ -1,0 +1,203 @@
+"""`aegis-tui rescue`: work that was saved before its worktree was removed (contract 9, GIT-1)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import here
+from aegis_tui.domain.count import counted
+from aegis_tui.errors import Conflict, UsageError
+
+if TYPE_CHECKING:
+    from aegis_tui.application.rescue import Rescues
+    from aegis_tui.domain.wire.output import RescuesOutput, SavedWork
+    from aegis_tui.ports.rescues import RescuedWork
+
+rescue_app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Work that was saved before its worktree was removed."
+)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Ref = Annotated[str, typer.Argument(metavar="REF", help="The ref, in full or as run1/w01/1.")]
+
+_KIB, _MIB = 1024, 1024 * 1024
+
+
+@rescue_app.callback()
+def rescues() -> None:
+    """Work that was saved before its worktree was removed."""
+
+
+@rescue_app.command(name="list")
+def list_rescues(as_json: AsJson = False) -> int:
+    """List all saved work, oldest first: since when, how large, and whether all of it is merged.
+
+    No hub is needed. Exit code 5 outside a repository.
+    """
+    found = asyncio.run(_all())
+    rows = [
+        [item.ref, item.oid[:12], _saved_at(item), _size(item.size_bytes), "merged" if item.is_merged else "not merged"]
+        for item in found
+    ]
+    fields: RescuesOutput = {"rescues": [_fields(item) for item in found]}
+    output.result(fields, as_json=as_json, lines=output.table(rows) or ["nothing had to be rescued"])
+    return 0
+
+
+@rescue_app.command()
+def show(
+    ref: Ref,
+    diff: Annotated[bool, typer.Option("--diff", help="Print the changes too.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Show which files saved work has: changed, staged and ignored ones.
+
+    No hub is needed. Exit code 2 if there is no such ref, 1 if git fails.
+    """
+    work, files, text = asyncio.run(_shown(ref, with_diff=diff))
+    fields: dict[str, Any] = {
+        **_fields(work),
+        "files": [{"status": status, "path": path} for status, path in files.changed],
+        "staged": list(files.staged),
+        "ignored": list(files.ignored),
+        "not_saved": list(files.not_saved),
+    }
+    if diff:
+        fields["diff"] = text
+    lines = [f"{work.ref}, saved {_saved_at(work)}, {'merged' if work.is_merged else 'not merged'}"]
+    lines += [f"{status} {path}" for status, path in files.changed]
+    lines += [f"staged otherwise: {path}" for path in files.staged]
+    lines += [f"ignored: {path}" for path in files.ignored]
+    lines += [f"not saved, too large: {path}" for path in files.not_saved]
+    output.result(fields, as_json=as_json, lines=[*lines, *text.splitlines()])
+    return 0
+
+
+@rescue_app.command()
+def restore(
+    ref: Ref,
+    branch: Annotated[
+        str | None, typer.Option("--branch", metavar="NAME", help="The branch to create; rescued/RUN-INSTANCE-N.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FOLDER", help="Write all files there instead, also ignored ones.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Make saved work usable again: create a branch of it, or write its files into a new folder.
+
+    Your checkout, index and stash stay as they are. No hub is needed. Exit code 2 if there is no such ref or the folder
+    is not empty, 4 if there is a branch of that name, 1 if git fails.
+    """
+    name = branch or f"rescued/{ref.removeprefix('refs/aegis/rescue/').replace('/', '-')}"
+    if to is not None and (to.exists() and (not to.is_dir() or any(to.iterdir()))):
+        raise UsageError(f"{to} is not an empty folder", "name a new one: --to FOLDER")
+    work = asyncio.run(_restored(ref, name, to.absolute() if to else None))
+    place = {"folder": str(to)} if to else {"branch": name}
+    words = (
+        f"its files are in {to}"
+        if to
+        else f"look at it: git log -p -1 {name}; take it over: git cherry-pick -m 1 {name}"
+    )
+    output.result({**_fields(work), **place}, as_json=as_json, lines=[words])
+    return 0
+
+
+@rescue_app.command()
+def prune(
+    refs: Annotated[
+        list[str] | None, typer.Argument(metavar="[REF]...", help="These; what is due when left out.")
+    ] = None,
+    older_than: Annotated[
+        float | None,
+        typer.Option("--older-than", min=0, metavar="DAYS", help="Also what is not merged, if it is older."),
+    ] = None,
+    merged: Annotated[bool, typer.Option("--merged", help="All that is merged, whatever its age.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete it; without this it is only listed.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Delete saved work: what the settings let go (table [rescue]), or what is named.
+
+    Nothing is deleted without --yes. git keeps the objects of deleted work for about two weeks: git branch NAME OID
+    brings it back. No hub is needed. Exit code 2 if there is no such ref, 1 if git fails.
+    """
+    found = asyncio.run(_pruned(refs or [], older_than=older_than, merged=merged, yes=yes))
+    fields = {"deleted": yes, "rescues": [_fields(item) for item in found]}
+    word = "deleted" if yes else "would delete"
+    lines = [f"{word} {item.ref} {item.oid} {'merged' if item.is_merged else 'NOT MERGED'}" for item in found]
+    if found and not yes:
+        lines.append(f"to delete {counted(len(found), 'ref')}: repeat this with --yes")
+    output.result(fields, as_json=as_json, lines=lines or ["nothing is due"])
+    return 0
+
+
+async def _open() -> Rescues:
+    from aegis_tui.bootstrap.checkout import rescues_at
+
+    return await rescues_at(here().root)
+
+
+async def _all() -> tuple[RescuedWork, ...]:
+    return await (await _open()).store.list_all()
+
+
+async def _shown(ref: str, *, with_diff: bool) -> tuple[RescuedWork, Any, str]:
+    found = await _open()
+    work = await found.find(ref)
+    return work, await found.store.files_of(work), await found.store.diff_of(work) if with_diff else ""
+
+
+async def _restored(ref: str, branch: str, to: Path | None) -> RescuedWork:
+    found = await _open()
+    work = await found.find(ref)
+    if to is not None:
+        await found.store.write_out(work, to)
+        return work
+    try:
+        await found.store.make_branch(work, branch)
+    except Conflict as error:
+        raise Conflict(f"there is a branch {branch}", "name another: --branch NAME", code="ref.exists") from error
+    return work
+
+
+async def _pruned(refs: list[str], *, older_than: float | None, merged: bool, yes: bool) -> list[RescuedWork]:
+    from dataclasses import replace
+
+    from aegis_tui.bootstrap.checkout import retention_of
+
+    found = await _open()
+    if refs:
+        due = [await found.find(ref) for ref in refs]
+    else:
+        retention = retention_of(here().settings)
+        if older_than is not None:
+            retention = replace(retention, days=older_than or 1e-9)
+        due = await found.due(replace(retention, merged_days=0) if merged else retention)
+    if yes:
+        await found.delete(due)
+    return due
+
+
+def _fields(work: RescuedWork) -> SavedWork:
+    return {
+        "ref": work.ref,
+        "oid": work.oid,
+        "run": work.run,
+        "instance": work.instance,
+        "saved_at": _saved_at(work),
+        "size_bytes": work.size_bytes,
+        "merged": work.is_merged,
+    }
+
+
+def _saved_at(work: RescuedWork) -> str:
+    return datetime.fromtimestamp(work.saved_unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / _MIB:.1f} MiB" if size_bytes >= _MIB else f"{size_bytes / _KIB:.0f} KiB"

@@ -1,0 +1,75 @@
+"""Work that was saved before its worktree was removed: listed, looked at, written out, deleted (GIT-1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class RescuedWork:
+    """One rescue ref."""
+
+    ref: str
+    """`refs/aegis/rescue/<run>/<instance>/<n>`."""
+    oid: str
+    run: str
+    instance: str
+    saved_unix: int
+    """When it was saved, in seconds since 1970."""
+    size_bytes: int
+    """Disk space of the objects that only it needs."""
+    is_merged: bool
+    """Whether a checkout or a result has all of it: each file that it changes, with the same content."""
+
+
+@dataclass(frozen=True, slots=True)
+class RescuedFiles:
+    """What one rescue ref holds. Paths are in their written form."""
+
+    changed: tuple[tuple[str, str], ...]
+    """Letter of the status and path of each file that differs from the commit that the work started from."""
+    ignored: tuple[str, ...]
+    """Files that git ignores, and files in the folders of submodules."""
+    staged: tuple[str, ...]
+    """Files whose staged content differs from the content in the worktree."""
+    not_saved: tuple[str, ...]
+    """Ignored files that were too large or too many."""
+
+
+class RescueStore(Protocol):
+    """The rescue refs of one repository. Raises `GitError` if git fails."""
+
+    async def list_all(self) -> tuple[RescuedWork, ...]:
+        """Return all rescue refs, oldest first."""
+        ...
+
+    async def files_of(self, work: RescuedWork) -> RescuedFiles:
+        """Return what a rescue ref holds."""
+        ...
+
+    async def diff_of(self, work: RescuedWork) -> str:
+        """Return the unified diff from the commit that the work started from; without ignored files."""
+        ...
+
+    async def write_out(self, work: RescuedWork, folder: Path) -> None:
+        """Write all files of the work into an empty folder, the ignored ones too; no filter and no hook is started."""
+        ...
+
+    async def make_branch(self, work: RescuedWork, name: str) -> None:
+        """Create a branch that points to the saved commit.
+
+        Raises:
+            Conflict: There is a branch of that name.
+            GitError: It is no valid name of a branch.
+        """
+        ...
+
+    async def delete(self, work: RescuedWork) -> None:
+        """Delete a rescue ref; git drops its objects some time later.
+
+        Raises:
+            Conflict: It points elsewhere by now.
+        """
+        ...
