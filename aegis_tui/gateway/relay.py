@@ -128,7 +128,7 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer, dia
     tap = StreamTap(call.usage)
 
     def deliver(chunk: bytes) -> None:
-        request.send(chunk)
+        request.send(chunk, is_last=answer.is_whole)
         tap.feed(chunk)
         call.is_whole = tap.ended_well
         call.first_byte()

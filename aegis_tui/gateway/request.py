@@ -24,6 +24,7 @@ REFUSED_HEADER = b"x-aegis-refused"
 _KEY_HEADERS = ("x-api-key", "x-goog-api-key")
 _KEY_PARAMETER = "key"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_END = b"0\r\n\r\n"
 _NO_BODY = frozenset({204, 304})
 
 
@@ -97,6 +98,8 @@ class Request:
         self._is_old = is_old
         self._is_chunked = False
         self._is_bodiless = False
+        self._is_marked = False
+        """Whether the mark of the end of the body was sent."""
         self._head = b""
 
     def check_origin(self) -> None:
@@ -175,12 +178,18 @@ class Request:
             head, self._head = self._head, b""
             self._client.send(head)
 
-    def send(self, chunk: bytes) -> None:
-        """Send the next part of the body at once, whether or not the client has taken the last ones."""
-        if self._is_bodiless or not chunk:
+    def send(self, chunk: bytes, *, is_last: bool = False) -> None:
+        """Send the next part of the body at once, whether or not the client has taken the last ones.
+
+        Args:
+            chunk: The bytes; if they are empty, nothing is sent.
+            is_last: Whether `end` will certainly follow with nothing in between: its mark is sent along.
+        """
+        if self._is_bodiless or self._is_marked or not chunk:
             return
         if self._is_chunked:
-            chunk = b"%b%x\r\n%b\r\n" % (self._head, len(chunk), chunk)
+            self._is_marked = is_last
+            chunk = b"%b%x\r\n%b\r\n%b" % (self._head, len(chunk), chunk, _END if is_last else b"")
         elif self._head:
             chunk = self._head + chunk
         self._head = b""
@@ -189,8 +198,8 @@ class Request:
     def end(self) -> None:
         """End the answer: all of it was sent."""
         self.is_complete = True
-        if self._is_chunked:
-            self._client.send(self._head + b"0\r\n\r\n")
+        if self._is_chunked and not self._is_marked:
+            self._client.send(self._head + _END)
             self._head = b""
         self.flush()
         self._client.finish(self)
@@ -212,7 +221,7 @@ class Request:
             chunk: The bytes; may be empty.
             more: Whether more follow; False ends the answer.
         """
-        self.send(chunk)
+        self.send(chunk, is_last=not more)
         if more:
             await self.drained()
         else:

@@ -264,6 +264,18 @@ def test_a_server_is_not_read_faster_than_the_client_reads(gateway: Gateway, mod
     assert gateway.wait_for_lines(1)[0]["error"] is None
 
 
+def test_a_client_that_rests_does_not_make_its_server_look_silent(
+    gateway_folders: Gateway, model_server: ModelServer
+) -> None:
+    event = b"data: %s\n\n" % (b"x" * 65_000)
+    model_server.answers[CHAT] = lambda _: sent(STREAM_HEAD, *[chunked(event)] * 400, chunked(b""))
+    gateway_folders.write_map(model_server.url)
+    gateway_folders.start(numbers={"aegis_tui.gateway.upstream:IDLE_TIMEOUT_S": 0.3})
+    with gateway_folders.client().stream("POST", CHAT, json=ASK) as answer:
+        time.sleep(1.5)
+        assert sum(len(part) for part in answer.iter_raw()) == 400 * len(event)
+
+
 def test_connections_are_kept_for_the_next_call_and_closed_after_some_seconds(
     gateway_folders: Gateway, model_server: ModelServer
 ) -> None:
