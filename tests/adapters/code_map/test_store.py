@@ -153,7 +153,7 @@ def test_a_file_of_another_version_is_begun_anew(tmp_path: Path) -> None:
         other.execute("UPDATE about SET value = '0' WHERE name = 'format'")
     other.close()
     again = SqliteMapStore(store.path)
-    assert again.rebuilt == "another version of aegis-tui wrote it"
+    assert again.rebuilt == "it was written by another version of this program"
     assert again.status().blobs == 0
     again.close()
 
