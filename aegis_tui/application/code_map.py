@@ -18,11 +18,25 @@ from aegis_tui.domain.code_map.relations import Relations, Site
 from aegis_tui.domain.code_map.resolve import SymbolPlace
 from aegis_tui.domain.code_map.show import ShowAs, render_symbols
 from aegis_tui.domain.code_map.text import words_of
+from aegis_tui.domain.wire.code_map import (
+    BuildOutput,
+    CalledRow,
+    CalleesOutput,
+    DependentRow,
+    FileRow,
+    FolderRow,
+    ImpactOutput,
+    MapAnswer,
+    MapStatusOutput,
+    ShownFolder,
+    ShownText,
+    SiteRow,
+    SitesOutput,
+    SymbolRow,
+    SymbolsOutput,
+)
 from aegis_tui.errors import UsageError
 from aegis_tui.ports.code_map import BlobKey, FactsReader, Files, Listing, Located, MapStore
-
-Answer = dict[str, Any]
-"""What a question returns: values of JSON."""
 
 _AT_ONCE: Final = 200
 """Contents that are stored in one transaction."""
@@ -40,10 +54,10 @@ class CodeMap:
         self._reader = reader
         self._listing = Listing(None, {})
         self._relations: Relations | None = None
-        self.refreshed: Answer = {}
-        """The result of the last `refresh`."""
+        self.refreshed: BuildOutput | None = None
+        """The result of the last `refresh`; None before the first."""
 
-    def refresh(self) -> Answer:
+    def refresh(self) -> BuildOutput:
         """Derive what is new in the worktree and store it; later answers hold for the files as they are now.
 
         Returns:
@@ -63,9 +77,15 @@ class CodeMap:
             self._store.put(batch)
         self._store.set_view(keys)
         self._listing, self._relations = listing, None
-        counts = {"files": len(keys), "derived": len(by_key), "wall_s": round(time.monotonic() - started_at, 3)}
-        self.refreshed = {**self._about(()), **counts, "rebuilt": self._store.rebuilt}
-        return self.refreshed
+        refreshed: BuildOutput = {
+            **self._about(()),
+            "files": len(keys),
+            "derived": len(by_key),
+            "wall_s": round(time.monotonic() - started_at, 3),
+            "rebuilt": self._store.rebuilt,
+        }
+        self.refreshed = refreshed
+        return refreshed
 
     def _derived(self, listing: Listing, by_key: Mapping[BlobKey, str]) -> Iterator[tuple[BlobKey, FileFacts]]:
         rest = {path: key.oid for key, path in by_key.items() if path not in listing.contents}
@@ -76,24 +96,36 @@ class CodeMap:
         )
         return self._reader.derive_all(texts)
 
-    def status(self, *, checks: bool) -> Answer:
+    def status(self, *, checks: bool) -> MapStatusOutput:
         """Return what the map holds; with `checks`, also where its three stores do not agree (reads everything)."""
         held = self._store.status()
-        hits = {"disagreements": self._store.disagreements()} if checks else {}
         languages: dict[str, int] = {}
         for path in self._listing.files:
             languages[language_of(path)] = languages.get(language_of(path), 0) + 1
-        counts = {"files": len(self._listing.files), "blobs": held.blobs, "symbols": held.symbols}
-        about = {**self._about(()), **counts, "size_bytes": held.size_bytes, "rebuilt": self._store.rebuilt}
-        return {**about, "languages": dict(sorted(languages.items())), **hits}
+        about = self._about(())
+        answer: MapStatusOutput = {
+            "seq": about["seq"],
+            "tree": about["tree"],
+            "changed": about["changed"],
+            "stale": about["stale"],
+            "files": len(self._listing.files),
+            "blobs": held.blobs,
+            "symbols": held.symbols,
+            "size_bytes": held.size_bytes,
+            "rebuilt": self._store.rebuilt,
+            "languages": dict(sorted(languages.items())),
+        }
+        if checks:
+            answer["disagreements"] = self._store.disagreements()
+        return answer
 
-    def find(self, name: str) -> Answer:
+    def find(self, name: str) -> SymbolsOutput:
         """Return the definitions with that name, or dotted name, in all files; `PATH:NAME` for those of one file."""
         path, _, symbol = name.rpartition(":")
         hits = [item for item in self._store.named(symbol) if path in ("", item.path)]
         return self._symbols(hits)
 
-    def search(self, text: str, *, count: int = 10) -> Answer:
+    def search(self, text: str, *, count: int = 10) -> SymbolsOutput:
         """Return definitions that a text speaks of, the best first.
 
         Those that have its words come first, then those with similarly spelled words; files with a word in their path
@@ -114,7 +146,7 @@ class CodeMap:
         best = sorted(ranked.values(), key=lambda pair: (-pair[0], pair[1].path, pair[1].at))
         return self._symbols([item for _, item in best[:count]])
 
-    def show(self, place: str, form: ShowAs = "signatures") -> Answer:
+    def show(self, place: str, form: ShowAs = "signatures") -> ShownText | ShownFolder:
         """Return a file or one of its symbols as text, or what a folder holds.
 
         Args:
@@ -133,29 +165,36 @@ class CodeMap:
         span = [1, facts.lines] if within is None else [within.first, within.last]
         text = self._body(path, span) if form == "body" else render_symbols(facts, form, within=within)
         name = "" if within is None else within.name
-        fields = {"path": path, "symbol": name, "as": form, "lines": span, "text": text, "pointers": pointers}
-        return {**self._about([path]), **fields}
+        return {
+            **self._about([path]),
+            "path": path,
+            "symbol": name,
+            "as": form,
+            "lines": span,
+            "text": text,
+            "pointers": pointers,
+        }
 
-    def callers(self, name: str) -> Answer:
+    def callers(self, name: str) -> SitesOutput:
         """Return the calls of what `name` or `PATH:NAME` defines, with the function that each stands in."""
         places = self._places(name)
         sites = [site for place in places for site in self._relate().callers(place)]
         return self._sites(places, sites)
 
-    def tests(self, name: str) -> Answer:
+    def tests(self, name: str) -> SitesOutput:
         """Return the tests that call or name what `name` or `PATH:NAME` defines."""
         places = self._places(name)
         sites = [site for place in places for site in self._relate().tests(place)]
         return self._sites(places, sites)
 
-    def callees(self, name: str) -> Answer:
+    def callees(self, name: str) -> CalleesOutput:
         """Return the definitions that are called inside what `name` or `PATH:NAME` defines."""
         places, relations = self._places(name), self._relate()
         hits = [(place, line) for outer in places for place, line in relations.callees(outer)]
-        rows: list[Answer] = [{**self._row(place), "called_at": line} for place, line in hits]
+        rows: list[CalledRow] = [{**self._row(place), "called_at": line} for place, line in hits]
         return {**self._about({row["path"] for row in rows}), "of": self._names(places), "symbols": rows}
 
-    def impact(self, place: str) -> Answer:
+    def impact(self, place: str) -> ImpactOutput:
         """Return the files that a change of a file or symbol may concern: what imports or calls it, and its tests.
 
         Raises:
@@ -177,7 +216,7 @@ class CodeMap:
                     reasons.setdefault(site.path, []).append(f"{facts.symbols[one.at].name} at {site.line}")
         for importer in relations.importers(path) if symbol is None else ():
             reasons.setdefault(importer, [])
-        rows = [
+        rows: list[DependentRow] = [
             {"path": other, "calls": sorted(set(calls))[:_MOST_FOUND], "is_test": is_test(other)}
             for other, calls in sorted(reasons.items())
         ]
@@ -188,7 +227,7 @@ class CodeMap:
             self._relations = Relations(_StoreView(self._store))
         return self._relations
 
-    def _about(self, paths: Iterable[str]) -> Answer:
+    def _about(self, paths: Iterable[str]) -> MapAnswer:
         """Return the fields of every answer; `paths` are those that it speaks of."""
         listing = self._listing
         return {
@@ -244,24 +283,24 @@ class CodeMap:
             raise UsageError(f"{place.path} is not in the map")
         return facts.symbols[place.at]
 
-    def _row(self, place: SymbolPlace) -> Answer:
+    def _row(self, place: SymbolPlace) -> SymbolRow:
         return _row(place.path, self._symbol(place))
 
     def _names(self, places: Iterable[SymbolPlace]) -> list[str]:
         return [self._pointer(place) for place in places]
 
-    def _symbols(self, hits: Iterable[Located]) -> Answer:
+    def _symbols(self, hits: Iterable[Located]) -> SymbolsOutput:
         rows = [_row(item.path, item.symbol) for item in hits]
         return {**self._about({row["path"] for row in rows}), "symbols": rows}
 
-    def _sites(self, places: list[SymbolPlace], sites: Iterable[Site]) -> Answer:
-        rows: list[Answer] = [
+    def _sites(self, places: list[SymbolPlace], sites: Iterable[Site]) -> SitesOutput:
+        rows: list[SiteRow] = [
             {"path": site.path, "line": site.line, "caller": site.caller, "call": site.target, "certain": site.certain}
             for site in sorted(set(sites))
         ]
         return {**self._about({row["path"] for row in rows}), "of": self._names(places), "sites": rows}
 
-    def _folder(self, folder: str) -> Answer:
+    def _folder(self, folder: str) -> ShownFolder:
         """Return what a folder holds: its folders with their number of files, and its files with what they define."""
         prefix = f"{folder}/" if folder else ""
         inside = [path for path in self._listing.files if path.startswith(prefix)]
@@ -275,10 +314,10 @@ class CodeMap:
                 folders[prefix + name] = folders.get(prefix + name, 0) + 1
             else:
                 files.append(self._file_row(path))
-        listed = [{"path": name, "files": count} for name, count in folders.items()]
+        listed: list[FolderRow] = [{"path": name, "files": count} for name, count in folders.items()]
         return {**self._about([]), "path": folder or ".", "folders": listed, "files": files}
 
-    def _file_row(self, path: str) -> Answer:
+    def _file_row(self, path: str) -> FileRow:
         facts = self._relate().facts(path)
         if facts is None:
             return {"path": path, "lines": 0, "defines": [], "doc": ""}
@@ -298,9 +337,17 @@ class _StoreView:
         return [SymbolPlace(item.path, item.at) for item in self._store.named(name) if item.symbol.kind != "variable"]
 
 
-def _row(path: str, symbol: MapSymbol) -> Answer:
-    fields = {"name": symbol.name, "kind": symbol.kind, "line": symbol.line, "first": symbol.first}
-    return {"path": path, **fields, "last": symbol.last, "signature": symbol.signature, "doc": symbol.doc}
+def _row(path: str, symbol: MapSymbol) -> SymbolRow:
+    return {
+        "path": path,
+        "name": symbol.name,
+        "kind": symbol.kind,
+        "line": symbol.line,
+        "first": symbol.first,
+        "last": symbol.last,
+        "signature": symbol.signature,
+        "doc": symbol.doc,
+    }
 
 
 def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:

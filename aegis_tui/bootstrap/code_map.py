@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from aegis_tui.adapters.code_map.reader import SourceReader
 from aegis_tui.adapters.code_map.store import MapDamaged, SqliteMapStore
 from aegis_tui.adapters.git.content import WorktreeFiles
-from aegis_tui.application.code_map import Answer, CodeMap
+from aegis_tui.application.code_map import CodeMap
+from aegis_tui.domain.wire.code_map import MapAnswer
 from aegis_tui.sdk.discovery import WorkspacePaths
 
+A = TypeVar("A", bound=MapAnswer)
 
-def ask_code_map(
-    root: Path, paths: WorkspacePaths, question: Callable[[CodeMap], Answer], *, anew: bool = False
-) -> Answer:
+
+def ask_code_map(root: Path, paths: WorkspacePaths, question: Callable[[CodeMap], A], *, anew: bool = False) -> A:
     """Return the answer of the map of the worktree at `root`, which is refreshed before.
 
     The map is in the file that all worktrees of the workspace share. If that is damaged, it is begun anew, and the
@@ -46,7 +48,9 @@ def ask_code_map(
         store.close()
 
 
-def _answer(code_map: CodeMap, store: SqliteMapStore, question: Callable[[CodeMap], Answer]) -> Answer:
+def _answer(code_map: CodeMap, store: SqliteMapStore, question: Callable[[CodeMap], A]) -> A:
     code_map.refresh()
     answer = question(code_map)
-    return {**answer, "rebuilt": store.rebuilt} if store.rebuilt else answer
+    if store.rebuilt:
+        answer["rebuilt"] = store.rebuilt
+    return answer

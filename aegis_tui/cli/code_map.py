@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
 
-from aegis_tui.application.code_map import Answer, CodeMap
+from aegis_tui.application.code_map import CodeMap
 from aegis_tui.bootstrap.code_map import ask_code_map
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.code_map.show import FORMS, ShowAs
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.wire.code_map import (
+    BuildOutput,
+    CalleesOutput,
+    FileRow,
+    ImpactOutput,
+    MapAnswer,
+    MapStatusOutput,
+    ShownFolder,
+    ShownText,
+    SitesOutput,
+    SymbolsOutput,
+)
 from aegis_tui.errors import UsageError
 
 app = typer.Typer(
@@ -23,23 +35,24 @@ app = typer.Typer(
     "all worktrees of the repository. A call whose target cannot be determined is listed only if a single definition "
     "has its name, and is marked as uncertain.",
 )
+A = TypeVar("A", bound=MapAnswer)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A function or class, also dotted, or PATH:NAME.")]
 
 
 def _ask(
-    question: Callable[[CodeMap], Answer],
+    question: Callable[[CodeMap], A],
     *,
     as_json: bool,
-    lines: Callable[[Answer], Iterable[str]],
+    lines: Callable[[A], Iterable[str]],
     anew: bool = False,
 ) -> int:
     """Print the answer to a question, and on stderr what a person should know about it."""
     place = here()
     answer = ask_code_map(place.root, place.paths, question, anew=anew)
     if not as_json:
-        if answer.get("rebuilt") and not anew:
-            output.talk(f"the code map was rebuilt: {answer['rebuilt']}")
+        if (reason := answer.get("rebuilt")) and not anew:
+            output.talk(f"the code map was rebuilt: {reason}")
         for path in answer["stale"]:
             output.talk(f"{path} has changed since it was read; ask again")
     output.result(answer, as_json=as_json, lines=lines(answer))
@@ -53,10 +66,10 @@ def build(
 ) -> int:
     """Bring the map up to date; the other commands do that too. Exit code 5 outside a repository."""
 
-    def lines(answer: Answer) -> Iterator[str]:
+    def lines(answer: BuildOutput) -> Iterator[str]:
         yield f"{counted(answer['files'], 'file')}, {answer['derived']} of them read now, in {answer['wall_s']:.2f} s"
 
-    return _ask(lambda code_map: code_map.refreshed, as_json=as_json, lines=lines, anew=anew)
+    return _ask(lambda code_map: code_map.refreshed or code_map.refresh(), as_json=as_json, lines=lines, anew=anew)
 
 
 @app.command()
@@ -66,7 +79,7 @@ def status(
 ) -> int:
     """Show what the map contains. Exit code 5 outside a repository."""
 
-    def lines(answer: Answer) -> Iterator[str]:
+    def lines(answer: MapStatusOutput) -> Iterator[str]:
         yield f"{counted(answer['files'], 'file')} in this worktree: {_listed(answer['languages'])}"
         held = f"{counted(answer['blobs'], 'content')}, {counted(answer['symbols'], 'symbol')}"
         yield f"{held}, {answer['size_bytes'] / 2**20:.1f} MiB for all worktrees, number {answer['seq']}"
@@ -111,7 +124,7 @@ def show(
         raise UsageError(f"--as {form} is not known", f"one of {', '.join(FORMS)}")
     chosen: ShowAs = next(known for known in FORMS if known == form)
 
-    def lines(answer: Answer) -> Iterator[str]:
+    def lines(answer: ShownText | ShownFolder) -> Iterator[str]:
         if "text" in answer:
             yield answer["text"] or "(no definitions)"
             yield from (f"-> {pointer}" for pointer in answer["pointers"])
@@ -160,7 +173,7 @@ def impact(
     Exit code 2 if there is no such thing in the map, 5 outside a repository.
     """
 
-    def lines(answer: Answer) -> list[str]:
+    def lines(answer: ImpactOutput) -> list[str]:
         rows = [
             [row["path"], "test" if row["is_test"] else "", "; ".join(row["calls"][:3]) or "imports it"]
             for row in answer["dependents"]
@@ -170,7 +183,7 @@ def impact(
     return _ask(lambda code_map: code_map.impact(place), as_json=as_json, lines=lines)
 
 
-def _symbols(answer: Answer) -> list[str]:
+def _symbols(answer: SymbolsOutput | CalleesOutput) -> list[str]:
     rows = [
         [f"{row['path']}:{row['line']}", row["kind"], row["name"], output.short(row["doc"])]
         for row in answer["symbols"]
@@ -178,7 +191,7 @@ def _symbols(answer: Answer) -> list[str]:
     return output.table(rows) or ["nothing was found"]
 
 
-def _sites(answer: Answer) -> list[str]:
+def _sites(answer: SitesOutput) -> list[str]:
     rows = [
         [
             f"{row['path']}:{row['line']}",
@@ -191,7 +204,7 @@ def _sites(answer: Answer) -> list[str]:
     return output.table(rows) or [f"no calls of {', '.join(answer['of'])} were found"]
 
 
-def _about(row: dict[str, Any]) -> str:
+def _about(row: FileRow) -> str:
     return output.short(row["doc"] or ", ".join(row["defines"]), 90)
 
 

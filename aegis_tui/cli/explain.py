@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.wire.output import EvidenceFields, ExplainOutput
 from aegis_tui.domain.words import sentence
 from aegis_tui.errors import UsageError
 
@@ -37,7 +38,7 @@ def _explain(name: Id, as_json: AsJson = False) -> int:
         raise UsageError(f"there is no instance {name}", "list them: aegis-tui status")
     recent = reader.events(after=max(0, workspace.seq - LOOKED_AT))
     events = [event for event in recent if event.agent_id == item.agent_id][-MOST_EVENTS:]
-    fields = {
+    fields: ExplainOutput = {
         "agent_id": item.agent_id,
         "state": item.word,
         "source": item.source,
@@ -53,7 +54,7 @@ def _explain(name: Id, as_json: AsJson = False) -> int:
     return 0
 
 
-def _brief(event: Event) -> dict[str, Any]:
+def _brief(event: Event) -> EvidenceFields:
     return {"seq": event.seq, "timestamp": event.timestamp, "type": event.type, "words": sentence(event)}
 
 

@@ -11,6 +11,18 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.cli.status import compute_report
+from aegis_tui.domain.model import json_of
+from aegis_tui.domain.wire.output import RunOutput
+from aegis_tui.domain.wire.piece import RuleFindingFields
+from aegis_tui.domain.wire.reply import AllowedReply, RunReply
+from aegis_tui.domain.wire.rule import (
+    AllowedOutput,
+    ExamplesOutput,
+    RuleCheckOutput,
+    RuleFindingsOutput,
+    RuleRow,
+    RulesOutput,
+)
 
 if TYPE_CHECKING:
     from aegis_tui.domain.rule.finding import RuleFinding
@@ -41,7 +53,7 @@ def list_rules(as_json: AsJson = False) -> int:
 
     shipped, own = rules_in(here().root)
     names = {rule.name for rule in own}
-    listed = [
+    listed: list[RuleRow] = [
         {
             "name": rule.name,
             "kind": rule.kind,
@@ -52,7 +64,7 @@ def list_rules(as_json: AsJson = False) -> int:
         for rule in combined(shipped, own)
     ]
     rows = [[item["name"], item["severity"], item["kind"], item["origin"], item["message"]] for item in listed]
-    output.result({"rules": listed}, as_json=as_json, lines=output.table(rows))
+    output.result(RulesOutput(rules=listed), as_json=as_json, lines=output.table(rows))
     return 0
 
 
@@ -71,8 +83,8 @@ def try_examples(as_json: AsJson = False) -> int:
     wrong = [line for rule in every for line in wrong_examples(rule)]
     examples = sum(len(rule.hits) + len(rule.misses) for rule in every)
     good = f"{counted(len(every), 'rule')} as {counted(examples, 'example')} say"
-    fields = {"rules": len(every), "examples": examples, "wrong": wrong}
-    output.result({**fields, "ok": not wrong}, as_json=as_json, lines=wrong or [good])
+    fields = ExamplesOutput(rules=len(every), examples=examples, wrong=wrong, ok=not wrong)
+    output.result(fields, as_json=as_json, lines=wrong or [good])
     return 1 if wrong else 0
 
 
@@ -90,10 +102,11 @@ def check(
     from aegis_tui.bootstrap.rules import check_commits
 
     seen = asyncio.run(check_commits(here().root, dict(os.environ), base=base or f"{commit}^", head=commit))
-    findings = [item.model_dump(mode="json") for item in seen.findings]
+    findings = [json_of(item, RuleFindingFields) for item in seen.findings]
     lines = [finding_line(item) for item in seen.findings] or ["nothing was found"]
     lines.append(f"secret scanner: {seen.scanner or 'none was needed'}")
-    output.result({"ok": not findings, "findings": findings, "scanner": seen.scanner}, as_json=as_json, lines=lines)
+    fields = RuleCheckOutput(ok=not findings, findings=findings, scanner=seen.scanner)
+    output.result(fields, as_json=as_json, lines=lines)
     return 3 if any(item.severity != "warning" for item in seen.findings) else 0
 
 
@@ -118,7 +131,8 @@ def findings(
         ]
         for item in part["findings"]
     ]
-    output.result({**part}, as_json=as_json, lines=output.table(rows) if rows else ["the rules found nothing"])
+    fields: RuleFindingsOutput = {**part}
+    output.result(fields, as_json=as_json, lines=output.table(rows) if rows else ["the rules found nothing"])
     return 0
 
 
@@ -135,9 +149,9 @@ def allow(
     The same content is then allowed for the rest of the run. Exit code 2 if there is no such run, piece or finding, 3
     if the run has ended, 5 if no hub is running.
     """
-    reply = here().hub().command("rule:allow", run=run, keys=keys or [], piece=piece, reason=reason)
+    reply = here().hub().reply(AllowedReply, "rule:allow", run=run, keys=keys or [], piece=piece, reason=reason)
     lines = [f"allowed {key}" for key in reply["keys"]] or ["allowed already"]
-    output.result({"run": reply["run"], "keys": reply["keys"]}, as_json=as_json, lines=lines)
+    output.result(AllowedOutput(run=reply["run"], keys=reply["keys"]), as_json=as_json, lines=lines)
     return 0
 
 
@@ -153,8 +167,8 @@ def refuse(
     Exit code 2 if there is no such run or piece, 3 if the piece does not wait or the run has ended, 5 if no hub is
     running.
     """
-    reply = here().hub().command("rule:refuse", run=run, piece=piece, reason=reason)
-    output.result({"run": reply["run"]}, as_json=as_json, lines=[f"{piece} goes back to its worker"])
+    reply = here().hub().reply(RunReply, "rule:refuse", run=run, piece=piece, reason=reason)
+    output.result(RunOutput(run=reply["run"]), as_json=as_json, lines=[f"{piece} goes back to its worker"])
     return 0
 
 

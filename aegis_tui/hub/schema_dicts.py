@@ -39,6 +39,7 @@ from aegis_tui.domain.piece.model import Piece, PieceConflict
 from aegis_tui.domain.qa.commands import QaAccept
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
 from aegis_tui.domain.review.model import Review
+from aegis_tui.domain.rule.commands import RuleAllow, RuleRefuse
 from aegis_tui.domain.run.commands import DesignAgree, DesignPropose, RunCancel, RunHalt, RunResume, RunStart
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.events import RunCommitted, RunFacts, RunOptions
@@ -86,6 +87,8 @@ REPLIES: Final[Mapping[type[CommandData], type[Any]]] = MappingProxyType(
         DesignPropose: reply.DesignReply,
         DesignAgree: reply.RunReply,
         QaAccept: reply.RunReply,
+        RuleAllow: reply.AllowedReply,
+        RuleRefuse: reply.RunReply,
         DiffSubmit: reply.SubmittedReply,
         MessageSend: reply.SentReply,
         MessageRead: reply.MessagesReply,

@@ -257,6 +257,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         models.Subscribe: "Subscribe",
         run.Task: "Task",
         lock.LockFields: "GrantedLock",
+        reply.AllowedReply: "AllowedReply",
         reply.BeatReply: "HeartbeatReply",
         reply.DesignReply: "DesignReply",
         reply.JoinedReply: "JoinedReply",

@@ -17,6 +17,7 @@ from aegis_tui.domain.rule.commands import RuleAllow, RuleRefuse
 from aegis_tui.domain.rule.finding import RuleFinding
 from aegis_tui.domain.run import brief
 from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.wire.reply import AllowedReply, RunReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
 
@@ -45,7 +46,7 @@ def allow(workspace: Workspace, command: RuleAllow, actor: Actor, request_id: st
     keys = {item.key for _, item in fresh}
     for piece in {piece.name: piece for piece, _ in fresh}.values():
         drafts += _tell(workspace, run, piece, keys)
-    return Decision(drafts, {"run": run.run, "keys": sorted(keys)})
+    return Decision(drafts, AllowedReply(run=run.run, keys=sorted(keys)))
 
 
 def refuse(workspace: Workspace, command: RuleRefuse, actor: Actor, request_id: str) -> Decision:
@@ -65,7 +66,7 @@ def refuse(workspace: Workspace, command: RuleRefuse, actor: Actor, request_id: 
     findings = [item.as_finding() for item in held]
     reason = command.reason or "the person does not allow it"
     text = f"The person does not allow this: {reason}\n{brief.rejected_brief(piece.name, findings, by=actor.agent_id)}"
-    return Decision(send_back(workspace, run, piece, reason=reason, text=text), {"run": run.run})
+    return Decision(send_back(workspace, run, piece, reason=reason, text=text), RunReply(run=run.run))
 
 
 def _named(workspace: Workspace, name: str | None) -> Run:

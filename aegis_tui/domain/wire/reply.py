@@ -83,6 +83,13 @@ class RunReply(TypedDict):
     run: str
 
 
+class AllowedReply(RunReply):
+    """To `rule:allow`."""
+
+    keys: list[str]
+    """The findings that are allowed now."""
+
+
 class StartedReply(TypedDict):
     """To `instance:start`."""
 

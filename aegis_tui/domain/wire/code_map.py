@@ -1,0 +1,150 @@
+"""The answers of the code map as JSON, and as `aegis-tui map` prints them with `--json` (MAP-5)."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict, final
+
+
+class MapAnswer(TypedDict):
+    """What every answer has."""
+
+    seq: int
+    """The number of the map."""
+    tree: str | None
+    """The tree that it holds for."""
+    changed: list[str]
+    """Paths that are changed against that tree; the answer includes the changes."""
+    stale: list[str]
+    """Those of its paths whose content has changed since it was read."""
+    rebuilt: NotRequired[str | None]
+    """Why the map was rebuilt, if it was."""
+
+
+class BuildOutput(MapAnswer):
+    """`map build`."""
+
+    files: int
+    derived: int
+    """How many of them were read now."""
+    wall_s: float
+
+
+class MapStatusOutput(MapAnswer):
+    """`map status`."""
+
+    files: int
+    blobs: int
+    symbols: int
+    size_bytes: int
+    languages: dict[str, int]
+    """Language -> how many files."""
+    disagreements: NotRequired[list[str]]
+    """Only with `--check`."""
+
+
+class SymbolRow(TypedDict):
+    """One definition."""
+
+    path: str
+    name: str
+    kind: str
+    line: int
+    first: int
+    last: int
+    signature: str
+    doc: str
+
+
+class SymbolsOutput(MapAnswer):
+    """`map find` and `map search`."""
+
+    symbols: list[SymbolRow]
+
+
+class CalledRow(SymbolRow):
+    """One definition that is called."""
+
+    called_at: int
+    """The line of the call."""
+
+
+class CalleesOutput(MapAnswer):
+    """`map callees`."""
+
+    of: list[str]
+    """What was asked about, as `PATH:SYMBOL`."""
+    symbols: list[CalledRow]
+
+
+class SiteRow(TypedDict):
+    """One place that calls or names a definition."""
+
+    path: str
+    line: int
+    caller: str
+    call: str
+    certain: bool
+
+
+class SitesOutput(MapAnswer):
+    """`map callers` and `map tests`."""
+
+    of: list[str]
+    """What was asked about, as `PATH:SYMBOL`."""
+    sites: list[SiteRow]
+
+
+_ShownAs = TypedDict("_ShownAs", {"as": str})
+
+
+@final
+class ShownText(_ShownAs, MapAnswer):
+    """`map show` of a file or a symbol."""
+
+    path: str
+    symbol: str
+    lines: list[int]
+    """First and last line."""
+    text: str
+    pointers: list[str]
+    """What it calls, as `PATH:SYMBOL`."""
+
+
+class FolderRow(TypedDict):
+    """A folder, and how many files are in it."""
+
+    path: str
+    files: int
+
+
+class FileRow(TypedDict):
+    """A file, and what it defines."""
+
+    path: str
+    lines: int
+    defines: list[str]
+    doc: str
+
+
+@final
+class ShownFolder(MapAnswer):
+    """`map show` of a folder."""
+
+    path: str
+    folders: list[FolderRow]
+    files: list[FileRow]
+
+
+class DependentRow(TypedDict):
+    """A file that a change may concern."""
+
+    path: str
+    calls: list[str]
+    is_test: bool
+
+
+class ImpactOutput(MapAnswer):
+    """`map impact`."""
+
+    path: str
+    dependents: list[DependentRow]
