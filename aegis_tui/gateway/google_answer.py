@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aegis_tui.gateway.google_fields import Fields
-from aegis_tui.gateway.usage import LINE_END, LINE_LIMIT_BYTES, TokenUsage, parse_json
+from aegis_tui.gateway.usage import LINE_LIMIT_BYTES, LineSplitter, TokenUsage, parse_json
 
 _REASONS = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
 """Why the server stopped -> why a candidate ended; everything else is `STOP`."""
@@ -199,15 +199,14 @@ async def chat_chunks(parts: AsyncIterator[bytes]) -> AsyncIterator[Fields | Non
     An event whose data is not a JSON object yields an empty one. After a line over 8 MiB nothing more is yielded, so
     that the answer counts as cut off. Errors of `parts` are passed on. Source: WHATWG HTML, 9.2.
     """
-    rest = b""
+    splitter = LineSplitter()
     async for part in parts:
-        lines = LINE_END.split(rest + part)
-        rest = lines.pop()
-        for line in lines:
+        for line in splitter.feed(part):
             if line.startswith(b"data:"):
                 yield _data_of(line)
-        if len(rest) > LINE_LIMIT_BYTES:
+        if splitter.size_bytes > LINE_LIMIT_BYTES:
             return
+    rest = splitter.take_rest()
     if rest.startswith(b"data:"):
         yield _data_of(rest)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Sequence
 
@@ -71,5 +70,4 @@ class GatewayServer:
 
     async def _wait_for_tasks(self, timeout_s: float) -> None:
         if self._door.tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait(tuple(self._door.tasks), timeout=timeout_s)
+            await asyncio.wait(tuple(self._door.tasks), timeout=timeout_s)

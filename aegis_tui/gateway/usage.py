@@ -62,6 +62,31 @@ class TokenUsage:
             self.completion_tokens = _count(usage["output_tokens"])
 
 
+class LineSplitter:
+    """Cuts a stream of bytes into lines, wherever the network has cut it; a line may come in many small parts."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        """The length of the line that is not complete."""
+        self._parts: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take the next bytes; return the lines that they complete, without their ends."""
+        if LINE_END.search(chunk) is None:
+            self._parts.append(chunk)
+            self.size_bytes += len(chunk)
+            return []
+        *lines, rest = LINE_END.split(b"".join((*self._parts, chunk)))
+        self._parts, self.size_bytes = [rest], len(rest)
+        return lines
+
+    def take_rest(self) -> bytes:
+        """Return what was received of the line that is not complete, and begin a new one."""
+        rest = b"".join(self._parts)
+        self._parts, self.size_bytes = [], 0
+        return rest
+
+
 class StreamTap:
     """Reads the events of a server-sent event stream that passes by. Source: WHATWG HTML, 9.2.
 
@@ -71,29 +96,28 @@ class StreamTap:
 
     def __init__(self, usage: TokenUsage) -> None:
         self._usage = usage
-        self._rest = b""
+        self._lines = LineSplitter()
         self._is_skipping = False
         self.ended_well = False
         """Whether the server has marked the answer as complete."""
 
     def feed(self, chunk: bytes) -> None:
         """Read the next bytes, split at any place; a line of more than `LINE_LIMIT_BYTES` is skipped."""
-        lines = LINE_END.split(self._rest + chunk)
-        self._rest = lines.pop()
+        lines = self._lines.feed(chunk)
         if self._is_skipping and lines:
             lines = lines[1:]
             self._is_skipping = False
         for line in lines:
             self._read(line)
-        if len(self._rest) > LINE_LIMIT_BYTES:
-            self._rest = b""
+        if self._lines.size_bytes > LINE_LIMIT_BYTES:
+            self._lines.take_rest()
             self._is_skipping = True
 
     def end(self) -> None:
         """Read what is left after the last line end; call it once, when the body has ended."""
+        rest = self._lines.take_rest()
         if not self._is_skipping:
-            self._read(self._rest)
-        self._rest = b""
+            self._read(rest)
 
     def _read(self, line: bytes) -> None:
         if b'"usage"' in line and line.startswith(b"data:"):
