@@ -10,9 +10,10 @@ import posixpath
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Final, TypeVar
 
-from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
+from aegis_tui.domain.code_map.entry import Entry
+from aegis_tui.domain.code_map.facts import MapSymbol
 from aegis_tui.domain.code_map.language import is_test, language_of
 from aegis_tui.domain.code_map.relations import Relations, Site
 from aegis_tui.domain.code_map.resolve import SymbolPlace
@@ -37,6 +38,8 @@ from aegis_tui.domain.wire.code_map import (
 )
 from aegis_tui.errors import UsageError
 from aegis_tui.ports.code_map import BlobKey, FactsReader, Files, Listing, Located, MapStore
+
+T = TypeVar("T")
 
 _AT_ONCE: Final = 200
 """Contents that are stored in one transaction."""
@@ -73,7 +76,7 @@ class CodeMap:
         keys = {path: BlobKey(oid, language_of(path)) for path, oid in listing.files.items()}
         wanted = set(self._store.missing(list(keys.values())))
         by_key = {key: path for path, key in keys.items() if key in wanted}
-        for batch in _batches(self._derived(listing, by_key), _AT_ONCE):
+        for batch in batched(self._derived(listing, by_key), _AT_ONCE):
             self._store.put(batch)
         self._store.set_view(keys)
         self._listing, self._relations = listing, None
@@ -87,14 +90,14 @@ class CodeMap:
         self.refreshed = refreshed
         return refreshed
 
-    def _derived(self, listing: Listing, by_key: Mapping[BlobKey, str]) -> Iterator[tuple[BlobKey, FileFacts]]:
+    def _derived(self, listing: Listing, by_key: Mapping[BlobKey, str]) -> Iterator[tuple[BlobKey, Entry]]:
         rest = {path: key.oid for key, path in by_key.items() if path not in listing.contents}
         languages = {path: key for key, path in by_key.items()}
         given = ((path, listing.contents[path]) for path in languages if path in listing.contents)
         texts = (
             (languages[path], content) for source in (given, self._files.contents(rest)) for path, content in source
         )
-        return self._reader.derive_all(texts)
+        return self._reader.derive_all(texts, count=len(by_key))
 
     def status(self, *, checks: bool) -> MapStatusOutput:
         """Return what the map holds; with `checks`, also where its three stores do not agree (reads everything)."""
@@ -350,6 +353,7 @@ def _row(path: str, symbol: MapSymbol) -> SymbolRow:
     }
 
 
-def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of that size; the last may be shorter."""
     while batch := list(islice(items, size)):
         yield batch

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from aegis_tui.domain.code_map.entry import Entry
 from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
 
 
@@ -62,12 +63,13 @@ class Files(Protocol):
 class FactsReader(Protocol):
     """Derives facts from source text. Blocks."""
 
-    def derive(self, language: str, content: bytes) -> FileFacts:
-        """Return the facts of a content; of one that cannot be parsed, what can be read. Raises nothing."""
-        ...
+    def derive_all(self, items: Iterable[tuple[BlobKey, bytes]], *, count: int) -> Iterator[tuple[BlobKey, Entry]]:
+        """Yield what is to be stored of each content, in any order; of one that cannot be parsed, what can be read.
 
-    def derive_all(self, items: Iterable[tuple[BlobKey, bytes]]) -> Iterator[tuple[BlobKey, FileFacts]]:
-        """Yield the facts of each content, in any order."""
+        Args:
+            items: The contents.
+            count: How many there are, about.
+        """
         ...
 
 
@@ -106,8 +108,8 @@ class MapStore(Protocol):
         """Return those of the keys that the store has no facts of, each once."""
         ...
 
-    def put(self, entries: Sequence[tuple[BlobKey, FileFacts]]) -> None:
-        """Store the facts of contents, in one transaction; those that are stored already are left as they are."""
+    def put(self, entries: Sequence[tuple[BlobKey, Entry]]) -> None:
+        """Store contents, in one transaction; those that are stored already are left as they are."""
         ...
 
     def set_view(self, view: Mapping[str, BlobKey]) -> None:
@@ -119,7 +121,12 @@ class MapStore(Protocol):
         ...
 
     def named(self, name: str) -> list[Located]:
-        """Return the symbols of the view whose last or whole dotted name is `name`, in order of path and line."""
+        """Return the symbols of the view with a name, in order of path and line.
+
+        Args:
+            name: A last name such as `parse`; or a dotted one: if no symbol has it as its whole name, those whose name
+                ends with it are returned.
+        """
         ...
 
     def facts(self, path: str) -> FileFacts | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
+from scripts.bench.code_map import run_code_map
 from scripts.bench.core import run_core
 from scripts.bench.gateway import run_gateway
 from scripts.bench.hub import run_hub
@@ -24,6 +25,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "core": run_core,
     "gateway": run_gateway,
     "hub": run_hub,
+    "map": run_code_map,
     "product": run_product,
     "startup": run_startup,
     "tui": run_tui,

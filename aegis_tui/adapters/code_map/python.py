@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-from aegis_tui.adapters.symbols.tree import grammar
+from aegis_tui.adapters.symbols.grammar import grammar
 from aegis_tui.domain.code_map.facts import Binding, CallSite, FileFacts, Import, MapKind, MapSymbol
 from aegis_tui.domain.code_map.scopes import Scopes
 from aegis_tui.domain.code_map.text import first_paragraph, one_line

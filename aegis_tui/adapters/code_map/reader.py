@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterable, Iterator
 
+from aegis_tui.adapters.code_map.apart import derive_apart
 from aegis_tui.adapters.code_map.python import python_facts
-from aegis_tui.adapters.code_map.tree import LANGUAGES, tree_facts
+from aegis_tui.domain.code_map.entry import Entry, make_entry
 from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
 from aegis_tui.domain.code_map.text import one_line
 from aegis_tui.ports.code_map import BlobKey
 
 _log = logging.getLogger(__name__)
 
+_BY_TREE = frozenset(["javascript", "typescript", "tsx", "go", "rust", "java", "c", "cpp"])
+_MOST_WORKERS = 3
+_WORTH_A_PROCESS = 200
+"""From so many contents on, another process saves more time than its start takes."""
+
 _HEADING = re.compile(r"(#{1,6})\s+(.+)")
 _FENCE = re.compile(r"\s*(```|~~~)")
 
 
 class SourceReader:
-    """Implements `FactsReader`. Not for several threads at once."""
+    """Implements `FactsReader`."""
 
     def derive(self, language: str, content: bytes) -> FileFacts:
         """Return the facts of a content; of one that cannot be parsed, its number of lines and headings.
@@ -31,16 +38,35 @@ class SourceReader:
         try:
             if language == "python":
                 return python_facts(content)
-            if language in LANGUAGES:
+            if language in _BY_TREE:
+                from aegis_tui.adapters.code_map.tree import tree_facts
+
                 return tree_facts(language, content)
         except (ImportError, RecursionError, MemoryError, ValueError) as error:
             _log.warning("a file is not parsed", extra={"aegis_language": language, "aegis_error": str(error)})
         return _headings(language, content)
 
-    def derive_all(self, items: Iterable[tuple[BlobKey, bytes]]) -> Iterator[tuple[BlobKey, FileFacts]]:
-        """Yield the facts of each content, in the order given."""
+    def derive_all(self, items: Iterable[tuple[BlobKey, bytes]], *, count: int) -> Iterator[tuple[BlobKey, Entry]]:
+        """Yield what is to be stored of each content; many of them are shared out to other processes.
+
+        Args:
+            items: The contents.
+            count: How many there are, about.
+        """
+        workers = self.workers(count)
+        if workers > 0:
+            yield from derive_apart(items, workers, self.entry)
+            return
         for key, content in items:
-            yield key, self.derive(key.language, content)
+            yield key, self.entry(key.language, content)
+
+    def workers(self, count: int) -> int:
+        """Return how many other processes help to read so many contents."""
+        return min(_MOST_WORKERS, (os.cpu_count() or 1) - 1, count // _WORTH_A_PROCESS)
+
+    def entry(self, language: str, content: bytes) -> Entry:
+        """Return what is to be stored of a content."""
+        return make_entry(self.derive(language, content))
 
 
 def _headings(language: str, content: bytes) -> FileFacts:

@@ -26,13 +26,13 @@ INDEXES: Final = {
 SCHEMA: Final = """
 CREATE TABLE about(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE blob(
-  id INTEGER PRIMARY KEY, oid TEXT NOT NULL, language TEXT NOT NULL, lines INTEGER NOT NULL, symbols INTEGER NOT NULL,
-  relations TEXT NOT NULL, UNIQUE(oid, language));
+  id INTEGER PRIMARY KEY AUTOINCREMENT, oid TEXT NOT NULL, language TEXT NOT NULL,
+  lines INTEGER NOT NULL, symbols INTEGER NOT NULL, relations TEXT NOT NULL, UNIQUE(oid, language));
 CREATE TABLE symbol(
   id INTEGER PRIMARY KEY, last_name TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, first INTEGER NOT NULL,
   line INTEGER NOT NULL, last INTEGER NOT NULL, signature TEXT NOT NULL, doc TEXT NOT NULL, bases TEXT NOT NULL,
   returns TEXT NOT NULL, vector BLOB NOT NULL);
-CREATE INDEX symbol_by_name ON symbol(last_name);
+CREATE INDEX symbol_by_name ON symbol(last_name, name);
 """
 """The other tables."""
 

@@ -4,7 +4,9 @@ What is known of a content is written in one transaction: its symbols, its relat
 killed while it writes therefore leaves a file in which the three agree. The file holds nothing that cannot be derived
 again, so a damaged one is deleted and begun anew.
 
-It is not in WAL mode: SQLite before 3.51.3 can corrupt a write-ahead log that several connections write.
+It is not in WAL mode: SQLite before 3.51.3 can corrupt a write-ahead log that several connections write. Nor does it
+wait for the disk: what a process has written survives the end of the process, but may not survive the end of the
+machine. So a file that was begun before the machine's last start is begun anew.
 """
 
 from __future__ import annotations
@@ -16,9 +18,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
+import psutil
+
 from aegis_tui.adapters.code_map.rows import insert, located, remove, whole_facts
 from aegis_tui.adapters.code_map.schema import FORMAT, INDEXES, SCHEMA, SLOTS, VIEW, create_index
 from aegis_tui.adapters.code_map.verify import disagreements
+from aegis_tui.domain.code_map.entry import Entry
 from aegis_tui.domain.code_map.facts import FileFacts
 from aegis_tui.domain.code_map.vector import nearest, vector_of
 from aegis_tui.errors import StoreError
@@ -46,6 +51,7 @@ class SqliteMapStore:
         """
         self.path = path
         self._rebuilt: str | None = None
+        self._view: dict[str, BlobKey] = {}
         self._connection: sqlite3.Connection | None = None
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,13 +78,13 @@ class SqliteMapStore:
             if is_new or _code(error) not in _DAMAGE:
                 raise
             self._begin_anew(f"it was damaged ({error})")
-        except _OtherFormat:
-            self._begin_anew("it was written by another version of this program")
+        except _NotUsable as error:
+            self._begin_anew(str(error))
         return self._connect()
 
     def _begin_anew(self, reason: str) -> None:
         self.close()
-        self._rebuilt = reason
+        self._rebuilt, self._view = reason, {}
         for name in (self.path, self.path.with_name(f"{self.path.name}-journal")):
             name.unlink(missing_ok=True)
 
@@ -87,19 +93,14 @@ class SqliteMapStore:
 
         Raises:
             sqlite3.Error: It is damaged, or cannot be opened.
-            _OtherFormat: Its rows have another form.
+            _NotUsable: Its rows have another form, or may not all have reached the disk.
         """
         self.path.touch(mode=0o600)
         connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
         try:
-            connection.executescript("PRAGMA temp_store=MEMORY; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000;")
+            connection.executescript("PRAGMA temp_store=MEMORY; PRAGMA synchronous=OFF; PRAGMA cache_size=-4000;")
             with _transaction(connection):
-                if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'about'").fetchone()[0]:
-                    for statement in [*SCHEMA.split(";\n"), *map(create_index, INDEXES)]:
-                        connection.execute(statement)
-                    connection.executemany("INSERT INTO about VALUES(?, ?)", [("format", FORMAT), ("seq", "0")])
-                elif connection.execute("SELECT value FROM about WHERE name = 'format'").fetchone() != (FORMAT,):
-                    raise _OtherFormat
+                _create_or_check(connection)
             connection.executescript(VIEW)
         except BaseException:
             connection.close()
@@ -145,12 +146,12 @@ class SqliteMapStore:
 
         return self._run(look)
 
-    def put(self, entries: Sequence[tuple[BlobKey, FileFacts]]) -> None:
-        """Store facts in one transaction: all of them, or none if it fails."""
+    def put(self, entries: Sequence[tuple[BlobKey, Entry]]) -> None:
+        """Store entries in one transaction: all of them, or none if it fails."""
 
         def write(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
-                changed = [insert(connection, key, facts) for key, facts in entries]
+                changed = [insert(connection, key, entry) for key, entry in entries]
                 if any(changed):
                     connection.execute("UPDATE about SET value = value + 1 WHERE name = 'seq'")
 
@@ -160,14 +161,17 @@ class SqliteMapStore:
         """Set the files of later questions, and delete the oldest contents when many are in no view."""
 
         def write(connection: sqlite3.Connection) -> None:
-            ids = {
-                (oid, language): at for at, oid, language in connection.execute("SELECT id, oid, language FROM blob")
-            }
-            rows = [(path, ids[key]) for path, key in sorted(view.items()) if key in ids]
-            connection.execute("DELETE FROM temp.view")
-            connection.executemany("INSERT INTO temp.view VALUES(?, ?)", rows)
-            if len(ids) > 2 * len(view) + _SPARE_BLOBS:
-                self._prune(connection, len(ids) - len(view) - _SPARE_BLOBS // 2)
+            for (path,) in connection.execute("SELECT path FROM temp.view WHERE blob NOT IN (SELECT id FROM blob)"):
+                self._view.pop(path, None)
+            gone = [(path,) for path in self._view if path not in view]
+            new = [(path, *key) for path, key in view.items() if self._view.get(path) != key]
+            connection.executemany("DELETE FROM temp.view WHERE path = ?", gone)
+            insert_one = "INSERT OR REPLACE INTO temp.view SELECT ?, id FROM blob WHERE oid = ? AND language = ?"
+            connection.executemany(insert_one, new)
+            self._view = dict(view)
+            stored = connection.execute("SELECT count(*) FROM blob").fetchone()[0]
+            if stored > 2 * len(view) + _SPARE_BLOBS:
+                self._prune(connection, stored - len(view) - _SPARE_BLOBS // 2)
 
         self._run(write)
 
@@ -186,15 +190,23 @@ class SqliteMapStore:
         )
 
     def named(self, name: str) -> list[Located]:
-        """Return the symbols of the view with that last or whole dotted name, in order of path and line."""
-        last = name.rpartition(".")[2]
-        statement = (
-            f"SELECT v.path, {_COLUMNS} FROM symbol s JOIN temp.view v ON v.blob = s.id / {SLOTS} "
-            "WHERE s.last_name = ? AND (s.name = ? OR s.name LIKE ? ESCAPE '\\') ORDER BY v.path, s.id"
-        )
-        pattern = "%." + name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        """Return the symbols of the view with a name, in order of path and line; see `MapStore`."""
+        outer, _, last = name.rpartition(".")
+
+        def look(connection: sqlite3.Connection, condition: str, *values: str | int) -> list[Located]:
+            statement = (
+                f"SELECT v.path, {_COLUMNS} FROM symbol s JOIN temp.view v ON v.blob = s.id / {SLOTS} "
+                f"WHERE s.last_name = ? {condition} ORDER BY v.path, s.id"
+            )
+            return [located(row) for row in connection.execute(statement, (last, *values))]
+
+        if not outer:
+            return self._run(lambda connection: look(connection, ""))
         return self._run(
-            lambda connection: [located(row) for row in connection.execute(statement, (last, name, pattern))]
+            lambda connection: (
+                look(connection, "AND s.name = ?", name)
+                or look(connection, "AND substr(s.name, ?) = ?", -len(name) - 1, f".{name}")
+            )
         )
 
     def facts(self, path: str) -> FileFacts | None:
@@ -261,8 +273,26 @@ class MapDamaged(StoreError):
     """The file is damaged; `begin_anew` repairs that."""
 
 
-class _OtherFormat(Exception):
-    """The rows of the file have another form."""
+class _NotUsable(Exception):
+    """The file must not be used; the message says why."""
+
+
+def _create_or_check(connection: sqlite3.Connection) -> None:
+    """Create the tables in a new file, or check those of another; within a transaction.
+
+    Raises:
+        _NotUsable: Its rows have another form, or may not all have reached the disk.
+    """
+    about = {"format": FORMAT, "boot": boot_id()}
+    if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'about'").fetchone()[0]:
+        for statement in [*SCHEMA.split(";\n"), *map(create_index, INDEXES)]:
+            connection.execute(statement)
+        connection.executemany("INSERT INTO about VALUES(?, ?)", [*about.items(), ("seq", "0")])
+    stored = dict(connection.execute("SELECT name, value FROM about"))
+    if stored.get("format") != FORMAT:
+        raise _NotUsable("it was written by another version of this program")
+    if stored.get("boot") != about["boot"]:
+        raise _NotUsable("this machine has been started anew since it was written")
 
 
 @contextlib.contextmanager
@@ -275,6 +305,13 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def boot_id() -> str:
+    """Return a text that is another one after each start of the machine."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return str(int(psutil.boot_time()) // 60)
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -11,7 +11,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from aegis_tui.adapters.code_map.imports import imports_of
-from aegis_tui.adapters.symbols.tree import definitions_in, grammar
+from aegis_tui.adapters.symbols.grammar import grammar
+from aegis_tui.adapters.symbols.tree import definitions_in
 from aegis_tui.domain.code_map.facts import CallSite, FileFacts, MapKind, MapSymbol
 from aegis_tui.domain.code_map.scopes import Scopes
 from aegis_tui.domain.code_map.text import first_paragraph, one_line
@@ -40,7 +41,6 @@ _QUERIES: Final = {
 }
 """Language -> the query for its calls and imports."""
 
-LANGUAGES: Final = frozenset(_QUERIES)
 
 _ACCESS = re.compile(r"\s*(?:\?\.|->|::|\.)\s*")
 _ARGUMENTS = re.compile(r"<[^<>()]*>")
@@ -54,7 +54,7 @@ def tree_facts(language: str, source: bytes) -> FileFacts:
     """Return the facts of a file; one with syntax errors gives what can be read of it.
 
     Args:
-        language: One of `LANGUAGES`.
+        language: The language: javascript, typescript, tsx, go, rust, java, c or cpp.
         source: Its content.
 
     Raises:

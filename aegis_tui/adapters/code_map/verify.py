@@ -5,10 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from aegis_tui.adapters.code_map.rows import index_rows, whole_facts
+from aegis_tui.adapters.code_map.rows import meaning_rows, whole_facts
 from aegis_tui.adapters.code_map.schema import INDEXES, SLOTS, create_index
-from aegis_tui.domain.code_map.facts import FileFacts
-from aegis_tui.domain.code_map.vector import vector_of
+from aegis_tui.domain.code_map.entry import make_entry
 
 _MOST = 20
 
@@ -50,18 +49,16 @@ def _one(connection: sqlite3.Connection, blob: int) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
         return
-    yield from _vectors(connection, blob, facts)
-    meaning, mention = index_rows(blob, facts)
-    connection.executemany("INSERT INTO temp.again_meaning(rowid, name, words) VALUES(?, ?, ?)", meaning)
-    connection.execute("INSERT INTO temp.again_mention(rowid, names) VALUES(?, ?)", mention)
-
-
-def _vectors(connection: sqlite3.Connection, blob: int, facts: FileFacts) -> Iterator[str]:
+    if facts is None:
+        return
+    entry = make_entry(facts)
     statement = "SELECT vector FROM symbol WHERE id >= ? AND id < ? ORDER BY id"
     stored = [row[0] for row in connection.execute(statement, (blob * SLOTS, (blob + 1) * SLOTS))]
-    texts, _ = index_rows(blob, facts)
-    if stored != [vector_of([*name.split(), *words.split()]) for _, name, words in texts]:
+    if stored != [item.vector for item in entry.symbols]:
         yield f"the vectors of content {blob} are not those of its symbols"
+    texts = meaning_rows(blob, entry)
+    connection.executemany("INSERT INTO temp.again_meaning(rowid, name, words) VALUES(?, ?, ?)", texts)
+    connection.execute("INSERT INTO temp.again_mention(rowid, names) VALUES(?, ?)", (blob, entry.mention))
 
 
 def _differences(connection: sqlite3.Connection, name: str) -> Iterator[str]:

@@ -34,6 +34,8 @@ class WorktreeFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._runner = GitRunner(git_dir=None, cwd=root)
+        self._tree: str | None = None
+        self._files: dict[str, str] = {}
 
     def listing(self) -> Listing:
         """Return the files as they are now; symbolic links and submodules are left out.
@@ -45,12 +47,13 @@ class WorktreeFiles:
         return asyncio.run(self._listing())
 
     async def _listing(self) -> Listing:
-        head, listed, status = await asyncio.gather(
-            self._runner.run("rev-parse", "--verify", "--quiet", "HEAD^{tree}", ok=(0, 1)),
-            self._runner.run("ls-tree", "-r", "-z", "--full-tree", "HEAD", ok=(0, 128)),
-            self._runner.run(*_STATUS),
+        head, status = await asyncio.gather(
+            self._runner.run("rev-parse", "--verify", "--quiet", "HEAD^{tree}", ok=(0, 1)), self._runner.run(*_STATUS)
         )
-        files = _entries(listed) if listed.code == 0 else {}
+        if head.text != self._tree:
+            listed = await self._runner.run("ls-tree", "-r", "-z", "--full-tree", head.text) if head.text else None
+            self._tree, self._files = head.text, {} if listed is None else _entries(listed)
+        files = dict(self._files)
         changed = sorted(write_name(field[3:]) for field in status.fields() if len(field) > 3)
         contents: dict[str, bytes] = {}
         like = next(iter(files.values()), "")
@@ -62,7 +65,7 @@ class WorktreeFiles:
                 else:
                     contents[path] = content
                     files[path] = blob_id(content, like=like)
-        return Listing(head.text or None, files, tuple(changed), contents)
+        return Listing(self._tree or None, files, tuple(changed), contents)
 
     def contents(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
         """Yield path and content of each file: from the folder if it has that blob id, else from the repository.

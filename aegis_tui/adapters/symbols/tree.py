@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
-from importlib import import_module
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from aegis_tui.adapters.symbols.grammar import grammar
 from aegis_tui.domain.lock.region import Span
 from aegis_tui.domain.lock.symbol import IMPORTS, Definition, SymbolKind
 
 if TYPE_CHECKING:
-    from tree_sitter import Language, Node
+    from tree_sitter import Node
 
 _log = logging.getLogger(__name__)
-
-_GRAMMARS: Mapping[str, tuple[str, str]] = {
-    "python": ("tree_sitter_python", "language"),
-    "javascript": ("tree_sitter_javascript", "language"),
-    "typescript": ("tree_sitter_typescript", "language_typescript"),
-    "tsx": ("tree_sitter_typescript", "language_tsx"),
-    "go": ("tree_sitter_go", "language"),
-    "rust": ("tree_sitter_rust", "language"),
-    "java": ("tree_sitter_java", "language"),
-    "c": ("tree_sitter_c", "language"),
-    "cpp": ("tree_sitter_cpp", "language"),
-}
-"""Language -> the grammar's package and the function in it that returns the grammar."""
 
 # Node types of all grammars together: none of them has different meanings in two of these languages.
 _IMPORTS = frozenset(
@@ -136,19 +122,6 @@ def read_tree(language: str, text: str) -> Iterable[Definition] | None:
         return None if root.has_error else [item for item, _ in definitions_in(root)]
     except (RecursionError, MemoryError):
         return None
-
-
-@cache
-def grammar(language: str) -> Language:
-    """Return the grammar of a language of `read_tree`.
-
-    Raises:
-        ImportError: Its package is not installed.
-    """
-    from tree_sitter import Language
-
-    module, function = _GRAMMARS[language]
-    return Language(getattr(import_module(module), function)())
 
 
 def definitions_in(

@@ -14,19 +14,24 @@ from pathlib import Path
 import pytest
 
 from aegis_tui.adapters.code_map.python import python_facts
+from aegis_tui.adapters.code_map.rows import remove
 from aegis_tui.adapters.code_map.store import MapDamaged, SqliteMapStore
+from aegis_tui.domain.code_map.entry import make_entry
 from aegis_tui.errors import StoreError
 from aegis_tui.ports.code_map import BlobKey
 
 A = python_facts(b"import b\n\ndef parse_config(path):\n    'Read the settings.'\n    return b.load(path)\n")
 B = python_facts(b"class Loader:\n    def load(self): pass\n\ndef load(x):\n    return Loader().load()\n")
+ENTRY_A, ENTRY_B = make_entry(A), make_entry(B)
 KEY_A, KEY_B = BlobKey("a" * 40, "python"), BlobKey("b" * 40, "python")
 
 WRITER = """
 import sys
 from pathlib import Path
 from aegis_tui.adapters.code_map.python import python_facts
+from aegis_tui.adapters.code_map.rows import remove
 from aegis_tui.adapters.code_map.store import SqliteMapStore
+from aegis_tui.domain.code_map.entry import make_entry
 from aegis_tui.ports.code_map import BlobKey
 store = SqliteMapStore(Path(sys.argv[1]))
 print("open", flush=True)
@@ -36,7 +41,7 @@ while True:
     for _ in range(5):
         number += 1
         text = "".join(f"def f{number}_{at}(a, b):\\n    'Does {at}.'\\n    return g{at}(a)\\n" for at in range(40))
-        entries.append((BlobKey(f"{number:040}", "python"), python_facts(text.encode())))
+        entries.append((BlobKey(f"{number:040}", "python"), make_entry(python_facts(text.encode()))))
     store.put(entries)
     if number % 60 == 0:
         store.set_view({})
@@ -46,7 +51,7 @@ while True:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteMapStore]:
     opened = SqliteMapStore(tmp_path / "new" / "map.db")
-    opened.put([(KEY_A, A), (KEY_B, B)])
+    opened.put([(KEY_A, ENTRY_A), (KEY_B, ENTRY_B)])
     opened.set_view({"src/a.py": KEY_A, "src/b.py": KEY_B, "copy/b.py": KEY_B, "gone.py": BlobKey("c" * 40, "python")})
     yield opened
     opened.close()
@@ -86,7 +91,7 @@ def test_text_of_a_query_is_not_read_as_syntax(store: SqliteMapStore) -> None:
 
 def test_a_content_is_stored_once_for_all_worktrees(store: SqliteMapStore) -> None:
     before = store.status()
-    store.put([(KEY_A, A), (KEY_B, B)])
+    store.put([(KEY_A, ENTRY_A), (KEY_B, ENTRY_B)])
     assert store.status() == before
     assert (before.seq, before.blobs) == (1, 2)
     assert store.missing([KEY_A, KEY_B, BlobKey("a" * 40, "text")]) == [BlobKey("a" * 40, "text")]
@@ -109,7 +114,7 @@ def test_the_stores_agree_until_one_of_them_is_changed_alone(store: SqliteMapSto
 
 def test_old_contents_are_deleted_from_all_three_stores(store: SqliteMapStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aegis_tui.adapters.code_map.store._SPARE_BLOBS", 10)
-    store.put([(BlobKey(f"{number:040}", "python"), B) for number in range(30)])
+    store.put([(BlobKey(f"{number:040}", "python"), ENTRY_B) for number in range(30)])
     store.set_view({"src/b.py": KEY_B})
     assert store.status().blobs == 6
     assert store.missing([KEY_B]) == []
@@ -140,14 +145,14 @@ def test_a_damaged_file_is_begun_anew_and_says_so(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database" * 400)
     store = SqliteMapStore(path)
     assert store.rebuilt is not None and "damaged" in store.rebuilt
-    store.put([(KEY_A, A)])
+    store.put([(KEY_A, ENTRY_A)])
     assert store.disagreements() == []
     store.close()
 
 
 def test_a_file_of_another_version_is_begun_anew(tmp_path: Path) -> None:
     store = SqliteMapStore(tmp_path / "map.db")
-    store.put([(KEY_A, A)])
+    store.put([(KEY_A, ENTRY_A)])
     store.close()
     with sqlite3.connect(store.path) as other:
         other.execute("UPDATE about SET value = '0' WHERE name = 'format'")
@@ -156,6 +161,30 @@ def test_a_file_of_another_version_is_begun_anew(tmp_path: Path) -> None:
     assert again.rebuilt == "it was written by another version of this program"
     assert again.status().blobs == 0
     again.close()
+
+
+def test_a_file_from_before_the_machine_s_last_start_is_begun_anew(
+    store: SqliteMapStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aegis_tui.adapters.code_map.store.boot_id", lambda: "another start")
+    again = SqliteMapStore(store.path)
+    assert again.rebuilt == "this machine has been started anew since it was written"
+    assert again.status().blobs == 0
+    again.close()
+
+
+def test_a_content_that_another_process_has_deleted_is_absent_and_not_damage(store: SqliteMapStore) -> None:
+    view = {"src/a.py": KEY_A, "src/b.py": KEY_B}
+    other = SqliteMapStore(store.path)
+    for blob in (1, 2):
+        with sqlite3.connect(store.path) as direct:
+            remove(direct, blob)
+        direct.close()
+    assert (store.facts("src/a.py"), store.named("load"), store.missing([KEY_A])) == (None, [], [KEY_A])
+    other.put([(KEY_B, ENTRY_B), (KEY_A, ENTRY_A)])
+    store.set_view(view)
+    assert (store.facts("src/a.py"), store.facts("src/b.py")) == (A, B)
+    other.close()
 
 
 def test_damage_that_shows_later_is_named_as_damage(store: SqliteMapStore) -> None:
