@@ -259,8 +259,8 @@ MUTANTS = (
         "stall-ends-leases",
         "a hub that stood still ends no lease for it",
         _ENGINE,
-        "            self._workspace.deadlines.extend(late_s)\n",
-        "",
+        "            self._workspace.deadlines.extend(lost_s)\n",
+        "            pass\n",
         _ENGINE_TESTS,
     ),
     Mutant(
