@@ -10,6 +10,7 @@ import pytest
 
 from aegis_tui.domain.qa.assess import assess
 from aegis_tui.domain.qa.check import QaCheck
+from aegis_tui.domain.qa.detectors import detect_qa
 from aegis_tui.domain.qa.verdict import compare
 from aegis_tui.ports.sandbox import SandboxMode
 from tests.orchestrator.qa_lab import Lab
@@ -50,8 +51,18 @@ def npm_project(lab: Lab) -> tuple[str, str, str]:
     return "p/shop/index.js", "exports.price = () => VALUE\n", "npm test"
 
 
+def make_project(lab: Lab) -> tuple[str, str, str]:
+    """A C program with a test target; its Makefile is what detection finds."""
+    if shutil.which("make") is None or shutil.which("cc") is None:
+        pytest.skip("missing: make, cc")
+    makefile = "test: price\n\t./price\n\nprice: price.c\n\tcc -o price price.c\n"
+    lab.write("Makefile", makefile)
+    (command,) = detect_qa(["Makefile", "price.c"], lambda name: makefile if name == "Makefile" else "")
+    return "price.c", "int main(void) { return VALUE != 1; }\n", command
+
+
 @pytest.mark.parametrize("sandbox", SANDBOXES)
-@pytest.mark.parametrize("project", [python_project, npm_project])
+@pytest.mark.parametrize("project", [python_project, npm_project, make_project])
 def test_a_good_change_passes_and_a_broken_one_shuts_the_gate(
     tmp_path: Path, project: Callable[[Lab], tuple[str, str, str]], sandbox: SandboxMode
 ) -> None:
@@ -66,3 +77,29 @@ def test_a_good_change_passes_and_a_broken_one_shuts_the_gate(
     passed, failed = judge(lab, command, good, sandbox), judge(lab, command, broken, sandbox)
     assert (passed.ok, passed.status, passed.executed) == (True, "passed", 1)
     assert (failed.ok, failed.status, len(failed.new_failures)) == (False, "failed", 1)
+
+
+CMAKE = """cmake_minimum_required(VERSION 3.10)
+project(shop C)
+enable_testing()
+add_executable(price price.c)
+add_test(NAME price COMMAND price)
+"""
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_what_is_detected_of_a_cmake_project_builds_and_runs_its_tests(tmp_path: Path, sandbox: SandboxMode) -> None:
+    if shutil.which("ctest") is None or shutil.which("cc") is None:
+        pytest.skip("missing: ctest, cc")
+    lab = Lab(tmp_path)
+    lab.write("CMakeLists.txt", CMAKE)
+    changed = lab.commit_change("price.c", "int main(void) { return 0; }\n", "int main(void) { return 1; }\n")
+    commands = detect_qa(["CMakeLists.txt", "price.c"], lambda name: CMAKE)
+    base, merged = (lab.run(oid, *commands, sandbox=sandbox) for oid in (lab.git("rev-parse", "HEAD"), changed))
+    results = [
+        [assess(command, run.outcome, tools=run.tools) for command, run in zip(commands, runs, strict=True)]
+        for runs in (merged, base)
+    ]
+    checks = [compare(at, *of) for at, of in enumerate(zip(commands, *results, strict=True), 1)]
+    assert [(check.status, check.ok) for check in checks] == [("passed", True), ("passed", True), ("failed", False)]
+    assert checks[2].new_failures == ("price",) and checks[2].executed == 1

@@ -16,7 +16,7 @@ _PLAIN_WRAPPERS = frozenset({"env", "time", "nice", "exec", "command", "npx", "b
 _RUN = frozenset({"run"})
 _EXEC = frozenset({"exec", "dlx", "x"})
 _RUNNERS = dict.fromkeys(("uv", "poetry", "pipenv", "hatch", "pdm", "rye", "coverage"), _RUN) | dict.fromkeys(
-    ("pnpm", "yarn", "npm", "bun"), _EXEC
+    ("pnpm", "yarn", "npm", "bun", "bundle"), _EXEC
 )
 """Programs that start another program -> the verbs that do so; `npm run` and `pnpm run` run scripts instead."""
 _ELSEWHERE = re.compile(r"--?(?:r|recursive|ws?|workspaces?|F|filter|C|dir|prefix|cwd)(?:=.*)?$")

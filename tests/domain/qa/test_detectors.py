@@ -8,6 +8,13 @@ from aegis_tui.domain.qa.detectors import BUILD_FILES_READ, DETECTORS, TESTS_REA
 from aegis_tui.domain.qa.detectors.base import QaDetector, Read
 
 PYTEST, UNITTEST = "python3 -m pytest -q", "python3 -m unittest discover"
+DJANGO, GRADLE = "python3 manage.py test", "--offline --no-daemon --continue test"
+JAVA_TEST, NPM_WEB = "src/test/java/shop/CartTest.java", "npm --prefix web test --silent"
+GO = ("go vet ./...", "go test ./...")
+CMAKE = ("cmake -S . -B build", "cmake --build build", "ctest --test-dir build --output-on-failure")
+TOX = "[testenv]\ndeps = x\ncommands =\n {envpython} -m unittest discover -s a {posargs}\n other {envdir}\n"
+NOX = 'def tests(session):\n    session.run("python", "-m", "unittest", "discover", "b")\n'
+HATCH = '[tool.hatch.envs.default.scripts]\ntest = "python -m unittest -b {args}"\nlint = "ruff check"\n'
 CASE = "import unittest\nclass T(unittest.TestCase):\n    def test_a(self): pass\n"
 
 
@@ -25,7 +32,9 @@ def package(script: str, **fields: str) -> str:
         ({"tests/a_test.py": CASE}, (f"{UNITTEST} -s tests -p '*_test.py'",)),
         ({"tests/test_a.py": CASE, "tests/unit/test_b.py": CASE}, ()),
         ({"tests/a_test.py": CASE, "tests/test_b.py": CASE}, ()),
-        ({"manage.py": "django", "shop/test_a.py": CASE}, ()),
+        ({"manage.py": "django", "shop/test_a.py": CASE}, (DJANGO,)),
+        ({"manage.py": "django", "shop/test_a.py": CASE, "setup.cfg": "[tool:pytest]\n"}, (PYTEST,)),
+        ({"manage.py": "not that", "shop/test_a.py": CASE}, ()),
         ({"tests/test_a.py": "def test_a():\n    assert True\n"}, (PYTEST,)),
         ({"tests/test_a.py": "async def test_a(): ...\n"}, (PYTEST,)),
         ({"tests/test_a.py": "print('no test')\n"}, ()),
@@ -65,6 +74,42 @@ def package(script: str, **fields: str) -> str:
         ({"vendor/x/go.mod": "", "vendor/x/a_test.go": "", "vendor/x/test_a.py": CASE}, ()),
         ({"README.md": ""}, ()),
         ({"pom.xml": "", "Makefile": "test:"}, ()),
+        ({"pom.xml": "", JAVA_TEST: ""}, ("mvn -B -o test",)),
+        ({"pom.xml": "", "mvnw": "", "core/" + JAVA_TEST: ""}, ("sh mvnw -B -o test",)),
+        ({"build.gradle.kts": "", "gradlew": "", "src/test/kotlin/ATest.kt": ""}, (f"sh gradlew {GRADLE}",)),
+        ({"settings.gradle": "", "app/" + JAVA_TEST: ""}, (f"gradle {GRADLE}",)),
+        ({"build.gradle": "", "src/main/java/A.java": ""}, ()),
+        ({"build.gradle": "", "pom.xml": "", JAVA_TEST: ""}, ()),
+        ({"CMakeLists.txt": "enable_testing()\nadd_test(NAME a COMMAND a)\n"}, CMAKE),
+        ({"CMakeLists.txt": "include(CTest)", "test/CMakeLists.txt": "gtest_discover_tests(a)"}, CMAKE),
+        ({"CMakeLists.txt": "enable_testing()\n# add_test(x)\n"}, ()),
+        ({"CMakeLists.txt": "add_test(NAME a COMMAND a)"}, ()),
+        ({"Makefile": "test: build\n\t./run-tests\n"}, ("make test",)),
+        ({"Makefile": "all:\n\techo\ncheck:\n\t./x\n"}, ("make check",)),
+        ({"Makefile": "test := a\ntests:\n\t./x\n"}, ()),
+        ({"Makefile": "test:\n\tgo test ./...\n", "go.mod": "", "a.go": "", "a_test.go": ""}, GO),
+        ({"Gemfile": "gem 'rspec'", "spec/a_spec.rb": ""}, ("bundle exec rspec",)),
+        ({".rspec": "", "spec/a_spec.rb": ""}, ("rspec",)),
+        ({"Gemfile": "", "spec/a_spec.rb": ""}, ()),
+        ({"Gemfile": "", "Rakefile": "Rake::TestTask.new", "test/a_test.rb": ""}, ("bundle exec rake test",)),
+        ({"Rakefile": "Minitest::TestTask.create", "test/x/test_a.rb": ""}, ("rake test",)),
+        ({"Gemfile": "gem 'rails'", "bin/rails": "", "test/models/a_test.rb": ""}, ("ruby bin/rails test",)),
+        ({"web/package.json": package("jest"), "go.mod": "", "a.go": "", "a_test.go": ""}, (NPM_WEB, *GO)),
+        ({"web/package.json": package("jest"), "web/pnpm-lock.yaml": ""}, ("pnpm -C web test",)),
+        ({"web/package.json": package("jest"), "yarn.lock": ""}, ("yarn --cwd web test",)),
+        ({"web/package.json": package("vitest")}, ()),
+        ({"package.json": "{}", "web/package.json": package("jest")}, (NPM_WEB,)),
+        ({"api/pyproject.toml": "", "api/tests/test_a.py": "import pytest"}, (f"cd api && {PYTEST}",)),
+        (
+            {"a/setup.py": "", "a/test_a.py": CASE, "b/pyproject.toml": "pytest", "b/test_b.py": CASE},
+            (f"cd a && {UNITTEST}", f"cd b && {PYTEST}"),
+        ),
+        ({"api/manage.py": "django", "api/shop/test_a.py": CASE}, (f"cd api && {DJANGO}",)),
+        ({"a/pyproject.toml": "", "a/test_a.py": CASE, "tests/test_b.py": CASE}, ()),
+        ({"a/test_a.py": CASE, "b/test_b.py": CASE, "tox.ini": TOX}, ("python3 -m unittest discover -s a",)),
+        ({"a/test_a.py": CASE, "b/test_b.py": CASE, "tox.ini": TOX + " python -m unittest b\n"}, ()),
+        ({"a/test_a.py": CASE, "b/test_b.py": CASE, "noxfile.py": NOX}, ("python3 -m unittest discover b",)),
+        ({"a/test_a.py": CASE, "b/test_b.py": CASE, "pyproject.toml": HATCH}, ("python3 -m unittest -b",)),
     ],
 )
 def test_qa_commands_are_those_that_the_build_files_make_sure(files: dict[str, str], expected: tuple[str, ...]) -> None:

@@ -28,6 +28,9 @@ COMMANDS = {
     "mvn": "mvn test",
     "gradle": "./gradlew test",
     "tap": "prove -v",
+    "rspec": "bundle exec rspec",
+    "minitest": "bundle exec rake test",
+    "testunit": "rake test",
 }
 TOOLS = {"maven": "jvm", "gradle": "jvm"}
 
@@ -43,6 +46,8 @@ def read(name: str, exit_code: int, *, with_file: str = "", with_text: bool = Tr
 
 
 PYTEST_FAILURES = ("tests/test_cart.py::TestCart::test_total[2]", "tests/test_cart.py::test_setup")
+RSPEC_NAMES = ("adds", "totals", "when empty is zero")
+RSPEC_FAILURES = ("spec/cart_spec.rb::Cart totals", "spec/cart_spec.rb::Cart when empty is zero")
 TOTALS = {
     "json": {"jest": ("je/a.test.js::cart totals",), "vitest": ("vi/a.test.mjs::cart totals",)},
     "": {"jest": ("cart › totals",), "vitest": ("vi/a.test.mjs > cart > totals",)},
@@ -69,6 +74,12 @@ TOTALS = {
         ("maven-failed", 1, "xml", (2, 1, 1), ("shop.CartTest.total",)),
         ("maven-failed", 1, "", (2, 1, 1), ()),
         ("gradle-failed", 1, "", (2, 1, 1), ()),
+        ("rspec-failed", 1, "json", (3, 1, 2), RSPEC_FAILURES),
+        ("rspec-failed", 1, "", (3, 1, 2), RSPEC_FAILURES),
+        ("minitest-failed", 1, "", (3, 1, 2), None),
+        ("minitest-verbose", 1, "", (3, 1, 2), ("TestCart#test_errors", "TestCart#test_totals")),
+        ("testunit-failed", 1, "", (3, 1, 2), ("test_errors(TestCart)", "test_totals(TestCart)")),
+        ("testunit-verbose", 1, "", (3, 1, 2), ("test_errors(TestCart)", "test_totals(TestCart)")),
     ],
 )
 def test_a_failed_run_is_read_with_counts_and_identities(
@@ -119,6 +130,9 @@ def test_unittest_names_subtests_and_failed_set_ups() -> None:
         ("ctest-passed", "", 1, ("fine",)),
         ("cargo-passed-quiet", "", 3, None),
         ("go-passed", "", None, None),
+        ("rspec-passed", "json", 3, tuple(f"spec/cart_spec.rb::Cart {name}" for name in RSPEC_NAMES)),
+        ("rspec-passed", "", 3, None),
+        ("minitest-passed", "", 1, None),
     ],
 )
 def test_a_passed_run_says_how_many_tests_ran(
@@ -151,6 +165,9 @@ def test_cargo_names_each_test_with_its_binary() -> None:
         ("mocha-empty", 0, ""),
         ("ctest-none", 0, ""),
         ("go-none", 0, ""),
+        ("rspec-none", 0, "json"),
+        ("rspec-none", 0, ""),
+        ("minitest-none", 0, ""),
     ],
 )
 def test_a_test_tool_that_ran_no_test_is_empty(name: str, exit_code: int, with_file: str) -> None:
@@ -184,6 +201,10 @@ def test_a_test_tool_that_ran_no_test_is_empty(name: str, exit_code: int, with_f
         ("ctest-nodir", 1, "", (), "Failed to change working directory"),
         ("go-json-build", 1, "", ("example.com/cart",), "could not load example.com/cart"),
         ("go-build", 1, "", ("example.com/cart",), "could not load example.com/cart"),
+        ("go-json-build-event", 1, "", ("example.com/cart",), "could not load example.com/cart"),
+        ("rspec-load", 1, "json", ("./spec/broken_spec.rb",), "could not load ./spec/broken_spec.rb"),
+        ("rspec-load", 1, "", ("./spec/broken_spec.rb",), "could not load ./spec/broken_spec.rb"),
+        ("minitest-load", 1, "", ("nothing_like_it",), "could not load nothing_like_it"),
         ("maven-compile", 1, "", (), "COMPILATION ERROR"),
         ("mvn-failed", 1, "", (), "could not be resolved"),
         ("gradle-compile", 1, "", (), ":compileTestJava"),

@@ -9,9 +9,13 @@ from collections.abc import Collection, Sequence
 
 from aegis_tui.domain.qa.detectors.base import QaDetector, Read, SamplesTests
 from aegis_tui.domain.qa.detectors.cargo import CargoDetector
+from aegis_tui.domain.qa.detectors.cmake import CmakeDetector
 from aegis_tui.domain.qa.detectors.go import GoDetector
+from aegis_tui.domain.qa.detectors.jvm import GradleDetector, MavenDetector
+from aegis_tui.domain.qa.detectors.make import MakeDetector
 from aegis_tui.domain.qa.detectors.node import NodeDetector
 from aegis_tui.domain.qa.detectors.python import PythonDetector
+from aegis_tui.domain.qa.detectors.ruby import RubyDetector
 
 BUILD_FILES_READ = 100
 """How many build files are read."""
@@ -23,7 +27,12 @@ DETECTORS: tuple[QaDetector, ...] = (
     NodeDetector(),
     GoDetector(),
     CargoDetector(),
+    MavenDetector(),
+    GradleDetector(),
+    CmakeDetector(),
+    RubyDetector(),
     PythonDetector(),
+    MakeDetector(),
 )
 
 
@@ -55,4 +64,8 @@ def detect_qa(files: Collection[str], read: Read, *, detectors: Sequence[QaDetec
         read: Gives the text of the files that `wanted_files` names.
         detectors: Those that are asked, in this order.
     """
-    return tuple(command for detector in detectors for command in detector.commands(files, read))
+    commands: list[str] = []
+    for detector in detectors:
+        if not (commands and isinstance(detector, MakeDetector)):
+            commands += detector.commands(files, read)
+    return tuple(commands)

@@ -1,4 +1,4 @@
-"""Python: pytest where something names it or needs it, unittest where every test uses it."""
+"""Python: pytest where something names it or needs it, Django's tests, or unittest where every test uses it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import json
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from aegis_tui.domain.qa.detectors.base import Read, is_aside
+from aegis_tui.domain.qa.detectors.base import Read, folders_of, is_aside
+from aegis_tui.domain.qa.detectors.python_declared import declared_commands
 
 _BUILD_FILES = frozenset(
     {"pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "pytest.ini", ".pytest.ini", "noxfile.py"}
 ) | {"Pipfile", "environment.yml", "manage.py"}
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "manage.py")
 _REQUIREMENTS = re.compile(r"(?:^|/)[\w.-]*requirements[\w.-]*\.(?:txt|in)$|(?:^|/)requirements/[\w./-]+\.(?:txt|in)$")
 _PLAIN_TEST = re.compile(r"^(?:async )?def test\w*\(", re.M)
 _UNITTEST = re.compile(r"^[ \t]*(?:import unittest\b|from unittest\b)", re.M)
@@ -21,13 +24,13 @@ _PYTEST_SECTION = re.compile(r"^\[(?:tool:pytest|pytest)\]", re.M)
 
 
 class PythonDetector:
-    """Finds pytest where something names it or tests are plain functions; unittest where all use it; else nothing."""
+    """Finds pytest where something names it or tests are plain functions; Django's or unittest's tests elsewhere."""
 
     name = "python"
 
     def wants(self, path: str) -> bool:
         """True for build files and lists of requirements, which may name pytest, and for test files."""
-        return path in _BUILD_FILES or bool(_REQUIREMENTS.search(path)) or self.is_test(path)
+        return _is_build_file(path) or bool(_REQUIREMENTS.search(path)) or self.is_test(path)
 
     def is_test(self, path: str) -> bool:
         """True for `test_*.py` and `*_test.py`, except in folders of examples, test data or the code of others."""
@@ -35,7 +38,28 @@ class PythonDetector:
         return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py")) and not is_aside(path)
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Yield the run of all tests, by pytest or by unittest's discovery; nothing if there are none or in doubt."""
+        """Yield the run of all tests; nothing if there are none or in doubt.
+
+        In this order: pytest, Django's, the one command that tox, hatch, nox or the like name, unittest's discovery.
+        Where the root is no project and all tests are in projects below it, each of these is run in its own folder.
+        """
+        projects = self._projects(files)
+        if not projects:
+            yield from self._of_project(files, read)
+        for folder in projects:
+            inside = [path.removeprefix(folder) for path in files if path.startswith(folder)]
+            for command in self._of_project(inside, partial(_read_below, read, folder)):
+                yield f"cd {folder.rstrip('/')} && {command}"
+
+    def _projects(self, files: Collection[str]) -> list[str]:
+        """Return the folders of the projects below a root that is none itself; empty if a test is in none of them."""
+        if any(name in files for name in _PROJECT_FILES) or any(name in files for name in _BUILD_FILES):
+            return []
+        folders = sorted({folder for name in _PROJECT_FILES for folder in folders_of(files, name)})
+        tests = [path for path in files if self.is_test(path)]
+        return folders if all(any(path.startswith(folder) for folder in folders) for path in tests) else []
+
+    def _of_project(self, files: Collection[str], read: Read) -> Iterator[str]:
         tests = [path for path in files if self.is_test(path)]
         if not tests:
             return
@@ -46,9 +70,31 @@ class PythonDetector:
         if any(_PYTEST.search(text) for text in texts) or any(_PLAIN_TEST.search(text) for text in texts):
             yield "python3 -m pytest -q"
             return
+        command = _django(files, read) or _declared(files, read)
         all_use_it = bool(texts) and all(_UNITTEST.search(text) or not text.strip() for text in texts)
-        if all_use_it and "manage.py" not in files and (command := _discovery(files, tests)):
+        if command is None and all_use_it and "manage.py" not in files:
+            command = _discovery(files, tests)
+        if command is not None:
             yield command
+
+
+def _is_build_file(path: str) -> bool:
+    return path.rpartition("/")[2] in _BUILD_FILES and path.count("/") <= 2 and not is_aside(path)
+
+
+def _read_below(read: Read, folder: str, path: str) -> str:
+    return read(f"{folder}{path}")
+
+
+def _django(files: Collection[str], read: Read) -> str | None:
+    """Return the run of Django's tests, if the root is a project of Django; else None."""
+    return "python3 manage.py test" if "manage.py" in files and "django" in read("manage.py") else None
+
+
+def _declared(files: Collection[str], read: Read) -> str | None:
+    """Return the one command by which the project says itself that it is tested; None for none or several."""
+    commands = declared_commands(files, read)
+    return commands[0] if len(commands) == 1 else None
 
 
 def _discovery(files: Collection[str], tests: Sequence[str]) -> str | None:

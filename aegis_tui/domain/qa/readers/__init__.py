@@ -7,6 +7,7 @@ from aegis_tui.domain.qa.readers.base import ExplainsExit, QaReader
 from aegis_tui.domain.qa.readers.compiled import CargoReader, CtestReader, GoReader, JvmReader
 from aegis_tui.domain.qa.readers.javascript import JestReader, MochaReader, VitestReader
 from aegis_tui.domain.qa.readers.pytest import PytestReader
+from aegis_tui.domain.qa.readers.ruby import MinitestReader, RspecReader
 from aegis_tui.domain.qa.readers.tap import TapReader
 from aegis_tui.domain.qa.readers.unittest import UnittestReader
 
@@ -21,6 +22,8 @@ READERS: tuple[QaReader, ...] = (
     CargoReader(),
     CtestReader(),
     JvmReader(),
+    RspecReader(),
+    MinitestReader(),
 )
 
 

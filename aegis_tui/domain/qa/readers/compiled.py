@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from aegis_tui.domain.qa.command import Words, is_simple
@@ -40,7 +41,12 @@ class GoReader:
         """Return the results in the JSON stream, else in the lines of packages and failures; None without either."""
         text = plain(outcome.output)
         events = [event for event in _json_lines(text) if "Action" in event]
-        return _go_events(events) if events else self._by_text(text)
+        if not events:
+            return self._by_text(text)
+        # Before Go 1.24 a package that does not build is no event, but a line of text between the events.
+        broken = [name for word, name, rest in self._package.findall(text) if word == "FAIL" and " failed]" in rest]
+        reading = _go_events(events)
+        return replace(reading, unloaded=tuple(dict.fromkeys((*reading.unloaded, *broken))))
 
     def _by_text(self, text: str) -> Reading | None:
         packages = self._package.findall(text)
