@@ -60,7 +60,9 @@ def title_line(
         boundary: The boundary in a few words, as `boundary_word` returns it; always shown (SEC-4).
         no_goal: Shown if there is no run, or no goal.
     """
-    badges: list[Span] = [Span(f"  {boundary}", "muted" if boundary == CLOSED else "warn", "screen.why_stage")]
+    is_closed = boundary == CLOSED
+    reach = "network closed" if is_closed and width >= _STAGES_WIDTH else boundary
+    badges: list[Span] = [Span(f"  {reach}", "muted" if is_closed else "warn", "screen.why_stage")]
     if run is not None and run.facts.scripted:
         badges += [Span(" "), Span(" scripted ", "badge")]
     if run is not None and run.is_open and run.facts.warnings:

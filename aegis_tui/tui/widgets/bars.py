@@ -41,9 +41,8 @@ class TopBar(LineView):
         run, needed, width = store.run, needs(store.workspace), self.line_width
         boundary = self._boundary()
         if not store.is_loaded:
-            title = title_line(
-                parts.root.name, parts.branch, None, [], width=width, boundary=boundary, no_goal=store.absence
-            )
+            quiet = CATCHING_UP if store.is_catching_up else "no goal yet"
+            title = title_line(parts.root.name, parts.branch, None, [], width=width, boundary=boundary, no_goal=quiet)
             self.show_lines([title, stage_spans(None, width=width), self._start_line(width)])
             return
         gate = gate_line(store.workspace, run, needed, width=width, keys=self._desk.keys)

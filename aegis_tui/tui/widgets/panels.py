@@ -78,6 +78,10 @@ class InstancePanel(StorePanel):
             f"{keys['?']}  every key      {keys[':']}  every command",
         )
 
+    def empty_words(self) -> tuple[str, ...]:
+        """Return what to press, also while no hub runs; before that is known, that the state is being read."""
+        return super().empty_words() if self.store.is_catching_up else self.EMPTY
+
     def update_from_store(self) -> None:
         """Draw the instances. The cursor stays on the first row until the person moves it, then on its instance."""
         store, run = self.store, self.store.run
