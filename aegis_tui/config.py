@@ -23,12 +23,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from aegis_tui.config_files import project_file
 from aegis_tui.config_files import user_file as user_file
 from aegis_tui.domain.boundary import parse_address
+from aegis_tui.domain.mcp_server import McpServer, check_server_name
 from aegis_tui.errors import UsageError
 
 DEFAULT_BASE_URL = "http://localhost:8001/v1"
 """The model server that is used when no setting names one (contract 10)."""
 
-NOT_FROM_PROJECT = frozenset({"base_url", "api_key_file", "sandbox", "boundary", "port", "limits", "keys"})
+NOT_FROM_PROJECT = frozenset({"base_url", "api_key_file", "sandbox", "boundary", "mcp", "port", "limits", "keys"})
 """Settings that a project's own file may not set (contract 1)."""
 
 ENVIRONMENT: Mapping[str, str] = {
@@ -124,6 +125,9 @@ class Settings(BaseModel):
     boundary: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """What agents of a kind may reach besides the model server, as a table: `[boundary]` with a kind and its addresses,
     such as `codex = ["api.example.org:443"]`. Closed when it is empty."""
+    mcp: dict[str, McpServer] = Field(default_factory=dict)
+    """MCP servers for agents, as tables: `[mcp.NAME]` with `command` (and `environment`, `addresses`) or `url` (and
+    `headers`)."""
     limits: Limits = Limits.model_construct()
     """How much a sandbox may use."""
     theme: str | None = None
@@ -150,6 +154,13 @@ class Settings(BaseModel):
         nested = {noun: verbs for noun, verbs in keys.items() if isinstance(verbs, dict)}
         flat = {noun: key for noun, key in keys.items() if noun not in nested}
         return flat | {f"{noun}.{verb}": key for noun, verbs in nested.items() for verb, key in verbs.items()}
+
+    @field_validator("mcp", mode="after")
+    @classmethod
+    def _check_names(cls, mcp: dict[str, McpServer]) -> dict[str, McpServer]:
+        for name in mcp:
+            check_server_name(name)
+        return mcp
 
     @field_validator("boundary", mode="after")
     @classmethod

@@ -18,7 +18,6 @@ from aegis_tui.agent.toolbox import TaskOutcome, Toolbox, ToolResult
 from aegis_tui.domain.cause import Cause, cause_of, ended
 from aegis_tui.domain.prompt import CUT_REMINDER, REMINDER, TEXT_CALL_REMINDER, unparsed_tool_call
 from aegis_tui.domain.tool.call_text import without_thoughts
-from aegis_tui.domain.tool.model import tool_schemas
 from aegis_tui.errors import (
     AegisError,
     ContextOverflow,
@@ -75,7 +74,7 @@ class ToolLoop:
         self._progress = progress
         self._screen = screen
         self._max_turns = max_turns
-        self._schemas = tool_schemas(toolbox.role.tools)
+        self._schemas = toolbox.schemas()
         self._unusable = 0
         self._reminders = 0
         self._refusals = Refusals()
@@ -186,7 +185,7 @@ class ToolLoop:
                     self._screen.stream(part.text)
                 else:
                     self._screen.end_stream()
-                    return read_reply(part, allowed=self._toolbox.role.tools)
+                    return read_reply(part, allowed=self._toolbox.names)
         raise ModelLost("the model's reply broke off")
 
     async def _act(self, reply: ChatReply) -> TaskOutcome | None:

@@ -10,11 +10,11 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.agent.egress import EgressRelay, find_egress
 from aegis_tui.agent.keyboard import keyboard_lines
 from aegis_tui.agent.last_words import error_words
 from aegis_tui.agent.life import InstanceLife
@@ -25,24 +25,38 @@ from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.session import AgentSession, feed_keyboard, run_beside
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.errors import AegisError, HubUnavailable
+from aegis_tui.ports.foreign_tools import ForeignTools
 from aegis_tui.ports.llm import ChatModel
 from aegis_tui.ports.symbols import SymbolReader
 from aegis_tui.sdk.backoff import Backoff
 from aegis_tui.sdk.client import EnsembleClient
+from aegis_tui.sdk.egress import EgressRelay, find_egress
+from aegis_tui.sdk.mcp_servers_file import ServersFile, load_servers
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 OpenModel = Callable[[str, str], ChatModel]
 """Takes the gateway's base URL and the instance's token; returns a client of the model server behind it."""
 
+OpenServers = Callable[[ServersFile], AbstractAsyncContextManager[ForeignTools]]
+"""Runs MCP servers as long as the context is open."""
 
-async def run(screen: Screen, open_model: OpenModel, symbols: SymbolReader, names: NameServer | None) -> None:
+
+async def run(
+    screen: Screen,
+    open_model: OpenModel,
+    symbols: SymbolReader,
+    *,
+    names: NameServer | None,
+    open_servers: OpenServers,
+) -> None:
     """Run the instance that the environment describes until a signal or the hub ends it.
 
     Args:
         screen: Shows in the pane what happens.
-        names: The name server of the sandbox, if it has one.
         open_model: Opens the client of the model server.
         symbols: Reads the functions and classes of source files.
+        names: The name server of the sandbox, if it has one.
+        open_servers: Runs the MCP servers of the person's settings.
 
     Raises:
         AegisError: It cannot start, or its work failed.
@@ -53,9 +67,16 @@ async def run(screen: Screen, open_model: OpenModel, symbols: SymbolReader, name
     token = settings.read_token()
     model, egress = open_model(settings.base_url, token), find_egress(os.environ, token)
     try:
-        async with egress or nullcontext(), await connect(screen, patience_s=settings.orphan_s) as link:
+        servers = load_servers(settings.token_file)
+        async with (
+            egress or nullcontext(),
+            open_servers(servers) if servers.servers else nullcontext() as foreign,
+            await connect(screen, patience_s=settings.orphan_s) as link,
+        ):
             settings = settings.with_egress(egress)
-            session = AgentSession(settings, role, link=link, model=model, symbols=symbols, screen=screen)
+            session = AgentSession(
+                settings, role, link=link, model=model, symbols=symbols, screen=screen, foreign=foreign
+            )
             follow_signals(session)
             async with (
                 follow_refusals(session, names, egress),
@@ -112,11 +133,12 @@ def follow_signals(session: InstanceLife) -> None:
         loop.add_signal_handler(number, session.stop, number.name)
 
 
-def run_agent(open_model: OpenModel, symbols: SymbolReader) -> int:
+def run_agent(open_model: OpenModel, symbols: SymbolReader, open_servers: OpenServers) -> int:
     """Run the built-in agent in this process, as its environment describes, and return its exit code (contract 3)."""
     screen = Screen(Pane.of(sys.stdout, os.environ))
     names = open_name_server(os.environ)
-    return run_to_exit_code(lambda screen: run(screen, open_model, symbols, names), screen)
+    program = partial(run, open_model=open_model, symbols=symbols, names=names, open_servers=open_servers)
+    return run_to_exit_code(program, screen)
 
 
 def run_to_exit_code(program: Callable[[Screen], Coroutine[Any, Any, None]], screen: Screen) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aegis_tui.agent.conversation import Conversation
 from aegis_tui.agent.files import OwnWorktree
+from aegis_tui.agent.foreign import ForeignToolbox
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn
 from aegis_tui.agent.inbox import Prompt
@@ -21,13 +22,14 @@ from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.prompt import notices_text, opening_text, scope_text, system_text
 from aegis_tui.domain.role_file import Role
 from aegis_tui.errors import ModelUnavailable
+from aegis_tui.ports.foreign_tools import ForeignTools
 from aegis_tui.ports.hub_link import HubLink
 from aegis_tui.ports.llm import ChatModel
 from aegis_tui.ports.symbols import SymbolReader
 
 
 class AgentSession(InstanceLife):
-    """The built-in agent of one instance, with the given hub link, model client and symbol reader."""
+    """The built-in agent of one instance, with the given hub link, model client, symbol reader and foreign tools."""
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class AgentSession(InstanceLife):
         model: ChatModel,
         symbols: SymbolReader,
         screen: Screen,
+        foreign: ForeignTools | None = None,
         beat_s: float = BEAT_S,
     ) -> None:
         super().__init__(settings, role.name, agent_type=NATIVE.upper(), link=link, screen=screen, beat_s=beat_s)
@@ -53,6 +56,7 @@ class AgentSession(InstanceLife):
             progress=self.progress,
             screen=screen,
             environment=settings.tool_environment,
+            foreign=ForeignToolbox(foreign, screen),
         )
         self.conversation = Conversation(system_text(settings.shared_context))
         self._tool_loop: ToolLoop | None = None
@@ -72,6 +76,7 @@ class AgentSession(InstanceLife):
         """
         model_name = self._settings.model or await self._first_model()
         self._screen.welcome(self._settings.agent_id, role=self._role_name, model=model_name)
+        await self._toolbox.foreign.prepare()
         self._tool_loop = ToolLoop(
             self._model,
             model_name,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from aegis_tui.agent.egress import EgressRelay
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.errors import UsageError
+from aegis_tui.sdk.egress import EgressRelay
 
 TOOL_PREFIX = "AEGIS_TOOL_"
 """Prefix of variables for the commands that the agent runs: AEGIS_TOOL_PYTHONPATH becomes their PYTHONPATH.

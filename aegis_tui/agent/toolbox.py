@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aegis_tui.agent.files import OwnWorktree, numbered, replace_once
+from aegis_tui.agent.foreign import ForeignToolbox
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn, TaskContext
 from aegis_tui.agent.last_words import error_words
@@ -77,8 +78,9 @@ class Toolbox:
         progress: Progress,
         screen: Screen,
         environment: Mapping[str, str],
+        foreign: ForeignToolbox,
     ) -> None:
-        self.role = role
+        self.role, self.foreign = role, foreign
         self._environment = {**environment, **_BASH_ENVIRONMENT}
         self.context = TaskContext()
         self.read_paths: set[str] = set()
@@ -104,6 +106,15 @@ class Toolbox:
         }
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all tools that may be called: those of the role, and those of the person's servers."""
+        return (*self.role.tools, *self.foreign.names)
+
+    def schemas(self) -> list[dict[str, Any]]:
+        """Return the `tools` field of a request, always in the same order."""
+        return [*tools.tool_schemas(self.role.tools), *self.foreign.schemas]
+
+    @property
     def finishing_tool(self) -> str:
         """The tool with which this role ends its present task: `report`, `verdict` or `propose_design`."""
         names: Collection[str] = self.role.tools
@@ -113,6 +124,9 @@ class Toolbox:
 
     async def call(self, call: ToolCall) -> ToolResult:
         """Run one call and return its result; errors are part of the result. Raises nothing but cancellation."""
+        if call.name in self.foreign.names:
+            text, is_usable = await self.foreign.call(call)
+            return ToolResult("\n".join([text, *self._writer.take_news()]), is_usable=is_usable)
         try:
             arguments = tools.parse_arguments(call.name, call.arguments, allowed=self.role.tools)
         except UsageError as error:

@@ -15,8 +15,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from aegis_tui.application.boundary import describe_boundary, describe_servers
 from aegis_tui.config import Settings
-from aegis_tui.domain.boundary import allowed_words, boundary_word
 from aegis_tui.domain.count import listed
 from aegis_tui.domain.wire.machine import CheckResultFields
 from aegis_tui.errors import AegisError
@@ -131,7 +131,14 @@ class Doctor:
         repository, log, held, model, port = await asyncio.gather(
             self._repository(), self._log(), self._held(), self._model(), self._port()
         )
-        here = [self._boundary(), port, self._inotify(), self._disk(), await self._left(), *await self._agents()]
+        here = [
+            *self._inside(),
+            port,
+            self._inotify(),
+            self._disk(),
+            await self._left(),
+            *await self._agents(),
+        ]
         return [*first, repository, log, held, *model, *here]
 
     async def _python(self) -> Check:
@@ -202,15 +209,12 @@ class Doctor:
         fix = f"{report.remedy}; {until} until then"
         return Check("sandbox", holds, observed, fix, essential=is_strict)
 
-    def _boundary(self) -> Check:
-        """Return what the settings let agents reach besides hub and model; it fails for a kind that does not exist."""
-        allowed = self._settings.boundary
-        word = boundary_word("none" if self._settings.sandbox == "off" else "", allowed)
-        observed = "; ".join([word, *allowed_words(allowed)])
-        known = [kind.name for kind in self._describe_kinds()] if allowed else []
-        wrong = [kind for kind in allowed if kind not in known]
-        fix = f"there is no agent kind {listed(wrong)}: change the table [boundary] in your settings"
-        return Check("boundary", not wrong, observed, fix)
+    def _inside(self) -> list[Check]:
+        """Return what the settings let agents reach besides hub and model, and their MCP servers if there are any."""
+        boundary = describe_boundary(self._settings, self._describe_kinds)
+        servers = describe_servers(self._settings)
+        checks = [Check("boundary", not boundary.fix, boundary.words, boundary.fix)]
+        return checks + ([] if servers is None else [Check("mcp", True, servers.words)])
 
     async def _model(self) -> list[Check]:
         try:

@@ -33,6 +33,7 @@ from aegis_tui.bootstrap.rules import rule_check_of
 from aegis_tui.config import Limits, QaSettings, load_settings
 from aegis_tui.domain.endpoint import normalise_base_url
 from aegis_tui.domain.ids import hash_token
+from aegis_tui.domain.mcp_server import McpServer
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.hub.engine import Engine
@@ -104,6 +105,7 @@ class Wiring:
             git_environment=agent_git_environment(),
             surroundings=surroundings,
             find_kind=find_kind,
+            find_servers=partial(_find_servers, self._environ, self._root),
         )
         rules = rule_check_of(repository, self._environ)
         parts = WorkflowParts(
@@ -127,6 +129,7 @@ class Wiring:
             try_model=partial(try_model, find_key=self._key.read),
             state_dir=paths.state_dir,
             describe_kinds=partial(describe_kinds, self._environ),
+            find_servers=partial(_find_servers, self._environ, self._root),
             find_lens=partial(find_lens, self._root),
             find_warnings=lambda: (*self._key.warnings(self._root), *self._warnings),
             check_rules=rules.rules_of,
@@ -215,6 +218,15 @@ def _usual_endpoint(environ: Mapping[str, str], root: Path) -> UsualEndpoint:
     """
     settings = load_settings(environ, project=root)
     return UsualEndpoint(normalise_base_url(settings.base_url), settings.model)
+
+
+def _find_servers(environ: Mapping[str, str], root: Path) -> Mapping[str, McpServer]:
+    """Return the MCP servers of the person's settings; the project's own file cannot name any.
+
+    Raises:
+        UsageError: A setting is wrong.
+    """
+    return load_settings(environ, project=root).mcp
 
 
 def _joined_hash(paths: WorkspacePaths) -> HashJoined:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
@@ -70,13 +70,23 @@ def _values(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, s
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, BaseModel):
-            yield from _values(value, f"{name}.")
+            yield from _values(value, f"{prefix}{name}.")
+        elif isinstance(value, dict) and any(isinstance(item, BaseModel) for item in value.values()):
+            for key, item in value.items():
+                yield from _values(item, f"{prefix}{name}.{key}.")
+        elif isinstance(value, dict):
+            plain = {key: str(item) if isinstance(item, SecretStr) else item for key, item in value.items()}
+            yield f"{prefix}{name}", plain, help_texts.get(name, "")
         else:
             yield f"{prefix}{name}", value, help_texts.get(name, "")
 
 
 def _text(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return " ".join(map(str, value)) or "-"
     if isinstance(value, dict):
+        if any(isinstance(item, tuple | list) for item in value.values()):
+            return "; ".join(f"{name}: {_text(items)}" for name, items in value.items())
         return ", ".join(f"{action} {key}" for action, key in value.items()) or "-"
     return "-" if value is None else str(value)
 

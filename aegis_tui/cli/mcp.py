@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +18,8 @@ from aegis_tui.errors import Refused, UsageError
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.connection import Endpoint
 from aegis_tui.sdk.locate import of_instance
-from aegis_tui.sdk.mcp_server import AgentServer
+from aegis_tui.sdk.mcp_server import AgentServer, MoreTools
+from aegis_tui.sdk.mcp_servers_file import ServersFile, load_servers
 from aegis_tui.sdk.tools import Tools
 
 BEAT_S = 5.0
@@ -32,7 +36,7 @@ def _mcp(
     exit code 0 when stdin ends; Ctrl-C and SIGTERM end it too. Exit code 2 if no instance is named or its token cannot
     be read, 3 if the hub does not accept the token, 5 if no hub is running: none is started.
     """
-    asyncio.run(serve(_own_client(instance)))
+    asyncio.run(serve(_own_client(instance), _own_servers(os.environ) if instance is None else ServersFile()))
     return 0
 
 
@@ -61,10 +65,24 @@ def _own_client(instance: str | None) -> EnsembleClient:
     return EnsembleClient(locate=locate, beat_s=BEAT_S)
 
 
-async def serve(client: EnsembleClient) -> None:
+def _own_servers(environ: Mapping[str, str]) -> ServersFile:
+    """Return the MCP servers of the person's settings that the instance of this pane gets; none outside a pane.
+
+    Raises:
+        UsageError: Their file is not valid.
+    """
+    token_file = environ.get("AEGIS_TOKEN_FILE")
+    return load_servers(Path(token_file)) if token_file and environ.get("AEGIS_HUB") else ServersFile()
+
+
+async def serve(client: EnsembleClient, servers: ServersFile) -> None:
     """Serve MCP on stdin and stdout until stdin ends; heartbeats keep the instance alive meanwhile.
 
     SIGINT and SIGTERM close the client and then end this process.
+
+    Args:
+        client: Acts as the instance; it is not connected yet.
+        servers: Further servers, whose tools are offered too.
 
     Raises:
         HubUnavailable: No hub answers.
@@ -78,8 +96,22 @@ async def serve(client: EnsembleClient) -> None:
             raise Refused(
                 "MCP needs the token of an instance", "join first: aegis-tui connect --agent KIND", code="instance.only"
             )
-        server = AgentServer(Tools(client.command, lambda: client.agent_id), lambda: str(roles[client.agent_id]))
-        await server.run_stdio_async()
+        tools, role = Tools(client.command, lambda: client.agent_id), str(roles[client.agent_id])
+        async with _open(servers) as more:
+            await AgentServer(tools, lambda: role, more).run_stdio_async()
+
+
+@asynccontextmanager
+async def _open(servers: ServersFile) -> AsyncIterator[MoreTools | None]:
+    """Run the person's servers while the context is open; None if there are none, and then nothing is imported."""
+    if not servers.servers:
+        yield None
+        return
+    from aegis_tui.sdk.user_servers import UserServers
+
+    home = Path(os.environ.get("HOME") or Path.home())
+    async with UserServers(servers, logs_dir=home, folder=Path.cwd()) as more:
+        yield more
 
 
 def _end_with_a_signal(client: EnsembleClient) -> None:

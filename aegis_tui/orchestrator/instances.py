@@ -5,6 +5,7 @@ Every method can be called again after the hub was killed at any point; it then 
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import logging
@@ -20,13 +21,16 @@ from aegis_tui.domain.ids import hash_token, working_ref
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.role import traits_of
 from aegis_tui.domain.run.model import Run
+from aegis_tui.orchestrator.confinement import boundary_variables, write_servers
 from aegis_tui.orchestrator.last_screen import LastScreens
 from aegis_tui.orchestrator.private_refs import PrivateRefs
+from aegis_tui.orchestrator.run_kinds import FindServers
 from aegis_tui.ports.agent_kind import FindKind, Launch
 from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree, WorktreeSpec
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
 from aegis_tui.ports.surroundings import QaEnvironment
 from aegis_tui.ports.terminal import PaneSpec, Terminal
+from aegis_tui.sdk.mcp_servers_file import SERVERS_NAME
 from aegis_tui.sdk.private_file import write_private
 
 _log = logging.getLogger(__name__)
@@ -80,6 +84,7 @@ class InstanceKeeper:
         git_environment: Variables that keep an agent's git from reaching any remote.
         surroundings: Prepares the project's environment, so that an agent can run the project's tests.
         find_kind: Returns the agent kind of a name.
+        find_servers: Returns the MCP servers of the person's settings.
     """
 
     def __init__(
@@ -94,8 +99,9 @@ class InstanceKeeper:
         git_environment: Mapping[str, str],
         surroundings: QaEnvironment,
         find_kind: FindKind,
+        find_servers: FindServers = dict,
     ) -> None:
-        self._surroundings, self._find_kind = surroundings, find_kind
+        self._surroundings, self._find_kind, self._find_servers = surroundings, find_kind, find_servers
         self._repository, self._terminal, self._sandbox = repository, terminal, sandbox
         self._places, self._key = places, key
         self._environ, self._git_environment = environ, git_environment
@@ -176,7 +182,8 @@ class InstanceKeeper:
         kind = self._find_kind(instance.kind)
         launch = self._launch(instance, run, folder, worktree.path)
         environment = self._environment(instance, run, launch) | kind.environment(launch)
-        environment |= self._boundary(instance, run, level) | {"AEGIS_AGENT_MODE": run.options.agent_mode}
+        environment |= boundary_variables(instance, run, level, self._places.sockets_dir)
+        environment["AEGIS_AGENT_MODE"] = run.options.agent_mode
         environment |= {f"AEGIS_TOOL_{name}": value for name, value in around.environment.items()}
         shown_as = [*mounts.shown_as]
         if private is not None:
@@ -189,7 +196,7 @@ class InstanceKeeper:
             read_only=(
                 mounts.common_dir,
                 self._places.sockets_dir,
-                *(folder / name for name in ("token", "scope.json", "context.md", "hooks", "roles")),
+                *(folder / name for name in ("token", "scope.json", "context.md", "hooks", "roles", SERVERS_NAME)),
                 *mounts.read_only,
                 *around.read_only,
             ),
@@ -200,18 +207,10 @@ class InstanceKeeper:
             serves_names=True,
             keep_environment=True,
         )
+        await asyncio.to_thread(write_servers, folder, self._find_servers, instance, run, environment)
         argv = self._sandbox.wrap(kind.argv(launch), spec, level)
         record = {"argv": argv, "env": environment, "cwd": str(worktree.path)}
         write_private(folder / "launch.json", json.dumps(record, indent=1))  # paths need not be UTF-8
-
-    def _boundary(self, instance: Instance, run: Run, level: SandboxLevel) -> dict[str, str]:
-        """Return the variables from which an instance learns what confines it, and its way out if it has one."""
-        variables = {"AEGIS_SANDBOX": level.value}
-        if run.options.sandbox == "strict":
-            variables["AEGIS_STRICT"] = "1"
-        if level is not SandboxLevel.NONE and run.options.boundary.get(instance.kind):
-            variables["AEGIS_EGRESS"] = str(self._places.sockets_dir / "egress.sock")
-        return variables
 
     def _launch(self, instance: Instance, run: Run, folder: Path, worktree: Path) -> Launch:
         sockets = self._places.sockets_dir

@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.ids import NATIVE
@@ -23,13 +22,14 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
 from aegis_tui.orchestrator.model_choice import ModelChooser
 from aegis_tui.orchestrator.objection import disk_objection, objection, remarks
+from aegis_tui.orchestrator.run_kinds import FindServers, kind_facts, server_warnings, with_local_servers
 from aegis_tui.ports.agent_kind import KindFacts
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.lens import FindLens
 from aegis_tui.ports.model_server import ChosenModel, ModelEndpoint, ProbeEndpoint, TryModel
 from aegis_tui.ports.repository import RepositoryFacts
 from aegis_tui.ports.repository_condition import InspectedRepository
-from aegis_tui.ports.sandbox import Sandbox
+from aegis_tui.ports.sandbox import Sandbox, SandboxLevel
 
 _log = logging.getLogger(__name__)
 
@@ -38,9 +38,6 @@ MOST_NAMED = 20
 
 REVIEW_AND_QA = 2
 """Worktrees that exist at the same time as those of the workers: one for a review, one for QA."""
-
-NO_GUARD = "it does not ask before each edit, as --sandbox strict requires; its writes are checked at the commit only"
-"""Why strict mode does not start instances of a kind."""
 
 _RUN_NAME = re.compile(r"run(\d+)")
 
@@ -65,6 +62,7 @@ class Preflight:
         try_model: Sends a model one small request, to choose among several.
         state_dir: Where worktrees and logs are kept; it exists.
         describe_kinds: Returns the facts about each agent kind; reads files.
+        find_servers: Returns the MCP servers of the person's settings.
         find_lens: Returns a review lens by its name; reads files.
         find_warnings: Returns other warnings that a person should see before work starts.
         check_rules: Takes the base commit; raises `UsageError` if a file of merge rules in it is not valid.
@@ -81,6 +79,7 @@ class Preflight:
         try_model: TryModel,
         state_dir: Path,
         describe_kinds: Callable[[], Sequence[KindFacts]] = lambda: (KindFacts(NATIVE, NATIVE, checks_edits=True),),
+        find_servers: FindServers = dict,
         find_lens: FindLens = lambda _: GENERAL,
         find_warnings: Callable[[], Sequence[str]] = tuple,
         check_rules: Callable[[str], Awaitable[object]] = _accept_rules,
@@ -90,6 +89,7 @@ class Preflight:
         self._find_warnings = find_warnings
         self._probe_endpoint, self._list_files, self._port = probe_endpoint, list_files, port
         self._find_lens, self._check_rules = find_lens, check_rules
+        self._find_servers = find_servers
 
     async def complete(self, command: RunStart) -> RunStart:
         """Return the same command with `run` and `facts` filled in, and the endpoint's normalised address.
@@ -101,8 +101,7 @@ class Preflight:
         run = await self._next_run()
         await self._repository.preflight(run)
         design = None if command.design is None else parse_design(command.design)
-        report = await self._sandbox.probe()
-        level = self._sandbox.choose(command.options.sandbox, report)
+        level, layers = await self._isolation(command.options)
         # Before `facts`: that runs `git status`, which fails with a less helpful message of git's own.
         condition = await self._repository.condition()
         if (problem := objection(condition)) is not None:
@@ -115,7 +114,9 @@ class Preflight:
         lenses = await asyncio.to_thread(self._lenses, command.options.lenses)
         endpoint = await self._probe_endpoint(command.options.base_url or DEFAULT_BASE_URL)
         chosen = await self._choose_model(endpoint, command.options.model)
-        layers = report.layers if level == report.level else dict.fromkeys(report.layers, "off: --sandbox off")
+        kinds = await asyncio.to_thread(self._describe_kinds)
+        options = command.options.model_copy(update={"base_url": endpoint.base_url})
+        options, remarks_on_servers = await self._admit_servers(options, kinds, design)
         run_facts = RunFacts(
             workspace=facts.key,
             base_oid=facts.head_oid,
@@ -124,7 +125,7 @@ class Preflight:
             scripted=endpoint.scripted,
             model=chosen.model,
             other_models=chosen.others[:MOST_NAMED],
-            warnings=(*self._find_warnings(), *remarks(condition)),
+            warnings=(*self._find_warnings(), *remarks(condition), *remarks_on_servers),
             submodules=condition.submodules,
             logs=str(self._state_dir / "logs"),
             uncommitted=facts.dirty_paths,
@@ -132,11 +133,34 @@ class Preflight:
             started_unix=int(time.time()),
             boundary_level=str(level),
             boundary_layers=layers,
-            **_kind_facts(await asyncio.to_thread(self._describe_kinds), is_strict=command.options.sandbox == "strict"),
+            **kind_facts(kinds, is_strict=options.sandbox == "strict"),
             lenses=lenses,
         )
-        options = command.options.model_copy(update={"base_url": endpoint.base_url})
         return command.model_copy(update={"run": run, "facts": run_facts, "options": options})
+
+    async def _isolation(self, options: RunOptions) -> tuple[SandboxLevel, dict[str, str]]:
+        """Return how the agents of the run are isolated, and each layer with what enforces it or why nothing does.
+
+        Raises:
+            SandboxUnavailable: The options require a sandbox, and none works here.
+        """
+        report = await self._sandbox.probe()
+        level = self._sandbox.choose(options.sandbox, report)
+        is_on = level == report.level
+        return level, report.layers if is_on else dict.fromkeys(report.layers, "off: --sandbox off")
+
+    async def _admit_servers(
+        self, options: RunOptions, kinds: Sequence[KindFacts], design: Design | None
+    ) -> tuple[RunOptions, list[str]]:
+        """Return the options with the MCP servers of this machine inside the boundary, and who does not get which.
+
+        Raises:
+            UsageError: A setting is wrong.
+        """
+        servers = await asyncio.to_thread(self._find_servers)
+        boundary = with_local_servers(options.boundary, servers, kinds)
+        options = options.model_copy(update={"boundary": boundary})
+        return options, server_warnings(servers, kinds, options, design)
 
     async def _check_base(self, oid: str, command: RunStart, design: Design | None) -> None:
         """Return if the merge rules of the base are valid and the worktrees of the run fit on the state folder's disk.
@@ -211,19 +235,3 @@ class Preflight:
 
 def _runs(workspace: Workspace) -> list[str]:
     return workspace.runs.names()
-
-
-def _kind_facts(kinds: Sequence[KindFacts], *, is_strict: bool) -> dict[str, Any]:
-    """Return the fields of `RunFacts` about the agent kinds: all, why some cannot or may not run, the limited ones.
-
-    Args:
-        kinds: What is known about every kind.
-        is_strict: Whether only those may run that check each edit before they make it (AGENT-5).
-    """
-    unchecked = [kind.name for kind in kinds if is_strict and not kind.checks_edits]
-    return {
-        "kinds": tuple(kind.name for kind in kinds),
-        "kind_faults": {kind.name: f"{kind.fault}: {kind.remedy}" for kind in kinds if kind.fault},
-        "kind_refusals": dict.fromkeys(unchecked, NO_GUARD),
-        "limited_kinds": tuple(kind.name for kind in kinds if kind.is_limited),
-    }

@@ -50,6 +50,8 @@ class KindFacts:
     """What its instances can do, in a few words for a person."""
     checks_edits: bool = False
     """Whether its instances check each edit before they make it, so that one outside the partition is refused then."""
+    takes_mcp: bool = False
+    """Whether its instances can use the tools of MCP servers."""
     is_limited: bool = False
     """Whether its instances can give no verdict and propose no design."""
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 from mcp.server import MCPServer
@@ -28,15 +28,32 @@ _INSTRUCTIONS = (
 )
 
 
+class MoreTools(Protocol):
+    """Tools that are not the hub's own."""
+
+    async def tools(self) -> list[ListedTool]:
+        """Return them; it may wait until they are known."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """Return whether one of them has that name."""
+        ...
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> CallToolResult:
+        """Run one and return its result, also if it fails."""
+        ...
+
+
 class AgentServer(MCPServer[Any]):
     """Lists and runs only the tools of the caller's role. The model gets the hub's refusals as text, with the hint."""
 
-    def __init__(self, tools: Tools, role: Callable[[], str]) -> None:
+    def __init__(self, tools: Tools, role: Callable[[], str], more: MoreTools | None = None) -> None:
         """Create the server.
 
         Args:
             tools: Implements the calls.
             role: Returns the current role of the caller.
+            more: Servers of the person's settings, whose tools are offered too; open while this server is.
         """
         super().__init__(
             name="aegis-tui",
@@ -45,7 +62,7 @@ class AgentServer(MCPServer[Any]):
             log_level="WARNING",
             subscriptions=False,
         )
-        self._role = role
+        self._role, self._more = role, more
         for name in NAMES:
             tool = getattr(tools, name)
             self.add_tool(_telling(tool), name=name, description=inspect.getdoc(tool))
@@ -59,18 +76,21 @@ class AgentServer(MCPServer[Any]):
             await self._lowlevel_server.run(messages, outgoing, options)
 
     async def list_tools(self) -> list[ListedTool]:
-        """Return the tools of the caller's role."""
+        """Return the tools of the caller's role, and those of the person's servers once these have started."""
         allowed = tools_of(self._role())
-        return [tool for tool in await super().list_tools() if tool.name in allowed]
+        more = [] if self._more is None else await self._more.tools()
+        return [*(tool for tool in await super().list_tools() if tool.name in allowed), *more]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Run a tool of the caller's role.
+        """Run a tool of the caller's role, or of one of the person's servers.
 
         Raises:
             ToolError: The role has no such tool, its arguments are not valid, or the hub refused.
         """
+        if self._more is not None and self._more.has(name):
+            return await self._more.call(name, arguments)
         if name not in tools_of(self._role()):
             raise ToolError(f"there is no tool {name} for a {self._role()}")
         return await super().call_tool(name, arguments, context)

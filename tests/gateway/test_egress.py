@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.agent.egress import EgressRelay, find_egress
 from aegis_tui.gateway import egress
+from aegis_tui.sdk.egress import EgressRelay, find_egress
 from tests.gateway.conftest import OTHER_TOKEN, PERSON_TOKEN, TOKEN, Gateway, until
 
 BOUNDARY = {"layer": "network"}
@@ -137,7 +137,8 @@ def test_one_instance_has_a_limited_number_of_connections(gateway: Gateway, echo
 
 @asynccontextmanager
 async def relay_to(gateway: Gateway, refused: list[str]) -> AsyncIterator[EgressRelay]:
-    found = find_egress({"AEGIS_EGRESS": str(gateway.runtime / "egress.sock")}, TOKEN)
+    token_file = str(gateway.state / "token")
+    found = find_egress({"AEGIS_EGRESS": str(gateway.runtime / "egress.sock"), "AEGIS_TOKEN_FILE": token_file}, TOKEN)
     assert found is not None
     async with found as relay:
         relay.on_refused = refused.append

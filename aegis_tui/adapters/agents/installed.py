@@ -199,6 +199,7 @@ def _facts(known: _Known, path: str) -> KindFacts:
         program=next((place for name in kind.programs if (place := shutil.which(name, path=path))), ""),
         abilities=_abilities(known.name, kind),
         checks_edits=_checks_edits(known.name, kind),
+        takes_mcp=bool(kind.mcp) or known.name == NATIVE,
         is_limited=_is_limited(kind),
         names=kind.names,
         missing=missing,

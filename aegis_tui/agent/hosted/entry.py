@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from aegis_tui.agent.egress import find_egress
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hosted.delivery import Requests
 from aegis_tui.agent.hosted.headless import HeadlessRunner
@@ -34,6 +33,7 @@ from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.hosting.kind_file import KindFile
 from aegis_tui.domain.model import first_problem
 from aegis_tui.errors import UsageError
+from aegis_tui.sdk.egress import find_egress
 
 _UNIX = "http+unix:"
 

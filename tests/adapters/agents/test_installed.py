@@ -106,7 +106,9 @@ def test_what_a_kind_is_and_needs_is_read_from_its_file_without_an_import() -> N
     facts = {item.name: item for item in describe_kinds()}
     assert list(facts) == list(installed_kinds())
     abilities = "every role; writes are checked before each edit"
-    assert facts["native"] == KindFacts("native", "the built-in agent", abilities=abilities, checks_edits=True)
+    assert facts["native"] == KindFacts(
+        "native", "the built-in agent", abilities=abilities, checks_edits=True, takes_mcp=True
+    )
     assert facts["claude-code"].abilities == abilities
     assert facts["codex"].abilities == "every role; writes are checked at the commit"
     assert facts["claude-code"].checks_edits and not facts["codex"].checks_edits

@@ -7,15 +7,17 @@ the instance's token, which programs therefore need not have. The gateway's proc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from aegis_tui.sdk.mcp_servers_file import load_servers
 from aegis_tui.sdk.pump import close, join_both
 
-VARIABLE = "AEGIS_EGRESS"
+EGRESS_VARIABLE = "AEGIS_EGRESS"
 """Names the socket in the environment of an instance; absent where the boundary is closed."""
 
 _HEAD_BYTES = 16 * 1024
@@ -26,10 +28,16 @@ def find_egress(environ: Mapping[str, str], token: str) -> EgressRelay | None:
     """Return the relay to the way out of this sandbox, not yet open; None where the boundary is closed.
 
     Args:
-        environ: The process's environment.
+        environ: The process's environment, with AEGIS_TOKEN_FILE.
         token: The instance's token.
+
+    Raises:
+        UsageError: The file with the instance's MCP servers is not valid.
     """
-    return EgressRelay(Path(environ[VARIABLE]), token) if environ.get(VARIABLE) else None
+    if not environ.get(EGRESS_VARIABLE):
+        return None
+    servers = load_servers(Path(environ["AEGIS_TOKEN_FILE"]))
+    return EgressRelay(Path(environ[EGRESS_VARIABLE]), token, forwarded=servers.local_places)
 
 
 class EgressRelay:
@@ -38,11 +46,14 @@ class EgressRelay:
     Args:
         socket_path: The socket of the gateway's process.
         token: The instance's token.
+        forwarded: Host and port of servers of the machine that are reached without a proxy: at that port, too, the
+            relay listens, and passes each connection on to the server.
     """
 
-    def __init__(self, socket_path: Path, token: str) -> None:
-        self._socket_path, self._token = socket_path, token
+    def __init__(self, socket_path: Path, token: str, *, forwarded: Collection[tuple[str, int]] = ()) -> None:
+        self._socket_path, self._token, self._forwarded = socket_path, token, forwarded
         self._server: asyncio.Server | None = None
+        self._forwards: list[asyncio.Server] = []
         self._open: set[asyncio.Task[None]] = set()
         self.on_refused: Callable[[str], None] = lambda host: None
         """Gets the host of each request that was refused because it is not listed."""
@@ -51,19 +62,35 @@ class EgressRelay:
         """Start listening.
 
         Raises:
-            OSError: No port is free.
+            OSError: No port is free, or that of a forwarded server is taken.
         """
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_HEAD_BYTES)
+        self._server = await asyncio.start_server(partial(self._accept, None), "127.0.0.1", 0, limit=_HEAD_BYTES)
+        for host, port in self._forwarded:
+            named = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            accept = partial(self._accept, named)
+            self._forwards.append(await asyncio.start_server(accept, "127.0.0.1", port))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, *self._forwards):
+            if server is not None:
+                server.close()
         for task in tuple(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
+
+    @property
+    def url(self) -> str:
+        """The URL of the proxy.
+
+        Raises:
+            RuntimeError: It is not open.
+        """
+        if self._server is None:
+            raise RuntimeError("the relay is not open")
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -72,14 +99,11 @@ class EgressRelay:
         Raises:
             RuntimeError: It is not open.
         """
-        if self._server is None:
-            raise RuntimeError("the relay is not open")
-        url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        names = {"HTTPS_PROXY": url, "NO_PROXY": _LOCAL}
+        names = {"HTTPS_PROXY": self.url, "NO_PROXY": _LOCAL}
         lower = {name.lower(): value for name, value in names.items()}  # curl and others know only one of the two
         return {**names, **lower, "NODE_USE_ENV_PROXY": "1"}
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept(self, place: str | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
             self._open.add(task)
@@ -87,19 +111,27 @@ class EgressRelay:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(close, writer)
             with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-                await self._carry_out(reader, writer, stack)
+                await self._carry_out(reader, writer, stack, place)
 
     async def _carry_out(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stack: AsyncExitStack
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stack: AsyncExitStack, place: str | None
     ) -> None:
         """Pass a request on with the token, then the answer, then bytes in both directions.
+
+        For a forwarded server, the request is made here, and its answer is not passed on.
+
+        Args:
+            reader: Reads what the program sends.
+            writer: Writes to the program.
+            stack: Closes what is opened here.
+            place: The address of a forwarded server; None for what the program asks for.
 
         Raises:
             OSError: A side is gone.
             asyncio.IncompleteReadError: A side ends before its head is complete.
             asyncio.LimitOverrunError: A head is too long.
         """
-        head = await reader.readuntil(b"\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n") if place is None else f"CONNECT {place} HTTP/1.1".encode()
         first = head.partition(b"\r\n")[0]
         up_reader, up_writer = await asyncio.open_unix_connection(self._socket_path, limit=_HEAD_BYTES)
         stack.push_async_callback(close, up_writer)
@@ -108,8 +140,11 @@ class EgressRelay:
         answer = await up_reader.readuntil(b"\r\n\r\n")
         if answer.startswith(b"HTTP/1.1 403"):
             self.on_refused(_host_in(first))
-        writer.write(answer)
-        await writer.drain()
+        if place is None:
+            writer.write(answer)
+            await writer.drain()
+        elif not answer.startswith(b"HTTP/1.1 200"):
+            return
         await join_both((reader, writer), (up_reader, up_writer))
 
 

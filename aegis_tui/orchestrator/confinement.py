@@ -1,0 +1,58 @@
+"""What one instance is told about its confinement, and the MCP servers that it gets (SEC-4, AGENT-5, AGENT-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.mcp_server import usable
+from aegis_tui.domain.run.model import Run
+from aegis_tui.orchestrator.run_kinds import FindServers
+from aegis_tui.ports.sandbox import SandboxLevel
+from aegis_tui.sdk.egress import EGRESS_VARIABLE
+from aegis_tui.sdk.gateway import EGRESS_NAME
+from aegis_tui.sdk.mcp_servers_file import SERVERS_NAME, render_servers
+from aegis_tui.sdk.private_file import write_private
+
+
+def boundary_variables(instance: Instance, run: Run, level: SandboxLevel, sockets_dir: Path) -> dict[str, str]:
+    """Return the variables from which an instance learns what confines it, and its way out if it has one.
+
+    Args:
+        instance: The instance.
+        run: Its run.
+        level: How it is isolated.
+        sockets_dir: The folder with the sockets of hub and gateway, as it is inside the sandbox.
+    """
+    variables = {"AEGIS_SANDBOX": level.value}
+    if run.options.sandbox == "strict":
+        variables["AEGIS_STRICT"] = "1"
+    if level is not SandboxLevel.NONE and run.options.boundary.get(instance.kind):
+        variables[EGRESS_VARIABLE] = str(sockets_dir / EGRESS_NAME)
+    return variables
+
+
+def write_servers(
+    folder: Path, find_servers: FindServers, instance: Instance, run: Run, environment: Mapping[str, str]
+) -> None:
+    """Write the MCP servers that an instance gets, with their secrets, into a private file; blocking.
+
+    If it gets none, an old file is removed.
+
+    Args:
+        folder: The folder of the instance.
+        find_servers: Returns the servers of the person's settings.
+        instance: The instance.
+        run: Its run.
+        environment: Its variables, of which that of its way out is used.
+
+    Raises:
+        UsageError: A setting is wrong.
+        OSError: The file cannot be written.
+    """
+    path = folder / SERVERS_NAME
+    if servers := usable(find_servers(), run.options.boundary.get(instance.kind, ())):
+        write_private(path, render_servers(servers, egress=environment.get(EGRESS_VARIABLE)))
+    else:
+        path.unlink(missing_ok=True)
