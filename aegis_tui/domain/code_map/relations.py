@@ -55,7 +55,7 @@ class Relations:
         self._view = view
         self._facts: dict[str, FileFacts | None] = {}
         self.modules = ModuleIndex(view.paths())
-        self._resolver = Resolver(self, self.modules)
+        self.resolver = Resolver(self, self.modules)
 
     def facts(self, path: str) -> FileFacts | None:
         """Return the facts of a file; None if it is not in the view."""
@@ -66,7 +66,7 @@ class Relations:
     def target(self, path: str, call: CallSite) -> SymbolPlace | None:
         """Return the definition that a call reaches; for making an instance, the class. None if that is not known."""
         if language_of(path) == "python":
-            return self._resolver.call(path, call.scope, call.target)
+            return self.resolver.call(path, call.scope, call.target)
         return resolve_other(self, self.modules, path, call)
 
     def callers(self, place: SymbolPlace) -> list[Site]:
@@ -161,7 +161,7 @@ class Relations:
         classes = [SymbolPlace(init.path, at)]
         for owner in classes:
             classes += [item for item in self._derived(owner) if item not in classes]
-        return [owner for owner in classes if (made := self._resolver.constructor(owner)) and self._is_same(made, init)]
+        return [owner for owner in classes if (made := self.resolver.constructor(owner)) and self._is_same(made, init)]
 
     def _derived(self, place: SymbolPlace) -> list[SymbolPlace]:
         """Return the classes of Python that name a class as a base."""
@@ -171,7 +171,7 @@ class Relations:
             facts = self.facts(path)
             for at, symbol in enumerate(facts.symbols if facts is not None else ()):
                 bases = [base for base in symbol.bases if base.rpartition(".")[2] == name]
-                if any(self._resolver.call(path, MODULE_SCOPE, base) == place for base in bases):
+                if any(self.resolver.call(path, MODULE_SCOPE, base) == place for base in bases):
                     derived.append(SymbolPlace(path, at))
         return derived
 

@@ -225,7 +225,7 @@ class Resolver:
 
     def _self_value(self, place: SymbolPlace, name: str, depth: int) -> Meaning | None:
         """Return what the attribute `self.NAME` of a class's instances is, by the bindings in the class or a base."""
-        for owner in self._lineage(place, depth):
+        for owner in self.lineage(place, depth):
             file = self._file(owner.path)
             if file is None:
                 continue
@@ -243,7 +243,7 @@ class Resolver:
 
     def _member(self, place: SymbolPlace, name: str, depth: int, *, skips_own: bool = False) -> SymbolPlace | None:
         """Return the definition of an attribute in a class or the nearest of its bases; None if that is elsewhere."""
-        for owner in list(self._lineage(place, depth))[int(skips_own) :]:
+        for owner in list(self.lineage(place, depth))[int(skips_own) :]:
             file = self._file(owner.path)
             if file is None:
                 continue
@@ -252,7 +252,7 @@ class Resolver:
                 return SymbolPlace(owner.path, at)
         return None
 
-    def _lineage(self, place: SymbolPlace, depth: int) -> Iterator[SymbolPlace]:
+    def lineage(self, place: SymbolPlace, depth: int = _DEEPEST) -> Iterator[SymbolPlace]:
         """Yield a class and its bases in the view, depth first, each once."""
         seen: dict[SymbolPlace, None] = {}
         waiting = [place]
