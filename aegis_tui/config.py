@@ -29,7 +29,9 @@ from aegis_tui.errors import UsageError
 DEFAULT_BASE_URL = "http://localhost:8001/v1"
 """The model server that is used when no setting names one (contract 10)."""
 
-NOT_FROM_PROJECT = frozenset({"base_url", "api_key_file", "sandbox", "boundary", "mcp", "port", "limits", "keys"})
+NOT_FROM_PROJECT = frozenset(
+    {"base_url", "api_key_file", "sandbox", "boundary", "mcp", "port", "limits", "keys", "more_base_urls", "budget"}
+)
 """Settings that a project's own file may not set (contract 1)."""
 
 ENVIRONMENT: Mapping[str, str] = {
@@ -76,6 +78,21 @@ class Limits(BaseModel):
     """How much a QA command may print, in MiB."""
 
 
+class BudgetSettings(BaseModel):
+    """How much of the models a run may use: the table `[budget]` in the user file. A run's own options come first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    instance_tokens: int | None = Field(None, ge=1)
+    """Tokens that one instance may use, of its prompts and replies together. No limit when unset."""
+    instance_minutes: float | None = Field(None, gt=0)
+    """Minutes, from its first call of the model on, in which one instance may call it. No limit when unset."""
+    run_tokens: int | None = Field(None, ge=1)
+    """Tokens that all instances of a run may use together. No limit when unset."""
+    run_minutes: float | None = Field(None, gt=0)
+    """Minutes, from the first call on, in which the instances of a run may call the model. No limit when unset."""
+
+
 class QaSettings(BaseModel):
     """How the project's own checks are run."""
 
@@ -111,6 +128,9 @@ class Settings(BaseModel):
     it, and `AEGIS_API_KEY_FILE` overrides both."""
     model: str | None = None
     """Model name; when unset, the only one that the server lists, or the first of several that can call a tool."""
+    more_base_urls: tuple[str, ...] = ()
+    """Further endpoints that serve the same models; the gateway spreads the calls over these and `base_url`, and goes
+    on with the others if one fails. They get the same key."""
     workers: int = Field(8, ge=1, le=64)
     """Maximum number of workers at the same time."""
     batch: int | None = Field(None, ge=1)
@@ -130,6 +150,8 @@ class Settings(BaseModel):
     `headers`)."""
     limits: Limits = Limits.model_construct()
     """How much a sandbox may use."""
+    budget: BudgetSettings = BudgetSettings.model_construct()
+    """How much of the models a run and each of its instances may use."""
     theme: str | None = None
     """Theme of the dashboard. When unset: the one that you chose last, or else `dark`."""
     layout: str | None = None

@@ -10,15 +10,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 from aegis_tui.adapters.llm.key import KEPT_NAME
 from aegis_tui.adapters.process import end_child
 from aegis_tui.domain.ids import hash_token
 from aegis_tui.errors import Unavailable
+from aegis_tui.ports.gateway_plan import GatewayPlan
 from aegis_tui.sdk.discovery import WorkspacePaths, is_running, process_start_time
 from aegis_tui.sdk.gateway import EGRESS_NAME
 from aegis_tui.sdk.life import SILENT_S, StartWatch, tail
@@ -62,34 +61,22 @@ class GatewayProcess:
     def _record(self) -> Path:
         return self._paths.runtime_dir / "gateway.json"
 
-    async def serve(
-        self,
-        upstream: str,
-        model: str | None,
-        instances: dict[str, str],
-        *,
-        allowed: Mapping[str, Sequence[str]] = MappingProxyType({}),
-    ) -> None:
-        """Make sure that the gateway runs with this endpoint and these callers; return when it serves.
+    async def serve(self, plan: GatewayPlan) -> None:
+        """Make sure that the gateway runs with this plan; return when it serves.
 
-        A gateway that runs already, also one of an earlier hub, only gets the new map.
-
-        Args:
-            upstream: Base URL of the model server; empty if none is configured.
-            model: Model for requests that name none; None for the first one that the server lists.
-            instances: Hash of an instance's token → its agent id.
-            allowed: Agent id → the addresses outside that the instance may reach.
+        A gateway that runs already, also one of an earlier hub, only gets the new plan.
 
         Raises:
             Unavailable: The gateway does not start; the message has the last lines of its log.
             OSError: A file cannot be written, or the process cannot be started.
         """
         async with self._lock:
-            person = _person_hash(self._paths.hub_json)
-            fields: dict[str, Any] = {"upstream": upstream, "model": model, "instances": instances, "person": person}
-            fields["allowed"] = {agent_id: list(addresses) for agent_id, addresses in allowed.items()}
             key_file = self._find_key_file()
-            fields["upstream_token_file"] = str(key_file) if key_file else None
+            fields = {
+                **plan.fields(),
+                "person": _person_hash(self._paths.hub_json),
+                "upstream_token_file": str(key_file) if key_file else None,
+            }
             text = json.dumps(fields, sort_keys=True)
             if text != self._written:
                 write_private(self._paths.runtime_dir / "gateway-map.json", text)

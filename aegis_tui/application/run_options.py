@@ -16,7 +16,11 @@ def run_options(settings: Settings, **chosen: Any) -> GivenOptions:
 
     Args:
         settings: The person's settings, used for each option of `CHOSEN_ONCE` that is not chosen.
-        chosen: Options by name, those of `CHOSEN_ONCE` or others; None means not chosen.
+        chosen: Options by name, those of `CHOSEN_ONCE` or others; None means not chosen. Limits in `budget` replace
+            those of the settings one by one.
     """
     options = {name: getattr(settings, name) for name in CHOSEN_ONCE}
+    budget = settings.budget.model_dump(exclude_none=True) | (chosen.pop("budget", None) or {})
+    if budget:
+        options["budget"] = budget
     return cast(GivenOptions, options | {name: value for name, value in chosen.items() if value is not None})

@@ -217,7 +217,8 @@ def _usual_endpoint(environ: Mapping[str, str], root: Path) -> UsualEndpoint:
         UsageError: A setting is wrong.
     """
     settings = load_settings(environ, project=root)
-    return UsualEndpoint(normalise_base_url(settings.base_url), settings.model)
+    more = tuple(normalise_base_url(url) for url in settings.more_base_urls)
+    return UsualEndpoint(normalise_base_url(settings.base_url), settings.model, more)
 
 
 def _find_servers(environ: Mapping[str, str], root: Path) -> Mapping[str, McpServer]:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,24 @@ from aegis_tui.application.run_options import run_options
 from aegis_tui.cli import output
 from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.place import Place, here
+from aegis_tui.cli.run_flags import (
+    AcceptBase,
+    AgentKind,
+    AgentMode,
+    AsJson,
+    Checks,
+    DesignFile,
+    Lenses,
+    MaxMinutes,
+    MaxTokens,
+    ModelName,
+    Notes,
+    RunName,
+    SandboxLevel,
+    Scouts,
+    Unchecked,
+    Workers,
+)
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.role import ROLES
 from aegis_tui.domain.run.report_model import Report
@@ -31,72 +49,9 @@ INTERRUPTED = 130
 GATE_CODES = frozenset({"qa_passed", "composition_approved", "composition_whole", "rounds"})
 """Error codes of a run that ended at a closed gate; the command then exits with 3."""
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-Unchecked = Annotated[bool, typer.Option("--unchecked", help="Run no checks on the result; the report says so.")]
-AcceptBase = Annotated[
-    bool,
-    typer.Option(
-        "--accept-base-failures",
-        help="Accept failures of the base (the commit that the run starts from) that QA cannot compare.",
-    ),
-]
-Checks = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--check",
-        metavar="COMMAND",
-        help="A command that checks the result, if the design names none; may be repeated. If neither names one, "
-        "the checks that the repository's build files call for are run.",
-    ),
-]
-Lenses = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--lens",
-        metavar="NAME",
-        help="Add a reviewer with this lens: security, compliance, performance, style, or a file in "
-        ".agents/lenses; may be repeated.",
-    ),
-]
-AgentMode = Annotated[
-    Literal["headless", "terminal"] | None,
-    typer.Option(
-        "--agent-mode",
-        metavar="MODE",
-        help="How agent programs other than the built-in one run: headless, or terminal (with their own interface).",
-    ),
-]
-DesignFile = Annotated[Path | None, typer.Option("--design", metavar="FILE", help="A design file, YAML or JSON.")]
-SandboxLevel = Annotated[
-    str | None, typer.Option("--sandbox", help="auto, strict or off; by default the setting `sandbox`.")
-]
-RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        min=1,
-        max=64,
-        help="Maximum number of workers at a time; by default the setting `workers`, which is 8 unless changed.",
-    ),
-]
-ModelName = Annotated[
-    str | None,
-    typer.Option("--model", help="Model name; when left out, the first served model that can call a tool."),
-]
-Notes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--note", metavar="ROLE=TEXT", help="Text to add to the brief of every agent of a role; may be repeated."
-    ),
-]
 
-AgentKind = Annotated[
-    str | None, typer.Option("--kind", help="Agent kind of the features for which the design names none.")
-]
-Scouts = Annotated[
-    bool, typer.Option("--scouts", help="Give each worker a scout, which explores the repository for it.")
-]
+def _budget(**limits: float | None) -> dict[str, float]:
+    return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def _run(
@@ -119,6 +74,8 @@ def _run(
     unchecked: Unchecked = False,
     accept_base: AcceptBase = False,
     note: Notes = None,
+    max_tokens: MaxTokens = None,
+    max_minutes: MaxMinutes = None,
 ) -> int:
     """Turn a goal into one commit, with several agents at once.
 
@@ -146,6 +103,7 @@ def _run(
         lenses=lens or [],
         checks=check or [],
         unchecked=unchecked,
+        budget=_budget(run_tokens=max_tokens, run_minutes=max_minutes),
     )
     had_hub = place.find() is not None
     reply = _start(place, {"goal": goal, "design": _design_fields(design), "options": options}, keep_hub=had_hub)

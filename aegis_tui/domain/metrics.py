@@ -117,6 +117,15 @@ def rates(prev: EngineMeters | None, cur: EngineMeters, dt_s: float) -> EngineRa
     )
 
 
+def summed(readings: Sequence[EngineMeters]) -> EngineMeters:
+    """Return one reading for several servers: sums, and the mean of the KV cache over those that report it."""
+    fills = [reading.kv_cache for reading in readings if reading.kv_cache is not None]
+    totals = {
+        name: sum(getattr(reading, name) for reading in readings) for name in EngineMeters._fields if name != "kv_cache"
+    }
+    return EngineMeters(**totals, kv_cache=sum(fills) / len(fills) if fills else None)
+
+
 def _ratio(part: float, whole: float, part_before: float, whole_before: float) -> float | None:
     if whole > whole_before:
         return max(0.0, part - part_before) / (whole - whole_before)

@@ -8,11 +8,12 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aegis_tui.domain.boundary import parse_address
 from aegis_tui.domain.endpoint import normalise_base_url
 from aegis_tui.errors import UsageError
+from aegis_tui.ports.gateway_plan import BUDGET_NAMES
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,6 +39,19 @@ class GatewayMap(NamedTuple):
     """Agent id → the addresses outside, as `host:port`, that the instance may reach (SEC-4)."""
     upstream_token_file: Path | None = None
     """File with the model server's key; None if it needs none."""
+    more: Sequence[str] = ()
+    """Base URLs of further servers for the same models."""
+    urgencies: Mapping[str, int] = {}
+    """Agent id → how many others its work keeps waiting."""
+    runs: Mapping[str, str] = {}
+    """Agent id → the run that it belongs to."""
+    budget: Mapping[str, float] = {}
+    """The limits of that run and of each of its instances, by the names in `BUDGET_NAMES`."""
+
+    @property
+    def upstreams(self) -> list[str]:
+        """The base URLs of all model servers, the first one named first; empty if none is configured."""
+        return list(dict.fromkeys((self.upstream, *self.more))) if self.upstream else []
 
 
 def parse_map(text: bytes) -> GatewayMap:
@@ -68,7 +82,29 @@ def parse_map(text: bytes) -> GatewayMap:
         person=person,
         allowed=allowed,
         upstream_token_file=None if key_file is None else Path(key_file),
+        more=[normalise_base_url(url) for url in _texts(fields.get("more", []))],
+        urgencies=_numbers(fields.get("urgencies", {})),
+        runs=_names(fields.get("runs", {})),
+        budget={name: limit for name, limit in _numbers(fields.get("budget", {})).items() if name in BUDGET_NAMES},
     )
+
+
+def _texts(values: object) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError("not a list of texts")
+    return values
+
+
+def _names(values: object) -> dict[str, str]:
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        raise ValueError("not texts by name")
+    return values
+
+
+def _numbers(values: object) -> dict[str, Any]:
+    if not isinstance(values, dict) or not all(isinstance(value, int | float) for value in values.values()):
+        raise ValueError("not numbers by name")
+    return values
 
 
 def _addresses(allowed: object) -> dict[str, list[str]]:

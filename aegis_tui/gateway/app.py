@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl
 
 from aegis_tui import __version__
-from aegis_tui.domain.wire.gateway import MetersAnswer, UsageAnswer
+from aegis_tui.domain.wire.gateway import EndpointMeters, MetersAnswer, UsageAnswer
 from aegis_tui.errors import AegisError
 from aegis_tui.gateway.access import PERSON, AccessMap
 from aegis_tui.gateway.dialect import RELAYED
 from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
 from aegis_tui.gateway.google import GoogleDoor
 from aegis_tui.gateway.ledger import Ledger
+from aegis_tui.gateway.prefixes import Prefixes
 from aegis_tui.gateway.rejected import Rejected
 from aegis_tui.gateway.relay import Relay
 from aegis_tui.gateway.request import UPSTREAM_HEADER, Request
@@ -34,21 +36,33 @@ class GatewayApp:
         upstream: Connections to the model server.
         ledger: Counts the calls.
         most_calls: How many calls one caller may have running at once.
+        salt: Keeps the prefix cache of this workspace apart from those of others.
     """
 
-    def __init__(self, access: AccessMap, upstream: Upstream, ledger: Ledger, most_calls: int = MOST_CALLS) -> None:
+    def __init__(
+        self,
+        access: AccessMap,
+        upstream: Upstream,
+        ledger: Ledger,
+        most_calls: int = MOST_CALLS,
+        *,
+        salt: str = "",
+    ) -> None:
         self._access = access
         self._upstream = upstream
         self._ledger = ledger
-        self._engine = EngineFacts(access, upstream)
+        self.engine = EngineFacts(access, upstream)
+        """What is known about the model servers."""
+        self._prefixes = Prefixes()
         self._shares = Shares(most_calls)
-        self._relay = Relay(access, upstream, self._engine, ledger)
-        self._google = GoogleDoor(access, upstream, self._engine, ledger)
+        self._relay = Relay(access, upstream, self.engine, ledger, prefixes=self._prefixes, salt=salt)
+        self._google = GoogleDoor(access, upstream, self.engine, ledger)
         self._routes: dict[tuple[str, str], Handler] = {
             **{("POST", path): self._relay.run for path in RELAYED},
             ("GET", "/v1/models"): self._models,
             ("GET", "/v1/usage"): self._usage,
             ("GET", "/v1/meters"): self._meters,
+            ("GET", "/v1/prefixes"): self._show_prefixes,
             ("GET", "/metrics"): self._metrics,
         }
 
@@ -71,7 +85,7 @@ class GatewayApp:
         request.check_origin()
         method = "GET" if request.method == "HEAD" else request.method
         if (method, request.path) == ("GET", "/healthz"):
-            endpoints = await self._engine.endpoints()
+            endpoints = await self.engine.endpoints()
             request.reply_json(200, {"ok": True, "version": __version__, "endpoints": endpoints})
             return
         caller = self._access.find_caller(request.token())
@@ -115,7 +129,23 @@ class GatewayApp:
         request.reply_json(200, UsageAnswer(agents=agents))
 
     async def _meters(self, request: Request, _share: Share) -> None:
-        request.reply_json(200, MetersAnswer(metrics=await self._engine.meters()))
+        together, each = await self.engine.meters()
+        urls = self._access.current.upstreams
+        endpoints = [EndpointMeters(url=url, metrics=metrics) for url, metrics in zip(urls, each, strict=False)]
+        request.reply_json(200, MetersAnswer(metrics=together, endpoints=endpoints))
+
+    async def _show_prefixes(self, request: Request, share: Share) -> None:
+        """Send where the prompts of two callers part, or of all neighbours without the parameters `a` and `b`.
+
+        Raises:
+            Rejected: The caller is not the person (403), or the request came over TCP (404).
+        """
+        if request.port is not None:
+            raise Rejected(404, "path", "prefixes are served on the unix socket only")
+        if share.caller != PERSON:
+            raise Rejected(403, "role", "prompts of other agents are shown to the person only")
+        chosen = dict(parse_qsl(request.query))
+        request.reply_json(200, self._prefixes.view(chosen.get("a"), chosen.get("b")))
 
     async def _metrics(self, request: Request, _share: Share) -> None:
         request.reply(200, self._ledger.to_prometheus().encode(), b"text/plain; version=0.0.4")

@@ -10,11 +10,14 @@ from typing import Any, Literal
 
 Dialect = Literal["chat", "responses", "messages", "google"]
 
+COUNT_PATH = "/v1/messages/count_tokens"
+"""The path that only counts the tokens of a prompt."""
+
 RELAYED: dict[str, Dialect] = {
     "/v1/chat/completions": "chat",
     "/v1/responses": "responses",
     "/v1/messages": "messages",
-    "/v1/messages/count_tokens": "messages",
+    COUNT_PATH: "messages",
 }
 """The paths whose requests are passed on, and the dialect of each."""
 

@@ -1,33 +1,26 @@
-"""What the model server reports about itself: models, health, metrics. It is asked at most every 2 s.
-
-Only one request of each kind runs at a time, and its answer serves all clients that asked in the meantime.
-"""
+"""The model servers of the gateway's map: their models, health and metrics, one by one and together."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from typing import Any
 
-from aegis_tui.domain.endpoint import root_url
-from aegis_tui.domain.metrics import EngineMeters, metrics_of, parse_metrics, rates
+from aegis_tui.domain.metrics import EngineMeters, metrics_of, rates, summed
 from aegis_tui.domain.wire.gateway import ModelMetrics, ServerEndpoint
-from aegis_tui.errors import AegisError, UsageError
+from aegis_tui.errors import UsageError
 from aegis_tui.gateway.access import AccessMap
+from aegis_tui.gateway.endpoint import Endpoint, meters_of
 from aegis_tui.gateway.rejected import Rejected
 from aegis_tui.gateway.upstream import Headers, Upstream
-from aegis_tui.gateway.usage import parse_json
 from aegis_tui.sdk.key_file import read_key
 
 _LOG = logging.getLogger(__name__)
 
-_FRESH_S = 2.0
-_TIMEOUT_S = 3.0
+_LEARN_S = 0.5
 
 
 def upstream_url(access: AccessMap) -> str:
-    """Return the base URL of the model server.
+    """Return the base URL of the first model server.
 
     Raises:
         Rejected: None is configured (503, `model.unavailable`).
@@ -39,7 +32,7 @@ def upstream_url(access: AccessMap) -> str:
 
 
 def upstream_key(access: AccessMap) -> Headers:
-    """Return the authorization header for the model server, read from its file each time; empty if it needs no key.
+    """Return the authorization header for the model servers, read from its file each time; empty if they need no key.
 
     Raises:
         Rejected: The key file is not usable (503, `model.key`). The client does not learn its path.
@@ -58,104 +51,80 @@ def upstream_key(access: AccessMap) -> Headers:
 
 
 class EngineFacts:
-    """The data about the model server that `GET /healthz` and `GET /v1/meters` show."""
+    """The model servers that the map names."""
 
     def __init__(self, access: AccessMap, upstream: Upstream) -> None:
         self._access = access
         self._upstream = upstream
-        self._health_lock = asyncio.Lock()
-        self._meters_lock = asyncio.Lock()
-        self._models: tuple[str, list[str] | None, float] = ("", None, 0.0)
-        self._reading: tuple[EngineMeters, float] | None = None
-        self._meters: tuple[str, ModelMetrics, float] = ("", {}, 0.0)
+        self._endpoints: dict[str, Endpoint] = {}
+
+    def all(self) -> list[Endpoint]:
+        """Return the model servers, the first one named first; empty if none is configured."""
+        urls = self._access.current.upstreams
+        if list(self._endpoints) != urls:
+            self._endpoints = {url: self._endpoints.get(url) or self._new(url) for url in urls}
+        return list(self._endpoints.values())
+
+    def _new(self, url: str) -> Endpoint:
+        return Endpoint(url, self._upstream, lambda: upstream_key(self._access))
 
     async def model(self) -> str | None:
-        """Return the model for requests that name none: the configured one, else the first that the server lists.
+        """Return the model for requests that name none: the configured one, else the first that a server lists.
 
-        None if none is configured and the server does not answer within 3 s or lists none; nothing is raised.
+        None if none is configured and no server answers within 3 s or lists one; nothing is raised.
         """
         return self._access.current.model or next(iter(await self.find_models() or []), None)
 
     async def endpoints(self) -> list[ServerEndpoint]:
-        """Return url, model and health of each endpoint (contract 9): one entry, or none if no server is configured.
+        """Return url, model and health of each model server (contract 9); empty if none is configured.
 
         It is healthy if it answers the request for its models with status 200 within 3 s; that is asked at most every
         2 s. Its `model` is the one for requests that name none; None if there is no such. Nothing is raised.
         """
-        current = self._access.current
-        if not current.upstream:
-            return []
-        models = await self.find_models()
-        model = current.model or next(iter(models or []), None)
-        return [{"url": current.upstream, "model": model, "healthy": models is not None}]
+        endpoints = self.all()
+        listed = await asyncio.gather(*(endpoint.find_models() for endpoint in endpoints))
+        wanted = self._access.current.model
+        return [
+            {"url": endpoint.url, "model": wanted or next(iter(names or []), None), "healthy": names is not None}
+            for endpoint, names in zip(endpoints, listed, strict=True)
+        ]
 
-    async def meters(self) -> ModelMetrics:
-        """Return running, waiting, kv_cache, prefix_hit_rate, tokens_per_s and ttft_s, at most 2 s old (contract 9).
+    async def meters(self) -> tuple[ModelMetrics, list[ModelMetrics]]:
+        """Return running, waiting, kv_cache, prefix_hit_rate, tokens_per_s and ttft_s of all together, and of each.
 
         Returns:
-            None for each value that the server does not report, or that needs an earlier reading to compare with; an
-            empty dict if it does not answer with status 200 within 3 s, its key cannot be read, or none is configured.
+            None for each value that no server reports, or that needs an earlier reading to compare with; an empty dict
+            for a server that does not answer with status 200 within 3 s, or whose key cannot be read.
         """
-        async with self._meters_lock:
-            base_url, meters, at_s = self._meters
-            current = self._access.current.upstream
-            if base_url != current:
-                self._reading = None
-            elif time.monotonic() - at_s < _FRESH_S:
-                return meters
-            meters = await self._scrape(current)
-            self._meters = (current, meters, time.monotonic())
-            return meters
-
-    async def _scrape(self, base_url: str) -> ModelMetrics:
-        body = await self._get(base_url, f"{root_url(base_url)}/metrics")
-        now_s = time.monotonic()
-        if body is None:
-            self._reading = None
-            return {}
-        reading = parse_metrics(body.decode("utf-8", errors="replace"))
-        before, before_s = self._reading or (None, now_s)
-        self._reading = (reading, now_s)
-        return metrics_of(reading, rates(before, reading, now_s - before_s))
+        endpoints = self.all()
+        readings = await asyncio.gather(*(endpoint.readings() for endpoint in endpoints))
+        each = [meters_of(found, endpoint.period_s) for found, endpoint in zip(readings, endpoints, strict=True)]
+        if len(endpoints) == 1:
+            return each[0], each
+        known = [(found, endpoint.period_s) for found, endpoint in zip(readings, endpoints, strict=True) if found]
+        return _together(known), each
 
     async def find_models(self) -> list[str] | None:
-        """Return the names of the models that the server lists, at most 2 s old; empty if its answer holds no list.
+        """Return the names of the models that any of the servers lists; None if none answers, or none is configured."""
+        listed = await asyncio.gather(*(endpoint.find_models() for endpoint in self.all()))
+        known = [names for names in listed if names is not None]
+        return list(dict.fromkeys(name for names in known for name in names)) if known else None
 
-        None if it does not answer with status 200 within 3 s, its key cannot be read, or none is configured.
-        """
-        async with self._health_lock:
-            base_url, models, at_s = self._models
-            current = self._access.current.upstream
-            if base_url == current and time.monotonic() - at_s < _FRESH_S:
-                return models
-            body = await self._get(current, f"{current}/models")
-            models = None if body is None else _model_names(parse_json(body))
-            self._models = (current, models, time.monotonic())
-            return models
-
-    async def _get(self, base_url: str, url: str) -> bytes | None:
-        """Return the body of an answer with status 200, or None: also on an error, without a usable key, or after 3 s.
-
-        Args:
-            base_url: The model server; if it is empty, nothing is asked.
-            url: The full address to get, on that server.
-        """
-        if not base_url:
-            return None
-        try:
-            async with (
-                asyncio.timeout(_TIMEOUT_S),
-                self._upstream.open(
-                    "GET", base_url, url, headers=upstream_key(self._access), timeout_s=_TIMEOUT_S
-                ) as answer,
-            ):
-                return await answer.whole() if answer.status == 200 else None
-        except (AegisError, Rejected, TimeoutError):
-            return None
+    async def keep_learning(self) -> None:
+        """Find out what each server can do as soon as the map names it, until cancelled."""
+        while True:
+            for endpoint in self.all():
+                if endpoint.abilities is None:
+                    await endpoint.learn(self._access.current.model)
+            await asyncio.sleep(_LEARN_S)
 
 
-def _model_names(body: Any) -> list[str]:
-    entries = body.get("data") if isinstance(body, dict) else None
-    if not isinstance(entries, list):
-        return []
-    return [entry["id"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+def _together(known: list[tuple[list[EngineMeters], float]]) -> ModelMetrics:
+    """Return the meters of several servers as if they were one; rates count those that were read twice."""
+    twice = [(readings, period_s) for readings, period_s in known if len(readings) == 2 and period_s > 0]
+    if not twice:
+        return meters_of([summed([readings[-1] for readings, _ in known])] if known else [], 0.0)
+    before, after = (summed([readings[at] for readings, _ in twice]) for at in (0, 1))
+    mean_period_s = sum(period_s for _, period_s in twice) / len(twice)
+    now = summed([readings[-1] for readings, _ in known])
+    return metrics_of(now, rates(before, after, mean_period_s))

@@ -16,6 +16,8 @@ from urllib.parse import parse_qsl
 from aegis_tui.domain.endpoint import root_url
 from aegis_tui.errors import AegisError, ModelMalformed, ModelUnavailable
 from aegis_tui.gateway.access import AccessMap
+from aegis_tui.gateway.body import parse_fields
+from aegis_tui.gateway.budget import check_budget
 from aegis_tui.gateway.dialect import GOOGLE_PREFIX, error_body
 from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
 from aegis_tui.gateway.google_answer import Answer, chat_chunks, problem_text
@@ -23,7 +25,7 @@ from aegis_tui.gateway.google_fields import Fields, object_of
 from aegis_tui.gateway.google_request import chat_body
 from aegis_tui.gateway.ledger import Call, Ledger
 from aegis_tui.gateway.rejected import Rejected
-from aegis_tui.gateway.relay import counted, is_stream, parse_fields, read_whole, secrets_of
+from aegis_tui.gateway.relay import counted, is_stream, read_whole, secrets_of
 from aegis_tui.gateway.request import UPSTREAM_HEADER, Request
 from aegis_tui.gateway.share import Share
 from aegis_tui.gateway.upstream import Headers, Upstream, UpstreamAnswer
@@ -133,6 +135,7 @@ class GoogleDoor:
                 the answer.
         """
         base_url = upstream_url(self._access)
+        check_budget(share.caller, self._access.current, self._ledger)
         fields = parse_fields(await request.body(share.take))
         if verb == "countTokens":
             fields = {**fields, **object_of(fields, "generateContentRequest")}
@@ -143,7 +146,7 @@ class GoogleDoor:
         except RecursionError as error:
             raise Rejected(400, "body.json", "the request body is nested too deeply") from error
         key = upstream_key(self._access)
-        call = Call(agent_id=share.caller, route=f"{_MODELS}:{verb}", model=model, stream=stream)
+        call = Call(share.caller, f"{_MODELS}:{verb}", model, stream, endpoint=base_url)
         with counted(self._ledger, request, call):
             exchange = _Exchange(request, call, base_url, key, body)
             await (self._count(exchange) if verb == "countTokens" else self._generate(exchange))

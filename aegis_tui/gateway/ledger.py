@@ -11,10 +11,11 @@ import logging
 import os
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aegis_tui.domain.wire.gateway import UsageFields
 from aegis_tui.gateway.usage import TokenUsage
@@ -36,6 +37,8 @@ class Totals:
     ttft_sum_s: float = 0.0
     ttft_count: int = 0
     latency_sum_s: float = 0.0
+    first_at: float | None = None
+    """When the first call began, in seconds of the time of day; None before."""
 
     def add(self, line: dict[str, Any]) -> None:
         """Add one line of the log, which is one finished call, to the totals; an error leaves them unchanged.
@@ -43,7 +46,7 @@ class Totals:
         The number of running calls stays as it is.
 
         Raises:
-            ValueError: The text of a field is not a number.
+            ValueError: The text of a field is not a number, or not a time.
             TypeError: A field is neither a number nor a text.
             OverflowError: A number of tokens is infinite.
         """
@@ -52,6 +55,7 @@ class Totals:
         )
         latency_s, ttft_s = float(line.get("latency_s", 0.0)), line.get("ttft_s")
         first_s = None if ttft_s is None else float(ttft_s)
+        ended_at = datetime.fromisoformat(str(line["at"])).timestamp() if "at" in line else None
         self.requests += 1
         self.errors += line.get("error") is not None
         self.prompt_tokens += prompt
@@ -61,6 +65,12 @@ class Totals:
         if first_s is not None:
             self.ttft_sum_s += first_s
             self.ttft_count += 1
+        if ended_at is not None:
+            self.note_begun(ended_at - latency_s)
+
+    def note_begun(self, at: float) -> None:
+        """Note that a call began then, in seconds of the time of day."""
+        self.first_at = at if self.first_at is None else min(self.first_at, at)
 
     def view(self) -> UsageFields:
         """Return the totals as `GET /v1/usage` shows them, with mean times; a mean of nothing is None."""
@@ -90,6 +100,8 @@ class Call:
     """A stable code (`upstream.lost`, `cancelled`, `http.404`); None after success."""
     ttft_s: float | None = None
     started_s: float = field(default_factory=time.monotonic)
+    endpoint: str = ""
+    """Base URL of the server that got it last."""
     is_whole: bool = False
     """Whether the server's answer is complete; if so, a client that disconnects has received what it asked for."""
 
@@ -97,6 +109,15 @@ class Call:
         """Store the time to the first byte; call it after each part that was sent, as only the first call counts."""
         if self.ttft_s is None:
             self.ttft_s = round(time.monotonic() - self.started_s, 5)
+
+
+class Spent(NamedTuple):
+    """What some callers have used together."""
+
+    tokens: int
+    """Of prompts and replies."""
+    first_at: float | None
+    """When their first call began, in seconds of the time of day; None before."""
 
 
 class Ledger:
@@ -124,7 +145,9 @@ class Ledger:
 
     def begin(self, call: Call) -> None:
         """Count a call as running."""
-        self._totals[call.agent_id].running += 1
+        totals = self._totals[call.agent_id]
+        totals.running += 1
+        totals.note_begun(time.time())
 
     def finish(self, call: Call) -> None:
         """Count a call that `begin` counted as finished, and write its line; a failure to write is only logged."""
@@ -135,6 +158,7 @@ class Ledger:
             "agent_id": call.agent_id,
             "route": call.route,
             "model": call.model,
+            "endpoint": call.endpoint,
             "stream": call.stream,
             "status": call.status,
             "error": call.error,
@@ -144,6 +168,13 @@ class Ledger:
         }
         totals.add(line)
         self._append(json.dumps(line).encode() + b"\n")
+
+    def spent(self, callers: Iterable[str]) -> Spent:
+        """Return what these callers have used so far, running calls left out."""
+        known = [self._totals[name] for name in callers if name in self._totals]
+        begun = [totals.first_at for totals in known if totals.first_at is not None]
+        tokens = sum(totals.prompt_tokens + totals.completion_tokens for totals in known)
+        return Spent(tokens, min(begun, default=None))
 
     def view(self, agent_id: str | None = None) -> dict[str, UsageFields]:
         """Return the totals of each caller by its agent id (see `Totals.view`).

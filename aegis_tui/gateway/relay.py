@@ -10,19 +10,23 @@ client disconnects, the call is cancelled on the server, so that the engine does
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aegis_tui.errors import AegisError, ModelUnavailable
-from aegis_tui.gateway.access import AccessMap
-from aegis_tui.gateway.dialect import RELAYED, Dialect, stream_error
+from aegis_tui.gateway.access import PERSON, AccessMap
+from aegis_tui.gateway.body import needs_model, parse_fields, prepare_body
+from aegis_tui.gateway.budget import check_budget
+from aegis_tui.gateway.dialect import COUNT_PATH, RELAYED, Dialect, stream_error
+from aegis_tui.gateway.endpoint import Endpoint
 from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
 from aegis_tui.gateway.ledger import Call, Ledger
+from aegis_tui.gateway.prefixes import Prefixes
 from aegis_tui.gateway.rejected import Rejected
 from aegis_tui.gateway.request import UPSTREAM_HEADER, Request
+from aegis_tui.gateway.routing import Routing
 from aegis_tui.gateway.share import Share
 from aegis_tui.gateway.upstream import Headers, Upstream, UpstreamAnswer
 from aegis_tui.gateway.usage import StreamTap, parse_json
@@ -34,27 +38,43 @@ _VAGUE_TYPES = frozenset({b"", b"text/plain", b"application/octet-stream"})
 """Content types that some servers send with a stream instead of `text/event-stream`."""
 STOPPED = "gateway.stopped"
 """The error of a call that the gateway's end cut off."""
+LEAST_URGENT = 10
+"""The priority of an agent for whose work nobody waits. A lower one comes first; calls without one count as 0."""
+_ELSEWHERE = frozenset({429, 500, 502, 503, 504})
+"""Statuses after which another server gets the call, if there is one."""
 _PLAIN = (b"", b"identity")
 _ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A request body in the form in which it is sent."""
-
-    body: bytes
-    model: str
-    stream: bool
-
-
 class Relay:
-    """Relays model calls of all dialects."""
+    """Relays model calls of all dialects.
 
-    def __init__(self, access: AccessMap, upstream: Upstream, engine: EngineFacts, ledger: Ledger) -> None:
+    Args:
+        access: Who may call, and how much.
+        upstream: Connections to the model servers.
+        engine: What is known about these.
+        ledger: Counts the calls.
+        prefixes: Remembers the prompts.
+        salt: Keeps the prefix cache of this workspace apart from those of others.
+    """
+
+    def __init__(
+        self,
+        access: AccessMap,
+        upstream: Upstream,
+        engine: EngineFacts,
+        ledger: Ledger,
+        *,
+        prefixes: Prefixes,
+        salt: str,
+    ) -> None:
         self._access = access
         self._upstream = upstream
         self._engine = engine
         self._ledger = ledger
+        self._prefixes = prefixes
+        self._salt = salt
+        self._routing = Routing()
 
     async def run(self, request: Request, share: Share) -> None:
         """Serve one call; return when it is complete or, without an error, when the client has disconnected.
@@ -63,36 +83,115 @@ class Relay:
             Rejected: The request is refused, or the call failed before an answer was begun. A later failure is told in
                 the answer.
         """
-        base_url = upstream_url(self._access)
-        await self._call(request, share.caller, base_url, await request.body(share.take))
-
-    async def _call(self, request: Request, agent_id: str, base_url: str, raw: bytes) -> None:
-        dialect = RELAYED[request.path]
+        upstream_url(self._access)
+        check_budget(share.caller, self._access.current, self._ledger)
+        raw = await request.body(share.take)
         fields = parse_fields(raw)
-        fallback = await self._engine.model() if _needs_model(fields) else None
-        prepared = prepare_body(raw, fields, dialect=dialect, model=fallback)
-        key = upstream_key(self._access)
-        call = Call(agent_id=agent_id, route=request.path, model=prepared.model, stream=prepared.stream)
+        fallback = await self._engine.model() if needs_model(fields) else None
+        model = str(fallback or fields.get("model") or "")
+        call = Call(share.caller, request.path, model, stream=fields.get("stream") is True)
+        servers = [item for item in self._engine.all() if model in (item.model_names or (model,))] or self._engine.all()
         with counted(self._ledger, request, call):
-            await self._forward(request, call, prepared.body, base_url, key)
+            await self._forward(request, call, raw, fields, fallback, servers)
 
-    async def _forward(self, request: Request, call: Call, body: bytes, base_url: str, key: Headers) -> None:
-        dialect = RELAYED[request.path]
-        headers = [header for header in request.raw_headers if header[0] in _REQUEST_HEADERS]
-        headers += [(b"Accept-Encoding", b"identity"), *key]
-        query = request.passed_query
-        url = base_url.removesuffix("/v1") + request.path + (f"?{query}" if query else "")
+    async def _forward(
+        self,
+        request: Request,
+        call: Call,
+        raw: bytes,
+        fields: dict[str, Any],
+        fallback: str | None,
+        servers: Sequence[Endpoint],
+    ) -> None:
+        """Send a call to the best server, and to the next one if it does not answer; pass its answer on.
+
+        Args:
+            request: The exchange.
+            call: The call.
+            raw: The body as received.
+            fields: The same, parsed.
+            fallback: The model for it if it names none.
+            servers: Those that may take it.
+        """
+        dialect, headers = RELAYED[request.path], _passed_headers(request)
+        note = partial(self._prefixes.note, call.agent_id, dialect, fields, model=call.model)
+        sketch = note() if len(servers) > 1 else None
+        left = self._routing.order([item.url for item in servers], sketch) if sketch else [servers[0].url]
+        by_url = {item.url: item for item in servers}
+        while left:
+            server = by_url[left.pop(0)]
+            added = self._added(server, call, dialect)
+            body = prepare_body(raw, fields, dialect=dialect, model=fallback, added=added).body
+            with self._routing.running(server.url, sketch) as begun:
+                if await self._ask(request, call, server, headers, body, begun, is_last=not left):
+                    break
+        if sketch is None:
+            note()
+
+    def _added(self, server: Endpoint, call: Call, dialect: Dialect) -> dict[str, Any]:
+        """Return what a request to a server gets besides what its client sent, as far as the server takes it."""
+        able = server.abilities
+        added: dict[str, Any] = {}
+        if able is not None and able.has_salt and call.route != COUNT_PATH:
+            added["cache_salt"] = self._salt
+        if able is not None and able.has_priority and dialect != "messages" and call.agent_id != PERSON:
+            added["priority"] = max(1, LEAST_URGENT - self._access.current.urgencies.get(call.agent_id, 0))
+        return added
+
+    async def _ask(
+        self,
+        request: Request,
+        call: Call,
+        server: Endpoint,
+        headers: Headers,
+        body: bytes,
+        begun: Callable[[], None],
+        *,
+        is_last: bool,
+    ) -> bool:
+        """Send a call to one server and pass its answer on; return False if another server should get it.
+
+        Args:
+            request: The exchange.
+            call: The call.
+            server: The server.
+            headers: The headers of the request, without the key.
+            body: The body to send.
+            begun: Called when the server begins its answer.
+            is_last: Whether no other server is left: then an error is the answer.
+
+        Raises:
+            Rejected: The call failed before an answer was begun, and no other server is left.
+        """
+        dialect, key = RELAYED[request.path], upstream_key(self._access)
+        call.endpoint, query = server.url, request.passed_query
+        url = server.url.removesuffix("/v1") + request.path + (f"?{query}" if query else "")
         try:
-            async with self._upstream.open("POST", base_url, url, headers=headers, body=body) as answer:
+            async with self._upstream.open("POST", server.url, url, headers=[*headers, *key], body=body) as answer:
                 call.status = answer.status
-                if answer.status >= 400:
-                    call.error = f"http.{answer.status}"
+                if answer.status in _ELSEWHERE and not is_last:
+                    if answer.status != 429:
+                        self._routing.failed(server.url)
+                    return False
+                begun()
+                call.error = f"http.{answer.status}" if answer.status >= 400 else None
                 if answer.status < 400 and is_stream(answer, asked=call.stream):
                     await _pass_stream(request, call, answer, dialect)
                 else:
                     await _pass_whole(request, call, answer, secrets=secrets_of(key))
         except AegisError as error:
+            if not request.is_answered:
+                self._routing.failed(server.url)
+                server.abilities = None  # what answers there next may be another server
+                if not is_last:
+                    return False
             _tell(request, call, error, dialect)
+        return True
+
+
+def _passed_headers(request: Request) -> list[tuple[bytes, bytes]]:
+    kept = [header for header in request.raw_headers if header[0] in _REQUEST_HEADERS]
+    return [*kept, (b"Accept-Encoding", b"identity")]
 
 
 @contextmanager
@@ -251,47 +350,3 @@ def _media_type(answer: UpstreamAnswer) -> bytes:
 def _kept_headers(answer: UpstreamAnswer) -> list[tuple[bytes, bytes]]:
     kept = [header for header in answer.headers if header[0] in _ANSWER_HEADERS]
     return [*kept, (UPSTREAM_HEADER, answer.base_url.encode("utf-8"))]
-
-
-def parse_fields(raw: bytes) -> dict[str, Any]:
-    """Return the fields of a request body.
-
-    Raises:
-        Rejected: The body is not a JSON object in UTF-8 (400).
-    """
-    try:
-        fields = json.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise Rejected(400, "body.json", "the request body is not JSON") from error
-    if not isinstance(fields, dict):
-        raise Rejected(400, "body.json", "the request body is not a JSON object")
-    return fields
-
-
-def _needs_model(fields: dict[str, Any]) -> bool:
-    return fields.get("model") in (None, "", "default")
-
-
-def prepare_body(raw: bytes, fields: dict[str, Any], *, dialect: Dialect, model: str | None) -> Prepared:
-    """Return the body to send, with the model and the request for token counts added where they are missing.
-
-    Args:
-        raw: The body as received; sent unchanged if nothing is missing.
-        fields: The same, parsed.
-        dialect: Chat streams report token counts only on request (`stream_options.include_usage`).
-        model: The model for requests that name none; None adds nothing.
-    """
-    stream = fields.get("stream") is True
-    added: dict[str, Any] = {}
-    if model is not None and _needs_model(fields):
-        added["model"] = model
-    options = fields.get("stream_options")
-    if dialect == "chat" and stream and not (isinstance(options, dict) and options.get("include_usage") is not None):
-        added["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
-    named = str(added.get("model") or fields.get("model") or "")
-    if not added:
-        return Prepared(raw, named, stream)
-    if fields and not added.keys() & fields.keys():
-        start = raw.index(b"{") + 1
-        return Prepared(raw[:start] + json.dumps(added).encode()[1:-1] + b"," + raw[start:], named, stream)
-    return Prepared(json.dumps({**fields, **added}, ensure_ascii=False).encode(), named, stream)

@@ -13,6 +13,7 @@ import gc
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 import tempfile
@@ -41,6 +42,7 @@ _ORPHAN_S = 600.0
 _UNUSED_S = 10.0
 """How long a gateway without callers outlives its hub, in seconds: long enough for a hub that is started again."""
 _PORT_NAME = "gateway.port"
+_SALT_NAME = "gateway.salt"
 _AFTER_AGENTS_S = 20.0
 """Agents end AEGIS_ORPHAN_S after their hub; the gateway waits at most this much longer for their last calls."""
 
@@ -65,7 +67,7 @@ def run_gateway(runtime: Path, state: Path) -> None:
 async def _serve(runtime: Path, state: Path) -> None:
     ledger = Ledger(state / "logs" / "model-calls.jsonl")
     upstream = Upstream()
-    server, access = _build(runtime, upstream, ledger)
+    app, server, access = _build(runtime, upstream, ledger, _salt(state / _SALT_NAME))
     tcp = listen_tcp(_former_port(runtime / "gateway.json", state / _PORT_NAME))
     unix = _listen_unix(runtime / "gateway.sock")
     egress = await Egress(access).serve(_listen_unix(runtime / EGRESS_NAME))
@@ -74,15 +76,17 @@ async def _serve(runtime: Path, state: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     paths = WorkspacePaths(state.name, state, runtime)
-    watcher = asyncio.create_task(_stop_when_useless(paths, server, ledger, access))
+    beside = (_stop_when_useless(paths, server, ledger, access), app.engine.keep_learning())
+    tasks = [asyncio.create_task(work) for work in beside]
     try:
         await server.start([tcp, unix])
         gc.freeze()  # what exists now stays, so that collections have little to look at
         _publish(runtime, state, url)
         await server.serve()
     finally:
-        watcher.cancel()
-        await asyncio.gather(watcher, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         egress.close()
         upstream.close()
         ledger.close()
@@ -92,8 +96,22 @@ async def _serve(runtime: Path, state: Path) -> None:
             (runtime / name).unlink(missing_ok=True)
 
 
-def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewayServer, AccessMap]:
-    """Return the server and the map of its callers, with limits that fit the open-file limit.
+def _salt(path: Path) -> str:
+    """Return the salt of this workspace's prefix cache, the same for every gateway of it; nobody else can guess it.
+
+    If it cannot be kept in the file at `path`, it is another one for the next gateway.
+    """
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if kept := path.read_text("ascii").strip():
+            return kept
+    salt = secrets.token_hex(16)
+    with contextlib.suppress(OSError):
+        write_private(path, salt)
+    return salt
+
+
+def _build(runtime: Path, upstream: Upstream, ledger: Ledger, salt: str) -> tuple[GatewayApp, GatewayServer, AccessMap]:
+    """Return the application, its server and the map of its callers, with limits that fit the open-file limit.
 
     The open-file limit of the process is raised first, as far as the system permits.
     """
@@ -101,8 +119,8 @@ def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewaySe
     most_strangers = min(MOST_STRANGERS, descriptors // 8)
     most_calls = min(MOST_CALLS, descriptors // 16)  # a call needs two descriptors: one on each side
     access = AccessMap(runtime / "gateway-map.json")
-    app = GatewayApp(access, upstream, ledger, most_calls)
-    return GatewayServer(app, most_fresh=most_strangers, most_idle=most_strangers), access
+    app = GatewayApp(access, upstream, ledger, most_calls, salt=salt)
+    return app, GatewayServer(app, most_fresh=most_strangers, most_idle=most_strangers), access
 
 
 async def _stop_when_useless(paths: WorkspacePaths, server: GatewayServer, ledger: Ledger, access: AccessMap) -> None:

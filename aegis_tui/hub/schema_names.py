@@ -227,6 +227,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         Review: "Review",
         runs.RunStatus: "RunStatus",
         run_events.RunFacts: "RunFacts",
+        run_events.Budget: "Budget",
         run_events.RunOptions: "RunOptions",
         run_events.Stage: "Stage",
         specs.SpecState: "SpecState",

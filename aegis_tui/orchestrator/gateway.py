@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from aegis_tui.domain.cause import one_line
 from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.instance.urgency import urgencies
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.ports.command_port import CommandPort
+from aegis_tui.ports.gateway_plan import GatewayPlan
 from aegis_tui.sdk.backoff import grown_pause_s
 
 _log = logging.getLogger(__name__)
@@ -23,21 +24,15 @@ CHECK_S = 2.0
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
 _ACCESS_KINDS = ("instance", "run")
+_URGENCY_S = 0.5
+"""How late the gateway may learn who holds locks that others wait for; there can be thousands of changes a second."""
 
 
 class Gateway(Protocol):
     """The model gateway of the workspace."""
 
-    async def serve(
-        self, upstream: str, model: str | None, instances: dict[str, str], *, allowed: Mapping[str, Sequence[str]]
-    ) -> None:
-        """Start the gateway if it does not run, set its endpoint and callers, and return when it serves.
-
-        Args:
-            upstream: Base URL of the model server; empty if none is configured.
-            model: Model for requests that name none; None for the first one that the server lists.
-            instances: Token hash -> agent id.
-            allowed: Agent id -> the addresses outside, as `host:port`, that the instance may reach (SEC-4).
+    async def serve(self, plan: GatewayPlan) -> None:
+        """Start the gateway if it does not run, give it the plan, and return when it serves.
 
         Raises:
             Unavailable: It does not start.
@@ -65,6 +60,8 @@ class UsualEndpoint(NamedTuple):
     """In normalised form."""
     model: str | None
     """None for the first model that the server lists."""
+    more: tuple[str, ...] = ()
+    """Further servers for the same models, in normalised form."""
 
 
 FindEndpoint = Callable[[], UsualEndpoint]
@@ -74,16 +71,12 @@ HashJoined = Callable[[str, str], str]
 """Takes agent id and session of an agent that a person connected; returns the hash of its token."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(NamedTuple):
     """What the state of the workspace asks of the gateway."""
 
-    endpoint: UsualEndpoint | None
-    """That of the current run; None without a run."""
-    callers: dict[str, str]
-    """Token hash -> agent id, of every living instance."""
-    allowed: dict[str, tuple[str, ...]]
-    """Agent id -> the addresses outside that it may reach, of those that may reach any."""
+    has_endpoint: bool
+    """Whether the plan names the model server of a run."""
+    plan: GatewayPlan
 
 
 class GatewayKeeper:
@@ -119,13 +112,17 @@ class GatewayKeeper:
 
     async def _serve(self) -> None:
         wanted = await self._port.read(self._wanted)
-        problem: str | None = None
+        plan, problem = wanted.plan, None
         try:
-            endpoint = wanted.endpoint or self._find_endpoint()
+            usual = self._find_endpoint()
         except UsageError as error:
-            endpoint, problem = UsualEndpoint("", None), one_line(error.message)
-        await self._gateway.serve(endpoint.base_url, endpoint.model, wanted.callers, allowed=wanted.allowed)
-        self._gateway.report(problem)
+            usual, problem = UsualEndpoint("", None), one_line(error.message)
+        if not wanted.has_endpoint:
+            plan = plan._replace(upstream=usual.base_url, model=usual.model)
+        if plan.upstream == usual.base_url:
+            plan = plan._replace(more=tuple(url for url in usual.more if url != usual.base_url))
+        await self._gateway.serve(plan)
+        self._gateway.report(None if wanted.has_endpoint else problem)
 
     async def run(self) -> None:
         """Follow the state until cancelled; after a failure, try again with growing pauses."""
@@ -156,23 +153,34 @@ class GatewayKeeper:
             self._gateway.report(one_line(reason))
 
     async def _follow(self) -> None:
+        loop, later = asyncio.get_running_loop(), 0.0
         async for keys in self._port.changes():
-            if not keys or any(kind in _ACCESS_KINDS for kind, _ in keys):
+            kinds = {kind for kind, _ in keys}
+            if not keys or not kinds.isdisjoint(_ACCESS_KINDS):
                 self._wake.set()
+            elif "lock" in kinds and loop.time() > later:
+                later = loop.time() + _URGENCY_S
+                loop.call_later(_URGENCY_S, self._wake.set)
 
     def _wanted(self, workspace: Workspace) -> _Wanted:
-        run = workspace.runs.current()
-        endpoint = None
-        if run is not None and run.options.base_url:
-            endpoint = UsualEndpoint(run.options.base_url, run.options.model or run.facts.model)
-        hashes = ((self._token_hash(item), item.agent_id) for item in workspace.instances.alive())
-        boundary = run.options.boundary if run is not None else {}
-        allowed = {item.agent_id: boundary.get(item.kind, ()) for item in workspace.instances.alive() if item.run}
-        return _Wanted(
-            endpoint,
-            {token_hash: agent_id for token_hash, agent_id in hashes if token_hash},
-            {agent_id: addresses for agent_id, addresses in allowed.items() if addresses},
+        run, alive = workspace.runs.current(), list(workspace.instances.alive())
+        hashes = ((self._token_hash(item), item.agent_id) for item in alive)
+        plan = GatewayPlan(
+            instances={token_hash: agent_id for token_hash, agent_id in hashes if token_hash},
+            urgencies=urgencies(workspace),
         )
+        if run is None:
+            return _Wanted(False, plan)
+        options = run.options
+        outside = {item.agent_id: options.boundary.get(item.kind, ()) for item in alive if item.run}
+        plan = plan._replace(
+            allowed={agent_id: addresses for agent_id, addresses in outside.items() if addresses},
+            runs={item.agent_id: run.run for item in workspace.instances.of_run(run.run)},
+            budget=options.budget.limits(),
+        )
+        if not options.base_url:
+            return _Wanted(False, plan)
+        return _Wanted(True, plan._replace(upstream=options.base_url, model=options.model or run.facts.model))
 
     def _token_hash(self, instance: Instance) -> str | None:
         if instance.run is not None or not is_connected(instance):

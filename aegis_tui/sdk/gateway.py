@@ -5,9 +5,11 @@ Light, as `sdk.quick` is: commands import it.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aegis_tui.sdk.discovery import WorkspacePaths, find_process
 from aegis_tui.sdk.quick import open_connection
@@ -36,6 +38,8 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _NO_PROXY = ("no_proxy", "NO_PROXY")
 _LOCAL = "127.0.0.1,localhost"
 _ANSWER_S = 2.0
+_ASKED_S = 10.0
+"""The gateway may have to ask model servers first, each of which has 3 s."""
 _POLL_S = 0.05
 
 
@@ -74,6 +78,28 @@ def model_environment(environ: Mapping[str, str], url: str, token: str) -> dict[
         before = next((environ[name] for name in _NO_PROXY if environ.get(name)), "")
         kept |= dict.fromkeys(_NO_PROXY, f"{before},{_LOCAL}" if before else _LOCAL)
     return {**kept, **base_urls(url), **dict.fromkeys(KEYS, token)}
+
+
+def ask_gateway(paths: WorkspacePaths, token: str, target: str) -> dict[str, Any] | None:
+    """Return the JSON object with which the workspace's gateway answers a GET request; None if it does not so.
+
+    Args:
+        paths: The workspace.
+        token: The person's token.
+        target: The path, with a query if there is one.
+    """
+    from http.client import HTTPException
+
+    connection = open_connection(f"unix:{paths.gateway_socket}", _ASKED_S)
+    try:
+        connection.request("GET", target, headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        fields = json.loads(answer.read()) if answer.status == 200 else None
+        return fields if isinstance(fields, dict) else None
+    except (OSError, HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
 
 
 def wait_for_gateway(paths: WorkspacePaths, token: str, *, timeout_s: float = WAIT_S) -> GatewayFound:

@@ -10,6 +10,7 @@ from aegis_tui.domain.qa.obstacle import Obstacle
 from aegis_tui.domain.qa.outcome import ResultFile
 from aegis_tui.domain.qa.readers.base import Wanted
 from aegis_tui.domain.rule.judge import SecretScan
+from aegis_tui.ports.gateway_plan import GatewayPlan
 from aegis_tui.ports.program import TAIL_BYTES, Bounds, ProgramResult
 from aegis_tui.ports.sandbox import SandboxLevel, SandboxMode, SandboxReport, SandboxSpec
 from aegis_tui.ports.secret_scanner import ScannedText
@@ -104,16 +105,18 @@ class MemoryGateway:
     """A model gateway that only records what it has to serve, and how often `serve` was called."""
 
     def __init__(self) -> None:
-        self.served: tuple[Any, ...] | None = None
-        self.allowed: dict[str, Sequence[str]] = {}
+        self.plan: GatewayPlan | None = None
         self.times = 0
         self.problem: str | None = None
 
-    async def serve(
-        self, upstream: str, model: str | None, instances: dict[str, str], *, allowed: Mapping[str, Sequence[str]]
-    ) -> None:
-        """Record the endpoint, the model, the callers, and what they may reach."""
-        self.served, self.allowed = (upstream, model, instances), dict(allowed)
+    @property
+    def served(self) -> tuple[Any, ...] | None:
+        """Upstream, model and callers of the plan; None before the first, and after the end."""
+        return None if self.plan is None else (self.plan.upstream, self.plan.model, dict(self.plan.instances))
+
+    async def serve(self, plan: GatewayPlan) -> None:
+        """Record the plan."""
+        self.plan = plan
         self.times += 1
 
     def report(self, problem: str | None) -> None:
@@ -122,4 +125,4 @@ class MemoryGateway:
 
     async def close(self) -> None:
         """Forget what was recorded."""
-        self.served = None
+        self.plan = None

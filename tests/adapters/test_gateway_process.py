@@ -16,11 +16,12 @@ import pytest
 from aegis_tui.adapters.gateway_process import GatewayProcess
 from aegis_tui.adapters.llm.key import ModelKey
 from aegis_tui.errors import Unavailable, UsageError
+from aegis_tui.ports.gateway_plan import GatewayPlan
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.key_file import read_key
 
 pytestmark = pytest.mark.anyio
-NOWHERE = ("http://127.0.0.1:9/v1", "tiny", {"a" * 64: "NATIVE-w01"})
+NOWHERE = GatewayPlan("http://127.0.0.1:9/v1", "tiny", {"a" * 64: "NATIVE-w01"})
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ async def test_it_is_started_once_told_and_gone_after_the_close(paths: Workspace
     told: list[tuple[str | None, str | None]] = []
     gateway = GatewayProcess(paths, paths.runtime_dir / "agents", lambda *where: told.append(where))
     for _ in range(2):
-        await gateway.serve(*NOWHERE)
+        await gateway.serve(NOWHERE)
     assert len(gateways(paths.runtime_dir)) == 1
     assert len(told) == 1 and (paths.runtime_dir / "agents" / "gateway.sock").is_socket()
     await gateway.close()
@@ -74,14 +75,14 @@ async def test_its_end_is_known_to_the_loop_before_the_close_returns(
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", keep)
     gateway = GatewayProcess(paths, paths.runtime_dir / "agents", lambda *_: None)
-    await gateway.serve(*NOWHERE)
+    await gateway.serve(NOWHERE)
     await gateway.close()
     assert [process.returncode for process in started] == [0]
 
 
 async def test_a_start_that_is_given_up_leaves_no_process(paths: WorkspacePaths) -> None:
     gateway = GatewayProcess(paths, paths.runtime_dir / "agents", lambda *_: None)
-    starting = asyncio.create_task(gateway.serve(*NOWHERE))
+    starting = asyncio.create_task(gateway.serve(NOWHERE))
     async with asyncio.timeout(10):
         while True:
             await asyncio.sleep(0.005)
@@ -95,7 +96,7 @@ async def test_a_start_that_is_given_up_leaves_no_process(paths: WorkspacePaths)
 
 async def test_a_start_that_is_given_up_late_leaves_no_socket(paths: WorkspacePaths) -> None:
     gateway = GatewayProcess(paths, paths.runtime_dir / "agents", lambda *_: None)
-    starting = asyncio.create_task(gateway.serve(*NOWHERE))
+    starting = asyncio.create_task(gateway.serve(NOWHERE))
     async with asyncio.timeout(10):
         while True:
             await asyncio.sleep(0.001)
@@ -112,7 +113,7 @@ async def test_one_that_ends_before_it_serves_is_told_with_its_log(paths: Worksp
     paths.runtime_dir.chmod(0o755)
     gateway = GatewayProcess(paths, paths.runtime_dir / "agents", lambda *_: None)
     with pytest.raises(Unavailable) as caught:
-        await gateway.serve(*NOWHERE)
+        await gateway.serve(NOWHERE)
     assert "gateway.log" in caught.value.hint
     assert "other users can access" in (paths.state_dir / "logs" / "gateway.log").read_text()
 
@@ -122,7 +123,7 @@ async def test_the_map_names_the_key_file_and_a_key_kept_for_the_gateway_goes_wi
     gateway = GatewayProcess(
         paths, paths.runtime_dir / "agents", lambda *_: None, find_key_file=partial(key.file, paths.runtime_dir)
     )
-    await gateway.serve(*NOWHERE)
+    await gateway.serve(NOWHERE)
     written = json.loads((paths.runtime_dir / "gateway-map.json").read_text())
     kept = Path(written["upstream_token_file"])
     assert read_key(kept) == "sk-own"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aegis_tui.domain.metrics import EngineMeters, EngineRates, parse_metrics, rates
+from aegis_tui.domain.metrics import EngineMeters, EngineRates, parse_metrics, rates, summed
 
 SAMPLE = """\
 # HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -86,3 +86,13 @@ def test_a_restarted_engine_counts_from_zero() -> None:
     after = EngineMeters(prefix_queries=10, prefix_hits=5, generation_tokens_total=40)
 
     assert rates(before, after, 2.0) == EngineRates(tokens_per_s=20, prefix_hit_rate=0.5, ttft_s=None)
+
+
+def test_readings_of_several_servers_are_added_and_the_cache_is_their_mean() -> None:
+    one = EngineMeters(running=1, waiting=2, kv_cache=0.5, prefix_queries=10, prefix_hits=5, ttft_sum=1, ttft_count=2)
+    two = EngineMeters(running=3, kv_cache=None, generation_tokens_total=7)
+    three = EngineMeters(kv_cache=0.1)
+    together = summed([one, two, three])
+    assert (together.running, together.waiting, together.generation_tokens_total) == (4, 2, 7)
+    assert together.kv_cache == pytest.approx(0.3)
+    assert summed([two]).kv_cache is None

@@ -29,6 +29,7 @@ from aegis_tui.application.doctor import Check
 from aegis_tui.bootstrap import checkout, machine
 from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.cli import demo, main, run
+from aegis_tui.domain.metrics import EngineMeters
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
 from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs
 from aegis_tui.ports.repository import Guard, WorktreeSpec
@@ -241,6 +242,9 @@ class _Desk:
             self._ask(*words)
         self._ask("hub", "status")
         self._ask("hub", "start")
+        with mock.patch("aegis_tui.cli.gateway.ask_gateway", _gateway):
+            self._ask("gateway", "status")
+            self._ask("gateway", "prefixes")
         held = self._ask("lock", "acquire", "doc.md")["locks"][0]
         self._ask("lock", "list")
         self._ask("lock", "acquire", "src/routes.py", ends="held")
@@ -289,6 +293,26 @@ class _Desk:
         self._ask("rescue", "restore", "run1/w98/1", "--to", str(self._folder / "restored"))
         self._ask("rescue", "prune", "--merged")
         self._ask("worktree", "repair")
+
+
+def _gateway(_paths: object, _token: str, target: str) -> dict[str, Any]:
+    """What a gateway answers that has seen the prompts of two agents."""
+    from aegis_tui.gateway.endpoint import meters_of
+    from aegis_tui.gateway.ledger import Totals
+    from aegis_tui.gateway.prefixes import Prefixes
+
+    if target == "/v1/prefixes":
+        seen = Prefixes()
+        for name in ("NATIVE-w01", "NATIVE-w02"):
+            seen.note(name, "chat", {"messages": [{"role": "user", "content": name}]}, model="m")
+        return dict(seen.view())
+    url, meters = "http://127.0.0.1:8001/v1", meters_of([EngineMeters()], 0.0)
+    answers: dict[str, dict[str, Any]] = {
+        "/healthz": {"endpoints": [{"url": url, "model": "m", "healthy": True}]},
+        "/v1/meters": {"metrics": meters, "endpoints": [{"url": url, "metrics": meters}]},
+        "/v1/usage": {"agents": {"NATIVE-w01": Totals().view()}},
+    }
+    return answers[target]
 
 
 async def _add_worktree(root: Path, path: Path) -> None:

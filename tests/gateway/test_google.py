@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,9 @@ def test_a_model_that_the_server_does_not_list_is_replaced_by_the_gateways(
     model_server.answers["/v1/models"] = lambda _: whole(listed)
     gateway.write_map(model_server.url, model="tiny")
     client = google(gateway)
+    deadline = time.monotonic() + 10  # what the server listed before counts for two seconds
+    while len(client.get("/v1beta/models").json()["models"]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
     for name in ("gemini-2.5-pro", "auto", "org/large", "tiny"):
         client.post(f"/v1beta/models/{name}:generateContent", json=HELLO)
     assert [seen.json["model"] for seen in model_server.calls(CHAT)] == ["tiny", "tiny", "org/large", "tiny"]

@@ -43,6 +43,29 @@ def _checked(address: str) -> str:
     return address
 
 
+class Budget(FrozenModel):
+    """What a run and each of its instances may use of the models; the gateway refuses every further call (LLM-5)."""
+
+    instance_tokens: int | None = Field(None, ge=1)
+    """Tokens of one instance, of its prompts and replies together; no limit when unset."""
+    instance_minutes: float | None = Field(None, gt=0)
+    """Minutes from the first call of one instance on; no limit when unset."""
+    run_tokens: int | None = Field(None, ge=1)
+    """Tokens of all instances of a run together; no limit when unset."""
+    run_minutes: float | None = Field(None, gt=0)
+    """Minutes from the first call of a run on; no limit when unset."""
+
+    def limits(self) -> dict[str, float]:
+        """Return the limits that are set, by name."""
+        limits = {
+            "instance_tokens": self.instance_tokens,
+            "instance_minutes": self.instance_minutes,
+            "run_tokens": self.run_tokens,
+            "run_minutes": self.run_minutes,
+        }
+        return {name: float(value) for name, value in limits.items() if value is not None}
+
+
 class RunOptions(FrozenModel):
     """The options that a person chose for one run (contract 4)."""
 
@@ -73,6 +96,8 @@ class RunOptions(FrozenModel):
     """A person watches the run: a gate that a person could open waits for them instead of ending the run."""
     lenses: tuple[Annotated[str, Field(max_length=100)], ...] = Field((), max_length=10)
     """Names of the review lenses besides the general one (ROLE-9)."""
+    budget: Budget = Budget.model_construct()
+    """What the run and each of its instances may use of the models (LLM-5)."""
 
 
 class RunFacts(FrozenModel):

@@ -99,6 +99,7 @@ class GivenOptions(TypedDict, total=False):
     attended: bool
     lenses: list[str]
     boundary: dict[str, list[str]]
+    budget: dict[str, float]
 
 
 class StartFields(TypedDict):
@@ -107,6 +108,15 @@ class StartFields(TypedDict):
     goal: str
     design: GivenDesign | None
     options: GivenOptions
+
+
+class BudgetFields(TypedDict):
+    """What a run and each of its instances may use of the models; null for no limit."""
+
+    instance_tokens: int | None
+    instance_minutes: float | None
+    run_tokens: int | None
+    run_minutes: float | None
 
 
 class OptionsFields(TypedDict):
@@ -129,6 +139,7 @@ class OptionsFields(TypedDict):
     attended: bool
     lenses: list[str]
     boundary: dict[str, list[str]]
+    budget: BudgetFields
 
 
 class LensFields(TypedDict):

@@ -1,0 +1,85 @@
+"""The flags and arguments of `run`, `wait`, `cancel`, `halt` and `resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Unchecked = Annotated[bool, typer.Option("--unchecked", help="Run no checks on the result; the report says so.")]
+AcceptBase = Annotated[
+    bool,
+    typer.Option(
+        "--accept-base-failures",
+        help="Accept failures of the base (the commit that the run starts from) that QA cannot compare.",
+    ),
+]
+Checks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--check",
+        metavar="COMMAND",
+        help="A command that checks the result, if the design names none; may be repeated. If neither names one, "
+        "the checks that the repository's build files call for are run.",
+    ),
+]
+Lenses = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lens",
+        metavar="NAME",
+        help="Add a reviewer with this lens: security, compliance, performance, style, or a file in "
+        ".agents/lenses; may be repeated.",
+    ),
+]
+AgentMode = Annotated[
+    Literal["headless", "terminal"] | None,
+    typer.Option(
+        "--agent-mode",
+        metavar="MODE",
+        help="How agent programs other than the built-in one run: headless, or terminal (with their own interface).",
+    ),
+]
+DesignFile = Annotated[Path | None, typer.Option("--design", metavar="FILE", help="A design file, YAML or JSON.")]
+SandboxLevel = Annotated[
+    str | None, typer.Option("--sandbox", help="auto, strict or off; by default the setting `sandbox`.")
+]
+RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        max=64,
+        help="Maximum number of workers at a time; by default the setting `workers`, which is 8 unless changed.",
+    ),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", help="Model name; when left out, the first served model that can call a tool."),
+]
+Notes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--note", metavar="ROLE=TEXT", help="Text to add to the brief of every agent of a role; may be repeated."
+    ),
+]
+
+AgentKind = Annotated[
+    str | None, typer.Option("--kind", help="Agent kind of the features for which the design names none.")
+]
+Scouts = Annotated[
+    bool, typer.Option("--scouts", help="Give each worker a scout, which explores the repository for it.")
+]
+
+
+MaxTokens = Annotated[
+    int | None,
+    typer.Option("--max-tokens", min=1, help="Tokens that all agents of the run may use together, prompts included."),
+]
+MaxMinutes = Annotated[
+    float | None,
+    typer.Option("--max-minutes", min=0.1, help="Minutes, from the first call on, in which they may call the model."),
+]

@@ -1,0 +1,117 @@
+"""Chooses the model server for a call when there are several (LLM-2, PERF-9).
+
+A server that has computed the beginning of a prompt has it in its prefix cache, and one that is busy lets a call wait.
+Both are weighed as characters of prompts: those that it would have to compute before this call's first token. Which
+beginnings a server has is only guessed, from what was sent to it: its own eviction is not known.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from aegis_tui.gateway.sketch import BLOCK_CHARS, Sketch
+
+STREAM_CHARS = 500
+"""How much a running reply slows others down, as characters of a prompt."""
+MOST_GAP = 8
+"""A server with so many more running calls than the least busy one is not chosen, whatever it has in its cache."""
+MOST_BLOCKS = 262_144
+"""Blocks that are remembered for each server, 64 million characters; the least recently sent are forgotten."""
+_FIRST_REST_S, _LONGEST_REST_S = 1.0, 30.0
+
+
+@dataclass
+class _Server:
+    """What is known about one server."""
+
+    blocks: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    running: dict[int, int] = field(default_factory=dict)
+    """Running call -> characters of its prompt that the server had to compute."""
+    failures: int = 0
+    rests_until: float = 0.0
+
+    def known_chars(self, chain: Sequence[int]) -> int:
+        return BLOCK_CHARS * sum(1 for _ in itertools.takewhile(self.blocks.__contains__, chain))
+
+    def learn(self, chain: Sequence[int]) -> None:
+        for block in chain:
+            self.blocks[block] = None
+            self.blocks.move_to_end(block)
+        while len(self.blocks) > MOST_BLOCKS:
+            self.blocks.popitem(last=False)
+
+
+class Routing:
+    """Knows what runs on each server, what was sent to it, and which did not answer.
+
+    Args:
+        now: Returns a monotonic time in seconds.
+    """
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._servers: dict[str, _Server] = {}
+        self._numbers = itertools.count()
+
+    def order(self, urls: Sequence[str], sketch: Sketch) -> list[str]:
+        """Return the servers in the order in which to try a call: the best one first; those that rest come last.
+
+        Args:
+            urls: The servers that may take the call.
+            sketch: Its prompt.
+        """
+        if len(urls) < 2:
+            return list(urls)
+        chain = list(sketch.chain())
+        least = min(len(self._of(url).running) for url in urls)
+
+        def cost(url: str) -> tuple[bool, bool, int, int]:
+            server = self._of(url)
+            is_far_behind = len(server.running) >= least + MOST_GAP
+            ahead = sum(server.running.values()) + STREAM_CHARS * len(server.running)
+            own = max(0, sketch.size_chars - server.known_chars(chain))
+            return server.rests_until > self._now(), is_far_behind, ahead + own, len(server.blocks)
+
+        return sorted(urls, key=cost)
+
+    @contextmanager
+    def running(self, url: str, sketch: Sketch | None) -> Iterator[Callable[[], None]]:
+        """Count a call on a server while the block runs; yield what to call when the server begins its answer.
+
+        Args:
+            url: The server.
+            sketch: The prompt of the call; None if it is the only server, of which nothing is remembered.
+        """
+        if sketch is None:
+            yield lambda: None
+            return
+        server, number, chain = self._of(url), next(self._numbers), list(sketch.chain())
+        server.running[number] = max(0, sketch.size_chars - server.known_chars(chain))
+        server.learn(chain)
+
+        def begun() -> None:
+            server.running[number] = 0  # the prompt is computed
+            server.failures, server.rests_until = 0, 0.0
+
+        try:
+            yield begun
+        finally:
+            del server.running[number]
+
+    def failed(self, url: str) -> None:
+        """Note that a server did not answer: it rests, for 1 s after the first failure, and 30 s at most.
+
+        What it had in its cache is taken as lost.
+        """
+        server = self._of(url)
+        rest_s = min(_FIRST_REST_S * 2**server.failures, _LONGEST_REST_S)
+        server.failures, server.rests_until = server.failures + 1, self._now() + rest_s
+        server.blocks.clear()
+
+    def _of(self, url: str) -> _Server:
+        return self._servers.setdefault(url, _Server())
