@@ -261,7 +261,7 @@ MUTANTS = (
         _ENGINE,
         "            self._workspace.deadlines.extend(lost_s)\n",
         "            pass\n",
-        _ENGINE_TESTS,
+        ("tests/hub/test_stall.py",),
     ),
     Mutant(
         "full-disk-keeps-state",
