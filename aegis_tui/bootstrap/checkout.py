@@ -74,14 +74,14 @@ async def heads_and_dirt(root: Path, places: Sequence[tuple[str, str]]) -> list[
         GitUnavailable: git is missing, or `root` is in no repository.
     """
     repository = await open_repository(root)
-    found: list[tuple[str | None, bool | None]] = []
+    conditions: list[tuple[str | None, bool | None]] = []
     for path, branch in places:
         head, dirty = await repository.resolve(f"refs/heads/{branch}"), None
         if head is not None:
             with contextlib.suppress(AegisError):
                 dirty = await repository.snapshot_tree(Path(path)) != await repository.tree_of(head)
-        found.append((head, dirty))
-    return found
+        conditions.append((head, dirty))
+    return conditions
 
 
 async def unsaved_paths(root: Path, worktree: Path, branch: str) -> list[str]:

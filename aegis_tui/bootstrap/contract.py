@@ -1,4 +1,4 @@
-"""The hub's machine-readable contract as text, for files and for programs that start no hub (HUB-3)."""
+"""The contract with other programs as text, for files and for programs that start no hub (HUB-3, contract 9)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.bootstrap.contract_commands import commands
 from aegis_tui.hub import schema
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.fanout import Fanout
@@ -16,12 +17,17 @@ from aegis_tui.hub.rest import rest_routes
 from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.sdk.discovery import WorkspacePaths
 
-Contract = Literal["openapi", "asyncapi"]
+Contract = Literal["openapi", "asyncapi", "commands"]
 CONTRACTS: tuple[Contract, ...] = get_args(Contract)
 
 
 def contract_text(which: Contract) -> str:
-    """Return one document as the hub serves it: indented JSON with sorted keys. Opens no file and no socket."""
+    """Return one document as indented JSON with sorted keys, the first two as the hub serves them.
+
+    Opens no file and no socket.
+    """
+    if which == "commands":
+        return _text(commands())
     document = schema.asyncapi()
     if which == "openapi":
         nowhere = Path("/nonexistent")
@@ -29,4 +35,8 @@ def contract_text(which: Contract) -> str:
         identity = Identity(engine, "", b"")
         ingress = Ingress(engine, identity, WorkspacePaths("", nowhere, nowhere))
         document = schema.openapi(rest_routes(engine=engine, identity=identity, ingress=ingress, fanout=Fanout(engine)))
+    return _text(document)
+
+
+def _text(document: object) -> str:
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

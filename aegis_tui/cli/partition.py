@@ -12,7 +12,8 @@ from aegis_tui.domain.count import counted
 from aegis_tui.domain.glob.overlap import overlap
 from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.path.file_name import encodable_text
-from aegis_tui.domain.wire.machine import GlobOverlap, OverlapsOutput
+from aegis_tui.domain.wire.machine import OverlapsOutput
+from aegis_tui.domain.wire.output import GlobOverlap
 from aegis_tui.errors import PartitionRefused
 
 app = typer.Typer(

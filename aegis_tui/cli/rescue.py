@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -16,7 +16,7 @@ from aegis_tui.errors import Conflict, UsageError
 
 if TYPE_CHECKING:
     from aegis_tui.application.rescue import Rescues
-    from aegis_tui.domain.wire.output import RescuesOutput, SavedWork
+    from aegis_tui.domain.wire.output import PrunedOutput, RescueOutput, RescuesOutput, RestoredOutput, SavedWork
     from aegis_tui.ports.rescues import RescuedWork
 
 rescue_app = typer.Typer(
@@ -39,12 +39,12 @@ def list_rescues(as_json: AsJson = False) -> int:
 
     No hub is needed. Exit code 5 outside a repository.
     """
-    found = asyncio.run(_all())
+    saved = asyncio.run(_all())
     rows = [
         [item.ref, item.oid[:12], _saved_at(item), _size(item.size_bytes), "merged" if item.is_merged else "not merged"]
-        for item in found
+        for item in saved
     ]
-    fields: RescuesOutput = {"rescues": [_fields(item) for item in found]}
+    fields: RescuesOutput = {"rescues": [_fields(item) for item in saved]}
     output.result(fields, as_json=as_json, lines=output.table(rows) or ["nothing had to be rescued"])
     return 0
 
@@ -60,13 +60,10 @@ def show(
     No hub is needed. Exit code 2 if there is no such ref, 1 if git fails.
     """
     work, files, text = asyncio.run(_shown(ref, with_diff=diff))
-    fields: dict[str, Any] = {
-        **_fields(work),
-        "files": [{"status": status, "path": path} for status, path in files.changed],
-        "staged": list(files.staged),
-        "ignored": list(files.ignored),
-        "not_saved": list(files.not_saved),
-    }
+    fields = cast("RescueOutput", _fields(work))
+    fields["files"] = [{"status": status, "path": path} for status, path in files.changed]
+    fields["staged"], fields["ignored"] = list(files.staged), list(files.ignored)
+    fields["not_saved"] = list(files.not_saved)
     if diff:
         fields["diff"] = text
     lines = [f"{work.ref}, saved {_saved_at(work)}, {'merged' if work.is_merged else 'not merged'}"]
@@ -98,13 +95,17 @@ def restore(
     if to is not None and (to.exists() and (not to.is_dir() or any(to.iterdir()))):
         raise UsageError(f"{to} is not an empty folder", "name a new one: --to FOLDER")
     work = asyncio.run(_restored(ref, name, to.absolute() if to else None))
-    place = {"folder": str(to)} if to else {"branch": name}
     words = (
         f"its files are in {to}"
         if to
         else f"look at it: git log -p -1 {name}; take it over: git cherry-pick -m 1 {name}"
     )
-    output.result({**_fields(work), **place}, as_json=as_json, lines=[words])
+    fields = cast("RestoredOutput", _fields(work))
+    if to:
+        fields["folder"] = str(to)
+    else:
+        fields["branch"] = name
+    output.result(fields, as_json=as_json, lines=[words])
     return 0
 
 
@@ -126,12 +127,12 @@ def prune(
     Nothing is deleted without --yes. git keeps the objects of deleted work for about two weeks: git branch NAME OID
     brings it back. No hub is needed. Exit code 2 if there is no such ref, 1 if git fails.
     """
-    found = asyncio.run(_pruned(refs or [], older_than=older_than, merged=merged, yes=yes))
-    fields = {"deleted": yes, "rescues": [_fields(item) for item in found]}
+    due = asyncio.run(_pruned(refs or [], older_than=older_than, merged=merged, yes=yes))
+    fields: PrunedOutput = {"deleted": yes, "rescues": [_fields(item) for item in due]}
     word = "deleted" if yes else "would delete"
-    lines = [f"{word} {item.ref} {item.oid} {'merged' if item.is_merged else 'NOT MERGED'}" for item in found]
-    if found and not yes:
-        lines.append(f"to delete {counted(len(found), 'ref')}: repeat this with --yes")
+    lines = [f"{word} {item.ref} {item.oid} {'merged' if item.is_merged else 'NOT MERGED'}" for item in due]
+    if due and not yes:
+        lines.append(f"to delete {counted(len(due), 'ref')}: repeat this with --yes")
     output.result(fields, as_json=as_json, lines=lines or ["nothing is due"])
     return 0
 
@@ -147,19 +148,19 @@ async def _all() -> tuple[RescuedWork, ...]:
 
 
 async def _shown(ref: str, *, with_diff: bool) -> tuple[RescuedWork, Any, str]:
-    found = await _open()
-    work = await found.find(ref)
-    return work, await found.store.files_of(work), await found.store.diff_of(work) if with_diff else ""
+    rescues = await _open()
+    work = await rescues.find(ref)
+    return work, await rescues.store.files_of(work), await rescues.store.diff_of(work) if with_diff else ""
 
 
 async def _restored(ref: str, branch: str, to: Path | None) -> RescuedWork:
-    found = await _open()
-    work = await found.find(ref)
+    rescues = await _open()
+    work = await rescues.find(ref)
     if to is not None:
-        await found.store.write_out(work, to)
+        await rescues.store.write_out(work, to)
         return work
     try:
-        await found.store.make_branch(work, branch)
+        await rescues.store.make_branch(work, branch)
     except Conflict as error:
         raise Conflict(f"there is a branch {branch}", "name another: --branch NAME", code="ref.exists") from error
     return work
@@ -170,16 +171,16 @@ async def _pruned(refs: list[str], *, older_than: float | None, merged: bool, ye
 
     from aegis_tui.bootstrap.checkout import retention_of
 
-    found = await _open()
+    rescues = await _open()
     if refs:
-        due = [await found.find(ref) for ref in refs]
+        due = [await rescues.find(ref) for ref in refs]
     else:
         retention = retention_of(here().settings)
         if older_than is not None:
             retention = replace(retention, days=older_than or 1e-9)
-        due = await found.due(replace(retention, merged_days=0) if merged else retention)
+        due = await rescues.due(replace(retention, merged_days=0) if merged else retention)
     if yes:
-        await found.delete(due)
+        await rescues.delete(due)
     return due
 
 

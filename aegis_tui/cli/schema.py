@@ -1,4 +1,4 @@
-"""`aegis-tui schema`: prints the hub's interface as OpenAPI or AsyncAPI, generated from the models (HUB-3)."""
+"""`aegis-tui schema`: prints the contract with other programs, generated from the models (HUB-3)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from aegis_tui.errors import UsageError
 
 def _schema(
     which: Annotated[
-        Literal["openapi", "asyncapi"], typer.Argument(help="openapi for REST, asyncapi for the WebSocket.")
+        Literal["openapi", "asyncapi", "commands"],
+        typer.Argument(
+            help="openapi for REST, asyncapi for the WebSocket, commands for what commands print with --json."
+        ),
     ],
     into: Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file instead of stdout.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="No effect: the output is always JSON.")] = True,
 ) -> int:
-    """Print the hub's interface as OpenAPI or AsyncAPI.
+    """Print the hub's interface as OpenAPI or AsyncAPI, or what commands print with --json as JSON Schema.
 
     An existing file is replaced. Exit code 2 if the file cannot be written. No hub is needed or started.
     """

@@ -111,10 +111,10 @@ def _looked_at(place: Place, fields: list[ListedWorktree]) -> list[WorktreeCondi
     if not fields:
         return []
     merged = _merged_heads(place)
-    found = asyncio.run(heads_and_dirt(place.root, [(item["path"], item["branch"] or "") for item in fields]))
+    conditions = asyncio.run(heads_and_dirt(place.root, [(item["path"], item["branch"] or "") for item in fields]))
     return [
         {**item, "dirty": dirty, "merged": None if head is None or merged is None else head in merged}
-        for item, (head, dirty) in zip(fields, found, strict=True)
+        for item, (head, dirty) in zip(fields, conditions, strict=True)
     ]
 
 

@@ -190,8 +190,9 @@ def _lines(kind: type[Any]) -> dict[str, str]:
     """Return the line under each field of a JSON type that has one, also of those that it inherits."""
     module = sys.modules[kind.__module__]
     classes = [node for node in _tree(module.__name__).body if isinstance(node, ast.ClassDef)]
-    node = next(node for node in classes if node.name == kind.__name__)
     lines: dict[str, str] = {}
+    if (node := next((node for node in classes if node.name == kind.__name__), None)) is None:
+        return lines  # it is made by a call, for a field that is a word of Python
     for base in node.bases:
         outer = getattr(module, ast.unparse(base))
         lines |= _lines(outer) if is_typeddict(outer) else {}

@@ -22,6 +22,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from pydantic import ValidationError
+
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.application import prompt
 from aegis_tui.application.demo import Claim
@@ -31,17 +33,19 @@ from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.cli import demo, main, run
 from aegis_tui.domain.metrics import EngineMeters
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
+from aegis_tui.domain.wire.output import ErrorOutput, FailureOutput
+from aegis_tui.domain.wire.outputs import OUTPUTS
 from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs
 from aegis_tui.ports.repository import Guard, WorktreeSpec
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_key, workspace_paths
 from tests.frozen.logs import DATA, recovered, restore, told
 from tests.frozen.surface import options
+from tests.hub.closed import fits
 
 Surface = dict[str, list[str]]
 _FIELD = re.compile(r"[a-z][A-Za-z0-9_]*\Z")
 _BY_NAME = frozenset({"specs", "tasks", "role_notes", "languages", "layers", "trailers"})
 """Maps whose keys are names of things, not of fields."""
-SAME_AS = {"aegis-tui dashboard": "aegis-tui status", "aegis-tui server": "aegis-tui hub"}
 PRINTS_THE_CONTRACT = "aegis-tui schema"
 """Held by the frozen contract itself."""
 
@@ -69,6 +73,23 @@ def paths_of(value: Any, where: str = "") -> set[str]:
         path = f"{where}.{key}" if where else key
         found |= {path} | paths_of(item, path)
     return found
+
+
+def check_type(name: str, line: dict[str, Any]) -> None:
+    """Compare what a command printed with its types; raise `AssertionError` with all faults if it fits none."""
+    kinds = [FailureOutput] if "(" in name else OUTPUTS[name.removeprefix("aegis-tui ")]
+    if "error" in line and kinds == [FailureOutput]:  # beside its own fields stand facts about this error
+        line = {**line, "error": {key: line["error"][key] for key in ErrorOutput.__annotations__}}
+    faults = []
+    for kind in kinds:
+        around = {"schema_version", "ok"} - kind.__annotations__.keys()
+        try:
+            fits({key: value for key, value in line.items() if key not in around}, kind)
+        except ValidationError as error:
+            faults.append(f"{name} is no {kind.__name__}: {error}")
+        else:
+            return
+    raise AssertionError("\n".join(faults))
 
 
 class _Desk:
@@ -127,6 +148,8 @@ class _Desk:
             raise AssertionError(f"{name} printed no JSON: {complained.getvalue()}")
         if ("(" in name) is not ("error" in lines[-1]):
             raise AssertionError(f"{name}: {lines[-1]}")
+        for line in lines:
+            check_type(name, line)
         self._seen.setdefault(name, set()).update(path for line in lines for path in paths_of(line))
         return dict(lines[-1])
 

@@ -12,9 +12,10 @@ from aegis_tui.domain.event import AnyEventData
 from aegis_tui.domain.model import by_type
 from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.model import RunStatus
+from aegis_tui.domain.wire.outputs import OUTPUTS, SAME_AS
 from tests.frozen import fixtures, gains, scenes, surface
 from tests.frozen.logs import DATA, folded, logs, recovered, restore
-from tests.frozen.outputs import PRINTS_THE_CONTRACT, SAME_AS, paths_of
+from tests.frozen.outputs import PRINTS_THE_CONTRACT, paths_of
 
 
 @pytest.mark.parametrize("sql", logs(), ids=lambda path: path.stem)
@@ -69,7 +70,14 @@ def test_the_output_of_every_command_with_json_is_frozen() -> None:
 
 def _told_as(name: str) -> str:
     """The command whose output is that of another, by the other's name."""
-    return next((name.replace(one, other) for one, other in SAME_AS.items() if name.startswith(one)), name)
+    for one, other in SAME_AS.items():
+        name = name.replace(f"aegis-tui {one}", f"aegis-tui {other}")
+    return name
+
+
+def test_the_output_of_every_command_with_json_has_a_type() -> None:
+    frozen = {name.removeprefix("aegis-tui ") for name in json.loads((DATA / "outputs.json").read_text("utf-8"))}
+    assert {name for name in frozen if "(" not in name} == set(OUTPUTS)
 
 
 def test_paths_of_keys_name_fields_and_not_things() -> None:

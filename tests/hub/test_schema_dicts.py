@@ -6,18 +6,19 @@ from collections.abc import Callable
 from typing import Annotated, Any, NotRequired, TypedDict
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from aegis_tui.domain.command import ClientCommand
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.event import event_to_wire
-from aegis_tui.domain.model import by_type, compact_json
+from aegis_tui.domain.model import by_type
 from aegis_tui.domain.wire import answer, context
 from aegis_tui.domain.wire.form import SchemaNote, Timestamp
 from aegis_tui.hub.schema_dicts import REPLIES, SAME_AS, model_of
-from aegis_tui.hub.schema_names import NAMES, name_of
+from aegis_tui.hub.schema_names import name_of
 from tests.domain import test_transcript as scenes
+from tests.hub.closed import fits
 
 LEFT_OUT = {
     "Instance": {"token_hash"},
@@ -28,7 +29,6 @@ LEFT_OUT = {
     "RunCommitted": {"type"},
 }
 """Fields of the core that clients do not get."""
-MADE: dict[type[Any], type[BaseModel]] = {}
 ADDED = {"Instance": {"word", "scope_requests"}}
 """Fields that are computed for clients."""
 
@@ -38,18 +38,6 @@ def test_a_json_type_has_the_fields_of_the_model_that_it_stands_for(kind: type[A
     name = state.__name__
     assert set(kind.__annotations__) - ADDED.get(name, set()) == set(state.model_fields) - LEFT_OUT.get(name, set())
     assert kind.__annotations__.keys() >= ADDED.get(name, set())
-
-
-def closed(kind: type[Any]) -> type[BaseModel]:
-    """A model that takes exactly the JSON of a type, to the innermost field."""
-    if kind not in MADE:
-        named = {name: model for model, name in NAMES.items()}
-        MADE[kind] = model_of(kind, closed, named=named, config=ConfigDict(extra="forbid", strict=True))
-    return MADE[kind]
-
-
-def fits(value: object, kind: type[Any]) -> None:
-    closed(kind).model_validate_json(compact_json(value))
 
 
 class Witness(scenes.Run):

@@ -35,8 +35,8 @@ class GitRescues:
     async def list_all(self) -> tuple[RescuedWork, ...]:
         """Return all rescue refs, oldest first; see `RescueStore.list_all`."""
         listed = await self._runner.run("for-each-ref", f"--format={_FIELDS}", RESCUE_PREFIX)
-        found = [await self._work(*line.split("\0")) for line in listed.text.split("\n") if line]
-        return tuple(sorted(found, key=lambda work: (work.saved_unix, work.ref)))
+        works = [await self._work(*line.split("\0")) for line in listed.text.split("\n") if line]
+        return tuple(sorted(works, key=lambda work: (work.saved_unix, work.ref)))
 
     async def _work(self, ref: str, oid: str, at: str) -> RescuedWork:
         run, instance = ref.removeprefix(f"{RESCUE_PREFIX}/").split("/")[:2]

@@ -54,7 +54,7 @@ class InstanceReport(TypedDict):
     duration_s: float
     prompts: int
     tokens: TokenReport
-    blocked_names: list[str]
+    blocked_names: NotRequired[list[str]]
     """Names that were looked up in its sandbox, which refused them."""
     scope_requests: int
     rescue_ref: str | None
@@ -196,9 +196,9 @@ class BoundaryReport(TypedDict):
 
     level: str
     layers: dict[str, str]
-    allowed: dict[str, list[str]]
+    allowed: NotRequired[dict[str, list[str]]]
     """Kind of agent -> the addresses that it could reach besides hub and model, as `host:port`."""
-    word: str
+    word: NotRequired[str]
     """All this in a few words: `closed`, `2 addresses allowed` or `no sandbox`."""
 
 

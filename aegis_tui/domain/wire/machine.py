@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NotRequired, TypedDict
 
 from aegis_tui.domain.wire.gateway import ModelMetrics, ServerEndpoint
-from aegis_tui.domain.wire.output import ReportOutput
+from aegis_tui.domain.wire.output import GlobOverlap, ReportOutput
 
 
 class ListedWorktree(TypedDict):
@@ -77,15 +77,6 @@ class SettingsOutput(TypedDict):
     settings: list[SettingValue]
     file: str
     """The settings file of the person."""
-
-
-class GlobOverlap(TypedDict):
-    """Two globs that match the same path."""
-
-    a: str
-    b: str
-    owners: list[str]
-    witness: str
 
 
 class OverlapsOutput(TypedDict):

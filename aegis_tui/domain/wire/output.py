@@ -19,6 +19,33 @@ class Printed(TypedDict):
     ok: bool
 
 
+class ErrorOutput(TypedDict):
+    """Why a command failed; further fields give facts."""
+
+    code: str
+    message: str
+    hint: str
+    """What to do about it; may be empty."""
+
+
+class FailureOutput(Printed):
+    """What a command prints instead if it fails."""
+
+    error: ErrorOutput
+    overlaps: NotRequired[list[GlobOverlap]]
+    held_by: NotRequired[str]
+    expires_in_s: NotRequired[float]
+
+
+class GlobOverlap(TypedDict):
+    """Two globs that match the same path."""
+
+    a: str
+    b: str
+    owners: list[str]
+    witness: str
+
+
 class Partition(TypedDict):
     """What an instance may write."""
 
@@ -215,6 +242,41 @@ class RescuesOutput(TypedDict):
     """`rescue list`."""
 
     rescues: list[SavedWork]
+
+
+class SavedFile(TypedDict):
+    """A file of saved work."""
+
+    status: str
+    path: str
+
+
+class RescueOutput(SavedWork):
+    """`rescue show`."""
+
+    files: list[SavedFile]
+    """Those that differ from the commit that the work began with."""
+    staged: list[str]
+    ignored: list[str]
+    not_saved: list[str]
+    """Those that were too large."""
+    diff: NotRequired[str]
+    """Only with `--diff`."""
+
+
+class RestoredOutput(SavedWork):
+    """`rescue restore`."""
+
+    branch: NotRequired[str]
+    folder: NotRequired[str]
+    """Only with `--to`."""
+
+
+class PrunedOutput(RescuesOutput):
+    """`rescue prune`."""
+
+    deleted: bool
+    """Whether it was deleted; else it is only listed."""
 
 
 class ReportOutput(Report, Printed):
