@@ -60,7 +60,7 @@ def show(
     No hub is needed. Exit code 2 if there is no such ref, 1 if git fails.
     """
     work, files, text = asyncio.run(_shown(ref, with_diff=diff))
-    fields = cast("RescueOutput", _fields(work))
+    fields: RescueOutput = cast("RescueOutput", _fields(work))
     fields["files"] = [{"status": status, "path": path} for status, path in files.changed]
     fields["staged"], fields["ignored"] = list(files.staged), list(files.ignored)
     fields["not_saved"] = list(files.not_saved)
@@ -100,7 +100,7 @@ def restore(
         if to
         else f"look at it: git log -p -1 {name}; take it over: git cherry-pick -m 1 {name}"
     )
-    fields = cast("RestoredOutput", _fields(work))
+    fields: RestoredOutput = cast("RestoredOutput", _fields(work))
     if to:
         fields["folder"] = str(to)
     else:

@@ -43,7 +43,7 @@ from aegis_tui.domain.run.follow import follow
 from aegis_tui.domain.scope import rules as scope_rules
 from aegis_tui.domain.spec import rules as spec_rules
 from aegis_tui.domain.wire.lock import LockFields
-from aegis_tui.domain.wire.reply import AnyReply, BeatReply
+from aegis_tui.domain.wire.reply import AnyReply, HeartbeatReply
 from aegis_tui.domain.words import WITHDRAWN
 from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace, state_hash
 from aegis_tui.errors import AegisError, LockHeld
@@ -266,7 +266,7 @@ def _context(workspace: Workspace, command: commands.ContextGet, actor: Actor, r
 
 def _heartbeat(workspace: Workspace, command: Heartbeat, actor: Actor, request_id: str) -> Decision:
     held = {lock.lock_id for lock in workspace.locks.locks_of(actor.agent_id)}
-    return Decision([], BeatReply(lost=[name for name in command.held if name not in held]))
+    return Decision([], HeartbeatReply(lost=[name for name in command.held if name not in held]))
 
 
 RULES: Final[Rules] = collected(

@@ -18,6 +18,7 @@ from aegis_tui import __version__
 from aegis_tui.domain.command import ClientCommand
 from aegis_tui.domain.event import AnyEventData
 from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.domain.wire.reply import REPLIES
 
 _PREFIX = "#/components/schemas/"
 _TO_HUB = {"hello": "Hello", "subscribe": "Subscribe", "fileSubscribe": "FileSubscribe", "command": "Command"}
@@ -91,7 +92,7 @@ def _schemas() -> dict[str, Any]:
     Raises:
         LookupError: A model has no name in `schema_names`.
     """
-    from aegis_tui.hub.schema_dicts import REPLIES, SAME_AS, SENT_BY_THE_HUB, models_of, plain_schema
+    from aegis_tui.hub.schema_dicts import SAME_AS, SENT_BY_THE_HUB, models_of, plain_schema
     from aegis_tui.hub.schema_models import SENT_BY_CLIENTS  # these modules are imported here: no start waits for them
     from aegis_tui.hub.schema_names import in_order, name_of, renamed
 
@@ -108,8 +109,9 @@ def _schemas() -> dict[str, Any]:
         _leave_out(schemas[name], fields)
     for model in commands:
         _put_into_envelope(schemas[name_of(model)])
-    for command, replied in REPLIES.items():
-        schemas[name_of(command)]["x-reply"] = reference(name_of(replied))
+    for command in commands:
+        if replied := REPLIES.get(command.model_fields["type"].default):
+            schemas[name_of(command)]["x-reply"] = reference(name_of(replied))
     for model in events:
         name = name_of(model)
         _leave_out(schemas[name], ("type",))

@@ -28,23 +28,13 @@ from typing import (
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from aegis_tui.domain.instance.commands import AgentRegister, Heartbeat, InstanceSend, InstanceStart, InstanceStop
 from aegis_tui.domain.instance.model import Instance
-from aegis_tui.domain.lock.commands import LockAcquire, LockRelease, LockRenew
-from aegis_tui.domain.message.commands import MessageRead, MessageSend
 from aegis_tui.domain.message.exchange import Exchange
-from aegis_tui.domain.model import CommandData
-from aegis_tui.domain.piece.commands import DiffSubmit
 from aegis_tui.domain.piece.model import Piece, PieceConflict
-from aegis_tui.domain.qa.commands import QaAccept
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
 from aegis_tui.domain.review.model import Review
-from aegis_tui.domain.rule.commands import RuleAllow, RuleRefuse
-from aegis_tui.domain.run.commands import DesignAgree, DesignPropose, RunCancel, RunHalt, RunResume, RunStart
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.events import RunCommitted, RunFacts, RunOptions
-from aegis_tui.domain.scope.commands import ScopeRequest
-from aegis_tui.domain.spec.commands import SpecCreate, TaskClaim
 from aegis_tui.domain.spec.model import SpecState
 from aegis_tui.domain.wire import answer, context, form, instance, piece, qa, reply, run
 from aegis_tui.hub.schema_names import NAMES
@@ -67,35 +57,6 @@ SAME_AS: Final[Mapping[type[Any], type[BaseModel]]] = MappingProxyType(
 )
 """JSON type -> the model of the core whose JSON it is; the documents describe the model, which knows its limits too."""
 
-REPLIES: Final[Mapping[type[CommandData], type[Any]]] = MappingProxyType(
-    {
-        AgentRegister: reply.JoinedReply,
-        Heartbeat: reply.BeatReply,
-        InstanceStart: reply.StartedReply,
-        InstanceStop: reply.StoppedReply,
-        InstanceSend: reply.PromptReply,
-        LockAcquire: reply.LocksReply,
-        LockRenew: reply.LocksReply,
-        LockRelease: reply.ReleasedReply,
-        ScopeRequest: reply.ScopeReply,
-        SpecCreate: reply.SpecReply,
-        TaskClaim: reply.SpecReply,
-        RunStart: reply.RunReply,
-        RunHalt: reply.RunReply,
-        RunResume: reply.RunReply,
-        RunCancel: reply.RunReply,
-        DesignPropose: reply.DesignReply,
-        DesignAgree: reply.RunReply,
-        QaAccept: reply.RunReply,
-        RuleAllow: reply.AllowedReply,
-        RuleRefuse: reply.RunReply,
-        DiffSubmit: reply.SubmittedReply,
-        MessageSend: reply.SentReply,
-        MessageRead: reply.MessagesReply,
-    }
-)
-"""The fields of the reply to each command that has some; `context:get` is answered with a part of the context."""
-
 SENT_BY_THE_HUB: Final = (
     answer.Accepted,
     answer.Refusal,
@@ -107,7 +68,7 @@ SENT_BY_THE_HUB: Final = (
     answer.StateSection,
     answer.Mirror,
     answer.EventsPage,
-    *dict.fromkeys(REPLIES.values()),
+    *dict.fromkeys(reply.REPLIES.values()),
 )
 """The JSON types that stand for themselves in the documents; those in their fields follow."""
 

@@ -258,22 +258,8 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         models.Subscribe: "Subscribe",
         run.Task: "Task",
         lock.LockFields: "GrantedLock",
-        reply.AllowedReply: "AllowedReply",
-        reply.BeatReply: "HeartbeatReply",
-        reply.DesignReply: "DesignReply",
-        reply.JoinedReply: "JoinedReply",
-        reply.LocksReply: "LocksReply",
         reply.MessageFields: "Message",
-        reply.MessagesReply: "MessagesReply",
-        reply.PromptReply: "PromptReply",
-        reply.ReleasedReply: "ReleasedReply",
-        reply.RunReply: "RunReply",
-        reply.ScopeReply: "ScopeReply",
-        reply.SentReply: "SentReply",
-        reply.SpecReply: "SpecReply",
-        reply.StartedReply: "StartedReply",
-        reply.StoppedReply: "StoppedReply",
-        reply.SubmittedReply: "SubmittedReply",
+        **{kind: kind.__name__ for kind in reply.REPLIES.values()},
     }
 )
 """By model, enumeration or named tuple."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -372,7 +372,7 @@ async def _collect(queue: asyncio.Queue[FeedItem | Event]) -> list[FeedItem]:
     return [*items, EventBatch(events)] if events else items
 
 
-def parse_event(envelope: Mapping[str, Any]) -> Event | None:
+def parse_event(envelope: Envelope) -> Event | None:
     """Return the event in a JSON object from the hub; None if this version does not know its type or form.
 
     Differs from `event_from_wire` in that token hashes may be missing, which the hub does not send to clients.

@@ -38,12 +38,12 @@ def run_code_map() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="aegis-map-") as scratch:
         folder = Path(scratch)
         root, lines = _repository(folder)
-        told = [_cold(root, folder / f"cold{number}.db") for number in range(COLD_RUNS)]
+        runs = [_cold(root, folder / f"cold{number}.db") for number in range(COLD_RUNS)]
         about = f"{FILES:,} Python files, {lines:,} lines"
         return [
-            Figure("cold", f"map of {about}, built anew", "s", tuple(item["wall_s"] for item in told)),
-            Figure("cold_cpu", "processor time of that, all processes", "s", tuple(item["cpu_s"] for item in told)),
-            Figure("peak", "its memory at most, all processes", "MB", tuple(item["peak_mb"] for item in told)),
+            Figure("cold", f"map of {about}, built anew", "s", tuple(item["wall_s"] for item in runs)),
+            Figure("cold_cpu", "processor time of that, all processes", "s", tuple(item["cpu_s"] for item in runs)),
+            Figure("peak", "its memory at most, all processes", "MB", tuple(item["peak_mb"] for item in runs)),
             Figure("changed", "brought up to date after one file changed", "ms", tuple(_changed(root, folder))),
             *_look_ups(folder),
             Figure("worktrees", "size of the map of ten worktrees, over that of one", "×", (_worktrees(root, folder),)),
@@ -87,8 +87,8 @@ def _sources() -> tuple[list[Path], int]:
 def _cold(root: Path, database: Path) -> dict[str, float]:
     argv = [sys.executable, "-P", __file__, str(root), str(database)]
     done = subprocess.run(argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
-    told: dict[str, float] = json.loads(done.stdout)
-    return told
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
 
 
 def _build(root: Path, database: Path) -> dict[str, float]:
@@ -147,9 +147,9 @@ def _look_ups(folder: Path) -> list[Figure]:
         for _ in range(LOOK_UPS):
             name = chance.choice(asked)
             start = time.perf_counter()
-            found = store.named(name)
+            hits = store.named(name)
             spent.append((time.perf_counter() - start) * 1000)
-            assert found
+            assert hits
         rounds.append(spent)
     what = f"look-up of a name among {held:,} symbols"
     figures = [

@@ -16,6 +16,7 @@ import pytest
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.message.events import Broadcast
+from aegis_tui.domain.wire.answer import Envelope
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.sdk.connection import Connection as Stream
 from aegis_tui.sdk.connection import Endpoint, open_connection
@@ -249,5 +250,5 @@ async def write_long_log(paths: WorkspacePaths, *, events: int, kept: int) -> No
 
 
 def test_an_event_that_only_a_newer_program_knows_is_passed_over() -> None:
-    envelope = {"v": 1, "seq": 9, "type": "moon:landed", "agent_id": "hub", "timestamp": "x", "data": {}}
+    envelope: Envelope = {"v": 1, "seq": 9, "type": "moon:landed", "agent_id": "hub", "timestamp": "x", "data": {}}
     assert parse_event(envelope) is None

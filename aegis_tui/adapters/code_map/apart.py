@@ -37,7 +37,7 @@ def derive_apart(
         workers: How many processes to start.
         derive: Reads one content, as each worker does.
     """
-    source = _Source(items)
+    source = _BatchSource(items)
     answers: queue.SimpleQueue[tuple[_Batch, list[Entry] | None] | None] = queue.SimpleQueue()
     threads = [threading.Thread(target=_serve, args=(source, answers), daemon=True) for _ in range(workers)]
     for thread in threads:
@@ -47,17 +47,17 @@ def derive_apart(
         yield from ((key, derive(key.language, content)) for key, content in batch)
         with suppress(queue.Empty):
             while (answer := answers.get_nowait()) is not None:
-                yield from _told(answer, derive)
+                yield from _entries_of(answer, derive)
             running -= 1
     while running:
         if (answer := answers.get()) is None:
             running -= 1
         else:
-            yield from _told(answer, derive)
+            yield from _entries_of(answer, derive)
     source.check()
 
 
-def _told(answer: tuple[_Batch, list[Entry] | None], derive: Derive) -> Iterator[tuple[BlobKey, Entry]]:
+def _entries_of(answer: tuple[_Batch, list[Entry] | None], derive: Derive) -> Iterator[tuple[BlobKey, Entry]]:
     batch, entries = answer
     if entries is None:
         yield from ((key, derive(key.language, content)) for key, content in batch)
@@ -65,7 +65,7 @@ def _told(answer: tuple[_Batch, list[Entry] | None], derive: Derive) -> Iterator
         yield from zip((key for key, _ in batch), entries, strict=True)
 
 
-class _Source:
+class _BatchSource:
     """Batches of an iterator for several threads. An error of the iterator ends it, and is raised by `check`."""
 
     def __init__(self, items: Iterable[tuple[BlobKey, bytes]]) -> None:
@@ -90,7 +90,7 @@ class _Source:
             raise self._error
 
 
-def _serve(source: _Source, answers: queue.SimpleQueue[tuple[_Batch, list[Entry] | None] | None]) -> None:
+def _serve(source: _BatchSource, answers: queue.SimpleQueue[tuple[_Batch, list[Entry] | None] | None]) -> None:
     """Have a worker read batches until there are none; put each into `answers`, and None at the end."""
     argv = [sys.executable, "-P", "-m", __name__]  # not from the folder of the code that is read
     try:

@@ -1,12 +1,14 @@
 """The replies to commands as JSON, without `v`, `ok` and `request_id` (contract 5).
 
-The reply to `context:get` is a `SharedContext` or a `ContextSection`. A command that is not listed here has no fields.
+The reply to `context:get` is a `SharedContext` or a `ContextSection`; that of a command without a line in `REPLIES` has
+no fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NotRequired, TypedDict
+from types import MappingProxyType
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from aegis_tui.domain.wire.lock import LockFields
 
@@ -25,7 +27,7 @@ class JoinedReply(TypedDict):
     """Where the token is; only for an agent that a person connects."""
 
 
-class BeatReply(TypedDict):
+class HeartbeatReply(TypedDict):
     """To `heartbeat`."""
 
     lost: list[str]
@@ -137,3 +139,33 @@ class MessagesReply(TypedDict):
     """Oldest first."""
     more: bool
     next_after: int
+
+
+REPLIES: Final[Mapping[str, type[Any]]] = MappingProxyType(
+    {
+        "agent:register": JoinedReply,
+        "heartbeat": HeartbeatReply,
+        "instance:start": StartedReply,
+        "instance:stop": StoppedReply,
+        "instance:send": PromptReply,
+        "lock:acquire": LocksReply,
+        "lock:renew": LocksReply,
+        "lock:release": ReleasedReply,
+        "scope:request": ScopeReply,
+        "spec:create": SpecReply,
+        "task:claim": SpecReply,
+        "run:start": RunReply,
+        "run:halt": RunReply,
+        "run:resume": RunReply,
+        "run:cancel": RunReply,
+        "design:propose": DesignReply,
+        "design:agree": RunReply,
+        "qa:accept": RunReply,
+        "rule:allow": AllowedReply,
+        "rule:refuse": RunReply,
+        "diff:submit": SubmittedReply,
+        "message:send": SentReply,
+        "message:read": MessagesReply,
+    }
+)
+"""Type of a command -> its reply."""

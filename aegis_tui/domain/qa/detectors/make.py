@@ -23,7 +23,7 @@ class MakeDetector:
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
         """Yield the run of `test` or of `check`, if it has something to do: a recipe, or other targets."""
         name = next((name for name in _NAMES if name in files), None)
-        targets = {found[1]: found[0] for found in _TARGET.finditer(read(name))} if name else {}
+        targets = {match[1]: match[0] for match in _TARGET.finditer(read(name))} if name else {}
         for target in ("test", "check"):
             if (rule := targets.get(target)) and ("\n\t" in rule or rule.partition(":")[2].strip(" :\t")):
                 yield f"make {target}"

@@ -62,8 +62,8 @@ def _package_manager(files: Collection[str], read: Read, folder: str = "", *, in
         named = ""
     locks = {"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lockb": "bun", "bun.lock": "bun"}
     places = (folder, "") if folder else ("",)
-    found = (manager for place in places for lock, manager in locks.items() if f"{place}{lock}" in files)
-    name = named or next(found, "npm")
+    locked = (manager for place in places for lock, manager in locks.items() if f"{place}{lock}" in files)
+    name = named or next(locked, "npm")
     if inside:
         words = {"pnpm": f"pnpm -C {inside} test", "yarn": f"yarn --cwd {inside} test"}
         return (words | {"bun": f"bun run --cwd {inside} test"}).get(name, f"npm --prefix {inside} test --silent")

@@ -61,10 +61,10 @@ class RspecReader:
 
 def _json(content: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(content)
+        value = json.loads(content)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("examples"), list) else None
+    return value if isinstance(value, dict) and isinstance(value.get("examples"), list) else None
 
 
 def _of_examples(files: list[dict[str, Any]], text: str) -> Reading:
