@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, TypeVar, cast
 from urllib.parse import urlencode
 
 import typer
@@ -28,6 +28,7 @@ app = typer.Typer(
     help="Show the model servers, what agents use of them, and where their prompts part.",
 )
 
+T = TypeVar("T")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
@@ -37,10 +38,10 @@ def status(as_json: AsJson = False) -> int:
 
     Exit code 5 if no hub runs for this repository, or its gateway does not answer.
     """
-    health, meters = cast(HealthAnswer, _ask("/healthz")), cast(MetersAnswer, _ask("/v1/meters"))
+    health, meters = _ask(HealthAnswer, "/healthz"), _ask(MetersAnswer, "/v1/meters")
     by_url = {item["url"]: item["metrics"] for item in meters["endpoints"]}
     endpoints = [EndpointFields(**item, metrics=by_url.get(item["url"], {})) for item in health["endpoints"]]
-    agents = cast(UsageAnswer, _ask("/v1/usage"))["agents"]
+    agents = _ask(UsageAnswer, "/v1/usage")["agents"]
     lines = [line for item in endpoints for line in _endpoint_lines(item)] or ["no model server is configured"]
     for name, usage in agents.items():
         words = f"{usage['requests']} calls, {usage['prompt_tokens']:,} prompt tokens ({_share(usage)} cached)"
@@ -65,10 +66,10 @@ def prefixes(
     """
     if one is not None and two is None:
         raise UsageError("name two agents, or none", "aegis-tui gateway prefixes w01 w02")
-    seen = cast(PrefixesAnswer, _ask("/v1/prefixes"))
+    seen = _ask(PrefixesAnswer, "/v1/prefixes")
     if one is not None and two is not None:
         names = [_known(name, seen) for name in (one, two)]
-        seen = cast(PrefixesAnswer, _ask(f"/v1/prefixes?{urlencode({'a': names[0], 'b': names[1]})}"))
+        seen = _ask(PrefixesAnswer, f"/v1/prefixes?{urlencode({'a': names[0], 'b': names[1]})}")
     lines = [line for item in seen["prefixes"] for line in _parting_lines(item)]
     lines += [
         f"{item['agent_id']} does not only append: {item['rewritten']} changed between two calls"
@@ -79,8 +80,8 @@ def prefixes(
     return 0
 
 
-def _ask(target: str) -> dict[str, Any]:
-    """Return the gateway's answer to a GET request of the person.
+def _ask(kind: type[T], target: str) -> T:
+    """Return the gateway's answer to a GET request of the person, as `kind`, which is not checked.
 
     Raises:
         HubUnavailable: No hub runs for this repository, or it does not answer.
@@ -93,7 +94,7 @@ def _ask(target: str) -> dict[str, Any]:
     answer = ask_gateway(place.paths, address.token, target)
     if answer is None:
         raise Unavailable("the model gateway does not answer", "aegis-tui hub status", code="gateway.unavailable")
-    return answer
+    return cast(T, answer)
 
 
 def _known(name: str, seen: PrefixesAnswer) -> str:

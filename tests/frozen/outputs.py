@@ -77,7 +77,8 @@ def paths_of(value: Any, where: str = "") -> set[str]:
 
 def check_type(name: str, line: dict[str, Any]) -> None:
     """Compare what a command printed with its types; raise `AssertionError` with all faults if it fits none."""
-    kinds = [FailureOutput] if "(" in name else OUTPUTS[name.removeprefix("aegis-tui ")]
+    kinds = [FailureOutput] if "(" in name else OUTPUTS.get(name.removeprefix("aegis-tui "))
+    assert kinds, f"give what {name} prints a type in aegis_tui/domain/wire, and a line in outputs.py there"
     if "error" in line and kinds == [FailureOutput]:  # beside its own fields stand facts about this error
         line = {**line, "error": {key: line["error"][key] for key in ErrorOutput.__annotations__}}
     faults = []

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from aegis_tui.domain.wire import answer, code_map, machine, output, rule
+from aegis_tui.domain.wire import answer, code_map, gateway, machine, output, rule
 
 OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
     {
@@ -17,6 +17,8 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "doctor": [machine.DoctorOutput],
         "events": [answer.Envelope],
         "explain": [output.ExplainOutput],
+        "gateway prefixes": [gateway.PrefixesAnswer],
+        "gateway status": [gateway.GatewayOutput],
         "halt": [output.RunOutput],
         "hub repair": [output.RepairOutput],
         "hub restart": [output.HubOutput],
