@@ -16,6 +16,7 @@ from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.qa.assess import assess
 from aegis_tui.domain.qa.blame import blame
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
+from aegis_tui.domain.qa.flaky import flaky_tests, is_worth_a_rerun, settle
 from aegis_tui.domain.qa.outcome import Outcome
 from aegis_tui.domain.qa.readers.base import QaReader
 from aegis_tui.domain.qa.verdict import compare
@@ -120,21 +121,14 @@ class Quality:
         tree = await self._repository.tree_of(oid)
         for command in commands:
             self._outputs.save_base(base_key(tree, command, around), merged[command])
-        differences = await self._repository.changed_paths(run.facts.base_oid, oid)
-        changed = {path for item in differences for path in (item.path, item.old_path) if path}
-        removes = run.design.qa.removes if run.design and run.design.qa else ()
-        checks = tuple(
-            compare(
-                number,
-                command,
-                merged[command].result,
-                base[command].result,
-                removes=removes,
-                changed=changed,
-                tail=merged[command].output[-TAIL_CHARACTERS:],
-            )
-            for number, command in enumerate(commands, 1)
-        )
+        compare_all = await self._comparer(run, oid, base)
+        checks = compare_all(merged)
+        if suspects := [
+            number for number, check in enumerate(checks) if is_worth_a_rerun(check, merged[check.command].result)
+        ]:
+            # What stands before a command may have built what it tests, so that is run again too.
+            again = await self._run_all(run, oid, commands[: suspects[-1] + 1], "merged")
+            checks = _settled(checks, compare_all({**merged, **again}), suspects, merged, again)
         await asyncio.to_thread(self._outputs.keep, run.run, run.round, checks, merged=merged, base=base)
         failing = [merged[check.command].output for check in checks if not check.ok]
         return {
@@ -143,6 +137,34 @@ class Quality:
             "blamed": await _blamed(run, table, failing),
             "finished_unix": int(time.time()),
         }
+
+    async def _comparer(
+        self, run: Run, oid: str, base: Mapping[str, Kept]
+    ) -> Callable[[Mapping[str, Kept]], tuple[QaCheck, ...]]:
+        """Return a function that compares results on the merged tree, by command, with those of the base.
+
+        Raises:
+            GitError: git fails.
+        """
+        differences = await self._repository.changed_paths(run.facts.base_oid, oid)
+        changed = {path for item in differences for path in (item.path, item.old_path) if path}
+        removes = run.design.qa.removes if run.design and run.design.qa else ()
+
+        def compare_all(merged: Mapping[str, Kept]) -> tuple[QaCheck, ...]:
+            return tuple(
+                compare(
+                    number,
+                    command,
+                    merged[command].result,
+                    base[command].result,
+                    removes=removes,
+                    changed=changed,
+                    tail=merged[command].output[-TAIL_CHARACTERS:],
+                )
+                for number, command in enumerate(commands_of(run), 1)
+            )
+
+        return compare_all
 
     def look_ahead(self, run: Run, tell: TellBase) -> None:
         """Start a background task that runs the run's QA commands on its base; only the first call for a run does this.
@@ -244,6 +266,21 @@ class Quality:
     def _limit_s(self, run: Run, command: str) -> float:
         chosen = run.design.qa.limit_s(command) if run.design and run.design.qa else None
         return chosen or self._timeout_s()
+
+
+def _settled(
+    checks: Sequence[QaCheck],
+    again: Sequence[QaCheck],
+    suspects: Sequence[int],
+    first: Mapping[str, Kept],
+    second: Mapping[str, Kept],
+) -> tuple[QaCheck, ...]:
+    settled = list(checks)
+    for number in suspects:
+        command = checks[number].command
+        flaky = flaky_tests(first[command].result, second[command].result)
+        settled[number] = settle(checks[number], again[number], flaky)
+    return tuple(settled)
 
 
 def _could_not(kept: Kept) -> bool:

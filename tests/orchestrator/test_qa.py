@@ -238,3 +238,41 @@ def test_a_base_that_was_mended_since_it_was_tried_ahead_is_run_again(lab: Lab) 
     (check,) = asyncio.run(work())
     assert told[0][0].status == "not_run" and not told[0][0].is_acceptable
     assert check.base.status == "failed" and check.is_acceptable, "the base that is compared is the mended one"
+
+
+FLAKY = """
+    def test_now_and_then(self):
+        import pathlib
+        mark = pathlib.Path("{mark}")
+        first = not mark.exists()
+        mark.touch()
+        self.assertFalse(first)
+"""
+
+
+def flaky_case(lab: Lab, *bad: int) -> str:
+    return case_with(2, *bad) + FLAKY.format(mark=lab.folder / "mark")
+
+
+def test_a_test_that_passes_when_it_runs_again_is_named_and_closes_nothing(lab: Lab) -> None:
+    base = lab.commit({"test_a.py": case_with(2)})
+    merged = lab.commit({"test_a.py": flaky_case(lab)})
+    check = lab.judge(base, merged, f"{UNITTEST} -v")
+    assert (check.status, check.ok, check.executed) == ("passed", True, 3)
+    assert check.flaky == ("test_now_and_then (test_a.T.test_now_and_then)",) and "flaky: test_now" in check.note
+
+
+def test_a_failure_that_stays_closes_the_gate_beside_a_flaky_test(lab: Lab) -> None:
+    base = lab.commit({"test_a.py": case_with(2)})
+    merged = lab.commit({"test_a.py": flaky_case(lab, 1)})
+    check = lab.judge(base, merged, f"{UNITTEST} -v")
+    assert (check.status, check.ok, len(check.flaky)) == ("failed", False, 1)
+    assert "test_1 (test_a.T.test_1)" in check.new_failures
+
+
+def test_a_rerun_has_what_the_commands_before_it_built(lab: Lab) -> None:
+    base = lab.commit({"test_a.py": case_with(2)})
+    needs = "    def test_needs(self): open('built').close()\n"
+    merged = lab.commit({"test_a.py": case_with(2) + needs + FLAKY.format(mark=lab.folder / "mark")})
+    build, check = lab.judge_all(base, merged, "touch built", f"{UNITTEST} -v")
+    assert build.ok and check.ok and len(check.flaky) == 1

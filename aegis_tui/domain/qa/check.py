@@ -71,6 +71,8 @@ class QaCheck(FrozenModel):
     is_acceptable: bool = False
     """True when it fails only because the base cannot be compared, which a person may accept."""
     accepted_by: str | None = None
+    flaky: tuple[str, ...] = ()
+    """Tests that failed, and passed when the command ran again on the same tree."""
     base: BaseCheck | None = None
     duration_s: float = 0.0
     output_tail: str = ""

@@ -134,6 +134,7 @@ class QaReport(TypedDict):
     note: NotRequired[str]
     is_acceptable: NotRequired[bool]
     accepted_by: NotRequired[str | None]
+    flaky: NotRequired[list[str]]
     base: NotRequired[BaseReport | None]
     duration_s: float
 

@@ -31,6 +31,7 @@ class CheckFields(TypedDict):
     note: str
     is_acceptable: bool
     accepted_by: str | None
+    flaky: list[str]
     base: BaseCheckFields | None
     duration_s: float
     output_tail: str
