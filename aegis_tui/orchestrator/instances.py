@@ -205,6 +205,7 @@ class InstanceKeeper:
             hidden=() if self._repository.root == mounts.common_dir else (self._repository.root,),
             worktree_writable=traits_of(instance.role).has_writable_worktree,
             serves_names=True,
+            second_layer=True,
             keep_environment=True,
         )
         await asyncio.to_thread(write_servers, folder, self._find_servers, instance, run, environment)

@@ -59,6 +59,8 @@ class SandboxSpec:
     serves_names: bool = False
     """The program may answer the name lookups of its sandbox: it may listen on port 53 of the loopback address there,
     if the system permits that. Without it, or while nobody listens, each lookup fails at once."""
+    second_layer: bool = False
+    """Writes are refused by Landlock too, where the kernel offers it; the program can then change no mounts."""
     own_session: bool = False
     """True for commands without a terminal (QA, set-up): they get a new session, so that they reach no terminal."""
 
@@ -69,7 +71,7 @@ class SandboxReport:
 
     level: SandboxLevel
     layers: dict[str, str]
-    """Keys `filesystem`, `network`, `names`, `processes`, `terminal`, `limits`."""
+    """Keys `filesystem`, `network`, `names`, `landlock`, `processes`, `terminal`, `limits`."""
     remedy: str = ""
     """What a person can do so that the sandbox works, if it does not; else empty."""
 

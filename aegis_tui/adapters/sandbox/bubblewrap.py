@@ -18,13 +18,16 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from aegis_tui.adapters.sandbox.landlock import LEAST_ABI, find_abi
 from aegis_tui.adapters.sandbox.limits import Mechanisms, find_mechanisms, inner_argv, outer_argv
 from aegis_tui.adapters.sandbox.probe import Findings, try_to_get_out
 from aegis_tui.adapters.sandbox.remedy import INSTALL, read_kernel, remedy_for
+from aegis_tui.adapters.sandbox.second_layer import landlock_argv, try_landlock
 from aegis_tui.adapters.sandbox.toolchain import SYSTEM_PATHS, find_toolchain_paths
 from aegis_tui.config import Limits
 from aegis_tui.errors import Refused, SandboxUnavailable
@@ -69,6 +72,8 @@ class SystemView:
     """Folders that are shown read-only in addition to the system."""
     mechanisms: Mechanisms = field(default_factory=Mechanisms)
     """The limits that can be set on this machine."""
+    landlock_abi: int = 0
+    """The version of Landlock that the kernel offers; 0 if it cannot be used."""
     env: str = ""
     """Path of an `env` that can ignore signals (coreutils 8.31); if empty, Ctrl-C ends the whole sandbox."""
 
@@ -94,6 +99,7 @@ class BubblewrapSandbox:
             home=home,
             toolchain=find_toolchain_paths(search_path, home, package=package),
             mechanisms=find_mechanisms(bwrap, _output_of([bwrap, "--help"])) if bwrap else Mechanisms(),
+            landlock_abi=find_abi(),
             env=_find_env(search_path),
         )
         self._report: SandboxReport | None = None
@@ -107,6 +113,8 @@ class BubblewrapSandbox:
             return self._report
 
     async def _try(self) -> SandboxReport:
+        if sys.platform == "darwin":
+            return _nothing_holds("there is none for macOS yet (sandbox-exec is not used)", "use a Linux machine or VM")
         if not self._view.bwrap:
             return _nothing_holds("bubblewrap is not installed", INSTALL)
         findings = await try_to_get_out(
@@ -115,7 +123,11 @@ class BubblewrapSandbox:
         if findings.problem:
             return _nothing_holds(findings.problem, remedy_for(findings.problem, read_kernel(), self._view.bwrap))
         limits = self._view.mechanisms.describe(has_process_limit=findings.has_process_limit)
-        return SandboxReport(SandboxLevel.BUBBLEWRAP, {**_layers(findings), "limits": limits})
+        second = await try_landlock(self._view.landlock_abi)
+        if not second.works:
+            self._view = replace(self._view, landlock_abi=0)
+        layers = {**_layers(findings), "landlock": second.words, "limits": limits}
+        return SandboxReport(SandboxLevel.BUBBLEWRAP, layers)
 
     def choose(self, mode: SandboxMode, report: SandboxReport) -> SandboxLevel:
         """Return the level for new instances: `none` for the mode `off`, else the level in the report.
@@ -175,7 +187,8 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
     if not spec.share_network:
         instead[_RESOLVER] = _RESOLV_CONF
     size = ["--size", str(spec.limits.temporary_mb * 1024 * 1024)] if spec.limits and view.mechanisms.can_size else []
-    for flag, path in _mounts(spec, view):
+    mounts = list(_mounts(spec, view))
+    for flag, path in mounts:
         command += [*size, flag, str(path)] if flag == "--tmpfs" else [flag, str(instead.get(path, path)), str(path)]
     for target, place in spec.links:
         command += ["--symlink", str(target), str(place)]
@@ -183,6 +196,8 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
         command += ["--remount-ro", str(path)]
     command += ["--chdir", str(spec.cwd), "--"]
     command += inner_argv(spec.limits, view.mechanisms) if spec.limits else []
+    if spec.second_layer and view.landlock_abi >= LEAST_ABI:
+        command += landlock_argv(_writable(spec, view, mounts))
     return command + [view.env, f"--default-signal={signals}"] * has_terminal + list(argv)
 
 
@@ -243,6 +258,17 @@ def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
         yield wanted[path], path
 
 
+def _writable(spec: SandboxSpec, view: SystemView, mounts: Iterable[tuple[str, Path]]) -> list[Path]:
+    """Return what stays writable under Landlock: the writable mounts, devices, and the process's own files in /proc.
+
+    A rule holds for everything below its path. So the person's home is not among them, although an empty folder is
+    mounted there: toolchains, checkout and git folder are usually mounted below it.
+    """
+    closed = {*spec.hidden, view.home}
+    kept = {path for flag, path in mounts if flag in ("--bind", "--bind-try", "--tmpfs")} - closed
+    return [Path("/dev"), Path("/proc"), *sorted(kept)]
+
+
 def _with_possible_links(spec: SandboxSpec, view: SystemView) -> SandboxSpec:
     """Return the spec without the links whose place collides with something that the sandbox shows.
 
@@ -281,6 +307,7 @@ def _nothing_holds(reason: str, remedy: str) -> SandboxReport:
             "filesystem": f"none: {reason}",
             "network": "none",
             "names": "none",
+            "landlock": "none",
             "processes": "none",
             "terminal": "own pane",
             "limits": "none",

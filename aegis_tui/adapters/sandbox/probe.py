@@ -100,7 +100,7 @@ async def try_to_get_out(wrap: Callable[[Sequence[str], SandboxSpec], list[str]]
     Raises:
         OSError: A temporary folder or a listening port cannot be created.
     """
-    code, version, errors = await _run([program, "--version"])
+    code, version, errors = await run_probe([program, "--version"])
     if code != 0:
         return Findings("", f"{program} does not start: {first_words(errors, code)}")
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="aegis-probe-"))
@@ -128,7 +128,7 @@ async def _attempt(
     )
     places = [worktree / "file", outside / "file", secret, folder / "socket"]
     script = [sys.executable, "-I", "-c", _ATTEMPT, *map(str, places), str(port)]
-    code, out, err = await _run(wrap(script, spec))
+    code, out, err = await run_probe(wrap(script, spec))
     if code != 0:
         return Findings(version, first_words(err, code))
     seen = json.loads(out)
@@ -154,7 +154,7 @@ def _judge(seen: dict[str, Any], *, wrote_outside: bool) -> str:
     return "" if seen["pid"] < 100 else "processes are not separated"
 
 
-async def _run(argv: Sequence[str]) -> tuple[int, str, str]:
+async def run_probe(argv: Sequence[str]) -> tuple[int, str, str]:
     """Return exit status, stdout and stderr of a command; 127 if it does not start, 124 after the deadline."""
     try:
         process = await asyncio.create_subprocess_exec(

@@ -108,6 +108,7 @@ def lab(tmp_path: Path) -> Lab:
         environment={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home")},
         read_only=(common, worktree / ".git", *(admin / name for name in GUARDED)),
         read_write=written,
+        second_layer=True,
     )
     return Lab(repository, worktree, admin, runtime, spec, BubblewrapSandbox())
 

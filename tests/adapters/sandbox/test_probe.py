@@ -109,3 +109,14 @@ def test_one_hole_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more
 
     assert report.level is SandboxLevel.NONE
     assert reason in report.layers["filesystem"]
+
+
+def test_on_macos_it_is_said_that_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = BubblewrapSandbox()
+    monkeypatch.setattr("sys.platform", "darwin")
+    report = asyncio.run(sandbox.probe())
+    assert report.level is SandboxLevel.NONE
+    assert report.layers["filesystem"] == "none: there is none for macOS yet (sandbox-exec is not used)"
+    with pytest.raises(SandboxUnavailable, match="sandbox-exec is not used") as caught:
+        sandbox.choose("strict", report)
+    assert caught.value.hint == "use a Linux machine or VM"
