@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aegis_tui.sdk.wire import add_section
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.wire.context import SharedContext
+
+
+async def shared_context(ask: Callable[..., Awaitable[dict[str, Any]]]) -> SharedContext:
+    """Return the same as `whole_context`, as a type.
+
+    Args:
+        ask: Sends one command, given its type and fields, and returns the reply; its errors pass through.
+    """
+    return cast("SharedContext", await whole_context(ask))
 
 
 async def whole_context(ask: Callable[..., Awaitable[dict[str, Any]]]) -> dict[str, Any]:

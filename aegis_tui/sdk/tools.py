@@ -16,8 +16,12 @@ from pydantic import Field
 from aegis_tui.domain.review.finding import Criterion, Finding
 from aegis_tui.domain.role import ROLES, traits_of
 from aegis_tui.domain.run.events import Stage
+from aegis_tui.domain.wire.context import SharedContext
+from aegis_tui.domain.wire.instance import InstanceView
+from aegis_tui.domain.wire.piece import ReviewFields
+from aegis_tui.domain.wire.run import RunView
 from aegis_tui.errors import Conflict, LockHeld, Refused
-from aegis_tui.sdk.context import whole_context
+from aegis_tui.sdk.context import shared_context
 from aegis_tui.sdk.tool_results import (
     ConflictList,
     ContextView,
@@ -73,7 +77,7 @@ class Tools:
 
     async def get_context(self) -> ContextView:
         """What goes on in the workspace: task, agents, locks, partitions, specs, recent changes, progress."""
-        return ContextView.model_validate(await whole_context(self._ask))
+        return ContextView.model_validate(await shared_context(self._ask))
 
     async def send_message(self, to: str, text: str) -> Told:
         """Send a note to another instance, named as in get_context; refused when it has ended.
@@ -121,7 +125,7 @@ class Tools:
 
     async def get_scope(self) -> Scope:
         """What you may write: your partition, the joint files (only under a lock) and what is read-only shared."""
-        context = await whole_context(self._ask)
+        context = await shared_context(self._ask)
         me = self._me(context)
         mine = [name for name, spec in context["specs"].items() if spec["agent"] == self._who()]
         asked = [item["path"] for item in context["scope_requests"] if item["by"] == self._who()]
@@ -199,10 +203,9 @@ class Tools:
         Args:
             spec_id: The spec; when left out, the most important one that is ready. Refused if there is none.
         """
-        context = await whole_context(self._ask)
-        specs: dict[str, Any] = context["specs"]
+        specs = (await shared_context(self._ask))["specs"]
         if spec_id is not None:
-            rev = specs.get(spec_id, {}).get("rev", 0)
+            rev = specs[spec_id]["rev"] if spec_id in specs else 0
             await self._ask("task:claim", spec_id=spec_id, expect_rev=rev)
             return Named(names=[spec_id])
         for name, spec in sorted(specs.items(), key=lambda item: (-item[1]["priority"], item[0])):
@@ -249,10 +252,10 @@ class Tools:
         """
         piece = None
         if head_oid is not None:
-            context = await whole_context(self._ask)
+            context = await shared_context(self._ask)
             me = self._me(context)
-            run = context["run"] or {"pieces": []}
-            spec_id = next((item["spec_id"] for item in run["pieces"] if item["agent_id"] == self._who()), None)
+            pieces = context["run"]["pieces"] if context["run"] else []
+            spec_id = next((item["spec_id"] for item in pieces if item["agent_id"] == self._who()), None)
             if spec_id is None:
                 raise Refused("you have no piece to submit", "leave head_oid out", code="spec.none")
             base = base_oid or me["base_oid"] or ""
@@ -275,13 +278,13 @@ class Tools:
         The hub starts workers itself once the design is agreed and the foundation is merged; before that this is
         refused, with the gate that is not met.
         """
-        context = await self._at_stage(Stage.DISPATCH)
-        return Dispatch.model_validate({"stage": context["run"]["stage"], "pieces": context["run"]["pieces"]})
+        run = await self._at_stage(Stage.DISPATCH)
+        return Dispatch.model_validate({"stage": run["stage"], "pieces": run["pieces"]})
 
     async def check_conflicts(self) -> ConflictList:
         """Paths that two pieces change: hot ones change the same lines, soft ones merge cleanly; also settled ones."""
-        context = await self._at_stage(Stage.DESIGN)
-        return ConflictList.model_validate({"conflicts": context["run"]["conflicts"]})
+        run = await self._at_stage(Stage.DESIGN)
+        return ConflictList.model_validate({"conflicts": run["conflicts"]})
 
     async def integrate(self, wait_s: WaitS = 0.0) -> Integration:
         """How far the composition of all pieces and its review are; refused while pieces or conflicts are open.
@@ -291,7 +294,7 @@ class Tools:
         """
 
         async def look() -> Integration:
-            run = (await self._at_stage(Stage.INTEGRATE))["run"]
+            run = await self._at_stage(Stage.INTEGRATE)
             return Integration.model_validate({**run, "approved": run["stage"] != Stage.INTEGRATE})
 
         return await _until(look, lambda integration: integration.approved, wait_s)
@@ -304,7 +307,7 @@ class Tools:
         """
 
         async def look() -> QaResult:
-            run = (await self._at_stage(Stage.FINAL_QA))["run"]
+            run = await self._at_stage(Stage.FINAL_QA)
             return QaResult.model_validate({"finished": run["qa"] is not None, **(run["qa"] or {})})
 
         return await _until(look, lambda result: result.finished, wait_s)
@@ -315,8 +318,8 @@ class Tools:
         If you review all pieces together, all authors are told. Returns who was told; an author who has ended is left
         out. Refused if you review nothing.
         """
-        context, review = await self._review()
-        pieces = context["run"]["pieces"]
+        run, review = await self._review()
+        pieces = run["pieces"]
         authors = [item["agent_id"] for item in pieces if review["piece"] == item["name"]]
         authors = authors or [item["agent_id"] for item in pieces]
         text = "\n".join(f"{item.severity} {item.file or ''}:{item.line or ''} {item.msg}" for item in findings)
@@ -358,37 +361,34 @@ class Tools:
         await self._ask("review:verdict", review_id=review_id, decision=decision, criteria=judged, findings=reported)
         return Named(names=[review_id])
 
-    async def _review(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        context = await whole_context(self._ask)
-        wanted = self._me(context)["review_id"]
-        reviews = (context["run"] or {"reviews": []})["reviews"]
-        for review in reviews:
-            if review["review_id"] == wanted:
-                return context, review
+    async def _review(self) -> tuple[RunView, ReviewFields]:
+        context = await shared_context(self._ask)
+        wanted, run = self._me(context)["review_id"], context["run"]
+        for review in run["reviews"] if run else ():
+            if run and review["review_id"] == wanted:
+                return run, review
         raise Refused("you have no review", "the hub gives one to each reviewer that it starts", code="review.none")
 
-    def _me(self, context: dict[str, Any]) -> dict[str, Any]:
+    def _me(self, context: SharedContext) -> InstanceView:
         for item in context["instances"]:
             if item["agent_id"] == self._who():
-                return dict(item)
+                return item
         raise Refused(f"{self._who()} is not an instance", "join first: aegis-tui connect", code="instance.unknown")
 
-    async def _at_stage(self, wanted: Stage) -> dict[str, Any]:
-        """Return the shared context if the run has reached a stage.
+    async def _at_stage(self, wanted: Stage) -> RunView:
+        """Return the run if it has reached a stage.
 
         Raises:
             Refused: There is no run, or it has not got that far; the error names the gate that is not met.
         """
-        context = await whole_context(self._ask)
-        run = context["run"]
-        if run is None:
+        if (run := (await shared_context(self._ask))["run"]) is None:
             raise Refused("there is no run", "a person starts one: aegis-tui run GOAL", code="run.none")
         order = list(Stage)
         if order.index(Stage(run["stage"])) < order.index(wanted):
             shut = next((gate for gate in run["gates"] if not gate["passed"]), None)
             reason = f"{shut['name']}: {shut['reason']}" if shut else f"the run is at {run['stage']}"
             raise Refused(f"{wanted} has not begun: {reason}", shut["command"] if shut else "", code="gate")
-        return context
+        return run
 
 
 async def _until(look: Callable[[], Awaitable[T]], is_enough: Callable[[T], bool], wait_s: float) -> T:
