@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "events": ("events", "events_app", "Print the log, one event per line."),
     "report": ("status", "report_app", "Print the report of a run, from the log and git."),
     "runs": ("history", "runs_app", "List every run of this repository with its outcome."),
+    "workspaces": ("workspaces", "workspaces_app", "List every repository that has a workspace, with its state."),
     "transcript": (
         "history",
         "transcript_app",
@@ -93,6 +94,7 @@ EXAMPLES: Final = {
     "events": "events --follow --type 'lock:*'",
     "report": "report run1 --json",
     "runs": "runs",
+    "workspaces": "workspaces --json",
     "transcript": "transcript w01",
     "conflicts": "conflicts",
     "review": "review run1",

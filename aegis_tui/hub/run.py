@@ -42,6 +42,7 @@ from aegis_tui.sdk.discovery import (
 )
 from aegis_tui.sdk.quick import HubAddress
 from aegis_tui.sdk.rotating_log import log_to, log_to_stderr
+from aegis_tui.sdk.workspaces import remember_repository
 
 MakeLog = Callable[[Path], EventLog]
 """Takes the path of the log file and returns the log, not yet opened."""
@@ -182,6 +183,7 @@ async def run_hub(
     key = await asyncio.to_thread(workspace_key_of, root)
     paths = workspace_paths(key, environ)
     log_to(paths.hub_log)
+    remember_repository(paths, root)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -266,6 +266,7 @@ class _Desk:
             self._ask(*words)
         self._ask("hub", "status")
         self._ask("hub", "start")
+        self._ask("workspaces")
         with mock.patch("aegis_tui.cli.gateway.ask_gateway", _gateway):
             self._ask("gateway", "status")
             self._ask("gateway", "prefixes")

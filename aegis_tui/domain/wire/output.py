@@ -289,6 +289,35 @@ class RunOutput(TypedDict):
     run: str
 
 
+class WorkspaceItem(TypedDict):
+    """One workspace of `workspaces`."""
+
+    key: str
+    root: str | None
+    """The repository from which its hub was last started; None if not recorded."""
+    exists: bool
+    """Whether that folder is still there."""
+    hub_pid: int | None
+    run: str | None
+    """The run that is open, else the newest."""
+    run_state: str | None
+    goal: str | None
+    instances: int
+    """How many are alive; 0 without a hub."""
+    waiting: int
+    """How many things wait for the person; 0 without a hub."""
+    damaged: bool
+    """Whether the log is damaged; nothing is known of the run then."""
+    last_used: str | None
+    """When the log was last written, RFC 3339 UTC."""
+
+
+class WorkspacesOutput(TypedDict):
+    """`workspaces`, the one that was used last first."""
+
+    workspaces: list[WorkspaceItem]
+
+
 class RunsOutput(TypedDict):
     """`runs`."""
 

@@ -26,6 +26,7 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "hub status": [output.HubOutput],
         "hub stop": [output.HubOutput],
         "inbox": [output.InboxOutput],
+        "workspaces": [output.WorkspacesOutput],
         "inbox answer": [output.AnswerOutput],
         "init": [machine.InitOutput],
         "lock acquire": [output.LocksOutput],
