@@ -108,7 +108,7 @@ def _from_proc() -> Iterator[tuple[int, _Row]]:
 
 
 def _row(pid: int) -> _Row | None:
-    """Return what `/proc` says about a process; None if it has ended."""
+    """Return what `/proc` says about a process; None if there is none. A zombie has a row, without a start time."""
     fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     if not fields:
         return None
@@ -133,7 +133,7 @@ def read_environ(pid: int) -> bytes:
 
 
 def _read(path: str) -> bytes:
-    """Return the content of a small file of `/proc`; empty if the process has ended."""
+    """Return a file of `/proc`, at most 64 KiB of it; empty if it cannot be read, as after the process has ended."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

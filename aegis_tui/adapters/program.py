@@ -64,7 +64,13 @@ class SubprocessRunner:
 async def _wait(process: asyncio.subprocess.Process, kept: _Kept, bounds: Bounds | None, timeout_s: float) -> str:
     """Wait until the program has ended, its time is up, or it exceeded a bound; return which bound, in words.
 
-    Empty if it ended or its time is up. The program is not ended here.
+    Empty if it ended, when `process` has a `returncode`, or its time is up. The program is not ended here.
+
+    Args:
+        process: The program.
+        kept: Reads its output meanwhile, and knows the bound of that.
+        bounds: Only the size of the folders in it is watched; None for no such bound.
+        timeout_s: The program's time, in seconds.
     """
     ended = asyncio.create_task(process.wait())
     watchers: dict[asyncio.Task[str], None] = {asyncio.create_task(kept.wait_until_over()): None}
@@ -79,6 +85,7 @@ async def _wait(process: asyncio.subprocess.Process, kept: _Kept, bounds: Bounds
 
 
 async def _wait_for_disk(bounds: Bounds) -> str:
+    """Wait until the folders exceed their bound, for ever if they never do; return that fact in words."""
     size = await FolderMeter().wait_until_over(bounds.folders, bounds.disk_bytes)
     return f"its worktree holds {size // _MIB} MiB; {bounds.disk_bytes // _MIB} MiB are allowed (limits.disk_mb)"
 

@@ -44,6 +44,7 @@ class CommandPort(Protocol):
     def changes(self) -> AsyncIterator[frozenset[Key]]:
         """Yield the keys of what changed since the last item, without end; the first item comes at once and is empty.
 
-        Latest-wins: keys that change while the receiver is busy are merged into one item.
+        A later item is empty if the events since then changed no key. Latest-wins: keys that change while the receiver
+        is busy are merged into one item.
         """
         ...

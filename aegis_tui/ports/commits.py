@@ -42,7 +42,16 @@ class Commits(Protocol):
     """
 
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None = None) -> str:
-        """Return the unified diff between two commits or trees, of `paths` only if given; empty for an empty list."""
+        """Return the unified diff between two commits or trees; empty if they are equal.
+
+        Args:
+            base: The old commit or tree.
+            head: The new one.
+            paths: The only files and folders wanted, by name and not as patterns; if empty, so is the result.
+
+        Raises:
+            GitError: One of the two does not exist, or the diff is too large (code `git.output`).
+        """
         ...
 
     async def read_blob(self, oid: str, *, limit: int = 1 << 26) -> bytes:
@@ -88,7 +97,11 @@ class Commits(Protocol):
         ...
 
     async def merge_bases(self, one: str, other: str) -> list[str]:
-        """Return the best common ancestors of two commits, the one that git prefers first; empty if they have none."""
+        """Return the best common ancestors of two commits, the one that git prefers first; empty if they have none.
+
+        Raises:
+            GitError: One of the commits does not exist.
+        """
         ...
 
     async def update_ref(self, ref: str, oid: str, expect: str | None) -> None:

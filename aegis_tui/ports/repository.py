@@ -312,7 +312,11 @@ class Repository(Commits, Protocol):
         ...
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
-        """Return the paths that differ between two commits or trees, sorted by path."""
+        """Return the paths that differ between two commits or trees, sorted by path.
+
+        Raises:
+            GitError: One of the two does not exist, or the list is too long (code `git.output`).
+        """
         ...
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
@@ -364,9 +368,14 @@ class Repository(Commits, Protocol):
         """Return the mounts of the git folder for a sandbox around that worktree; folders to be mounted are created.
 
         Args:
-            worktree: A new worktree in which no agent has run yet; for a scratch worktree nothing becomes writable.
+            worktree: One in which no agent has run yet: the parts of its git folder that must stay are those found now.
+                For a scratch worktree nothing becomes writable. A second call before an agent runs does no harm.
             private: A folder for a git folder and an object store of this instance alone; its commits are in the
                 repository only after `take_in`. None: the instance writes to the repository's own.
+
+        Raises:
+            GitError: git fails.
+            OSError: A folder cannot be read or created.
         """
         ...
 

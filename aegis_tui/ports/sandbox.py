@@ -97,7 +97,9 @@ class Sandbox(Protocol):
     def wrap(self, argv: Sequence[str], spec: SandboxSpec, level: SandboxLevel) -> list[str]:
         """Return the argv that runs `argv` inside the sandbox; for level `none`, `argv` unchanged. Does no IO.
 
+        The thread that starts it must live as long as the program, which ends with it.
+
         Raises:
-            Refused: The name of a variable in the environment of `spec` looks like that of a secret.
+            Refused: The name of a variable in the environment of `spec` looks like that of a secret; never for `none`.
         """
         ...

@@ -92,7 +92,7 @@ class Screenshot:
 
 
 class Terminal(Protocol):
-    """The panes of a private terminal server. No method blocks the event loop; every call ends within its deadline.
+    """The panes of a private terminal server. Only `attach_argv` blocks; every call ends within its deadline.
 
     They raise only `TerminalUnavailable` (no usable server), `TerminalError` (the server answered with an error), and
     `UsageError` for an instance id that is not safe as a name.
@@ -124,11 +124,19 @@ class Terminal(Protocol):
         ...
 
     async def find_pane(self, instance: str) -> PaneState | None:
-        """Return the pane of an instance, dead or alive; None when it has none."""
+        """Return the pane of an instance, dead or alive; None when it has none.
+
+        Raises:
+            TerminalUnavailable: No server runs.
+        """
         ...
 
     async def list_panes(self) -> list[PaneState]:
-        """Return the panes of all instances, in the order of their windows."""
+        """Return the panes of all instances, dead ones too, in the order of their windows.
+
+        Raises:
+            TerminalUnavailable: No server runs.
+        """
         ...
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
@@ -137,6 +145,9 @@ class Terminal(Protocol):
         Args:
             pane_ids: The panes wanted.
             history_lines: How many lines above the screen to include, at most.
+
+        Raises:
+            TerminalUnavailable: No server runs.
         """
         ...
 
@@ -190,6 +201,8 @@ class Terminal(Protocol):
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
         """Return the command that shows a person the instance's pane until they detach (PANE-2).
+
+        Blocks, unlike the other methods: it may run a program that knows the machine's terminal types.
 
         Args:
             instance: Instance id.

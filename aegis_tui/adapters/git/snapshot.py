@@ -139,6 +139,8 @@ class Snapshots:
     async def head_of(self, admin_dir: Path | None) -> str | None:
         """Return the commit that a worktree's HEAD points to; None if it cannot be read or there is no such commit.
 
+        If HEAD is detached, a commit in the instance's own store is copied into the repository first.
+
         Args:
             admin_dir: The worktree's folder in the common git folder; None if that is lost.
         """

@@ -137,7 +137,18 @@ class CallAssembler:
 
 
 def _is_another(at: _PartialCall, call_id: str, name: str, arguments: Any) -> bool:
-    """Return whether a fragment with the index of the call `at` starts another call, judged by what else it has."""
+    """Return whether a fragment with the index of the call `at` starts another call, by its id, name and arguments.
+
+    One without a name, or with an id that the call has, never does. While the arguments of the call are incomplete, it
+    needs another id and another name. Once they are complete, it needs a new id, another name, or as arguments a
+    complete object other than theirs.
+
+    Args:
+        at: The newest call with that index.
+        call_id: The id in the fragment; empty if it has none.
+        name: The name in it; empty if it has none.
+        arguments: The arguments in it, in any form.
+    """
     if not name or call_id in at.ids:
         return False
     if not at.is_complete:
@@ -149,7 +160,15 @@ def _is_another(at: _PartialCall, call_id: str, name: str, arguments: Any) -> bo
 
 
 def _begins_another(newest: _PartialCall, call_id: str, name: str) -> bool:
-    """Return whether a fragment without an index starts another call than `newest`, judged by its id and name."""
+    """Return whether a fragment without an index, and without an id that is known, starts another call than `newest`.
+
+    An id does so if `newest` has an id or another name; a name, if `newest` has a name and complete arguments.
+
+    Args:
+        newest: The call that was begun last.
+        call_id: The id in the fragment; empty if it has none.
+        name: The name in it; empty if it has none.
+    """
     if call_id and (newest.ids or (name and newest.name and name != newest.name)):
         return True
     return bool(name and newest.name and newest.is_complete)

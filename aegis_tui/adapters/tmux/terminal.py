@@ -198,7 +198,7 @@ class TmuxTerminal:
         await self._server.stop()
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """Return the command that shows a person the pane of an instance; see `Terminal.attach_argv`.
+        """Return the command that shows a person the pane of an instance; see `Terminal.attach_argv`. Blocks.
 
         Raises:
             UsageError: The instance id cannot be the name of a window.
@@ -273,6 +273,10 @@ class TmuxTerminal:
         return POLL_S if linked else _POLL_WITHOUT_LINK_S
 
     async def _observe(self) -> list[PaneState]:
+        """Do what `_list_and_tell` does; return an empty list, without an error, if tmux does not answer.
+
+        If no server runs, all panes count as ended; one that only lost its socket is asked to create it again.
+        """
         async with self._ledger_lock:
             try:
                 return await self._list_and_tell()
@@ -287,7 +291,9 @@ class TmuxTerminal:
         return []
 
     async def _list_and_tell(self) -> list[PaneState]:
-        """Return the panes, and report ends that are new. The caller must hold the ledger's lock.
+        """Return the panes, dead ones too, and send new ends to the followers of `exits`. Hold the ledger's lock.
+
+        An end without an exit code so far is sent by a later call: when the code is known, or after 1 s without it.
 
         Raises:
             TerminalUnavailable: No server runs.
