@@ -78,7 +78,7 @@ class Git:
         return await self._find(f"{revision}^{{commit}}")
 
     async def find_blob(self, revision: str) -> str | None:
-        """Return the id of the blob that `revision` names, such as `HEAD:a.py`; None if there is none."""
+        """Return the id of the object that `revision` names, such as the blob `HEAD:a.py`; None if there is none."""
         return await self._find(revision)
 
     async def _find(self, revision: str) -> str | None:

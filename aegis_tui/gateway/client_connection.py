@@ -159,20 +159,20 @@ class ClientConnection(asyncio.Protocol):
         if self._request is not None:
             self._request.go_on()
 
-    # What the parser calls
+    # What the parser calls; it stops at a ValueError, and `data_received` refuses the request
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Forget the head of the last request: another one begins."""
         self._url, self._headers = b"", []
         self._head_bytes, self._is_in_head = 0, True
 
     def on_url(self, part: bytes) -> None:
-        """Take a part of the target."""
+        """Take a part of the target; raises ValueError if the head gets too long."""
         self._url += part
         self._count_head(len(part))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer of the body, which is dropped."""
+        """Take a header; drop a trailer of the body. Raises ValueError if the head gets too long."""
         if self._is_in_head:
             self._headers.append((name.lower(), value))
             self._count_head(len(name) + len(value))
@@ -183,7 +183,13 @@ class ClientConnection(asyncio.Protocol):
             raise ValueError("the head is too long")
 
     def on_headers_complete(self) -> None:
-        """Begin to answer the request, or queue it until the one before it is answered."""
+        """Begin to answer the request, or queue it until the one before it is answered.
+
+        One that asks for another protocol is left to `_ignore_upgrade`.
+
+        Raises:
+            ValueError: The version of HTTP is not served, the target is no URL, or too many requests wait.
+        """
         self._is_in_head = False
         self._is_upgrade = self._parser.should_upgrade()
         if self._is_upgrade:
@@ -217,7 +223,7 @@ class ClientConnection(asyncio.Protocol):
             self._body.feed(part)
 
     def on_message_complete(self) -> None:
-        """End a request."""
+        """Mark the body that is being received as complete."""
         if self._body is not None:
             self._body.end()
             self._body = None

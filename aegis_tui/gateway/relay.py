@@ -77,11 +77,16 @@ class Relay:
         self._routing = Routing()
 
     async def run(self, request: Request, share: Share) -> None:
-        """Serve one call; return when it is complete or, without an error, when the client has disconnected.
+        """Serve one call; return when it is complete, or when the client has disconnected after it sent its body.
+
+        Args:
+            request: The exchange; its body is not read yet.
+            share: The caller and its limits, for which the body counts; the one who calls this holds it meanwhile.
 
         Raises:
             Rejected: The request is refused, or the call failed before an answer was begun. A later failure is told in
                 the answer.
+            asyncio.CancelledError: The client has disconnected before, or the gateway stops.
         """
         upstream_url(self._access)
         check_budget(share.caller, self._access.current, self._ledger)

@@ -41,7 +41,7 @@ class Client(Protocol):
         ...
 
     async def drained(self) -> None:
-        """Wait until the client has taken most of what was sent."""
+        """Wait until the client has taken most of what was sent, or has disconnected."""
         ...
 
     def settle(self) -> None:
@@ -211,7 +211,7 @@ class Request:
             hold_back()
 
     async def drained(self) -> None:
-        """Wait until the client has taken most of what was sent."""
+        """Wait until the client has taken most of what was sent; raises CancelledError if it disconnects meanwhile."""
         await self._client.drained()
 
     async def write(self, chunk: bytes, *, more: bool) -> None:

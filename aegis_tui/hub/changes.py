@@ -21,7 +21,7 @@ class Changes:
         self._wake.set()
 
     async def take(self) -> frozenset[Key]:
-        """Return all keys that were noted since the last call; if `note` was not called since, wait until it is."""
+        """Return all keys noted since the last call, perhaps none; if `note` was not called since, wait until it is."""
         await self._wake.wait()
         self._wake.clear()
         keys = frozenset(self._keys)

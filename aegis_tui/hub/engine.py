@@ -168,7 +168,10 @@ class Engine:
         return view(self._workspace)
 
     async def changes(self) -> AsyncGenerator[frozenset[Key], None]:
-        """Yield, without end, the keys that changed since the last item, bursts merged; first an empty set, at once."""
+        """Yield, without end, the keys that changed since the last item, bursts merged; first an empty set, at once.
+
+        A later item is empty if the events since then changed no key.
+        """
         changed = Changes()
         self._changed.append(changed)
         try:

@@ -219,8 +219,8 @@ def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str |
         is_plain: Its text had no escape sequence, so it cannot hold unpaired surrogates and is not searched for them.
 
     Raises:
-        UsageError: The version or the request id is not valid, the type works only on the WebSocket, fields are nested
-            deeper than `MAX_DEPTH`, or a text holds an unpaired surrogate.
+        UsageError: The version or the request id is not valid, the type is one of `STREAM_ONLY`, which the WebSocket
+            handles itself, fields are nested deeper than `MAX_DEPTH`, or a text holds an unpaired surrogate.
     """
     fields = {name: value for name, value in frame.items() if name not in ("v", "request_id")}
     request_id = frame.get("request_id")

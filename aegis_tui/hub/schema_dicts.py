@@ -77,12 +77,12 @@ TypeOf = Callable[[type[Any]], Any]
 
 
 def models_of(kinds: Iterable[type[Any]]) -> list[type[BaseModel]]:
-    """Return the models that the documents describe for JSON types, one for each."""
+    """Return for each JSON type, a `TypedDict`, the model of the documents; `dict[str, Any]` for one without a name."""
     named = {name: model for model, name in NAMES.items()}
     made: dict[type[Any], type[BaseModel]] = dict(SAME_AS)
 
     def type_of(kind: type[Any]) -> type[Any]:
-        """Return the model for a JSON type; one without a name in the documents is any object there."""
+        """Return the model for a JSON type, made once; `dict[str, Any]` for one without a name in `NAMES`."""
         if kind not in made and kind in NAMES:
             made[kind] = model_of(kind, type_of, named=named, config=ConfigDict(defer_build=True))
         return made.get(kind, dict[str, Any])

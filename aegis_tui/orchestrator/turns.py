@@ -49,10 +49,14 @@ class Turns:
     def choose(
         self, wanted: Collection[Effect], running: Collection[Effect], unjoined: Collection[str]
     ) -> list[Effect]:
-        """Return the effects to start now, in their order.
+        """Return the wanted effects that start now, clean-up last; the instances in them count as starting from now on.
+
+        An effect that starts an instance waits while `most` others are starting (see the constructor), which is from
+        their first effect until they join, `START_S` (5 s) at most. Clean-up waits while an instance is starting or a
+        merge or check is under way, `PATIENCE_S` (1 s) at most. All else starts at once.
 
         Args:
-            wanted: The effects that the state requires.
+            wanted: The effects that the state requires; the result keeps their order.
             running: Those that have started and not ended.
             unjoined: The agent ids of all instances that have not joined the hub yet and have not ended.
         """

@@ -25,7 +25,7 @@ _LOCAL = "localhost,127.0.0.1,::1"
 
 
 def find_egress(environ: Mapping[str, str], token: str) -> EgressRelay | None:
-    """Return the relay to the way out of this sandbox, not yet open; None where the boundary is closed.
+    """Return the relay to the way out of this sandbox, not yet open; None for a closed boundary, or without a sandbox.
 
     Args:
         environ: The process's environment, with AEGIS_TOKEN_FILE.

@@ -78,7 +78,7 @@ class StartWatch:
 
 
 def last_words(log: Path, offset: int) -> str:
-    """Return the last line of the log after byte `offset`, without time and level; empty if there is none or no log."""
+    """Return what follows the last `: ` in the last line of a log after byte `offset`; empty if there is no line."""
     lines = _written(log, offset).splitlines()
     return lines[-1].rpartition(": ")[2] if lines else ""
 

@@ -242,13 +242,13 @@ class Tools:
     async def report_done(
         self, summary: str, head_oid: str | None = None, base_oid: str | None = None, tokens: list[int] | None = None
     ) -> Done:
-        """Say that your work is done. With a commit, it is submitted for review as the work on your spec.
+        """Say that your work is done. A commit is submitted for review as your piece; refused if you have none.
 
         Args:
             summary: What was done, and what shows that it works.
             head_oid: The commit on your branch that holds the work; leave it out when there is nothing to submit.
             base_oid: The commit that it stands on, when you have rebased.
-            tokens: Of the locks under which you wrote joint files.
+            tokens: Of the locks under which you wrote joint files (those that get_scope lists).
         """
         piece = None
         if head_oid is not None:
@@ -282,7 +282,7 @@ class Tools:
         return Dispatch.model_validate({"stage": run["stage"], "pieces": run["pieces"]})
 
     async def check_conflicts(self) -> ConflictList:
-        """Paths that two pieces change: hot ones change the same lines, soft ones merge cleanly; also settled ones."""
+        """Paths that two pieces change: hot ones in the same lines, soft ones merge. `resolution`: null while open."""
         run = await self._at_stage(Stage.DESIGN)
         return ConflictList.model_validate({"conflicts": run["conflicts"]})
 

@@ -56,10 +56,11 @@ class UntrustedFolder:
         os.close(self._descriptor)
 
     def read(self, path: str, *, limit: int) -> bytes | None:
-        """Return the content of a regular file; None for anything else, and for a file of more than `limit` bytes.
+        """Return the content of a regular file; None if it is larger than `limit`, cannot be read, or is anything else.
 
         Args:
-            path: Relative to the folder, separated by `/`; a link in any part of it is not followed.
+            path: Relative to the folder, separated by `/`. A link in any part of it is not followed, `..` not accepted:
+                the result is None.
             limit: In bytes.
         """
         descriptor = self._open_file(path)
@@ -73,7 +74,7 @@ class UntrustedFolder:
         return content if len(content) <= limit else None
 
     def read_tail(self, path: str, *, size: int) -> bytes | None:
-        """Return the last `size` bytes of a regular file, or all if it has fewer; None for anything else."""
+        """Return the last `size` bytes of a regular file, or all; None if it cannot be read, or is anything else."""
         descriptor = self._open_file(path)
         if descriptor is None:
             return None
@@ -114,7 +115,7 @@ class UntrustedFolder:
 
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[BinaryIO | None]:
-        """Yield a regular file, open for reading while the context is; None for anything else.
+        """Yield a regular file, open for reading while the context is; None if that fails, or for anything else.
 
         Its content may change while it is read.
         """
@@ -255,7 +256,7 @@ class UntrustedFolder:
         return moved
 
     def _open_file(self, path: str) -> int | None:
-        """Open a regular file and return its descriptor, for the caller to close; None for anything else or a link."""
+        """Open a regular file and return its descriptor, for the caller to close; None if that fails or it is none."""
         with self._parent(path) as place:
             if place is None:
                 return None
@@ -318,7 +319,7 @@ def delete_tree(path: Path) -> None:
 
 
 def read_file(path: Path, *, limit: int) -> bytes | None:
-    """Return the content of a regular file without following a link; None for anything else.
+    """Return the content of a regular file, without following a link; None if it cannot be read, or is anything else.
 
     Args:
         path: The file; its folder may be one that an agent can write, the folder's parents not.

@@ -232,7 +232,16 @@ def _worktree(environ: Mapping[str, str]) -> Path:
 
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
-    """Check or end the edit that standard input describes, and return the exit code."""
+    """Check the edit that standard input describes, in JSON, or release its locks; return the exit code.
+
+    Args:
+        argv: The program's name, then `before` to check the edit and take its locks, or `after` to release these.
+        environ: The variables of the instance.
+
+    Returns:
+        With `before`: 0 if the edit may be made, else 2, with the reason on standard error; 2 also if it cannot be
+        read. With anything else: 0, whether or not that succeeded.
+    """
     is_before = argv[1:] == ["before"]
     try:
         call = json.loads(sys.stdin.buffer.read())

@@ -93,7 +93,16 @@ async def _guard_problem(settings: AgentSettings, kind: KindFile, values: Mappin
 
 
 async def _ask(path: Path, command: str, worktree: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-    """Run the guard as the program's hook does, for an edit of a path; return its exit code and what it said."""
+    """Run the guard as the program's hook does, for an edit of a path; return its exit code and its standard error.
+
+    The edit is not made. If the guard cannot be started or takes over 30 s, the result is -1 and the reason.
+
+    Args:
+        path: The absolute path.
+        command: The command line of the hook, for a shell.
+        worktree: The folder to start it in.
+        environment: All its variables.
+    """
     call = {"tool_name": "Write", "tool_input": {"file_path": str(path)}, "cwd": str(worktree)}
     try:
         process = await asyncio.create_subprocess_shell(

@@ -33,13 +33,15 @@ class Runner(Protocol):
         ...
 
     async def go_on(self, text: str) -> Ran:
-        """Let the program go on with its last prompt after a usage limit, as `run` does.
+        """Let the program go on with its last prompt; return, when it has done its work, how that went.
+
+        For a program that a usage limit has stopped. The caller waits until the limit is over.
 
         Args:
-            text: What it is told, unless it has gone on by itself.
+            text: The prompt that tells it to go on; not given to a program that has gone on by itself.
 
         Raises:
-            AegisError: It cannot be told.
+            AegisError: The prompt cannot be given to it.
             OSError: The program cannot be started.
         """
         ...

@@ -38,7 +38,7 @@ async def sandbox_problem(git: Git, instance: str) -> str:
 
 
 async def find_commit_hook(git: Git) -> Path | None:
-    """Return the hook that git runs before each commit in the worktree; None if there is none."""
+    """Return the hook that git runs before each commit in the worktree; None if it would run none, or git fails."""
     try:
         located = await git.run("rev-parse", "--path-format=absolute", "--git-path", "hooks/pre-commit")
     except GitError:
