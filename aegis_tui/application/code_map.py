@@ -179,19 +179,33 @@ class CodeMap:
         }
 
     def callers(self, name: str) -> SitesOutput:
-        """Return the calls of what `name` or `PATH:NAME` defines, with the function that each stands in."""
+        """Return the calls of what `name` or `PATH:NAME` defines, with the function that each stands in.
+
+        If several definitions have the name, the calls of all of them.
+
+        Raises:
+            UsageError: The map has no function, method or class of that name.
+        """
         places = self._places(name)
         sites = [site for place in places for site in self._relate().callers(place)]
         return self._sites(places, sites)
 
     def tests(self, name: str) -> SitesOutput:
-        """Return the tests that call or name what `name` or `PATH:NAME` defines."""
+        """Return the tests that call or name what `name` or `PATH:NAME` defines; of several definitions, any.
+
+        Raises:
+            UsageError: The map has no function, method or class of that name.
+        """
         places = self._places(name)
         sites = [site for place in places for site in self._relate().tests(place)]
         return self._sites(places, sites)
 
     def callees(self, name: str) -> CalleesOutput:
-        """Return the definitions that are called inside what `name` or `PATH:NAME` defines."""
+        """Return the definitions that are called inside what `name` or `PATH:NAME` defines; of several, inside any.
+
+        Raises:
+            UsageError: The map has no function, method or class of that name.
+        """
         places, relations = self._places(name), self._relate()
         hits = [(place, line) for outer in places for place, line in relations.callees(outer)]
         rows: list[CalledRow] = [{**self._row(place), "called_at": line} for place, line in hits]
@@ -231,7 +245,11 @@ class CodeMap:
         return self._relations
 
     def _about(self, paths: Iterable[str]) -> MapAnswer:
-        """Return the fields of every answer; `paths` are those that it speaks of."""
+        """Return the fields that every answer has: `seq`, `tree`, `changed` and `stale` (see the module).
+
+        Args:
+            paths: The files that the answer is about; `stale` names those whose content has changed since `refresh`.
+        """
         listing = self._listing
         return {
             "seq": self._store.status().seq,
@@ -241,7 +259,11 @@ class CodeMap:
         }
 
     def _split(self, place: str) -> tuple[str, SymbolPlace | None]:
-        """Return the path of `PATH` or `PATH:SYMBOL`, and the symbol."""
+        """Return the path of `PATH` or `PATH:SYMBOL`, and the symbol; None if it names none. The path may be unknown.
+
+        Raises:
+            UsageError: The file has no such symbol.
+        """
         normal = posixpath.normpath(place) if place else "."
         path = "" if normal == "." else normal
         if path in self._listing.files or ":" not in path:
@@ -304,7 +326,14 @@ class CodeMap:
         return {**self._about({row["path"] for row in rows}), "of": self._names(places), "sites": rows}
 
     def _folder(self, folder: str) -> ShownFolder:
-        """Return what a folder holds: its folders with their number of files, and its files with what they define."""
+        """Return what a folder holds: its folders, with the number of files below, and its files with what they define.
+
+        Args:
+            folder: Its path in the repository, without a slash at the end; empty for the whole repository.
+
+        Raises:
+            UsageError: The map has no file in such a folder.
+        """
         prefix = f"{folder}/" if folder else ""
         inside = [path for path in self._listing.files if path.startswith(prefix)]
         if not inside:

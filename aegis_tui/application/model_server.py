@@ -22,7 +22,7 @@ ReadMetrics = Callable[[str], Awaitable[str | None]]
 async def look_at_server(base_url: str, *, probe: ProbeEndpoint, read_metrics: ReadMetrics) -> ServerOutput:
     """Return `endpoints` and `metrics` of a model server (contract 9); the address is checked before a request.
 
-    A server that does not answer is returned as unhealthy. `metrics` is empty if the server has none.
+    A server that does not answer, or refuses the key, is returned as unhealthy. `metrics` is empty if it has none.
 
     Args:
         base_url: With or without `/v1`.

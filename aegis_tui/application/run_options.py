@@ -15,7 +15,7 @@ def run_options(settings: Settings, **chosen: Any) -> GivenOptions:
     """Return the `options` of a `run:start` command.
 
     Args:
-        settings: The person's settings, used for each option of `CHOSEN_ONCE` that is not chosen.
+        settings: The person's settings; they give each option of `CHOSEN_ONCE`, such as `model`, that is not chosen.
         chosen: Options by name, those of `CHOSEN_ONCE` or others; None means not chosen. Limits in `budget` replace
             those of the settings one by one.
     """

@@ -64,7 +64,7 @@ async def worktrees_at(root: Path, paths: WorkspacePaths) -> list[WorktreeEntry]
 
 
 async def heads_and_dirt(root: Path, places: Sequence[tuple[str, str]]) -> list[tuple[str | None, bool | None]]:
-    """Return for each worktree the head of its branch, and whether it has content besides; None for what is not known.
+    """Return for each worktree the head of its branch, and whether its files differ from it; None for what is unknown.
 
     Args:
         root: The repository's checkout.
@@ -85,7 +85,9 @@ async def heads_and_dirt(root: Path, places: Sequence[tuple[str, str]]) -> list[
 
 
 async def unsaved_paths(root: Path, worktree: Path, branch: str) -> list[str]:
-    """Return the paths of a worktree that differ from the head of its branch; empty if there is no such branch.
+    """Return the paths in a worktree that differ from the head of its branch, relative to the worktree, sorted.
+
+    New files are among them unless git ignores them. Empty if nothing differs, or there is no such branch.
 
     Args:
         root: The repository's checkout.
@@ -102,7 +104,7 @@ async def unsaved_paths(root: Path, worktree: Path, branch: str) -> list[str]:
 
 
 async def rescues_at(root: Path) -> Rescues:
-    """Return the work that was saved in the repository at `root`.
+    """Open the repository at `root` and return its `Rescues`, which lists and deletes saved work; nothing is read yet.
 
     Raises:
         GitUnavailable: git is missing, or `root` is in no repository.
@@ -111,7 +113,7 @@ async def rescues_at(root: Path) -> Rescues:
 
 
 def retention_of(settings: Settings) -> Retention:
-    """Return how long saved work is kept, from the settings."""
+    """Return how long saved work is kept, and how much of it, from the settings."""
     chosen = settings.rescue
     return Retention(chosen.days, chosen.merged_days, chosen.budget_mb * 1024 * 1024)
 

@@ -34,7 +34,7 @@ async def served_models(base_url: str) -> list[str]:
 async def look_at(base_url: str) -> ServerOutput:
     """Return `endpoints` and `metrics` of a model server (contract 9); the model server's key is sent if set.
 
-    A server that does not answer is returned as unhealthy. `metrics` is empty if the server has none.
+    A server that does not answer, or refuses the key, is returned as unhealthy. `metrics` is empty if it has none.
 
     Raises:
         UsageError: The address is not valid, or the key file cannot be used.

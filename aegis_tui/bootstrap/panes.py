@@ -70,7 +70,7 @@ async def _lines_now(paths: WorkspacePaths, instance: str) -> list[str]:
 def attach_argv(paths: WorkspacePaths, instance: str, *, read_only: bool, environ: Mapping[str, str]) -> list[str]:
     """Return the command that attaches a terminal to an instance's pane, from outside or inside another tmux.
 
-    Whether the pane exists is not checked.
+    Whether the pane exists is not checked. Blocks, as it may run `infocmp`; see `Terminal.attach_argv`.
 
     Args:
         paths: The workspace's folders.

@@ -38,8 +38,8 @@ def start(
     """Start the hub, unless it is running.
 
     Returns when the hub answers. With --foreground, returns only when the hub is stopped, and --json has no effect.
-    Exit code 5 if the hub does not start or does not answer, or outside a repository; 2 if the folder of --root does
-    not exist or, with --foreground, if a setting is wrong.
+    Exit code 5 if the hub does not start or does not answer, outside a repository, or with --foreground if a hub is
+    running already; 2 if the folder of --root does not exist or, with --foreground, if a setting is wrong.
     """
     if foreground:
         return serve(root)

@@ -170,7 +170,7 @@ def import_locks(
 
 
 def _take_over(hub: HubQuick, lock: OldLock) -> list[LockFields]:
-    """Acquire the lock of one entry of the file, as `hub` acts, without waiting; return the locks that were granted.
+    """Acquire the lock of one entry of an older tool's file, as `hub` acts, without waiting; return it in a list.
 
     Raises:
         LockHeld: Another instance holds it, or the path is outside the partition of the instance.

@@ -123,8 +123,8 @@ def _start(place: Place, fields: StartFields, *, keep_hub: bool) -> RunReply:
     Args:
         place: The workspace.
         fields: The fields of the command.
-        keep_hub: Leave the hub running if that fails; otherwise it is stopped before the error is raised, also after
-            Ctrl-C.
+        keep_hub: Leave the hub running if that fails; otherwise it is stopped, even one that was running before, and
+            then the error is raised. The same after Ctrl-C.
 
     Raises:
         HubUnavailable: No hub can be started, or none replies within `RECONNECT_S` (60 s).
@@ -267,7 +267,7 @@ def _patiently(place: Place, hub: HubQuick, after: int) -> tuple[HubQuick, list[
 def _is_of_another_life(error: AegisError) -> bool:
     """Return whether a request failed because its hub has ended, so that it may be sent to a new one, with a new token.
 
-    These are the errors that no hub answers, and that the token is unknown.
+    That is `HubUnavailable`, and the refusal of a token that the hub does not know.
     """
     return isinstance(error, HubUnavailable) or error.code == "unauthorized"
 

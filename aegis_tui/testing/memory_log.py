@@ -33,7 +33,7 @@ class MemoryLog:
         """See `EventLog.close`."""
 
     async def append(self, events: Sequence[Event], replies: Sequence[LoggedReply]) -> None:
-        """See `EventLog.append`."""
+        """See `EventLog.append`; the numbers are not checked."""
         self.written += events
         for item in replies:
             self._replies.setdefault(item.key, item.reply)
@@ -48,7 +48,7 @@ class MemoryLog:
         return {key: self._replies[key] for key in keys if key in self._replies}
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
-        """See `EventLog.save_snapshot`."""
+        """See `EventLog.save_snapshot`; nothing is deleted."""
         self._snapshots.insert(0, (seq, deepcopy(state)))
 
     async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:

@@ -44,6 +44,8 @@ class _Commit:
 class MemoryRepository:
     """One repository that starts with one commit on `main`.
 
+    Most methods raise `KeyError`, not `GitError`, for a commit or a worktree that does not exist.
+
     Args:
         root: The path that it reports as its checkout; nothing is read or written there.
         files: Path -> text of the files of the first commit.
@@ -111,7 +113,7 @@ class MemoryRepository:
         return self.worktrees[path]
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
-        """See `Repository.restore_scratch`."""
+        """See `Repository.restore_scratch`; nothing ever changes in one."""
         return ()
 
     async def remove_worktree(
@@ -173,7 +175,7 @@ class MemoryRepository:
         return "\n".join(f"{item.status} {item.path}" for item in await self.changed_paths(base, head))
 
     async def read_blob(self, oid: str, *, limit: int = 1 << 26) -> bytes:
-        """See `Repository.read_blob`."""
+        """See `Repository.read_blob`; `limit` is ignored."""
         revision, _, path = oid.partition(":")
         blob = self._paths(revision).get(path, "") if path else oid
         if blob not in self._blobs:
@@ -263,7 +265,7 @@ class MemoryRepository:
         return f"refs/aegis/runs/{run}/{name}"
 
     async def git_mounts(self, worktree: Worktree, *, private: Path | None = None) -> GitMounts:
-        """See `Repository.git_mounts`."""
+        """See `Repository.git_mounts`; nothing is writable or created."""
         return GitMounts(self.common_dir, (), ())
 
     async def take_in(self, private: Path, oids: Sequence[str]) -> None:

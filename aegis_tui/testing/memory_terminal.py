@@ -45,10 +45,10 @@ class MemoryTerminal:
         self.is_running = True
 
     async def close(self) -> None:
-        """See `Terminal.close`."""
+        """See `Terminal.close`; does nothing, so that the streams do not end."""
 
     async def open_pane(self, spec: PaneSpec) -> OpenPane:
-        """See `Terminal.open_pane`."""
+        """See `Terminal.open_pane`; nothing is started, and `spec` is not checked."""
         there = self.panes.get(spec.instance)
         if there is None or there.dead:
             number = next(self._ids)
@@ -58,11 +58,11 @@ class MemoryTerminal:
         return OpenPane(there.instance, there.pane_id, there.pid)
 
     async def find_pane(self, instance: str) -> PaneState | None:
-        """See `Terminal.find_pane`."""
+        """See `Terminal.find_pane`; None also if no server runs."""
         return self.panes.get(instance)
 
     async def list_panes(self) -> list[PaneState]:
-        """See `Terminal.list_panes`."""
+        """See `Terminal.list_panes`; empty also if no server runs."""
         return list(self.panes.values())
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
@@ -79,7 +79,7 @@ class MemoryTerminal:
         yield frozenset()
 
     async def exits(self) -> AsyncGenerator[PaneExit, None]:
-        """See `Terminal.exits`."""
+        """See `Terminal.exits`; of several callers, each end goes to only one."""
         while True:
             yield await self._exits.get()
 
@@ -91,16 +91,16 @@ class MemoryTerminal:
         return Delivery.DELIVERED
 
     async def send_keys(self, pane_id: str, *keys: str) -> None:
-        """See `Terminal.send_keys`."""
+        """See `Terminal.send_keys`; does nothing."""
 
     async def close_pane(self, instance: str, *, grace_s: float = 2.0) -> None:
-        """See `Terminal.close_pane`."""
+        """See `Terminal.close_pane`; the pane is gone at once, and `exits` does not report its end."""
         self.panes.pop(instance, None)
 
     async def stop_server(self) -> None:
-        """See `Terminal.stop_server`."""
+        """See `Terminal.stop_server`; `exits` reports no end."""
         self.lose()
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """See `Terminal.attach_argv`."""
+        """See `Terminal.attach_argv`; the command does nothing."""
         return ["true", instance]

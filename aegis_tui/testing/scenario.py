@@ -262,9 +262,16 @@ def _load_script(file: Path) -> Script:
 
 
 def _find_section(name: str, script: Script, messages: Sequence[Message]) -> tuple[Section, int]:
-    """Return the section that the most recent message starts, and the index of the first message after that one.
+    """Return the section that was started last, and the index of the first message after the one that started it.
 
-    In a message with the script's marker, `on` is not tried: a brief may quote why an earlier attempt was rejected.
+    If no message starts one, these are the section without `on`, and 0. A message of the user with the script's marker
+    starts that section too, if there is one, and is not compared with any `on`: a brief may quote why an earlier
+    attempt was rejected.
+
+    Args:
+        name: The script's name, as it is in the marker.
+        script: The sections.
+        messages: The conversation, oldest message first.
 
     Raises:
         UsageError: No message starts a section, and every section has an `on`.

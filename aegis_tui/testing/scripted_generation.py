@@ -138,7 +138,10 @@ class Generation:
             yield piece
 
     async def whole(self) -> Whole:
-        """Run it and return all of the reply, after the time that a stream would take."""
+        """Run it, once, and return what was said, after the time that a stream would take.
+
+        That is not all of the reply if the request's token limit cut it off; then `end` is `length`.
+        """
         said = Whole("", [])
         async with self.running():
             async for piece in self.pieces():

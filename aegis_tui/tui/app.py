@@ -253,7 +253,7 @@ class AegisApp(Guarded, App[int]):
             await asyncio.sleep(RESTART_S)
 
     async def _follow_hub(self) -> None:
-        """Apply each item of the hub's feed to the store: snapshots, batches of events, changes of the connection."""
+        """Apply each item of the hub's feed to the store; if the connection changes, show its note and `revive_hub`."""
         from aegis_tui.tui.feed import ConnectionState, EventBatch, HubSnapshot, Stale
 
         store = self.desk.store

@@ -143,9 +143,10 @@ def blocked(run: Run, reason: str, command: str) -> events.GateBlocked:
 
 
 def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, request_id: str) -> Decision:
-    """Accept the failures of the base, as a person; if QA waits for that, its gate opens.
+    """Accept the failures of the base; if QA waits for that, its gate opens.
 
-    No events if they are accepted already and QA does not wait.
+    That the sender is the person was checked before (`rights`). No events if they are accepted already and QA does not
+    wait.
 
     Raises:
         UsageError: There is no such run.

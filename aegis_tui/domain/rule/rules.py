@@ -25,9 +25,10 @@ _LIST = "list them: aegis-tui rules findings"
 
 
 def allow(workspace: Workspace, command: RuleAllow, actor: Actor, request_id: str) -> Decision:
-    """Allow findings of one run, as a person; a piece that waits for nothing else is then checked again.
+    """Allow findings of one run; a piece that waits for nothing else is then checked again.
 
-    A worker that repairs a finding is told when nothing is left to repair. The reply has the `keys` allowed now.
+    That the sender is the person was checked before (`rights`). A worker that repairs a finding is told when nothing is
+    left to repair. The reply has the `keys` allowed now.
 
     Raises:
         UsageError: There is no such run, piece or finding, or neither findings nor a piece are named.
@@ -50,7 +51,9 @@ def allow(workspace: Workspace, command: RuleAllow, actor: Actor, request_id: st
 
 
 def refuse(workspace: Workspace, command: RuleRefuse, actor: Actor, request_id: str) -> Decision:
-    """Send a piece back to its worker, as a person, because of what it waits for; it counts as a rejection.
+    """Send a piece back to its worker because of what it waits for; it counts as a rejection.
+
+    That the sender is the person was checked before (`rights`).
 
     Raises:
         UsageError: There is no such run or piece.

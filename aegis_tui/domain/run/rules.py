@@ -201,7 +201,7 @@ def propose(workspace: Workspace, command: DesignPropose, actor: Actor, request_
 
 
 def agree(workspace: Workspace, command: DesignAgree, actor: Actor, request_id: str) -> Decision:
-    """Agree to the proposed design, as a person.
+    """Agree to the proposed design. That the sender is the person was checked before (`rights`).
 
     Raises:
         UsageError: There is no proposed design with this id.

@@ -29,7 +29,7 @@ class Gate(NamedTuple):
 
 
 def gates_of(workspace: Workspace, run: Run) -> list[Gate]:
-    """Return the gates of the run's present stage, in order."""
+    """Return the gates of the run's present stage, each passed or not as the state is now; their order is fixed."""
     return _GATES[run.stage](workspace, run)
 
 

@@ -73,7 +73,7 @@ def graph_lines(design: Design, *, width: int) -> list[Line]:
 
 
 def _as_tree(order: list[str], by_id: dict[str, Feature]) -> list[str]:
-    """Return the ids of the features in an order for drawing: each after all that it depends on, and near the last.
+    """Return the ids of the features in an order for drawing: each below all that it depends on, near the last one.
 
     Args:
         order: The ids of the features in a possible order of work.
