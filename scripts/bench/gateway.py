@@ -59,7 +59,7 @@ _WORDS = {
     "instant_p99": ("first token, 32 streams that begin at one instant, p99", "ms"),
     "flat_rate": ("32 streams that a server sends as fast as it can, together", "tokens/s"),
 }
-_ADDED = ("turn", "long", "paced_p50", "paced_p99", "instant_p50", "instant_p99")
+_ADDED = ("turn", "long", "paced_p50", "paced_p99", "gap_p99", "instant_p50", "instant_p99")
 """What is shown as a difference to the direct connection."""
 _SHARES = ("paced_rate", "flat_rate")
 """What is shown as a part of the direct connection's."""
