@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from aegis_tui.gateway.request import Request
+from aegis_tui.gateway.request import Request, status_line
 from aegis_tui.gateway.request_body import RequestBody
 from aegis_tui.sdk.strangers import Strangers
 
@@ -306,8 +306,8 @@ class ClientConnection(asyncio.Protocol):
         if self._request is not None:  # it is answered first; what follows it is lost
             self._request.stays_open = False
             return
-        head = b"HTTP/1.1 %d X\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self._transport.write(head % (status, len(why)) + why)
+        head = b"%bcontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+        self._transport.write(head % (status_line(status), len(why), why))
         self._leave(is_abrupt=False)
 
     # Upgrades

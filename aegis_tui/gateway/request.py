@@ -164,7 +164,7 @@ class Request:
         self._is_bodiless = self.method == "HEAD" or status in _NO_BODY
         has_length = any(name == b"content-length" for name, _ in headers)
         self._is_chunked = not (has_length or self._is_old or self._is_bodiless)
-        lines = [_status_line(status), *(b"%b: %b\r\n" % header for header in headers), _date_line(int(time.time()))]
+        lines = [status_line(status), *(b"%b: %b\r\n" % header for header in headers), _date_line(int(time.time()))]
         if self._is_chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
         if not (self.stays_open and self.body_parts.is_whole):
@@ -255,7 +255,8 @@ def _own_names(port: int | None) -> frozenset[str]:
 
 
 @lru_cache(maxsize=64)
-def _status_line(status: int) -> bytes:
+def status_line(status: int) -> bytes:
+    """Return the first line of an answer, with its end."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:

@@ -51,10 +51,19 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser
         self._parts: list[bytes] = []
         self.on_body = self._parts.append  # called by the parser
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
+        self._quiet_bytes = 0
+        """What was received since the last part of a body."""
+        self._unsent_bytes = 0
+        """What was left of the request when it was looked at last."""
         self._answer: UpstreamAnswer | None = None
+        """That of the present call, or of the last one."""
+        self._is_interim = False
         self._is_released = False
         self._is_reusable = False
         self._is_paused = False
+        self._idle_timeout_s = self._heard_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -82,7 +91,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(
             lenient_chunked_length=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers = []
         self._is_interim = self._is_released = self._is_reusable = False
         self._quiet_bytes = self._head_bytes = 0
         self._idle_timeout_s, self._heard_at = idle_timeout_s, self._loop.time()

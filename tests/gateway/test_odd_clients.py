@@ -184,6 +184,16 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(gateway: Gateway) -> N
     assert received.startswith(b"HTTP/1.1 404 ")
 
 
+def test_a_body_that_does_not_come_is_refused_in_time(gateway_folders: Gateway, model_server: ModelServer) -> None:
+    gateway_folders.write_map(model_server.url)
+    gateway_folders.start(numbers={"aegis_tui.gateway.request_body:_DEADLINE_S": 0.3})
+    with dial(gateway_folders) as client:
+        client.sendall(head("POST", CHAT, "Content-Length: 9") + b"{")
+        received = read_to_end(client)
+    assert received.startswith(b"HTTP/1.1 408 ") and b"body.slow" in received
+    assert not model_server.calls(CHAT)
+
+
 def test_head_has_the_headers_of_get_and_no_body(gateway: Gateway) -> None:
     with dial(gateway) as client:
         client.sendall(head("HEAD", "/healthz") + head("HEAD", "/v1/models") + head("HEAD", CHAT) + head("GET", "/x"))
