@@ -104,10 +104,10 @@ def _known(name: str, seen: PrefixesAnswer) -> str:
         UsageError: The gateway has seen no prompt of it.
     """
     names = [item["agent_id"] for item in seen["prompts"]]
-    found = [known for known in names if name in (known, known.partition("-")[2])]
-    if not found:
+    matching = [known for known in names if name in (known, known.partition("-")[2])]
+    if not matching:
         raise UsageError(f"the gateway has seen no prompt of {name}", f"it knows: {', '.join(names) or 'none'}")
-    return found[0]
+    return matching[0]
 
 
 def _endpoint_lines(item: EndpointFields) -> list[str]:

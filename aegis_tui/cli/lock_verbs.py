@@ -11,18 +11,18 @@ import re
 import signal
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aegis_tui.cli import output
 from aegis_tui.cli.client import speaking_as
 from aegis_tui.cli.place import here
 from aegis_tui.domain.path.file_name import encodable_text
-from aegis_tui.domain.wire.reply import LocksReply, ReleasedReply
 from aegis_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from aegis_tui.domain.wire.lock import LockFields
     from aegis_tui.domain.wire.output import LockListOutput, LocksOutput, NamedLock, ReleasedOutput
+    from aegis_tui.domain.wire.reply import LocksReply, ReleasedReply
 
 FLAG = object()
 OPTIONS: dict[str, dict[str, object]] = {
@@ -140,7 +140,7 @@ def acquire(
         fields["symbol"] = symbol
     hub = speaking_as(here(), instance, timeout_s=30)
     with _interrupted_by_signals():
-        reply = hub.reply(LocksReply, "lock:acquire", **fields)
+        reply = cast("LocksReply", hub.command("lock:acquire", **fields))
     rows = [f"{name_of(item)} {item['lock_type']} token {item['token']}" for item in reply["locks"]]
     rows += [
         f"{whole} has no regions that can be tracked: the whole file is locked" for whole in reply.get("whole", ())
@@ -197,7 +197,7 @@ def release(
     """
     named = None if path is None else encodable_text(path)
     hub = speaking_as(here(), instance)
-    reply = hub.reply(ReleasedReply, "lock:release", path=named, lock_id=lock_id, token=token)
+    reply = cast("ReleasedReply", hub.command("lock:release", path=named, lock_id=lock_id, token=token))
     fields: ReleasedOutput = {"released": reply["released"]}
     output.result(fields, as_json=as_json, lines=reply["released"])
     return 0

@@ -35,7 +35,7 @@ class Abilities(NamedTuple):
     """Whether it works on requests with a lower `priority` first."""
 
 
-class Endpoint:
+class ServingEndpoint:
     """One model server.
 
     Args:

@@ -9,7 +9,7 @@ from aegis_tui.domain.metrics import EngineMeters, metrics_of, rates, summed
 from aegis_tui.domain.wire.gateway import ModelMetrics, ServerEndpoint
 from aegis_tui.errors import UsageError
 from aegis_tui.gateway.access import AccessMap
-from aegis_tui.gateway.endpoint import Endpoint, meters_of
+from aegis_tui.gateway.endpoint import ServingEndpoint, meters_of
 from aegis_tui.gateway.rejected import Rejected
 from aegis_tui.gateway.upstream import Headers, Upstream
 from aegis_tui.sdk.key_file import read_key
@@ -56,17 +56,17 @@ class EngineFacts:
     def __init__(self, access: AccessMap, upstream: Upstream) -> None:
         self._access = access
         self._upstream = upstream
-        self._endpoints: dict[str, Endpoint] = {}
+        self._endpoints: dict[str, ServingEndpoint] = {}
 
-    def all(self) -> list[Endpoint]:
+    def all(self) -> list[ServingEndpoint]:
         """Return the model servers, the first one named first; empty if none is configured."""
         urls = self._access.current.upstreams
         if list(self._endpoints) != urls:
             self._endpoints = {url: self._endpoints.get(url) or self._new(url) for url in urls}
         return list(self._endpoints.values())
 
-    def _new(self, url: str) -> Endpoint:
-        return Endpoint(url, self._upstream, lambda: upstream_key(self._access))
+    def _new(self, url: str) -> ServingEndpoint:
+        return ServingEndpoint(url, self._upstream, lambda: upstream_key(self._access))
 
     async def model(self) -> str | None:
         """Return the model for requests that name none: the configured one, else the first that a server lists.
@@ -98,10 +98,10 @@ class EngineFacts:
         """
         endpoints = self.all()
         readings = await asyncio.gather(*(endpoint.readings() for endpoint in endpoints))
-        each = [meters_of(found, endpoint.period_s) for found, endpoint in zip(readings, endpoints, strict=True)]
+        each = [meters_of(reading, endpoint.period_s) for reading, endpoint in zip(readings, endpoints, strict=True)]
         if len(endpoints) == 1:
             return each[0], each
-        known = [(found, endpoint.period_s) for found, endpoint in zip(readings, endpoints, strict=True) if found]
+        known = [(reading, endpoint.period_s) for reading, endpoint in zip(readings, endpoints, strict=True) if reading]
         return _together(known), each
 
     async def find_models(self) -> list[str] | None:

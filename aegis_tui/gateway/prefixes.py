@@ -203,7 +203,7 @@ def _reason(one: Sketch, two: Sketch, parts: tuple[Part, Part], pieces: tuple[st
             return f"other tools: {', '.join(sorted(mine ^ others))}"
         return "the same tools in another order" if one.tools != two.tools else "a tool is described in another way"
     for words, pattern in _KINDS:
-        found = [{match[0] for match in pattern.finditer(piece)} for piece in pieces]
-        if found[0] != found[1]:
+        values = [{match[0] for match in pattern.finditer(piece)} for piece in pieces]
+        if values[0] != values[1]:
             return f"{words} differs"
     return "the system messages differ" if parts[0].name == "system" else "the texts differ"

@@ -20,7 +20,7 @@ from aegis_tui.gateway.access import PERSON, AccessMap
 from aegis_tui.gateway.body import needs_model, parse_fields, prepare_body
 from aegis_tui.gateway.budget import check_budget
 from aegis_tui.gateway.dialect import COUNT_PATH, RELAYED, Dialect, stream_error
-from aegis_tui.gateway.endpoint import Endpoint
+from aegis_tui.gateway.endpoint import ServingEndpoint
 from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
 from aegis_tui.gateway.ledger import Call, Ledger
 from aegis_tui.gateway.prefixes import Prefixes
@@ -106,7 +106,7 @@ class Relay:
         raw: bytes,
         fields: dict[str, Any],
         fallback: str | None,
-        servers: Sequence[Endpoint],
+        servers: Sequence[ServingEndpoint],
     ) -> None:
         """Send a call to the best server, and to the next one if it does not answer; pass its answer on.
 
@@ -133,7 +133,7 @@ class Relay:
         if sketch is None:
             note()
 
-    def _added(self, server: Endpoint, call: Call, dialect: Dialect) -> dict[str, Any]:
+    def _added(self, server: ServingEndpoint, call: Call, dialect: Dialect) -> dict[str, Any]:
         """Return what a request to a server gets besides what its client sent, as far as the server takes it."""
         able = server.abilities
         added: dict[str, Any] = {}
@@ -147,7 +147,7 @@ class Relay:
         self,
         request: Request,
         call: Call,
-        server: Endpoint,
+        server: ServingEndpoint,
         headers: Headers,
         body: bytes,
         begun: Callable[[], None],

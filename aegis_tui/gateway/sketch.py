@@ -68,11 +68,11 @@ def texts_of(dialect: Dialect, fields: Fields) -> list[Text]:
     listed = messages if isinstance(messages, list) else [] if messages is None else [messages]
     if dialect == "chat" and listed and isinstance(listed[0], dict) and listed[0].get("role") == "system":
         system, listed = listed[0].get("content"), listed[1:]
-    found = [Text("system", _text(system)), Text("tools", _text(fields.get("tools")))]
+    parts = [Text("system", _text(system)), Text("tools", _text(fields.get("tools")))]
     for number, message in enumerate(listed, 1):
         role = message.get("role") or message.get("type") if isinstance(message, dict) else None
-        found.append(Text(f"message {number} ({role if isinstance(role, str) else 'user'})", _message_text(message)))
-    return [part for part in found if part.text]
+        parts.append(Text(f"message {number} ({role if isinstance(role, str) else 'user'})", _message_text(message)))
+    return [part for part in parts if part.text]
 
 
 def sketch_of(model: str, texts: list[Text], tools: tuple[str, ...], before: Sketch | None = None) -> Sketch:
