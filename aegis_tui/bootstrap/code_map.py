@@ -8,22 +8,22 @@ from typing import TypeVar
 
 from aegis_tui.adapters.code_map.reader import SourceReader
 from aegis_tui.adapters.code_map.store import MapDamaged, SqliteMapStore
-from aegis_tui.adapters.git.content import WorktreeFiles
 from aegis_tui.application.code_map import CodeMap
 from aegis_tui.domain.wire.code_map import MapAnswer
+from aegis_tui.ports.code_map import Files
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 A = TypeVar("A", bound=MapAnswer)
 
 
-def ask_code_map(root: Path, paths: WorkspacePaths, question: Callable[[CodeMap], A], *, anew: bool = False) -> A:
-    """Return the answer of the map of the worktree at `root`, which is refreshed before.
+def ask_code_map(files: Files, paths: WorkspacePaths, question: Callable[[CodeMap], A], *, anew: bool = False) -> A:
+    """Return the answer of the map of a worktree, which is refreshed before.
 
     The map is in the file that all worktrees of the workspace share. If that is damaged, it is begun anew, and the
     question is asked again; `rebuilt` in the answer says so.
 
     Args:
-        root: The top folder of the worktree.
+        files: Those of the worktree.
         paths: Of its workspace.
         question: Asks a refreshed map.
         anew: Forget what is stored and derive everything again.
@@ -38,7 +38,7 @@ def ask_code_map(root: Path, paths: WorkspacePaths, question: Callable[[CodeMap]
     try:
         if anew:
             store.begin_anew("a new one was asked for")
-        code_map = CodeMap(WorktreeFiles(root), store, SourceReader())
+        code_map = CodeMap(files, store, SourceReader())
         try:
             return _answer(code_map, store, question)
         except MapDamaged as error:
@@ -46,6 +46,13 @@ def ask_code_map(root: Path, paths: WorkspacePaths, question: Callable[[CodeMap]
             return _answer(code_map, store, question)
     finally:
         store.close()
+
+
+def ask_about_checkout(root: Path, paths: WorkspacePaths, question: Callable[[CodeMap], A], *, anew: bool = False) -> A:
+    """Return the answer of the map of the checkout at `root`, in which this process works; see `ask_code_map`."""
+    from aegis_tui.adapters.git.content import WorktreeFiles
+
+    return ask_code_map(WorktreeFiles(root), paths, question, anew=anew)
 
 
 def _answer(code_map: CodeMap, store: SqliteMapStore, question: Callable[[CodeMap], A]) -> A:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aegis_tui.adapters.agents.search_path import search_path
 from aegis_tui.adapters.bytecode import compile_package
+from aegis_tui.adapters.code_map.child import ChildMap
 from aegis_tui.adapters.git.environment import without_relative_places
 from aegis_tui.adapters.llm.key import KEY_VARIABLE, ModelKey
 from aegis_tui.adapters.symbols.reader import FileSymbols
@@ -18,6 +19,7 @@ from aegis_tui.bootstrap.bare_hub import main_hub
 from aegis_tui.config import Limits, load_settings
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
+from aegis_tui.hub.code_map import CodeMapService
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.regions import RegionService
 from aegis_tui.hub.workflow import Wire, WorkflowService
@@ -78,7 +80,8 @@ def serve_hub(root: Path) -> int:
     environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
     environ["PATH"] = search_path(environ)
     workflow = WorkflowService(partial(_load_wiring, root, environ, key, settings.limits), compile_package)
-    return main_hub(root, services=[RegionService(root, FileSymbols()), workflow, _Watch(root)])
+    readers = (RegionService(root, FileSymbols()), CodeMapService(root, ChildMap()))
+    return main_hub(root, services=[*readers, workflow, _Watch(root)])
 
 
 def _load_wiring(root: Path, environ: Mapping[str, str], key: ModelKey, limits: Limits) -> Wire:

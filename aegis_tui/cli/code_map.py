@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from aegis_tui.application.code_map import CodeMap
-from aegis_tui.bootstrap.code_map import ask_code_map
+from aegis_tui.bootstrap.code_map import ask_about_checkout
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.code_map.show import FORMS, ShowAs
@@ -49,7 +49,7 @@ def _ask(
 ) -> int:
     """Print the answer to a question, and on stderr what a person should know about it."""
     place = here()
-    answer = ask_code_map(place.root, place.paths, question, anew=anew)
+    answer = ask_about_checkout(place.root, place.paths, question, anew=anew)
     if not as_json:
         if (reason := answer.get("rebuilt")) and not anew:
             output.talk(f"the code map was rebuilt: {reason}")

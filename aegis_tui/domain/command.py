@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.field import Key, Name
 from aegis_tui.domain.instance.commands import InstanceClientCommand, InstanceHubCommand
@@ -45,6 +46,7 @@ ClientCommand = (
     | ReviewClientCommand
     | RuleClientCommand
     | MessageClientCommand
+    | MapAsk
     | ContextGet
 )
 HubCommand = InstanceHubCommand | LockHubCommand | RunHubCommand | QaHubCommand | PieceHubCommand | MessageHubCommand

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from aegis_tui.domain import command as commands
+from aegis_tui.domain.code_map import rules as code_map_rules
 from aegis_tui.domain.command import AnyCommand, parse_command
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor, Decision
@@ -282,6 +283,7 @@ RULES: Final[Rules] = collected(
     review_rules.RULES,
     qa_rules.RULES,
     merge_rules.RULES,
+    code_map_rules.RULES,
     {Heartbeat: _heartbeat, commands.ContextGet: _context},
 )
 """The function that decides each type of command."""

@@ -76,6 +76,7 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
         "message:read": _EVERYBODY,
         "ack": _EVERYBODY,
         "context:get": _EVERYBODY,
+        "map:ask": _EVERYBODY,
         "broadcast plan:proposed": _BUILDERS | _PERSON,
         "broadcast plan:acknowledged": _WRITERS | _JUDGES,
         "broadcast plan:approved": _JUDGES,

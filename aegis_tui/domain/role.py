@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-COMMON_TOOLS: Final = ("get_context", "send_message", "read_messages", "broadcast")
+_MAP_TOOLS = ("map_find", "map_show", "map_search", "map_callers", "map_callees", "map_tests", "map_impact")
+COMMON_TOOLS: Final = ("get_context", "send_message", "read_messages", "broadcast", *_MAP_TOOLS)
 """MCP tools of every role."""
 
 _WORKER_TOOLS = (

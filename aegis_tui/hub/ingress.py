@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from typing import Any
 
+from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.command import AnyCommand, ContextGet, parse_command
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.instance.commands import AgentRegister, Heartbeat
@@ -42,6 +43,7 @@ _HUBS_OWN: dict[type[CommandData], tuple[str, ...]] = {
     RunStart: ("run", "facts"),
     LockAcquire: ("pinned", "whole"),
     BroadcastSend: ("rewrite",),
+    MapAsk: ("answer",),
 }
 """The fields that only the hub may fill in, before a command is decided."""
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from aegis_tui.domain import cause as causes
 from aegis_tui.domain import command as commands
+from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.instance import model as instances
 from aegis_tui.domain.instance.commands import (
     AgentLeave,
@@ -133,6 +134,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         MessageRead: "MessageRead",
         BroadcastSend: "BroadcastSend",
         Ack: "Ack",
+        MapAsk: "MapAsk",
         commands.ContextGet: "ContextGet",
         InstancePlanned: "InstancePlanned",
         InstancePrepared: "InstancePrepared",

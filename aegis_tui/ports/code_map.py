@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
+from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.code_map.entry import Entry
 from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
 
@@ -155,4 +157,42 @@ class MapStore(Protocol):
 
     def close(self) -> None:
         """Close the store; a second call does nothing."""
+        ...
+
+
+class WorkspaceFolders(Protocol):
+    """Where a workspace keeps its files."""
+
+    @property
+    def key(self) -> str:
+        """The workspace key (contract 1)."""
+        ...
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of the map."""
+        ...
+
+    @property
+    def runtime_dir(self) -> Path:
+        """The folder of the sockets."""
+        ...
+
+
+class MapAnswers(Protocol):
+    """Answers questions of the hub to the code map, without blocking its event loop."""
+
+    async def ask(self, question: MapAsk, root: Path, worktree: Path | None, paths: WorkspaceFolders) -> dict[str, Any]:
+        """Return the answer as values of JSON; long lists and texts are cut, and `cut` names them.
+
+        Args:
+            question: The question.
+            root: The person's checkout.
+            worktree: The instance's worktree that it is about; None for the checkout. Nothing in it is trusted.
+            paths: Of the workspace.
+
+        Raises:
+            UsageError: The map does not have what is asked about.
+            StoreError: The worktree or the map cannot be read.
+        """
         ...

@@ -25,6 +25,19 @@ class ContextView(BaseModel):
     """Features that are planned, written and reviewed by broadcasts, with the state of each file."""
 
 
+class MapResult(BaseModel, extra="allow"):
+    """An answer of the code map: `symbols`, `sites`, `dependents`, or `text` with `pointers`."""
+
+    seq: int
+    """The number of the map."""
+    tree: str | None
+    """The tree that it holds for, with the changes of your worktree."""
+    stale: list[str]
+    """Paths in the answer whose content has changed since it was read."""
+    cut: list[str] = []
+    """Fields that were too long and are cut."""
+
+
 class Told(BaseModel):
     """Who was told; `*` is everybody."""
 

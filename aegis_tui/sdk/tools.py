@@ -1,7 +1,6 @@
 """What an agent may do through MCP: the tools of contract 9, built on one function that sends a command (HUB-7).
 
-The token identifies the caller, so no tool has a parameter for the caller's agent id. A role can call only its own
-tools.
+The token identifies the caller, so no tool has a parameter for its agent id. A role can call only its own tools.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from aegis_tui.domain.wire.piece import ReviewFields
 from aegis_tui.domain.wire.run import RunView
 from aegis_tui.errors import Conflict, LockHeld, Refused
 from aegis_tui.sdk.context import shared_context
+from aegis_tui.sdk.map_tools import MapTools
 from aegis_tui.sdk.tool_results import (
     ConflictList,
     ContextView,
@@ -62,7 +62,7 @@ class Ask(Protocol):
         ...
 
 
-class Tools:
+class Tools(MapTools):
     """The tools, executed as the instance that `ask` sends as. Every method raises the `AegisError` of a refusal."""
 
     def __init__(self, ask: Ask, who: Callable[[], str]) -> None:
@@ -72,7 +72,7 @@ class Tools:
             ask: Sends a command.
             who: Returns the agent id that `ask` currently sends as.
         """
-        self._ask = ask
+        super().__init__(ask)
         self._who = who
 
     async def get_context(self) -> ContextView:

@@ -70,6 +70,7 @@ message:send                 P C W S L R K G J M
 message:read                 P C W S L R K G J M
 ack                          P C W S L R K G J M
 context:get                  P C W S L R K G J M
+map:ask                      P C W S L R K G J M
 broadcast plan:proposed      P C W . . . . . J .
 broadcast plan:acknowledged  P C W . . R . G J .
 broadcast plan:approved      P C . . . R . . . .

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+from typing_extensions import override
 
 from aegis_tui.adapters.git.run import GitOutput, GitRunner
 from aegis_tui.domain.path.file_name import name_of, write_name
@@ -29,11 +31,12 @@ class WorktreeFiles:
 
     Args:
         root: The top folder of the worktree.
+        git_dir: The git folder to use; None for that of the worktree.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, git_dir: Path | None = None) -> None:
         self._root = root
-        self._runner = GitRunner(git_dir=None, cwd=root)
+        self._runner = GitRunner(git_dir=git_dir, cwd=root)
         self._tree: str | None = None
         self._files: dict[str, str] = {}
 
@@ -102,6 +105,30 @@ class WorktreeFiles:
                 if content is None or oid is None or oid not in _ids(content, oid):
                     stale.append(path)
         return stale
+
+
+class SnapshotFiles(WorktreeFiles):
+    """The files of a worktree that an agent can write: git runs on the common folder only, on a snapshot of them.
+
+    Args:
+        root: The top folder of the worktree.
+        common_dir: The git folder that all worktrees share.
+        snapshot: Writes a commit of the content of a worktree, on its HEAD, and returns its id.
+    """
+
+    def __init__(self, root: Path, common_dir: Path, snapshot: Callable[[Path], Awaitable[str]]) -> None:
+        super().__init__(root, git_dir=common_dir)
+        self._snapshot = snapshot
+
+    @override
+    async def _listing(self) -> Listing:
+        oid = await self._snapshot(self._root)
+        head = await self._runner.run("rev-parse", "--verify", "--quiet", f"{oid}^1^{{tree}}")
+        listed, changed = await asyncio.gather(
+            self._runner.run("ls-tree", "-r", "-z", "--full-tree", oid),
+            self._runner.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", head.text, oid),
+        )
+        return Listing(head.text, _entries(listed), tuple(sorted(write_name(path) for path in changed.fields())))
 
 
 def _ids(content: bytes, like: str) -> tuple[str, str]:

@@ -132,6 +132,13 @@ class MessageFields(TypedDict):
     timestamp: str
 
 
+class MapReply(TypedDict):
+    """To `map:ask`."""
+
+    answer: dict[str, Any]
+    """As the command line prints it (`aegis-tui map QUESTION --json`); `cut` names the fields that were too long."""
+
+
 class MessagesReply(TypedDict):
     """To `message:read`."""
 
@@ -164,6 +171,7 @@ REPLIES: Final[Mapping[str, type[Any]]] = MappingProxyType(
         "rule:allow": AllowedReply,
         "rule:refuse": RunReply,
         "diff:submit": SubmittedReply,
+        "map:ask": MapReply,
         "message:send": SentReply,
         "message:read": MessagesReply,
     }

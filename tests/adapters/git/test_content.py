@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.git.content import WorktreeFiles, blob_id
+from aegis_tui.adapters.git.content import SnapshotFiles, WorktreeFiles, blob_id
+from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.ports.repository import Worktree, WorktreeSpec
 from tests.adapters.git.conftest import Shell
 
 
@@ -71,3 +75,25 @@ def test_a_link_is_not_followed_even_if_it_took_the_place_of_a_file(git: Shell, 
 def test_blob_ids_are_those_of_git_in_both_formats() -> None:
     assert blob_id(b"") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
     assert blob_id(b"", like="0" * 64).startswith("473a0f4c3be8a93681a267e3b1e9a7dc")
+
+
+def test_an_agent_s_worktree_is_read_without_its_own_git_settings(
+    git: Shell, repo: Path, spec: WorktreeSpec, add: Callable[..., list[Worktree]], tmp_path: Path
+) -> None:
+    (tree,) = add(repo, spec)
+    marker = tmp_path / "ran"
+    (tree.path / "src/new.py").write_text("n = 1\n")
+    (tree.path / "src/a.py").write_text("a = 1\n")
+    (tree.path / "src/b.py").unlink()
+    (tree.path / "src/.gitattributes").write_text("* filter=evil\n")
+    git(tree.path, "config", "--worktree", "core.fsmonitor", f"touch {marker}")
+    git(tree.path, "config", "--worktree", "filter.evil.clean", f"touch {marker}; cat")
+    repository = asyncio.run(open_repository(repo))
+    files = SnapshotFiles(tree.path, repository.common_dir, repository.snapshot_commit)
+    listing = files.listing()
+    assert listing.tree == git(repo, "rev-parse", "HEAD^{tree}")
+    assert listing.changed == ("src/.gitattributes", "src/a.py", "src/b.py", "src/new.py")
+    assert "src/b.py" not in listing.files
+    wanted = {path: listing.files[path] for path in ("src/a.py", "src/new.py", "README.md")}
+    assert dict(files.contents(wanted)) == {"src/a.py": b"a = 1\n", "src/new.py": b"n = 1\n", "README.md": b"shop\n"}
+    assert not marker.exists()

@@ -1,0 +1,82 @@
+"""The MCP tools that ask the code map about the caller's files (MAP-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from aegis_tui.domain.code_map.commands import MapQuestion
+from aegis_tui.sdk.tool_results import MapResult
+
+
+class MapTools:
+    """The tools, executed as the instance that `ask` sends as. Every method raises the `AegisError` of a refusal."""
+
+    def __init__(self, ask: Callable[..., Awaitable[dict[str, Any]]]) -> None:
+        self._ask = ask
+
+    async def map_find(self, name: str) -> MapResult:
+        """Where a function or class is defined, in your files as they are now.
+
+        Args:
+            name: Its name, also dotted as Parser.parse, or PATH:NAME.
+        """
+        return await self._map("find", name)
+
+    async def map_show(self, place: str, form: Literal["outline", "signatures", "body"] = "signatures") -> MapResult:
+        """A file as its signatures, or the body of one symbol, instead of the whole file; or what a folder holds.
+
+        `pointers` names what a symbol calls, as PATH:SYMBOL to go on with.
+
+        Args:
+            place: PATH, PATH:SYMBOL, or a folder; "." is the whole repository.
+            form: outline has public names only, signatures all of them with the first paragraph of their documentation.
+        """
+        return await self._map("show", place, form=form)
+
+    async def map_search(self, text: str, count: Annotated[int, Field(ge=1, le=50)] = 10) -> MapResult:
+        """Definitions that a text speaks of, the best first.
+
+        Args:
+            text: What you look for, in words.
+            count: How many at most.
+        """
+        return await self._map("search", text, count=count)
+
+    async def map_callers(self, name: str) -> MapResult:
+        """The calls of a function, method or class. `certain` is false where only the name speaks for it.
+
+        Args:
+            name: Its name, or PATH:NAME.
+        """
+        return await self._map("callers", name)
+
+    async def map_callees(self, name: str) -> MapResult:
+        """The definitions that are called inside a function, method or class.
+
+        Args:
+            name: Its name, or PATH:NAME.
+        """
+        return await self._map("callees", name)
+
+    async def map_tests(self, name: str) -> MapResult:
+        """The tests that call or name a function, method or class.
+
+        Args:
+            name: Its name, or PATH:NAME.
+        """
+        return await self._map("tests", name)
+
+    async def map_impact(self, place: str) -> MapResult:
+        """The files that a change of a file or symbol may concern: those that import or call it; tests are marked.
+
+        Args:
+            place: PATH or PATH:SYMBOL.
+        """
+        return await self._map("impact", place)
+
+    async def _map(self, question: MapQuestion, about: str, **fields: Any) -> MapResult:
+        reply = await self._ask("map:ask", question=question, about=about, **fields)
+        return MapResult.model_validate(reply["answer"])

@@ -1,0 +1,86 @@
+"""The code map through the hub: each sender is told about its own files, as a command and as tools of MCP (MAP-5)."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegis_tui.adapters.code_map.child import ChildMap
+from aegis_tui.bootstrap.bare_hub import open_hub
+from aegis_tui.domain.code_map.commands import MapAsk
+from aegis_tui.errors import HubUnavailable, StoreError, UsageError
+from aegis_tui.hub.code_map import CodeMapService
+from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.quick import HubQuick
+from tests.hub.test_mcp import join, speak
+
+CODE = "def pay(sum):\n    return check(sum)\n\ndef check(sum):\n    return sum > 0\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    (folder / "bank.py").write_text(CODE)
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for arguments in (("init", "-q"), ("add", "-A"), (*author, "commit", "-qm", "first")):
+        subprocess.run(["git", *arguments], cwd=folder, check=True, timeout=20)
+    return folder
+
+
+def test_agents_ask_the_map_with_tools(root: Path, paths: WorkspacePaths) -> None:
+    async def main() -> None:
+        service = CodeMapService(root, ChildMap())
+        async with open_hub(paths, port=0, services=[service]) as (address, engine):
+            async with speak(address, await join(address, "one")) as agent:
+                seq = engine.last_seq
+                found = await agent.call("map_find", name="pay")
+                assert [row["line"] for row in found["symbols"]] == [1]
+                shown = await agent.call("map_show", place="bank.py:pay", form="body")
+                assert (shown["text"], shown["pointers"]) == ("def pay(sum):\n    return check(sum)", ["bank.py:check"])
+                callers = await agent.call("map_callers", name="check")
+                assert [site["caller"] for site in callers["sites"]] == ["pay"]
+                assert "no function or class nothing" in await agent.refused("map_callers", name="nothing")
+                assert engine.last_seq == seq
+            (root / "bank.py").write_text(f"{CODE}\ndef refund(sum): ...\n")
+            ask = HubQuick(address).command
+            answer = (await asyncio.to_thread(ask, "map:ask", question="search", about="refund", count=1))["answer"]
+            assert answer["symbols"][0]["name"] == "refund"
+            assert answer["changed"] == ["bank.py"]
+
+    asyncio.run(main())
+
+
+def test_only_the_hub_answers_and_only_where_it_has_a_map(root: Path, paths: WorkspacePaths) -> None:
+    async def main() -> None:
+        async with open_hub(paths, port=0) as (address, _):
+            ask = HubQuick(address).command
+            with pytest.raises(UsageError, match="only the hub fills in answer"):
+                await asyncio.to_thread(ask, "map:ask", question="find", about="pay", answer={"a": 1})
+            with pytest.raises(HubUnavailable, match="no code map"):
+                await asyncio.to_thread(ask, "map:ask", question="find", about="pay")
+
+    asyncio.run(main())
+
+
+def asked(root: Path, paths: WorkspacePaths, **fields: Any) -> dict[str, Any]:
+    return asyncio.run(ChildMap().ask(MapAsk(**fields), root, None, paths))
+
+
+def test_every_question_is_answered_and_long_answers_are_cut(root: Path, paths: WorkspacePaths) -> None:
+    (root / "many.py").write_text("from bank import pay\n" + "pay(1)\n" * 150)
+    for question in ("find", "callers", "callees", "tests", "search"):
+        assert asked(root, paths, question=question, about="pay")["tree"]
+    assert len(asked(root, paths, question="impact", about="bank.py")["dependents"]) == 1
+    answer = asked(root, paths, question="callers", about="pay")
+    assert (len(answer["sites"]), answer["cut"]) == (100, ["sites"])
+
+
+def test_a_folder_that_is_no_repository_is_an_error(tmp_path: Path, paths: WorkspacePaths) -> None:
+    (tmp_path / "plain").mkdir()
+    with pytest.raises(StoreError, match="git"):
+        asked(tmp_path / "plain", paths, question="find", about="pay")
