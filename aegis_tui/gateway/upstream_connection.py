@@ -189,19 +189,23 @@ class UpstreamConnection(asyncio.Protocol):
         self._on_lost(self)
 
     def on_message_begin(self) -> None:
-        """Begin an answer; called by the parser."""
+        """Raise ValueError if the answer is complete, as only one was asked for; called by the parser, which stops."""
         if self._answer is not None and self._answer.is_whole:
             raise ValueError("more than one answer to a request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; called by the parser, also for the trailers of a body, which are dropped."""
+        """Keep a header or trailer; called by the parser. Raises ValueError if the head is too long."""
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > _HEAD_LIMIT_BYTES:
             raise ValueError("the headers are too long")
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Begin the body, except after an interim status such as 100; called by the parser."""
+        """Take over the head of the answer, unless its status is an interim one such as 100; called by the parser.
+
+        Raises:
+            ValueError: The transfer coding is not supported.
+        """
         status = self._parser.get_status_code()
         headers, self._headers = self._headers, []
         self._is_interim = status in _INTERIM
@@ -218,7 +222,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._answer.wake()
 
     def on_message_complete(self) -> None:
-        """End an answer; called by the parser."""
+        """Mark the answer as complete, unless its status is an interim one; called by the parser."""
         if not self._is_interim and self._answer is not None:
             self._answer.is_whole = True
 

@@ -137,7 +137,7 @@ class UntrustedFolder:
                 return None
 
     def read_link(self, path: str) -> bytes | None:
-        """Return the target of a link; None for anything else."""
+        """Return the target of a link; None if it cannot be read, or is anything else."""
         with self._parent(path) as place:
             if place is None:
                 return None

@@ -224,7 +224,7 @@ class MemoryLink:
     async def command(
         self, command_type: str, /, *, request_id: str | None = None, timeout_s: float | None = None, **fields: Any
     ) -> dict[str, Any]:
-        """See `HubLink.command`."""
+        """See `HubLink.command`; `request_id` is ignored, and after `timeout_s` it raises `TimeoutError`."""
         async with asyncio.timeout(timeout_s):
             return await self.hub.take(self.agent_id, command_type, fields)
 

@@ -24,15 +24,15 @@ class OpenSandbox:
     """A `Sandbox` of a machine that cannot confine programs."""
 
     async def probe(self) -> SandboxReport:
-        """See `Sandbox.probe`."""
+        """See `Sandbox.probe`; the report is always that nothing confines."""
         return SandboxReport(SandboxLevel.NONE, dict.fromkeys(("filesystem", "network", "processes"), "none"))
 
     def choose(self, mode: SandboxMode, report: SandboxReport) -> SandboxLevel:
-        """See `Sandbox.choose`."""
+        """See `Sandbox.choose`; `strict` is not refused."""
         return report.level
 
     def wrap(self, argv: Sequence[str], spec: SandboxSpec, level: SandboxLevel) -> list[str]:
-        """See `Sandbox.wrap`."""
+        """See `Sandbox.wrap`; for every level `argv` unchanged, and nothing is refused."""
         return list(argv)
 
 
@@ -58,7 +58,7 @@ class SaidPrograms:
         tail_bytes: int = TAIL_BYTES,
         bounds: Bounds | None = None,
     ) -> ProgramResult:
-        """See `ProgramRunner.run`."""
+        """See `ProgramRunner.run`; only the last argument counts, all else is ignored."""
         self.ran.append(argv[-1])
         return self._say(argv[-1])
 
