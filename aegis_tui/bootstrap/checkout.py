@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aegis_tui.adapters.git.describe import describe_commit
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
+from aegis_tui.adapters.git.push import GitPusher
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.agent.role import SHIPPED
 from aegis_tui.application.leftovers import Leftovers
@@ -16,6 +17,7 @@ from aegis_tui.application.setup import Setup
 from aegis_tui.config import Settings
 from aegis_tui.domain.run.report_model import CommitSeen
 from aegis_tui.errors import AegisError
+from aegis_tui.ports.push import Pusher
 from aegis_tui.ports.repository import Repository, WorktreeEntry
 from aegis_tui.sdk.discovery import WorkspacePaths
 
@@ -116,6 +118,11 @@ def retention_of(settings: Settings) -> Retention:
     """Return how long saved work is kept, and how much of it, from the settings."""
     chosen = settings.rescue
     return Retention(chosen.days, chosen.merged_days, chosen.budget_mb * 1024 * 1024)
+
+
+def pusher_at(root: Path) -> Pusher:
+    """Return what pushes from the checkout at `root`, as the person; nothing is asked yet."""
+    return GitPusher(root)
 
 
 async def make_setup(root: Path) -> Setup:

@@ -41,6 +41,8 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "conflicts": ("look", "conflicts_app", "List pieces that change the same path."),
     "review": ("look", "review_app", "Show the verdicts of a run's reviewers, with their findings."),
     "qa": ("qa", "qa_app", "Show the QA results of a run, print the output of a check, or accept a failing base."),
+    "push": ("push", "push_app", "Push the result of a run to a remote, after showing what would go where."),
+    "pr": ("push", "pr_app", "Print a text for a pull request about a run's commit."),
     "rules": ("rule", "rules_app", "List and test the merge rules, and allow or refuse what they found."),
     "rescue": (
         "rescue",
@@ -99,6 +101,8 @@ EXAMPLES: Final = {
     "conflicts": "conflicts",
     "review": "review run1",
     "qa": "qa run1 --output pytest",
+    "push": "push run1 --to search-page",
+    "pr": "pr run1",
     "rules list": "rules list",
     "rules test": "rules test",
     "rules check": "rules check --base main",

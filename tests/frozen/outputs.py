@@ -213,6 +213,10 @@ class _Desk:
         self._git("add", ".env")
         self._git("-c", "user.name=P", "-c", "user.email=p@e.org", "commit", "-q", "-m", "y")
         self._ask("rules", "check")
+        self._git("init", "-q", "--bare", str(self._folder / "remote.git"))
+        self._git("remote", "add", "origin", str(self._folder / "remote.git"))
+        self._git("push", "-q", "origin", "HEAD~1:refs/heads/main")
+        self._ask("push", "HEAD", "--to", "new", "--despite-findings", "--yes")
 
     def _mapped(self) -> None:
         """Questions to the code map."""
@@ -235,6 +239,7 @@ class _Desk:
         with mock.patch.object(checkout, "describe_commit_at", lambda root, _: describe(root, "HEAD")):
             for words in (("report",), ("review",), ("qa",), ("runs",), ("events",), ("status",), ("replay",)):
                 self._ask(*words)
+            self._ask("pr")
         report = told(self._paths.log_db)["reports"]["run1"]
         self._note("aegis-tui run", lambda: run._conclude(report, as_json=True))
         with mock.patch.object(run, "_start", lambda *_, **__: {"run": "run1"}):

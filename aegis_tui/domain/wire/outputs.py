@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from aegis_tui.domain.wire import answer, code_map, gateway, machine, output, rule
+from aegis_tui.domain.wire import answer, code_map, gateway, machine, output, push, rule
 
 OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
     {
@@ -44,6 +44,8 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "map status": [code_map.MapStatusOutput],
         "map tests": [code_map.SitesOutput],
         "partition check": [machine.OverlapsOutput],
+        "pr": [push.PullRequestOutput],
+        "push": [push.PushOutput],
         "qa": [output.QaOutput, output.CheckOutput, output.RunOutput],
         "replay": [output.ReplayOutput],
         "report": [output.ReportOutput],

@@ -1,0 +1,111 @@
+"""The text for a pull request about a run's commit, from its report (GIT-8).
+
+What agents and models wrote stands in code, so that a forge neither mentions anybody nor closes an issue because of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from aegis_tui.domain.count import counted
+from aegis_tui.domain.inert import inert
+from aegis_tui.domain.run.report_model import Report
+from aegis_tui.errors import Refused
+
+_MOST_FINDINGS = 20
+
+
+class PullRequestText(NamedTuple):
+    """Title and body of a pull request; the body is Markdown."""
+
+    title: str
+    body: str
+
+
+def pull_request_text(report: Report) -> PullRequestText:
+    """Return the text for a pull request.
+
+    Raises:
+        Refused: The run made no commit.
+    """
+    commit = report["commit"]
+    if commit is None:
+        raise Refused(f"{report['run']} made no commit", "only a run that is done has one", code="run.no-commit")
+    parts = [
+        _code(report["goal"]),
+        "\n".join(_pieces(report)),
+        "\n".join(["### Checks", "", *_checks(report)]),
+        "\n".join(["### Review", "", *_reviews(report)]),
+        "\n".join(_rules(report)),
+        f"{counted(commit['files'], 'file')} in one commit, {commit['oid'][:12]}, made by {_agents(report)} in "
+        f"aegis-tui's {report['run']}; sandbox: {inert(report['boundary']['level'])}."
+        + (" The model's replies were read from files." if report["scripted"] else ""),
+    ]
+    return PullRequestText(inert(commit["subject"]), "\n\n".join(part for part in parts if part) + "\n")
+
+
+def _code(text: str) -> str:
+    """Return a text as code that Markdown does not interpret, in one line."""
+    plain = " ".join(inert(text, keep="\n\t").split())
+    if not plain:
+        return ""
+    fence = "`"
+    while fence in plain:
+        fence += "`"
+    space = " " if plain.startswith("`") or plain.endswith("`") else ""
+    return f"{fence}{space}{plain}{space}{fence}"
+
+
+def _cell(text: str) -> str:
+    return _code(text).replace("|", "\\|")
+
+
+def _pieces(report: Report) -> Iterator[str]:
+    features = dict.fromkeys(item["feature"] for item in report["instances"] if item["feature"])
+    for name in features:
+        agents = [i["agent_id"] for i in report["instances"] if i["feature"] == name and i["role"] != "reviewer"]
+        yield f"- {_code(name or '')}: {', '.join(dict.fromkeys(agents))}"
+
+
+def _agents(report: Report) -> str:
+    builders = [item for item in report["instances"] if item["feature"] and item["role"] != "reviewer"]
+    return counted(len({item["agent_id"] for item in builders}), "agent")
+
+
+def _checks(report: Report) -> Iterator[str]:
+    last = max((item["round"] for item in report["qa"]), default=0)
+    yield "| command | status | tests | time |"
+    yield "| --- | --- | --- | --- |"
+    for item in report["qa"]:
+        if item["round"] != last:
+            continue
+        tests = "" if item["passed"] is None else f"{item['passed']} passed, {item['failed'] or 0} failed"
+        if flaky := item.get("flaky"):
+            tests += f", {len(flaky)} flaky"
+        status = item.get("status", "passed" if item["ok"] else "failed").replace("_", " ")
+        accepted = " (accepted)" if item.get("accepted_by") else ""
+        yield f"| {_cell(item['command'])} | {status}{accepted} | {tests} | {item['duration_s']:.1f} s |"
+
+
+def _reviews(report: Report) -> Iterator[str]:
+    for item in report["reviews"]:
+        lens = f" for {inert(item['lens'])}" if item.get("lens") not in (None, "general") else ""
+        verdict = item["verdict"].replace("_", " ").lower()
+        yield f"- {_code(item['piece'])}{lens}: {verdict} by {inert(item['reviewer'])}"
+    if not report["reviews"]:
+        yield "No review."
+
+
+def _rules(report: Report) -> Iterator[str]:
+    part = report.get("rules")
+    if part is None or not (part["findings"] or part["scanners"]):
+        return
+    yield "### Rules"
+    yield ""
+    yield f"Secret scanner: {', '.join(map(inert, part['scanners'])) or 'none was needed'}."
+    allowed = [item for item in part["findings"] if item["outcome"] == "allowed"]
+    for item in allowed[:_MOST_FINDINGS]:
+        yield f"- allowed: {_code(item['file'])}: {_code(item['msg'])} ({item['rule']})"
+    if len(allowed) > _MOST_FINDINGS:
+        yield f"- and {len(allowed) - _MOST_FINDINGS} more"

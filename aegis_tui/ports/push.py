@@ -1,0 +1,48 @@
+"""Pushing a commit to a remote of the person, with their own hooks and credentials (GIT-6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PushPlan:
+    """What a push would send, and where to."""
+
+    remote: str
+    """The name of the remote."""
+    url: str
+    """Its push URL, without a user's password."""
+    branch: str
+    """The short name of the branch on the remote."""
+    oid: str
+    old_oid: str | None
+    """The commit that the branch on the remote points to; None if there is none."""
+    base_oid: str | None
+    """The newest commit of the remote that the commit builds on, as far as this repository knows; None for none."""
+    commits: tuple[tuple[str, str], ...]
+    """Id and subject of each commit that the remote would get, newest first."""
+    is_fast_forward: bool
+    """False if the branch on the remote has commits that would be lost; such a push is refused."""
+
+
+class Pusher(Protocol):
+    """Pushes from one repository. Never forces, and never pushes anything but the named commit."""
+
+    def plan(self, source: str, remote: str | None, branch: str) -> PushPlan:
+        """Ask the remote and return what a push would do; blocking, and git may ask the person for credentials.
+
+        Raises:
+            UsageError: There is no such commit or remote, or no remote is named and none is obvious.
+            GitError: The remote cannot be asked.
+        """
+        ...
+
+    def push(self, plan: PushPlan) -> None:
+        """Push; blocking. The person's hooks run, and git's messages go to the terminal.
+
+        Raises:
+            GitError: The remote or a hook refuses.
+        """
+        ...

@@ -1,0 +1,45 @@
+"""A text for a pull request: from the report, and harmless whatever agents wrote (GIT-8)."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from aegis_tui.domain.run.pull_request import pull_request_text
+from aegis_tui.errors import Refused
+from tests.frozen.logs import DATA
+
+REPORT: Any = json.loads((DATA / "logs" / "2.report.json").read_text("utf-8"))["reports"]["run1"]
+
+
+def report(**changes: Any) -> Any:
+    return {**copy.deepcopy(REPORT), **changes}
+
+
+def test_it_names_goal_checks_reviews_and_rules() -> None:
+    text = pull_request_text(report())
+    assert text.title == REPORT["commit"]["subject"]
+    for part in ("### Checks", "| `pytest` | passed |", "### Review", "approved by", "### Rules", "gitleaks 8.24.0"):
+        assert part in text.body, part
+    assert "- allowed: `src/c/x.bin`: `nobody can review a binary file` (binary)" in text.body
+
+
+def test_without_a_commit_there_is_no_text() -> None:
+    with pytest.raises(Refused):
+        pull_request_text(report(commit=None))
+
+
+def test_what_agents_wrote_mentions_nobody_and_closes_no_issue() -> None:
+    evil = "closes #1 @everyone `x` <img src=x>\n# Heading\u202e | cell"
+    found = report(goal=evil)
+    found["qa"][-1]["command"] = evil
+    found["reviews"][0]["piece"] = evil
+    body = pull_request_text(found).body
+    for line in body.splitlines():
+        if "@everyone" in line:
+            assert line.split("``")[1].strip().startswith("closes #1 @everyone `x`")
+    assert "\n# Heading" not in body and "\u202e" not in body
+    assert "\\| cell" in next(line for line in body.splitlines() if line.startswith("| ``"))
