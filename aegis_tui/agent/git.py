@@ -13,7 +13,13 @@ from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import GitError
 
 _log = logging.getLogger(__name__)
-_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "GIT_PAGER": "cat", "LC_ALL": "C.UTF-8"}
+_ENVIRONMENT = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_EDITOR": "true",
+    "GIT_PAGER": "cat",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "LC_ALL": "C.UTF-8",
+}
 _LIST_BYTES = 64 * 1024 * 1024
 _IN_PROGRESS = {
     "rebase-merge": "rebase",

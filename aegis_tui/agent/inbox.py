@@ -11,6 +11,7 @@ from typing import Any
 from aegis_tui.agent.hand_in import TaskContext
 from aegis_tui.domain import ids
 from aegis_tui.ports.hub_link import HubEvent
+from aegis_tui.sdk.notice_box import Notice, NoticeBox
 
 FOLLOWED = (
     "message:sent",
@@ -20,6 +21,7 @@ FOLLOWED = (
     "lock:expired",
     "conflict:detected",
     "code:written",
+    "plan:amendment",
     "run:halted",
     "run:resumed",
 )
@@ -35,6 +37,8 @@ class Prompt:
     text: str
     source: str
     context: Mapping[str, Any] = field(default_factory=dict)
+    seq: int | None = None
+    """The number of the message that it came with; None if a person typed it in the pane."""
 
     @property
     def guidance(self) -> str:
@@ -43,12 +47,19 @@ class Prompt:
 
 
 class Inbox:
-    """Holds prompts and notices until the next turn begins. A running tool call is never interrupted."""
+    """Holds prompts and notices until the next turn begins. A running tool call is never interrupted.
 
-    def __init__(self, agent_id: str) -> None:
-        self._agent_id = agent_id
+    Args:
+        agent_id: The instance.
+        box: Where notices wait that others may bring to the model first; without it, they wait here.
+    """
+
+    def __init__(self, agent_id: str, box: NoticeBox | None = None) -> None:
+        self._agent_id, self._box = agent_id, box
+        self._spec_id = ""
+        """The spec that the newest prompt with one named."""
         self._prompts: deque[Prompt] = deque()
-        self._notices: list[str] = []
+        self._notices: list[Notice] = []
         self._arrived = asyncio.Event()
         self._may_go = asyncio.Event()
         self._may_go.set()
@@ -82,7 +93,9 @@ class Inbox:
             self._may_go.clear()
         elif event.type == "run:resumed":
             self._may_go.set()
-        elif line := notice_line(event, self._agent_id, read_paths=read_paths, lost_paths=lost_paths):
+        elif line := notice_line(
+            event, self._agent_id, read_paths=read_paths, lost_paths=lost_paths, spec_id=self._spec_id
+        ):
             self.add_notice(line)
         return True
 
@@ -91,9 +104,21 @@ class Inbox:
         self._prompts.append(prompt)
         self._arrived.set()
 
-    def add_notice(self, line: str) -> None:
-        """Queue a line, which the model gets before its next turn; it is cut to 400 characters."""
-        self._notices.append(line[:_LINE_CHARS])
+    def add_notice(self, line: str, seq: int | None = None) -> None:
+        """Queue a line, which the model gets before its next turn; it is cut to 400 characters.
+
+        Args:
+            line: The line.
+            seq: The number of the message that it is; None if it is about another event.
+        """
+        notice = Notice(line[:_LINE_CHARS], seq)
+        try:
+            if self._box is None:
+                self._notices.append(notice)
+            else:
+                self._box.put(notice)
+        except OSError:
+            self._notices.append(notice)
 
     @property
     def is_halted(self) -> bool:
@@ -124,22 +149,28 @@ class Inbox:
 
     def drain_notices(self) -> list[str]:
         """Remove and return the lines that the model has not got yet, oldest first; empty if there are none."""
+        return [notice.line for notice in self.take_notices()]
+
+    def take_notices(self) -> list[Notice]:
+        """Do the same as `drain_notices`, and say which of the lines are messages."""
         notices, self._notices = self._notices, []
-        return notices
+        return [*self._box.take(), *notices] if self._box is not None else notices
 
     def _take_message(self, event: HubEvent) -> None:
         if not self.is_addressed(event):
             return
         text = str(event.data.get("text", ""))
         if event.data.get("kind", "note") == "prompt":
-            context = event.data.get("context") or {}
-            self.add_prompt(Prompt(text, event.agent_id or "hub", context if isinstance(context, Mapping) else {}))
+            context = event.data.get("context")
+            known = context if isinstance(context, Mapping) else {}
+            self._spec_id = str(known.get("spec_id") or self._spec_id)
+            self.add_prompt(Prompt(text, event.agent_id or "hub", known, event.seq))
         else:
-            self.add_notice(f"{event.agent_id} says: {text}")
+            self.add_notice(f"{event.agent_id} says: {text}", event.seq)
 
 
 def notice_line(
-    event: HubEvent, agent_id: str, *, read_paths: Collection[str], lost_paths: Collection[str]
+    event: HubEvent, agent_id: str, *, read_paths: Collection[str], lost_paths: Collection[str], spec_id: str = ""
 ) -> str | None:
     """Return the notice that an instance gets about an event, or None if the event does not concern it.
 
@@ -148,6 +179,7 @@ def notice_line(
         agent_id: The instance.
         read_paths: Files that the instance has read or written.
         lost_paths: Paths of locks that this event took from it.
+        spec_id: The spec that it works on; empty if it works on none.
     """
     data = event.data
     match event.type:
@@ -159,5 +191,24 @@ def notice_line(
             return f"{data.get('a')} and {data.get('b')} both change {data.get('path')}"
         case "code:written" if event.agent_id != agent_id and data.get("file") in read_paths:
             return f"{event.agent_id} changed {data.get('file')} in its own worktree"
+        case "broadcast" if event.agent_id != agent_id and data.get("event") == "plan:amendment":
+            return _amendment(event.agent_id, data.get("data"), spec_id)
         case _:
             return None
+
+
+def _amendment(sender: str, data: object, spec_id: str) -> str | None:
+    """Return the notice about an amendment of the plan; None if it concerns another feature than that of the spec.
+
+    Args:
+        sender: Who proposed it.
+        data: The data of the event (contract 6).
+        spec_id: The spec that the instance works on.
+    """
+    amendment = data if isinstance(data, Mapping) else {}
+    feature = amendment.get("feature")
+    if isinstance(feature, str) and feature and spec_id != feature and not spec_id.endswith(f"-{feature}"):
+        return None
+    reason = amendment.get("reason")
+    why = f", because {reason}" if isinstance(reason, str) and reason else ""
+    return f"{sender} suggests to change the plan: {amendment.get('suggestion', '')}{why}"

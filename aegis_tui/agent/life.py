@@ -21,10 +21,13 @@ from aegis_tui.domain.cause import Cause, cause_of, ended
 from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import AegisError, HubUnavailable, Refused
 from aegis_tui.ports.hub_link import HubEvent, HubLink
+from aegis_tui.ports.terminal import Delivery
 from aegis_tui.sdk.awake import awake_wait
+from aegis_tui.sdk.notice_box import NoticeBox
 
 _LEAVE_TIMEOUT_S = 2.0
 _RECONNECT_S = 1.0
+_REASON_CHARS = 500
 
 BEAT_S = 5.0
 """Seconds between two heartbeats to the hub (contract 5)."""
@@ -40,6 +43,7 @@ class InstanceLife(ABC):
         link: The connection to the hub.
         screen: Shows in the pane what happens.
         beat_s: Seconds between two heartbeats.
+        box: Where notices wait that others may bring to the model first; without it, they wait in the inbox.
     """
 
     def __init__(
@@ -51,18 +55,20 @@ class InstanceLife(ABC):
         link: HubLink,
         screen: Screen,
         beat_s: float = BEAT_S,
+        box: NoticeBox | None = None,
     ) -> None:
         self._settings = settings
         self._role_name, self._agent_type = role, agent_type
         self._link = link
         self._screen = screen
         self._beat_s = beat_s
-        self.inbox = Inbox(settings.agent_id)
+        self.inbox = Inbox(settings.agent_id, box)
         self.progress = Progress(link, screen)
         self._scope = WriteScope(settings.agent_id, settings.scope)
         self._locks = HeldLocks(link)
         self._turn: asyncio.Task[TaskOutcome] | None = None
-        self._unacked: deque[int] = deque()
+        self._unanswered: deque[dict[str, Any]] = deque()
+        """The answers for messages that the hub has not got yet: the fields of `ack`."""
         self._stopping = asyncio.Event()
         self._stop_reason = "ended"
         self._stop_cause: Cause | None = None
@@ -212,17 +218,32 @@ class InstanceLife(ABC):
             lost = self._locks.forget([str(event.data.get("lock_id", ""))])
         is_new = self.inbox.take(event, read_paths=self._read_paths, lost_paths=lost)
         if is_new and event.type == "message:sent" and self.inbox.is_addressed(event):
-            self._unacked.append(event.seq)
-            await self._acknowledge()
+            await self._received(event)
+
+    async def _received(self, event: HubEvent) -> None:
+        """Answer for a message that is in the inbox now; it counts as delivered, unless a subclass knows better."""
+        await self._answer(event.seq)
+
+    async def _answer(self, *numbers: int, delivery: Delivery = Delivery.DELIVERED, reason: str = "") -> None:
+        """Tell the hub what became of messages (PANE-4). Raises nothing: after an error, it is told once more later.
+
+        Args:
+            numbers: The numbers of the messages.
+            delivery: What became of them.
+            reason: Why they were not delivered, or why that is not known.
+        """
+        more = {} if delivery is Delivery.DELIVERED else {"delivery": delivery.value, "reason": reason[:_REASON_CHARS]}
+        self._unanswered.extend({"of": number, **more} for number in numbers)
+        await self._acknowledge()
 
     async def _acknowledge(self) -> None:
-        """Tell the hub that messages were received; after an error the rest is acknowledged with the next heartbeat."""
-        while self._unacked:
-            seq = self._unacked.popleft()
+        """Send the answers that the hub has not got yet; after an error the rest is sent with the next heartbeat."""
+        while self._unanswered:
+            answer = self._unanswered.popleft()
             try:
-                await self._link.command("ack", of=seq)
+                await self._link.command("ack", **answer)
             except AegisError as error:
-                self._unacked.appendleft(seq)
+                self._unanswered.appendleft(answer)
                 self._screen.problem(f"a message could not be acknowledged: {error}")
                 return
 

@@ -1,15 +1,27 @@
-"""Tracks whether prompts to instances were delivered (PANE-4)."""
+"""Tracks what became of prompts to instances (PANE-4)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import Literal
+
+from aegis_tui.domain.message.answer import DeliveryAnswer
 
 DELIVERY_S = 5.0
-"""How long a sender waits for the acknowledgement before it reports a prompt as queued."""
+"""How long a sender waits for the answer before it reports a prompt as queued."""
+
+Word = Literal["delivered", "queued", "refused", "unknown"]
+
+_WORDS: Mapping[Word, str] = {
+    "delivered": "delivered",
+    "queued": "queued for its next turn",
+    "refused": "not delivered; the events say why",
+    "unknown": "typed, but perhaps not received; look at its pane",
+}
 
 
 class PromptDelivery:
-    """Prompts that were sent, and which of them their recipients have acknowledged.
+    """Prompts that were sent, and what their recipients have said of them.
 
     Args:
         sent: Agent id of the recipient -> sequence number of its prompt.
@@ -17,21 +29,29 @@ class PromptDelivery:
 
     def __init__(self, sent: Mapping[str, int]) -> None:
         self.sent = dict(sent)
-        self._unheard = set(sent.values())
+        self._answers: dict[int, DeliveryAnswer] = {}
 
     @property
     def is_complete(self) -> bool:
-        """Whether every prompt was acknowledged."""
-        return not self._unheard
+        """Whether there is an answer for every prompt."""
+        return self._answers.keys() >= set(self.sent.values())
 
-    def hear(self, numbers: Iterable[int]) -> None:
-        """Record that the prompts with these numbers were acknowledged; unknown numbers are ignored."""
-        self._unheard.difference_update(numbers)
+    def hear(self, answers: Mapping[int, DeliveryAnswer]) -> None:
+        """Record the answers for prompts, by sequence number; those for other messages have no effect."""
+        self._answers.update(answers)
 
-    def is_delivered(self, agent_id: str) -> bool:
-        """Return whether a recipient has acknowledged its prompt; False means that the prompt waits for its next turn.
+    def word(self, agent_id: str) -> Word:
+        """Return what became of the prompt to a recipient: its answer, or `queued` while there is none.
 
         Raises:
             KeyError: No prompt was sent to it.
         """
-        return self.sent[agent_id] not in self._unheard
+        return self._answers.get(self.sent[agent_id], "queued")
+
+    def words(self, agent_id: str) -> str:
+        """Return the same as `word`, as a phrase for a person.
+
+        Raises:
+            KeyError: No prompt was sent to it.
+        """
+        return _WORDS[self.word(agent_id)]

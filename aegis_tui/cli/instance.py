@@ -76,43 +76,54 @@ def _has_client() -> bool:
     return shown.returncode == 0 and bool(shown.stdout.strip())
 
 
+_SEND_CODES = {"refused": 3, "unknown": 1}
+
+
 def _send(
     name: Id,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The prompt; - reads it from stdin.")],
+    wait_s: Annotated[
+        float | None, typer.Option("--wait", min=0, help="How long to wait for the answer, in seconds. [default: 5]")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Send a prompt to an instance.
 
-    Waits a few seconds, then prints whether the prompt was delivered or is queued. A queued prompt is delivered later,
-    and the exit code is 0. Exit code 2 if there is no such instance or the prompt is empty, 3 if the instance cannot
-    take a prompt now, 5 if no hub is running.
+    Waits a few seconds, then prints what became of the prompt: delivered; queued, because the instance is at work and
+    gets it afterwards; not delivered; or unknown, if it was typed into a program and no call to the model held it. Exit
+    code 0 if it was delivered or is queued, 1 if that is unknown, 3 if it was not delivered or the instance cannot take
+    a prompt now, 2 if there is no such instance or the prompt is empty, 5 if no hub is running.
     """
     hub = here().hub()
     words = sys.stdin.read() if text == "-" else text
     if not words.strip():
         raise UsageError("the prompt is empty", "aegis-tui send ID TEXT")
     delivery = PromptDelivery({name: hub.reply(PromptReply, "instance:send", agent_id=name, text=words)["seq"]})
-    _await(hub, delivery)
-    fields: SentOutput = {
-        "delivery": "delivered" if delivery.is_delivered(name) else "queued",
-        "seq": delivery.sent[name],
-    }
-    output.result(fields, as_json=as_json, lines=[fields["delivery"]])
-    return 0
+    _await(hub, delivery, prompt.DELIVERY_S if wait_s is None else wait_s)
+    word = delivery.word(name)
+    fields: SentOutput = {"delivery": word, "seq": delivery.sent[name]}
+    output.result(fields, as_json=as_json, lines=[delivery.words(name)])
+    return _SEND_CODES.get(word, 0)
 
 
-def _await(hub: HubQuick, delivery: PromptDelivery) -> None:
-    """Read the log until every prompt of `delivery` is acknowledged, or `DELIVERY_S` (5 s) have passed.
+def _await(hub: HubQuick, delivery: PromptDelivery, wait_s: float) -> None:
+    """Read the log until there is an answer for every prompt of `delivery`, or the time has passed.
 
-    Which prompts are acknowledged is recorded in `delivery`; nothing is raised for those that are not.
+    The answers are recorded in `delivery`; nothing is raised for prompts without one.
+
+    Args:
+        hub: The hub.
+        delivery: The prompts.
+        wait_s: The longest wait.
 
     Raises:
         HubUnavailable: The hub stops answering.
     """
-    end, after = time.monotonic() + prompt.DELIVERY_S, min(delivery.sent.values())
+    end, after = time.monotonic() + wait_s, min(delivery.sent.values())
     while not delivery.is_complete and time.monotonic() < end:
         events = hub.envelopes(after=after, limit=500)
-        delivery.hear(event["data"]["of"] for event in events if event["type"] == "message:acked")
+        acked = [event["data"] for event in events if event["type"] == "message:acked"]
+        delivery.hear({data["of"]: data["delivery"] for data in acked})
         after = max((event["seq"] for event in events), default=after)
         if not delivery.is_complete:
             time.sleep(_POLL_S)

@@ -20,6 +20,7 @@ from aegis_tui.sdk.connection import Endpoint
 from aegis_tui.sdk.locate import of_instance
 from aegis_tui.sdk.mcp_server import AgentServer, MoreTools
 from aegis_tui.sdk.mcp_servers_file import ServersFile, load_servers
+from aegis_tui.sdk.notice_box import NoticeBox
 from aegis_tui.sdk.tools import Tools
 
 BEAT_S = 5.0
@@ -96,7 +97,8 @@ async def serve(client: EnsembleClient, servers: ServersFile) -> None:
             raise Refused(
                 "MCP needs the token of an instance", "join first: aegis-tui connect --agent KIND", code="instance.only"
             )
-        tools, role = Tools(client.command, lambda: client.agent_id), str(roles[client.agent_id])
+        tools = Tools(client.command, lambda: client.agent_id, box=NoticeBox.of(os.environ))
+        role = str(roles[client.agent_id])
         async with _open(servers) as more:
             await AgentServer(tools, lambda: role, more).run_stdio_async()
 

@@ -14,6 +14,7 @@ from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event, event_from_wire
 from aegis_tui.domain.ids import HUB, PERSON
 from aegis_tui.domain.instance.events import AgentState, InstanceReclaimed
+from aegis_tui.domain.message.events import MessageAcked
 from aegis_tui.domain.model import SCHEMA_VERSION
 from aegis_tui.domain.piece.events import PieceChecked, PieceHeld
 from aegis_tui.domain.qa.check import QaCheck
@@ -63,6 +64,10 @@ def _is_trouble(event: Event) -> bool:
     return isinstance(event.data, AgentState) and event.data.state in ("failed", "blocked", "limited")
 
 
+def _is_not_delivered(event: Event) -> bool:
+    return isinstance(event.data, MessageAcked) and event.data.delivery != "delivered"
+
+
 def _is_sent_back(event: Event) -> bool:
     return isinstance(event.data, PieceChecked) and not event.data.ok
 
@@ -79,6 +84,7 @@ NARRATED: Final[Mapping[str, Callable[[Event], bool]]] = MappingProxyType(
         "design:proposed": lambda event: event.agent_id != PERSON,  # a design that the person gave is not news
         "instance:planned": _always,
         "agent:state": _is_trouble,
+        "message:acked": _is_not_delivered,
         "instance:lost": _always,
         "instance:reclaimed": _is_kept,
         "lock:queued": _always,

@@ -166,6 +166,11 @@ def _message(data: MessageSent) -> str:
     return f"{data.kind} to {instance_id(data.to)}: {first}"
 
 
+def _acked(data: MessageAcked) -> str:
+    said = {"delivered": "delivered", "refused": "was not delivered", "unknown": "may not have been delivered"}
+    return f"message #{data.of} {said[data.delivery]}" + (f": {data.reason}" if data.reason else "")
+
+
 def _withdrawn(data: LockWithdrawn) -> str:
     path = f" for {data.path}" if data.path else ""
     return f"no longer waits{path}: {WITHDRAWN[data.code]}"
@@ -242,7 +247,7 @@ _LOCK: Words = {
 }
 _MESSAGE: Words = {
     MessageSent: _message,
-    MessageAcked: lambda data: f"message #{data.of} delivered",
+    MessageAcked: _acked,
     Broadcast: lambda data: f"{data.event} {data.data.get('file', '')}".strip(),
     CodeWritten: lambda data: f"{data.file} under #{data.token}",
     FileChanged: lambda data: f"{data.path} {data.change_type}",

@@ -61,6 +61,8 @@ class MessageList(BaseModel):
     messages: list[Message]
     more: bool = False
     """True if there are more: read again after the last one."""
+    notices: list[str] = Field(default_factory=list)
+    """Short lines about what others did to your files meanwhile; each is told once."""
 
 
 class Scope(BaseModel):

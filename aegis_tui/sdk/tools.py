@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import Field
@@ -21,7 +22,9 @@ from aegis_tui.domain.wire.piece import ReviewFields
 from aegis_tui.domain.wire.run import RunView
 from aegis_tui.errors import Conflict, LockHeld, Refused
 from aegis_tui.sdk.context import shared_context
+from aegis_tui.sdk.mailbox import acknowledge, read_page
 from aegis_tui.sdk.map_tools import MapTools
+from aegis_tui.sdk.notice_box import NoticeBox
 from aegis_tui.sdk.tool_results import (
     ConflictList,
     ContextView,
@@ -65,15 +68,17 @@ class Ask(Protocol):
 class Tools(MapTools):
     """The tools, executed as the instance that `ask` sends as. Every method raises the `AegisError` of a refusal."""
 
-    def __init__(self, ask: Ask, who: Callable[[], str]) -> None:
+    def __init__(self, ask: Ask, who: Callable[[], str], *, box: NoticeBox | None = None) -> None:
         """Store how to send commands.
 
         Args:
             ask: Sends a command.
             who: Returns the agent id that `ask` currently sends as.
+            box: The lines that wait for the program of a hosted instance; None for any other caller.
         """
         super().__init__(ask)
         self._who = who
+        self._box = box
 
     async def get_context(self) -> ContextView:
         """What goes on in the workspace: task, agents, locks, partitions, specs, recent changes, progress."""
@@ -96,18 +101,9 @@ class Tools(MapTools):
             after: The seq of the last message you have dealt with; 0 at the start.
             wait_s: How long to wait for the first one.
         """
-        cursor = 0
-        while cursor < after:
-            waiting = await self._ask("message:read", after=cursor)
-            for item in waiting["messages"]:
-                if item["seq"] <= after:
-                    await self._ask("ack", of=item["seq"])
-            cursor = waiting["next_after"] if waiting["more"] else after
-
-        async def read() -> MessageList:
-            return MessageList.model_validate(await self._ask("message:read", after=after))
-
-        return await _until(read, lambda page: bool(page.messages), wait_s)
+        await acknowledge(self._ask, after)
+        read = partial(read_page, self._ask, after, self._box)
+        return await _until(read, lambda page: bool(page.messages or page.notices), wait_s)
 
     async def broadcast(self, event: str, data: dict[str, Any]) -> Told:
         """Tell everybody about a step: plan:*, code:*, review:*, fix:* or note:*.

@@ -231,7 +231,7 @@ class MemoryLink:
     async def events(self, *, types: Sequence[str] = (), after: int | None = None) -> AsyncIterator[HubEvent]:
         """See `HubLink.events`."""
         async for event in self.hub.follow(after if after is not None else len(self.hub.events)):
-            if not types or event.type in types:
+            if not types or event.type in types or (event.type == "broadcast" and event.data["event"] in types):
                 yield event
 
     async def acquire_lock(

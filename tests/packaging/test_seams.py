@@ -92,8 +92,8 @@ MessageEvent = MessagePinned | MessageSent''',
     "aegis_tui/domain/words.py": (
         Edit("import Broadcast, CodeWritten,", "import MessagePinned, Broadcast, CodeWritten,"),
         Edit(
-            "    MessageAcked: lambda",
-            '    MessagePinned: lambda data: f"pinned message #{data.of}",\n    MessageAcked: lambda',
+            "    MessageAcked: _acked",
+            '    MessagePinned: lambda data: f"pinned message #{data.of}",\n    MessageAcked: _acked',
         ),
     ),
 }

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hosted.delivery import Requests
 from aegis_tui.agent.hosted.headless import HeadlessRunner
+from aegis_tui.agent.hosted.hear import hear_commands
 from aegis_tui.agent.hosted.layers import guard_commands
 from aegis_tui.agent.hosted.limit_watch import LimitWatch
 from aegis_tui.agent.hosted.program import adopt_orphans, end_descendants
@@ -153,6 +154,7 @@ async def _values(settings: AgentSettings, kind: KindFile, gateway: str) -> dict
         "gateway": gateway,
         "gateway_v1": f"{gateway}/v1",
         **guard_commands(sys.executable),
+        **hear_commands(sys.executable),
         "home": os.environ["HOME"],
         "instance": settings.instance_id,
         "model": settings.model or "default",

@@ -14,11 +14,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.agent.hosted.tool_calls import paths_in
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.settings import InstanceScope
 from aegis_tui.domain.inert import inert
@@ -39,9 +40,6 @@ _LOCK_TTL_S = 60.0
 """How long a lock lasts if `after` does not run, as after an edit that the program could not make."""
 _ANSWER_S = 10.0
 _TEMPORARY = "/tmp"
-_PATH_FIELDS = ("file_path", "filePath", "notebook_path", "path", "absolute_path")
-_PATCH_FIELDS = ("patchText", "patch", "input")
-_PATCH_LINES = ("*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: ")
 _WHY: Mapping[Rule, str] = {
     "shared": "is read-only shared: no worker may write it",
     "unowned": "is in nobody's partition",
@@ -90,7 +88,7 @@ class EditGuard:
         base = self._call.get("cwd")
         folder = Path(base) if isinstance(base, str) and base else Path.cwd()
         try:
-            places = [(folder / Path(text).expanduser()).resolve() for text in _paths_in(arguments)]
+            places = [(folder / Path(text).expanduser()).resolve() for text in paths_in(arguments)]
         except (OSError, RuntimeError, ValueError) as error:
             raise UsageError("the path of this edit cannot be read, so it was refused") from error
         if not places:
@@ -195,16 +193,6 @@ class EditGuard:
             return HubQuick.at(self._environ["AEGIS_HUB"], token, timeout_s=_ANSWER_S)
         except (KeyError, OSError, ValueError) as error:
             raise HubUnavailable("the hub is not known") from error
-
-
-def _paths_in(arguments: object) -> Iterator[str]:
-    """Yield the paths that the arguments of a tool name: in a field, or in the headers of a patch."""
-    if not isinstance(arguments, dict):
-        return
-    yield from (value for name in _PATH_FIELDS if isinstance(value := arguments.get(name), str) and value)
-    for patch in (value for name in _PATCH_FIELDS if isinstance(value := arguments.get(name), str)):
-        for line in patch.splitlines():
-            yield from (line.removeprefix(head).strip() for head in _PATCH_LINES if line.startswith(head))
 
 
 def _held(path: str, error: LockHeld) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from aegis_tui.agent.hosted.program import Ran, run_headless
-from aegis_tui.agent.hosted.runner import program_environment
+from aegis_tui.agent.hosted.runner import OnDelivery, ignore_delivery, ignore_tool, program_environment
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.hosting.kind_file import HeadlessMode, KindFile, fill
 from aegis_tui.errors import UsageError
+from aegis_tui.ports.terminal import Delivery
 
 _MOST_ARGUMENT_BYTES = 120_000
 """Linux refuses a single argument of 128 KiB or more (MAX_ARG_STRLEN)."""
@@ -27,10 +29,11 @@ class HeadlessRunner:
 
     def __init__(self, settings: AgentSettings, kind: KindFile, values: Mapping[str, str], screen: Screen) -> None:
         self._settings, self._kind, self._values, self._screen = settings, kind, values, screen
+        self.on_tool: Callable[[str], None] = ignore_tool
         self._said: list[str] = []
         """The prompts of the conversation, for a program that cannot go on with one."""
 
-    async def run(self, text: str) -> Ran:
+    async def run(self, text: str, told: OnDelivery = ignore_delivery) -> Ran:
         """Run the program with this prompt until it ends, and return how it ended.
 
         Raises:
@@ -53,6 +56,8 @@ class HeadlessRunner:
             stdin=prompt if mode.prompt == "stdin" else None,
             output=self._kind.output,
             screen=self._screen,
+            on_tool=self.on_tool,
+            started=partial(told, Delivery.DELIVERED, ""),
         )
 
     async def go_on(self, text: str) -> Ran:

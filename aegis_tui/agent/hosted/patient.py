@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from aegis_tui.agent.hosted.limit_watch import Limited, LimitWatch
 from aegis_tui.agent.hosted.program import Ran
-from aegis_tui.agent.hosted.runner import Runner
+from aegis_tui.agent.hosted.runner import OnDelivery, Runner, ignore_delivery, ignore_tool
 from aegis_tui.agent.life import cancel
 from aegis_tui.agent.progress import Progress
 from aegis_tui.errors import Unavailable
@@ -39,10 +39,11 @@ class PatientRunner:
         self, runner: Runner, watch: LimitWatch, *, title: str, progress: Progress, ready: Callable[[], Awaitable[None]]
     ) -> None:
         self._runner, self._watch, self._title, self._progress, self._ready = runner, watch, title, progress, ready
+        self.on_tool: Callable[[str], None] = ignore_tool
         self._before = ""
         """The state before the limit."""
 
-    async def run(self, text: str) -> Ran:
+    async def run(self, text: str, told: OnDelivery = ignore_delivery) -> Ran:
         """Give the program the prompt, as `Runner.run`; return how it ended when no usage limit has ended it.
 
         Raises:
@@ -52,7 +53,7 @@ class PatientRunner:
         """
         showing = asyncio.create_task(self._show())
         try:
-            ran = await self._runner.run(text)
+            ran = await self._runner.run(text, told)
             waits = 0
             while (limited := self._watch.verdict(ran)) is not None:
                 waits += 1

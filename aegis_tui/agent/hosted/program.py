@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,8 @@ async def run_headless(
     stdin: str | None,
     output: Output,
     screen: Screen,
+    on_tool: Callable[[str], None],
+    started: Callable[[], Awaitable[None]] | None = None,
 ) -> Ran:
     """Run the program to its end and return how it ended; what it started is ended too, also when this is cancelled.
 
@@ -78,15 +80,19 @@ async def run_headless(
         stdin: What it reads from standard input; None for an empty input.
         output: How its output is read.
         screen: Shows its output.
+        on_tool: Takes the name of each tool that its output shows.
+        started: Awaited once the program has been started.
 
     Raises:
         OSError: It cannot be started.
     """
     spared = descendants()
-    reading = _Reading(output, screen)
+    reading = _Reading(output, screen, on_tool)
     process, read_end = await _start(argv, cwd, environment, stdin)
     following = asyncio.create_task(reading.follow(read_end))
     try:
+        if started is not None:
+            await started()
         await process.wait()
     finally:
         await _end(process, spared)
@@ -167,8 +173,8 @@ async def _end(process: asyncio.subprocess.Process, spared: Collection[psutil.Pr
 class _Reading:
     """Reads the program's output line by line, shows it, and keeps what it says about its work."""
 
-    def __init__(self, output: Output, screen: Screen) -> None:
-        self._output, self._screen = output, screen
+    def __init__(self, output: Output, screen: Screen, on_tool: Callable[[str], None]) -> None:
+        self._output, self._screen, self._on_tool = output, screen, on_tool
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
         self._shown = ""
         self._summary = ""
@@ -216,6 +222,7 @@ class _Reading:
             return
         for name in texts_at(value, self._output.tools):
             self._screen.action("Tool", name)
+            self._on_tool(name)
         for said in texts_at(value, self._output.show):
             self._screen.output(said)
             self._shown = said

@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from aegis_tui.agent.hosted.guard import ASK_TOOL, WORKTREE
+from aegis_tui.agent.hosted.hear import listening_environment
 from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.hosting.kind_file import KindFile, fill
+from aegis_tui.ports.terminal import Delivery
 from aegis_tui.sdk.gateway import base_urls
 
 _WRAPPERS_OWN = frozenset({"AEGIS_KIND", "AEGIS_KIND_FILE", "AEGIS_BRIEF_CONTEXT", "AEGIS_ROLES"})
 
 
+OnDelivery = Callable[[Delivery, str], Awaitable[None]]
+"""Takes what became of a prompt, and why it was not delivered or that is not known; called once."""
+
+
+async def ignore_delivery(delivery: Delivery, reason: str) -> None:
+    """Do nothing: nobody waits to hear what became of the prompt."""
+
+
+def ignore_tool(name: str) -> None:
+    """Do nothing: nobody follows what the program does."""
+
+
 class Runner(Protocol):
     """Runs the program of one instance; it has one conversation."""
 
-    async def run(self, text: str) -> Ran:
+    on_tool: Callable[[str], None]
+    """Takes the name of each tool that the program's output shows."""
+
+    async def run(self, text: str, told: OnDelivery = ignore_delivery) -> Ran:
         """Give the program the next prompt of the conversation; return, when it has done its work, how that went.
 
         When it is cancelled, a program that runs headless is ended; one with its own interface goes on until `close`,
         and a person interrupts it there.
+
+        Args:
+            text: The prompt.
+            told: Called as soon as it is known what became of the prompt; never if an error is raised before.
 
         Raises:
             AegisError: The prompt cannot be given to it.
@@ -55,7 +76,7 @@ def program_environment(settings: AgentSettings, kind: KindFile, values: Mapping
     """Return all variables of the program.
 
     They are the wrapper's, the project's environment, the gateway's addresses for each API (contract 10), what the
-    guard of its edits needs, the kind's.
+    guard of its edits and what it hears between its tool calls need, the kind's.
     The folder in which the program was found comes first on PATH: what was installed with it, such as its Node.js, is
     what it needs.
     """
@@ -63,7 +84,7 @@ def program_environment(settings: AgentSettings, kind: KindFile, values: Mapping
     environment = {name: value for name, value in os.environ.items() if name not in _WRAPPERS_OWN}
     environment |= settings.tool_environment
     environment |= base_urls(values["gateway"])
-    environment |= {WORKTREE: str(settings.worktree), **_asking(kind)} | own
+    environment |= {WORKTREE: str(settings.worktree), **_asking(kind), **listening_environment(values["home"])} | own
     path = environment.get("PATH", os.defpath)
     program = next((place for name in kind.programs if (place := shutil.which(name, path=path))), None)
     return environment if program is None else {**environment, "PATH": f"{Path(program).parent}:{path}"}

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import TaskContext
+from aegis_tui.agent.hosted.activity import Activity
 from aegis_tui.agent.hosted.finish import Finish
+from aegis_tui.agent.hosted.hear import TOOL_CALLS, listening_environment
 from aegis_tui.agent.hosted.home import write_home
 from aegis_tui.agent.hosted.layers import find_layers
 from aegis_tui.agent.hosted.limit_watch import LimitWatch
 from aegis_tui.agent.hosted.patient import PatientRunner
 from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.agent.hosted.relay import Counted
-from aegis_tui.agent.hosted.runner import Runner
+from aegis_tui.agent.hosted.runner import OnDelivery, Runner
+from aegis_tui.agent.hosted.tool_calls import ToolCallLog
 from aegis_tui.agent.hosted.words import later, opening, refused
 from aegis_tui.agent.inbox import Prompt
-from aegis_tui.agent.life import BEAT_S, InstanceLife
+from aegis_tui.agent.life import BEAT_S, InstanceLife, cancel
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.agent.toolbox import TaskOutcome
@@ -26,8 +30,11 @@ from aegis_tui.domain.cause import cause_of
 from aegis_tui.domain.hosting.kind_file import KindFile
 from aegis_tui.domain.ids import agent_type
 from aegis_tui.domain.prompt import notices_text, scope_text
+from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import AegisError, Refused, Unavailable, UsageError
-from aegis_tui.ports.hub_link import HubLink
+from aegis_tui.ports.hub_link import HubEvent, HubLink
+from aegis_tui.ports.terminal import Delivery
+from aegis_tui.sdk.notice_box import NOTICES, NoticeBox, numbers_of
 
 MAX_REFUSED = 3
 """How often the program is told why its work was not accepted, before the task fails."""
@@ -67,30 +74,49 @@ class HostedSession(InstanceLife):
         count: Callable[[], Awaitable[Counted | None]],
         beat_s: float = BEAT_S,
     ) -> None:
-        super().__init__(settings, settings.role, agent_type=agent_type(name), link=link, screen=screen, beat_s=beat_s)
+        listening = listening_environment(values["home"])
+        super().__init__(
+            settings,
+            settings.role,
+            agent_type=agent_type(name),
+            link=link,
+            screen=screen,
+            beat_s=beat_s,
+            box=NoticeBox(Path(listening[NOTICES])),
+        )
         self._kind, self._team_rules = kind, team_rules
         self._values, self._count = values, count
         self._runner = PatientRunner(
             runner, limits, title=kind.title, progress=self.progress, ready=self._wait_while_halted
         )
         self._git = Git(settings.worktree)
-        self._finish = Finish(
-            settings.role,
-            settings.agent_id,
-            link=link,
-            git=self._git,
-            locks=self._locks,
-            scope=self._scope,
-            progress=self.progress,
-        )
+        self._finish = self._finishing()
+        calls = ToolCallLog(Path(listening[TOOL_CALLS]))
+        role = traits_of(settings.role)
+        self.activity = Activity(kind.tools, calls, self._git, progress=self.progress, role=role)
+        runner.on_tool = self.activity.tool
         self._context = TaskContext()
         self._has_run = False
         self._title = ""
         """The first line of the newest prompt, for a commit of a program that says nothing about its work."""
 
+    def _finishing(self) -> Finish:
+        return Finish(
+            self._role_name,
+            self._settings.agent_id,
+            link=self._link,
+            git=self._git,
+            locks=self._locks,
+            scope=self._scope,
+            progress=self.progress,
+        )
+
     @property
     def _read_paths(self) -> Collection[str]:
-        return ()
+        return self.activity.touched
+
+    async def _received(self, event: HubEvent) -> None:
+        """Answer for nothing yet: a message is delivered when the program has it, not when the wrapper has."""
 
     async def _save(self, reason: str) -> str | None:
         return await self._finish.save(self._context, reason)
@@ -127,20 +153,30 @@ class HostedSession(InstanceLife):
         self._screen.prompt(prompt.text, source=prompt.source)
         await self._begin()
         self._title = next(iter(prompt.text.strip().splitlines()), "").lstrip("# ")[:_TITLE_CHARS]
-        text = self._text_of(prompt)
+        notices = self.inbox.take_notices()
+        text = self._text_of(prompt, [notice.line for notice in notices])
+        self.activity.begin_task()
+        following = asyncio.create_task(self.activity.follow())
+        told = _Once(self._answer, numbers_of(notices) + ([] if prompt.seq is None else [prompt.seq]))
         try:
-            return await self._work_until_accepted(text)
+            return await self._work_until_accepted(text, told)
         except AegisError as error:
+            await told(Delivery.REFUSED, error.message)
             return TaskOutcome("failed", str(error), cause_of(error))
         except OSError as error:
             failure = Unavailable(f"the program cannot be started: {error}", self._kind.install, code="agent.program")
+            await told(Delivery.REFUSED, failure.message)
             return TaskOutcome("failed", str(failure), cause_of(failure))
+        finally:
+            await cancel(following)
+            await told(Delivery.REFUSED, "the turn was interrupted before the program got it")
 
-    async def _work_until_accepted(self, text: str) -> TaskOutcome:
+    async def _work_until_accepted(self, text: str, told: OnDelivery) -> TaskOutcome:
         """Run the program until its work is accepted, and return the outcome; after a refusal, tell it what was wrong.
 
         Args:
             text: The first prompt.
+            told: Called when it is known what became of this prompt.
 
         Raises:
             AegisError: The program failed, or its work was refused too often or for good.
@@ -149,7 +185,7 @@ class HostedSession(InstanceLife):
         for attempt in range(MAX_REFUSED + 1):
             await self._wait_while_halted()
             self._has_run = True
-            ran = await self._runner.run(text)
+            ran = await self._runner.run(text, told)
             if counted := await self._count():
                 self.progress.usage = counted.usage
             if not ran.is_ok:
@@ -163,8 +199,8 @@ class HostedSession(InstanceLife):
                 text = refused(error)
         raise RuntimeError("the last attempt neither returned nor raised")
 
-    def _text_of(self, prompt: Prompt) -> str:
-        notices = self.inbox.drain_notices()
+    def _text_of(self, prompt: Prompt, notices: list[str]) -> str:
+        """Return a prompt as the program gets it, with the lines that have waited for it."""
         if self._has_run:
             return later(prompt.text, notices)
         scope = self._settings.scope
@@ -180,6 +216,22 @@ class HostedSession(InstanceLife):
             brief=prompt.text,
         )
         return f"{text}\n{notices_text(notices)}\n" if notices else text
+
+
+class _Once:
+    """Answers for messages when it is known what became of them; later answers have no effect.
+
+    Args:
+        answer: Sends an answer for each of the numbers to the hub.
+        numbers: The numbers of the messages.
+    """
+
+    def __init__(self, answer: Callable[..., Awaitable[None]], numbers: list[int]) -> None:
+        self._answer, self._numbers = answer, numbers
+
+    async def __call__(self, delivery: Delivery, reason: str) -> None:
+        numbers, self._numbers = self._numbers, []
+        await self._answer(*numbers, delivery=delivery, reason=reason)
 
 
 def _failure(kind: KindFile, ran: Ran) -> AegisError:

@@ -15,7 +15,7 @@ from aegis_tui.agent.hosted.delivery import Requests, Typist
 from aegis_tui.agent.hosted.program import Ran, descendants
 from aegis_tui.agent.hosted.pty_host import PtyHost
 from aegis_tui.agent.hosted.relay import Counted
-from aegis_tui.agent.hosted.runner import program_environment
+from aegis_tui.agent.hosted.runner import OnDelivery, ignore_delivery, ignore_tool, program_environment
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.hosting.kind_file import KindFile, fill
 from aegis_tui.errors import Unavailable, UsageError
@@ -53,6 +53,7 @@ class TerminalRunner:
     ) -> None:
         self._settings, self._kind, self._values = settings, kind, values
         self._requests, self._count = requests, count
+        self.on_tool: Callable[[str], None] = ignore_tool
         self._host: PtyHost | None = None
         self._typist: Typist | None = None
         self._calls_at_end = 0
@@ -60,7 +61,7 @@ class TerminalRunner:
         self._written_at_end = 0
         """How much it had written to its terminal by then."""
 
-    async def run(self, text: str) -> Ran:
+    async def run(self, text: str, told: OnDelivery = ignore_delivery) -> Ran:
         """Type the prompt; return, when the program's turn is over or the program has ended, how that went.
 
         Raises:
@@ -71,6 +72,7 @@ class TerminalRunner:
         host, typist = await self._opened()
         written_bytes = host.written_bytes
         delivery = await typist.deliver(text)
+        await told(delivery, _NOT_DELIVERED.get(delivery, ""))
         if host.code is not None:
             return await self._ended(host)
         if delivery is not Delivery.DELIVERED:

@@ -36,6 +36,11 @@ _WITHOUT_TOOLS = """
   changes small."""
 
 
+_READING = """
+- Others work beside you: call {read} between longer steps and before you end. It says what they tell you, and what they
+  do to files that you have read or changed."""
+
+
 def opening(
     kind: KindFile,
     *,
@@ -65,6 +70,8 @@ def opening(
         rules += _WITH_TOOLS.format(**{key: kind.tool_name(name) for key, name in names.items()})
     elif traits_of(role).is_builder:
         rules += _WITHOUT_TOOLS
+    if kind.mcp and not kind.hears_between_calls:
+        rules += _READING.format(read=kind.tool_name("read_messages"))
     return opening_text(
         (shared_context, rules, team_rules, guidance), brief, f"{scope.strip()}\nYour worktree is {worktree}."
     )

@@ -25,9 +25,11 @@ VALUES = frozenset(
         "gateway_v1",
         "guard_after",
         "guard_before",
+        "hear",
         "home",
         "instance",
         "model",
+        "noted",
         "permission",
         "prompt",
         "python",
@@ -41,6 +43,9 @@ VALUES = frozenset(
 
 GUARD = "guard_before"
 """The placeholder of the command that checks an edit before it is made."""
+
+HEAR = "hear"
+"""The placeholder of the command that brings waiting lines to the program."""
 
 SECRET = "token"
 """The placeholder that must not be part of a command line, which every process of the machine can read."""
@@ -134,6 +139,15 @@ class Permission(FrozenModel):
     """The value of `{permission}` where there is no sandbox."""
 
 
+class ToolNames(FrozenModel):
+    """Names of the program's tools, as its hooks and its output show them: they say what it does."""
+
+    writes: tuple[str, ...] = ()
+    """Tools that change files."""
+    runs: tuple[str, ...] = ()
+    """Tools that run commands."""
+
+
 class KindFile(FrozenModel):
     """The whole file. A kind without `headless` has a class of its own that starts the program."""
 
@@ -151,6 +165,7 @@ class KindFile(FrozenModel):
     headless: HeadlessMode | None = None
     terminal: TerminalMode | None = None
     output: Output = Output()
+    tools: ToolNames = ToolNames()
     permission: Permission = Permission()
     usage_limit: UsageLimit = UsageLimit()
     environment: dict[str, str] = Field(default_factory=dict)
@@ -189,6 +204,11 @@ class KindFile(FrozenModel):
     def checks_edits(self) -> bool:
         """Whether the program asks before each of its edits whether it may be made, by a hook of its own (PART-3)."""
         return any(f"<<{GUARD}>>" in file.text for file in self.files)
+
+    @property
+    def hears_between_calls(self) -> bool:
+        """Whether a hook of the program brings waiting lines to it between two of its tool calls (AGENT-6)."""
+        return any(f"<<{HEAR}>>" in file.text for file in self.files)
 
     def can_be(self, role: str) -> bool:
         """Return whether an instance of this kind can take a role.

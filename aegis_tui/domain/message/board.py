@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Any, assert_never, cast
 
+from pydantic import Field
+
+from aegis_tui.domain.message.answer import DeliveryAnswer
 from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageEvent, MessageSent
 from aegis_tui.domain.message.model import PendingMessage, Write
 from aegis_tui.domain.model import Key, StateModel
@@ -18,10 +21,15 @@ KEPT_WRITES = 2_000
 """How many fenced writes are kept, to recognise a change on disk that is seen a little later."""
 
 
+KEPT_ANSWERS = 256
+"""How many messages that were not delivered are remembered, the newest."""
+
+
 class _SavedBoard(StateModel):
     waiting: list[PendingMessage]
     writes: list[Write]
     recent: list[dict[str, Any]]
+    undelivered: list[tuple[int, DeliveryAnswer]] = Field(default_factory=list)
 
 
 class MessageBoard:
@@ -32,6 +40,8 @@ class MessageBoard:
         self._sent: dict[str, dict[int, PendingMessage]] = {}
         self._writes: dict[tuple[str, str], Write] = {}
         self.recent: list[RecentChange] = []
+        self.undelivered: dict[int, DeliveryAnswer] = {}
+        """Number of a message -> what became of it, for the newest that were answered and not delivered."""
 
     def for_agent(self, agent_id: str, after: int = 0) -> list[PendingMessage]:
         """Unacknowledged messages to one instance after event `after`, oldest first."""
@@ -85,6 +95,10 @@ class MessageBoard:
                 return frozenset({("message", data.to)})
             case MessageAcked():
                 self._drop(data.of)
+                if data.delivery != "delivered":
+                    self.undelivered[data.of] = data.delivery
+                    if len(self.undelivered) > KEPT_ANSWERS:
+                        del self.undelivered[next(iter(self.undelivered))]
                 return frozenset({("message", agent_id)})
             case CodeWritten():
                 self._note_write(Write(agent_id=agent_id, file=data.file, token=data.token, new_oid=data.new_oid))
@@ -131,6 +145,7 @@ class MessageBoard:
             "waiting": [item.model_dump(mode="json") for item in self.waiting.values()],
             "writes": [item.model_dump(mode="json") for item in self.writes],
             "recent": list(self.recent),
+            "undelivered": [list(item) for item in self.undelivered.items()],
         }
 
     @classmethod
@@ -146,5 +161,5 @@ class MessageBoard:
             board._keep(message)
         for write in saved.writes:
             board._note_write(write)
-        board.recent = cast(list[RecentChange], saved.recent)
+        board.recent, board.undelivered = cast(list[RecentChange], saved.recent), dict(saved.undelivered)
         return board

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from aegis_tui.domain.field import Name, Text
+from aegis_tui.domain.field import Name, Reason, Text
 from aegis_tui.domain.lock.region import Rewrite
+from aegis_tui.domain.message.answer import DeliveryAnswer
 from aegis_tui.domain.message.model import ChangeType
 from aegis_tui.domain.model import CommandData, Count
 
@@ -40,10 +41,13 @@ class BroadcastSend(CommandData):
 
 
 class Ack(CommandData):
-    """Acknowledge a message; `of` is the number of its event."""
+    """Say what became of a message; `of` is the number of its event."""
 
     type: Literal["ack"] = "ack"
     of: Count
+    delivery: DeliveryAnswer = "delivered"
+    reason: Reason = ""
+    """Why it was not delivered, or why that is not known."""
 
 
 class FileObserved(CommandData):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from aegis_tui.domain.message.answer import DeliveryAnswer
 from aegis_tui.domain.message.model import ChangeType
 from aegis_tui.domain.model import EventData
 
@@ -21,10 +22,13 @@ class MessageSent(EventData):
 
 
 class MessageAcked(EventData):
-    """The addressee acknowledged a message, which now counts as delivered (PANE-4)."""
+    """The addressee said what became of a message (PANE-4)."""
 
     type: Literal["message:acked"] = "message:acked"
     of: int
+    delivery: DeliveryAnswer = "delivered"
+    reason: str = ""
+    """Why it was not delivered, or why that is not known."""
 
 
 class Broadcast(EventData):

@@ -84,11 +84,12 @@ def message_read(workspace: Workspace, command: MessageRead, actor: Actor, reque
 
 
 def ack(workspace: Workspace, command: Ack, actor: Actor, request_id: str) -> Decision:
-    """Acknowledge a message to the sender. An acknowledgement of anything else is accepted and changes nothing."""
+    """Record what became of a message to the sender; an acknowledgement of anything else changes nothing."""
     message = workspace.messages.waiting.get(command.of)
     if message is None or message.to != actor.agent_id:
         return Decision()
-    return Decision([(actor.agent_id, MessageAcked(of=command.of))])
+    said = MessageAcked(of=command.of, delivery=command.delivery, reason=command.reason)
+    return Decision([(actor.agent_id, said)])
 
 
 def needs_lock(workspace: Workspace, agent_id: str, path: str) -> bool:

@@ -345,7 +345,7 @@ class ReplayOutput(TypedDict):
 class SentOutput(TypedDict):
     """`send`."""
 
-    delivery: Literal["delivered", "queued"]
+    delivery: Literal["delivered", "queued", "refused", "unknown"]
     seq: int
 
 

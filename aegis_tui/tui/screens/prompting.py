@@ -37,13 +37,11 @@ class PromptActions(WorkspaceScreen):
 
         def is_complete() -> bool:
             workspace = self.desk.store.workspace
-            waiting = workspace.messages.waiting
-            delivery.hear(seq for seq in sent.values() if seq <= workspace.seq and seq not in waiting)
+            waiting, undelivered = workspace.messages.waiting, workspace.messages.undelivered
+            answered = [seq for seq in sent.values() if seq <= workspace.seq and seq not in waiting]
+            delivery.hear({seq: undelivered.get(seq, "delivered") for seq in answered})
             return delivery.is_complete
 
         await self.desk.store.until(is_complete, deadline_s=DELIVERY_S)
-        lines = [
-            f"{instance_id(name)}: {'delivered' if delivery.is_delivered(name) else 'queued for its next turn'}"
-            for name in sent
-        ]
+        lines = [f"{instance_id(name)}: {delivery.words(name)}" for name in sent]
         self.desk.tell("\n".join(lines), title="prompt")

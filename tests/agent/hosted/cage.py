@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.agent.hosted.headless import HeadlessRunner
+from aegis_tui.agent.hosted.hear import hear_commands
 from aegis_tui.agent.hosted.layers import guard_commands
 from aegis_tui.agent.hosted.limit_watch import LimitWatch
 from aegis_tui.agent.hosted.relay import Counted
@@ -45,6 +46,9 @@ if "leave" in step:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     with open(step["leave"], "w") as file:
         file.write(str(child.pid))
+for call in step.get("calls", []):
+    with open(os.environ["AEGIS_TOOL_CALLS"], "a") as file:
+        file.write(json.dumps(call) + "\\n")
 for line in step.get("print", []):
     print(json.dumps(line) if isinstance(line, dict) else line, flush=True)
 if "sleep" in step:
@@ -103,6 +107,13 @@ class Cage:
                 return
             await asyncio.sleep(0.01)
 
+    async def knows(self, path: str) -> None:
+        """Return once the wrapper knows that the program has to do with a file; the play's deadline bounds it."""
+        while True:
+            if path in self.session.activity.touched:
+                return
+            await asyncio.sleep(0.01)
+
     def runs(self) -> list[dict[str, Any]]:
         files = sorted((self.home / "runs").iterdir(), key=lambda path: int(path.name))
         return [json.loads(path.read_text()) for path in files]
@@ -110,6 +121,11 @@ class Cage:
     @property
     def screen(self) -> str:
         return self.console.getvalue()
+
+
+def hook(tool: str, **arguments: str) -> dict[str, Any]:
+    """What a program's hook writes down before a tool call."""
+    return {"hook_event_name": "PreToolUse", "tool_name": tool, "tool_input": arguments}
 
 
 def settings_of(worktree: Path, home: Path, role: str) -> AgentSettings:
@@ -136,6 +152,7 @@ def values_of(worktree: Path, home: Path) -> dict[str, str]:
         "gateway": "http://127.0.0.1:1",
         "gateway_v1": "http://127.0.0.1:1/v1",
         **guard_commands(sys.executable),
+        **hear_commands(sys.executable),
         "home": str(home),
         "instance": "w01",
         "model": "m",

@@ -91,10 +91,10 @@ def test_a_task_that_is_done_is_not_done_again_because_of_its_words(play: Play) 
 
 def test_a_program_that_ends_well_after_a_refusal_and_says_so_was_limited(play: Play) -> None:
     async def scenario(cage: Cage) -> None:
-        cage.will({"print": ["rate limit"], "sleep": 0.3}, WORKS)
+        cage.will({"print": ["rate limit"], "sleep": 1.0}, WORKS)
         await cage.work()
         await cage.begun()
-        await cage.limits.take(refusal(429, pause="1"), 900)
+        await cage.limits.take(refusal(429, pause="3"), 900)
         await cage.ends("done")
         assert states(cage).count("limited") == 1 and len(cage.runs()) == 2
 

@@ -14,7 +14,9 @@ import pytest
 from aegis_tui.agent.hosted.program import adopt_orphans
 from aegis_tui.errors import UsageError
 from tests.agent.conftest import git
-from tests.agent.hosted.cage import Cage, Play, add_hook, running
+from tests.agent.hosted.cage import ME, Cage, Play, add_hook, hook, running
+
+WORKS = {"write": {"src/a/new.py": "x = 1\n"}}
 
 
 def test_a_program_that_ends_well_has_its_work_committed_and_submitted(play: Play) -> None:
@@ -198,6 +200,93 @@ def test_what_a_program_leaves_running_ends_with_its_turn(play: Play, tmp_path: 
         play(scenario)
     finally:
         adopt_orphans(does=False)
+
+
+def test_a_prompt_is_delivered_when_the_program_gets_it_and_not_before(play: Play) -> None:
+    async def scenario(cage: Cage) -> None:
+        cage.will({**WORKS, "sleep": 1.0}, {"write": {"src/a/new.py": "x = 2\n"}})
+        await cage.work()
+        await cage.begun()
+        later = await cage.hub.prompt(ME, "Make it 2.")
+        await asyncio.sleep(0.3)
+        assert [dict(item.fields) for item in cage.hub.of_type("ack")] == [{"of": 1}]
+        await cage.hub.wait_for("ack", of=later.seq)
+        await cage.times(2, "diff:submit")
+        assert cage.runs()[1]["said"] == "Make it 2."
+
+    play(scenario)
+
+
+def test_a_prompt_that_a_program_cannot_get_is_refused_with_the_reason(play: Play) -> None:
+    async def scenario(cage: Cage) -> None:
+        await cage.work()
+        await cage.ends("failed")
+        (answer,) = cage.hub.of_type("ack")
+        assert answer.fields["delivery"] == "refused" and "cannot be started" in answer.fields["reason"]
+
+    play(scenario, headless={"argv": ["/no/such/parrot", "{prompt}"]})
+
+
+def test_what_happens_to_a_programs_files_meanwhile_waits_for_its_hook_or_its_next_prompt(play: Play) -> None:
+    async def scenario(cage: Cage) -> None:
+        cage.will({**WORKS, "calls": [hook("Read", file_path="src/routes.py")], "sleep": 3.0})
+        await cage.work()
+        await cage.begun()
+        await cage.knows("src/routes.py")
+        note = await cage.hub.publish("message:sent", "NATIVE-w02", to=ME, text="the port is 8080", kind="note")
+        for path in ("src/routes.py", "src/b/other.py"):
+            await cage.hub.publish("code:written", "NATIVE-w02", file=path, token=9, new_oid="0")
+        amendment = {"feature": "a", "suggestion": "use one port", "reason": "two clash"}
+        for data in (amendment, {**amendment, "feature": "b"}):
+            await cage.hub.publish("broadcast", "NATIVE-c01", event="plan:amendment", data=data)
+        await cage.ends("done")
+        assert [item.fields["of"] for item in cage.hub.of_type("ack")] == [1], "nobody has brought the note so far"
+        cage.session.person_says("Go on.")
+        await cage.times(2, "ack")
+        assert cage.hub.of_type("ack")[1].fields["of"] == note.seq
+        told = [
+            "NATIVE-w02 says: the port is 8080",
+            "NATIVE-w02 changed src/routes.py in its own worktree",
+            "NATIVE-c01 suggests to change the plan: use one port, because two clash",
+        ]
+        await cage.times(2, "agent:report", state="done")
+        assert cage.runs()[1]["said"] == "\n- ".join(["Meanwhile:", *told]) + "\n\nGo on."
+
+    play(scenario)
+
+
+def test_the_state_follows_what_the_program_does(play: Play) -> None:
+    async def scenario(cage: Cage) -> None:
+        calls = [hook("Bash"), hook("Read"), hook("Edit"), hook("Bash"), hook("Edit")]
+        cage.will({**WORKS, "calls": calls, "sleep": 3.0})
+        await cage.work()
+        await cage.ends("done")
+        states = [item.fields["state"] for item in cage.hub.of_type("agent:report")]
+        assert states == ["idle", "exploring", "implementing", "self-QA", "implementing", "done"]
+
+    play(scenario, tools={"writes": ["Edit"], "runs": ["Bash"]})
+
+
+def test_without_hooks_a_changed_file_shows_that_the_program_implements(play: Play) -> None:
+    async def scenario(cage: Cage) -> None:
+        cage.will({**WORKS, "sleep": 7.0})
+        await cage.work()
+        await cage.ends("implementing")
+        await cage.ends("done")
+
+    play(scenario)
+
+
+def test_the_tools_that_its_output_names_count_too(play: Play) -> None:
+    async def scenario(cage: Cage) -> None:
+        cage.will({**WORKS, "print": [{"tool": "edit"}, {"tool": "sh"}], "sleep": 3.0})
+        await cage.work()
+        await cage.ends("done")
+        states = [item.fields["state"] for item in cage.hub.of_type("agent:report")]
+        assert states == ["idle", "exploring", "implementing", "self-QA", "done"]
+
+    output = {"format": "jsonl", "tools": ["tool"]}
+    play(scenario, tools={"writes": ["edit"], "runs": ["sh"]}, output=output)
 
 
 def test_an_interrupt_ends_the_program_and_the_next_prompt_goes_on(play: Play) -> None:

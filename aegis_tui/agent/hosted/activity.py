@@ -1,0 +1,109 @@
+"""Follows what a hosted program does: the files it has to do with, and its instance's state (FLOW-6, AGENT-6).
+
+The evidence is what its hooks write down, the tools that its output names, and what has changed in the worktree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from pathlib import Path
+
+from aegis_tui.agent.git import Git
+from aegis_tui.agent.hosted.tool_calls import ToolCallLog
+from aegis_tui.agent.progress import Progress
+from aegis_tui.domain.hosting.kind_file import ToolNames
+from aegis_tui.domain.path.file_name import write_name
+from aegis_tui.domain.role import RoleTraits
+from aegis_tui.errors import AegisError
+
+_LOOK_S = 1.0
+_LOOKS_A_CHECK = 5
+"""How many looks at the tool calls there are for each look at the worktree, for which git has to run."""
+_MOST_TOUCHED = 2_000
+_WORKING = frozenset({"exploring", "planning", "implementing", "self-QA"})
+"""States that the evidence may change; all others have another reason."""
+
+
+class Activity:
+    """The activity of one program.
+
+    Args:
+        tools: The names of its tools that change files, and of those that run commands.
+        calls: What its hooks have written down.
+        git: Runs git in the worktree.
+        progress: Reports the state.
+        role: What the instance's role may do.
+    """
+
+    def __init__(self, tools: ToolNames, calls: ToolCallLog, git: Git, *, progress: Progress, role: RoleTraits) -> None:
+        self._tools, self._calls, self._git, self._progress, self._role = tools, calls, git, progress, role
+        self._worktree = git.worktree.resolve()
+        self._named: deque[str] = deque()
+        self._has_changed = False
+        self.touched: dict[str, None] = {}
+        """The files that the program has read or changed, as paths in the worktree; the newest are last."""
+
+    def begin_task(self) -> None:
+        """Forget what was done for the task before; the files that were touched stay."""
+        self._has_changed = False
+
+    def tool(self, name: str) -> None:
+        """Take the name of a tool that the program's output shows."""
+        self._named.append(name)
+
+    async def follow(self) -> None:
+        """Look again and again until cancelled. Raises nothing: what git fails to list is not seen."""
+        looks = 0
+        while True:
+            await self._look_at_calls()
+            if looks % _LOOKS_A_CHECK == 0:
+                await self._look_at_worktree()
+            looks += 1
+            await asyncio.sleep(_LOOK_S)
+
+    async def _look_at_calls(self) -> None:
+        for call in self._calls.read():
+            self._touch(*filter(None, map(self._inside, call.paths)))
+            if call.event == "PreToolUse":
+                self._named.append(call.tool)
+        while self._named:
+            await self._did(self._named.popleft())
+
+    async def _look_at_worktree(self) -> None:
+        try:
+            changed = await self._git.changed_paths(None)
+        except AegisError:
+            return
+        self._touch(*changed)
+        if changed and not self._has_changed:
+            await self._wrote()
+
+    async def _did(self, tool: str) -> None:
+        if tool in self._tools.writes:
+            await self._wrote()
+        elif tool in self._tools.runs and self._has_changed:
+            await self._enter("self-QA")
+
+    async def _wrote(self) -> None:
+        self._has_changed = True
+        await self._enter("implementing")
+
+    async def _enter(self, state: str) -> None:
+        if self._role.is_writer and self._progress.state in _WORKING:
+            await self._progress.enter(state)
+
+    def _touch(self, *paths: str) -> None:
+        for path in paths:
+            self.touched.pop(path, None)
+            self.touched[path] = None
+        while len(self.touched) > _MOST_TOUCHED:
+            del self.touched[next(iter(self.touched))]
+
+    def _inside(self, path: str) -> str | None:
+        """Return a path that a tool call names as one in the worktree; None for any other."""
+        try:
+            place = (self._worktree / Path(path)).resolve()
+            return write_name(place.relative_to(self._worktree).as_posix())
+        except (OSError, ValueError, RuntimeError):
+            return None

@@ -1,0 +1,42 @@
+"""Reads an instance's messages for a tool, and says to the hub which of them it has got (HUB-7, AGENT-6)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aegis_tui.sdk.notice_box import NoticeBox
+from aegis_tui.sdk.tool_results import MessageList
+
+Send = Callable[..., Awaitable[dict[str, Any]]]
+"""Sends one command of contract 5 as the instance and returns its reply, or raises the error of its refusal."""
+
+
+async def acknowledge(send: Send, up_to: int) -> None:
+    """Acknowledge all messages to the instance up to a number. Raises the errors of `send`."""
+    cursor = 0
+    while cursor < up_to:
+        waiting = await send("message:read", after=cursor)
+        for item in waiting["messages"]:
+            if item["seq"] <= up_to:
+                await send("ack", of=item["seq"])
+        cursor = waiting["next_after"] if waiting["more"] else up_to
+
+
+async def read_page(send: Send, after: int, box: NoticeBox | None) -> MessageList:
+    """Return the messages after a number, as many as fit into one page. Raises the errors of `send`.
+
+    Args:
+        send: Sends a command.
+        after: The number.
+        box: The lines that wait for the program of a hosted instance. The page has those that are no messages, and its
+            messages count as delivered, so that they come by no other way. None for any other caller.
+    """
+    page = MessageList.model_validate(await send("message:read", after=after))
+    if box is None:
+        return page
+    numbers = [message.seq for message in page.messages]
+    box.take(set(numbers))
+    for number in numbers:
+        await send("ack", of=number)
+    return page.model_copy(update={"notices": [notice.line for notice in box.take({None})]})
