@@ -7,9 +7,8 @@ is as before (apart from the audit events that the error carries), or all of its
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.code_map import rules as code_map_rules
@@ -43,7 +42,6 @@ from aegis_tui.domain.run import rules as run_rules
 from aegis_tui.domain.run.follow import follow
 from aegis_tui.domain.scope import rules as scope_rules
 from aegis_tui.domain.spec import rules as spec_rules
-from aegis_tui.domain.wire.lock import LockFields
 from aegis_tui.domain.wire.reply import AnyReply, HeartbeatReply
 from aegis_tui.domain.words import WITHDRAWN
 from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace, state_hash
@@ -113,7 +111,7 @@ def execute(
     stamp.follow_up()
     events = tuple(stamp.events)
     reply = decision.reply(events) if callable(decision.reply) else decision.reply
-    for shown in cast("Iterable[LockFields]", reply.get("locks", ())):
+    for shown in reply.get("locks", ()):
         shown["expires_in_s"] = round(workspace.deadlines.remaining_s("lock", shown["lock_id"], now), 3)
     return CommandOutcome(events, reply, decision.pending, frozenset(stamp.keys))
 

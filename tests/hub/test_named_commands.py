@@ -60,7 +60,7 @@ def test_every_named_command_exists() -> None:
         ("status", ()),
         ("spec list", ("spec",)),
         ("hub burn", ("hub", "burn")),
-        ("gateway status", ("gateway",)),
+        ("gate status", ("gate",)),
     ],
 )
 def test_a_missing_command_is_noticed(line: str, name: tuple[str, ...]) -> None:
