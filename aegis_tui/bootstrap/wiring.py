@@ -133,6 +133,7 @@ class Wiring:
             find_lens=partial(find_lens, self._root),
             find_warnings=lambda: (*self._key.warnings(self._root), *self._warnings),
             check_rules=rules.rules_of,
+            find_choice=QaOutputs(paths.state_dir / "qa").find_choice,
         )
         return Wired(Workflow(parts, engine), preflight, sockets_dir)
 

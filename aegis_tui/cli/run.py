@@ -14,6 +14,7 @@ from aegis_tui.application.run_options import run_options
 from aegis_tui.cli import output
 from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.place import Place, here
+from aegis_tui.cli.qa_choice import ask_for_checks
 from aegis_tui.cli.run_flags import (
     AcceptBase,
     AgentKind,
@@ -106,8 +107,7 @@ def _run(
         budget=_budget(run_tokens=max_tokens, run_minutes=max_minutes),
     )
     had_hub = place.find() is not None
-    reply = _start(place, {"goal": goal, "design": _design_fields(design), "options": options}, keep_hub=had_hub)
-    run = reply["run"]
+    run = _started(place, {"goal": goal, "design": _design_fields(design), "options": options}, keep_hub=had_hub)
     if detach:
         output.result(RunOutput(run=run), as_json=as_json, lines=[run])
         return 0
@@ -115,6 +115,23 @@ def _run(
     if not had_hub and code != INTERRUPTED:
         stop_hub(place)
     return code
+
+
+def _started(place: Place, fields: StartFields, *, keep_hub: bool) -> str:
+    """Start the run and return its id; if no QA command is known and the person can be asked, ask once.
+
+    Raises:
+        HubUnavailable: No hub can be started, or none replies within `RECONNECT_S` (60 s).
+        AegisError: The hub refuses the run.
+    """
+    try:
+        return _start(place, fields, keep_hub=keep_hub)["run"]
+    except AegisError as error:
+        checks = ask_for_checks(error)
+        if checks is None:
+            raise
+    again: StartFields = {**fields, "options": {**fields["options"], "checks": list(checks)}}
+    return _start(place, again, keep_hub=keep_hub)["run"]
 
 
 def _start(place: Place, fields: StartFields, *, keep_hub: bool) -> RunReply:

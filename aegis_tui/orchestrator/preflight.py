@@ -7,12 +7,14 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.qa.detectors import detect_qa, wanted_files
+from aegis_tui.domain.qa.detectors.suggest import suggest_qa
 from aegis_tui.domain.review.lens import GENERAL, ReviewLens
 from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.domain.run.design import Design
@@ -27,7 +29,6 @@ from aegis_tui.ports.agent_kind import KindFacts
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.lens import FindLens
 from aegis_tui.ports.model_server import ChosenModel, ModelEndpoint, ProbeEndpoint, TryModel
-from aegis_tui.ports.repository import RepositoryFacts
 from aegis_tui.ports.repository_condition import InspectedRepository
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel
 
@@ -66,6 +67,7 @@ class Preflight:
         find_lens: Returns a review lens by its name; reads files.
         find_warnings: Returns other warnings that a person should see before work starts.
         check_rules: Takes the base commit; raises `UsageError` if a file of merge rules in it is not valid.
+        find_choice: Returns the QA commands that the person named for an earlier run; reads a file.
     """
 
     def __init__(
@@ -83,12 +85,13 @@ class Preflight:
         find_lens: FindLens = lambda _: GENERAL,
         find_warnings: Callable[[], Sequence[str]] = tuple,
         check_rules: Callable[[str], Awaitable[object]] = _accept_rules,
+        find_choice: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._repository, self._sandbox, self._state_dir = repository, sandbox, state_dir
         self._chooser, self._describe_kinds = ModelChooser(try_model), describe_kinds
         self._find_warnings = find_warnings
         self._probe_endpoint, self._list_files, self._port = probe_endpoint, list_files, port
-        self._find_lens, self._check_rules = find_lens, check_rules
+        self._find_lens, self._check_rules, self._find_choice = find_lens, check_rules, find_choice
         self._find_servers = find_servers
 
     async def complete(self, command: RunStart) -> RunStart:
@@ -129,7 +132,7 @@ class Preflight:
             submodules=condition.submodules,
             logs=str(self._state_dir / "logs"),
             uncommitted=facts.dirty_paths,
-            qa_commands=await self._checks(command.options, facts),
+            **await self._checks(command.options, facts.head_oid),
             started_unix=int(time.time()),
             boundary_level=str(level),
             boundary_layers=layers,
@@ -218,19 +221,32 @@ class Preflight:
         taken = [int(match[1]) for name in (*known, *used) if (match := _RUN_NAME.fullmatch(name))]
         return f"run{max(taken, default=0) + 1}"
 
-    async def _checks(self, options: RunOptions, facts: RepositoryFacts) -> tuple[str, ...]:
-        """Return the QA commands: none if the person chose so, else the person's own, else those detected."""
-        if options.unchecked:
-            return ()
-        return tuple(filter(str.strip, options.checks)) or await self._detect(facts)
+    async def _checks(self, options: RunOptions, oid: str) -> dict[str, tuple[str, ...]]:
+        """Return the fields `qa_commands` and `qa_suggested` of the facts.
 
-    async def _detect(self, facts: RepositoryFacts) -> tuple[str, ...]:
-        files = await self._list_files(facts.head_oid or "")
+        The commands are none if the person chose so, else the person's own, else those detected, else those that the
+        person named for an earlier run. If none is known, there are suggestions.
+        """
+        own = tuple(filter(str.strip, options.checks))
+        if options.unchecked or own:
+            return {"qa_commands": () if options.unchecked else own}
+        detected, suggested = await self._detect(oid)
+        if commands := detected or await asyncio.to_thread(self._find_choice):
+            return {"qa_commands": commands}
+        return {"qa_commands": (), "qa_suggested": suggested}
+
+    async def _detect(self, oid: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        files = await self._list_files(oid)
         texts = {
             name: (await self._repository.read_blob(files[name])).decode("utf-8", "replace")
             for name in wanted_files(files)
         }
-        return detect_qa(files, lambda name: texts.get(name, ""))
+        read = partial(_text_in, texts)
+        return detect_qa(files, read), suggest_qa(files, read)
+
+
+def _text_in(texts: Mapping[str, str], name: str) -> str:
+    return texts.get(name, "")
 
 
 def _runs(workspace: Workspace) -> list[str]:

@@ -8,6 +8,7 @@ are saved as well, because it is often the base of the next run.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -176,6 +177,9 @@ class Quality:
                 only logged.
         """
         if run.run not in self._ahead:
+            if run.options.checks and not run.options.unchecked:
+                with contextlib.suppress(OSError):
+                    self._outputs.remember_choice(run.options.checks)
             self._ahead[run.run] = asyncio.create_task(self._run_base(run, tell), name=f"qa of the base of {run.run}")
 
     def has_looked_ahead(self, run: str) -> bool:

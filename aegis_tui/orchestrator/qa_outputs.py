@@ -64,6 +64,24 @@ class QaOutputs:
 
     def __init__(self, folder: Path) -> None:
         self._runs, self._bases = folder / "runs", folder / "base"
+        self._choice = folder / "choice.json"
+
+    def remember_choice(self, commands: Sequence[str]) -> None:
+        """Save the QA commands that the person named for a run; they are used where none can be detected.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        self._choice.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(self._choice, json.dumps({"commands": list(commands)}))
+
+    def find_choice(self) -> tuple[str, ...]:
+        """Return the QA commands that the person named last; empty if there are none or the file cannot be read."""
+        try:
+            commands = json.loads(self._choice.read_text("utf-8"))["commands"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return ()
+        return tuple(item for item in commands if isinstance(item, str)) if isinstance(commands, list) else ()
 
     def keep(
         self,

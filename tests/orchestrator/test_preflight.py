@@ -29,6 +29,8 @@ class Machine:
     condition_is: RepositoryCondition = field(default_factory=RepositoryCondition)
     bytes_is: int = 1000
     rules_are: str = ""
+    choice_is: tuple[str, ...] = ()
+    texts: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     async def list_refs(self, prefix: str) -> tuple[Any, ...]:
@@ -73,7 +75,10 @@ class Machine:
         return self
 
     async def files(self, oid: str) -> dict[str, str]:
-        return {}
+        return dict.fromkeys(self.texts, "blob")
+
+    async def read_blob(self, oid: str) -> bytes:
+        return next(iter(self.texts.values())).encode()
 
     async def try_model(self, *arguments: Any, **options: Any) -> Any:
         raise AssertionError("a scripted model is not tried")
@@ -98,6 +103,7 @@ def complete(machine: Machine, folder: Path, **fields: Any) -> RunStart:
         find_warnings=lambda: ("the key is readable by all",),
         find_lens=find_lens,
         check_rules=machine.check_rules,
+        find_choice=lambda: machine.choice_is,
     )
     return asyncio.run(preflight.complete(RunStart.model_validate({"goal": "g", "design": DESIGN, **fields})))
 
@@ -122,6 +128,29 @@ def test_merge_rules_that_are_not_valid_are_refused_before_the_model_is_asked(tm
     machine = Machine(rules_are=".agents/rules/own.toml, rule x: no pattern")
     assert refused(machine, tmp_path).message == machine.rules_are
     assert machine.asked == ["branches", "condition", "facts"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "choice", "options", "commands", "suggested"),
+    [
+        ({"Makefile": "test:\n\t./x\n"}, ("mine",), {}, ("make test",), ()),
+        ({"Makefile": "ci:\n\t./x\n"}, ("mine",), {}, ("mine",), ()),
+        ({"Makefile": "ci:\n\t./x\n"}, (), {}, (), ("make ci",)),
+        ({"Makefile": "ci:\n\t./x\n"}, ("mine",), {"checks": ["now"]}, ("now",), ()),
+        ({"Makefile": "ci:\n\t./x\n"}, ("mine",), {"unchecked": True}, (), ()),
+    ],
+)
+def test_qa_is_named_detected_remembered_or_suggested(
+    tmp_path: Path,
+    texts: dict[str, str],
+    choice: tuple[str, ...],
+    options: dict[str, Any],
+    commands: tuple[str, ...],
+    suggested: tuple[str, ...],
+) -> None:
+    done = complete(Machine(choice_is=choice, texts=texts), tmp_path, options=options)
+    assert done.facts is not None
+    assert (done.facts.qa_commands, done.facts.qa_suggested) == (commands, suggested)
 
 
 def test_an_obstacle_in_the_repository_is_named_before_git_or_the_model_meets_it(tmp_path: Path) -> None:

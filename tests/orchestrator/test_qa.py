@@ -276,3 +276,22 @@ def test_a_rerun_has_what_the_commands_before_it_built(lab: Lab) -> None:
     merged = lab.commit({"test_a.py": case_with(2) + needs + FLAKY.format(mark=lab.folder / "mark")})
     build, check = lab.judge_all(base, merged, "touch built", f"{UNITTEST} -v")
     assert build.ok and check.ok and len(check.flaky) == 1
+
+
+def test_what_a_person_named_is_remembered_for_the_next_run(lab: Lab) -> None:
+    base = lab.commit({"a": "1"})
+    assert lab.outputs.find_choice() == ()
+
+    async def work() -> None:
+        async def tell(_: object) -> None:
+            return
+
+        quality, run = await lab.quality(), lab.run(base, "true")
+        named = run.model_copy(update={"options": run.options.model_copy(update={"checks": ("make ci",)})})
+        quality.look_ahead(named, tell)
+        await quality.leave()
+
+    asyncio.run(work())
+    assert lab.outputs.find_choice() == ("make ci",)
+    (lab.folder / "qa/choice.json").write_text("[")
+    assert lab.outputs.find_choice() == ()

@@ -91,10 +91,13 @@ def checked_design(
     """
     design = _with_kind(parse_design(fields), kind)
     if design.qa is None and not facts.qa_commands and not unchecked:
+        suggested = "".join(f"; --check '{command}'" for command in facts.qa_suggested)
         raise DesignRefused(
             "no QA command is known for this repository",
-            "name one: --check COMMAND, or qa: {commands: [...]} in the design; --unchecked runs no checks",
+            "name one: --check COMMAND, or qa: {commands: [...]} in the design; --unchecked runs no checks"
+            + (f". Perhaps{suggested[1:]}" if suggested else ""),
             issues=[{"field": "qa.commands", "message": "missing, and none was detected"}],
+            suggestions=list(facts.qa_suggested),
         )
     issues = check_design(
         design,
