@@ -62,14 +62,14 @@ def _push(
         output.talk(line)
     _check(plan, seen, anyway=anyway)
     if dry_run or (not plan.commits and plan.old_oid == plan.oid):
-        return _told(plan, seen, is_pushed=False, as_json=as_json)
+        return _print_plan(plan, seen, is_pushed=False, as_json=as_json)
     if not yes and not _agrees(plan):
         output.talk("nothing was pushed")
         return 1
     from aegis_tui.bootstrap.checkout import pusher_at
 
     pusher_at(place.root).push(plan)
-    return _told(plan, seen, is_pushed=True, as_json=as_json)
+    return _print_plan(plan, seen, is_pushed=True, as_json=as_json)
 
 
 def _looked_at(place: Place, source: str | None, remote: str | None, to: str | None) -> tuple[PushPlan, RuleReport]:
@@ -143,7 +143,7 @@ def _agrees(plan: PushPlan) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _told(plan: PushPlan, seen: RuleReport, *, is_pushed: bool, as_json: bool) -> int:
+def _print_plan(plan: PushPlan, seen: RuleReport, *, is_pushed: bool, as_json: bool) -> int:
     fields: PushOutput = {
         "pushed": is_pushed,
         "remote": plan.remote,

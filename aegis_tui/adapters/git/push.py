@@ -70,10 +70,10 @@ class GitPusher:
 
     def _commit(self, source: str) -> str:
         asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{source}^{{commit}}")
-        found = self._lines(*asked, ok=(0, 1, 128))
-        if not found:
+        oids = self._lines(*asked, ok=(0, 1, 128))
+        if not oids:
             raise UsageError(f"there is no commit {source}", "name a run, a branch or a commit")
-        return found[0]
+        return oids[0]
 
     def _usual_remote(self) -> str:
         """Return the remote that git itself would push to, else the only one, else `origin`.
@@ -95,8 +95,8 @@ class GitPusher:
 
     def _stands(self, remote: str, branch: str) -> str | None:
         listed = self._git("ls-remote", "--quiet", "--", remote, f"refs/heads/{branch}")
-        found = listed.stdout.split("\t")[0].strip()
-        return found if _OID.fullmatch(found) else None
+        oid = listed.stdout.split("\t")[0].strip()
+        return oid if _OID.fullmatch(oid) else None
 
     def _contains(self, oid: str, older: str) -> bool:
         return self._git("merge-base", "--is-ancestor", older, oid, ok=(0, 1, 128)).returncode == 0

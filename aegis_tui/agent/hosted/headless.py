@@ -33,7 +33,7 @@ class HeadlessRunner:
         self._said: list[str] = []
         """The prompts of the conversation, for a program that cannot go on with one."""
 
-    async def run(self, text: str, told: OnDelivery = ignore_delivery) -> Ran:
+    async def run(self, text: str, on_delivery: OnDelivery = ignore_delivery) -> Ran:
         """Run the program with this prompt until it ends, and return how it ended.
 
         Raises:
@@ -57,7 +57,7 @@ class HeadlessRunner:
             output=self._kind.output,
             screen=self._screen,
             on_tool=self.on_tool,
-            started=partial(told, Delivery.DELIVERED, ""),
+            started=partial(on_delivery, Delivery.DELIVERED, ""),
         )
 
     async def go_on(self, text: str) -> Ran:

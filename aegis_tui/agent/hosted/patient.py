@@ -43,7 +43,7 @@ class PatientRunner:
         self._before = ""
         """The state before the limit."""
 
-    async def run(self, text: str, told: OnDelivery = ignore_delivery) -> Ran:
+    async def run(self, text: str, on_delivery: OnDelivery = ignore_delivery) -> Ran:
         """Give the program the prompt, as `Runner.run`; return how it ended when no usage limit has ended it.
 
         Raises:
@@ -53,7 +53,7 @@ class PatientRunner:
         """
         showing = asyncio.create_task(self._show())
         try:
-            ran = await self._runner.run(text, told)
+            ran = await self._runner.run(text, on_delivery)
             waits = 0
             while (limited := self._watch.verdict(ran)) is not None:
                 waits += 1

@@ -37,7 +37,7 @@ class Runner(Protocol):
     on_tool: Callable[[str], None]
     """Takes the name of each tool that the program's output shows."""
 
-    async def run(self, text: str, told: OnDelivery = ignore_delivery) -> Ran:
+    async def run(self, text: str, on_delivery: OnDelivery = ignore_delivery) -> Ran:
         """Give the program the next prompt of the conversation; return, when it has done its work, how that went.
 
         When it is cancelled, a program that runs headless is ended; one with its own interface goes on until `close`,
@@ -45,7 +45,7 @@ class Runner(Protocol):
 
         Args:
             text: The prompt.
-            told: Called as soon as it is known what became of the prompt; never if an error is raised before.
+            on_delivery: Called as soon as it is known what became of the prompt; never if an error is raised before.
 
         Raises:
             AegisError: The prompt cannot be given to it.

@@ -157,26 +157,26 @@ class HostedSession(InstanceLife):
         text = self._text_of(prompt, [notice.line for notice in notices])
         self.activity.begin_task()
         following = asyncio.create_task(self.activity.follow())
-        told = _Once(self._answer, numbers_of(notices) + ([] if prompt.seq is None else [prompt.seq]))
+        on_delivery = _Once(self._answer, numbers_of(notices) + ([] if prompt.seq is None else [prompt.seq]))
         try:
-            return await self._work_until_accepted(text, told)
+            return await self._work_until_accepted(text, on_delivery)
         except AegisError as error:
-            await told(Delivery.REFUSED, error.message)
+            await on_delivery(Delivery.REFUSED, error.message)
             return TaskOutcome("failed", str(error), cause_of(error))
         except OSError as error:
             failure = Unavailable(f"the program cannot be started: {error}", self._kind.install, code="agent.program")
-            await told(Delivery.REFUSED, failure.message)
+            await on_delivery(Delivery.REFUSED, failure.message)
             return TaskOutcome("failed", str(failure), cause_of(failure))
         finally:
             await cancel(following)
-            await told(Delivery.REFUSED, "the turn was interrupted before the program got it")
+            await on_delivery(Delivery.REFUSED, "the turn was interrupted before the program got it")
 
-    async def _work_until_accepted(self, text: str, told: OnDelivery) -> TaskOutcome:
+    async def _work_until_accepted(self, text: str, on_delivery: OnDelivery) -> TaskOutcome:
         """Run the program until its work is accepted, and return the outcome; after a refusal, tell it what was wrong.
 
         Args:
             text: The first prompt.
-            told: Called when it is known what became of this prompt.
+            on_delivery: Called when it is known what became of this prompt.
 
         Raises:
             AegisError: The program failed, or its work was refused too often or for good.
@@ -185,7 +185,7 @@ class HostedSession(InstanceLife):
         for attempt in range(MAX_REFUSED + 1):
             await self._wait_while_halted()
             self._has_run = True
-            ran = await self._runner.run(text, told)
+            ran = await self._runner.run(text, on_delivery)
             if counted := await self._count():
                 self.progress.usage = counted.usage
             if not ran.is_ok:

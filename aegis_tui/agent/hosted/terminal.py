@@ -61,7 +61,7 @@ class TerminalRunner:
         self._written_at_end = 0
         """How much it had written to its terminal by then."""
 
-    async def run(self, text: str, told: OnDelivery = ignore_delivery) -> Ran:
+    async def run(self, text: str, on_delivery: OnDelivery = ignore_delivery) -> Ran:
         """Type the prompt; return, when the program's turn is over or the program has ended, how that went.
 
         Raises:
@@ -72,7 +72,7 @@ class TerminalRunner:
         host, typist = await self._opened()
         written_bytes = host.written_bytes
         delivery = await typist.deliver(text)
-        await told(delivery, _NOT_DELIVERED.get(delivery, ""))
+        await on_delivery(delivery, _NOT_DELIVERED.get(delivery, ""))
         if host.code is not None:
             return await self._ended(host)
         if delivery is not Delivery.DELIVERED:

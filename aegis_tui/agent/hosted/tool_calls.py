@@ -16,7 +16,7 @@ _PATCH_FIELDS = ("patchText", "patch", "input")
 _PATCH_LINES = ("*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: ")
 
 
-class ToolCall(NamedTuple):
+class HookCall(NamedTuple):
     """What one hook was told."""
 
     event: str
@@ -38,7 +38,7 @@ class ToolCallLog:
         self._path = path
         self._read_bytes = 0
 
-    def read(self) -> list[ToolCall]:
+    def read(self) -> list[HookCall]:
         """Return what was appended since the last call; a line that is not complete yet is left for the next one."""
         with suppress(OSError), self._path.open("rb") as file:
             file.seek(self._read_bytes)
@@ -53,7 +53,7 @@ class ToolCallLog:
         return []
 
 
-def _call_in(line: bytes) -> ToolCall | None:
+def _call_in(line: bytes) -> HookCall | None:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
@@ -63,7 +63,7 @@ def _call_in(line: bytes) -> ToolCall | None:
     event, tool = value.get("hook_event_name", "PreToolUse"), value.get("tool_name", "")
     if not isinstance(event, str) or not isinstance(tool, str):
         return None
-    return ToolCall(event, tool, tuple(paths_in(value.get("tool_input"))))
+    return HookCall(event, tool, tuple(paths_in(value.get("tool_input"))))
 
 
 def paths_in(arguments: object) -> Iterator[str]:

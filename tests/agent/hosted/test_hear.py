@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.agent.hosted.hear import TOOL_CALLS, hear_commands, listening_environment
-from aegis_tui.agent.hosted.tool_calls import ToolCall, ToolCallLog
+from aegis_tui.agent.hosted.tool_calls import HookCall, ToolCallLog
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.locate import of_instance
 from aegis_tui.sdk.notice_box import NOTICES, Notice, NoticeBox
@@ -127,6 +127,6 @@ def test_a_hook_without_a_hub_still_brings_the_lines(listener: Listener) -> None
 def test_each_tool_call_is_noted_and_nothing_is_printed(listener: Listener) -> None:
     assert listener.hook("noted", "PreToolUse") == listener.hook("noted", "UserPromptSubmit") == ""
     calls = ToolCallLog(Path(listener.environ[TOOL_CALLS])).read()
-    assert calls == [ToolCall("PreToolUse", "Edit", ("a.py",)), ToolCall("UserPromptSubmit", "Edit", ("a.py",))]
+    assert calls == [HookCall("PreToolUse", "Edit", ("a.py",)), HookCall("UserPromptSubmit", "Edit", ("a.py",))]
     listener.environ[TOOL_CALLS] = "/nowhere/calls"
     assert listener.hook("noted", "PreToolUse") == ""
