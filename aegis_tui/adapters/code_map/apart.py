@@ -15,12 +15,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import IO
 
-from aegis_tui.domain.code_map.entry import Entry, entry_from_wire, entry_to_wire
+from aegis_tui.domain.code_map.entry import Entry, entry_from_wire
 from aegis_tui.ports.code_map import BlobKey
 
 _BATCH = 16
+_WORKER = "aegis_tui.adapters.code_map.worker"
 _Batch = list[tuple[BlobKey, bytes]]
 Derive = Callable[[str, bytes], Entry]
 
@@ -92,7 +92,7 @@ class _BatchSource:
 
 def _serve(source: _BatchSource, answers: queue.SimpleQueue[tuple[_Batch, list[Entry] | None] | None]) -> None:
     """Have a worker read batches until there are none; put each into `answers`, and None at the end."""
-    argv = [sys.executable, "-P", "-m", __name__]  # not from the folder of the code that is read
+    argv = [sys.executable, "-P", "-m", _WORKER]  # not from the folder of the code that is read
     try:
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
             try:
@@ -118,17 +118,3 @@ def _ask(worker: subprocess.Popen[bytes], batch: _Batch) -> list[Entry] | None:
         return entries if len(entries) == len(batch) else None
     except (OSError, ValueError, TypeError):
         return None
-
-
-def work(questions: IO[bytes], answers: IO[bytes], derive: Derive) -> None:
-    """Answer batches until there are no more."""
-    for line in questions:
-        entries = [derive(language, text.encode("latin-1")) for language, text in json.loads(line)]
-        answers.write(json.dumps([entry_to_wire(entry) for entry in entries]).encode() + b"\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    from aegis_tui.adapters.code_map.reader import SourceReader
-
-    work(sys.stdin.buffer, sys.stdout.buffer, SourceReader().entry)
