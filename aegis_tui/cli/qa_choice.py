@@ -15,10 +15,10 @@ def ask_for_checks(error: AegisError) -> tuple[str, ...] | None:
 
     None if the refusal is another one, nobody can be asked, or the person gives no answer.
     """
-    found = error.data.get(SUGGESTIONS)
-    if not isinstance(found, list) or not sys.stdin.isatty() or not sys.stderr.isatty():
+    suggested = error.data.get(SUGGESTIONS)
+    if not isinstance(suggested, list) or not sys.stdin.isatty() or not sys.stderr.isatty():
         return None
-    choices = [text for text in found if isinstance(text, str)]
+    choices = [text for text in suggested if isinstance(text, str)]
     output.talk("No QA command is known for this repository. How is the result checked?")
     for number, command in enumerate(choices, 1):
         output.talk(f"  {number}  {command}")
