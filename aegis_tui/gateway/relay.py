@@ -121,13 +121,15 @@ class Relay:
         dialect, headers = RELAYED[request.path], _passed_headers(request)
         note = partial(self._prefixes.note, call.agent_id, dialect, fields, model=call.model)
         sketch = note() if len(servers) > 1 else None
-        left = self._routing.order([item.url for item in servers], sketch) if sketch else [servers[0].url]
+        left = (
+            self._routing.order([item.url for item in servers], sketch, call.agent_id) if sketch else [servers[0].url]
+        )
         by_url = {item.url: item for item in servers}
         while left:
             server = by_url[left.pop(0)]
             added = self._added(server, call, dialect)
             body = prepare_body(raw, fields, dialect=dialect, model=fallback, added=added).body
-            with self._routing.running(server.url, sketch) as begun:
+            with self._routing.running(server.url, sketch, call.agent_id) as begun:
                 if await self._ask(request, call, server, headers, body, begun, is_last=not left):
                     break
         if sketch is None:

@@ -1,15 +1,16 @@
 """Chooses the model server for a call when there are several (LLM-2, PERF-9).
 
-A server that has computed the beginning of a prompt has it in its prefix cache, and one that is busy lets a call wait.
-Both are weighed as characters of prompts: those that it would have to compute before this call's first token. Which
-beginnings a server has is only guessed, from what was sent to it: its own eviction is not known.
+A caller's first call goes to the server with the least to do, so that callers spread evenly. Later, a server that has
+computed the beginning of a prompt has it in its prefix cache, and one that is busy lets a call wait. Both are weighed
+as characters of prompts that it would have to compute before this call's first token. Which beginnings a server has is
+only guessed, from what was sent to it: its own eviction is not known.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,10 @@ from aegis_tui.gateway.sketch import BLOCK_CHARS, Sketch
 
 STREAM_CHARS = 500
 """How much a running reply slows others down, as characters of a prompt."""
+HOME_CHARS = 1_000
+"""How much a caller whose calls go to a server counts there, for the first call of another caller."""
+HOME_S = 300.0
+"""How long after its last call a caller counts as one of a server's, in seconds."""
 MOST_GAP = 8
 """A server with so many more running calls than the least busy one is not chosen, whatever it has in its cache."""
 MOST_BLOCKS = 262_144
@@ -56,36 +61,47 @@ class Routing:
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._servers: dict[str, _Server] = {}
+        self._homes: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._numbers = itertools.count()
 
-    def order(self, urls: Sequence[str], sketch: Sketch) -> list[str]:
+    def order(self, urls: Sequence[str], sketch: Sketch, caller: str) -> list[str]:
         """Return the servers in the order in which to try a call: the best one first; those that rest come last.
 
         Args:
             urls: The servers that may take the call.
             sketch: Its prompt.
+            caller: Who calls.
         """
         if len(urls) < 2:
             return list(urls)
-        chain = list(sketch.chain())
+        chain, now = list(sketch.chain()), self._now()
         least = min(len(self._of(url).running) for url in urls)
+        homes = self._count_homes(now)
+        is_new = caller not in self._homes
 
-        def cost(url: str) -> tuple[bool, bool, int, int]:
+        def cost(url: str) -> tuple[bool, bool, int]:
             server = self._of(url)
             is_far_behind = len(server.running) >= least + MOST_GAP
             ahead = sum(server.running.values()) + STREAM_CHARS * len(server.running)
-            own = max(0, sketch.size_chars - server.known_chars(chain))
-            return server.rests_until > self._now(), is_far_behind, ahead + own, len(server.blocks)
+            own = HOME_CHARS * homes[url] if is_new else sketch.size_chars - server.known_chars(chain)
+            return server.rests_until > now, is_far_behind, ahead + max(0, own)
 
         return sorted(urls, key=cost)
 
+    def _count_homes(self, now: float) -> Counter[str]:
+        """Return how many callers each server has; forget those that have not called for a while."""
+        while self._homes and next(iter(self._homes.values()))[1] < now - HOME_S:
+            self._homes.popitem(last=False)
+        return Counter(url for url, _ in self._homes.values())
+
     @contextmanager
-    def running(self, url: str, sketch: Sketch | None) -> Iterator[Callable[[], None]]:
+    def running(self, url: str, sketch: Sketch | None, caller: str) -> Iterator[Callable[[], None]]:
         """Count a call on a server while the block runs; yield what to call when the server begins its answer.
 
         Args:
             url: The server.
             sketch: The prompt of the call; None if it is the only server, of which nothing is remembered.
+            caller: Who calls.
         """
         if sketch is None:
             yield lambda: None
@@ -93,6 +109,8 @@ class Routing:
         server, number, chain = self._of(url), next(self._numbers), list(sketch.chain())
         server.running[number] = max(0, sketch.size_chars - server.known_chars(chain))
         server.learn(chain)
+        self._homes[caller] = (url, self._now())
+        self._homes.move_to_end(caller)
 
         def begun() -> None:
             server.running[number] = 0  # the prompt is computed

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.gateway.routing import MOST_GAP, Routing
+from aegis_tui.gateway.routing import HOME_S, MOST_GAP, Routing
 from aegis_tui.gateway.sketch import Sketch, sketch_of, texts_of
 from aegis_tui.testing.scripted_meters import PrefixCache
 from tests.gateway.conftest import CHAT_STREAM, Gateway, ModelServer, Seen, open_model_server, streamed, until, whole
 
 ONE, TWO = "http://one/v1", "http://two/v1"
 CHAT = "/v1/chat/completions"
+ME = "NATIVE-w01"
 
 
 def sketch(*texts: str) -> Sketch:
@@ -34,55 +35,69 @@ class Clock:
 def test_a_prompt_goes_where_its_beginning_is() -> None:
     routing = Routing()
     first, other = sketch("a" * 5000), sketch("b" * 5000)
-    for prompt, url in ((first, ONE), (other, TWO)):
-        with routing.running(url, prompt):
+    for prompt, url, caller in ((first, ONE, "w01"), (other, TWO, "w02")):
+        with routing.running(url, prompt, caller):
             pass
-    assert routing.order([ONE, TWO], sketch("a" * 5000, "more"))[0] == ONE
-    assert routing.order([ONE, TWO], sketch("b" * 5000, "more"))[0] == TWO
+    assert routing.order([ONE, TWO], sketch("a" * 5000, "more"), "w01")[0] == ONE
+    assert routing.order([ONE, TWO], sketch("b" * 5000, "more"), "w02")[0] == TWO
+
+
+def test_new_callers_spread_evenly_whatever_is_cached() -> None:
+    clock = Clock()
+    routing, prompt = Routing(now=clock), sketch("a" * 50_000)
+    homes = []
+    for number in range(10):
+        homes.append(routing.order([ONE, TWO], prompt, f"w{number}")[0])
+        with routing.running(homes[-1], prompt, f"w{number}"):
+            pass
+    assert homes.count(ONE) == homes.count(TWO) == 5
+    assert [routing.order([ONE, TWO], prompt, f"w{number}")[0] for number in (1, 2)] == [ONE, ONE], "both have it now"
+    clock.now = HOME_S + 1
+    assert routing.order([ONE, TWO], prompt, "w1")[0] == ONE, "nobody is at home any more"
 
 
 def test_a_load_gap_beats_affinity() -> None:
     routing, mine = Routing(), sketch("a" * 500_000)
     with ExitStack() as stack:
-        stack.enter_context(routing.running(ONE, mine))()
+        stack.enter_context(routing.running(ONE, mine, ME))()
         for _ in range(MOST_GAP - 2):
-            stack.enter_context(routing.running(ONE, sketch("x")))()
-        assert routing.order([ONE, TWO], mine)[0] == ONE
-        stack.enter_context(routing.running(ONE, sketch("x")))()
-        assert routing.order([ONE, TWO], mine)[0] == TWO
-    assert routing.order([ONE, TWO], mine)[0] == ONE
+            stack.enter_context(routing.running(ONE, sketch("x"), "other"))()
+        assert routing.order([ONE, TWO], mine, ME)[0] == ONE
+        stack.enter_context(routing.running(ONE, sketch("x"), "other"))()
+        assert routing.order([ONE, TWO], mine, ME)[0] == TWO
+    assert routing.order([ONE, TWO], mine, ME)[0] == ONE
 
 
 def test_what_is_still_to_be_computed_counts_as_load() -> None:
     routing, mine = Routing(), sketch("a" * 5000)
-    with routing.running(ONE, mine):
+    with routing.running(ONE, mine, ME):
         pass
-    with routing.running(ONE, sketch("b" * 50_000)) as begun:
-        assert routing.order([ONE, TWO], mine)[0] == TWO
+    with routing.running(ONE, sketch("b" * 50_000), "other") as begun:
+        assert routing.order([ONE, TWO], mine, ME)[0] == TWO
         begun()
-        assert routing.order([ONE, TWO], mine)[0] == ONE
+        assert routing.order([ONE, TWO], mine, ME)[0] == ONE
 
 
 def test_one_that_does_not_answer_rests_longer_each_time_and_loses_its_cache() -> None:
     clock = Clock()
     routing, mine = Routing(now=clock), sketch("a" * 5000)
-    with routing.running(ONE, mine):
+    with routing.running(ONE, mine, ME):
         pass
     routing.failed(ONE)
-    assert routing.order([ONE, TWO], mine) == [TWO, ONE]
+    assert routing.order([ONE, TWO], mine, ME) == [TWO, ONE]
     clock.now = 1.1
-    with routing.running(TWO, mine) as begun:
+    with routing.running(TWO, mine, ME) as begun:
         begun()
-        assert routing.order([ONE, TWO], mine)[0] == TWO, "what it had is lost"
+        assert routing.order([ONE, TWO], mine, ME)[0] == TWO, "what it had is lost"
     routing.failed(ONE)
     clock.now = 2.2
-    assert routing.order([ONE, TWO], sketch("c"))[0] == TWO
-    with routing.running(ONE, mine) as begun:
+    assert routing.order([ONE, TWO], sketch("c"), ME)[0] == TWO
+    with routing.running(ONE, mine, ME) as begun:
         begun()
-    assert routing.order([ONE, TWO], sketch("a" * 5000, "more"))[0] in (ONE, TWO)
+    assert routing.order([ONE, TWO], sketch("a" * 5000, "more"), ME)[0] in (ONE, TWO)
 
 
-def play(prompts: Iterator[tuple[float, list[str]]], *, affine: bool, urls: tuple[str, ...] = (ONE, TWO)) -> Any:
+def play(prompts: Iterator[tuple[float, str, list[str]]], *, affine: bool, urls: tuple[str, ...] = (ONE, TWO)) -> Any:
     """A load on servers that compute 20,000 characters a second, one prompt after the other, then reply for 0.4 s.
 
     Returns the share of the characters that were cached, and the waiting times until the first token, sorted.
@@ -93,12 +108,12 @@ def play(prompts: Iterator[tuple[float, list[str]]], *, affine: bool, urls: tupl
     free_at = dict.fromkeys(urls, 0.0)
     waits, total, cached = [], 0, 0
     ends: list[tuple[float, int, Any]] = []
-    for number, (arrives, texts) in enumerate(prompts):
+    for number, (arrives, caller, texts) in enumerate(prompts):
         while ends and ends[0][0] <= arrives:
             heapq.heappop(ends)[2]()
         clock.now = arrives
         prompt = sketch(*texts)
-        url = routing.order(urls, prompt)[0] if affine else urls[number % len(urls)]
+        url = routing.order(urls, prompt, caller)[0] if affine else urls[number % len(urls)]
         whole_text = "".join(texts)
         hit = caches[url].add(whole_text)
         begins = max(arrives, free_at[url]) + (len(whole_text) - hit) / 20_000
@@ -106,19 +121,19 @@ def play(prompts: Iterator[tuple[float, list[str]]], *, affine: bool, urls: tupl
         waits.append(begins - arrives)
         total, cached = total + len(whole_text), cached + hit
         stack = ExitStack()
-        begun = stack.enter_context(routing.running(url, prompt))
+        begun = stack.enter_context(routing.running(url, prompt, caller))
         heapq.heappush(ends, (begins, next(numbers), begun))
         heapq.heappush(ends, (begins + 0.4, next(numbers), stack.close))
     return cached / total, sorted(waits)
 
 
-def agents(rng: random.Random, *, shared: str) -> Iterator[tuple[float, list[str]]]:
+def agents(rng: random.Random, *, shared: str) -> Iterator[tuple[float, str, list[str]]]:
     """Twenty agents, each with a conversation of six turns that grows."""
     due = [(rng.random(), number, [shared + f"task {number} " * 60]) for number in range(20)]
     heapq.heapify(due)
     while due:
         at, number, texts = heapq.heappop(due)
-        yield at, list(texts)
+        yield at, f"w{number}", list(texts)
         if len(texts) < 11:
             texts += ["reply " * 20, f"result {rng.random()} " * rng.randrange(10, 150)]
             heapq.heappush(due, (at + 0.5 + rng.random(), number, texts))
@@ -135,11 +150,11 @@ def test_two_servers_keep_the_hit_rate_of_one() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_prompts_that_share_nothing_wait_no_longer_than_by_turns(seed: int) -> None:
-    def load() -> Iterator[tuple[float, list[str]]]:
+    def load() -> Iterator[tuple[float, str, list[str]]]:
         rng, at = random.Random(seed), 0.0
         for number in range(400):
             at += rng.expovariate(8.0)
-            yield at, [f"{seed} {number} {rng.random()} " * rng.randrange(10, 400)]
+            yield at, f"w{number % 20}", [f"{seed} {number} {rng.random()} " * rng.randrange(10, 400)]
 
     _, ours = play(load(), affine=True)
     _, by_turns = play(load(), affine=False)
@@ -148,11 +163,12 @@ def test_prompts_that_share_nothing_wait_no_longer_than_by_turns(seed: int) -> N
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_small_common_beginning_does_not_crowd_one_server(seed: int) -> None:
-    def load() -> Iterator[tuple[float, list[str]]]:
+    def load() -> Iterator[tuple[float, str, list[str]]]:
         rng, at = random.Random(seed), 0.0
         for number in range(400):
             at += rng.expovariate(8.0)
-            yield at, ["a common beginning " * 60, f"{seed} {number} {rng.random()} " * rng.randrange(10, 300)]
+            own = f"{seed} {number} {rng.random()} " * rng.randrange(10, 300)
+            yield at, f"w{number % 20}", ["a common beginning " * 60, own]
 
     _, ours = play(load(), affine=True)
     _, by_turns = play(load(), affine=False)
