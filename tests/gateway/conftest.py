@@ -66,6 +66,8 @@ class Seen:
     path: str
     headers: dict[str, str]
     body: bytes
+    connection: int
+    """The number of the connection that it came on, from 1."""
 
     @property
     def json(self) -> dict[str, Any]:
@@ -105,22 +107,23 @@ class ModelServer:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        number = self.connections
         try:
-            await self._serve(reader, writer)
+            await self._serve(reader, writer, number)
             while self.serves_many:
-                await self._serve(reader, writer)
+                await self._serve(reader, writer, number)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self.closed += 1
             writer.transport.abort()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, path, _ = head[0].split(" ")
         headers = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in head[1:] if line}
         body = await reader.readexactly(int(headers.get("content-length", "0")) if self.reads_body else 0)
-        seen = Seen(method, path, headers, body)
+        seen = Seen(method, path, headers, body, number)
         self.seen.append(seen)
         answer = self.answers.get(path.partition("?")[0])
         async for chunk in answer(seen) if answer else whole(b"{}", status=404):
@@ -176,10 +179,12 @@ def open_model_server(tls: ssl.SSLContext | None = None) -> Iterator[ModelServer
         ready.set()
         await asyncio.to_thread(stop.wait)
         listener.close()
+        await _turns()  # a connection that was just accepted gets its task
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await _turns()  # one that was aborted closes its socket
 
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
@@ -189,6 +194,11 @@ def open_model_server(tls: ssl.SSLContext | None = None) -> Iterator[ModelServer
     finally:
         stop.set()
         thread.join(10)
+
+
+async def _turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 @pytest.fixture

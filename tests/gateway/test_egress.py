@@ -105,7 +105,9 @@ def test_a_name_that_leads_to_this_machine_is_refused(gateway: Gateway, echo: in
         ("CONNECT *:443 HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"),
         ("CONNECT \r\n", "HTTP/1.1 400 Bad Request"),
         ("", "HTTP/1.1 400 Bad Request"),
-        ("CONNECT a:1 HTTP/1.1\r\n" + "X: y\r\n" * 10_000 + "\r\n", "HTTP/1.1 400 Bad Request"),
+        pytest.param(
+            "CONNECT a:1 HTTP/1.1\r\n" + "X: y\r\n" * 10_000 + "\r\n", "HTTP/1.1 400 Bad Request", id="too long"
+        ),
         ("\0\xff\r\n\r\n", "HTTP/1.1 405 Method Not Allowed"),
     ],
 )
