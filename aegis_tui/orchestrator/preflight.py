@@ -14,6 +14,7 @@ from pathlib import Path
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.qa.detectors import detect_qa, wanted_files
+from aegis_tui.domain.qa.detectors.extra import detect_extra, wanted_extra
 from aegis_tui.domain.qa.detectors.suggest import suggest_qa
 from aegis_tui.domain.review.lens import GENERAL, ReviewLens
 from aegis_tui.domain.run.commands import RunStart
@@ -222,7 +223,7 @@ class Preflight:
         return f"run{max(taken, default=0) + 1}"
 
     async def _checks(self, options: RunOptions, oid: str) -> dict[str, tuple[str, ...]]:
-        """Return the fields `qa_commands` and `qa_suggested` of the facts.
+        """Return the fields `qa_commands`, `qa_extra` and `qa_suggested` of the facts, as far as they are not empty.
 
         The commands are none if the person chose so, else the person's own, else those detected, else those that the
         person named for an earlier run. If none is known, there are suggestions.
@@ -230,19 +231,21 @@ class Preflight:
         own = tuple(filter(str.strip, options.checks))
         if options.unchecked or own:
             return {"qa_commands": () if options.unchecked else own}
-        detected, suggested = await self._detect(oid)
-        if commands := detected or await asyncio.to_thread(self._find_choice):
-            return {"qa_commands": commands}
-        return {"qa_commands": (), "qa_suggested": suggested}
+        found = await self._detect(oid)
+        if not found["qa_commands"] and (choice := await asyncio.to_thread(self._find_choice)):
+            return {"qa_commands": choice}
+        return found
 
-    async def _detect(self, oid: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    async def _detect(self, oid: str) -> dict[str, tuple[str, ...]]:
         files = await self._list_files(oid)
         texts = {
             name: (await self._repository.read_blob(files[name])).decode("utf-8", "replace")
-            for name in wanted_files(files)
+            for name in (*wanted_files(files), *wanted_extra(files))
         }
         read = partial(_text_in, texts)
-        return detect_qa(files, read), suggest_qa(files, read)
+        if commands := detect_qa(files, read):
+            return {"qa_commands": commands, "qa_extra": detect_extra(files, read)}
+        return {"qa_commands": (), "qa_suggested": suggest_qa(files, read)}
 
 
 def _text_in(texts: Mapping[str, str], name: str) -> str:

@@ -50,7 +50,7 @@ def commands_of(run: Run) -> tuple[str, ...]:
 
     Empty if there are none, or if the person chose to run none.
     """
-    chosen = run.facts.qa_commands
+    chosen = (*run.facts.qa_commands, *run.facts.qa_extra) if run.facts.qa_commands else ()
     if run.design is not None and run.design.qa is not None:
         chosen = tuple(run.design.qa.commands)
     return tuple(dict.fromkeys(chosen))
@@ -165,7 +165,7 @@ class Quality:
                 for number, command in enumerate(commands_of(run), 1)
             )
 
-        return compare_all
+        return lambda merged: _without_absent(run, compare_all(merged))
 
     def look_ahead(self, run: Run, tell: TellBase) -> None:
         """Start a background task that runs the run's QA commands on its base; only the first call for a run does this.
@@ -208,6 +208,7 @@ class Quality:
                 compare(number, command, kept.result, kept.result, tail=kept.output[-TAIL_CHARACTERS:])
                 for number, (command, kept) in enumerate(base.items(), 1)
             )
+            checks = _without_absent(run, checks)
             if not all(check.ok for check in checks):
                 await asyncio.to_thread(self._outputs.keep, run.run, run.round, checks, merged={}, base=base)
             await tell(checks)
@@ -270,6 +271,29 @@ class Quality:
     def _limit_s(self, run: Run, command: str) -> float:
         chosen = run.design.qa.limit_s(command) if run.design and run.design.qa else None
         return chosen or self._timeout_s()
+
+
+def _without_absent(run: Run, checks: Sequence[QaCheck]) -> tuple[QaCheck, ...]:
+    """Return the checks; a linter that nobody asked for and that cannot run on the base either closes no gate.
+
+    Its status stays: it did not pass.
+    """
+    asked = run.design.qa.commands if run.design and run.design.qa else ()
+    return tuple(
+        check.model_copy(
+            update={"ok": True, "is_acceptable": False, "reason": None, "note": f"{_EXTRA}: {check.reason}"}
+        )
+        if not check.ok
+        and check.command in run.facts.qa_extra
+        and check.command not in asked
+        and check.status == "not_run"
+        and (check.base is None or check.base.status == "not_run")
+        else check
+        for check in checks
+    )
+
+
+_EXTRA = "not required, and it could not run on the base either"
 
 
 def _settled(

@@ -295,3 +295,19 @@ def test_what_a_person_named_is_remembered_for_the_next_run(lab: Lab) -> None:
     assert lab.outputs.find_choice() == ("make ci",)
     (lab.folder / "qa/choice.json").write_text("[")
     assert lab.outputs.find_choice() == ()
+
+
+def test_a_linter_that_nobody_asked_for_and_that_is_not_here_closes_nothing_and_never_passes(lab: Lab) -> None:
+    base = lab.commit({"test_a.py": case_with(1)})
+    merged = lab.commit({"test_a.py": case_with(2)})
+
+    async def work() -> Any:
+        run = lab.run(base)
+        facts = run.facts.model_copy(update={"qa_commands": (UNITTEST,), "qa_extra": ("no-such-linter .",)})
+        bare = run.model_copy(update={"design": None, "facts": facts})
+        return (await (await lab.quality()).judge(bare, merged, PartitionTable(ignore_case=False)))["checks"]
+
+    test, linter = asyncio.run(work())
+    assert test.ok and linter.ok and linter.status == "not_run" and "not required" in linter.note
+    asked = lab.judge_all(base, merged, UNITTEST, "no-such-linter .")[1]
+    assert not asked.ok, "one that the design names has to run"

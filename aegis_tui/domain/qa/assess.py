@@ -11,6 +11,7 @@ from aegis_tui.domain.qa.command import Words, programs_of, script_of
 from aegis_tui.domain.qa.outcome import Outcome, Reading
 from aegis_tui.domain.qa.readers import READERS, exit_reason
 from aegis_tui.domain.qa.readers.base import Asked, CommandPlace, QaReader, plain, script_text
+from aegis_tui.domain.qa.readers.lint import LINT_READERS
 from aegis_tui.domain.qa.trouble import OWN_COMMAND, find_trouble, guess_trouble, import_remedy, is_placeholder
 
 SHOWN = 4
@@ -41,13 +42,19 @@ def ask(command: str, place: CommandPlace) -> Asked:
 def tools_of(command: str, place: CommandPlace | None = None) -> tuple[QaReader, ...]:
     """Return the readers of the test tools that a command starts, by its text or by the package script that it runs.
 
+    For a command that starts nothing but linters and type checkers, those of these.
+
     Without `place`, the script is not looked up. Empty if no known tool is recognised.
     """
     programs: Sequence[Words] = programs_of(command)
     script = script_of(command)
     if script is not None and place is not None:
         programs = programs_of(script_text(place, script) or command)
-    return tuple(reader for reader in READERS if any(reader.starts(words) for words in programs))
+    tests = tuple(reader for reader in READERS if any(reader.starts(words) for words in programs))
+    if tests or not programs:
+        return tests
+    linters = [next((reader for reader in LINT_READERS if reader.starts(words)), None) for words in programs]
+    return tuple(dict.fromkeys(reader for reader in linters if reader)) if all(linters) else ()
 
 
 def assess(command: str, outcome: Outcome, *, tools: Sequence[QaReader] = ()) -> CheckResult:

@@ -17,6 +17,8 @@ def is_worth_a_rerun(check: QaCheck, result: CheckResult) -> bool:
         result: Its result on the merged tree.
     """
     named = set(result.failures)
+    if result.executed is None:  # a linter, or a tool that does not count its tests
+        return False
     return not check.ok and check.status == "failed" and bool(check.new_failures) and named >= set(check.new_failures)
 
 

@@ -115,6 +115,8 @@ class RunFacts(FrozenModel):
     """Warnings for the person before work starts, each with what to do about it."""
     uncommitted: int = 0
     qa_commands: tuple[str, ...] = ()
+    qa_extra: tuple[str, ...] = ()
+    """Type checkers and linters that the project configures; they count only if they can run on the base."""
     qa_suggested: tuple[str, ...] = ()
     """Commands that may check the result, for the person to choose from, if none is known."""
     started_unix: int = 0

@@ -163,6 +163,7 @@ class FactsFields(TypedDict):
     warnings: list[str]
     uncommitted: int
     qa_commands: list[str]
+    qa_extra: list[str]
     qa_suggested: list[str]
     started_unix: int
     boundary_level: str

@@ -153,6 +153,6 @@ def test_where_tools_write_files_by_themselves_they_are_looked_for() -> None:
 def test_the_tools_of_a_command_are_those_of_its_script() -> None:
     files = {"package.json": '{"scripts": {"test": "tsc && vitest run", "lint": "eslint ."}}'}
     assert [reader.tool for reader in tools_of("npm test", place(files))] == ["vitest"]
-    assert [reader.tool for reader in tools_of("npm run lint", place(files))] == []
+    assert [reader.tool for reader in tools_of("npm run lint", place(files))] == ["eslint"]
     assert [reader.tool for reader in tools_of("go vet ./...")] == []
     assert [reader.tool for reader in tools_of("pytest && go test ./...")] == ["pytest", "go"]

@@ -43,6 +43,8 @@ def test_what_passes_in_the_second_run_is_flaky(second: CheckResult, flaky: tupl
 
 def test_only_failures_with_names_are_worth_a_rerun() -> None:
     assert is_worth_a_rerun(compare(1, "t", result("a"), BASE), result("a"))
+    linted = CheckResult(status="failed", failures=("a.py: F401",), exit_code=1)
+    assert not is_worth_a_rerun(compare(1, "ruff check", linted, CheckResult(status="passed")), linted)
     unnamed = CheckResult(status="failed", exit_code=1)
     assert not is_worth_a_rerun(compare(1, "t", unnamed, BASE), unnamed)
     assert not is_worth_a_rerun(compare(1, "t", result(), BASE), result())
