@@ -25,7 +25,11 @@ class Conversation:
         return reshape(self._messages, keeps_system=self._keeps_system) if self._is_plain else self._messages
 
     def shorten(self, share: float) -> bool:
-        """Permanently shorten the conversation to about `share` (0 to 1) of its size; return whether it got shorter."""
+        """Permanently shorten the conversation to about `share` (0 to 1) of its size; return whether it got shorter.
+
+        The oldest results of tools go first; the system message and the brief stay whole, so it can stay longer than
+        that.
+        """
         before = size_of(self._messages)
         self._messages = shorten(self._messages, int(before * share))
         return size_of(self._messages) < before
@@ -58,7 +62,7 @@ class Conversation:
             self._messages.append({"role": "user", "content": text})
 
     def add_reply(self, reply: ChatReply) -> None:
-        """Append the model's reply; an empty one without calls becomes `(no answer)`.
+        """Append the model's reply; an empty one without calls becomes `(no answer)`. Its calls now need results.
 
         Arguments that are not a JSON object are replaced by `{}`: chat templates parse the history and would refuse
         every later request. The tool result tells the model what was wrong with them.

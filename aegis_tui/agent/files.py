@@ -74,7 +74,9 @@ class OwnWorktree:
         A file that is not UTF-8 is read in the encoding that it declares in the way of Python files (PEP 263).
 
         Raises:
-            UsageError: There is no such file, or it is a folder, binary, in no known encoding, or too large.
+            UsageError: There is no such file, or it is a folder (the message lists what that holds), binary (a zero
+                byte
+                in its first 8 KiB), in no known encoding, or larger than `MAX_FILE_BYTES`.
             OSError: The system refuses to read it.
         """
         place = self.place(path)
@@ -97,9 +99,13 @@ class OwnWorktree:
     def save(self, path: str, text: str) -> None:
         """Write `text` to the file `path`, a result of `locate`, in the file's present encoding; create its folders.
 
+        In a file that is new or UTF-8, characters that UTF-8 cannot hold (lone surrogates) become `?`.
+
         Raises:
             UsageError: The file's encoding lacks a character of the text.
-            AegisError: The file system refused; certain to fail again (`is_certain`) if the disk is full.
+            OSError: The present file cannot be read, for its encoding.
+            AegisError: The file system refused to write; `is_certain`, as a new try would fail too, if the disk is
+                full.
         """
         encoding = _encoding_of(self.find_bytes(path) or b"") or "utf-8"
         try:
@@ -137,7 +143,7 @@ class OwnWorktree:
         return True
 
     def is_file(self, path: str) -> bool:
-        """Return whether there is a file at `path`, a result of `locate`."""
+        """Return whether there is a file at `path`, a result of `locate`; False for a folder."""
         return self.place(path).is_file()
 
     def is_utf8(self, path: str) -> bool:
@@ -153,7 +159,7 @@ class OwnWorktree:
         return _is_utf8(self.find_bytes(path) or b"")
 
     def find_bytes(self, path: str) -> bytes | None:
-        """Return the bytes of the file `path`, a result of `locate`; None if there is no such file.
+        """Return all bytes of the file `path`, a result of `locate`; None if there is no file, or it is a folder.
 
         Raises:
             OSError: The system refuses to read it.
@@ -161,7 +167,7 @@ class OwnWorktree:
         return self.place(path).read_bytes() if self.is_file(path) else None
 
     def find_blob(self, path: str) -> str | None:
-        """Return the blob id of the file's bytes on disk, as the hub uses it; None if there is no file.
+        """Return the blob id of the file's bytes on disk, as the hub uses it; None if there is no file, or a folder.
 
         git's own id differs if git filters the file (gitattributes).
 
@@ -222,7 +228,7 @@ def _cut(line: str) -> str:
 
 
 def replace_once(text: str, old: str, new: str) -> str:
-    """Return `text` with the only occurrence of `old` replaced by `new`.
+    """Return `text` with the only occurrence of `old`, which is not empty, replaced by `new`.
 
     In a text with CRLF line ends, plain newlines in `old` and `new` are taken as CRLF.
 

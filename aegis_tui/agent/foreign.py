@@ -23,7 +23,10 @@ class ForeignToolbox:
         self.names: tuple[str, ...] = ()
 
     async def prepare(self) -> None:
-        """Wait for the servers and take their tools; show in the pane which there are, and what was left out."""
+        """Wait for the servers and take their tools; show in the pane which there are, and what was left out.
+
+        Nothing is raised: a server that does not start has no tools, and the pane says so. Without servers, no effect.
+        """
         if self._tools is None:
             return
         listed = await self._tools.listed()
@@ -41,9 +44,11 @@ class ForeignToolbox:
             self._screen.problem(problem)
 
     async def call(self, call: ToolCall) -> tuple[str, bool]:
-        """Run a call of one of `names`; return the text of its result, cut if it is long, and whether it was usable.
+        """Run a call of one of `names`; return the text of its result, at most 24,000 characters, and if it was usable.
 
-        A call is not usable if its arguments are no JSON object.
+        If the tool fails, the text begins with `Error: `; the call counts as usable all the same. It does not only if
+        its
+        arguments are no JSON object, or there are no servers.
         """
         fields = parse_json(call.arguments) if call.arguments.strip() else {}
         if not isinstance(fields, dict):

@@ -110,7 +110,7 @@ class Git:
         """Remove staged changes of files that HEAD has from the index; the files themselves stay as they are.
 
         `git checkout FILE` takes a file from the index, so it would not undo a change that is staged. New files stay
-        staged: a rescue saves an ignored file only if the index has it.
+        staged: a rescue saves an ignored file only if the index has it. If git refuses, the changes stay staged.
         """
         if paths := await self._list("diff", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=a"):
             with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape") as listed:
@@ -124,7 +124,14 @@ class Git:
         return [name for name in listed.output.split("\0") if name] if listed.code == 0 else []
 
     def has_loose_files(self, folder: str) -> bool:
-        """Return whether a submodule's folder contains files although the submodule is not initialised."""
+        """Return whether a submodule's folder contains files although the submodule is not initialised.
+
+        Args:
+            folder: Its path in the worktree; False if there is no such folder, or a link.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
         place = self.worktree / folder
         if place.is_symlink() or not place.is_dir() or (place / ".git").exists():
             return False

@@ -46,7 +46,10 @@ class TaskContext:
         )
 
     def is_other_piece(self, context: Mapping[str, Any]) -> bool:
-        """Return whether `context` names another piece or review, which must wait until this one is finished."""
+        """Return whether `context` names another piece or review, which must wait until this one is finished.
+
+        False if one of the two contexts names none.
+        """
         return any(
             context.get(name) and mine and str(context[name]) != mine
             for name, mine in (("spec_id", self.spec_id), ("review_id", self.review_id))
@@ -85,16 +88,18 @@ class HandIn:
         """Commit the changes and submit the branch.
 
         A piece can be submitted again without changes, because a worker that a person wrote to must be able to finish.
-        If the hub accepts no more submissions of the piece, the earlier one stays, and the result says so.
+        If the hub accepts no more submissions of the piece, the earlier one stays, and the result says so. A commit
+        that
+        the hub refuses, or that belongs to no piece, stays on the branch.
 
         Args:
             context: The task, spec and base of the work.
             summary: The commit's message.
-            written: Paths that the model itself wrote.
+            written: Paths that the model itself wrote; those that git ignores are left out, but not silently.
 
         Raises:
             Refused: A rebase or the like is unfinished, nothing was changed, there is no piece, new files would be left
-                out, or a hook or the hub refused.
+                out that no earlier call named, or a hook or the hub refused.
             GitError: git failed.
             HubUnavailable: The hub does not answer.
         """
@@ -142,7 +147,7 @@ class HandIn:
             written: Paths that the model itself wrote.
 
         Raises:
-            Refused: A hook refused, or new files would be left out.
+            Refused: A hook refused, or new files would be left out that no earlier call named; nothing is committed.
             GitError: git failed.
         """
         before = await self._git.find_oid("HEAD")
@@ -153,7 +158,9 @@ class HandIn:
     async def _base(self, context: TaskContext) -> str | None:
         """Return the commit that the work is based on; after a rebase it is newer than the one in the prompt.
 
-        None if neither the prompt nor the environment names one.
+        It is the newest common ancestor with the prompt's base and the integration branch; if there is none, the
+        prompt's
+        base as it is, or None if it names none.
         """
         named = (context.base_oid, os.environ.get("AEGIS_INTEGRATION_REF"))
         return await self._git.newest_base([name for name in named if name]) or context.base_oid

@@ -139,6 +139,8 @@ class Inbox:
     def drain_for(self, context: TaskContext) -> tuple[list[Prompt], list[str]]:
         """Remove and return the prompts of the running task, up to the first of another task, and all notices.
 
+        Both may be empty. A prompt that names no piece and no review counts as one of the running task.
+
         Args:
             context: What the prompts of the running task have named so far.
         """
@@ -152,7 +154,10 @@ class Inbox:
         return [notice.line for notice in self.take_notices()]
 
     def take_notices(self) -> list[Notice]:
-        """Do the same as `drain_notices`, and say which of the lines are messages."""
+        """Remove and return the notices that the model has not got yet, each with its number if it is a message.
+
+        Oldest first; empty if there are none.
+        """
         notices, self._notices = self._notices, []
         return [*self._box.take(), *notices] if self._box is not None else notices
 

@@ -40,7 +40,11 @@ class LineAssembler:
         self._is_pasting = False
 
     def feed(self, data: bytes) -> Typed:
-        """Process bytes as they were read; they may be split anywhere, also inside a character."""
+        """Process bytes as they were read; they may be split anywhere, also inside a character.
+
+        Returns:
+            The lines that they complete, without space at the ends and never empty, and what to show for them.
+        """
         typed = Typed([], "")
         for character in self._decoder.decode(data):
             self._take(character, typed)
@@ -95,9 +99,11 @@ async def keyboard_lines(
 ) -> AsyncIterator[asyncio.Queue[str]]:
     """Yield a queue that receives the lines from `input_fd`; the terminal's mode is restored at the end.
 
+    Blank lines are left out. At the end of the input an unfinished line counts as one; the end itself is not told.
+
     Args:
         input_fd: A terminal, pipe or socket; anything else gives no lines.
-        echo: Called with the text to show for what was typed.
+        echo: Called with the text to show for what was typed at a terminal.
         write: Called with control sequences for the terminal.
     """
     lines: asyncio.Queue[str] = asyncio.Queue()

@@ -110,12 +110,12 @@ class InstanceLife(ABC):
     async def run(self) -> None:
         """Join the hub, work on prompts until `stop` is called, then leave.
 
-        Any error that ends the work is told to the hub and then raised.
+        Any error that ends the work is told to the hub and then raised, also one that is no AegisError.
 
         Raises:
             HubUnavailable: The hub does not answer at the start.
             Refused: The hub does not let the instance join.
-            AegisError: The instance cannot work, as `_prepare` says.
+            AegisError: The instance cannot get ready for work, for example because no model server answers.
         """
         newest = await self._newest_seq()
         await self._join()
@@ -151,7 +151,7 @@ class InstanceLife(ABC):
             self._screen.problem("no turn is running; to end the instance: aegis-tui stop")
 
     def stop(self, reason: str) -> None:
-        """Let `run` end soon; returns at once. `reason` is reported to the hub."""
+        """Let `run` end soon, cancelling the current task; returns at once. `reason` is reported to the hub."""
         self._stop_reason = reason
         self._stopping.set()
 
@@ -160,9 +160,10 @@ class InstanceLife(ABC):
         self.inbox.add_prompt(Prompt(line, "the keyboard"))
 
     async def _newest_seq(self) -> int:
-        """Return the hub's newest sequence number, 0 before the first event; later events may concern this instance.
+        """Return the number of the hub's newest event, 0 if it has none yet; only later ones are followed.
 
-        Raises AegisError.
+        Raises:
+            AegisError: The hub refused or does not answer.
         """
         return int((await self._link.command("context:get")).get("seq") or 0)
 
@@ -175,7 +176,11 @@ class InstanceLife(ABC):
         )
 
     async def _catch_up(self) -> None:
-        """Process the messages that were sent to this instance before it subscribed to events. Raises AegisError."""
+        """Process the messages that were sent to this instance before it subscribed to events.
+
+        Raises:
+            AegisError: The hub refused or does not answer.
+        """
         cursor: int | None = 0
         while cursor is not None:
             reply = await self._link.command("message:read", after=cursor)

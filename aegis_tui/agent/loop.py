@@ -218,7 +218,7 @@ class ToolLoop:
         return None
 
     def _refused(self, call: ToolCall, result: ToolResult) -> TaskOutcome | None:
-        """Return the outcome `failed` if a refusal is certain or came too often; None while the task can go on."""
+        """Return the outcome `failed` if a refusal is certain to recur or came too often; None while work can go on."""
         if result.refusal is None:
             if result.is_usable:
                 self._refusals.accepted(call.name)

@@ -32,10 +32,11 @@ class NameServer:
 
     @asynccontextmanager
     async def serve(self, on_name: Callable[[str], None]) -> AsyncIterator[None]:
-        """Answer queries while the context is open.
+        """Answer queries while the context is open; afterwards the socket is closed, so it can be used once.
 
         Args:
-            on_name: Gets each new name in lower case, without its final dot; it may hold any character.
+            on_name: Gets each new name in lower case, without its final dot; it may hold any character. After
+                `MOST_NAMES` names it gets no more.
         """
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: _Answers(on_name), sock=self._listener)
@@ -68,7 +69,8 @@ class _Answers(asyncio.DatagramProtocol):
 def open_name_server(environ: Mapping[str, str]) -> NameServer | None:
     """Return the name server of this process's sandbox; None outside a sandbox, or if it may not listen there.
 
-    Afterwards this process and those that it starts have no capabilities. Call it before the first thread starts.
+    In a sandbox, this process and those that it starts have no capabilities afterwards. Call it before the first
+    thread starts. Outside, nothing is changed.
 
     Args:
         environ: The process's environment; AEGIS_SANDBOX says whether it runs in a sandbox.

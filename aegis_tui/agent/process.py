@@ -58,6 +58,9 @@ async def run_process(
 ) -> Finished:
     """Run `argv` without a terminal or standard input, in its own session, and return when it has ended.
 
+    Processes that it has left in its group are killed then. If its time is up, or the caller is cancelled, so is all
+    of the group; in the first case the result has `timed_out`, a negative code, and the output so far.
+
     Args:
         argv: Program and arguments; no shell is involved.
         cwd: Folder to run in.
@@ -69,6 +72,7 @@ async def run_process(
 
     Raises:
         OSError: The program cannot be started.
+        UnicodeDecodeError: With `errors="strict"`, the output is not UTF-8.
     """
     process, read_end = await _start(argv, cwd, environment or {}, with_errors=with_errors)
     kept = _HeadAndTail(limit_bytes)

@@ -92,6 +92,7 @@ async def connect(screen: Screen, *, patience_s: float) -> EnsembleClient:
 
     Raises:
         HubUnavailable: It did not answer in that time.
+        UsageError: The environment names no hub, or the token file cannot be read.
         AegisError: It refused the connection.
     """
     link, backoff, is_reported = EnsembleClient.from_environment(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), False
@@ -134,7 +135,10 @@ def follow_signals(session: InstanceLife) -> None:
 
 
 def run_agent(open_model: OpenModel, symbols: SymbolReader, open_servers: OpenServers) -> int:
-    """Run the built-in agent in this process, as its environment describes, and return its exit code (contract 3)."""
+    """Run the built-in agent in this process, as its environment describes, until it ends; return its exit code.
+
+    0 after a signal or the hub ended it; else the error is shown in the pane and gives the code (`run_to_exit_code`).
+    """
     screen = Screen(Pane.of(sys.stdout, os.environ))
     names = open_name_server(os.environ)
     program = partial(run, open_model=open_model, symbols=symbols, names=names, open_servers=open_servers)

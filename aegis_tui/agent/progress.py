@@ -68,7 +68,14 @@ class Progress:
         await self.report(note, cause)
 
     async def report(self, note: str = "", cause: Cause | None = None) -> None:
-        """Send the present state, progress and tokens to the hub. Raises nothing: a failure is shown in the pane."""
+        """Send the present state, progress and tokens to the hub, after any earlier report; wait at most 10 s for it.
+
+        Raises nothing: a failure is shown in the pane, and the report is sent again later unless the hub refused it.
+
+        Args:
+            note: What the instance does or waits for, or the summary; cut to 2,000 characters.
+            cause: The first error that led to the state, if one did.
+        """
         self._untold = self._newest = (note, cause)
         await self._tell()
 

@@ -16,7 +16,8 @@ LENGTH = "length"
 def read_reply(reply: ChatReply, *, allowed: Collection[str]) -> ChatReply:
     """Return the reply with its calls in the form of the tools' schemas, where that is possible without ambiguity.
 
-    Calls that the model wrote into its text are moved to `tool_calls`, if the reply has no other calls.
+    A call for which it is not stays as it is. Calls that the model wrote into its text are moved to `tool_calls`, if
+    the reply has no other calls.
 
     Args:
         reply: The reply as the server sent it.

@@ -52,7 +52,7 @@ class Refusals:
         Args:
             tool: The tool that was called.
             arguments: Its arguments, as the model wrote them.
-            error: What the tool raised.
+            error: What the tool raised; `is_certain` if every further try would fail with it, also a successor's.
             finishes: Whether the tool ends the task; then refusals with other arguments count as equal, too.
 
         Returns:

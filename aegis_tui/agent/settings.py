@@ -72,6 +72,8 @@ class AgentSettings:
     def from_environment(cls, environment: Mapping[str, str], *, worktree: Path) -> AgentSettings:
         """Read the settings from variables and from the files that they name; the token file is not read.
 
+        Without AEGIS_SCOPE_FILE the instance may write nothing; the file of AEGIS_BRIEF_CONTEXT may be missing.
+
         Args:
             environment: The process's environment.
             worktree: The instance's worktree.

@@ -42,6 +42,7 @@ class Staging:
         """Stage all changes of tracked files, also outside the partition, and those new files that belong to the piece.
 
         New files belong to it if they are in the partition and git does not ignore them, or the partition names them.
+        If git fails to list files, there are none; if it fails to stage them, those before stay staged.
 
         Args:
             written: Paths that the model itself wrote.
@@ -51,7 +52,7 @@ class Staging:
 
         Raises:
             Refused: New files would be left out that no earlier call named, or lie in a submodule's folder.
-            GitError: git refused; `is_certain` says whether it would refuse again.
+            GitError: git cannot be run or refused; `is_certain` says whether it would refuse again.
         """
         await self._refuse_in_submodules()
         untracked = await self._list("--others", "--exclude-standard")

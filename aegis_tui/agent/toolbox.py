@@ -310,9 +310,9 @@ class Toolbox:
 
 
 def refusal_of(error: OSError) -> AegisError:
-    """Return an error of the file system as an AegisError; its `is_certain` is True for a full disk.
+    """Return an error of the file system as an AegisError, with the code `disk`, `disk.full` or `disk.read-only`.
 
-    A successor of the agent would fail with that as well.
+    For a full disk `is_certain` is True, as a successor of the agent would fail as well.
     """
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     code = "disk.full" if is_full else "disk.read-only" if error.errno == errno.EROFS else "disk"

@@ -101,7 +101,8 @@ class Writer:
 
         Raises:
             LockHeld: It was not granted in time.
-            UsageError: Both lines and a symbol are given, they are not valid, or the path cannot be locked.
+            UsageError: Both lines and a symbol are given, they are not valid, or the path cannot be locked or read.
+            PartitionRefused: This instance may not lock the path.
             HubUnavailable: The hub does not answer.
         """
         wanted = await self.place(path, lines=lines, symbol=symbol)
@@ -115,6 +116,7 @@ class Writer:
         Raises:
             LockHeld: It was not granted within `wait_s` seconds.
             UsageError: The file has no such lines or symbol, or cannot be read.
+            PartitionRefused: This instance may not lock the path.
             HubUnavailable: The hub does not answer.
         """
         before = self._progress.state
@@ -158,17 +160,20 @@ class Writer:
 
         Args:
             path: The path as the model named it.
-            make: Takes the old text, or None if there is no file, and returns the new text; it may be called twice.
+            make: Takes the old text, or None if there is no file, and returns the new text; it may be called several
+                times.
             whole: Lock the whole file instead of the function, class or lines that the change affects.
 
         Raises:
             PartitionRefused: The instance may not write it.
             LockHeld: The lock was not granted within `LOCK_WAIT_S`.
             StaleToken: The lock expired meanwhile; the file has its old content.
-            Refused: The hub refused the write, or the file kept changing; the write was undone.
+            Refused: The path is outside the worktree, the hub refused the write, or the file kept changing; it has its
+                old content, or what else wrote it.
             HubUnavailable: The hub did not answer; the file has its old content.
-            UsageError: `make` refused, or the path cannot be locked or read.
+            UsageError: `make` refused, or the path cannot be locked or read, or differs only in case from another.
             AegisError: The file system refused the write (code `disk`).
+            OSError: It refused to read the file.
         """
         real, needs_lock = self.check(path)
         if self._scope.scope.ignore_case and (twin := self.worktree.case_twin(real)):

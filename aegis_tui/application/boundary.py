@@ -21,7 +21,7 @@ class SettingFound(NamedTuple):
 
 
 def describe_boundary(settings: Settings, describe_kinds: Callable[[], Sequence[KindFacts]]) -> SettingFound:
-    """Return what agents may reach besides hub and model; wrong if it names a kind that does not exist.
+    """Return what agents may reach besides hub and model; `fix` is set if it names a kind that does not exist.
 
     Args:
         settings: The person's settings.

@@ -76,7 +76,10 @@ class Scrubber:
 
 
 def log_tail(path: Path, scrubber: Scrubber, *, lines: int = LOG_LINES) -> list[str]:
-    """Return the last `lines` lines of a log, with placeholders for secrets; empty if it cannot be read."""
+    """Return the last `lines` lines of a log, with placeholders for secrets; empty if it cannot be read.
+
+    Of very long lines fewer are returned: at most `lines` times 500 bytes are looked at.
+    """
     try:
         text = path.read_bytes()[-lines * LINE_CHARS :].decode("utf-8", "replace")
     except OSError:

@@ -49,7 +49,10 @@ _MOST_FOUND: Final = 50
 
 
 class CodeMap:
-    """The map of one worktree. `refresh` it before the first question; all methods block."""
+    """The map of one worktree. `refresh` it before the first question; all methods block.
+
+    Each of them raises `StoreError` if the map cannot be read; its kind `MapDamaged` says that it must be begun anew.
+    """
 
     def __init__(self, files: Files, store: MapStore, reader: FactsReader) -> None:
         self._files = files
@@ -100,7 +103,11 @@ class CodeMap:
         return self._reader.derive_all(texts, count=len(by_key))
 
     def status(self, *, checks: bool) -> MapStatusOutput:
-        """Return what the map holds; with `checks`, also where its three stores do not agree (reads everything)."""
+        """Return what the map holds, counts and size; with `checks`, also where its three stores do not agree.
+
+        Before `refresh` it knows no files. With `checks` it reads all that is stored; `disagreements` is empty if it is
+        sound.
+        """
         held = self._store.status()
         languages: dict[str, int] = {}
         for path in self._listing.files:
@@ -123,13 +130,16 @@ class CodeMap:
         return answer
 
     def find(self, name: str) -> SymbolsOutput:
-        """Return the definitions with that name, or dotted name, in all files; `PATH:NAME` for those of one file."""
+        """Return the definitions with that name, or dotted name, in all files; `PATH:NAME` for those of one file.
+
+        `symbols` is empty if there are none, or no such file.
+        """
         path, _, symbol = name.rpartition(":")
         hits = [item for item in self._store.named(symbol) if path in ("", item.path)]
         return self._symbols(hits)
 
     def search(self, text: str, *, count: int = 10) -> SymbolsOutput:
-        """Return definitions that a text speaks of, the best first.
+        """Return definitions that a text speaks of, the best first, `count` at most; `symbols` is empty without any.
 
         Those that have its words come first, then those with similarly spelled words; files with a word in their path
         are preferred.

@@ -125,7 +125,8 @@ class Doctor:
     async def examine(self) -> list[Check]:
         """Run every check and return them in the order in which a person would fix them.
 
-        What is missing, fails or cannot be looked at is a failed check, not an error.
+        What is missing, fails or cannot be looked at is a failed check, not an error. It asks the model server for one
+        reply, which may take 30 s, tries the sandbox out, and reads the whole log unless a hub runs.
         """
         first = await asyncio.gather(self._python(), self._version("git", GIT_WANTED), self._tmux())
         repository, log, held, model, port = await asyncio.gather(

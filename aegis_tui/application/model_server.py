@@ -23,6 +23,7 @@ async def look_at_server(base_url: str, *, probe: ProbeEndpoint, read_metrics: R
     """Return `endpoints` and `metrics` of a model server (contract 9); the address is checked before a request.
 
     A server that does not answer, or refuses the key, is returned as unhealthy. `metrics` is empty if it has none.
+    Takes at least half a second for a server that answers.
 
     Args:
         base_url: With or without `/v1`.

@@ -79,7 +79,7 @@ class Rescues:
         """Delete what is due; return a warning for the person if the rest takes too much space, else an empty text.
 
         Raises:
-            Conflict: A ref points elsewhere by now.
+            Conflict: A ref points elsewhere by now; what was due before it is deleted.
             GitError: git fails.
         """
         await self.delete(await self.due(retention))

@@ -10,8 +10,11 @@ def state_words(state: str, until: str | None, *, now: datetime | None = None) -
 
     Args:
         state: The state in one word.
-        until: When it ends (RFC 3339); None if that is not known.
+        until: When it ends (RFC 3339); None if that is not known: then the state alone is returned.
         now: The present time, with a time zone; None for that of this machine. A time on another day gets its date.
+
+    Raises:
+        ValueError: `until` is not a time.
     """
     if until is None:
         return state

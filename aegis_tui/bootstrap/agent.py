@@ -15,13 +15,18 @@ from aegis_tui.sdk.mcp_servers_file import ServersFile
 
 
 def main() -> int:
-    """Run the built-in agent in this process, as its environment says, and return its exit code (contract 3)."""
+    """Run the built-in agent in this process, as its environment says, until it ends; return its exit code.
+
+    The code is 0 after a signal or the hub ended it; an error is shown in the pane and gives its own (contract 3).
+    """
     return run_agent(lambda url, token: OpenAIChat(url, api_key=token), FileSymbols(), open_servers)
 
 
 @asynccontextmanager
 async def open_servers(servers: ServersFile) -> AsyncIterator[ForeignTools]:
-    """Run MCP servers as long as the context is open; what they need is imported only now.
+    """Run MCP servers as long as the context is open; their modules are imported only now.
+
+    The servers start in the background. One that fails has no tools, and `problems` of what is yielded says why.
 
     Args:
         servers: The servers, and the way out of the sandbox.

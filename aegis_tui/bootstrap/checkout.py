@@ -55,7 +55,9 @@ def leftovers_of(repository: Repository, paths: WorkspacePaths) -> Leftovers:
 
 
 async def worktrees_at(root: Path, paths: WorkspacePaths) -> list[WorktreeEntry]:
-    """Return the worktrees of this workspace's instances that git knows in the repository at `root`.
+    """Return the worktrees of this workspace's instances that git knows in the repository at `root`; perhaps none.
+
+    One whose folder is gone is among them until git forgets it.
 
     Raises:
         GitUnavailable: git is missing, or `root` is in no repository.
@@ -67,6 +69,8 @@ async def worktrees_at(root: Path, paths: WorkspacePaths) -> list[WorktreeEntry]
 
 async def heads_and_dirt(root: Path, places: Sequence[tuple[str, str]]) -> list[tuple[str | None, bool | None]]:
     """Return for each worktree the head of its branch, and whether its files differ from it; None for what is unknown.
+
+    Both are None if there is no such branch; the second alone if the worktree is gone or cannot be read.
 
     Args:
         root: The repository's checkout.

@@ -49,7 +49,22 @@ def ask_code_map(files: Files, paths: WorkspacePaths, question: Callable[[CodeMa
 
 
 def ask_about_checkout(root: Path, paths: WorkspacePaths, question: Callable[[CodeMap], A], *, anew: bool = False) -> A:
-    """Return the answer of the map of the checkout at `root`, in which this process works; see `ask_code_map`."""
+    """Return the answer of the map of the checkout at `root`, in which this process works; blocks.
+
+    The map is refreshed before, and begun anew if it is damaged.
+
+    Args:
+        root: The checkout; git runs in it, so it must not be one that an agent can write.
+        paths: Of its workspace.
+        question: Asks a refreshed map.
+        anew: Forget what is stored and derive everything again.
+
+    Raises:
+        GitError: git fails.
+        GitUnavailable: git is missing.
+        StoreError: The map cannot be read or written.
+        UsageError: The question is about something that the map does not have.
+    """
     from aegis_tui.adapters.git.content import WorktreeFiles
 
     return ask_code_map(WorktreeFiles(root), paths, question, anew=anew)

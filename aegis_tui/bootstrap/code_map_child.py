@@ -23,10 +23,14 @@ _MOST_CHARS = 48_000
 
 
 def answer(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to a question of the hub; long lists and texts are cut, and `cut` says so.
+    """Return the answer to a question of the hub; lists over 100 and texts over 48,000 characters are cut.
+
+    `cut` in the answer then names them. Starts an event loop of its own for a worktree.
 
     Args:
-        fields: As `ChildMap` sends them.
+        fields: `question` (a `MapAsk`), `root`, `worktree` (None for the checkout at `root`), and `key`, `state_dir`
+            and
+            `runtime_dir` of the workspace.
 
     Raises:
         AegisError: The question cannot be answered.
@@ -67,7 +71,10 @@ def _put(code_map: CodeMap, question: MapAsk) -> MapAnswer:
 
 
 def main() -> int:
-    """Answer the question on stdin; an error is printed as the field `error`."""
+    """Answer the question on stdin and return 0; an `AegisError` is printed as the field `error`.
+
+    Any other error is raised.
+    """
     try:
         reply = {"answer": answer(json.load(sys.stdin))}
     except AegisError as error:

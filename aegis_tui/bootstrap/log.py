@@ -42,10 +42,10 @@ async def open_stopped_log(paths: WorkspacePaths) -> AsyncIterator[EventLog]:
 
 
 def log_reader(paths: WorkspacePaths) -> LogReader:
-    """Return a read-only reader of the log of a workspace; it needs no hub.
+    """Return a read-only reader of the log of a workspace; it needs no hub, and reads nothing yet.
 
     Raises:
-        UsageError: There is no log.
+        UsageError: There is no log. A damaged one is noticed by the reader's methods.
     """
     return LogReader(paths.log_db)
 

@@ -37,6 +37,8 @@ def terminal_of(paths: WorkspacePaths, environ: Mapping[str, str]) -> TmuxTermin
 def read_transcript(paths: WorkspacePaths, name: str) -> Transcript:
     """Return what an instance shows in its pane, or what was saved when it ended. Starts an event loop of its own.
 
+    What was saved counts first. A tmux that does not answer is taken for a pane without text.
+
     Args:
         paths: The workspace's folders.
         name: The instance's id, in short (`w01`) or in full (`NATIVE-w01`).

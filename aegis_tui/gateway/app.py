@@ -71,6 +71,9 @@ class GatewayApp:
 
         A refusal or an unexpected error becomes an error answer. An unexpected error after the answer has begun is
         logged, and the answer is left incomplete.
+
+        Raises:
+            asyncio.CancelledError: The client has disconnected, or the gateway stops.
         """
         try:
             await self._serve(request)

@@ -37,7 +37,7 @@ def parse_fields(raw: bytes) -> dict[str, Any]:
 
 
 def needs_model(fields: dict[str, Any]) -> bool:
-    """Return whether a request names no model."""
+    """Return whether a request names no model: the field is missing, null, empty, or `default`."""
     return fields.get("model") in (None, "", "default")
 
 

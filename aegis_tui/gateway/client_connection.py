@@ -93,7 +93,7 @@ class ClientConnection(asyncio.Protocol):
         return self._request is not None
 
     def stop(self) -> None:
-        """Cut the answer off that is being given, if any, and close the connection."""
+        """Cut off the answer that is being given, so that its connection closes; without one, close the connection."""
         if self._task is not None:
             self._task.cancel()
         else:
@@ -111,7 +111,7 @@ class ClientConnection(asyncio.Protocol):
         self._door.fresh.wait_for(transport, PATIENCE_S)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what was received."""
+        """Parse what was received; answer what is not valid HTTP with 400 (431 if its head is too long), and close."""
         if self._is_done:
             return
         self._begun_bytes = self._begun_bytes + len(data) if self._is_in_head else 0
@@ -231,22 +231,28 @@ class ClientConnection(asyncio.Protocol):
     # What the exchange calls
 
     def send(self, data: bytes) -> None:
-        """Send bytes as soon as the client takes them."""
+        """Send bytes as soon as the client takes them; returns at once. After a disconnection they are dropped."""
         self._transport.write(data)
 
     async def drained(self) -> None:
-        """Wait until the client has taken most of what was sent, or has disconnected."""
+        """Wait until the client has taken most of what was sent, or has disconnected.
+
+        Returns at once if the client keeps up.
+        """
         if self.is_full and not self._transport.is_closing():
             self._drain = self._loop.create_future()
             await self._drain
 
     def settle(self) -> None:
-        """Stop to wait: the caller is known, and the call is counted from then on."""
+        """End the time limit of a connection without a call: the caller is known, and the call counts from now on."""
         self._door.fresh.settle(self._transport)
         self._door.idle.settle(self._transport)
 
     def finish(self, request: Request) -> None:
-        """End an exchange; begin with the next request, or wait 75 s for one."""
+        """End an exchange whose whole answer was sent; begin with the next request, or wait 75 s for one.
+
+        The connection is closed instead if one of the sides wants to, or the gateway stops.
+        """
         self._request = self._task = None
         self.settle()
         if self._transport.is_closing():

@@ -88,7 +88,10 @@ class GoogleDoor:
         self._ledger = ledger
 
     def find(self, method: str, path: str) -> Handler | None:
-        """Return what serves a request; None if it is none of Google's, or is not served here."""
+        """Return what serves a request; None if its path is none of Google's, or no method that is served here.
+
+        The model that the path names is not checked yet.
+        """
         if method == "GET" and path == _MODELS:
             return self._list
         if not path.startswith(f"{_MODELS}/"):

@@ -144,13 +144,16 @@ class Ledger:
         return sum(totals.running for totals in self._totals.values())
 
     def begin(self, call: Call) -> None:
-        """Count a call as running."""
+        """Count a call as running, until `finish`; nothing is written yet."""
         totals = self._totals[call.agent_id]
         totals.running += 1
         totals.note_begun(time.time())
 
     def finish(self, call: Call) -> None:
-        """Count a call that `begin` counted as finished, and write its line; a failure to write is only logged."""
+        """Count a call that `begin` counted as finished, and write its line; a failure to write is only logged.
+
+        Errors count by the call's `error`. Call it once for each call.
+        """
         totals = self._totals[call.agent_id]
         totals.running -= 1
         line = {

@@ -55,7 +55,7 @@ class Prefixes:
         self._pieces: OrderedDict[int, str] = OrderedDict()
 
     def note(self, caller: str, dialect: Dialect, fields: Fields, *, model: str) -> Sketch:
-        """Remember the prompt of a request, and return it as hashes.
+        """Remember the prompt of a request as its caller's last one, and return it as hashes; raises nothing.
 
         Args:
             caller: The agent id of the caller.
@@ -80,8 +80,9 @@ class Prefixes:
         """Return the prompts, and where each two neighbours part in an order that puts like prompts side by side.
 
         Args:
-            one: An agent id; with `two`, only these two are compared. Unknown ones give empty lists.
-            two: The other one.
+            one: An agent id, which counts only if `two` is given; then only these two are compared. Callers that are
+                unknown are left out.
+            two: The other one; None for all callers.
         """
         chosen = {name: seen for name, seen in self._seen.items() if two is None or name in (one, two)}
         order = _side_by_side({name: list(seen.sketch.chain()) for name, seen in chosen.items()})

@@ -117,6 +117,9 @@ class Relay:
             fields: The same, parsed.
             fallback: The model for it if it names none.
             servers: Those that may take it.
+
+        Raises:
+            Rejected: No server answered, or the key is not usable; no answer was begun.
         """
         dialect, headers = RELAYED[request.path], _passed_headers(request)
         note = partial(self._prefixes.note, call.agent_id, dialect, fields, model=call.model)

@@ -137,7 +137,7 @@ class Request:
         return self.query if len(kept) == len(pairs) else "&".join(kept)
 
     def settle(self) -> None:
-        """End the connection's waiting time; call it once the caller is known."""
+        """End the time limit for connections without a known caller; call it once the caller is known."""
         self._client.settle()
 
     async def body(self, take: Callable[[int], None] = lambda size_bytes: None) -> bytes:
@@ -148,6 +148,7 @@ class Request:
 
         Raises:
             Rejected: 413: over 32 MiB; 408: it took longer than 60 s; 400: it is not valid HTTP.
+            asyncio.CancelledError: The client disconnected before its end.
         """
         body = self.body_parts
         if self.headers.get("expect", "").lower() == "100-continue" and not (body.is_touched or body.is_whole):
@@ -196,7 +197,7 @@ class Request:
         self._client.send(chunk)
 
     def end(self) -> None:
-        """End the answer: all of it was sent."""
+        """End the answer: all of it was sent. The connection goes on with the next request, or is closed."""
         self.is_complete = True
         if self._is_chunked and not self._is_marked:
             self._client.send(self._head + _END)
@@ -220,6 +221,9 @@ class Request:
         Args:
             chunk: The bytes; may be empty.
             more: Whether more follow; False ends the answer.
+
+        Raises:
+            asyncio.CancelledError: The client disconnected while it was waited for.
         """
         self.send(chunk, is_last=not more)
         if more:

@@ -76,6 +76,7 @@ class RequestBody:
 
         Raises:
             Rejected: 413: over 32 MiB; 408: it took longer than 60 s; 400: it is not valid HTTP.
+            asyncio.CancelledError: The client disconnected before its end.
         """
         self.check_length()
         self._is_read = True

@@ -98,6 +98,8 @@ class Routing:
     def running(self, url: str, sketch: Sketch | None, caller: str) -> Iterator[Callable[[], None]]:
         """Count a call on a server while the block runs; yield what to call when the server begins its answer.
 
+        That ends the server's rest after failures. The prompt counts as known to the server from now on.
+
         Args:
             url: The server.
             sketch: The prompt of the call; None if it is the only server, of which nothing is remembered.

@@ -37,7 +37,7 @@ class GatewayServer:
         return bool(self._servers)
 
     async def start(self, listeners: Sequence[socket.socket]) -> None:
-        """Accept connections from now on; the server closes the sockets when it stops."""
+        """Accept connections from now on; the server closes the sockets when it stops. Call it once."""
         loop = asyncio.get_running_loop()
         for listener in listeners:
             is_unix = listener.family == socket.AF_UNIX
@@ -47,7 +47,7 @@ class GatewayServer:
         queue_deeply(listeners)
 
     def stop(self) -> None:
-        """Let `serve` end."""
+        """Let `serve` end; returns at once, and may be called again."""
         self._stopped.set()
 
     async def serve(self) -> None:

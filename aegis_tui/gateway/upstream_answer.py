@@ -83,7 +83,9 @@ class UpstreamAnswer:
     def pass_to(self, sink: Callable[[bytes], None]) -> None:
         """Call `sink` with each part of the body as soon as it is received, first with what is here already.
 
-        The parts are as they were sent, so this is not for compressed bodies. `sink` must not raise.
+        The parts are as they were sent, so this is not for compressed bodies. `sink` must not raise. Nothing more can
+        be
+        read with `chunks` then; `ended` tells when the body is complete or broken.
         """
         self._sink = sink
         if self._parts:
@@ -113,7 +115,8 @@ class UpstreamAnswer:
         """Return a whole small body: a list of models, a page of metrics.
 
         Raises:
-            ModelUnavailable: The server disconnected before the end, or the body is larger than `SMALL_BYTES` (4 MiB).
+            ModelUnavailable: The server disconnected before the end, sent nothing for too long, or sent more than
+                `SMALL_BYTES` (4 MiB).
             ModelMalformed: The encoding is unknown or invalid.
         """
         body = bytearray()

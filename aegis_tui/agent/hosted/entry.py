@@ -40,9 +40,10 @@ _UNIX = "http+unix:"
 
 
 def main() -> int:
-    """Run the wrapper in this process until a signal or the hub ends it; return its exit code (contract 3).
+    """Run the wrapper in this process until a signal or the hub ends it; return its exit code.
 
-    At the end, every process below this one is ended.
+    0 if it was ended; an error is shown in the pane, or in mode `terminal` in `wrapper.log` in the home folder, and
+    gives the code (contract 3). At the end, every process below this one is ended.
     """
     adopt_orphans()
     names = open_name_server(os.environ)

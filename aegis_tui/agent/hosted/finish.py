@@ -53,12 +53,16 @@ class Finish:
     async def task(self, context: TaskContext, summary: str) -> TaskOutcome:
         """Commit and submit the work, or check that the verdict or the design is there; return the task's outcome.
 
+        Where the task needs none of these, such as a builder's without a piece, it is `done` and nothing is committed.
+
         Args:
             context: The task, spec, review and base of the work.
             summary: What the program says about its work; its first line becomes the subject of the commit.
 
         Raises:
-            AegisError: The work was refused; the error says what the program can do about it.
+            LockHeld: Another instance holds a changed joint file for over 120 s.
+            AegisError: The work was refused, or there is no verdict or design yet; the error says what the program can
+                do.
         """
         if context.task == "design":
             return await self._check_design()
@@ -74,7 +78,8 @@ class Finish:
         """Commit unfinished changes; return the commit's id, or None if there are none or the role only reads.
 
         Raises:
-            AegisError: git or a hook of the repository refused; the files stay as they are.
+            AegisError: git or a hook of the repository refused, or new files would be left out; the files stay as they
+                are.
         """
         return await self._hand_in.save(context, reason) if self._traits.is_writer else None
 
@@ -85,6 +90,7 @@ class Finish:
 
         Raises:
             LockHeld: Another instance holds it for longer than this one waits.
+            AegisError: The hub refused or does not answer, or git fails; locks acquired before are kept.
         """
         for path in await self._git.changed_paths(context.base_oid):
             verdict = self._scope.verdict(path)

@@ -34,7 +34,11 @@ class HeadlessRunner:
         """The prompts of the conversation, for a program that cannot go on with one."""
 
     async def run(self, text: str, on_delivery: OnDelivery = ignore_delivery) -> Ran:
-        """Run the program with this prompt until it ends, and return how it ended.
+        """Run the program with this prompt until it ends, and return how it ended; cancelling ends the program.
+
+        Args:
+            text: The prompt.
+            on_delivery: Called with `DELIVERED` once the program has been started; never if it cannot be.
 
         Raises:
             UsageError: The kind has no such mode, or the prompt is too long for an argument.
@@ -61,7 +65,7 @@ class HeadlessRunner:
         )
 
     async def go_on(self, text: str) -> Ran:
-        """Do the same as `run`."""
+        """Run the program with this text as the next prompt of the conversation, and return how it ended; see `run`."""
         return await self.run(text)
 
     async def close(self) -> None:

@@ -52,7 +52,10 @@ def listening_environment(home: str) -> dict[str, str]:
 
 
 def take_lines(environ: Mapping[str, str]) -> list[str]:
-    """Return the lines that wait, which nobody else gets from now on, and tell the hub which messages are delivered."""
+    """Return the lines that wait, which nobody else gets from now on, and tell the hub which messages are delivered.
+
+    Empty if none wait. Raises nothing: a hub that cannot be told, for which each message may take 5 s, is ignored.
+    """
     box = NoticeBox.of(environ)
     notices = box.take() if box is not None else []
     with suppress(KeyError, OSError, ValueError, AegisError):
@@ -63,7 +66,12 @@ def take_lines(environ: Mapping[str, str]) -> list[str]:
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Print what waits, in the form that the hook's program understands, and return 0."""
+    """Print what waits, in the form that the hook's program understands, and return 0; print nothing if nothing waits.
+
+    Args:
+        argv: The program's name, and perhaps `plain` for the text without JSON.
+        environ: The variables of the instance.
+    """
     event = "PostToolUse"
     with suppress(ValueError, RecursionError, OSError):
         call = json.loads(sys.stdin.buffer.read())

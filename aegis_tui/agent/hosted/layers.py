@@ -34,10 +34,10 @@ class Layers:
 
 
 def guard_commands(python: str) -> dict[str, str]:
-    """Return the values of the placeholders of the guard: command lines for a shell, as hooks are run by one.
+    """Return the values of the placeholders `guard_before` and `guard_after`: command lines for hooks, run by a shell.
 
     `-E`: the environment of the program may have a PYTHONPATH into the worktree. Programs take any exit code but 2 for
-    a hook that failed and make the edit, so every failure becomes 2.
+    a hook that failed and make the edit, so every failure of `guard_before` becomes 2.
 
     Args:
         python: The Python of this program.
@@ -49,7 +49,8 @@ def guard_commands(python: str) -> dict[str, str]:
 async def find_layers(settings: AgentSettings, kind: KindFile, values: Mapping[str, str]) -> Layers:
     """Return which layers are active, by trying each: one counts only if it refuses what nobody may write.
 
-    The guard must also allow a path of the partition.
+    The guard must also allow a path of the partition. A layer that cannot be tried is a problem in the result, no
+    error.
 
     Args:
         settings: Identity and files of the instance.

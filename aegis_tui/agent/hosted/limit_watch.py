@@ -53,7 +53,9 @@ class LimitWatch:
         return self._now()
 
     async def take(self, answer: HttpMessage, request_bytes: int) -> None:
-        """Note one answer of the model server.
+        """Note one answer of the model server, and set `current` if it says that the limit is met, or is over.
+
+        An error other than 429 counts only if its text names a limit of this kind; a refusal by the gateway never does.
 
         Args:
             answer: The answer.

@@ -44,7 +44,14 @@ class PatientRunner:
         """The state before the limit."""
 
     async def run(self, text: str, on_delivery: OnDelivery = ignore_delivery) -> Ran:
-        """Give the program the prompt, as `Runner.run`; return how it ended when no usage limit has ended it.
+        """Give the program the prompt; return how its work ended, once no usage limit has ended it.
+
+        At a limit it waits, up to `LONGEST_WAIT_S`, and lets the program go on, up to `MAX_LIMITED` times. When it is
+        cancelled, the program's run or turn is, too.
+
+        Args:
+            text: The prompt.
+            on_delivery: Called as soon as it is known what became of the prompt.
 
         Raises:
             Unavailable: It met its limit too often, or the limit lasts too long (code `agent.limited`).
@@ -65,7 +72,7 @@ class PatientRunner:
             await self._leave()
 
     async def go_on(self, text: str) -> Ran:
-        """Do the same as `run`."""
+        """Give the program this text as its next prompt, and return how its work ended; for the rest, see `run`."""
         return await self.run(text)
 
     async def close(self) -> None:

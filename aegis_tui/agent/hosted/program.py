@@ -55,7 +55,10 @@ class Ran:
 
 
 def adopt_orphans(*, does: bool = True) -> None:
-    """Let this process become the parent of descendants whose own parent ends; `does=False` undoes that. Linux only."""
+    """Let this process become the parent of descendants whose own parent ends; `does=False` undoes that.
+
+    No effect on other systems than Linux, or if the system refuses.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, int(does), 0, 0, 0)
 
@@ -112,7 +115,7 @@ def descendants() -> frozenset[psutil.Process]:
 def end_descendants(spared: Collection[psutil.Process] = ()) -> None:
     """End every process below this one but the spared: SIGTERM, then SIGKILL for those that still run after `_GRACE_S`.
 
-    Return when all have ended, at the latest `_GRACE_S` seconds after SIGKILL. Blocks.
+    Return when all have ended, at the latest `_GRACE_S` (3 s) after SIGKILL, even if one still runs. Blocks.
     """
     children = [child for child in descendants() if child not in spared]
     for child in children:

@@ -155,10 +155,10 @@ class PtyHost:
         return await self._process.wait()
 
     async def type(self, data: bytes) -> None:
-        """Write to the program's terminal as a person's keyboard would; wait while it does not read.
+        """Write to the program's terminal as a person's keyboard would; wait, without limit, while it does not read.
 
         Raises:
-            OSError: The program has closed its terminal.
+            OSError: The program has closed its terminal, or was not started.
         """
         view = memoryview(data)
         while view:

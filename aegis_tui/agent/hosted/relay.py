@@ -87,7 +87,10 @@ class GatewayRelay:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def count(self, token: str) -> Counted | None:
-        """Return what the gateway has counted for the instance with this token; None if it does not answer."""
+        """Return what the gateway has counted for the instance with this token; None if it refuses or does not answer.
+
+        Waits up to 5 s for each part of the answer, in a thread.
+        """
         return await asyncio.to_thread(self._ask_count, token)
 
     def _ask_count(self, token: str) -> Counted | None:

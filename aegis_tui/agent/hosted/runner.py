@@ -76,9 +76,14 @@ def program_environment(settings: AgentSettings, kind: KindFile, values: Mapping
     """Return all variables of the program.
 
     They are the wrapper's, the project's environment, the gateway's addresses for each API (contract 10), what the
-    guard of its edits and what it hears between its tool calls need, the kind's.
+    guard of its edits and what it hears between its tool calls need, the kind's; of equal names, the later counts.
     The folder in which the program was found comes first on PATH: what was installed with it, such as its Node.js, is
-    what it needs.
+    what it needs. If it is not found, PATH stays.
+
+    Args:
+        settings: The worktree and the project's environment.
+        kind: The description of the kind.
+        values: The placeholders of the kind file, with `gateway` and `home`.
     """
     own = {name: fill(value, values) for name, value in kind.environment.items()}
     environment = {name: value for name, value in os.environ.items() if name not in _WRAPPERS_OWN}

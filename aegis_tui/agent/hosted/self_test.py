@@ -20,6 +20,8 @@ _ANSWER_S = 30.0
 async def sandbox_problem(git: Git, instance: str) -> str:
     """Return what is wrong with the sandbox: empty if it refuses a new file in the common git folder.
 
+    A file that it lets through is deleted again. That git cannot be run is a problem in words, too; no error is raised.
+
     Args:
         git: Runs git in the instance's worktree.
         instance: The instance's id, part of the name of the file.
@@ -51,7 +53,8 @@ async def hook_problem(git: Git, hook: Path, settings: AgentSettings) -> str:
     """Return what is wrong with the commit hook: empty if it refuses a commit with a file of nobody.
 
     It is run as git runs it, with an index of its own, so that nothing is committed and the worktree stays as it is.
-    It is not tried if the instance may write every file.
+    It is not tried, and the result empty, if the instance may write every file. Waits up to 30 s for the hook; one that
+    cannot be run or takes longer is a problem, too.
 
     Args:
         git: Runs git in the instance's worktree.

@@ -64,6 +64,8 @@ class TerminalRunner:
     async def run(self, text: str, on_delivery: OnDelivery = ignore_delivery) -> Ran:
         """Type the prompt; return, when the program's turn is over or the program has ended, how that went.
 
+        Starts the program if it does not run. Waits without limit while a person has typed something not sent yet.
+
         Raises:
             UsageError: The kind has no such mode.
             Unavailable: The prompt was refused, or it is not known whether it arrived (code `agent.prompt`).
@@ -80,7 +82,11 @@ class TerminalRunner:
         return await self._turn(host, written_bytes)
 
     async def go_on(self, text: str) -> Ran:
-        """Let the program go on, as `Runner.go_on`; if it calls its model by itself by now, nothing is typed.
+        """Let the program go on; return, when its turn is over or it has ended, how that went.
+
+        The text is typed only if the program does not call its model within 5 s by itself. One that has ended is
+        started
+        again and gets the text as a prompt.
 
         Raises:
             Unavailable: The prompt was refused, or the program did not call its model afterwards (code `agent.prompt`).

@@ -39,7 +39,12 @@ class ToolCallLog:
         self._read_bytes = 0
 
     def read(self) -> list[HookCall]:
-        """Return what was appended since the last call; a line that is not complete yet is left for the next one."""
+        """Return what was appended since the last call; a line that is not complete yet is left for the next one.
+
+        Empty if there is nothing new, or the file is missing or cannot be read. A file over 8 MiB is emptied when it
+        has
+        been read to its end.
+        """
         with suppress(OSError), self._path.open("rb") as file:
             file.seek(self._read_bytes)
             data = file.read(_READ_BYTES)
