@@ -43,6 +43,7 @@ class Files(Protocol):
         Raises:
             GitError: git fails.
             GitUnavailable: git is missing.
+            OSError: The folder of the worktree does not exist.
         """
         ...
 
@@ -53,12 +54,12 @@ class Files(Protocol):
             wanted: Path -> blob id; the content that is yielded has exactly this id.
 
         Raises:
-            GitError: git fails.
+            GitError: git has no such blob, and the worktree no file with that content.
         """
         ...
 
     def stale(self, listing: Listing, paths: Sequence[str]) -> list[str]:
-        """Return those of `paths` whose content is no longer that of the listing, sorted."""
+        """Return those of `paths` whose content is not that of the listing, sorted; unknown and missing ones too."""
         ...
 
 
@@ -136,15 +137,24 @@ class MapStore(Protocol):
         ...
 
     def mentioning(self, name: str) -> list[str]:
-        """Return the paths of the view whose file mentions a name; see `FileFacts.mentions`. Sorted."""
+        """Return the paths of the view whose file mentions a name, sorted; empty for a dotted name.
+
+        What counts as a mention is said at `FileFacts.mentions`.
+        """
         ...
 
     def matching(self, words: Sequence[str], *, count: int) -> list[Located]:
-        """Return symbols of the view whose name, signature or documentation has some of the words, best first."""
+        """Return up to `count` symbols whose name, signature or documentation has some of the words, best first.
+
+        Only symbols of the view count. Empty for no words.
+        """
         ...
 
     def alike(self, words: Sequence[str], *, count: int) -> list[Located]:
-        """Return symbols of the view whose words are spelled like the given ones, nearest first."""
+        """Return up to `count` symbols whose words share letter groups with the given ones, nearest first.
+
+        Only symbols of the view count. Empty for no words.
+        """
         ...
 
     def status(self) -> StoreStatus:

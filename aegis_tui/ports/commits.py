@@ -47,7 +47,8 @@ class Commits(Protocol):
         Args:
             base: The old commit or tree.
             head: The new one.
-            paths: The only files and folders wanted, by name and not as patterns; if empty, so is the result.
+            paths: The only files and folders wanted, by name and not as patterns; if empty, so is the result. None for
+                all.
 
         Raises:
             GitError: One of the two does not exist, or the diff is too large (code `git.output`).
@@ -81,11 +82,11 @@ class Commits(Protocol):
         ...
 
     async def resolve(self, ref: str) -> str | None:
-        """Return the id of the commit that a ref or an object id names; None when there is none."""
+        """Return the id of the commit that a ref or an object id names; None when there is none, or it is no commit."""
         ...
 
     async def commit_exists(self, oid: str) -> bool:
-        """Return whether that commit is in the repository."""
+        """Return whether there is such a commit in the repository; False for the id of another object."""
         ...
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
@@ -109,6 +110,7 @@ class Commits(Protocol):
 
         Raises:
             Conflict: The ref does not exist or points to another object; with None, it exists.
+            GitError: There is no object `oid`, or the name of the ref is not valid.
         """
         ...
 
@@ -123,7 +125,12 @@ class Commits(Protocol):
     async def keep(self, run: str, name: str, oid: str) -> str:
         """Keep a commit permanently: let the ref `refs/aegis/runs/<run>/<name>`, old or new, point to it.
 
+        What the ref pointed to before is no longer kept by it.
+
         Returns:
             The name of the ref.
+
+        Raises:
+            GitError: There is no such commit.
         """
         ...

@@ -13,6 +13,8 @@ class DiskMeter(Protocol):
     async def wait_until_over(self, folders: Sequence[Path], limit_bytes: int) -> int:
         """Wait until the folders take more disk space than the limit; wait for ever if they never do.
 
+        A folder that does not exist or cannot be read counts as empty.
+
         Args:
             folders: Folders of one sandbox, counted together.
             limit_bytes: Space on disk that they may take.

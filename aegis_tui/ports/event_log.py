@@ -28,7 +28,11 @@ class EventLog(Protocol):
     """
 
     async def open(self) -> None:
-        """Open or create the log, and check that no acknowledged event is missing."""
+        """Open or create the log, and check that no acknowledged event is missing.
+
+        Raises:
+            StoreError: It is damaged, an acknowledged event is missing, or it cannot be opened.
+        """
         ...
 
     async def close(self) -> None:
@@ -55,9 +59,10 @@ class EventLog(Protocol):
         ...
 
     async def read(self, after: int, limit: int, *, most_bytes: int | None = None) -> list[Event]:
-        """Return at most `limit` events with numbers above `after`, in order; none is older than `first_seq`.
+        """Return at most `limit` events with numbers above `after`, in order; empty when there are none.
 
-        With `most_bytes`, the list ends before the event that would exceed that size, but holds at least one event.
+        None is older than `first_seq`, also when `after` is lower. With `most_bytes`, the list ends before the event
+        that would exceed that size, but holds at least one event.
         """
         ...
 
@@ -70,5 +75,5 @@ class EventLog(Protocol):
         ...
 
     async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
-        """Return the undamaged snapshots with their `seq`, newest first."""
+        """Return the undamaged snapshots with their `seq`, newest first; empty if there are none."""
         ...

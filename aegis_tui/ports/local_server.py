@@ -48,6 +48,8 @@ class LocalServer(Protocol):
 
         Raises:
             UsageError: A setting is wrong, or no parser for the model's tool calls is known.
+            OSError: The script that checks the settings cannot be started.
+            subprocess.TimeoutExpired: That script does not answer.
         """
         ...
 
@@ -70,5 +72,8 @@ class LocalServer(Protocol):
         ...
 
     async def stop(self) -> ServedModel | None:
-        """Stop the server and its child processes, and return it; None when no server runs."""
+        """Stop the server and its child processes, and return it when they have ended; None when no server runs.
+
+        Processes that do not end by SIGTERM within some seconds are killed.
+        """
         ...

@@ -206,7 +206,7 @@ class Repository(Commits, Protocol):
         ...
 
     async def facts(self) -> RepositoryFacts:
-        """Read the facts about the repository that a run needs before it starts."""
+        """Return the facts that a run needs before it starts; raises `GitError` if the checkout cannot be read."""
         ...
 
     async def preflight(self, run: str) -> None:
@@ -270,7 +270,7 @@ class Repository(Commits, Protocol):
         ...
 
     async def list_worktrees(self) -> tuple[WorktreeEntry, ...]:
-        """Return all worktrees of the repository, the main one first."""
+        """Return all worktrees of the repository, the main one first, and those whose folder is gone."""
         ...
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
@@ -297,7 +297,7 @@ class Repository(Commits, Protocol):
     async def snapshot_tree(self, path: Path) -> str:
         """Return the id of a tree with the content of a worktree, including files that are changed or untracked.
 
-        Untracked files that git ignores are left out. The index of the worktree is not touched.
+        Untracked files that git ignores are left out. The index is not touched. `GitError` if there is no worktree.
         """
         ...
 
@@ -324,7 +324,11 @@ class Repository(Commits, Protocol):
         ...
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
-        """Compute what merging two commits would give (GIT-2); writes only objects, no ref."""
+        """Compute what merging two commits would give (GIT-2); conflicts raise nothing. Writes only objects, no ref.
+
+        Raises:
+            GitError: One of the commits does not exist.
+        """
         ...
 
     async def compose(self, ref: str, piece_oid: str, *, expect_oid: str, message: str, at: int) -> ComposeResult:
@@ -341,7 +345,7 @@ class Repository(Commits, Protocol):
 
         Raises:
             MergeConflict: Both change the same lines; `data["conflicts"]` lists them. The ref is unchanged.
-            Conflict: The ref points to another commit.
+            Conflict: The ref points to another commit, or does not exist.
             Refused: git knows no name or no email address of the person.
         """
         ...

@@ -42,19 +42,32 @@ class RescueStore(Protocol):
     """The rescue refs of one repository. Raises `GitError` if git fails."""
 
     async def list_all(self) -> tuple[RescuedWork, ...]:
-        """Return all rescue refs, oldest first."""
+        """Return all rescue refs, oldest first; empty if there are none."""
         ...
 
     async def files_of(self, work: RescuedWork) -> RescuedFiles:
-        """Return what a rescue ref holds."""
+        """Return the paths of the files that a rescue ref holds; raises `GitError` if its commit is gone."""
         ...
 
     async def diff_of(self, work: RescuedWork) -> str:
-        """Return the unified diff from the commit that the work started from; without ignored files."""
+        """Return the unified diff from the commit that the work started from; without ignored files.
+
+        Raises:
+            GitError: The saved commit does not exist any more, or the diff is too large (code `git.output`).
+        """
         ...
 
     async def write_out(self, work: RescuedWork, folder: Path) -> None:
-        """Write all files of the work into an empty folder, the ignored ones too; no filter and no hook is started."""
+        """Write all files of the work into a folder, the ignored ones too; no filter and no hook is started.
+
+        Args:
+            work: The work.
+            folder: An empty folder; created if it does not exist. Files of the same name in it would be replaced.
+
+        Raises:
+            GitError: The saved commit does not exist any more, or a file cannot be written.
+            OSError: The folder cannot be created.
+        """
         ...
 
     async def make_branch(self, work: RescuedWork, name: str) -> None:
@@ -70,6 +83,6 @@ class RescueStore(Protocol):
         """Delete a rescue ref; git drops its objects some time later.
 
         Raises:
-            Conflict: It points elsewhere by now.
+            Conflict: It points elsewhere by now, or was deleted.
         """
         ...

@@ -178,6 +178,7 @@ class Terminal(Protocol):
 
         Raises:
             TerminalError: The pane is gone.
+            TerminalUnavailable: No server runs.
         """
         ...
 
@@ -189,13 +190,19 @@ class Terminal(Protocol):
         Args:
             instance: Instance id.
             grace_s: Seconds between SIGTERM and SIGKILL.
+
+        Raises:
+            TerminalError: The server does not answer.
         """
         ...
 
     async def stop_server(self) -> None:
-        """Close every pane as `close_pane` does, then stop the server; return when it has ended. Also disconnects.
+        """End every process that an instance started, close all panes, and stop the server; return when it has ended.
 
-        Does nothing more if no server runs.
+        Also disconnects, as `close` does. Does nothing more if no server runs.
+
+        Raises:
+            TerminalError: The server does not answer.
         """
         ...
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def shared_context(ask: Callable[..., Awaitable[dict[str, Any]]]) -> SharedContext:
-    """Return the same as `whole_context`, as a type.
+    """Return the complete SharedContext of contract 6 as `whole_context` does, in its static type; nothing is checked.
 
     Args:
         ask: Sends one command, given its type and fields, and returns the reply; its errors pass through.

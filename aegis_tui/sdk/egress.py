@@ -28,7 +28,7 @@ def find_egress(environ: Mapping[str, str], token: str) -> EgressRelay | None:
     """Return the relay to the way out of this sandbox, not yet open; None for a closed boundary, or without a sandbox.
 
     Args:
-        environ: The process's environment, with AEGIS_TOKEN_FILE.
+        environ: The process's environment. If it has AEGIS_EGRESS, it must have AEGIS_TOKEN_FILE too.
         token: The instance's token.
 
     Raises:

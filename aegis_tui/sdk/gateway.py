@@ -81,7 +81,9 @@ def model_environment(environ: Mapping[str, str], url: str, token: str) -> dict[
 
 
 def ask_gateway(paths: WorkspacePaths, token: str, target: str) -> dict[str, Any] | None:
-    """Return the JSON object with which the workspace's gateway answers a GET request; None if it does not so.
+    """Return the JSON object with which the workspace's gateway answers a GET request; blocking, up to 10 s.
+
+    None if no gateway answers, it refuses the token or the path, or the answer is something else.
 
     Args:
         paths: The workspace.

@@ -13,7 +13,11 @@ Send = Callable[..., Awaitable[dict[str, Any]]]
 
 
 async def acknowledge(send: Send, up_to: int) -> None:
-    """Acknowledge all messages to the instance up to a number. Raises the errors of `send`."""
+    """Tell the hub that the instance has got all messages to it up to a number; nothing for 0.
+
+    Raises:
+        AegisError: The errors of `send`; some messages may be acknowledged then.
+    """
     cursor = 0
     while cursor < up_to:
         waiting = await send("message:read", after=cursor)
@@ -24,13 +28,16 @@ async def acknowledge(send: Send, up_to: int) -> None:
 
 
 async def read_page(send: Send, after: int, box: NoticeBox | None) -> MessageList:
-    """Return the messages after a number, as many as fit into one page. Raises the errors of `send`.
+    """Return the unacknowledged messages after a number, as many as fit into one page; empty if there are none.
 
     Args:
         send: Sends a command.
-        after: The number.
+        after: The number (`seq`) of a message, or 0.
         box: The lines that wait for the program of a hosted instance. The page has those that are no messages, and its
             messages count as delivered, so that they come by no other way. None for any other caller.
+
+    Raises:
+        AegisError: The errors of `send`.
     """
     page = MessageList.model_validate(await send("message:read", after=after))
     if box is None:

@@ -18,7 +18,7 @@ class MapTools:
         self._ask = ask
 
     async def map_find(self, name: str) -> MapResult:
-        """Where a function or class is defined, in your files as they are now.
+        """Where a function or class is defined, in your files as they are now; `symbols` is empty if nowhere.
 
         Args:
             name: Its name, also dotted as Parser.parse, or PATH:NAME.
@@ -46,7 +46,9 @@ class MapTools:
         return await self._map("search", text, count=count)
 
     async def map_callers(self, name: str) -> MapResult:
-        """The calls of a function, method or class. `certain` is false where only the name speaks for it.
+        """The calls of a function, method or class; refused if there is none of that name.
+
+        `certain` is false where only the name speaks for it.
 
         Args:
             name: Its name, or PATH:NAME.
@@ -54,7 +56,7 @@ class MapTools:
         return await self._map("callers", name)
 
     async def map_callees(self, name: str) -> MapResult:
-        """The definitions that are called inside a function, method or class.
+        """The definitions that are called inside a function, method or class; refused if there is none of that name.
 
         Args:
             name: Its name, or PATH:NAME.
@@ -62,7 +64,7 @@ class MapTools:
         return await self._map("callees", name)
 
     async def map_tests(self, name: str) -> MapResult:
-        """The tests that call or name a function, method or class.
+        """The tests that call or name a function, method or class; refused if there is none of that name.
 
         Args:
             name: Its name, or PATH:NAME.

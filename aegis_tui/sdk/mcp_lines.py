@@ -29,7 +29,10 @@ class Outgoing(Protocol):
 
 
 async def sift(incoming: Incoming, messages: MemoryObjectSendStream[Item], outgoing: Outgoing) -> None:
-    """Pass on messages until the input ends, then close `messages`; answer other lines with error -32700 or -32600."""
+    """Pass on messages until the input ends, then close `messages`.
+
+    Any other line is answered on `outgoing`: with error -32700 if it is no JSON, with -32600 if it is no message.
+    """
     async with messages:
         async for item in incoming:
             if isinstance(item, Exception):

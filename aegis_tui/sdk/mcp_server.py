@@ -32,7 +32,7 @@ class MoreTools(Protocol):
     """Tools that are not the hub's own."""
 
     async def tools(self) -> list[ListedTool]:
-        """Return them; it may wait until they are known."""
+        """Return them, by names that differ from those of the hub's tools; it may wait until they are known."""
         ...
 
     def has(self, name: str) -> bool:
@@ -40,7 +40,7 @@ class MoreTools(Protocol):
         ...
 
     async def call(self, name: str, arguments: dict[str, Any]) -> CallToolResult:
-        """Run one and return its result, also if it fails."""
+        """Run one and return its result; a failure is a result with `is_error`. Raises `KeyError` if `has` is false."""
         ...
 
 

@@ -41,7 +41,7 @@ class NoticeBox:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> NoticeBox | None:
-        """Return the box that an environment names; None if it names none."""
+        """Return the box whose folder the variable AEGIS_NOTICES names; None if it is not set."""
         folder = environ.get(NOTICES)
         return cls(Path(folder)) if folder else None
 
@@ -97,5 +97,5 @@ def _seq_of(name: str) -> int | None:
 
 
 def numbers_of(notices: Iterable[Notice]) -> list[int]:
-    """Return the numbers of the messages among the lines."""
+    """Return the numbers of the messages among the lines, in their order; lines about other events have none."""
     return [notice.seq for notice in notices if notice.seq is not None]

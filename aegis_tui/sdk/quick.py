@@ -121,7 +121,10 @@ class HubQuick:
 
     @classmethod
     def at(cls, url: str, token: str, *, timeout_s: float = 10.0) -> Self:
-        """Return a client of the hub at `unix:/path` or `http://host:port`, as an instance knows it (contract 10)."""
+        """Return a client of the hub at `unix:/path` or `http://host:port`, as an instance knows it (contract 10).
+
+        Does not connect; calls fail with `HubUnavailable` (code `hub.address`) if `url` has neither form.
+        """
         quick = cls(HubAddress(0, 0.0, url, "", token), timeout_s=timeout_s)
         quick._url = url
         return quick
@@ -202,7 +205,7 @@ class HubQuick:
         return view
 
     def context(self) -> SharedContext:
-        """Return the same as `state`, as a type.
+        """Return the complete SharedContext of contract 6, joined from its pages, in its static type.
 
         Raises:
             HubUnavailable: The hub does not answer.
@@ -234,7 +237,9 @@ class HubQuick:
             after = page["next_after"]  # the caller may see no event of this page
 
     def envelopes(self, after: int = 0, limit: int = 1000) -> list[Envelope]:
-        """Return the same as `events`, as a type.
+        """Return at most `limit` events after number `after` that the caller may see, in order, in their static type.
+
+        Empty at the end of the log.
 
         Raises:
             HubUnavailable: The hub does not answer.
@@ -243,7 +248,7 @@ class HubQuick:
         return cast("list[Envelope]", self.events(after, limit))
 
     def health(self) -> Health:
-        """Return the same as `healthz`, as a type.
+        """Return the hub's public health report in its static type; see `healthz`, which has the same content.
 
         Raises:
             HubUnavailable: It does not answer.

@@ -67,7 +67,11 @@ class RotatingLog(RotatingFileHandler):
         return io.TextIOWrapper(open(descriptor, "ab"), encoding=self.encoding, errors=self.errors)  # noqa: PTH123  # owned by the handler
 
     def doRollover(self) -> None:
-        """Rename the full file and open a new one; called by the base class. Errors of the file system pass."""
+        """Rename the full file and open a new one; called by the base class before a line that would not fit.
+
+        Raises:
+            OSError: A file cannot be renamed or opened; the base class prints that to stderr and goes on.
+        """
         ours = [number for number in (1, 2) if self._leads_here(number)]
         super().doRollover()
         if self.stream:

@@ -120,7 +120,7 @@ class Tools(MapTools):
         return Told(told=["*"])
 
     async def get_scope(self) -> Scope:
-        """What you may write: your partition, the joint files (only under a lock) and what is read-only shared."""
+        """What you may write: your partition and, under a lock, the joint files; nobody may write the shared ones."""
         context = await shared_context(self._ask)
         me = self._me(context)
         mine = [name for name, spec in context["specs"].items() if spec["agent"] == self._who()]
@@ -337,6 +337,8 @@ class Tools(MapTools):
 
     async def reject(self, findings: list[Finding], criteria: list[Criterion] | None = None) -> Named:
         """Send the piece under your review back, with what has to change; returns the id of the review.
+
+        Refused if you review nothing.
 
         Args:
             findings: What has to change.

@@ -61,7 +61,7 @@ class UserServers:
         """Why a server or a tool is left out, in sentences."""
 
     async def __aenter__(self) -> Self:
-        """Start all servers and return at once.
+        """Start all servers in the background and return at once; `tools` waits for them.
 
         Raises:
             OSError: No port is free for the proxy to the way out.
@@ -81,13 +81,13 @@ class UserServers:
         await self._stack.aclose()
 
     async def tools(self) -> list[ListedTool]:
-        """Wait until each server has started or failed to; return all tools, by name."""
+        """Wait until each server has started or failed, 15 s at most; return their tools, sorted by name."""
         for event in self._known.values():
             await event.wait()
         return [tool.model_copy(update={"name": name}) for name, (_, tool) in sorted(self._tools.items())]
 
     def has(self, name: str) -> bool:
-        """Return whether a tool of that name was offered."""
+        """Return whether a tool of that name is known; False while its server still starts."""
         return name in self._tools
 
     async def call(self, name: str, arguments: dict[str, Any]) -> CallToolResult:
@@ -174,17 +174,23 @@ class ServerTools:
         self._servers = servers
 
     async def listed(self) -> list[ForeignTool]:
-        """Wait until each server has started or failed to; return all tools, sorted by name."""
+        """Wait until each server has started or failed, 15 s at most; return their tools, sorted by name."""
         return [
             ForeignTool(tool.name, tool.description or "", tool.input_schema) for tool in await self._servers.tools()
         ]
 
     def problems(self) -> list[str]:
-        """Return why a server or a tool was left out, in sentences."""
+        """Return why a server or a tool was left out, in sentences; complete once `listed` has returned."""
         return list(self._servers.problems)
 
     async def run(self, name: str, arguments: dict[str, Any]) -> tuple[str, bool]:
-        """Run a listed tool; return the text of its result, and whether that is an error."""
+        """Run a listed tool; return the text of its result, and whether that is an error.
+
+        What goes wrong, also no answer in 300 s, is such an error. Parts that are no text are shown as `[image]`.
+
+        Raises:
+            KeyError: There is no such tool.
+        """
         result = await self._servers.call(name, arguments)
         parts = [item.text if isinstance(item, TextContent) else f"[{item.type}]" for item in result.content]
         return "\n".join(parts), result.is_error

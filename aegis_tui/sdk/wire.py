@@ -38,7 +38,7 @@ def encode_frame(frame: dict[str, Any]) -> str:
 def add_section(context: dict[str, Any], page: dict[str, Any]) -> None:
     """Add the entries of one page to the section of the shared context that the page names (`run.pieces`, `locks`).
 
-    No effect if the context has no such section.
+    Changes `context`. No effect if the context has no such section.
     """
     outer, _, inner = str(page["section"]).rpartition(".")
     holder = context.get(outer) if outer else context

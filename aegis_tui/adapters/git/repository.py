@@ -121,11 +121,16 @@ class GitRepository:
         return await self._worktrees.remove(path, rescue=rescue, already_saved=already_saved)
 
     async def list_worktrees(self) -> tuple[WorktreeEntry, ...]:
-        """Return all worktrees of the repository, the main one first (`Repository.list_worktrees`)."""
+        """Return all worktrees of the repository, the main one first; raises `GitError` if git fails."""
         return await self._worktrees.list_all()
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
-        """Replace the guard of the instance in the worktree at `path`; see `Repository.set_guard`."""
+        """Replace the guard of the instance in the worktree at `path`; it takes effect with the next commit.
+
+        Raises:
+            GitError: There is no worktree at `path`, or the guard cannot be written.
+            Refused: A glob of the guard is not valid.
+        """
         await self._worktrees.set_guard(path, guard)
 
     async def restore_config(self) -> bool:
@@ -133,27 +138,46 @@ class GitRepository:
         return await self._worktrees.restore_config()
 
     async def snapshot_tree(self, path: Path) -> str:
-        """Return the id of a tree with the content of a worktree, not ignored files; see `Repository.snapshot_tree`."""
+        """Return the id of a tree with the content of a worktree, with untracked files but without ignored ones.
+
+        Raises:
+            GitError: There is no worktree at `path`, or its content cannot be read.
+        """
         return (await self._snapshots.take(path, self._worktrees.admins.get(path))).tree
 
     async def snapshot_commit(self, path: Path) -> str:
-        """Write a commit of a worktree's content on its HEAD; return its id; see `Repository.snapshot_commit`."""
+        """Write a commit of a worktree's content, with its HEAD as parent, and return its id; no ref is moved.
+
+        Raises:
+            GitError: There is no worktree at `path`, or its HEAD or content cannot be read.
+        """
         return await self._snapshots.on_head(path, self._worktrees.admins.get(path))
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
-        """Return the paths that differ between two commits or trees, sorted by path (`Repository.changed_paths`)."""
+        """Return the paths that differ between two commits or trees, sorted; raises `GitError` if one is missing."""
         return await self._objects.changed_paths(base, head)
 
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None = None) -> str:
-        """Return the unified diff between two commits or trees, of `paths` only if given (`Repository.diff_text`)."""
+        """Return the unified diff between two commits or trees, of `paths` only if given; empty if they are equal.
+
+        Raises:
+            GitError: One of the two does not exist, or the diff is too large (code `git.output`).
+        """
         return await self._objects.diff_text(base, head, paths)
 
     async def read_blob(self, oid: str, *, limit: int = MAX_BLOB_BYTES) -> bytes:
-        """Return the content of a blob, named by its id or as `revision:path`; see `Repository.read_blob`."""
+        """Return the content of a blob, named by its id or as `revision:path`.
+
+        Raises:
+            GitError: It is larger than `limit` bytes (code `git.output`), or does not exist.
+        """
         return await self._objects.read_blob(oid, limit=limit)
 
     async def read_blobs(self, oids: Iterable[str], *, limit: int, total: int) -> Mapping[str, Blob]:
-        """Return many blobs at once, by their ids; those beyond the limits without content (`Commits.read_blobs`)."""
+        """Return many blobs at once, by their ids; an id that names no blob is left out.
+
+        A blob over `limit` bytes, or one that would make it over `total` bytes in all, is there without its content.
+        """
         return await self._objects.read_blobs(oids, limit=limit, total=total)
 
     async def tree_of(self, oid: str) -> str:
@@ -161,27 +185,39 @@ class GitRepository:
         return await self._objects.tree_of(oid)
 
     async def resolve(self, ref: str) -> str | None:
-        """Return the id of the commit that a ref or an object id names, or None (`Repository.resolve`)."""
+        """Return the id of the commit that a ref or an object id names; None when there is none, or it is no commit."""
         return await self._objects.resolve(ref)
 
     async def commit_exists(self, oid: str) -> bool:
-        """Return whether that commit is in the repository (`Repository.commit_exists`)."""
+        """Return whether there is such a commit in the repository; False for the id of another object."""
         return await self._objects.resolve(oid) is not None
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        """Return whether a commit can be reached from another, or is the same; see `Repository.is_ancestor`."""
+        """Return whether `ancestor` can be reached from `descendant`, or is the same.
+
+        Raises:
+            GitError: One of the commits does not exist.
+        """
         return await self._objects.is_ancestor(ancestor, descendant)
 
     async def merge_bases(self, one: str, other: str) -> list[str]:
-        """Return the best common ancestors of two commits; empty if they have none (`Repository.merge_bases`)."""
+        """Return the best common ancestors of two commits, the one that git prefers first; empty if they have none.
+
+        Raises:
+            GitError: One of the commits does not exist.
+        """
         return await self._objects.merge_bases(one, other)
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
-        """Return the refs at or below `prefix`, a full ref name, sorted by name (`Repository.list_refs`)."""
+        """Return the refs at or below `prefix`, a full ref name, sorted by name; empty if there are none."""
         return await self._objects.list_refs(prefix)
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
-        """Return what merging two commits would give; writes only objects, no ref; see `Repository.predict`."""
+        """Return what merging two commits would give; conflicts raise nothing. Writes only objects, no ref.
+
+        Raises:
+            GitError: One of the commits does not exist.
+        """
         return await self._merges.predict(ours, theirs)
 
     async def compose(self, ref: str, piece_oid: str, *, expect_oid: str, message: str, at: int) -> ComposeResult:
@@ -206,7 +242,7 @@ class GitRepository:
         await self._composer.update_ref(ref, oid, expect)
 
     async def delete_ref(self, ref: str, expect: str) -> None:
-        """Delete a ref that points to `expect`; raises `Conflict` if it does not (`Repository.delete_ref`)."""
+        """Delete a ref that points to `expect`; raises `Conflict` if it points elsewhere or does not exist."""
         await self._composer.delete_ref(ref, expect)
 
     async def keep(self, run: str, name: str, oid: str) -> str:
