@@ -47,7 +47,10 @@ class GateDriver:
         return sorted(self._waiting)
 
     def take(self, event: Envelope) -> list[str]:
-        """Open the gates that wait for this event and return their names."""
+        """Open the gates that wait for this event and return their names; empty if none does.
+
+        What `open_gate` raises is raised; a gate that it could not open is tried again at the next event that matches.
+        """
         opened = [name for name, rule in self._waiting.items() if rule.opens(event["type"], event["data"])]
         for name in opened:
             self._open_gate(name)
@@ -86,7 +89,9 @@ def follow_events(
     stop: threading.Event | None = None,
     deadline_s: float | None = None,
 ) -> Iterator[Envelope]:
-    """Yield every logged event from the first on, and new ones as they are logged; wait while no hub answers.
+    """Yield every logged event from the first on, and new ones as they are logged; block while there are none.
+
+    A hub that is gone or refuses is looked for again, without an error. Without `stop` and deadline it never ends.
 
     Args:
         find_hub: Returns the hub that runs now, or None.
@@ -111,9 +116,11 @@ def follow_events(
 class DriverThread:
     """Runs a `GateDriver` in a background thread while the `with` block runs.
 
+    If a gate cannot be opened, the thread ends with that error, and `finished` is never set.
+
     Args:
         driver: Receives every event.
-        find_hub: See `follow_events`.
+        find_hub: Returns the hub that runs now, or None; called again while none answers.
     """
 
     def __init__(self, driver: GateDriver, find_hub: Callable[[], EventSource | None]) -> None:

@@ -21,7 +21,10 @@ class Failing:
         """Names of the methods that were called, in order."""
 
     def fail(self, method: str, *faults: BaseException) -> None:
-        """Let the next calls of a method raise these errors, one per call; later calls are forwarded again."""
+        """Let the next calls of a method raise these errors, one per call; later calls are forwarded again.
+
+        Also a coroutine's error is raised by the call itself, before anything is awaited. The name is not checked.
+        """
         self._faults[method] += faults
 
     def __getattr__(self, name: str) -> Any:

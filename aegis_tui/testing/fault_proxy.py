@@ -11,7 +11,10 @@ _PIECE_BYTES = 4096
 
 
 class FaultProxy:
-    """Forwards bytes between clients and a server. Its attributes can be changed at any time, with immediate effect."""
+    """Forwards bytes between clients and a server. Its attributes can be changed at any time, with immediate effect.
+
+    While no server listens, each new connection is aborted.
+    """
 
     def __init__(self, path: Path, target: Path) -> None:
         """Set the paths of the two sockets; nothing is opened yet.

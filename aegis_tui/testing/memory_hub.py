@@ -102,7 +102,7 @@ class MemoryHub:
         await self.publish("lock:expired", lock.agent_id, lock_id=lock.grant.lock_id, path=path)
 
     async def take(self, agent_id: str, command_type: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Record a command, carry it out and return the reply.
+        """Record a command, carry it out and return the reply; one that the hub does not know only gets `ok`.
 
         Raises:
             AegisError: The command is refused, by the hub's rules or by `refuse_next`.
@@ -139,9 +139,11 @@ class MemoryHub:
     ) -> LockGrant:
         """Grant the lock of `path`, in the order of requests; a lock on a region excludes all others from the file too.
 
+        Also the holder itself has to wait for its own lock, unlike at the real hub.
+
         Raises:
             PartitionRefused: The instance may not write the path.
-            LockHeld: It was not granted within `wait_s` seconds.
+            LockHeld: It was not granted within `wait_s` seconds; with 0, it was not free at once.
         """
         verdict = self.partitions.verdict(agent_id, path)
         if not verdict.allowed:
@@ -224,12 +226,20 @@ class MemoryLink:
     async def command(
         self, command_type: str, /, *, request_id: str | None = None, timeout_s: float | None = None, **fields: Any
     ) -> dict[str, Any]:
-        """See `HubLink.command`; `request_id` is ignored, and after `timeout_s` it raises `TimeoutError`."""
+        """Carry a command out as `MemoryHub.take` does, and return the reply; `request_id` is ignored.
+
+        Raises:
+            AegisError: The command is refused.
+            TimeoutError: It took over `timeout_s` seconds, where a real link raises `HubUnavailable`.
+        """
         async with asyncio.timeout(timeout_s):
             return await self.hub.take(self.agent_id, command_type, fields)
 
     async def events(self, *, types: Sequence[str] = (), after: int | None = None) -> AsyncIterator[HubEvent]:
-        """See `HubLink.events`."""
+        """Yield events of these types, or of all, after the number `after`; without it, only new ones. Never ends.
+
+        A broadcast has the type of the event that it carries, too.
+        """
         async for event in self.hub.follow(after if after is not None else len(self.hub.events)):
             if not types or event.type in types or (event.type == "broadcast" and event.data["event"] in types):
                 yield event
@@ -244,12 +254,16 @@ class MemoryLink:
         lines: tuple[int, int] | None = None,
         symbol: str | None = None,
     ) -> LockGrant:
-        """See `HubLink.acquire_lock`. EXCLUSIVE only."""
+        """Acquire an EXCLUSIVE lock on a file, or on its lines or a symbol; for errors see `MemoryHub.acquire`.
+
+        Raises:
+            UsageError: Another `lock_type` is wanted.
+        """
         if lock_type != "EXCLUSIVE":
             raise UsageError("the hub in memory grants EXCLUSIVE locks only")
         region = f"{lines[0]}-{lines[1]}" if lines else symbol
         return await self.hub.acquire(self.agent_id, path, ttl_s=ttl_s or self.hub.ttl_s, wait_s=wait_s, region=region)
 
     async def release_lock(self, lock_id: str, token: int) -> None:
-        """See `HubLink.release_lock`."""
+        """Release a lock; raises `StaleToken` if this instance does not hold it under this token."""
         await self.hub.release(self.agent_id, lock_id, token)

@@ -33,7 +33,7 @@ class MemoryLog:
         """See `EventLog.close`."""
 
     async def append(self, events: Sequence[Event], replies: Sequence[LoggedReply]) -> None:
-        """See `EventLog.append`; the numbers are not checked."""
+        """Append events and keep replies, of which the first for a request stays; the numbers are not checked."""
         self.written += events
         for item in replies:
             self._replies.setdefault(item.key, item.reply)

@@ -69,15 +69,15 @@ class BareEnvironment:
     async def prepare(
         self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
     ) -> Surroundings:
-        """See `QaEnvironment.prepare`."""
+        """See `QaEnvironment.prepare`; does nothing, and returns surroundings without anything in them."""
         return Surroundings()
 
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
-        """See `QaEnvironment.inspect`."""
+        """See `QaEnvironment.inspect`; never finds an obstacle."""
         return ()
 
     async def stamp(self) -> str:
-        """See `QaEnvironment.stamp`."""
+        """See `QaEnvironment.stamp`; always empty."""
         return ""
 
 
@@ -85,7 +85,7 @@ class NoSecrets:
     """A `SecretScanner` that finds nothing."""
 
     async def scan(self, texts: Sequence[ScannedText]) -> SecretScan:
-        """See `SecretScanner.scan`."""
+        """See `SecretScanner.scan`; reads nothing, and reports the scanner `none` without a finding."""
         return SecretScan("none")
 
 
@@ -93,11 +93,11 @@ class NoResultFiles:
     """A `ResultFiles` for tools that write no result files."""
 
     def read_text(self, root: Path, name: str) -> str:
-        """See `ResultFiles.read_text`."""
+        """See `ResultFiles.read_text`; always empty, and reads nothing."""
         return ""
 
     async def collect(self, wanted: Sequence[Wanted], *, root: Path, since_ns: int) -> tuple[ResultFile, ...]:
-        """See `ResultFiles.collect`."""
+        """See `ResultFiles.collect`; always empty, and reads nothing."""
         return ()
 
 

@@ -71,14 +71,18 @@ class MemoryRepository:
         return self._commit(self._tree(tree), tuple(parents), message)
 
     def change(self, branch: str, files: Mapping[str, str | None]) -> str:
-        """Commit changes on top of a branch, move the branch and return the commit; None as a text deletes the file."""
+        """Commit changes on top of a branch, move the branch and return the commit; None as a text deletes the file.
+
+        Raises:
+            KeyError: There is no such branch.
+        """
         before = self.refs[f"refs/heads/{branch}"]
         kept = {path: text for path, text in {**self.files(before), **files}.items() if text is not None}
         self.refs[f"refs/heads/{branch}"] = oid = self.write_commit(kept, (before,), f"change {branch}")
         return oid
 
     def files(self, oid: str) -> dict[str, str]:
-        """Return path -> text of the files of a commit or tree."""
+        """Return path -> text of the files of a commit or tree; raises `GitError` if there is no such."""
         return {path: self._blobs[blob].decode() for path, blob in self._paths(oid).items()}
 
     def message(self, oid: str) -> str:
@@ -90,17 +94,17 @@ class MemoryRepository:
         return self._commits[oid].parents
 
     async def facts(self) -> RepositoryFacts:
-        """See `Repository.facts`."""
+        """See `Repository.facts`; always `main` at the first commit, with an identity and nothing unsaved."""
         person = ("Person", "person@example.org")
         return RepositoryFacts(self.root, self.common_dir, self.key, self.head, "main", *person, False, 0)
 
     async def preflight(self, run: str) -> None:
-        """See `Repository.preflight`."""
+        """See `Repository.preflight`; raises only `Refused`, if the run has branches already."""
         if any(name.startswith(f"refs/heads/aegis/{run}/") for name in self.refs):
             raise Refused(f"there are branches of {run} already", "delete them")
 
     async def add_worktree(self, spec: WorktreeSpec) -> Worktree:
-        """See `Repository.add_worktree`."""
+        """See `Repository.add_worktree`; a branch that exists stays where it is, and nothing is refused."""
         self.refs.setdefault(f"refs/heads/{spec.branch}", spec.base_oid)
         admin = self.common_dir / "worktrees" / spec.instance
         made = Worktree(spec.path, spec.branch, spec.base_oid, admin, spec.guard.hooks_dir)
@@ -108,7 +112,7 @@ class MemoryRepository:
         return made
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
-        """See `Repository.add_scratch`."""
+        """See `Repository.add_scratch`; neither path nor commit is checked."""
         self.worktrees[path] = Worktree(path, None, oid, self.common_dir / "worktrees" / path.name)
         return self.worktrees[path]
 
@@ -119,7 +123,7 @@ class MemoryRepository:
     async def remove_worktree(
         self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None
     ) -> RescueRef | None:
-        """See `Repository.remove_worktree`."""
+        """See `Repository.remove_worktree`; saves what is in `unsaved`, and returns None for an unknown path."""
         worktree, unsaved = self.worktrees.pop(path, None), self.unsaved.pop(path, None)
         if worktree is None or unsaved is None or rescue is None:
             return None
@@ -138,11 +142,11 @@ class MemoryRepository:
         )
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
-        """See `Repository.set_guard`."""
+        """See `Repository.set_guard`; the guard is only recorded in `guards`."""
         self.guards[path] = guard
 
     async def restore_config(self) -> bool:
-        """See `Repository.restore_config`."""
+        """See `Repository.restore_config`; changes nothing, and is True if there are no worktrees."""
         return not self.worktrees
 
     async def snapshot_tree(self, path: Path) -> str:
@@ -204,7 +208,7 @@ class MemoryRepository:
         return ancestor in self._history(descendant)
 
     async def merge_bases(self, one: str, other: str) -> list[str]:
-        """See `Repository.merge_bases`."""
+        """See `Repository.merge_bases`; the order of several is arbitrary. Raises `KeyError` for an unknown commit."""
         common = set(self._history(one)) & set(self._history(other))
         return [oid for oid in common if not any(oid in self._history(more)[1:] for more in common)]
 
@@ -214,7 +218,12 @@ class MemoryRepository:
         return tuple(Ref(name, self.refs[name]) for name in names)
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
-        """See `Repository.predict`; a file that both sides change differently is one conflict."""
+        """See `Repository.predict`; a file that both sides change differently is one conflict.
+
+        Raises:
+            IndexError: The two have no common ancestor.
+            KeyError: There is no such commit.
+        """
         base = self._paths((await self.merge_bases(ours, theirs))[0])
         mine, other = self._paths(ours), self._paths(theirs)
         merged, conflicts, both = dict(mine), [], []
@@ -230,7 +239,7 @@ class MemoryRepository:
         return MergePreview(not conflicts, tree, tuple(both), tuple(conflicts))
 
     async def compose(self, ref: str, piece_oid: str, *, expect_oid: str, message: str, at: int) -> ComposeResult:
-        """See `Repository.compose`."""
+        """See `Repository.compose`; raises `MergeConflict`, and `Conflict` if the ref is not at `expect_oid`."""
         if piece_oid in self._history(expect_oid):
             return ComposeResult(expect_oid, self._commits[expect_oid].tree, already=True)
         preview = await self.predict(expect_oid, piece_oid)
@@ -241,26 +250,26 @@ class MemoryRepository:
         return ComposeResult(oid, preview.tree, already=False)
 
     async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
-        """See `Repository.squash`."""
+        """See `Repository.squash`; raises `Conflict` if the branch is at another commit. The tree is not checked."""
         oid = self._commit(tree, (parent,), message)
         if self.refs.setdefault(f"refs/heads/{branch}", oid) != oid:
             raise Conflict(f"{branch} exists", "delete it")
         return oid
 
     async def update_ref(self, ref: str, oid: str, expect: str | None) -> None:
-        """See `Repository.update_ref`."""
+        """See `Repository.update_ref`; raises `Conflict` if the ref is not at `expect`. The commit is not checked."""
         if self.refs.get(ref) != expect:
             raise Conflict(f"{ref} has moved", "read it again")
         self.refs[ref] = oid
 
     async def delete_ref(self, ref: str, expect: str) -> None:
-        """See `Repository.delete_ref`."""
+        """See `Repository.delete_ref`; raises `Conflict` if the ref is not at `expect`, or does not exist."""
         if self.refs.get(ref) != expect:
             raise Conflict(f"{ref} has moved", "read it again")
         del self.refs[ref]
 
     async def keep(self, run: str, name: str, oid: str) -> str:
-        """See `Repository.keep`."""
+        """See `Repository.keep`; a ref of that name is replaced, and the commit is not checked."""
         self.refs[f"refs/aegis/runs/{run}/{name}"] = oid
         return f"refs/aegis/runs/{run}/{name}"
 
@@ -272,11 +281,11 @@ class MemoryRepository:
         """See `Repository.take_in`; does nothing, because all commits are in one store here."""
 
     async def condition(self) -> RepositoryCondition:
-        """See `InspectedRepository.condition`."""
+        """See `InspectedRepository.condition`; always without a fault."""
         return RepositoryCondition()
 
     async def checkout_bytes(self) -> int:
-        """See `InspectedRepository.checkout_bytes`."""
+        """See `InspectedRepository.checkout_bytes`; always 1 MiB."""
         return _CHECKOUT_BYTES
 
     async def tree_paths(self, oid: str) -> tuple[str, ...]:

@@ -22,13 +22,16 @@ class MemoryTerminal:
         self._exits: asyncio.Queue[PaneExit] = asyncio.Queue()
 
     def end(self, instance: str, *, status: int | None = 0, signal: int | None = None, reported: bool = True) -> None:
-        """Let the program of a pane end.
+        """Let the program of a pane end; the pane stays, as a dead one.
 
         Args:
             instance: The pane's instance.
             status: The program's exit status.
             signal: The signal that ended it.
             reported: Whether `exits` reports it; a server that was itself killed does not.
+
+        Raises:
+            KeyError: The instance has no pane.
         """
         pane = self.panes[instance]
         self.panes[instance] = PaneState(instance, pane.pane_id, pane.pid, True, status, signal, pane.title, False)
@@ -84,7 +87,7 @@ class MemoryTerminal:
             yield await self._exits.get()
 
     async def paste(self, pane_id: str, text: str) -> Delivery:
-        """See `Terminal.paste`."""
+        """See `Terminal.paste`; DELIVERED at once and recorded in `pasted`, or REFUSED without a living pane."""
         if not any(pane.pane_id == pane_id and not pane.dead for pane in self.panes.values()):
             return Delivery.REFUSED
         self.pasted.append((pane_id, text))

@@ -59,7 +59,7 @@ class Playground:
         return {"XDG_STATE_HOME": str(self.folder / "state"), "XDG_RUNTIME_DIR": str(self.folder / "run")}
 
     def driver(self) -> GateDriver:
-        """Return the driver that opens the scenario's gates."""
+        """Return the driver that opens the scenario's gates; raises `UsageError` if its `gates.yaml` is not valid."""
         return GateDriver(load_gates(self.scenario), self.opener)
 
     def promise(self) -> dict[str, Any]:
@@ -68,7 +68,11 @@ class Playground:
         return dict(YAML(typ="safe", pure=True).load(path.read_text("utf-8"))) if path.exists() else {}
 
     def checkout_is_untouched(self) -> bool:
-        """Return whether branch, commit, files and stash of the sample's checkout are as at the start of the run."""
+        """Return whether branch, commit, files and stash of the sample's checkout are as at the start of the run.
+
+        Raises:
+            GitError: git fails, as with a HEAD that is detached.
+        """
         head = git_in_sample(self.repository, "symbolic-ref", "HEAD").strip()
         oid = git_in_sample(self.repository, "rev-parse", "HEAD").strip()
         dirty = git_in_sample(self.repository, "status", "--porcelain", "--ignored")
@@ -76,16 +80,20 @@ class Playground:
         return (head, oid, dirty, stash) == ("refs/heads/main", self.base_oid, "", "")
 
     def commits_of(self, branch: str) -> list[tuple[str, tuple[str, ...]]]:
-        """Return the commits of a branch that are not in the base, newest first, each with its parents."""
+        """Return the commits of a branch that are not in the base, newest first, each with its parents.
+
+        Raises:
+            GitError: There is no such branch.
+        """
         text = git_in_sample(self.repository, "rev-list", "--parents", branch, f"^{self.base_oid}")
         return [(row.split()[0], tuple(row.split()[1:])) for row in text.splitlines()]
 
     def check_out(self, branch: str) -> None:
-        """Check out a branch, so that the person can look at it."""
+        """Check out a branch, so that the person can look at it; raises `GitError` if there is none."""
         git_in_sample(self.repository, "checkout", "--quiet", branch)
 
     def run_tests(self) -> SuiteOutcome:
-        """Run the sample's tests in the checkout; tests that do not end in time count as failed."""
+        """Run the sample's tests in the checkout; blocks. Tests that do not end within 60 s count as failed."""
         environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             done = subprocess.run(
@@ -110,12 +118,13 @@ def open_playground(name: str, *, keep: Path | None = None, pace: float | None =
     Args:
         name: The scenario.
         keep: A new or empty folder for the repository, which is then not removed.
-        pace: See `scripted_server`.
+        pace: Tokens per second of every reply, 0 for no limit; None: as the scripts say.
 
     Raises:
         UsageError: There is no such scenario, or `keep` is not empty.
         GitUnavailable: git is missing.
-        ModelUnavailable: The scripted server does not start.
+        GitError: git fails.
+        ModelUnavailable: The scripted server does not start within 20 s.
     """
     scenario = scenario_directory(name)
     folder = Path(tempfile.mkdtemp(prefix=f"aegis-demo-{os.getpid()}-")).resolve()

@@ -71,11 +71,14 @@ class RecordedLLM:
         return list(self._server.received)
 
     def open_gate(self, name: str) -> None:
-        """Ask the server to open a gate for good: replies that wait there are sent, later ones do not wait."""
+        """Ask the server to open a gate for good: replies that wait there are sent, later ones do not wait.
+
+        Returns before it is open. A name that no script has is not refused here; the loop logs the error.
+        """
         self._loop.call_soon_threadsafe(self._server.open_gate, name)
 
     def held(self, name: str) -> int:
-        """Return how many replies wait at a gate now."""
+        """Return how many replies wait at a gate now; raises `KeyError` if no script has this gate."""
         return self._server.held(name)
 
     def conversation(self, script: str) -> list[Message]:
@@ -83,11 +86,11 @@ class RecordedLLM:
         return self._server.conversations.get(script, [])
 
     def results(self, script: str) -> list[str]:
-        """Return the tool results in the conversation of this script, oldest first."""
+        """Return the tool results in the conversation of this script, oldest first; empty if there is none."""
         return [message_text(item) for item in self.conversation(script) if item["role"] == "tool"]
 
     def close(self) -> None:
-        """Stop serving and end the thread."""
+        """Stop serving, cutting off replies, and end the thread; call it once."""
         asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(_DEADLINE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_DEADLINE_S)

@@ -17,6 +17,10 @@ def plausible_value(schema: Schema, *, root: Schema) -> Any:
     Args:
         schema: The schema of the value; type names in upper case, as in Google's API, mean the same.
         root: The schema that references such as ``#/$defs/Name`` point into.
+
+    Raises:
+        KeyError: A reference points nowhere.
+        RecursionError: A schema requires itself.
     """
     if "$ref" in schema:
         return plausible_value(_referred(str(schema["$ref"]), root), root=root)

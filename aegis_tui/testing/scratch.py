@@ -142,7 +142,7 @@ class ScratchWorkspace:
         return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start one `aegis-tui` command; read its output with `communicate`. `close` kills it."""
+        """Start one `aegis-tui` command and return at once; read its output with `communicate`. `close` kills it."""
         process = subprocess.Popen(
             self.argv(*arguments),
             cwd=self.root,
@@ -160,7 +160,11 @@ class ScratchWorkspace:
         return [sys.executable, "-P", "-m", "aegis_tui", *arguments]
 
     def hub(self) -> HubQuick | None:
-        """Return a client of the hub that runs here; None if none runs. It needs no process, so it is fast."""
+        """Return a client of the hub that runs here; None if none runs. It needs no process, so it is fast.
+
+        Raises:
+            AegisError: There is no repository yet (`init`).
+        """
         if self._paths is None:
             self._paths = workspace_paths(workspace_key_of(self.root), self.environ)
         address = find_hub(self._paths)
@@ -244,7 +248,7 @@ class ScratchWorkspace:
         return leftovers
 
     def close(self) -> None:
-        """End the processes that are left and remove the folder."""
+        """End the processes that are left (SIGTERM, after 3 s SIGKILL) and remove the folder; raises nothing."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             living = _living(self.processes())
             for process in living:

@@ -86,7 +86,11 @@ class PaneScreen:
         return done.stdout
 
     def text(self) -> str:
-        """Return what the pane shows now, with a line end after each of its lines."""
+        """Return what the pane shows now, with a line end after each of its lines.
+
+        Raises:
+            TerminalError: The server has ended.
+        """
         return self._tmux("capture-pane", "-p", "-t", _PANE)
 
     def lines(self) -> list[str]:

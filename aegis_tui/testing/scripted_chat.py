@@ -82,7 +82,7 @@ class ChatDialect:
         return {"error": wire}
 
     async def whole(self, generation: Generation) -> dict[str, Any]:
-        """Return the reply as one object."""
+        """Produce the reply, once, and return it as one object, after the time that a stream would take."""
         said = await generation.whole()
         calls = [
             {"id": generation.call_id(index), "type": "function", "function": {"name": name, "arguments": arguments}}

@@ -31,10 +31,10 @@ class Dialect(Protocol):
         """Return the body of a refusal."""
 
     async def whole(self, generation: Generation) -> dict[str, Any]:
-        """Return the reply as one object."""
+        """Produce the reply, once, and return it as one object, after the time that a stream would take."""
 
     def stream(self, generation: Generation) -> AsyncIterator[bytes]:
-        """Yield the reply as server-sent events."""
+        """Produce the reply, once, and yield it as server-sent events at its pace."""
 
 
 class Route(NamedTuple):

@@ -96,7 +96,7 @@ class Generation:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Wait for a slot, count the request as running, and at the end as finished or aborted."""
+        """Wait for a slot, count the request as running, and at the end as finished; after an error, as aborted."""
         self._meters.waiting["capacity"] += 1
         try:
             await self._slots.acquire()
@@ -120,7 +120,10 @@ class Generation:
             self._cache.add([*self._prompt, *split_tokens(render_turn(self._message()) + "<|im_end|>\n")])
 
     async def pieces(self) -> AsyncIterator[ReplyPart]:
-        """Yield the reply at its pace, until its end or the request's token limit, which sets `end` to `length`."""
+        """Yield the reply at its pace, until its end or the request's token limit, which sets `end` to `length`.
+
+        Call it once, within `running`.
+        """
         size = max(1, round(self._pace * TICK_S)) if self._pace else UNPACED_PIECE_TOKENS
         limit = self.request.max_tokens
         started_at = time.monotonic()

@@ -127,7 +127,7 @@ class ScriptedServer:
         self._gates[name].opened.set()
 
     def held(self, name: str) -> int:
-        """Return how many replies wait at a gate now."""
+        """Return how many replies wait at a gate now; raises `KeyError` if no script has this gate."""
         return self._gates[name].held
 
     async def _handle(self, request: HttpRequest) -> HttpReply:
@@ -314,7 +314,10 @@ async def serve(server: ScriptedServer, *, announce: Path | None = None, parent:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return its exit code (contract 3)."""
+    """Run the command line until a signal or the parent's end; return its exit code.
+
+    0 after such an end, 2 if the scenario is not valid, 5 if the port is busy; the reason is on stderr.
+    """
     parser = argparse.ArgumentParser(prog="scripted_llm", description="A scripted model server with vLLM's interface.")
     parser.add_argument("directory", type=Path, help="the scenario, a folder of NAME.json files")
     parser.add_argument("--port", type=int, default=0, help="the port to listen on; 0 (default): any free one")

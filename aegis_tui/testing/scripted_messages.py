@@ -90,7 +90,7 @@ class MessagesDialect:
         return {"type": "error", "error": {"type": kind, "message": str(error)}}
 
     async def whole(self, generation: Generation) -> dict[str, Any]:
-        """Return the reply as one object."""
+        """Produce the reply, once, and return it as one object; a call that was cut off has no arguments."""
         said = await generation.whole()
         content: list[dict[str, Any]] = [{"type": "text", "text": said.text}] if said.text else []
         content += [

@@ -83,7 +83,7 @@ class ResponsesDialect:
         return {"error": wire}
 
     async def whole(self, generation: Generation) -> dict[str, Any]:
-        """Return the reply as one object."""
+        """Produce the reply, once, and return it as one object; if it was cut off, its status is `incomplete`."""
         said = await generation.whole()
         items: list[_Item] = [_Text(generation, 0, said.text)] if said.text else []
         for call, arguments in enumerate(said.arguments):
