@@ -38,11 +38,12 @@ async def ask_apart(function: Callable[..., Answer], arguments: tuple[Any, ...],
     Args:
         function: It must be importable by its module and name.
         arguments: They, and the answer, must be picklable.
-        size: How many characters of untrusted text they hold.
+        size: How many characters of untrusted text they hold; up to `LARGE`, a thread of this process is used.
 
     Raises:
-        AnswerLostError: The separate process failed, or took longer than a minute.
+        AnswerLostError: The separate process failed, also because the function raised, or took longer than a minute.
         OSError: It cannot be started.
+        Exception: In a thread, whatever the function raises.
     """
     if size <= LARGE:
         return await asyncio.to_thread(function, *arguments)

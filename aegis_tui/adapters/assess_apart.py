@@ -35,5 +35,5 @@ async def assess_apart(command: str, outcome: Outcome, tools: Sequence[QaReader]
 
 
 def assess_with(command: str, outcome: Outcome, tools: Sequence[QaReader]) -> CheckResult:
-    """Return what `assess` returns; with positional arguments only."""
+    """Return what `assess` returns for the same arguments; by position only, as `ask_apart` passes them."""
     return assess(command, outcome, tools=tools)

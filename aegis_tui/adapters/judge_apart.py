@@ -14,7 +14,9 @@ from aegis_tui.domain.rule.model import MergeRule
 async def judge_apart(
     rules: Sequence[MergeRule], changes: Sequence[PathChange], scan: SecretScan, neighbours: Neighbours
 ) -> tuple[RuleFinding, ...]:
-    """Return what `judge` returns; if it fails or takes too long, a finding that only a person may allow.
+    """Return what the rules find in the changes, as `judge` does, with long text in a separate process.
+
+    If that fails or takes over a minute, the result is one finding that only a person may allow.
 
     Raises:
         OSError: The separate process cannot be started.

@@ -99,7 +99,13 @@ class ChatModel(Protocol):
     """A model behind an OpenAI-compatible API. Raises only `ModelUnavailable` and `ModelError`."""
 
     async def list_models(self) -> list[str]:
-        """Return the names of the server's models, in its order; a failed request is repeated as in `stream`."""
+        """Return the names of the server's models, in its order; may be empty.
+
+        Raises:
+            ModelUnavailable: No answer, or a temporary refusal, after all retries.
+            ModelRefused: The server refused the request.
+            ModelMalformed: The answer is no list of models.
+        """
         ...
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def search_path(environ: Mapping[str, str]) -> str:
-    """Return PATH, with the folder after it into which `scripts/install-agents` puts programs.
+    """Return PATH, and after it the folder into which `scripts/install-agents` puts programs, which may not exist.
 
     Args:
-        environ: An environment.
+        environ: An environment; without PATH, the system's default is taken.
     """
     data = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".local" / "share")
     return f"{environ.get('PATH', os.defpath)}:{Path(data) / 'aegis-tui' / 'agents' / 'bin'}"

@@ -28,12 +28,13 @@ Derive = Callable[[str, bytes], Entry]
 def derive_apart(
     items: Iterable[tuple[BlobKey, bytes]], workers: int, derive: Derive
 ) -> Iterator[tuple[BlobKey, Entry]]:
-    """Yield what `derive` returns for each content, in any order.
+    """Yield what `derive` returns for each content, in any order; blocking.
 
-    A batch whose worker fails is read in this process.
+    A batch whose worker fails, or cannot be started, is read in this process.
 
     Args:
-        items: The contents; taken by several threads, one at a time.
+        items: The contents; taken by several threads, one at a time. An error that it raises is raised at the end,
+            after the contents before it were yielded.
         workers: How many processes to start.
         derive: Reads one content, as each worker does.
     """

@@ -23,7 +23,12 @@ class ChildMap:
     """Implements `MapAnswers`."""
 
     async def ask(self, question: MapAsk, root: Path, worktree: Path | None, paths: WorkspaceFolders) -> dict[str, Any]:
-        """Return the answer to a question; see `MapAnswers`."""
+        """Return the answer to a question as values of JSON; see `MapAnswers.ask` for the arguments.
+
+        Raises:
+            UsageError: The map does not have what is asked about.
+            StoreError: The worktree or the map cannot be read, or there is no answer in two minutes.
+        """
         fields = {
             "question": question.model_dump(mode="json", exclude={"answer"}),
             **{"root": str(root), "worktree": None if worktree is None else str(worktree)},

@@ -19,10 +19,10 @@ _RUST = re.compile(r"use\s+(.*?);?\s*\Z", re.DOTALL)
 
 
 def imports_of(language: str, text: str, line: int, scope: int) -> Iterator[Import]:
-    """Yield the imports in one statement.
+    """Yield the imports in one statement; nothing for one that is not understood.
 
     Args:
-        language: The statement's language, any but Python.
+        language: The statement's language, any but Python; an unknown one is read as C.
         text: The statement.
         line: Its line.
         scope: The definition around it, as `Import.scope`.

@@ -46,10 +46,14 @@ _SELF = re.compile(r"(?:self|cls)\.\w+\Z|\w+\Z")
 
 
 def python_facts(source: bytes) -> FileFacts:
-    """Return the facts of a Python file.
+    """Return the facts of a Python file; of one with syntax errors, what can be read of it.
 
     Args:
         source: Its content; bytes that are not UTF-8 are replaced where text is taken from it.
+
+    Raises:
+        ImportError: The grammar is not installed.
+        RecursionError: An expression is nested too deeply.
     """
     from tree_sitter import QueryCursor
 

@@ -29,9 +29,10 @@ class SourceReader:
     """Implements `FactsReader`."""
 
     def derive(self, language: str, content: bytes) -> FileFacts:
-        """Return the facts of a content; of one that cannot be parsed, its number of lines and headings.
+        """Return the facts of a content; of one that cannot be parsed, its number of lines, of Markdown its headings.
 
-        A language whose grammar is not installed counts as one that the map does not know (`aegis-tui[lang]`).
+        A language whose grammar is not installed counts as one that the map does not know (`aegis-tui[lang]`). A
+        content with a NUL has the language `binary` and no lines.
         """
         if b"\0" in content:
             return FileFacts("binary", 0)
@@ -61,11 +62,11 @@ class SourceReader:
             yield key, self.entry(key.language, content)
 
     def workers(self, count: int) -> int:
-        """Return how many other processes help to read so many contents."""
+        """Return how many other processes help to read so many contents; 0 if it is not worth it."""
         return min(_MOST_WORKERS, (os.cpu_count() or 1) - 1, count // _WORTH_A_PROCESS)
 
     def entry(self, language: str, content: bytes) -> Entry:
-        """Return what is to be stored of a content."""
+        """Return what is to be stored of a content: the facts of `derive`, and the words to find them by."""
         return make_entry(self.derive(language, content))
 
 

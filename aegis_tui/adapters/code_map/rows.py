@@ -35,7 +35,11 @@ def insert(connection: sqlite3.Connection, key: BlobKey, entry: Entry) -> bool:
 
 
 def remove(connection: sqlite3.Connection, blob: int) -> None:
-    """Delete what is known of a content from the three stores, within the caller's transaction."""
+    """Delete what is known of a content from the three stores, within the caller's transaction, if it is there.
+
+    Raises:
+        ValueError: It is damaged; nothing was deleted.
+    """
     if (facts := whole_facts(connection, blob)) is None:
         return
     entry = make_entry(facts)
@@ -47,7 +51,7 @@ def remove(connection: sqlite3.Connection, blob: int) -> None:
 
 
 def meaning_rows(blob: int, entry: Entry) -> Iterator[tuple[int, str, str]]:
-    """Yield the rows of a content's symbols in the table `meaning`."""
+    """Yield the rows of a content's symbols in the table `meaning`: id, words of the name, all words."""
     for at, item in enumerate(entry.symbols, start=blob * SLOTS):
         yield at, item.name_words, item.words
 
@@ -68,7 +72,7 @@ def whole_facts(connection: sqlite3.Connection, blob: int) -> FileFacts | None:
 
 
 def symbols_of(connection: sqlite3.Connection, blob: int) -> Iterator[MapSymbol]:
-    """Yield the symbols of a content, in their order."""
+    """Yield the symbols of a content, in their order; nothing if it is not stored."""
     statement = f"SELECT {SYMBOL_COLUMNS} FROM symbol WHERE id >= ? AND id < ? ORDER BY id"
     for row in connection.execute(statement, (blob * SLOTS, (blob + 1) * SLOTS)):
         yield _symbol(row[1:])

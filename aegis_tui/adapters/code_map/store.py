@@ -41,7 +41,10 @@ _COLUMNS = "s.id, s.name, s.kind, s.first, s.line, s.last, s.signature, s.doc, s
 
 
 class SqliteMapStore:
-    """Implements `MapStore`. One connection, used by one thread at a time."""
+    """Implements `MapStore`. One connection, used by one thread at a time.
+
+    Every question raises `StoreError` if the store is closed or cannot be read; `MapDamaged` if `begin_anew` helps.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or create the file (mode 0600); its folder is created too.
@@ -190,7 +193,12 @@ class SqliteMapStore:
         )
 
     def named(self, name: str) -> list[Located]:
-        """Return the symbols of the view with a name, in order of path and line; see `MapStore`."""
+        """Return the symbols of the view with a name, in order of path and line; empty if there are none.
+
+        Args:
+            name: A last name such as `parse`; or a dotted one: if no symbol has it as its whole name, those whose name
+                ends with it are returned.
+        """
         outer, _, last = name.rpartition(".")
 
         def look(connection: sqlite3.Connection, condition: str, *values: str | int) -> list[Located]:
@@ -219,7 +227,7 @@ class SqliteMapStore:
         return self._run(look)
 
     def mentioning(self, name: str) -> list[str]:
-        """Return the paths of the view whose file mentions a name, sorted; some mention it in other letter case."""
+        """Return the paths of the view whose file mentions a name, also in other letter case, sorted."""
         statement = (
             "SELECT v.path FROM mention m JOIN temp.view v ON v.blob = m.rowid WHERE mention MATCH ? ORDER BY v.path"
         )
@@ -228,7 +236,7 @@ class SqliteMapStore:
         return self._run(lambda connection: [row[0] for row in connection.execute(statement, (_quoted([name]),))])
 
     def matching(self, words: Sequence[str], *, count: int) -> list[Located]:
-        """Return symbols that have some of the words, the best first; a word in a name counts most."""
+        """Return up to `count` symbols that have some of the words, the best first; a word in a name counts most."""
         statement = (
             f"SELECT v.path, {_COLUMNS} FROM meaning m JOIN symbol s ON s.id = m.rowid "
             f"JOIN temp.view v ON v.blob = m.rowid / {SLOTS} WHERE meaning MATCH ? "
@@ -241,7 +249,7 @@ class SqliteMapStore:
         )
 
     def alike(self, words: Sequence[str], *, count: int) -> list[Located]:
-        """Return symbols whose words share letter groups with the given ones, the nearest first."""
+        """Return up to `count` symbols whose words share letter groups with the given ones, nearest first."""
         every = f"SELECT s.id, s.vector FROM symbol s WHERE s.id / {SLOTS} IN (SELECT blob FROM temp.view)"
         one = (
             f"SELECT v.path, {_COLUMNS} FROM symbol s JOIN temp.view v ON v.blob = s.id / {SLOTS} WHERE s.id = ? "

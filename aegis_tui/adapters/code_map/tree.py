@@ -121,7 +121,7 @@ def _documented(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _target(node: Node) -> str:
-    """Return what is called in the form of `CallSite.target`."""
+    """Return what is called in the form of `CallSite.target`: names and dots, `?` for what has no name."""
     if node.type == "method_invocation":
         owner, name = node.child_by_field_name("object"), node.child_by_field_name("name")
         text = f"{_text(owner)}.{_text(name) if name else ''}" if owner is not None else _text(name) if name else ""

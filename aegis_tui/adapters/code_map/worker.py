@@ -11,7 +11,11 @@ from aegis_tui.domain.code_map.entry import entry_to_wire
 
 
 def work(questions: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer one line of JSON, a list of language and content, with one line, the entries, until stdin ends."""
+    """Answer each line of JSON, a list of language and content, with one line, the entries, until `questions` ends.
+
+    Raises:
+        ValueError: A line is not such a list.
+    """
     reader = SourceReader()
     for line in questions:
         entries = [reader.entry(language, text.encode("latin-1")) for language, text in json.loads(line)]

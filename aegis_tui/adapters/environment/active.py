@@ -65,13 +65,16 @@ def prefix_of_path(search_path: str, folder: Path) -> Path | None:
 
 
 def package_sites(prefix: Path) -> list[Path]:
-    """Return the existing package folders (`site-packages`) of an installation, including Debian's variants."""
+    """Return the existing package folders (`site-packages`) of an installation, Debian's variants too; may be empty."""
     patterns = ("lib/python*/site-packages", "lib/python*/dist-packages", "local/lib/python*/dist-packages")
     return [path for pattern in patterns for path in sorted(prefix.glob(pattern)) if path.is_dir()]
 
 
 def program_folders(prefixes: Iterable[Path]) -> list[Path]:
-    """Return the existing folders of Python installations that a sandbox must show, without those of the system."""
+    """Return what a sandbox must show of Python installations: their existing folders of programs and libraries.
+
+    Those of the system (`/usr`, `/usr/local`) are left out, as every sandbox shows them.
+    """
     return [
         prefix / part for prefix in prefixes if prefix not in _SYSTEM for part in _PARTS if (prefix / part).is_dir()
     ]

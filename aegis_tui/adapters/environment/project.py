@@ -53,7 +53,15 @@ class ProjectEnvironment:
     async def prepare(
         self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
     ) -> Surroundings:
-        """Create the project's environment in a worktree and return what commands need there; see `QaEnvironment`.
+        """Create the project's environment in a worktree and return what commands need there; blocks only a thread.
+
+        Args:
+            worktree: The tree under test; virtual environments and `node_modules` are created in it, as links.
+            home: The HOME of the commands, empty.
+            commands: The QA commands, which are searched for paths of the checkout unless `confined`.
+            confined: True if a sandbox hides the checkout and shows the `links` of the result. Without one, the result
+                has `obstacles` instead.
+            committed: Create only folders that git ignores.
 
         Raises:
             GitError: git fails in the worktree.

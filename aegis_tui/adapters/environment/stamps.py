@@ -14,7 +14,7 @@ _NODE_RECORDS = (".package-lock.json", ".modules.yaml", ".yarn-state.yml", ".yar
 
 
 def stamp(prefixes: Iterable[Path], node_modules: Iterable[Path], search_path: str, others: Iterable[Path] = ()) -> str:
-    """Return a text that stays the same as long as nothing is installed, removed or replaced.
+    """Return a text that stays the same as long as nothing is installed, removed or replaced; blocking.
 
     Args:
         prefixes: Installations and virtual environments of Python.

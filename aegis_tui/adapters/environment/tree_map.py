@@ -15,7 +15,10 @@ _MANY = 2_000
 
 
 def provided_names(folder: Path) -> set[str]:
-    """Return the names of packages and modules that Python can import from a folder; empty if it does not exist."""
+    """Return the names of packages and modules that Python can import from a folder.
+
+    Empty if it cannot be read. Of more than 2,000 entries, only some are looked at.
+    """
     names: set[str] = set()
     for entry in _entries(folder):
         if entry.name.endswith(".py") and entry.is_file():

@@ -20,12 +20,12 @@ _HOOK = re.compile(r"_*editable|.*_editable(_loader|_finder)?\.py$|.*_finder\.py
 
 
 def is_virtualenv(folder: Path) -> bool:
-    """Return whether a folder is a virtual environment (PEP 405)."""
+    """Return whether a folder is a virtual environment (PEP 405); False if it does not exist."""
     return (folder / "pyvenv.cfg").is_file() and (folder / "bin" / "python").exists()
 
 
 def site_packages(venv: Path) -> list[Path]:
-    """Return the existing package folders (`site-packages`) of a virtual environment."""
+    """Return the existing package folders (`site-packages`) of a virtual environment; empty if there are none."""
     return [path for path in sorted((venv / "lib").glob("python*/site-packages")) if path.is_dir()]
 
 
@@ -61,7 +61,7 @@ def led_to(site: Path) -> list[Path]:
 
 
 def base_prefixes(venv: Path) -> list[Path]:
-    """Return the Python installations that a virtual environment is based on."""
+    """Return the folders of the Python installations that a virtual environment is based on; they may not exist."""
     named = re.search(r"^home\s*=\s*(/.*?)\s*$", _read(venv / "pyvenv.cfg"), re.MULTILINE)
     places = [Path(named[1]).parent] if named else []
     real = Path(os.path.realpath(venv / "bin" / "python"))

@@ -37,7 +37,7 @@ class Checkout:
         self._objects = objects
 
     async def facts(self) -> RepositoryFacts:
-        """Return the facts about the repository that a run needs before it starts; see `Repository.facts`."""
+        """Return the facts that a run needs before it starts; raises `GitError` if the checkout cannot be read."""
         head = await asyncio.to_thread(_read_head, self._place)
         return RepositoryFacts(
             root=self._place.root,
@@ -52,7 +52,12 @@ class Checkout:
         )
 
     async def preflight(self, run: str) -> None:
-        """Return if a run with this name may start here, else raise `Refused`; see `Repository.preflight`."""
+        """Return if a run with this name may start here.
+
+        Raises:
+            Refused: There is no commit, git knows no name or no email address of the person, or a branch has a name
+                that blocks the run's branches; the hint is the command that helps.
+        """
         if await self.head_oid() is None:
             hint = "git add . && git commit --allow-empty -m 'Start'"
             raise Refused("the repository has no commit yet", hint, code="preflight.commit")

@@ -32,7 +32,21 @@ class Composer:
         self._checkout = checkout
 
     async def compose(self, ref: str, piece_oid: str, *, expect_oid: str, message: str, at: int) -> ComposeResult:
-        """Merge a piece onto a ref without a worktree; raises `MergeConflict`, `Conflict`; see `Repository.compose`."""
+        """Merge a piece onto a ref without a worktree; if the ref has it already, write nothing, and set `already`.
+
+        Args:
+            ref: Full name of the working ref.
+            piece_oid: The commit to merge.
+            expect_oid: The commit that the ref must point to, unless the piece is merged already.
+            message: The message of the merge commit.
+            at: The date of the merge commit, in seconds since 1970.
+
+        Raises:
+            MergeConflict: Both change the same lines; `data["conflicts"]` lists them. The ref is unchanged.
+            Conflict: The ref points to another commit, or does not exist.
+            Refused: git knows no name or no email address of the person.
+            GitError: A commit does not exist, or git fails.
+        """
         current = await self._objects.resolve(ref)
         if current is not None and await self._objects.is_ancestor(piece_oid, current):
             return ComposeResult(current, await self._objects.tree_of(current), already=True)
@@ -52,7 +66,7 @@ class Composer:
         return ComposeResult(oid, merge.tree, already=False)
 
     async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
-        """Write a commit of a tree, create a branch that points to it, and return its id; see `Repository.squash`.
+        """Write a commit of a tree, create a branch that points to it, and return its id.
 
         Raises:
             Conflict: The branch exists and points to another commit; one that points to this commit already is kept.

@@ -34,7 +34,7 @@ class Condition:
         self._place, self._runner = place, runner
 
     async def look(self) -> RepositoryCondition:
-        """Return the conditions that may make a run fail; see `InspectedRepository.condition`.
+        """Return the conditions that may make a run fail; changes nothing. May ask the remote of a partial clone.
 
         Raises:
             GitError: The repository has no commit, or git fails.

@@ -41,11 +41,14 @@ class WorktreeFiles:
         self._files: dict[str, str] = {}
 
     def listing(self) -> Listing:
-        """Return the files as they are now; symbolic links and submodules are left out.
+        """Return the files as they are now; symbolic links, submodules and large changed files are left out.
+
+        Large means more than 1 MiB.
 
         Raises:
             GitError: git fails.
             GitUnavailable: git is missing.
+            OSError: The folder of the worktree does not exist.
         """
         return asyncio.run(self._listing())
 
@@ -76,7 +79,8 @@ class WorktreeFiles:
         A content of more than 1 MiB is given as b"".
 
         Raises:
-            GitError: git fails.
+            GitError: The repository has no such blob either, or git fails.
+            OSError: The folder of the worktree does not exist.
         """
         others: dict[str, str] = {}
         with UntrustedFolder(self._root) as folder:
@@ -97,7 +101,7 @@ class WorktreeFiles:
         return blobs
 
     def stale(self, listing: Listing, paths: Sequence[str]) -> list[str]:
-        """Return those of `paths` whose content is no longer that of the listing, sorted; missing ones too."""
+        """Return those of `paths` whose content is not that of the listing, sorted; missing and large ones too."""
         stale = []
         with UntrustedFolder(self._root) as folder:
             for path in sorted(set(paths)):

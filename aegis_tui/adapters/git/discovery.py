@@ -31,7 +31,7 @@ class Discovery:
 
 
 def workspace_key(common_dir: Path) -> str:
-    """Return the key of the workspace whose repository has this common git folder (contract 1)."""
+    """Return the key of the workspace whose repository has this common git folder (contract 1): 12 hex digits."""
     return hashlib.sha256(bytes(common_dir.resolve())).hexdigest()[:_KEY_LENGTH]
 
 

@@ -23,7 +23,7 @@ _SCRATCH = re.compile(r"aegis-(?:git|demo)-(\d+)-.*")
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Yield an empty folder that is removed at the end. Its name contains our pid: see `find_scratch_of_the_dead`."""
+    """Yield an empty folder that is removed at the end; with our pid in its name, for `find_scratch_of_the_dead`."""
     with tempfile.TemporaryDirectory(prefix=f"aegis-git-{os.getpid()}-") as name:
         yield Path(name)
 
@@ -74,12 +74,12 @@ def delete_trash(parent: Path) -> None:
 
 
 def exists(path: Path) -> bool:
-    """Return whether there is something at the path, even a link that leads nowhere."""
+    """Return whether there is something at the path, even a link that leads nowhere; blocking."""
     return path.is_symlink() or path.exists()
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether the path is a folder, or a link to one."""
+    """Return whether the path is a folder, or a link to one; False if it does not exist."""
     return path.is_dir()
 
 

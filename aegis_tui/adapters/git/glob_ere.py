@@ -23,7 +23,7 @@ _CONTINUATION: Range = (0x80, 0xBF)
 
 
 def glob_to_ere(glob: Glob) -> bytes:
-    """Return the anchored expression for the C locale that matches what the glob matches.
+    """Return the anchored expression for the C locale that matches what the glob matches, or less, never more.
 
     Literal text is matched in composed and in decomposed Unicode form. A path in mixed form is not matched, nor a
     decomposed character where the glob has a wildcard for one character.

@@ -65,7 +65,10 @@ class Objects:
         return (await self._runner.run("cat-file", "blob", named, output_bytes=limit)).stdout
 
     async def read_blobs(self, oids: Iterable[str], *, limit: int, total: int) -> dict[str, Blob]:
-        """Return many blobs at once; see `Commits.read_blobs`."""
+        """Return many blobs at once, by their ids; an id that names no blob is left out.
+
+        A blob over `limit` bytes, or one that would make it over `total` bytes in all, is there without its content.
+        """
         asked = "".join(f"{oid}\n" for oid in dict.fromkeys(oids)).encode()
         listed = await self._runner.run("cat-file", "--batch-check", stdin=asked)
         sizes = {

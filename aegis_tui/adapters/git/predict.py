@@ -59,7 +59,11 @@ class Merges:
         return Merge(fields[0], answer.code == 0, _stages(fields[1:]))
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
-        """Return what merging two commits would give; writes only objects, no ref; see `Repository.predict`."""
+        """Return what merging two commits would give; conflicts raise nothing. Writes only objects, no ref.
+
+        Raises:
+            GitError: One of the commits does not exist.
+        """
         merge = await self.merge(ours, theirs)
         base = (await self._runner.run("merge-base", ours, theirs, ok=(0, 1))).text
         both: set[str] = set()

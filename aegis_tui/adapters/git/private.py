@@ -111,7 +111,11 @@ class OwnGit:
 
     @classmethod
     def of(cls, admin: Path) -> OwnGit:
-        """Return the git folder that an instance uses; `admin` is its worktree's folder in the common git folder."""
+        """Return the git folder that an instance uses: its own copy, or without a sandbox that in the common folder.
+
+        Args:
+            admin: Its worktree's folder in the common git folder; without a record in it, the result is that folder.
+        """
         record = read_record(admin)
         if record is None or record.private is None:
             return cls(admin, None)
@@ -135,7 +139,7 @@ class OwnGit:
         return text if _is_oid(text) else None
 
     def status(self, name: str) -> os.stat_result | None:
-        """Return the status of a file in its git folder; None if there is none."""
+        """Return the status of a file in its git folder, of a link itself; None if it cannot be reached."""
         with _opened(self.folder) as folder:
             return folder.status(name) if folder else None
 
@@ -179,7 +183,7 @@ class OwnGit:
             return {f"{part:02x}{rest}" for part in range(256) for rest in folder.names(f"{part:02x}")}
 
     def has_submodules(self) -> bool:
-        """Return whether its git folder holds repositories of submodules."""
+        """Return whether its git folder holds repositories of submodules; False if it cannot be opened."""
         with _opened(self.folder) as folder:
             return folder is not None and folder.status("modules") is not None
 

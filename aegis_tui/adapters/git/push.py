@@ -33,7 +33,19 @@ class GitPusher:
         self._root = root
 
     def plan(self, source: str, remote: str | None, branch: str) -> PushPlan:
-        """Ask the remote and return what a push would do; see `Pusher.plan`."""
+        """Ask the remote and return what a push would do; blocking, and git may ask the person for credentials.
+
+        Args:
+            source: A run's branch or any commit.
+            remote: Its name; None for the one that git itself would push to, else the only one, else `origin`.
+            branch: The short name of the branch on the remote.
+
+        Raises:
+            UsageError: There is no such commit or remote, none is named and none is obvious, or the name of the branch
+                is not valid.
+            GitError: The remote cannot be asked, or not within two minutes.
+            GitUnavailable: git is missing.
+        """
         oid = self._commit(source)
         name = remote or self._usual_remote()
         if name not in (remotes := self._lines("remote")):
@@ -57,7 +69,12 @@ class GitPusher:
         )
 
     def push(self, plan: PushPlan) -> None:
-        """Push the commit of a plan; see `Pusher.push`."""
+        """Push the commit of a plan, never by force; blocking. Hooks run, and git's messages go to the terminal.
+
+        Raises:
+            GitError: The remote or a hook refuses.
+            OSError: git cannot be started.
+        """
         # Without force git refuses what is no fast forward, also if the branch was moved since the remote was asked.
         options = ["--no-follow-tags", "--recurse-submodules=no", "--no-force"]
         argv = ["push", *options, "--", plan.remote, f"{plan.oid}:refs/heads/{plan.branch}"]

@@ -83,41 +83,76 @@ class GitRepository:
         return workspace_key(self._place.common_dir)
 
     async def facts(self) -> RepositoryFacts:
-        """Return the facts about the repository that a run needs before it starts; see `Repository.facts`."""
+        """Return the facts that a run needs before it starts; raises `GitError` if the checkout cannot be read."""
         return await self._checkout.facts()
 
     async def preflight(self, run: str) -> None:
-        """Return if a run with this name may start here, else raise `Refused`; see `Repository.preflight`."""
+        """Return if a run with this name may start here.
+
+        Raises:
+            Refused: There is no commit, git knows no name or no email address of the person, or a branch has a name
+                that blocks the run's branches; the hint is the command that helps.
+        """
         await self._checkout.preflight(run)
 
     async def condition(self) -> RepositoryCondition:
-        """Return the conditions that may make a run fail; changes nothing; see `InspectedRepository.condition`."""
+        """Return the conditions that may make a run fail; changes nothing. May ask the remote of a partial clone.
+
+        Raises:
+            GitError: The repository has no commit, or git fails.
+        """
         return await self._condition.look()
 
     async def checkout_bytes(self) -> int:
-        """Return the size of one checkout of HEAD in bytes; 0 if asking would fetch; see `InspectedRepository`."""
+        """Return the size of one checkout of HEAD in bytes; 0 in a partial clone. `GitError` without a commit."""
         return await self._condition.checkout_bytes()
 
     async def tree_paths(self, oid: str) -> tuple[str, ...]:
-        """Return the path of every file and submodule in a commit or tree; see `InspectedRepository.tree_paths`."""
+        """Return the path of every file and submodule in a commit or tree; raises `GitError` if there is none."""
         return await self._objects.tree_paths(oid)
 
     async def add_worktree(self, spec: WorktreeSpec) -> Worktree:
-        """Create or complete the worktree of an instance, and return it; see `Repository.add_worktree`."""
+        """Create the worktree of an instance, with its branch and its guard, and return it.
+
+        A complete one keeps its work. What is left of an incomplete one is saved under a rescue
+        ref if it may be work, and then replaced.
+
+        Raises:
+            Refused: Something that is no worktree of ours is at the path, the work in it cannot be saved, or a glob of
+                the guard is not valid.
+            Conflict: Another program is writing the repository's configuration.
+        """
         return await self._worktrees.add(spec)
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
-        """Create a worktree for checks with a detached HEAD, replacing an earlier one; see `Repository.add_scratch`."""
+        """Create a worktree for checks with a detached HEAD at `oid`; an earlier one at `path` is replaced.
+
+        Raises:
+            Refused: Another worktree is at `path`.
+            Conflict: Something else is at `path`.
+        """
         return await self._worktrees.add_scratch(path, oid)
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
-        """Restore the tracked files of a scratch worktree; return the paths that had changed; see `Repository`."""
+        """Restore the tracked files of a scratch worktree; return the paths that had changed. New files stay."""
         return await self._worktrees.restore_scratch(scratch)
 
     async def remove_worktree(
         self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None
     ) -> RescueRef | None:
-        """Remove a worktree of ours after saving its work; return the ref of the work; see `Repository`."""
+        """Remove a worktree of ours after saving content that is nowhere else; its branch stays.
+
+        Args:
+            path: Its folder.
+            rescue: Whose work it is; None only for scratch worktrees, whose content is discarded.
+            already_saved: A tree that is kept elsewhere; a worktree with equal content needs no rescue.
+
+        Returns:
+            The ref of the work; None if there was nothing to save, or no worktree.
+
+        Raises:
+            Refused: The work cannot be saved, `rescue` is missing, or it is no worktree of ours; nothing was removed.
+        """
         return await self._worktrees.remove(path, rescue=rescue, already_saved=already_saved)
 
     async def list_worktrees(self) -> tuple[WorktreeEntry, ...]:
@@ -134,7 +169,11 @@ class GitRepository:
         await self._worktrees.set_guard(path, guard)
 
     async def restore_config(self) -> bool:
-        """Undo our change to the repository's configuration, unless still needed; see `Repository.restore_config`."""
+        """Undo our change to the repository's configuration; return whether it is undone, or was never made.
+
+        False, with nothing changed, while a worktree of ours or another setting still needs it. Raises `Conflict` if
+        another program is writing the configuration.
+        """
         return await self._worktrees.restore_config()
 
     async def snapshot_tree(self, path: Path) -> str:

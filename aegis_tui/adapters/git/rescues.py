@@ -33,7 +33,7 @@ class GitRescues:
         self._runner, self._objects, self._composer = runner, objects, composer
 
     async def list_all(self) -> tuple[RescuedWork, ...]:
-        """Return all rescue refs, oldest first; see `RescueStore.list_all`."""
+        """Return all rescue refs, oldest first; empty if there are none. Raises `GitError` if git fails."""
         listed = await self._runner.run("for-each-ref", f"--format={_FIELDS}", RESCUE_PREFIX)
         works = [await self._work(*line.split("\0")) for line in listed.text.split("\n") if line]
         return tuple(sorted(works, key=lambda work: (work.saved_unix, work.ref)))
@@ -71,7 +71,7 @@ class GitRescues:
         return not mine & different
 
     async def files_of(self, work: RescuedWork) -> RescuedFiles:
-        """Return what a rescue ref holds; see `RescueStore.files_of`."""
+        """Return the paths of the files that a rescue ref holds; raises `GitError` if its commit is gone."""
         parents = await self._parents(work.oid)
         ignored, not_saved, staged = list[str](), list[str](), list[str]()
         for parent, subject in parents.items():
@@ -87,11 +87,24 @@ class GitRescues:
         )
 
     async def diff_of(self, work: RescuedWork) -> str:
-        """Return the diff from the commit that the work started from; see `RescueStore.diff_of`."""
+        """Return the unified diff from the commit that the work started from; without ignored files.
+
+        Raises:
+            GitError: The saved commit is gone, or the diff is too large (code `git.output`).
+        """
         return await self._objects.diff_text(await self._start(work), work.oid, None)
 
     async def write_out(self, work: RescuedWork, folder: Path) -> None:
-        """Write all files of the work into an empty folder; see `RescueStore.write_out`."""
+        """Write all files of the work into a folder, the ignored ones too; no filter and no hook is started.
+
+        Args:
+            work: The work.
+            folder: Created if it does not exist. Files of the same name in it are replaced.
+
+        Raises:
+            GitError: The saved commit is gone, or a file cannot be written.
+            OSError: The folder cannot be created.
+        """
         off = await Filters(self._runner, self._objects).off()
         parents = await self._parents(work.oid)
         for oid in (work.oid, *(name for name, subject in parents.items() if subject == BESIDE)):
@@ -103,12 +116,17 @@ class GitRescues:
                 await self._runner.run(*options, work_tree=folder, env=env, deadline_s=_CHECKOUT_DEADLINE_S)
 
     async def make_branch(self, work: RescuedWork, name: str) -> None:
-        """Create a branch that points to the saved commit; see `RescueStore.make_branch`."""
+        """Create a branch that points to the saved commit.
+
+        Raises:
+            Conflict: There is a branch of that name.
+            GitError: It is no valid name of a branch, or the commit is gone.
+        """
         await self._runner.run("check-ref-format", "--branch", name)
         await self._composer.update_ref(f"refs/heads/{name}", work.oid, None)
 
     async def delete(self, work: RescuedWork) -> None:
-        """Delete a rescue ref; see `RescueStore.delete`."""
+        """Delete a rescue ref; raises `Conflict` if it points elsewhere by now, or was deleted."""
         await self._composer.delete_ref(work.ref, work.oid)
 
     async def _start(self, work: RescuedWork) -> str:

@@ -61,7 +61,15 @@ class Worktrees:
         self.admins = AdminFolders(place.common_dir)
 
     async def add(self, spec: WorktreeSpec) -> Worktree:
-        """Create or complete the worktree of an instance, and return it; see `Repository.add_worktree`."""
+        """Create the worktree of an instance, with its branch and its guard, and return it.
+
+        A complete one keeps its work. What is left of an incomplete one is saved under a rescue ref if it may be work.
+
+        Raises:
+            Refused: Something that is no worktree of ours is at the path, its work cannot be saved, or a glob of the
+                guard is not valid.
+            Conflict: Another program is writing the repository's configuration.
+        """
         run = spec.branch.split("/")[1]
         async with self._lock():
             for cut_off in self.admins.cut_off():
@@ -77,7 +85,12 @@ class Worktrees:
         return Worktree(spec.path, spec.branch, spec.base_oid, admin, spec.guard.hooks_dir)
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
-        """Create a worktree for checks with a detached HEAD, replacing an earlier one; see `Repository.add_scratch`."""
+        """Create a worktree for checks with a detached HEAD at `oid`; an earlier one at `path` is replaced.
+
+        Raises:
+            Refused: Another worktree is at `path`.
+            Conflict: Something else is at `path`.
+        """
         async with self._lock():
             admin = self.admins.find(path)
             if admin is not None:
@@ -114,7 +127,11 @@ class Worktrees:
         return tuple(map(write_name, names))
 
     async def remove(self, path: Path, *, rescue: RescueName | None, already_saved: str | None) -> RescueRef | None:
-        """Remove a worktree of ours after saving its work; return the ref of the work; see `Repository`."""
+        """Remove a worktree of ours after saving its work; return the ref of the work, None if there was none to save.
+
+        Raises:
+            Refused: The work cannot be saved, `rescue` is missing, or it is no worktree of ours; nothing was removed.
+        """
         saved: RescueRef | None = None
         async with self._lock():
             admin = self.admins.find(path)
@@ -128,13 +145,18 @@ class Worktrees:
         return saved
 
     async def list_all(self) -> tuple[WorktreeEntry, ...]:
-        """Return all worktrees of the repository, the main one first (`Repository.list_worktrees`)."""
+        """Return all worktrees of the repository, the main one first, and those whose folder is gone."""
         answer = await self._runner.run("worktree", "list", "--porcelain", "-z")
         blocks = answer.stdout.decode("utf-8", "surrogateescape").split("\0\0")
         return tuple(self._entry(block) for block in blocks if block.strip("\0"))
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
-        """Replace the guard of the instance in the worktree at `path`; see `Repository.set_guard`."""
+        """Replace the guard of the instance in the worktree at `path`; it takes effect with the next commit.
+
+        Raises:
+            GitError: There is no worktree at `path`, or the guard cannot be written.
+            Refused: A glob of the guard is not valid.
+        """
         async with self._lock():
             await self._guard(self.admins.get(path), guard)
 

@@ -74,7 +74,7 @@ class OpenAIChat:
         )
 
     async def list_models(self) -> list[str]:
-        """Return the names of the server's models, in its order; retried like a chat request.
+        """Return the names of the server's models, in its order; tried `attempts` times, with pauses.
 
         Raises:
             ModelUnavailable: No answer, or a temporary refusal, after all attempts.

@@ -75,7 +75,7 @@ def enter(parent: str, file: str, value: str) -> None:
 
 
 def sweep(parent: str) -> None:
-    """Remove the empty control groups below `parent` that `enter` created for processes that have ended."""
+    """Remove the empty control groups below `parent` of processes that have ended; `OSError` if it is no folder."""
     for name in os.listdir(parent):  # noqa: PTH208
         owner = name[len(PREFIX) :] if name.startswith(PREFIX) else ""
         if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):  # noqa: PTH110

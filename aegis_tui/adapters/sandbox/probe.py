@@ -155,7 +155,7 @@ def _judge(seen: dict[str, Any], *, wrote_outside: bool) -> str:
 
 
 async def run_probe(argv: Sequence[str]) -> tuple[int, str, str]:
-    """Return exit status, stdout and stderr of a command; 127 if it does not start, 124 after the deadline."""
+    """Return exit status, stdout and stderr of a command; 127 if it does not start, 124 if it took over 15 s."""
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,

@@ -40,7 +40,10 @@ class BestScanner:
         self._programs, self._ask = programs, ask
 
     async def scan(self, texts: Sequence[ScannedText]) -> SecretScan:
-        """Return what the first scanner that works finds; see `SecretScanner.scan`."""
+        """Return what the first scanner that works finds, its name, and why those before it failed.
+
+        The name is empty if none works. Raises nothing.
+        """
         problems: list[str] = []
         for name in self._programs.find():
             try:

@@ -60,7 +60,7 @@ def raw_key(key: RequestKey) -> tuple[bytes, bytes]:
 
 
 def is_sound_reply(row: tuple[Any, ...]) -> bool:
-    """Return whether a complete row of the table `request` has the right checksum."""
+    """Return whether a complete row of the table `request` has the right checksum; if not, never use it."""
     return bool(row[4] == checksum(*row[:4]))
 
 
@@ -88,7 +88,7 @@ def pack_snapshot(seq: int, state: dict[str, Any]) -> tuple[int, bytes, int]:
 
 
 def unpack_snapshot(row: tuple[Any, ...]) -> tuple[int, dict[str, Any]] | None:
-    """Return `seq` and state in a complete row of the table `snapshot`; None if it is damaged."""
+    """Return `seq` and state in a complete row of the table `snapshot`; None if its checksum is wrong."""
     seq, body, crc = row
     if not isinstance(body, bytes) or crc != zlib.crc32(body, seq):
         return None

@@ -142,7 +142,7 @@ class SqliteEventLog:
         await self._run(lambda: self._save_snapshot(seq, state))
 
     async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
-        """Return the intact snapshots with their `seq`, newest first."""
+        """Return the intact snapshots with their `seq`, newest first; empty if there are none."""
         return await self._run(self._load_snapshots)
 
     async def restore_replies(self, rows: Sequence[ReplyRow]) -> None:
