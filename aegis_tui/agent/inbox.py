@@ -126,7 +126,7 @@ class Inbox:
         return not self._may_go.is_set()
 
     async def clear_to_go(self) -> None:
-        """Wait until the run is not halted."""
+        """Wait until the run is not halted; returns at once if it is not."""
         await self._may_go.wait()
 
     async def next_prompt(self) -> Prompt:

@@ -47,7 +47,10 @@ class Egress:
         self._open: Counter[str] = Counter()
 
     async def serve(self, listener: socket.socket) -> asyncio.Server:
-        """Start to answer at a listening unix socket, until the returned server is closed."""
+        """Start to answer at a listening unix socket, until the returned server is closed.
+
+        Connections that are passed on then go on until their ends close them.
+        """
         return await asyncio.start_unix_server(self._accept, sock=listener, limit=_HEAD_BYTES)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -68,7 +68,7 @@ class MemoryHub:
         return lock.agent_id if lock else None
 
     async def publish(self, event_type: str, agent_id: str, **data: Any) -> HubEvent:
-        """Append an event, send it to all subscribers, and return it."""
+        """Append an event, send it to all subscribers, and return it; its type and data are not checked."""
         event = HubEvent(len(self.events) + 1, event_type, agent_id, "", data)
         async with self._changed:
             self.events.append(event)

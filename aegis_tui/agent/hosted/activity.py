@@ -49,7 +49,7 @@ class Activity:
         self._has_changed = False
 
     def tool(self, name: str) -> None:
-        """Take the name of a tool that the program's output shows."""
+        """Take the name of a tool that the program's output shows; it counts at the next look of `follow`."""
         self._named.append(name)
 
     async def follow(self) -> None:

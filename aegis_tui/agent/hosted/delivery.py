@@ -46,7 +46,10 @@ class Requests:
             self._changed.notify_all()
 
     async def more_than(self, count: int, *, timeout_s: float) -> bool:
-        """Wait at most `timeout_s` seconds until there were more than `count` requests; return whether there were."""
+        """Wait at most `timeout_s` seconds until there were more than `count` requests; return whether there were.
+
+        Counted are all since the start, also those whose bodies are no longer kept.
+        """
 
         async def grown() -> None:
             async with self._changed:

@@ -73,7 +73,11 @@ class EditGuard:
             undo.pop_all()
 
     def after(self) -> None:
-        """Release the locks that `before` took for this call. A lock that cannot be released lapses by itself."""
+        """Release the locks that `before` took for this call. A lock that cannot be released lapses by itself.
+
+        Raises:
+            UsageError: The call names no path.
+        """
         for place in self._places():
             if place.is_relative_to(self._worktree):
                 self._release(self._note(write_name(place.relative_to(self._worktree).as_posix())))
@@ -96,7 +100,7 @@ class EditGuard:
         return places
 
     def _check(self, place: Path) -> Path | None:
-        """Return if a path may be written; the note of the lock, if one was taken for it.
+        """Return if a path may be written, with the note of the lock that was taken for it; None if it needs no lock.
 
         Raises:
             AegisError: It may not be written.
