@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from aegis_tui.adapters.llm.key import ModelKey
 from aegis_tui.adapters.llm.probe import probe_endpoint
 from aegis_tui.adapters.vllm import server
+from aegis_tui.adapters.vllm.cards import find_cards
+from aegis_tui.adapters.vllm.environment import environment_folder, set_up, setup_commands
+from aegis_tui.adapters.vllm.model_files import ModelFiles, find_model
 from aegis_tui.application.model_server import look_at_server
-from aegis_tui.domain.wire.machine import ServerOutput
+from aegis_tui.domain.wire.machine import CardFields, ServerOutput, SetupOutput
 from aegis_tui.ports.local_server import LocalServer
 from aegis_tui.sdk.discovery import workspace_paths
 
@@ -42,3 +46,37 @@ async def look_at(base_url: str) -> ServerOutput:
     """
     probe = partial(probe_endpoint, find_key=ModelKey(os.environ).read)
     return await look_at_server(base_url, probe=probe, read_metrics=server.read_metrics)
+
+
+def model_files(model: str, config: Path | None) -> ModelFiles:
+    """Return what is known of a model on this machine; nothing is downloaded.
+
+    Args:
+        model: A folder or a name.
+        config: Its `config.json`, if it is elsewhere.
+
+    Raises:
+        UsageError: It is not on this machine, or its `config.json` cannot be read.
+    """
+    return find_model(model, os.environ, config=config)
+
+
+def cards() -> list[CardFields]:
+    """Return the accelerators of this machine; empty if there are none, or they cannot be asked. Blocking."""
+    return find_cards(os.environ)
+
+
+def set_up_vllm(package: str, *, only_print: bool) -> SetupOutput:
+    """Create an environment for vLLM and install a package into it; return its program and the commands. Blocking.
+
+    Args:
+        package: A requirement, or the path of a wheel.
+        only_print: Whether nothing is done.
+
+    Raises:
+        Unavailable: A command failed, or the package brings no program `vllm`.
+    """
+    folder = environment_folder(os.environ)
+    commands = setup_commands(folder, package)
+    program = folder / "bin" / "vllm" if only_print else set_up(folder, package, os.environ)
+    return SetupOutput(program=str(program), commands=commands)

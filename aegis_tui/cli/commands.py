@@ -79,6 +79,8 @@ EXAMPLES: Final = {
     "vllm stop": "vllm stop",
     "vllm status": "vllm status --json",
     "vllm logs": "vllm logs",
+    "vllm plan": "vllm plan Qwen/Qwen3-Coder-Next-FP8 --card-gb 141 --sessions 17",
+    "vllm setup": "vllm setup --print",
     "gateway status": "gateway status",
     "gateway prefixes": "gateway prefixes w01 w02",
     "config list": "config list --show-origin",

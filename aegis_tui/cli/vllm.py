@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aegis_tui.cli import output
+from aegis_tui.cli.vllm_plan import plan, setup
 from aegis_tui.config import load_settings
-from aegis_tui.domain.wire.machine import CommandOutput, ServerOutput, StartedServerOutput, StoppedServerOutput
+from aegis_tui.domain.wire.machine import (
+    CardFields,
+    CommandOutput,
+    ServerOutput,
+    StartedServerOutput,
+    StoppedServerOutput,
+)
 from aegis_tui.errors import ModelUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -96,14 +103,20 @@ def status(
     The server is that of --base-url, or else the one that vllm start started, or else that of your settings. Exit code
     2 if the URL or a setting is wrong, 3 if the URL is outside the private network.
     """
+    from aegis_tui.bootstrap.model_server import cards
+
     record = _server().find()
     url = base_url or (record.url if record else load_settings(os.environ).base_url)
+    is_here = record is not None and url == record.url
     fields = asyncio.run(_look(url))
     endpoint, metrics = fields["endpoints"][0], fields["metrics"]
     if not endpoint["healthy"]:
         raise ModelUnavailable(f"no model server answers at {url}", "start one: aegis-tui vllm start MODEL")
     lines = [f"{endpoint['model']} at {endpoint['url']}"]
     lines += [f"  {name} {_round(value)}" for name, value in metrics.items() if isinstance(value, int | float)]
+    if is_here and (found := cards()):
+        fields["cards"] = found
+        lines += [f"  {_card_words(card)}" for card in found]
     output.result(fields, as_json=as_json, lines=lines)
     return 0
 
@@ -136,5 +149,15 @@ async def _look(base_url: str) -> ServerOutput:
     return await look_at(base_url)
 
 
+def _card_words(card: CardFields) -> str:
+    used = f"{card['used_mib']:,} of " if card["used_mib"] is not None else ""
+    busy = f", {card['busy_percent']}% busy" if card["busy_percent"] is not None else ""
+    return f"{card['name']}: {used}{card['memory_mib']:,} MiB{busy}"
+
+
 def _round(value: float) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+app.command()(plan)
+app.command()(setup)

@@ -43,6 +43,14 @@ from tests.frozen.surface import options
 from tests.hub.closed import fits
 
 Surface = dict[str, list[str]]
+_MODEL = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "vocab_size": 4224,
+    "max_position_embeddings": 4096,
+}
 _FIELD = re.compile(r"[a-z][A-Za-z0-9_]*\Z")
 _BY_NAME = frozenset({"specs", "tasks", "role_notes", "languages", "layers", "trailers"})
 """Maps whose keys are names of things, not of fields."""
@@ -191,13 +199,22 @@ class _Desk:
         self._found()
         self._ask("vllm", "start", "qwen3", "--print")
         self._ask("vllm", "stop")
+        self._ask("vllm", "setup", "--print")
+        model = self._folder / "model.json"
+        model.write_text(json.dumps(_MODEL))
+        self._ask("vllm", "plan", "m", "--config", str(model), "--card-gb", "16")
         with (
             mock.patch("aegis_tui.bootstrap.model_server.probe_endpoint", _coming(SimpleNamespace(models=("m",)))),
             mock.patch("aegis_tui.adapters.vllm.server.read_metrics", _coming("")),
             mock.patch("aegis_tui.application.model_server.BETWEEN_READINGS_S", 0.0),
         ):
-            self._ask("vllm", "status")
             record = SimpleNamespace(pid=1, url="http://127.0.0.1:8001/v1", model="m")
+            card = {"name": "c", "memory_mib": 1, "used_mib": 1, "busy_percent": 1}
+            with (
+                mock.patch("aegis_tui.adapters.vllm.server.VllmServer.find", lambda _: record),
+                mock.patch("aegis_tui.bootstrap.model_server.find_cards", lambda _: [card]),
+            ):
+                self._ask("vllm", "status")
             with mock.patch("aegis_tui.adapters.vllm.server.VllmServer.start", _coming(record)):
                 self._ask("vllm", "start", "qwen3")
         looked = SimpleNamespace(examine=_coming([Check("git", False, "2", "fix it")]))

@@ -10,7 +10,7 @@
 # AEGIS_MAX_LEN    longest conversation in tokens (--max-model-len); the model's own when unset
 # AEGIS_VLLM_PORT  port on 127.0.0.1; 8001, where aegis-tui looks first
 # AEGIS_TOOL_PARSER, AEGIS_REASONING_PARSER  the parsers of vLLM to use, whatever the model is called
-# AEGIS_VENV       an environment whose vllm goes before the one on PATH
+# AEGIS_VENV       an environment whose vllm goes before that of `aegis-tui vllm setup` and the one on PATH
 # HF_HUB_OFFLINE   1: nothing is downloaded; set by itself when MODEL is a folder
 #
 # Exit codes: 2 wrong usage or a model without a known tool call parser, 5 vLLM is not installed; else vLLM's own.
@@ -61,7 +61,8 @@ given() {
 
 find_vllm() {
   local path
-  for path in "${AEGIS_VENV:-}/bin/vllm" "$(command -v vllm || true)"; do
+  local own="${XDG_DATA_HOME:-${HOME:-}/.local/share}/aegis-tui/vllm/bin/vllm"
+  for path in "${AEGIS_VENV:-}/bin/vllm" "$own" "$(command -v vllm || true)"; do
     if [ -n "$path" ] && [ -x "$path" ]; then echo "$path"; return 0; fi
   done
   return 1
@@ -117,7 +118,7 @@ if ! vllm=$(find_vllm); then
   vllm=vllm
   if [ "$print" = no ]; then
     talk "vLLM is not installed; it needs Linux and a suitable accelerator"
-    talk "install it:  ${AEGIS_VENV:+$AEGIS_VENV/bin/}python -m pip install 'vllm>=0.30'"
+    talk "install it:  ${AEGIS_VENV:+$AEGIS_VENV/bin/python -m pip install 'vllm>=0.30', or }aegis-tui vllm setup"
     talk "or use a server that runs elsewhere:  aegis-tui run GOAL --base-url http://HOST:8001"
     exit 5
   fi

@@ -125,11 +125,56 @@ class DemoOutput(ReportOutput):
     demo: DemoFields
 
 
+class CardFields(TypedDict):
+    """An accelerator; null for a figure that its driver does not report."""
+
+    name: str
+    memory_mib: int
+    used_mib: int | None
+    busy_percent: int | None
+
+
 class ServerOutput(TypedDict):
     """`vllm status`."""
 
     endpoints: list[ServerEndpoint]
     metrics: ModelMetrics
+    cards: NotRequired[list[CardFields]]
+    """The accelerators of this machine, if the server runs here."""
+
+
+class PlanOutput(TypedDict):
+    """`vllm plan`; sizes are of all cards together."""
+
+    model: str
+    parameters: int
+    card: str
+    cards: int
+    usable_bytes: int
+    weight_bytes: int
+    assumed_bytes: int
+    """For activations and CUDA graphs."""
+    left_bytes: int
+    token_bytes: int
+    """What one token of a conversation takes."""
+    conversation_bytes: int
+    """What a conversation takes besides its tokens."""
+    sessions: int
+    context_tokens: int
+    """How long each of so many conversations may be; 0 if they do not fit."""
+    longest_tokens: int
+    longest_sessions: int
+    """How many conversations of that length fit."""
+    fits: bool
+    command: list[str]
+    """What starts the server with these limits; empty if it does not fit."""
+
+
+class SetupOutput(TypedDict):
+    """`vllm setup`."""
+
+    program: str
+    commands: list[list[str]]
 
 
 class StartedServerOutput(ServerOutput):

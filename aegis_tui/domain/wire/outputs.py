@@ -68,6 +68,8 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "status": [output.StatusOutput],
         "stop": [output.StopOutput],
         "transcript": [output.TranscriptOutput],
+        "vllm plan": [machine.PlanOutput],
+        "vllm setup": [machine.SetupOutput],
         "vllm start": [machine.StartedServerOutput, machine.CommandOutput],
         "vllm status": [machine.ServerOutput],
         "vllm stop": [machine.StoppedServerOutput],

@@ -1,0 +1,76 @@
+"""Finds the files of a model on this machine: its `config.json`, and how large its weights are. Downloads nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aegis_tui.errors import UsageError
+
+_INDEX = "model.safetensors.index.json"
+_MOST_BYTES = 16 * 1024 * 1024
+
+
+class ModelFiles(NamedTuple):
+    """What is known of a model."""
+
+    name: str
+    config: Mapping[str, Any]
+    weight_bytes: int | None
+    """The size of its weights; None if they are not here."""
+
+
+def find_model(model: str, environ: Mapping[str, str], *, config: Path | None = None) -> ModelFiles:
+    """Return the files of a model.
+
+    Args:
+        model: A folder, or a name: then the cache of Hugging Face is searched (HF_HUB_CACHE, HF_HOME).
+        environ: The environment.
+        config: Its `config.json`, if it is elsewhere; the size of the weights is then not known.
+
+    Raises:
+        UsageError: The model is not on this machine, or its `config.json` is no JSON object.
+    """
+    if config is not None:
+        return ModelFiles(model, _load(config), None)
+    folder = Path(model) if Path(model).is_dir() else _cached(model, environ)
+    if folder is None:
+        raise UsageError(
+            f"the config.json of {model} is not on this machine",
+            "name the file with --config FILE, or download the model: aegis-tui vllm start MODEL",
+        )
+    return ModelFiles(model, _load(folder / "config.json"), _weight_bytes(folder))
+
+
+def _cached(model: str, environ: Mapping[str, str]) -> Path | None:
+    """Return the newest snapshot of a model in the cache of Hugging Face; None if there is none."""
+    home = environ.get("HF_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".cache" / "huggingface")
+    hub = Path(environ.get("HF_HUB_CACHE") or Path(home) / "hub")
+    snapshots = hub / f"models--{model.replace('/', '--')}" / "snapshots"
+    if "/" not in model or not snapshots.is_dir():
+        return None
+    found = [folder for folder in snapshots.iterdir() if (folder / "config.json").exists()]
+    return max(found, key=lambda folder: folder.stat().st_mtime, default=None)
+
+
+def _weight_bytes(folder: Path) -> int | None:
+    """Return the size of a model's weights: that of the files, or else what their index says; None if unknown."""
+    sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
+    index = folder / _INDEX
+    if not index.exists():
+        return sum(sizes) or None
+    total = (_load(index).get("metadata") or {}).get("total_size")
+    return total if isinstance(total, int) else sum(sizes) or None
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    try:
+        with path.open("rb") as file:
+            fields = json.loads(file.read(_MOST_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read: {error}", "name the model's own config.json") from error
+    if not isinstance(fields, dict):
+        raise UsageError(f"{path} is not a JSON object", "name the model's own config.json")
+    return fields
