@@ -114,9 +114,9 @@ def status(
         raise ModelUnavailable(f"no model server answers at {url}", "start one: aegis-tui vllm start MODEL")
     lines = [f"{endpoint['model']} at {endpoint['url']}"]
     lines += [f"  {name} {_round(value)}" for name, value in metrics.items() if isinstance(value, int | float)]
-    if is_here and (found := cards()):
-        fields["cards"] = found
-        lines += [f"  {_card_words(card)}" for card in found]
+    if is_here and (present := cards()):
+        fields["cards"] = present
+        lines += [f"  {_card_words(card)}" for card in present]
     output.result(fields, as_json=as_json, lines=lines)
     return 0
 

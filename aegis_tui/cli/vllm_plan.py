@@ -68,7 +68,7 @@ def plan(
     files = model_files(model, config)
     shape = read_shape(files.config)
     on = _cards_of(card_gb, card_number, [] if card_gb is not None else cards())
-    found = plan_memory(
+    plan = plan_memory(
         shape,
         on,
         sessions=sessions or load_settings(os.environ).workers + OTHER_SESSIONS,
@@ -77,11 +77,11 @@ def plan(
         utilization=utilization,
         kv_bytes=1 if kv_fp8 else None,
     )
-    command = _start_command(model, found, on.number, utilization, kv_fp8=kv_fp8) if found.is_enough else []
+    command = _start_command(model, plan, on.number, utilization, kv_fp8=kv_fp8) if plan.is_enough else []
     head = f"{files.name}: {shape.model_type}, {shape.parameters / 1e9:.1f} billion parameters"
-    lines = [head, *found.lines, *([f"start it: {shlex.join(command)}"] if command else [])]
-    output.result(_fields(files.name, shape, on, found, command), as_json=as_json, lines=lines)
-    return 0 if found.is_enough else 1
+    lines = [head, *plan.lines, *([f"start it: {shlex.join(command)}"] if command else [])]
+    output.result(_fields(files.name, shape, on, plan, command), as_json=as_json, lines=lines)
+    return 0 if plan.is_enough else 1
 
 
 def setup(
@@ -105,7 +105,7 @@ def setup(
     return 0
 
 
-def _cards_of(card_gb: float | None, number: int | None, found: Sequence[CardFields]) -> Cards:
+def _cards_of(card_gb: float | None, number: int | None, present: Sequence[CardFields]) -> Cards:
     """Return the cards to plan for: those that were named, or else those of this machine.
 
     Raises:
@@ -113,36 +113,36 @@ def _cards_of(card_gb: float | None, number: int | None, found: Sequence[CardFie
     """
     if card_gb is not None:
         return Cards(f"a card of {card_gb:g} GiB", int(card_gb * GIB), number or 1)
-    if not found:
+    if not present:
         raise UsageError("no card was found on this machine", "name its memory: --card-gb 16")
-    smallest = min(found, key=lambda card: card["memory_mib"])
-    return Cards(smallest["name"], smallest["memory_mib"] << 20, number or len(found))
+    smallest = min(present, key=lambda card: card["memory_mib"])
+    return Cards(smallest["name"], smallest["memory_mib"] << 20, number or len(present))
 
 
-def _start_command(model: str, found: MemoryPlan, number: int, utilization: float, *, kv_fp8: bool) -> list[str]:
-    options = ["--max-num-seqs", str(found.sessions), "--max-model-len", str(found.context_tokens)]
+def _start_command(model: str, plan: MemoryPlan, number: int, utilization: float, *, kv_fp8: bool) -> list[str]:
+    options = ["--max-num-seqs", str(plan.sessions), "--max-model-len", str(plan.context_tokens)]
     options += ["--gpu-memory-utilization", f"{utilization:g}"]
     options += ["--tensor-parallel-size", str(number)] if number > 1 else []
     options += ["--kv-cache-dtype", "fp8"] if kv_fp8 else []
     return ["aegis-tui", "vllm", "start", model, "--", *options]
 
 
-def _fields(model: str, shape: ModelShape, on: Cards, found: MemoryPlan, command: list[str]) -> PlanOutput:
+def _fields(model: str, shape: ModelShape, on: Cards, plan: MemoryPlan, command: list[str]) -> PlanOutput:
     return {
         "model": model,
         "parameters": shape.parameters,
         "card": on.name,
         "cards": on.number,
-        "usable_bytes": found.usable_bytes,
-        "weight_bytes": found.weight_bytes,
-        "assumed_bytes": found.assumed_bytes,
-        "left_bytes": found.left_bytes,
-        "token_bytes": found.token_bytes,
-        "conversation_bytes": found.fixed_bytes,
-        "sessions": found.sessions,
-        "context_tokens": found.context_tokens,
-        "longest_tokens": found.longest_tokens,
-        "longest_sessions": found.longest_sessions,
-        "fits": found.is_enough,
+        "usable_bytes": plan.usable_bytes,
+        "weight_bytes": plan.weight_bytes,
+        "assumed_bytes": plan.assumed_bytes,
+        "left_bytes": plan.left_bytes,
+        "token_bytes": plan.token_bytes,
+        "conversation_bytes": plan.fixed_bytes,
+        "sessions": plan.sessions,
+        "context_tokens": plan.context_tokens,
+        "longest_tokens": plan.longest_tokens,
+        "longest_sessions": plan.longest_sessions,
+        "fits": plan.is_enough,
         "command": command,
     }

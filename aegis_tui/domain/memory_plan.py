@@ -89,7 +89,7 @@ def plan_memory(
     token_bytes = shape.full_layers * layer_bytes
     context = _context(left // sessions, token_bytes, fixed, longest)
     size = longest * token_bytes + fixed(longest)
-    found = MemoryPlan(
+    plan = MemoryPlan(
         usable_bytes=usable,
         weight_bytes=weights,
         assumed_bytes=assumed,
@@ -104,7 +104,7 @@ def plan_memory(
     )
     replicated = f" x {copies} copies" if copies > 1 else ""
     per_layer = f"{shape.kv_numbers:,} numbers x {number_bytes} B{replicated}"
-    return found._replace(lines=_lines(found, shape, cards, utilization, per_layer, is_computed=weight_bytes is None))
+    return plan._replace(lines=_lines(plan, shape, cards, utilization, per_layer, is_computed=weight_bytes is None))
 
 
 def _fixed_bytes(shape: ModelShape, layer_bytes: int, tokens: int) -> int:

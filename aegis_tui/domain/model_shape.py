@@ -165,7 +165,7 @@ def _state_bytes(fields: Config, dtype_bytes: int) -> int:
 
 def _experts(fields: Config) -> int:
     names = ("num_experts", "n_routed_experts", "num_local_experts")
-    return next((found for name in names if (found := _number(fields, name, 0))), 0)
+    return next((number for name in names if (number := _number(fields, name, 0))), 0)
 
 
 def _is_sparse(fields: Config, layer: int) -> bool:
@@ -183,8 +183,8 @@ def _parameter_bits(fields: Config, config: Config) -> float:
     method, bits = str(plan.get("quant_method") or ""), plan.get("bits")
     groups = plan.get("config_groups")
     if isinstance(groups, Mapping):
-        found = [group.get("weights") for group in groups.values() if isinstance(group, Mapping)]
-        bits = next((item.get("num_bits") for item in found if isinstance(item, Mapping)), bits)
+        weights = [group.get("weights") for group in groups.values() if isinstance(group, Mapping)]
+        bits = next((item.get("num_bits") for item in weights if isinstance(item, Mapping)), bits)
     if bits is None:
         bits = {"fp8": 8, "fbgemm_fp8": 8, "modelopt": 8, "mxfp4": 4, "awq": 4, "gptq": 4}.get(method)
     return bits + _SCALE_BITS.get(bits, 0.25) if isinstance(bits, int) else 0.0

@@ -231,10 +231,10 @@ class Preflight:
         own = tuple(filter(str.strip, options.checks))
         if options.unchecked or own:
             return {"qa_commands": () if options.unchecked else own}
-        found = await self._detect(oid)
-        if not found["qa_commands"] and (choice := await asyncio.to_thread(self._find_choice)):
+        detected = await self._detect(oid)
+        if not detected["qa_commands"] and (choice := await asyncio.to_thread(self._find_choice)):
             return {"qa_commands": choice}
-        return found
+        return detected
 
     async def _detect(self, oid: str) -> dict[str, tuple[str, ...]]:
         files = await self._list_files(oid)

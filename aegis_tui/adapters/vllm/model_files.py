@@ -51,8 +51,8 @@ def _cached(model: str, environ: Mapping[str, str]) -> Path | None:
     snapshots = hub / f"models--{model.replace('/', '--')}" / "snapshots"
     if "/" not in model or not snapshots.is_dir():
         return None
-    found = [folder for folder in snapshots.iterdir() if (folder / "config.json").exists()]
-    return max(found, key=lambda folder: folder.stat().st_mtime, default=None)
+    downloaded = [folder for folder in snapshots.iterdir() if (folder / "config.json").exists()]
+    return max(downloaded, key=lambda folder: folder.stat().st_mtime, default=None)
 
 
 def _weight_bytes(folder: Path) -> int | None:

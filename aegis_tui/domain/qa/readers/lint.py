@@ -64,7 +64,7 @@ _ESLINT_LINE = re.compile(r"^ +\d+:\d+ +error +(\S.*?) {2,}(\S+)$")
 def _matches(*patterns: re.Pattern[str]) -> Find:
     def find(text: str) -> Iterator[tuple[str, str]]:
         for pattern in patterns:
-            yield from ((found["file"], _quiet(found["words"])) for found in pattern.finditer(text))
+            yield from ((match["file"], _quiet(match["words"])) for match in pattern.finditer(text))
 
     return find
 
@@ -76,8 +76,8 @@ def _quiet(words: str) -> str:
 def _eslint(text: str) -> Iterator[tuple[str, str]]:
     file = ""
     for line in text.splitlines():
-        if found := _ESLINT_FILE.match(line):
-            file = found[1]
+        if heading := _ESLINT_FILE.match(line):
+            file = heading[1]
         elif file and (complaint := _ESLINT_LINE.match(line)):
             yield file, f"{complaint[2]} {complaint[1]}"
 
