@@ -12,6 +12,7 @@ from aegis_tui.adapters.judge_apart import judge_apart
 from aegis_tui.adapters.rule_files import shipped_rules
 from aegis_tui.config import Limits
 from aegis_tui.domain import command as commands
+from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import NATIVE
@@ -23,6 +24,7 @@ from aegis_tui.domain.run.events import RunFacts, RunOptions
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.report_model import CommitSeen
 from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import DiskFull
 from aegis_tui.hub.engine import Engine
 from aegis_tui.orchestrator.disk_watch import DiskWatch
 from aegis_tui.orchestrator.gateway import UsualEndpoint
@@ -179,19 +181,19 @@ class Bench:
         if played is False:
             return
         me = Actor(item.agent_id, "instance")
-        await engine.submit(AgentRegister(), me)
+        await _insist(engine, AgentRegister(), me)
         if played == "joined":
             return
         if item.review_id:
             verdict = {"type": "review:verdict", "review_id": item.review_id, "decision": "approve"}
-            await engine.submit(commands.parse_command(verdict), me)
+            await _insist(engine, commands.parse_command(verdict), me)
         elif item.piece:
             path = f"src/{item.piece[0]}/new.py"
             head = self.repository.change(item.branch or "", {path: f"by = '{item.instance_id}'\n"})
             diff = DiffSubmit(
                 spec_id=f"run1-{item.piece}", base_oid=item.base_oid or self.repository.head, head_oid=head
             )
-            await engine.submit(diff, me)
+            await _insist(engine, diff, me)
 
     async def run(self, until: Callable[[Run], bool] | None = None) -> Run:
         """Start, play, and return the run once it is over (or `until` holds), with everything stopped."""
@@ -223,6 +225,16 @@ class Bench:
     def events(self, kind: str) -> list[Event]:
         """The logged events of one type."""
         return [event for event in self.log.written if event.type == kind]
+
+
+async def _insist(engine: Engine, command: AnyCommand, actor: Actor) -> None:
+    """Submit a command until the disk takes it: an agent asks again."""
+    while True:
+        try:
+            await engine.submit(command, actor)
+            return
+        except DiskFull:
+            await asyncio.sleep(0)
 
 
 def _latest(workspace: Workspace) -> Run:
