@@ -302,7 +302,7 @@ def test_a_linter_that_nobody_asked_for_and_that_is_not_here_closes_nothing_and_
     merged = lab.commit({"test_a.py": case_with(2)})
 
     async def work() -> Any:
-        run = lab.run(base)
+        run = lab.run(base, UNITTEST)
         facts = run.facts.model_copy(update={"qa_commands": (UNITTEST,), "qa_extra": ("no-such-linter .",)})
         bare = run.model_copy(update={"design": None, "facts": facts})
         return (await (await lab.quality()).judge(bare, merged, PartitionTable(ignore_case=False)))["checks"]

@@ -75,7 +75,8 @@ def test_a_good_change_passes_and_a_broken_one_shuts_the_gate(
     broken = lab.git("rev-parse", "HEAD")
     lab.git("checkout", "-q", "--detach", "HEAD~1")
     passed, failed = judge(lab, command, good, sandbox), judge(lab, command, broken, sandbox)
-    assert (passed.ok, passed.status, passed.executed) == (True, "passed", 1)
+    count = None if project is make_project else 1  # make does not say how many tests its target has run
+    assert (passed.ok, passed.status, passed.executed) == (True, "passed", count)
     assert (failed.ok, failed.status, len(failed.new_failures)) == (False, "failed", 1)
 
 

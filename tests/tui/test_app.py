@@ -153,7 +153,7 @@ async def test_a_hub_that_crashed_in_a_run_is_started_again_and_a_stopped_one_is
         scene.hub.crashed = True
         scene.hub.play(ConnectionState(False))
         await until(pilot, lambda: scene.hub.starts == 1)
-        await until(pilot, lambda: "started again" in screen_text(app))
+        await until(pilot, lambda: "the hub was restarted" in screen_text(app))
 
 
 @to_the_end

@@ -41,7 +41,7 @@ class TopBar(LineView):
         run, needed, width = store.run, needs(store.workspace), self.line_width
         boundary = self._boundary()
         if not store.is_loaded:
-            quiet = CATCHING_UP if store.is_catching_up else "no goal yet"
+            quiet = CATCHING_UP if store.is_catching_up else ""
             title = title_line(parts.root.name, parts.branch, None, [], width=width, boundary=boundary, no_goal=quiet)
             self.show_lines([title, stage_spans(None, width=width), self._start_line(width)])
             return

@@ -79,8 +79,10 @@ class InstancePanel(StorePanel):
         )
 
     def empty_words(self) -> tuple[str, ...]:
-        """Return what to press, also while no hub runs; before that is known, that the state is being read."""
-        return super().empty_words() if self.store.is_catching_up else self.EMPTY
+        """Return what to press; while no hub runs without a word about agents, as nothing is known of them."""
+        if self.store.is_loaded or self.store.is_catching_up:
+            return super().empty_words()
+        return self.EMPTY[2:]
 
     def update_from_store(self) -> None:
         """Draw the instances. The cursor stays on the first row until the person moves it, then on its instance."""
