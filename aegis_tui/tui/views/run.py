@@ -33,6 +33,9 @@ _PIECE_WORD = {
 }
 
 
+_WIDE = 100
+"""Cells from which on there is room for more words."""
+
 _STAGES_WIDTH = sum(len(stage) + 2 for stage in STAGES)
 """Cells that all stages take on one line."""
 
@@ -61,7 +64,7 @@ def title_line(
         no_goal: Shown if there is no run, or no goal.
     """
     is_closed = boundary == CLOSED
-    reach = "network closed" if is_closed and width >= _STAGES_WIDTH else boundary
+    reach = "network closed" if is_closed and width >= _WIDE else boundary
     badges: list[Span] = [Span(f"  {reach}", "muted" if is_closed else "warn", "screen.why_stage")]
     if run is not None and run.facts.scripted:
         badges += [Span(" "), Span(" scripted ", "badge")]
@@ -90,12 +93,12 @@ def stage_spans(run: Run | None, *, width: int) -> Line:
         mark, ink = _stage_mark(run, max(0, at), at)
         words = f" {mark}{STAGES[max(0, at)]}  {max(0, at) + 1} of {len(STAGES)}"
         return (Span(fit(words, width), ink, "screen.why_stage"),)
-    gap = "  " if width >= 100 else " "
+    gap = "  " if width >= _WIDE else " "
     spans: list[Span] = []
     for number, stage in enumerate(STAGES):
         mark, ink = _stage_mark(run, number, at)
         name = str(stage)
-        if run is not None and stage is Stage.MONITORING and run.round and width >= 100:
+        if run is not None and stage is Stage.MONITORING and run.round and width >= _WIDE:
             name = f"{name} {run.round + 1}"
         spans.append(Span(f"{mark}{name}{gap}", ink, "screen.why_stage"))
     return (Span(" "), *spans)
