@@ -49,7 +49,7 @@ class LocalServer(Protocol):
         Raises:
             UsageError: A setting is wrong, or no parser for the model's tool calls is known.
             OSError: The script that checks the settings cannot be started.
-            subprocess.TimeoutExpired: That script does not answer.
+            Unavailable: That script does not answer.
         """
         ...
 
@@ -67,6 +67,7 @@ class LocalServer(Protocol):
         Raises:
             UsageError: A setting is wrong, or no parser for the model's tool calls is known.
             ModelUnavailable: The server ended during the start; the message ends with the server's last output.
+            Unavailable: The script that checks the settings does not answer.
             OSError: Its record or its log cannot be written.
         """
         ...

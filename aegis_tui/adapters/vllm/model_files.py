@@ -14,12 +14,17 @@ _MOST_BYTES = 16 * 1024 * 1024
 
 
 class ModelFiles(NamedTuple):
-    """What is known of a model."""
+    """What the files of a model on this machine say about it; nothing is loaded or checked beyond that.
+
+    Its `config.json` is always there. Its weights need not be: `vllm plan` then computes their size from the config.
+    """
 
     name: str
+    """As the caller gave it: a folder, or a name such as `Qwen/Qwen3-8B`."""
     config: Mapping[str, Any]
+    """The fields of its `config.json`, as they are in the file."""
     weight_bytes: int | None
-    """The size of its weights; None if they are not here."""
+    """The size of its weights; None if neither they nor their index are here."""
 
 
 def find_model(model: str, environ: Mapping[str, str], *, config: Path | None = None) -> ModelFiles:
@@ -56,12 +61,16 @@ def _cached(model: str, environ: Mapping[str, str]) -> Path | None:
 
 
 def _weight_bytes(folder: Path) -> int | None:
-    """Return the size of a model's weights: that of the files, or else what their index says; None if unknown."""
+    """Return the size of a model's weights: what their index says, or else that of the files; None if unknown.
+
+    The index goes first: the files of a download that was broken off are incomplete, and some models have them twice.
+    """
     sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
     index = folder / _INDEX
     if not index.exists():
         return sum(sizes) or None
-    total = (_load(index).get("metadata") or {}).get("total_size")
+    metadata = _load(index).get("metadata")
+    total = metadata.get("total_size") if isinstance(metadata, dict) else None
     return total if isinstance(total, int) else sum(sizes) or None
 
 

@@ -19,13 +19,14 @@ from pathlib import Path
 from aegis_tui.adapters.http import get_whole, httpx, needs_certificates
 from aegis_tui.adapters.process import end_process_tree, find_identity, is_same_process_alive
 from aegis_tui.adapters.process_table import ProcessIdentity
-from aegis_tui.errors import ModelUnavailable, UsageError
+from aegis_tui.errors import ModelUnavailable, Unavailable, UsageError
 
 SCRIPT = Path(__file__).parent / "start-vllm.sh"
 STOP_GRACE_S = 20.0
 _POLL_S = 0.2
 _ASK_TIMEOUT_S = 2.0
 _TAIL_LINES = 15
+_SCRIPT_TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +83,24 @@ class VllmServer:
 
         Raises:
             UsageError: A setting is wrong, or the model's format of tool calls is unknown; the message is the script's.
-            subprocess.TimeoutExpired: The script did not answer within 20 s.
+            Unavailable: The script did not answer within 20 s (`vllm.script`).
             OSError: There is no bash.
         """
         argv = ["bash", str(SCRIPT), "--print", *_words(model, options)]
-        done = subprocess.run(
-            argv,
-            env=self._with_port(port),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                argv,
+                env=self._with_port(port),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_SCRIPT_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            what = f"start-vllm.sh did not check the settings within {_SCRIPT_TIMEOUT_S:g} s"
+            hint = f"look whether the folder of the model can be read, then try it alone: {shlex.join(argv)}"
+            raise Unavailable(what, hint, code="vllm.script") from error
         if done.returncode != 0:
             first, *rest = done.stderr.strip().splitlines() or ["start-vllm.sh failed"]
             advice = " ".join(line.strip() for line in rest) if first.endswith(":") else ""
@@ -116,7 +122,7 @@ class VllmServer:
         Raises:
             UsageError: A setting is wrong, or the model's format of tool calls is unknown.
             ModelUnavailable: It ended within that time; the message ends with the last lines of its log.
-            subprocess.TimeoutExpired: The script that checks the settings did not answer within 20 s.
+            Unavailable: The script that checks the settings did not answer within 20 s (`vllm.script`).
             OSError: Its record or its log cannot be written, or there is no bash.
         """
         if record := self.find():

@@ -42,6 +42,13 @@ def test_a_named_config_needs_no_model_here(tmp_path: Path) -> None:
     assert (found.config, found.weight_bytes) == ({"b": 2}, None)
 
 
+def test_an_index_goes_before_the_files_unless_it_names_no_size(tmp_path: Path) -> None:
+    weights = {"a.safetensors": "x" * 10, "consolidated.safetensors": "x" * 10}
+    for number, (index, size) in enumerate([('{"metadata": {"total_size": 9}}', 9), ('{"metadata": [1]}', 20)]):
+        folder = write_model(tmp_path / str(number), **weights, **{"model.safetensors.index.json": index})
+        assert find_model(str(folder), {}).weight_bytes == size
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
 def test_what_is_no_config_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.json").write_text(text)

@@ -1,5 +1,6 @@
 """`aegis-tui vllm` with a program named vllm that behaves like it: a worker process of its own, /health, /metrics."""
 
+import asyncio
 import json
 import os
 import shlex
@@ -11,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from aegis_tui.adapters.vllm import server
+from aegis_tui.errors import Unavailable
 from tests.forked import run_command
 
 PROGRAM = """#!{python}
@@ -144,3 +147,15 @@ def test_two_models_are_wrong_usage(machine: Machine) -> None:
 def test_a_parser_can_be_named_by_an_option(machine: Machine) -> None:
     words = shlex.split(machine.vllm("start", "x", "--print", "--tool-parser", "olmo3")[1])
     assert words[words.index("--tool-call-parser") + 1] == "olmo3"
+
+
+def test_a_script_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_SCRIPT_TIMEOUT_S", 0.2)
+    shell = tmp_path / "bash"
+    shell.write_text("#!/bin/sh\nexec sleep 60\n")
+    shell.chmod(0o755)
+    local = server.VllmServer(tmp_path / "state", {"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    for ask in (local.command, lambda *words: asyncio.run(local.start(*words, wait_s=1))):
+        with pytest.raises(Unavailable, match=r"start-vllm\.sh did not check the settings within 0\.2 s") as told:
+            ask("model", 8001)
+        assert "--print model" in told.value.hint
