@@ -84,8 +84,7 @@ class UpstreamAnswer:
         """Call `sink` with each part of the body as soon as it is received, first with what is here already.
 
         The parts are as they were sent, so this is not for compressed bodies. `sink` must not raise. Nothing more can
-        be
-        read with `chunks` then; `ended` tells when the body is complete or broken.
+        be read with `chunks` then; `ended` tells when the body is complete or broken.
         """
         self._sink = sink
         if self._parts:

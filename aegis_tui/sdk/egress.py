@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from aegis_tui.errors import UsageError
 from aegis_tui.sdk.mcp_servers_file import load_servers
 from aegis_tui.sdk.pump import close, join_both
 
@@ -28,16 +29,21 @@ def find_egress(environ: Mapping[str, str], token: str) -> EgressRelay | None:
     """Return the relay to the way out of this sandbox, not yet open; None for a closed boundary, or without a sandbox.
 
     Args:
-        environ: The process's environment. If it has AEGIS_EGRESS, it must have AEGIS_TOKEN_FILE too.
+        environ: The process's environment.
         token: The instance's token.
 
     Raises:
-        UsageError: The file with the instance's MCP servers is not valid.
+        UsageError: AEGIS_EGRESS is set without AEGIS_TOKEN_FILE, or the file with the instance's MCP servers, which is
+            beside the token, is not valid.
     """
-    if not environ.get(EGRESS_VARIABLE):
+    socket_path, token_file = environ.get(EGRESS_VARIABLE), environ.get("AEGIS_TOKEN_FILE")
+    if not socket_path:
         return None
-    servers = load_servers(Path(environ["AEGIS_TOKEN_FILE"]))
-    return EgressRelay(Path(environ[EGRESS_VARIABLE]), token, forwarded=servers.local_places)
+    if not token_file:
+        what = f"{EGRESS_VARIABLE} is set, but AEGIS_TOKEN_FILE is not"
+        raise UsageError(what, "start the instance through the hub, which sets both, or unset both")
+    servers = load_servers(Path(token_file))
+    return EgressRelay(Path(socket_path), token, forwarded=servers.local_places)
 
 
 class EgressRelay:
