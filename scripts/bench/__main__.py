@@ -15,7 +15,7 @@ from scripts.bench.code_map import run_code_map
 from scripts.bench.core import run_core
 from scripts.bench.gateway import run_gateway
 from scripts.bench.hub import run_hub
-from scripts.bench.page import PAGE, read_soaks, render_page
+from scripts.bench.page import PAGE, read_evidence, render_page
 from scripts.bench.product import run_product
 from scripts.bench.record import Figure, read_records, record_of, write_record
 from scripts.bench.startup import run_startup
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     if chosen.name is not None:
         _run(chosen.name, keep=chosen.record)
     if chosen.page or chosen.record:
-        PAGE.write_text(render_page(read_records(), read_soaks()), "utf-8")
+        PAGE.write_text(render_page(read_records(), read_evidence()), "utf-8")
     return 0
 
 

@@ -16,9 +16,10 @@ EVIDENCE: Path = ROOT / "docs" / "evidence"
 Records = dict[str, dict[str, Any]]
 
 
-def read_soaks() -> str:
-    """What the long tests printed, each run behind the other."""
-    return "\n".join(path.read_text("utf-8") for path in sorted(EVIDENCE.glob("soak*.txt")))
+def read_evidence() -> str:
+    """What the long tests printed that goals are read from, each run behind the other."""
+    paths = [*sorted(EVIDENCE.glob("soak*.txt")), EVIDENCE / "prefix-cache.txt"]
+    return "\n".join(path.read_text("utf-8") for path in paths)
 
 
 def render_page(records: Records, soak: str = "") -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from scripts.bench.__main__ import BENCHES
 from scripts.bench.goals import GOALS
-from scripts.bench.page import PAGE, read_soaks, render_page
+from scripts.bench.page import PAGE, read_evidence, render_page
 from scripts.bench.record import Figure, read_records, record_of
 
 
@@ -26,7 +26,7 @@ def row_of(page: str, goal: str) -> str:
 
 
 def test_the_page_says_what_the_records_say_and_nothing_else() -> None:
-    shown = render_page(read_records(), read_soaks())
+    shown = render_page(read_records(), read_evidence())
     assert PAGE.read_text("utf-8") == shown, "write it anew: python scripts/bench --page"
 
 
