@@ -47,7 +47,7 @@ POLL_S = 0.2
 RECONNECT_S = 60.0
 PAGE = 500
 INTERRUPTED = 130
-GATE_CODES = frozenset({"qa_passed", "composition_approved", "composition_whole", "rounds"})
+GATE_CODES = frozenset({"qa_passed", "composition_approved", "composition_whole", "rounds", "rules_allowed"})
 """Error codes of a run that ended at a closed gate; the command then exits with 3."""
 
 

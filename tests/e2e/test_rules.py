@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.domain.wire.reply import RunReply
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import ScratchWorkspace
 from tests.e2e.test_regions import call, seen
@@ -79,10 +80,12 @@ def test_secrets_and_leftovers_go_back_and_a_change_of_ci_waits_for_the_person(
     workspace: ScratchWorkspace, tmp_path: Path
 ) -> None:
     model = serve(tmp_path / "scripts")
-    design = workspace.folder / "design.yaml"
-    design.write_text(json.dumps(DESIGN))
-    arguments = ["--design", str(design), "--base-url", model.base_url, "--headless", "--json"]
-    process = workspace.start("run", "Two things", *arguments, "--note", "reviewer=[[script:reviewer]]")
+    assert workspace.aegis("hub", "start").code == 0
+    hub = workspace.hub()
+    assert hub
+    options = {"base_url": model.base_url, "attended": True, "role_notes": {"reviewer": "[[script:reviewer]]"}}
+    hub.reply(RunReply, "run:start", goal="Two things", design=DESIGN, options=options)
+    process = workspace.start("wait", "--json")
     try:
         workspace.until(lambda: seen(workspace, "piece:held"), what="beta to wait for the person")
         gates = {item["name"]: item for item in json.loads(workspace.aegis("status", "--json").out)["gates"]}
@@ -98,6 +101,7 @@ def test_secrets_and_leftovers_go_back_and_a_change_of_ci_waits_for_the_person(
     finally:
         process.kill()
         process.communicate()
+        workspace.aegis("hub", "stop")
         model.close()
     report = json.loads(out)
     assert report["ok"], (report.get("error"), err)
@@ -105,6 +109,27 @@ def test_secrets_and_leftovers_go_back_and_a_change_of_ci_waits_for_the_person(
     shown = workspace.git("show", "aegis/run1/result")
     assert AWS not in shown and KEY not in shown and "breakpoint" not in shown and "pull_request" in shown
     assert AWS not in out and AWS not in err
+
+
+def test_a_run_that_nobody_watches_ends_at_a_change_of_ci_and_keeps_the_work(
+    workspace: ScratchWorkspace, tmp_path: Path
+) -> None:
+    model = serve(tmp_path / "scripts")
+    design = workspace.folder / "design.yaml"
+    design.write_text(json.dumps({**DESIGN, "features": DESIGN["features"][1:]}))
+    arguments = ["--design", str(design), "--base-url", model.base_url, "--headless", "--json"]
+    try:
+        done = workspace.aegis("run", "One thing", *arguments, timeout_s=160)
+    finally:
+        model.close()
+    assert done.code == 3, done.problems
+    error = done.json["error"]
+    assert error["code"] == "rules_allowed"
+    assert all(word in error["message"] for word in ("beta", "continuous-integration", ".github/workflows/ci.yml"))
+    key = done.json["rules"]["findings"][0]["key"]
+    assert f"aegis-tui rules allow {key}" in error["hint"] and f"aegis-tui rules allow {key}" in done.err
+    assert "refs/aegis/runs/run1/beta" in error["hint"]
+    assert "pull_request" in workspace.git("show", "refs/aegis/runs/run1/beta:.github/workflows/ci.yml")
 
 
 def check_the_report(report: dict[str, Any]) -> None:

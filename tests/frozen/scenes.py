@@ -114,8 +114,8 @@ def crossing(run: Play) -> None:
 def finish(run: Play) -> None:
     """From where `crossing` leaves it to DONE."""
     run.land("alpha", "a3", ["src/a/x.py"])
-    run.land("beta", "b1", ["src/b/x.py"])
     held(run, "gamma", "c0", "src/c/x.bin")
+    run.land("beta", "b1", ["src/b/x.py"])
     run.land("gamma", "c1", ["src/c/x.py"])
     to_the_end(run)
 

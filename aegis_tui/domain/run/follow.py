@@ -22,7 +22,7 @@ from aegis_tui.domain.run import events
 from aegis_tui.domain.run.events import FOUNDATION, Stage
 from aegis_tui.domain.run.failure import fail, fail_task, given_up
 from aegis_tui.domain.run.model import Run, RunStatus
-from aegis_tui.domain.run.stage import following, gates_of, ready_features
+from aegis_tui.domain.run.stage import following, gates_of, ready_features, rules_gate
 from aegis_tui.domain.scope.reservation import dispatch_overlap, globs_of
 from aegis_tui.domain.spec.events import SpecTaskAssigned
 from aegis_tui.domain.workspace import Workspace
@@ -41,7 +41,15 @@ def follow(workspace: Workspace) -> list[Draft]:
         return _wind_up(workspace, run)
     if run.status is RunStatus.HALTED:
         return []
-    for step in (_ask_reviews, _plan_commander, _plan_workers, _plan_scouts, _plan_reviewers, _open_gates):
+    for step in (
+        _ask_reviews,
+        _plan_commander,
+        _plan_workers,
+        _plan_scouts,
+        _plan_reviewers,
+        _end_unattended,
+        _open_gates,
+    ):
         if drafts := list(step(workspace, run)):
             return drafts
     return []
@@ -110,6 +118,21 @@ def _plan_commander(workspace: Workspace, run: Run) -> Iterator[Draft]:
 def _plan_workers(workspace: Workspace, run: Run) -> Iterator[Draft]:
     if run.stage not in (Stage.DISPATCH, Stage.MONITORING) or run.design is None:
         return
+    has_slot = _has_slot(workspace, run)
+    for name in ready_features(run):
+        piece = run.pieces[name]
+        if piece.status is not PieceStatus.PENDING:
+            continue
+        drafts = _hopeless(workspace, run, piece)
+        if not drafts and has_slot:
+            drafts = list(_staff(workspace, run, piece, role="worker"))
+        if drafts:
+            yield from drafts
+            return
+
+
+def _has_slot(workspace: Workspace, run: Run) -> bool:
+    """Return whether one more worker may start; the worker of a piece that is not merged counts as long as it lives."""
     busy = sum(
         1
         for piece in run.features()
@@ -117,16 +140,33 @@ def _plan_workers(workspace: Workspace, run: Run) -> Iterator[Draft]:
         and (agent := workspace.get_instance(piece.agent_id or "")) is not None
         and agent.is_alive
     )
-    for name in ready_features(run):
-        piece = run.pieces[name]
-        if piece.status is not PieceStatus.PENDING:
-            continue
-        drafts = _hopeless(workspace, run, piece)
-        if not drafts and busy < run.options.workers:
-            drafts = list(_staff(workspace, run, piece, role="worker"))
-        if drafts:
-            yield from drafts
-            return
+    return busy < run.options.workers
+
+
+def _end_unattended(workspace: Workspace, run: Run) -> Iterator[Draft]:
+    """End a run that nobody watches as soon as every piece is merged, held by a merge rule, or unable to start.
+
+    While other pieces can still be built or merged, the run continues, and a person may allow what was found.
+    """
+    if run.options.attended or not (held := [item for item in run.pieces.values() if run.held_findings(item)]):
+        return
+    idle = (PieceStatus.APPLIED, PieceStatus.PENDING)
+    if any(piece.status not in idle and piece not in held for piece in run.pieces.values()):
+        return
+    is_staffing = run.stage is not Stage.FOUNDATION and _has_slot(workspace, run)
+    if is_staffing and any(run.pieces[name].status is PieceStatus.PENDING for name in ready_features(run)):
+        return
+    gate = rules_gate(run)
+    yield (
+        HUB,
+        events.GateBlocked(run=run.run, stage=run.stage, gate=gate.name, reason=gate.reason, command=gate.command),
+    )
+    message = f"a run that was not started in the dashboard ends when only your answer is missing: {gate.reason}"
+    hint = (
+        f"if the content is right: start the run in the dashboard, where it waits for you ({gate.command}), "
+        "or change the rule in .agents/rules and commit that"
+    )
+    yield from fail(run, gate.name, message[:2000], hint, cause=gate.reason, feature=held[0].name)
 
 
 def _plan_scouts(workspace: Workspace, run: Run) -> Iterator[Draft]:

@@ -64,10 +64,14 @@ def _foundation(workspace: Workspace, run: Run) -> list[Gate]:
     if piece is None:
         return [Gate("foundation_built", True, "the design has no foundation")]
     built = piece.status is PieceStatus.APPLIED
-    return [Gate("foundation_built", built, "merged" if built else f"the foundation is {piece.status}"), _rules(run)]
+    return [
+        Gate("foundation_built", built, "merged" if built else f"the foundation is {piece.status}"),
+        rules_gate(run),
+    ]
 
 
-def _rules(run: Run) -> Gate:
+def rules_gate(run: Run) -> Gate:
+    """Return the gate that is closed while pieces wait until the person allows what the merge rules found (FLOW-9)."""
     waiting = [(piece.name, item) for piece in run.pieces.values() for item in run.held_findings(piece)]
     if not waiting:
         return Gate(RULES_GATE, True, "no piece waits for a person")
@@ -109,7 +113,7 @@ def _monitoring(workspace: Workspace, run: Run) -> list[Gate]:
             "; ".join(f"{item.a} and {item.b} conflict in {item.path}" for item in hot) or "no conflict is open",
             "aegis-tui conflicts" if hot else "",
         ),
-        _rules(run),
+        rules_gate(run),
     ]
 
 

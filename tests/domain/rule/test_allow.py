@@ -8,16 +8,20 @@ import pytest
 
 from aegis_tui.domain.core import THE_PERSON, Actor, Workspace, state_hash
 from aegis_tui.domain.effect import InspectPiece, needed
-from aegis_tui.domain.piece.commands import PieceMarkChecked
+from aegis_tui.domain.piece.commands import MergeMarkApplied, PieceMarkChecked
 from aegis_tui.domain.piece.model import PieceStatus
 from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.rule.commands import RuleAllow, RuleRefuse
 from aegis_tui.domain.rule.finding import RuleFinding, Severity
 from aegis_tui.domain.run.commands import RunCancel
+from aegis_tui.domain.run.events import GateBlocked
 from aegis_tui.domain.run.report import fold_report
 from aegis_tui.domain.run.stage import gates_of
 from aegis_tui.errors import Refused, UsageError
 from tests.domain.test_core import DESIGN, Hub
+
+FEATURES: dict[str, Any] = {item["id"]: item for item in DESIGN["features"]}
+BESIDE = {**DESIGN, "features": [FEATURES["alpha"], {**FEATURES["beta"], "depends_on": []}]}
 
 
 def finding(key: str, severity: Severity = "error") -> RuleFinding:
@@ -25,12 +29,12 @@ def finding(key: str, severity: Severity = "error") -> RuleFinding:
 
 
 class Bench:
-    """A run whose first piece is submitted."""
+    """A run whose first piece is submitted, and which waits for a person unless the options say otherwise."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, design: dict[str, Any] = DESIGN, **options: Any) -> None:
         self.hub = Hub()
-        self.hub.start(DESIGN, **options)
-        (self.worker,) = self.hub.living("worker")
+        self.hub.start(design, **{"attended": True, **options})
+        self.worker = next(self.hub.living("worker"))
         self.hub.bring_up(self.worker)
 
     def submit(self, head: str, *broken: RuleFinding, findings: tuple[Finding, ...] = ()) -> None:
@@ -133,6 +137,48 @@ def test_after_too_many_rejections_the_run_fails_and_says_how_to_allow() -> None
     bench.submit("a1", finding("k1"))
     bench.submit("a2", finding("k1"))
     assert bench.hub.run.error and "aegis-tui rules" in bench.hub.run.error["hint"]
+
+
+def test_a_run_that_nobody_watches_ends_when_only_a_person_could_continue_it() -> None:
+    bench = Bench(attended=False)
+    bench.submit("a1", finding("k1", "person"))
+    run = bench.hub.run
+    assert not run.is_open and run.error and run.error["code"] == "rules_allowed"
+    assert all(word in run.error["message"] for word in ("alpha", "src/a/x.py", "(r)"))
+    assert "aegis-tui rules allow k1" in run.error["hint"]
+    assert "git merge --squash refs/aegis/runs/run1/alpha" in run.error["hint"]
+    assert [row["outcome"] for row in bench.report()["findings"]] == ["waits"]
+    shut = [event.data for event in bench.hub.log if isinstance(event.data, GateBlocked)]
+    assert [(gate.gate, gate.command) for gate in shut] == [("rules_allowed", "aegis-tui rules allow k1")]
+
+
+def test_a_run_that_nobody_watches_finishes_its_other_pieces_before_it_ends() -> None:
+    bench = Bench(BESIDE, attended=False)
+    other = next(name for name in bench.hub.living("worker") if name != bench.worker)
+    bench.submit("a1", finding("k1", "person"))
+    assert bench.hub.run.is_open
+    bench.hub.bring_up(other)
+    bench.hub.submit(other, "b1")
+    bench.hub.check("beta", "b1", ("src/b/x.py",))
+    bench.hub.approve()
+    assert bench.hub.run.is_open
+    bench.hub.send(MergeMarkApplied(run="run1", piece="beta", head_oid="b1", oid="mb1"))
+    assert bench.hub.stands("beta") is PieceStatus.APPLIED
+    assert (bench.hub.run.error or {}).get("feature") == "alpha"
+
+
+def test_a_piece_without_a_free_worker_does_not_keep_a_run_that_nobody_watches_open() -> None:
+    bench = Bench(BESIDE, attended=False, workers=1)
+    bench.submit("a1", finding("k1", "person"))
+    assert bench.hub.stands("beta") is PieceStatus.PENDING and not bench.hub.run.is_open
+
+
+def test_what_was_allowed_in_time_lets_a_run_that_nobody_watches_continue() -> None:
+    bench = Bench(BESIDE, attended=False)
+    bench.submit("a1", finding("k1", "person"))
+    bench.hub.send(RuleAllow(keys=("k1",)), THE_PERSON)
+    bench.check("a1", finding("k1", "person"))
+    assert bench.stands() is PieceStatus.REVIEWING and bench.hub.run.is_open
 
 
 def test_nobody_but_a_person_allows_anything() -> None:
