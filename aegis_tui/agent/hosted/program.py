@@ -47,6 +47,8 @@ class Ran:
     """Whether its output says that it failed."""
     is_alive: bool = False
     """Whether the program still runs, in its own interface: then only a turn of its conversation is over."""
+    is_interrupted: bool = False
+    """Whether a person pressed a key in its interface meanwhile that ends a turn: what it has done may be half done."""
 
     @property
     def is_ok(self) -> bool:

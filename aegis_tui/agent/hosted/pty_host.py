@@ -31,6 +31,8 @@ _NEW_PLACE = re.compile(rb"\x1b\[[0-9;]*[HfEFd]")
 """Moves the cursor to another line."""
 _SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P_^X].*?(?:\x07|\x1b\\)|O.|.)", re.DOTALL)
 """What a terminal sends beside typed text: its answers to the program's questions, movements, keys without a text."""
+_INTERRUPT = re.compile(rb"\x1b+|\x03")
+"""Esc, once or more often, or Ctrl-C: the keys that end the present turn of every program that has an interface."""
 _ENDS_DRAFT = frozenset(b"\r\n\x03\x04\x15")
 """Enter, Ctrl-C, Ctrl-D and Ctrl-U: what was typed is sent or removed."""
 
@@ -69,6 +71,8 @@ class PtyHost:
         """Set once the program has shown the awaited text; at once if there is none."""
         if not awaited:
             self.has_shown.set()
+        self.interrupts = 0
+        """How often a person has pressed a key that ends the program's turn."""
         self.written_at = 0.0
         """The time of the loop's clock at which the program wrote to its terminal last."""
         self.written_bytes = 0
@@ -215,6 +219,7 @@ class PtyHost:
         if not data:
             asyncio.get_running_loop().remove_reader(self._pane[0])
             return
+        self.interrupts += _INTERRUPT.fullmatch(data) is not None
         for byte in _SEQUENCE.sub(b"", data):
             if byte in _ENDS_DRAFT:
                 self.no_draft.set()

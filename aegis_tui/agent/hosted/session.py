@@ -39,6 +39,8 @@ from aegis_tui.sdk.notice_box import NOTICES, NoticeBox, numbers_of
 MAX_REFUSED = 3
 """How often the program is told why its work was not accepted, before the task fails."""
 
+INTERRUPTED = "the program was interrupted in its pane; nothing was submitted, and the next prompt continues the work"
+
 _TITLE_CHARS = 200
 
 
@@ -174,6 +176,8 @@ class HostedSession(InstanceLife):
     async def _work_until_accepted(self, text: str, on_delivery: OnDelivery) -> TaskOutcome:
         """Run the program until its work is accepted, and return the outcome; after a refusal, tell it what was wrong.
 
+        If a person has interrupted it in its own interface, nothing is submitted: the outcome is `interrupted`.
+
         Args:
             text: The first prompt.
             on_delivery: Called when it is known what became of this prompt.
@@ -188,6 +192,8 @@ class HostedSession(InstanceLife):
             ran = await self._runner.run(text, on_delivery)
             if counted := await self._count():
                 self.progress.usage = counted.usage
+            if ran.is_interrupted:
+                return TaskOutcome("interrupted", INTERRUPTED)
             if not ran.is_ok:
                 raise _failure(self._kind, ran)
             try:

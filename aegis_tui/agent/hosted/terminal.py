@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import psutil
 
@@ -40,6 +41,7 @@ class TerminalRunner:
         values: The placeholders of the kind file.
         requests: What the program sends to its model.
         count: Returns what the gateway has counted for the instance; None if it does not answer.
+        pane: The descriptors of the pane's input and output.
     """
 
     def __init__(
@@ -50,8 +52,9 @@ class TerminalRunner:
         *,
         requests: Requests,
         count: Callable[[], Awaitable[Counted | None]],
+        pane: tuple[int, int] = (0, 1),
     ) -> None:
-        self._settings, self._kind, self._values = settings, kind, values
+        self._settings, self._kind, self._values, self._pane = settings, kind, values, pane
         self._requests, self._count = requests, count
         self.on_tool: Callable[[str], None] = ignore_tool
         self._host: PtyHost | None = None
@@ -85,8 +88,7 @@ class TerminalRunner:
         """Let the program go on; return, when its turn is over or it has ended, how that went.
 
         The text is typed only if the program does not call its model within 5 s by itself. One that has ended is
-        started
-        again and gets the text as a prompt.
+        started again and gets the text as a prompt.
 
         Raises:
             Unavailable: The prompt was refused, or the program did not call its model afterwards (code `agent.prompt`).
@@ -111,6 +113,7 @@ class TerminalRunner:
             host: The program.
             written_bytes: How much it had written when the turn began.
         """
+        interrupts = host.interrupts
         before = descendants()  # servers for tools run by now; what is started later works for the answer
         over = asyncio.create_task(self._turn_over(before))
         gone = asyncio.create_task(host.ended())
@@ -122,8 +125,10 @@ class TerminalRunner:
             await asyncio.gather(over, gone, return_exceptions=True)
         self._calls_at_end, self._written_at_end = self._requests.count, host.written_bytes
         if host.code is not None:
-            return await self._ended(host)
-        return Ran(0, "", host.shown_since(written_bytes), is_alive=True)
+            ran = await self._ended(host)
+        else:
+            ran = Ran(0, "", host.shown_since(written_bytes), is_alive=True)
+        return replace(ran, is_interrupted=host.interrupts > interrupts)
 
     async def close(self) -> None:
         """End the program and return when it has ended; no effect if it does not run."""
@@ -141,6 +146,7 @@ class TerminalRunner:
             [fill(argument, self._values) for argument in mode.argv],
             cwd=self._settings.worktree,
             environment=program_environment(self._settings, self._kind, self._values),
+            pane=self._pane,
             awaited=mode.ready,
         )
         await host.__aenter__()
