@@ -81,7 +81,7 @@ async def type_all(name: str, base_url: str, folder: Path, server: RecordedLLM) 
         "gateway": root, "gateway_v1": base_url, "home": str(home), "instance": "w01", "model": "scripted",
         "permission": kind.permission.boxed, "python": sys.executable, "repository": str(folder),
         "session": str(uuid.uuid4()), "token": "t", "worktree": str(worktree),
-        "guard_before": "true", "guard_after": "true",
+        "guard_before": "true", "guard_after": "true", "noted": "true", "hear": "true",
     }  # fmt: skip
     write_home(home, kind.files, values)
     if (codex := home / ".codex" / "config.toml").is_file():  # there is no hub here, so no server for its tools
