@@ -5,18 +5,20 @@ What it cannot read it ignores until the end of the connection: it only watches.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 _MOST_HEAD_BYTES = 256 * 1024
 _MOST_BODY_BYTES = 64 * 1024 * 1024
+_LENGTH, _CHUNK_SIZE = re.compile(rb"[0-9]{1,18}"), re.compile(rb"[0-9A-Fa-f]{1,15}")
 
 
 class HttpMessage(NamedTuple):
-    """One request or answer."""
+    """One HTTP request or answer, complete as far as it was read; its bytes are those of the connection."""
 
     start: bytes
-    """Its first line."""
+    """Its first line without the line end: the method and target of a request, or the status of an answer."""
     fields: Mapping[bytes, bytes]
     """Its header fields, by lower-case name; of fields with the same name, the last."""
     body: bytes
@@ -106,17 +108,17 @@ class MessageTap:
             return
         self._is_chunked = b"chunked" in self._fields.get(b"transfer-encoding", b"").lower()
         length = self._fields.get(b"content-length", b"0")
-        if not self._is_chunked and length.isdigit():
+        if not self._is_chunked and _LENGTH.fullmatch(length):
             self._length = int(length) or None
         elif not self._is_chunked:
             self._lose()
 
     def _start_chunk(self, line: bytes) -> None:
-        try:
-            size = int(line.partition(b";")[0], 16)
-        except ValueError:
+        digits = line.partition(b";")[0].strip()
+        if not _CHUNK_SIZE.fullmatch(digits):
             self._lose()
             return
+        size = int(digits, 16)
         self._is_chunked = size > 0  # trailers are read as a head, of a message with status 0 and without a body
         self._length = size or None
 

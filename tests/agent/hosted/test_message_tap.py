@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,17 @@ def test_every_body_is_read_whole_and_once(bodies: list[tuple[bytes, bool, int]]
 @given(st.binary(max_size=2000))
 def test_whatever_comes_it_raises_nothing(data: bytes) -> None:
     MessageTap().feed(data)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"Content-Length: " + b"9" * 5000, b"Content-Length: -5", b"Transfer-Encoding: chunked\r\n\r\n-5"],
+    ids=["endless", "negative", "negative chunk"],
+)
+def test_a_length_that_cannot_be_makes_it_ignore_the_connection(head: bytes) -> None:
+    tap = MessageTap()
+    assert tap.feed(b"POST /v1/x HTTP/1.1\r\n" + head + b"\r\n\r\n") == []
+    assert tap.feed(written(b"later", chunked=False, size=1)) == []
 
 
 ANSWERS = (
