@@ -94,7 +94,7 @@ async def test_whether_it_works_is_found_by_trying() -> None:
 async def test_one_that_does_not_refuse_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aegis_tui.adapters.sandbox.second_layer._SCRIPT", str(Path(__file__).with_name("no_layer.py")))
     found = await try_landlock(7)
-    assert not found.works and found.words.startswith("none: it does not refuse a write")
+    assert not found.works and found.words == "none: it does not refuse a write (written)"
 
 
 @pytest.fixture
