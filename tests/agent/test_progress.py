@@ -40,7 +40,7 @@ def test_a_refused_name_is_told_with_the_next_heartbeat_and_with_every_report_af
 
     async def work() -> None:
         await progress.enter("implementing", "the form")
-        progress.name_blocked("pypi.org")
+        progress.name_blocked("files.example.org")
         await progress.tell_again()
         await progress.tell_again()
         progress.name_blocked("github.com")
@@ -52,8 +52,8 @@ def test_a_refused_name_is_told_with_the_next_heartbeat_and_with_every_report_af
     told = [(item["state"], item["note"], item.get("blocked_names")) for item in hub.reports]
     assert told == [
         ("implementing", "the form", None),
-        ("implementing", "the form", ("pypi.org",)),
-        ("done", "it works", ("pypi.org", "github.com")),
+        ("implementing", "the form", ("files.example.org",)),
+        ("done", "it works", ("files.example.org", "github.com")),
     ]
 
 

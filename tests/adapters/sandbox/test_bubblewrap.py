@@ -123,7 +123,7 @@ async def look_up(program):
     return (await child.communicate())[0].decode().strip()
 async def main():
     async with server.serve(names.append):
-        for host in ("Example.org", "example.org", "pypi.example", "localhost"):
+        for host in ("Example.org", "example.org", "files.example.net", "localhost"):
             print(await look_up(f"import socket\ntry: socket.getaddrinfo('{host}', 443); print('found')\n"
                                 "except OSError as error: print(error)"))
         print(await look_up("print(open('/proc/self/status').read().split('CapEff:')[1].split()[0])"))
@@ -148,7 +148,7 @@ def test_a_name_is_refused_at_once_and_recorded(lab: Lab) -> None:
     assert answers[:3] == ["[Errno -2] Name or service not known"] * 3, done.stderr
     assert answers[3] == "found", "localhost is in /etc/hosts"
     assert int(capabilities, 16) == 0, "the right to listen on port 53 is not passed on"
-    assert names == "['example.org', 'pypi.example']"
+    assert names == "['example.org', 'files.example.net']"
 
 
 @needs_bwrap
