@@ -75,8 +75,7 @@ class OwnWorktree:
 
         Raises:
             UsageError: There is no such file, or it is a folder (the message lists what that holds), binary (a zero
-                byte
-                in its first 8 KiB), in no known encoding, or larger than `MAX_FILE_BYTES`.
+                byte in its first 8 KiB), in no known encoding, or larger than `MAX_FILE_BYTES`.
             OSError: The system refuses to read it.
         """
         place = self.place(path)

@@ -47,8 +47,7 @@ class ForeignToolbox:
         """Run a call of one of `names`; return the text of its result, at most 24,000 characters, and if it was usable.
 
         If the tool fails, the text begins with `Error: `; the call counts as usable all the same. It does not only if
-        its
-        arguments are no JSON object, or there are no servers.
+        its arguments are no JSON object, or there are no servers.
         """
         fields = parse_json(call.arguments) if call.arguments.strip() else {}
         if not isinstance(fields, dict):

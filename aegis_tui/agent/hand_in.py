@@ -89,8 +89,7 @@ class HandIn:
 
         A piece can be submitted again without changes, because a worker that a person wrote to must be able to finish.
         If the hub accepts no more submissions of the piece, the earlier one stays, and the result says so. A commit
-        that
-        the hub refuses, or that belongs to no piece, stays on the branch.
+        that the hub refuses, or that belongs to no piece, stays on the branch.
 
         Args:
             context: The task, spec and base of the work.
@@ -159,8 +158,7 @@ class HandIn:
         """Return the commit that the work is based on; after a rebase it is newer than the one in the prompt.
 
         It is the newest common ancestor with the prompt's base and the integration branch; if there is none, the
-        prompt's
-        base as it is, or None if it names none.
+        prompt's base as it is, or None if it names none.
         """
         named = (context.base_oid, os.environ.get("AEGIS_INTEGRATION_REF"))
         return await self._git.newest_base([name for name in named if name]) or context.base_oid

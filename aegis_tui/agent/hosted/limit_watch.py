@@ -22,7 +22,7 @@ _WORDS_CHARS = 200
 
 
 class Limited(NamedTuple):
-    """A usage limit that was met."""
+    """A usage limit because of which a program stopped, or which its model server has named."""
 
     until: datetime
     """When to go on, with a time zone."""

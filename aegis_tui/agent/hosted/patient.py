@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from aegis_tui.agent.hosted.limit_watch import Limited, LimitWatch
 from aegis_tui.agent.hosted.program import Ran
-from aegis_tui.agent.hosted.runner import OnDelivery, Runner, ignore_delivery, ignore_tool
+from aegis_tui.agent.hosted.runner import OnDelivery, Runner, ignore_delivery
 from aegis_tui.agent.life import cancel
 from aegis_tui.agent.progress import Progress
 from aegis_tui.errors import Unavailable
@@ -25,7 +25,7 @@ _LOOK_S = 30.0
 
 
 class PatientRunner:
-    """A `Runner` that waits while the usage limit of its program lasts, and then lets it go on.
+    """Runs a program's prompts, waits while its usage limit lasts, and then lets it go on.
 
     Args:
         runner: Runs the program.
@@ -39,9 +39,8 @@ class PatientRunner:
         self, runner: Runner, watch: LimitWatch, *, title: str, progress: Progress, ready: Callable[[], Awaitable[None]]
     ) -> None:
         self._runner, self._watch, self._title, self._progress, self._ready = runner, watch, title, progress, ready
-        self.on_tool: Callable[[str], None] = ignore_tool
         self._before = ""
-        """The state before the limit."""
+        """The state that was reported before `limited`, and is reported again when the limit ends."""
 
     async def run(self, text: str, on_delivery: OnDelivery = ignore_delivery) -> Ran:
         """Give the program the prompt; return how its work ended, once no usage limit has ended it.
@@ -70,14 +69,6 @@ class PatientRunner:
         finally:
             await cancel(showing)
             await self._leave()
-
-    async def go_on(self, text: str) -> Ran:
-        """Give the program this text as its next prompt, and return how its work ended; for the rest, see `run`."""
-        return await self.run(text)
-
-    async def close(self) -> None:
-        """End the program and return when it has ended; no effect if it does not run."""
-        await self._runner.close()
 
     async def _wait_out(self, limited: Limited, waits: int) -> None:
         """Report the limit, and return when it is over and the instance may work.

@@ -17,7 +17,7 @@ _PATCH_LINES = ("*** Add File: ", "*** Update File: ", "*** Delete File: ", "***
 
 
 class HookCall(NamedTuple):
-    """What one hook was told."""
+    """What a hook of the program was told when it was run once, such as before one tool call."""
 
     event: str
     """The hook: `PreToolUse`, `UserPromptSubmit`, or another name."""
@@ -42,8 +42,7 @@ class ToolCallLog:
         """Return what was appended since the last call; a line that is not complete yet is left for the next one.
 
         Empty if there is nothing new, or the file is missing or cannot be read. A file over 8 MiB is emptied when it
-        has
-        been read to its end.
+        has been read to its end.
         """
         with suppress(OSError), self._path.open("rb") as file:
             file.seek(self._read_bytes)
