@@ -45,8 +45,8 @@ class PatientRunner:
     async def run(self, text: str, on_delivery: OnDelivery = ignore_delivery) -> Ran:
         """Give the program the prompt; return how its work ended, once no usage limit has ended it.
 
-        At a limit it waits, up to `LONGEST_WAIT_S`, and lets the program go on, up to `MAX_LIMITED` times. When it is
-        cancelled, the program's run or turn is, too.
+        At a limit it waits, up to `LONGEST_WAIT_S`, and lets the program go on, up to `MAX_LIMITED` times; not if a
+        person has interrupted it. When it is cancelled, the program's run or turn is, too.
 
         Args:
             text: The prompt.
@@ -61,7 +61,7 @@ class PatientRunner:
         try:
             ran = await self._runner.run(text, on_delivery)
             waits = 0
-            while (limited := self._watch.verdict(ran)) is not None:
+            while not ran.is_interrupted and (limited := self._watch.verdict(ran)) is not None:
                 waits += 1
                 await self._wait_out(limited, waits)
                 ran = await self._runner.go_on(GO_ON)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,7 @@ while True:
         else:
             box, seen = box + seen[:1], seen[1:]
 """
-Play = Callable[[Callable[["Stage"], Awaitable[None]]], None]
+Play = Callable[..., None]
 
 HALF = "FILE src/a/new.py: half = 1\nWORK 30"
 
@@ -135,7 +136,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(worktree: Path) -> AsyncIterator[Stage]:
+async def staged(worktree: Path, **more: Any) -> AsyncIterator[Stage]:
     partitions = PartitionTable()
     partitions.set(ME, ("src/a/**",))
     hub, requests, home = MemoryHub(partitions), Requests(), worktree.parent / "home"
@@ -143,7 +144,7 @@ async def staged(worktree: Path) -> AsyncIterator[Stage]:
     program = home / "parrot.py"
     program.write_text(PROGRAM, "utf-8")
     mode = {"argv": [sys.executable, str(program)], "ready": "Ready to type"}
-    kind = KindFile.model_validate({"title": "a parrot", "terminal": mode, "mcp": "{tool}"})
+    kind = KindFile.model_validate({"title": "a parrot", "terminal": mode, "mcp": "{tool}", **more})
     settings, values = settings_of(worktree, home, "worker"), values_of(worktree, home)
     person, pane = pty.openpty()
     os.set_blocking(person, False)
@@ -178,15 +179,15 @@ async def staged(worktree: Path) -> AsyncIterator[Stage]:
 
 @pytest.fixture
 def play(worktree: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
-    """Runs a scenario, a coroutine function of a `Stage`."""
+    """Runs a scenario, a coroutine function of a `Stage`, with further fields of the kind."""
     monkeypatch.setattr(delivery, "_SETTLED_S", 0.1)
     monkeypatch.setattr(delivery, "_ECHO_S", 0.05)
     monkeypatch.setattr(terminal, "_LOOK_S", 0.1)
     monkeypatch.setattr(terminal, "_SETTLED_S", 0.5)
 
-    def run(scenario: Callable[[Stage], Awaitable[None]]) -> None:
+    def run(scenario: Callable[[Stage], Awaitable[None]], **more: Any) -> None:
         async def bounded() -> None:
-            async with asyncio.timeout(60), staged(worktree) as stage:
+            async with asyncio.timeout(60), staged(worktree, **more) as stage:
                 await scenario(stage)
 
         asyncio.run(bounded())
@@ -218,3 +219,13 @@ def test_keys_that_end_no_turn_leave_its_work_to_be_submitted(play: Play) -> Non
         assert len(stage.hub.of_type("diff:submit")) == 1
 
     play(scenario)
+
+
+def test_a_program_that_a_person_interrupts_at_its_usage_limit_does_not_go_on_by_itself(play: Play) -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.begun(HALF)
+        stage.type(b"\x1b")
+        await stage.reports("idle", 2)
+        assert [item.fields["state"] for item in stage.hub.of_type("agent:report")] == ["idle", "exploring", "idle"]
+
+    play(scenario, usage_limit={"rules": [{"pattern": "sent"}]})  # which its screen shows
