@@ -16,10 +16,13 @@ from typing import NamedTuple
 from aegis_tui.domain.boundary import may_stand_for, parse_address
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.sdk.pump import close, join_both
+from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, Strangers, queue_deeply
 
 _LOG = logging.getLogger(__name__)
 _HEAD_BYTES = 16 * 1024
 _HEAD_S = 10.0
+_PATIENCE_S = 2 * _HEAD_S
+"""How long a connection may last without a valid request, in seconds: longer than a head, so that it gets its 400."""
 _CONNECT_S = 15.0
 _MOST_OPEN = 64
 """Connections that one instance may have open at the same time."""
@@ -40,10 +43,16 @@ class _Request(NamedTuple):
 
 
 class Egress:
-    """Connects instances with the addresses that `access` lists for them."""
+    """Connects instances with the addresses that `access` lists for them.
 
-    def __init__(self, access: AccessMap) -> None:
+    Args:
+        access: Who may reach what.
+        most_fresh: How many connections without a valid request may wait; one more aborts the oldest (SEC-3).
+    """
+
+    def __init__(self, access: AccessMap, *, most_fresh: int) -> None:
         self._access = access
+        self._fresh = Strangers(most_fresh)
         self._open: Counter[str] = Counter()
 
     async def serve(self, listener: socket.socket) -> asyncio.Server:
@@ -51,11 +60,17 @@ class Egress:
 
         Connections that are passed on then go on until their ends close them.
         """
-        return await asyncio.start_unix_server(self._accept, sock=listener, limit=_HEAD_BYTES)
+        server = await asyncio.start_unix_server(
+            self._accept, sock=listener, limit=_HEAD_BYTES, backlog=ACCEPTED_AT_ONCE
+        )
+        queue_deeply([listener])
+        return server
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(close, writer)
+            self._fresh.wait_for(writer.transport, _PATIENCE_S)
+            stack.callback(self._fresh.settle, writer.transport)
             with suppress(OSError):
                 try:
                     await self._carry_out(reader, writer)
@@ -72,6 +87,7 @@ class Egress:
         """
         request = _parse(await _read_head(reader))
         caller = self._check(request)
+        self._fresh.settle(writer.transport)
         self._open[caller] += 1
         try:
             outward = await _connect(request)

@@ -67,10 +67,13 @@ def run_gateway(runtime: Path, state: Path) -> None:
 async def _serve(runtime: Path, state: Path) -> None:
     ledger = Ledger(state / "logs" / "model-calls.jsonl")
     upstream = Upstream()
-    app, server, access = _build(runtime, upstream, ledger, _salt(state / _SALT_NAME))
+    most_strangers, most_calls = _limits()
+    access = AccessMap(runtime / "gateway-map.json")
+    app = GatewayApp(access, upstream, ledger, most_calls, salt=_salt(state / _SALT_NAME))
+    server = GatewayServer(app, most_fresh=most_strangers, most_idle=most_strangers)
     tcp = listen_tcp(_former_port(runtime / "gateway.json", state / _PORT_NAME))
     unix = _listen_unix(runtime / "gateway.sock")
-    egress = await Egress(access).serve(_listen_unix(runtime / EGRESS_NAME))
+    egress = await Egress(access, most_fresh=most_strangers).serve(_listen_unix(runtime / EGRESS_NAME))
     url = f"http://127.0.0.1:{tcp.getsockname()[1]}"
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
@@ -110,17 +113,13 @@ def _salt(path: Path) -> str:
     return salt
 
 
-def _build(runtime: Path, upstream: Upstream, ledger: Ledger, salt: str) -> tuple[GatewayApp, GatewayServer, AccessMap]:
-    """Return the application, its server and the map of its callers, with limits that fit the open-file limit.
+def _limits() -> tuple[int, int]:
+    """Return how many connections without a caller may wait at a door, and how many calls one caller may have running.
 
-    The open-file limit of the process is raised first, as far as the system permits.
+    Both fit the open-file limit of the process, which is raised first, as far as the system permits.
     """
     descriptors = raise_descriptor_limit()
-    most_strangers = min(MOST_STRANGERS, descriptors // 8)
-    most_calls = min(MOST_CALLS, descriptors // 16)  # a call needs two descriptors: one on each side
-    access = AccessMap(runtime / "gateway-map.json")
-    app = GatewayApp(access, upstream, ledger, most_calls, salt=salt)
-    return app, GatewayServer(app, most_fresh=most_strangers, most_idle=most_strangers), access
+    return min(MOST_STRANGERS, descriptors // 8), min(MOST_CALLS, descriptors // 16)  # a call needs two descriptors
 
 
 async def _stop_when_useless(paths: WorkspacePaths, server: GatewayServer, ledger: Ledger, access: AccessMap) -> None:

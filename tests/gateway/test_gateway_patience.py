@@ -18,13 +18,15 @@ HALF = "GET /v1/models HTTP/1.1\r\nHost: gateway\r\n"
 WHOLE = f"{HALF}Authorization: Bearer {TOKEN}\r\n\r\n"
 NOBODYS = f"{HALF}\r\n"
 SLOW = f"POST /v1/messages HTTP/1.1\r\nHost: gateway\r\nx-api-key: {TOKEN}\r\nContent-Length: 9\r\n\r\n{{"
+HALF_WAY_OUT = "CONNECT 127.0.0.1:9 HTTP/1.1\r\n"
+SOCKETS = {"unix": "gateway.sock", "way out": "egress.sock"}
 MOST = 50
 
 
 def dial(gateway: Gateway, door: str, said: str) -> socket.socket:
-    if door == "unix":
+    if door in SOCKETS:
         connection = socket.socket(socket.AF_UNIX)
-        connection.connect(str(gateway.runtime / "gateway.sock"))
+        connection.connect(str(gateway.runtime / SOCKETS[door]))
     else:
         port = int(gateway.published["url"].rpartition(":")[2])
         connection = socket.create_connection(("127.0.0.1", port))
@@ -42,8 +44,8 @@ def dial(gateway: Gateway, door: str, said: str) -> socket.socket:
 @pytest.mark.skipif(sys.platform != "linux", reason="missing: /proc, which is Linux's")
 @pytest.mark.parametrize(
     ("door", "said"),
-    [("unix", ""), ("tcp", HALF), ("unix", WHOLE), ("tcp", NOBODYS)],
-    ids=["nothing", "half", "unread", "nobodys"],
+    [("unix", ""), ("tcp", HALF), ("unix", WHOLE), ("tcp", NOBODYS), ("way out", HALF_WAY_OUT)],
+    ids=["nothing", "half", "unread", "nobodys", "half a way out"],
 )
 def test_connections_that_are_nobodys_call_make_room(
     gateway_folders: Gateway, model_server: ModelServer, door: str, said: str
