@@ -9,6 +9,8 @@ import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
+from aegis_tui.domain.ids import instance_id
+from aegis_tui.domain.inert import one_line
 from aegis_tui.domain.wire.gateway import (
     EndpointFields,
     GatewayOutput,
@@ -70,9 +72,9 @@ def prefixes(
     if one is not None and two is not None:
         names = [_known(name, seen) for name in (one, two)]
         seen = _ask(PrefixesAnswer, f"/v1/prefixes?{urlencode({'a': names[0], 'b': names[1]})}")
-    lines = [line for item in seen["prefixes"] for line in _parting_lines(item)]
+    lines = [one_line(line) for item in seen["prefixes"] for line in _parting_lines(item)]
     lines += [
-        f"{item['agent_id']} does not only append: {item['rewritten']} changed between two calls"
+        one_line(f"{item['agent_id']} does not only append: {item['rewritten']} changed between two calls")
         for item in seen["prompts"]
         if item["rewritten"]
     ]
@@ -104,7 +106,7 @@ def _known(name: str, seen: PrefixesAnswer) -> str:
         UsageError: The gateway has seen no prompt of it.
     """
     names = [item["agent_id"] for item in seen["prompts"]]
-    matching = [known for known in names if name in (known, known.partition("-")[2])]
+    matching = [known for known in names if name in (known, instance_id(known))]
     if not matching:
         raise UsageError(f"the gateway has seen no prompt of {name}", f"it knows: {', '.join(names) or 'none'}")
     return matching[0]
