@@ -56,7 +56,7 @@ class GatewayApp:
         self._prefixes = Prefixes()
         self._shares = Shares(most_calls)
         self._relay = Relay(access, upstream, self.engine, ledger, prefixes=self._prefixes, salt=salt)
-        self._google = GoogleDoor(access, upstream, self.engine, ledger)
+        self._google = GoogleDoor(access, upstream, self.engine, ledger, prefixes=self._prefixes, salt=salt)
         self._routes: dict[tuple[str, str], Handler] = {
             **{("POST", path): self._relay.run for path in RELAYED},
             ("GET", "/v1/models"): self._models,

@@ -19,13 +19,15 @@ from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.body import parse_fields
 from aegis_tui.gateway.budget import check_budget
 from aegis_tui.gateway.dialect import GOOGLE_PREFIX, error_body
+from aegis_tui.gateway.endpoint import ServingEndpoint
 from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
 from aegis_tui.gateway.google_answer import Answer, chat_chunks, problem_text
 from aegis_tui.gateway.google_fields import Fields, object_of
 from aegis_tui.gateway.google_request import chat_body
 from aegis_tui.gateway.ledger import Call, Ledger
+from aegis_tui.gateway.prefixes import Prefixes
 from aegis_tui.gateway.rejected import Rejected
-from aegis_tui.gateway.relay import counted, is_stream, read_whole, secrets_of
+from aegis_tui.gateway.relay import added_fields, counted, is_stream, read_whole, secrets_of
 from aegis_tui.gateway.request import UPSTREAM_HEADER, Request
 from aegis_tui.gateway.share import Share
 from aegis_tui.gateway.upstream import Headers, Upstream, UpstreamAnswer
@@ -72,20 +74,40 @@ class _Exchange:
 
     request: Request
     call: Call
-    base_url: str
+    server: ServingEndpoint
     key: Headers
     body: Fields
     """The chat completion that is asked for."""
 
 
 class GoogleDoor:
-    """Serves Google's routes in front of a server with chat completions."""
+    """Serves Google's routes in front of a server with chat completions.
 
-    def __init__(self, access: AccessMap, upstream: Upstream, engine: EngineFacts, ledger: Ledger) -> None:
+    Args:
+        access: Who may call, and how much.
+        upstream: Connections to the model servers.
+        engine: What is known about these; the first one named gets the calls.
+        ledger: Counts the calls.
+        prefixes: Remembers the prompts, in the form in which the server gets them.
+        salt: Keeps the prefix cache of this workspace apart from those of others.
+    """
+
+    def __init__(
+        self,
+        access: AccessMap,
+        upstream: Upstream,
+        engine: EngineFacts,
+        ledger: Ledger,
+        *,
+        prefixes: Prefixes,
+        salt: str,
+    ) -> None:
         self._access = access
         self._upstream = upstream
         self._engine = engine
         self._ledger = ledger
+        self._prefixes = prefixes
+        self._salt = salt
 
     def find(self, method: str, path: str) -> Handler | None:
         """Return what serves a request; None if its path is none of Google's, or no method that is served here.
@@ -138,7 +160,8 @@ class GoogleDoor:
                 the answer.
             asyncio.CancelledError: The client has disconnected before, or the gateway stops.
         """
-        base_url = upstream_url(self._access)
+        upstream_url(self._access)
+        server = self._engine.all()[0]
         check_budget(share.caller, self._access.current, self._ledger)
         fields = parse_fields(await request.body(share.take))
         if verb == "countTokens":
@@ -150,10 +173,12 @@ class GoogleDoor:
         except RecursionError as error:
             raise Rejected(400, "body.json", "the request body is nested too deeply") from error
         key = upstream_key(self._access)
-        call = Call(share.caller, f"{_MODELS}:{verb}", model, stream, endpoint=base_url)
+        call = Call(share.caller, f"{_MODELS}:{verb}", model, stream, endpoint=server.url)
         with counted(self._ledger, request, call):
-            exchange = _Exchange(request, call, base_url, key, body)
+            exchange = _Exchange(request, call, server, key, body)
             await (self._count(exchange) if verb == "countTokens" else self._generate(exchange))
+        if verb != "countTokens":
+            self._prefixes.note(share.caller, "chat", body, model=model)
 
     async def _model_for(self, name: str) -> str:
         """Return the model to ask: the named one if the server lists it, else the gateway's, else the named one.
@@ -168,8 +193,9 @@ class GoogleDoor:
         request, call = exchange.request, exchange.call
         alternative = dict(parse_qsl(request.query)).get("alt")
         framing = _Framing(is_sse=alternative == "sse")
+        added = added_fields(exchange.server, call, "chat", self._access.current, salt=self._salt)
         try:
-            async with self._open(exchange, _completions(exchange), exchange.body) as answer:
+            async with self._open(exchange, _completions(exchange), {**exchange.body, **added}) as answer:
                 call.status = answer.status
                 if answer.status >= 400:
                     await _refuse(exchange, answer)
@@ -178,11 +204,13 @@ class GoogleDoor:
                 else:
                     await _pass_whole(exchange, answer, framing if call.stream else None)
         except AegisError as error:
+            if not request.is_answered:
+                exchange.server.abilities = None  # what answers there next may be another server
             await _tell(exchange, error, framing)
 
     def _open(self, exchange: _Exchange, url: str, body: Fields) -> AbstractAsyncContextManager[UpstreamAnswer]:
         text = json.dumps(body).encode()
-        return self._upstream.open("POST", exchange.base_url, url, headers=[*_HEADERS, *exchange.key], body=text)
+        return self._upstream.open("POST", exchange.server.url, url, headers=[*_HEADERS, *exchange.key], body=text)
 
     async def _count(self, exchange: _Exchange) -> None:
         """Answer with the number of tokens of a conversation: by the server's `/tokenize`, else by a short completion.
@@ -195,7 +223,7 @@ class GoogleDoor:
         request, call, body = exchange.request, exchange.call, exchange.body
         asked: Fields = {name: body[name] for name in ("model", "messages", "tools") if name in body}
         try:
-            root = root_url(exchange.base_url)
+            root = root_url(exchange.server.url)
             status, said = await self._ask(exchange, f"{root}/tokenize", {**asked, "add_generation_prompt": True})
             if status in _NOT_THERE:
                 status, said = await self._ask(exchange, _completions(exchange), {**asked, "max_tokens": 1})
@@ -232,7 +260,7 @@ def _upstream_header(answer: UpstreamAnswer) -> tuple[bytes, bytes]:
 
 
 def _completions(exchange: _Exchange) -> str:
-    return f"{exchange.base_url}/chat/completions"
+    return f"{exchange.server.url}/chat/completions"
 
 
 def _refusal(status: int, said: bytes) -> bytes:
@@ -281,7 +309,7 @@ async def _pass_chunk(exchange: _Exchange, translated: Answer, chunk: Fields | N
         return
     if chunk.get("error"):
         why = problem_text(json.dumps(chunk).encode())[:_PROBLEM_CHARS]
-        raise AegisError(f"the model server at {exchange.base_url} stopped: {why}")
+        raise AegisError(f"the model server at {exchange.server.url} stopped: {why}")
     call.usage.note(chunk)
     for event in translated.take(chunk):
         await request.write(framing.frame(event), more=True)
@@ -296,7 +324,7 @@ async def _end_stream(exchange: _Exchange, translated: Answer, framing: _Framing
     """
     call = exchange.call
     if not translated.is_finished:
-        raise AegisError(f"the model server at {exchange.base_url} stopped in the middle of an answer")
+        raise AegisError(f"the model server at {exchange.server.url} stopped in the middle of an answer")
     call.is_whole = True
     await exchange.request.write(framing.frame(translated.last(call.usage)) + framing.end(), more=False)
     call.first_byte()

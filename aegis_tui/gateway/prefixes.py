@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise, takewhile
 from typing import Any, NamedTuple
 
+from aegis_tui.domain.count import listed
 from aegis_tui.domain.inert import inert
 from aegis_tui.domain.wire.gateway import PartingFields, PrefixesAnswer
 from aegis_tui.gateway.dialect import Dialect
@@ -201,7 +202,7 @@ def _reason(one: Sketch, two: Sketch, parts: tuple[Part, Part], pieces: tuple[st
     if parts[0].name == "tools":
         mine, others = set(one.tools), set(two.tools)
         if mine != others:
-            return f"other tools: {', '.join(sorted(mine ^ others))}"
+            return f"other tools: {listed(sorted(mine ^ others))}"
         return "the same tools in another order" if one.tools != two.tools else "a tool is described in another way"
     for words, pattern in _KINDS:
         values = [{match[0] for match in pattern.finditer(piece)} for piece in pieces]

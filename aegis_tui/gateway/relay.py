@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from aegis_tui.errors import AegisError, ModelUnavailable
-from aegis_tui.gateway.access import PERSON, AccessMap
+from aegis_tui.gateway.access import PERSON, AccessMap, GatewayMap
 from aegis_tui.gateway.body import needs_model, parse_fields, prepare_body
 from aegis_tui.gateway.budget import check_budget
 from aegis_tui.gateway.dialect import COUNT_PATH, RELAYED, Dialect, stream_error
@@ -130,23 +130,13 @@ class Relay:
         by_url = {item.url: item for item in servers}
         while left:
             server = by_url[left.pop(0)]
-            added = self._added(server, call, dialect)
+            added = added_fields(server, call, dialect, self._access.current, salt=self._salt)
             body = prepare_body(raw, fields, dialect=dialect, model=fallback, added=added).body
             with self._routing.running(server.url, sketch, call.agent_id) as begun:
                 if await self._ask(request, call, server, headers, body, begun, is_last=not left):
                     break
         if sketch is None:
             note()
-
-    def _added(self, server: ServingEndpoint, call: Call, dialect: Dialect) -> dict[str, Any]:
-        """Return what a request to a server gets besides what its client sent, as far as the server takes it."""
-        able = server.abilities
-        added: dict[str, Any] = {}
-        if able is not None and able.has_salt and call.route != COUNT_PATH:
-            added["cache_salt"] = self._salt
-        if able is not None and able.has_priority and dialect != "messages" and call.agent_id != PERSON:
-            added["priority"] = max(1, LEAST_URGENT - self._access.current.urgencies.get(call.agent_id, 0))
-        return added
 
     async def _ask(
         self,
@@ -197,6 +187,27 @@ class Relay:
                     return False
             _tell(request, call, error, dialect)
         return True
+
+
+def added_fields(
+    server: ServingEndpoint, call: Call, dialect: Dialect, current: GatewayMap, *, salt: str
+) -> dict[str, Any]:
+    """Return what a request to a server gets besides what its client sent, as far as the server takes it.
+
+    Args:
+        server: The server; nothing is added before it is known what it can do.
+        call: The call. One that only counts tokens gets no salt, one of the person no priority.
+        dialect: The API of the request as the server gets it; Anthropic's has no priority.
+        current: Says for whose work others wait.
+        salt: Keeps the prefix cache of this workspace apart from those of others.
+    """
+    able = server.abilities
+    added: dict[str, Any] = {}
+    if able is not None and able.has_salt and call.route != COUNT_PATH:
+        added["cache_salt"] = salt
+    if able is not None and able.has_priority and dialect != "messages" and call.agent_id != PERSON:
+        added["priority"] = max(1, LEAST_URGENT - current.urgencies.get(call.agent_id, 0))
+    return added
 
 
 def _passed_headers(request: Request) -> list[tuple[bytes, bytes]]:

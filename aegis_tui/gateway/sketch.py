@@ -14,6 +14,11 @@ from aegis_tui.gateway.dialect import Dialect
 BLOCK_CHARS = 256
 """Each part is hashed in blocks of this size; its last block may be shorter."""
 
+MOST_PARTS = 4096
+"""The messages of a longer conversation that come after these are left out."""
+_MOST_ROLE_CHARS, _MOST_NAME_CHARS, _MOST_TOOLS = 32, 64, 256
+"""Of what a client names; longer names and further tools are cut, since all of it is kept until the next prompt."""
+
 Fields = dict[str, Any]
 
 
@@ -58,10 +63,13 @@ class Sketch(NamedTuple):
 
 
 def texts_of(dialect: Dialect, fields: Fields) -> list[Text]:
-    """Return the parts of a request's prompt; what has an unexpected form is taken as JSON, and nothing is raised."""
-    if dialect == "google":
-        system, messages = fields.get("systemInstruction"), fields.get("contents")
-    elif dialect == "responses":
+    """Return the parts of a request's prompt; what has an unexpected form is taken as JSON, and nothing is raised.
+
+    Args:
+        dialect: The API of the request; one of Google's is a `chat` by the time the model server gets it.
+        fields: The fields of its body.
+    """
+    if dialect == "responses":
         system, messages = fields.get("instructions"), fields.get("input")
     else:
         system, messages = fields.get("system"), fields.get("messages")
@@ -69,9 +77,10 @@ def texts_of(dialect: Dialect, fields: Fields) -> list[Text]:
     if dialect == "chat" and listed and isinstance(listed[0], dict) and listed[0].get("role") == "system":
         system, listed = listed[0].get("content"), listed[1:]
     parts = [Text("system", _text(system)), Text("tools", _text(fields.get("tools")))]
-    for number, message in enumerate(listed, 1):
-        role = message.get("role") or message.get("type") if isinstance(message, dict) else None
-        parts.append(Text(f"message {number} ({role if isinstance(role, str) else 'user'})", _message_text(message)))
+    for number, message in enumerate(listed[: MOST_PARTS - len(parts)], 1):
+        named = message.get("role") or message.get("type") if isinstance(message, dict) else None
+        role = named[:_MOST_ROLE_CHARS] if isinstance(named, str) else "user"
+        parts.append(Text(f"message {number} ({role})", _message_text(message)))
     return [part for part in parts if part.text]
 
 
@@ -96,16 +105,19 @@ def sketch_of(model: str, texts: list[Text], tools: tuple[str, ...], before: Ske
 
 
 def tool_names(fields: Fields) -> tuple[str, ...]:
-    """Return the names of the tools of a request, of any dialect, in its order; one without a name is left out."""
+    """Return the names of the tools of a request, of any dialect, in its order; one without a name is left out.
+
+    At most 256 tools count, and 64 characters of each name.
+    """
     tools = fields.get("tools")
     names = []
-    for tool in tools if isinstance(tools, list) else ():
+    for tool in tools[:_MOST_TOOLS] if isinstance(tools, list) else ():
         if not isinstance(tool, dict):
             continue
         function = tool.get("function")
         name = function.get("name") if isinstance(function, dict) else tool.get("name")
         if isinstance(name, str) and name:
-            names.append(name)
+            names.append(name[:_MOST_NAME_CHARS])
     return tuple(names)
 
 
@@ -123,4 +135,7 @@ def _message_text(message: Any) -> str:
 def _text(value: Any) -> str:
     if not value:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    try:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:  # a depth that could just be parsed
+        return "(nested too deeply)"

@@ -13,7 +13,19 @@ import httpx
 import pytest
 
 from aegis_tui.testing.recorded_llm import RecordedLLM
-from tests.gateway.conftest import STREAM_HEAD, TOKEN, Gateway, ModelServer, Seen, chunked, streamed, until, whole
+from tests.gateway.conftest import (
+    PERSON_TOKEN,
+    STREAM_HEAD,
+    TOKEN,
+    Gateway,
+    ModelServer,
+    Seen,
+    chunked,
+    streamed,
+    until,
+    whole,
+)
+from tests.gateway.test_routing import vllm
 
 CHAT = "/v1/chat/completions"
 ASK = "/v1beta/models/gemini-2.5-pro"
@@ -46,6 +58,25 @@ CALLS = b"".join(
         LAST,
     )
 )
+
+
+def test_a_prompt_is_remembered_as_the_server_gets_it_with_the_salt_and_the_priority(
+    gateway_folders: Gateway, model_server: ModelServer
+) -> None:
+    vllm(model_server, has_priority=True)
+    gateway_folders.write_map(model_server.url, urgencies={"NATIVE-w01": 4})
+    gateway_folders.start()
+
+    def sent() -> dict[str, Any]:
+        assert google(gateway_folders).post(f"{ASK}:streamGenerateContent?alt=sse", json=HELLO).status_code == 200
+        return model_server.calls(CHAT)[-1].json
+
+    until(lambda: sent().get("cache_salt"), "the abilities are known")
+    last = sent()
+    assert last["cache_salt"] == (gateway_folders.state / "gateway.salt").read_text() and last["priority"] == 6
+    assert google(gateway_folders).post(f"{ASK}:countTokens", json=HELLO).status_code == 200
+    (seen,) = gateway_folders.client(PERSON_TOKEN).get("/v1/prefixes").json()["prompts"]
+    assert (seen["agent_id"], seen["model"], seen["chars"]) == ("NATIVE-w01", "tiny", len("hello"))
 
 
 def events(answer: httpx.Response) -> list[dict[str, Any]]:

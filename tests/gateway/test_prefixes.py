@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
 
 from aegis_tui.gateway.dialect import Dialect
 from aegis_tui.gateway.prefixes import MOST_CALLERS, MOST_PIECES, Prefixes
-from aegis_tui.gateway.sketch import BLOCK_CHARS, texts_of
+from aegis_tui.gateway.sketch import BLOCK_CHARS, MOST_PARTS, texts_of
 from tests.gateway.conftest import OTHER_TOKEN, PERSON_TOKEN, Gateway, ModelServer
 
 A, B = "NATIVE-w01", "NATIVE-w02"
@@ -104,7 +105,6 @@ def test_a_conversation_that_does_not_only_grow_is_told() -> None:
         ("messages", {"system": [{"type": "text", "text": "s"}], "messages": [{"role": "user", "content": "u"}]}, 2),
         ("responses", {"instructions": "s", "input": "u"}, 2),
         ("responses", {"instructions": "s", "input": [{"type": "message", "role": "user", "content": []}]}, 2),
-        ("google", {"systemInstruction": {"parts": []}, "contents": [{"role": "user", "parts": []}]}, 2),
         ("chat", {"messages": "odd", "tools": {"odd": 1}}, 2),
         ("chat", {"messages": [None, 5, {"role": 7, "content": {"odd": []}}]}, 2),
         ("chat", {}, 0),
@@ -124,6 +124,23 @@ def test_no_more_is_kept_than_the_limits() -> None:
     assert len(view["prompts"]) == MOST_CALLERS
     assert len(seen._pieces) <= MOST_PIECES
     assert "(no longer known)" in {item["a_piece"] for item in view["prefixes"]}
+
+
+def test_what_could_just_be_parsed_but_is_nested_too_deeply_is_no_fault() -> None:
+    deep: list[Any] = []
+    for _ in range(sys.getrecursionlimit() + 10):
+        deep = [deep]
+    (text,) = texts_of("chat", {"messages": [{"role": "user", "content": deep}]})
+    assert text.text == "(nested too deeply)"
+
+
+def test_names_that_a_client_makes_up_are_cut() -> None:
+    fields = chat("x", tools=tuple(f"{number}{'n' * 10_000}" for number in range(1_000)))
+    fields["messages"] += [{"role": "r" * 10_000, "content": "y"}] * 10_000
+    sketch = Prefixes().note(A, "chat", fields, model="m")
+    assert len(sketch.parts) == MOST_PARTS and max(len(part.name) for part in sketch.parts) < 60
+    assert len(sketch.tools) == 256 and {len(name) for name in sketch.tools} == {64}
+    assert len(compare(fields, chat("x"))["reason"]) < 2_000
 
 
 def test_only_the_person_gets_them_and_only_over_the_socket(gateway: Gateway, model_server: ModelServer) -> None:
