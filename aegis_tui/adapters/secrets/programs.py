@@ -129,14 +129,15 @@ def _hits(report: Any, texts: Sequence[ScannedText], name: str) -> Iterator[Secr
     Raises:
         ScannerFailedError: The report has no known form, or says that the scan is not complete.
     """
-    if isinstance(report, dict) and (report.get("scan") or {}).get("state", "complete") != "complete":
+    state = report.get("scan") if isinstance(report, dict) else None
+    if isinstance(state, dict) and state.get("state", "complete") != "complete":
         raise ScannerFailedError(f"{name} did not look at everything")
     rows = report.get("findings") if isinstance(report, dict) else report
     if not isinstance(rows, list):
         raise ScannerFailedError(f"{name} answers in an unknown form")
     for row in rows:
         number, first, last, kind = _place(row, name)
-        added = {line for line, _ in texts[number].lines} if number < len(texts) else set()
+        added = {line for line, _ in texts[number].lines} if 0 <= number < len(texts) else set()
         if lines := sorted(added & set(range(first, min(last, first + 10_000) + 1))):
             yield SecretHit(texts[number].path, lines[0], kind)
 
@@ -154,7 +155,6 @@ def _place(row: Any, name: str) -> tuple[int, int, int, str]:
         first = where.get("StartLine") or where.get("startLine") or where["start_line"]
         last = where.get("EndLine") or where.get("endLine") or where.get("end_line") or first
         kind = row.get("RuleID") or row.get("ruleID") or row["rule_id"]
-        number = int(Path(path).parent.name)
+        return int(Path(path).parent.name), int(first), int(last), str(kind)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ScannerFailedError(f"{name} answers in an unknown form") from error
-    return number, int(first), int(last), str(kind)

@@ -106,6 +106,7 @@ def test_a_program_that_would_ask_the_secrets_owner_is_told_not_to(shelf: Shelf)
         ([], 126),
         ({"findings": [], "scan": {"state": "incomplete"}}, 0),
         ([{"RuleID": "aws", "File": "elsewhere"}], 0),
+        ([{"RuleID": "aws", "File": "0/x", "StartLine": "two"}], 0),
         ("nothing", 0),
     ],
 )
