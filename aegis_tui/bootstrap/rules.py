@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -57,6 +57,23 @@ async def check_commits(root: Path, environ: Mapping[str, str], *, base: str, he
             raise UsageError(f"there is no commit {name}", "name another: --base")
         oids.append(oid)
     return await rule_check_of(repository, environ).check(base=oids[0], into=oids[0], head=oids[1])
+
+
+async def check_history(root: Path, environ: Mapping[str, str], commits: Sequence[str], base: str | None) -> RuleReport:
+    """Return what the rules find in commits that are to be published; see `RuleCheck.check_history`.
+
+    Args:
+        root: The repository's checkout.
+        environ: The environment, whose PATH is searched for secret scanners.
+        commits: Their ids, the newest first; at least one.
+        base: The commit below the oldest; None if that is the first of the history.
+
+    Raises:
+        UsageError: A file of rules is not valid.
+        GitUnavailable: git is missing, or `root` is in no repository.
+        GitError: git fails.
+    """
+    return await rule_check_of(await open_repository(root), environ).check_history(commits, base=base)
 
 
 def rules_in(root: Path) -> tuple[tuple[MergeRule, ...], tuple[MergeRule, ...]]:

@@ -49,10 +49,11 @@ def _push(
 ) -> int:
     """Push the result of a run to a remote, after showing which commits would go where.
 
-    The merge rules, with the secret scanner, are applied to all that the remote would get. Nothing is ever forced. Your
-    own hooks and credentials are used. No hub is needed. Exit code 2 if there is no such commit or remote, or nobody
-    can be asked and --yes is missing; 3 if the rules found something, the branch there has other commits, or an agent
-    calls this; 1 if git fails or you do not agree.
+    The merge rules, with the secret scanner, are applied to what the new commits change together; secrets are searched
+    for in each of the newest 200 too. Nothing is ever forced. Your own hooks and credentials are used. No hub is
+    needed. Exit code 2 if there is no such commit or remote, the branch has no name, or nobody can be asked and --yes
+    is missing; 3 if the rules found something, the branch there has other commits, or an agent calls this; 1 if git
+    fails or you do not agree.
     """
     if os.environ.get("AEGIS_INSTANCE"):
         raise Refused("agents do not push", "the person does, with aegis-tui push", code="person.only")
@@ -74,24 +75,25 @@ def _push(
 
 def _looked_at(place: Place, source: str | None, remote: str | None, to: str | None) -> tuple[PushPlan, RuleReport]:
     from aegis_tui.bootstrap.checkout import pusher_at
-    from aegis_tui.bootstrap.rules import check_commits
+    from aegis_tui.bootstrap.rules import check_history
     from aegis_tui.orchestrator.rule_check import RuleReport
 
     name, branch = _result_of(place, source)
     plan = pusher_at(place.root).plan(name, remote, to or branch)
-    if not plan.commits or plan.base_oid is None:
+    if not plan.commits:
         return plan, RuleReport()
-    return plan, asyncio.run(check_commits(place.root, dict(os.environ), base=plan.base_oid, head=plan.oid))
+    oids = [oid for oid, _ in plan.commits]
+    return plan, asyncio.run(check_history(place.root, dict(os.environ), oids, plan.base_oid))
 
 
-def _result_of(place: Place, source: str | None) -> tuple[str, str]:
-    """Return what to push, as a name for git, and what its branch is called.
+def _result_of(place: Place, source: str | None) -> tuple[str, str | None]:
+    """Return what to push, as a name for git, and the branch of a run; None for what is no run.
 
     Raises:
-        UsageError: No run is named and the newest one made no commit, or a commit is named without a branch.
+        UsageError: There is no such run, or it made no commit.
     """
     if source is not None and not re.fullmatch(r"run\d+", source):
-        return source, source
+        return source, None
     commit = compute_report(place, source)["commit"]
     if commit is None:
         named = source or "the newest run"
@@ -127,7 +129,7 @@ def _check(plan: PushPlan, seen: RuleReport, *, anyway: bool) -> None:
         )
     serious = [item for item in seen.findings if item.severity != "warning"]
     if serious and not anyway:
-        hint = "repair it, or push it all the same: --despite-findings"
+        hint = "repair the commits (git rebase -i), or push them all the same: --despite-findings"
         raise Refused(f"the rules found {counted(len(serious), 'place')} in what would be pushed", hint, code="rules")
 
 

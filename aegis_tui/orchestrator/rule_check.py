@@ -27,7 +27,15 @@ FILE_BYTES, PIECE_BYTES = 4 << 20, 64 << 20
 NEIGHBOURS = 5
 """With how many similar files of the base the header of a new file is compared."""
 
+MOST_SINGLY = 200
+"""How many commits that are to be published are searched for secrets one by one."""
+
 _KEPT_BASES = 4
+_EMPTY_TREES = (
+    "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+)
+"""The ids of the tree without files, in SHA-1 and in SHA-256; every git knows them."""
 _SUBMODULE = "160000"
 
 Kept = TypeVar("Kept")
@@ -93,6 +101,8 @@ class RuleCheck:
     async def check(self, *, base: str, into: str, head: str) -> RuleReport:
         """Return what the rules find in the changes of a commit since its fork from another.
 
+        If they have no history in common, all that the commit contains is a change.
+
         Args:
             base: The commit whose rules are in effect, and whose files new ones are compared with.
             into: The commit that it would be merged into.
@@ -103,10 +113,39 @@ class RuleCheck:
             GitError: git fails, or the commit changes more files than can be listed.
         """
         forks = await self._repository.merge_bases(into, head)
-        if not forks:
-            return RuleReport()
-        rules = await self.rules_of(base)
-        changed = await self._repository.changed_paths(forks[0], head)
+        return await self._between(await self.rules_of(base), base, forks[0] if forks else _empty_tree(head), head)
+
+    async def check_history(self, commits: Sequence[str], *, base: str | None) -> RuleReport:
+        """Return what the rules find in what commits change together, and the secrets that each of them adds.
+
+        A secret that a later commit removes again is found too. A merge is compared with its first parent.
+
+        Args:
+            commits: The commits that follow `base`, the newest first; at least one. Only `MOST_SINGLY` (200) of them
+                are looked at one by one.
+            base: The commit whose rules are in effect; None if the oldest commit is the first of the history. Then its
+                own rules are in effect.
+
+        Raises:
+            UsageError: A file of rules is not valid.
+            GitError: git fails, or more files are changed than can be listed.
+        """
+        ruled = base or commits[-1]
+        rules = await self.rules_of(ruled)
+        together = await self._between(rules, ruled, base or _empty_tree(ruled), commits[0])
+        secret = [rule for rule in rules if rule.kind == "secret"]
+        findings = {item.key: item for item in together.findings}
+        scanner = together.scanner
+        for oid in commits[:MOST_SINGLY] if secret and len(commits) > 1 else ():
+            parent = await self._repository.resolve(f"{oid}^")
+            alone = await self._between(secret, ruled, parent or _empty_tree(oid), oid)
+            findings = {item.key: item for item in alone.findings} | findings
+            scanner = scanner or alone.scanner
+        return RuleReport(tuple(findings.values()), scanner)
+
+    async def _between(self, rules: Sequence[MergeRule], base: str, start: str, head: str) -> RuleReport:
+        """Return what rules find in the changes from one commit or tree to a commit."""
+        changed = await self._repository.changed_paths(start, head)
         changes = await self._changes([item for item in changed if item.mode != _SUBMODULE])
         texts = [ScannedText(item.path, item.text, item.added) for item in changes if item.added]
         scan = SecretScan()
@@ -147,6 +186,11 @@ class RuleCheck:
                 raise
             words = f"{path} is larger than {MAX_FILE_BYTES} bytes"
             raise UsageError(words, "split it", is_certain=True) from error
+
+
+def _empty_tree(like: str) -> str:
+    """Return the id of the tree without files, in the hash algorithm of another id."""
+    return next(oid for oid in _EMPTY_TREES if len(oid) == len(like))
 
 
 def _remember(kept: OrderedDict[str, Kept], oid: str, value: Kept) -> None:

@@ -13,7 +13,7 @@ class PushPlan:
     remote: str
     """The name of the remote."""
     url: str
-    """Its push URL, without a user's password."""
+    """Its push URLs, separated by commas, without a user's password."""
     branch: str
     """The short name of the branch on the remote."""
     oid: str
@@ -30,11 +30,11 @@ class PushPlan:
 class Pusher(Protocol):
     """Pushes from one repository. Never forces, and never pushes anything but the named commit."""
 
-    def plan(self, source: str, remote: str | None, branch: str) -> PushPlan:
+    def plan(self, source: str, remote: str | None, branch: str | None) -> PushPlan:
         """Ask the remote and return what a push would do; blocking, and git may ask the person for credentials.
 
         Raises:
-            UsageError: There is no such commit or remote, or no remote is named and none is obvious.
+            UsageError: There is no such commit or remote, or no remote or branch is named and none is obvious.
             GitError: The remote cannot be asked.
         """
         ...

@@ -80,6 +80,30 @@ def test_a_secret_is_not_pushed(place: ScratchWorkspace) -> None:
     assert there(place, "result") == place.git("rev-parse", "result")
 
 
+def test_a_secret_that_a_later_commit_removes_is_not_pushed(place: ScratchWorkspace) -> None:
+    commit(place, "key.py", "KEY = 'AKIA" + "QYLPMN5HHHFPZAM2'\n")
+    commit(place, "key.py", "KEY = None\n")
+    code, failure = asked(place, "result", "--yes")
+    assert (code, failure["error"]["code"]) == (3, "rules") and there(place, "result") == ""
+
+
+def test_a_secret_in_the_first_commit_of_all_is_not_pushed(place: ScratchWorkspace) -> None:
+    place.git("remote", "add", "empty", str(place.folder / "empty.git"))
+    place.git("init", "-q", "--bare", str(place.folder / "empty.git"))
+    place.git("checkout", "-q", "--orphan", "fresh")
+    (place.root / "key.py").write_text("KEY = 'AKIA" + "QYLPMN5HHHFPZAM2'\n")
+    place.git("add", "-A")
+    place.git("commit", "-qm", "feat: begin")
+    assert asked(place, "fresh", "--remote", "empty", "--yes")[0] == 3
+    assert place.git("ls-remote", "empty") == ""
+    assert asked(place, "main", "--remote", "empty", "--yes")[0] == 0
+
+
+def test_a_commit_that_is_no_branch_needs_a_name_on_the_remote(place: ScratchWorkspace) -> None:
+    code, failure = asked(place, "HEAD", "--yes")
+    assert code == 2 and "--to" in failure["error"]["hint"] and there(place, "HEAD") == ""
+
+
 def test_commits_of_the_remote_are_never_lost(place: ScratchWorkspace) -> None:
     place.git("push", "-q", "origin", "result:refs/heads/shared")
     place.git("branch", "-q", "-f", "result", "result~1")

@@ -18,7 +18,6 @@ from aegis_tui.ports.push import PushPlan
 _log = logging.getLogger(__name__)
 
 _ASK_S = 120.0
-_MOST_COMMITS = 200
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -32,21 +31,24 @@ class GitPusher:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def plan(self, source: str, remote: str | None, branch: str) -> PushPlan:
+    def plan(self, source: str, remote: str | None, branch: str | None) -> PushPlan:
         """Ask the remote and return what a push would do; blocking, and git may ask the person for credentials.
 
         Args:
             source: A run's branch or any commit.
             remote: Its name; None for the one that git itself would push to, else the only one, else `origin`.
-            branch: The short name of the branch on the remote.
+            branch: The short name of the branch on the remote; None for the name of `source`, which has to be a branch.
 
         Raises:
-            UsageError: There is no such commit or remote, none is named and none is obvious, or the name of the branch
-                is not valid.
+            UsageError: There is no such commit or remote, none is named and none is obvious, the name of the branch is
+                not valid, or there is none.
             GitError: The remote cannot be asked, or not within two minutes.
             GitUnavailable: git is missing.
         """
         oid = self._commit(source)
+        if branch is None and not self._lines("for-each-ref", f"refs/heads/{source}"):
+            raise UsageError(f"{source} is no branch, so it has no name for the remote", "name one: --to BRANCH")
+        branch = branch or source
         name = remote or self._usual_remote()
         if name not in (remotes := self._lines("remote")):
             raise UsageError(f"there is no remote {name}", f"these are there: {', '.join(remotes) or 'none'}")
@@ -54,12 +56,12 @@ class GitPusher:
             raise UsageError(f"{branch} is no valid name of a branch", "name another: --to BRANCH")
         old_oid = self._stands(name, branch)
         known = [line for line in self._lines("for-each-ref", "--format=%(objectname)", f"refs/remotes/{name}") if line]
-        fresh = self._lines("log", f"--max-count={_MOST_COMMITS}", "--format=%H %s", oid, "--not", *known)
+        fresh = self._lines("log", "--topo-order", "--format=%H %s", oid, "--not", *known)
         commits = tuple((line.partition(" ")[0], line.partition(" ")[2]) for line in fresh)
         base = self._lines("rev-parse", "--verify", "--quiet", f"{commits[-1][0]}^", ok=(0, 1, 128)) if commits else []
         return PushPlan(
             remote=name,
-            url=without_password(self._lines("remote", "get-url", "--push", name)[0]),
+            url=", ".join(map(without_password, self._lines("remote", "get-url", "--push", "--all", name))),
             branch=branch,
             oid=oid,
             old_oid=old_oid,
