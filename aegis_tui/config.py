@@ -103,7 +103,10 @@ class QaSettings(BaseModel):
 
 
 class RescueSettings(BaseModel):
-    """How long work is kept that was saved before its worktree was removed."""
+    """When work that was saved before its worktree was removed is deleted again: the table `[rescue]`.
+
+    By default after 90 days, merged work after 14 days, or earlier if all saved work takes more than 2048 MiB.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 

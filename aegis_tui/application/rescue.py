@@ -18,7 +18,7 @@ _DAY_S, _MIB = 86_400, 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long saved work is kept."""
+    """When saved work is deleted, by age in days or for want of space in bytes; the person sets it in `[rescue]`."""
 
     days: float
     """Work is deleted after as many days, merged or not; 0 keeps it for ever."""

@@ -96,8 +96,8 @@ def check(
 ) -> int:
     """Apply the rules to what a commit changes, as a run does with each piece.
 
-    The rules are those of --base. No hub is needed. Exit code 3 if something was found, 2 if there is no such commit or
-    a file of rules is not valid, 1 if git fails.
+    The rules are those of --base. No hub is needed. Exit code 3 if more than warnings was found, 2 if there is no such
+    commit or a file of rules is not valid, 1 if git fails.
     """
     from aegis_tui.bootstrap.rules import check_commits
 
@@ -105,9 +105,9 @@ def check(
     findings = [json_of(item, RuleFindingFields) for item in seen.findings]
     lines = [finding_line(item) for item in seen.findings] or ["nothing was found"]
     lines.append(f"secret scanner: {seen.scanner or 'none was needed'}")
-    fields = RuleCheckOutput(ok=not findings, findings=findings, scanner=seen.scanner)
-    output.result(fields, as_json=as_json, lines=lines)
-    return 3 if any(item.severity != "warning" for item in seen.findings) else 0
+    ok = all(item.severity == "warning" for item in seen.findings)
+    output.result(RuleCheckOutput(ok=ok, findings=findings, scanner=seen.scanner), as_json=as_json, lines=lines)
+    return 0 if ok else 3
 
 
 @rules_app.command()
