@@ -17,6 +17,7 @@ async def join_both(
     second: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     *,
     on_chunk: OnChunk | None = None,
+    on_answer: OnChunk | None = None,
 ) -> None:
     """Pass bytes on between two connections, in both directions, until both have ended. Closes neither.
 
@@ -24,10 +25,11 @@ async def join_both(
         first: Reader and writer of one connection.
         second: Those of the other.
         on_chunk: Gets what `first` sends.
+        on_answer: Gets what `second` sends.
     """
     async with asyncio.TaskGroup() as group:
         group.create_task(pump(first[0], second[1], on_chunk))
-        group.create_task(pump(second[0], first[1]))
+        group.create_task(pump(second[0], first[1], on_answer))
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_chunk: OnChunk | None = None) -> None:

@@ -16,13 +16,11 @@ from typing import NamedTuple, Self
 
 from aegis_tui.agent.hosted.message_tap import HttpMessage, MessageTap, status_of
 from aegis_tui.ports.llm import Usage
+from aegis_tui.sdk.pump import close, join_both
 from aegis_tui.sdk.unix_http import UnixConnection
 
-_CHUNK_BYTES = 64 * 1024
 _ANSWER_S = 5.0
 _ANSWER_BYTES = 1024 * 1024
-
-
 _PARTS = ("prompt", "completion", "cached")
 
 
@@ -112,14 +110,12 @@ class GatewayRelay:
             self._open.add(task)
             task.add_done_callback(self._open.discard)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(_close, writer)
+            stack.push_async_callback(close, writer)
             with suppress(OSError):
-                upward_reader, upward_writer = await asyncio.open_unix_connection(self._socket_path)
-                stack.push_async_callback(_close, upward_writer)
+                upward = await asyncio.open_unix_connection(self._socket_path)
+                stack.push_async_callback(close, upward[1])
                 watch = _TrafficWatch(self._on_request, self._on_answer)
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(_pump(reader, upward_writer, MessageTap(watch.keeps), watch.take_request))
-                    group.create_task(_pump(upward_reader, writer, MessageTap(_is_error), watch.take_answer))
+                await join_both((reader, writer), upward, on_chunk=watch.take_sent, on_answer=watch.take_answered)
 
 
 class _TrafficWatch:
@@ -132,54 +128,26 @@ class _TrafficWatch:
     ) -> None:
         self._on_request, self._on_answer = on_request, on_answer
         self._asked: deque[int] = deque()
+        """The lengths of the bodies of the requests that have no answer yet, in bytes."""
+        self._sent = MessageTap(lambda start: on_request is not None)
+        self._answered = MessageTap(_is_error)
 
-    def keeps(self, start: bytes) -> bool:
-        return self._on_request is not None
+    async def take_sent(self, chunk: bytes) -> None:
+        """Take what the program has sent."""
+        for request in self._sent.feed(chunk):
+            if request.start:
+                self._asked.append(request.size_bytes)
+            if request.body and self._on_request is not None:
+                await self._on_request(request.body)
 
-    async def take_request(self, request: HttpMessage) -> None:
-        if request.start:
-            self._asked.append(request.size_bytes)
-        if request.body and self._on_request is not None:
-            await self._on_request(request.body)
-
-    async def take_answer(self, answer: HttpMessage) -> None:
-        if answer.status >= 200:
-            size_bytes = self._asked.popleft() if self._asked else 0
-            if self._on_answer is not None:
-                await self._on_answer(answer, size_bytes)
+    async def take_answered(self, chunk: bytes) -> None:
+        """Take what the gateway has sent."""
+        for answer in self._answered.feed(chunk):
+            if answer.status >= 200:
+                size_bytes = self._asked.popleft() if self._asked else 0
+                if self._on_answer is not None:
+                    await self._on_answer(answer, size_bytes)
 
 
 def _is_error(start: bytes) -> bool:
     return status_of(start) >= 400
-
-
-async def _pump(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    tap: MessageTap,
-    on_message: Callable[[HttpMessage], Awaitable[None]],
-) -> None:
-    """Pass bytes on until the sender ends or a connection breaks; then the receiver gets an end of file.
-
-    Neither raises. Reading stops while the receiver takes nothing.
-
-    Args:
-        reader: The sender.
-        writer: The receiver.
-        tap: Reads the messages among the bytes.
-        on_message: Called with each of them, once it is complete.
-    """
-    with suppress(OSError):
-        while chunk := await reader.read(_CHUNK_BYTES):
-            writer.write(chunk)
-            await writer.drain()
-            for message in tap.feed(chunk):
-                await on_message(message)
-    with suppress(OSError, RuntimeError):
-        writer.write_eof()
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
