@@ -10,7 +10,9 @@ import asyncio
 import logging
 import socket
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import NamedTuple
 
 from aegis_tui.domain.boundary import may_stand_for, parse_address
@@ -67,19 +69,28 @@ class Egress:
         return server
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transport = writer.transport
+        assert isinstance(transport, asyncio.Transport)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(close, writer)
-            self._fresh.wait_for(writer.transport, _PATIENCE_S)
-            stack.callback(self._fresh.settle, writer.transport)
+            self._fresh.wait_for(transport, _PATIENCE_S)
+            stack.callback(self._fresh.settle, transport)
             with suppress(OSError):
                 try:
-                    await self._carry_out(reader, writer)
+                    await self._carry_out(reader, writer, partial(self._fresh.settle, transport))
                 except _Refusal as refusal:
                     writer.write(_answer(refusal))
                     await writer.drain()
 
-    async def _carry_out(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry_out(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, settle: Callable[[], None]
+    ) -> None:
         """Read a request, connect, and pass bytes on until both sides have ended.
+
+        Args:
+            reader: Reads what the caller sends.
+            writer: Writes to the caller.
+            settle: Called once the request is allowed.
 
         Raises:
             _Refusal: The request is not valid or not allowed, or the connection fails.
@@ -87,7 +98,7 @@ class Egress:
         """
         request = _parse(await _read_head(reader))
         caller = self._check(request)
-        self._fresh.settle(writer.transport)
+        settle()
         self._open[caller] += 1
         try:
             outward = await _connect(request)

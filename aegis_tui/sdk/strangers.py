@@ -38,7 +38,7 @@ def queue_deeply(listeners: Iterable[socket.socket]) -> None:
         listener.listen(QUEUED)
 
 
-def door_of(transport: asyncio.WriteTransport) -> str:
+def door_of(transport: asyncio.Transport) -> str:
     """Return `unix` or `tcp`. Each has its own limit: any user can reach the TCP port, every agent the unix socket."""
     return "unix" if transport.get_extra_info("socket").family == socket.AF_UNIX else "tcp"
 
@@ -52,10 +52,10 @@ class Strangers:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._timers: dict[asyncio.WriteTransport, asyncio.TimerHandle] = {}
-        self._by_door: dict[str, dict[asyncio.WriteTransport, None]] = {}
+        self._timers: dict[asyncio.Transport, asyncio.TimerHandle] = {}
+        self._by_door: dict[str, dict[asyncio.Transport, None]] = {}
 
-    def wait_for(self, transport: asyncio.WriteTransport, patience_s: float) -> None:
+    def wait_for(self, transport: asyncio.Transport, patience_s: float) -> None:
         """Start to wait for this connection; abort it after `patience_s` seconds. No effect if it waits already."""
         if transport in self._timers:
             return
@@ -65,13 +65,13 @@ class Strangers:
         if len(waiting) > self._most:
             self._end(next(iter(waiting)))
 
-    def settle(self, transport: asyncio.WriteTransport) -> None:
+    def settle(self, transport: asyncio.Transport) -> None:
         """Stop to wait: the server has what it needs, or the connection is closed. No effect if it does not wait."""
         for waiting in self._by_door.values():
             waiting.pop(transport, None)
         if (timer := self._timers.pop(transport, None)) is not None:
             timer.cancel()
 
-    def _end(self, transport: asyncio.WriteTransport) -> None:
+    def _end(self, transport: asyncio.Transport) -> None:
         self.settle(transport)
         transport.abort()
