@@ -118,7 +118,11 @@ class UserServers:
                 await self._closing.wait()
         except Exception as error:  # a foreign server must not end the instance
             self._forget(start.name)
-            reason = f"no answer within {START_S:g} s" if isinstance(error, TimeoutError) else _words(error)
+            is_late = isinstance(error, TimeoutError) and not self._known[start.name].is_set()
+            reason = f"no answer within {START_S:g} s" if is_late else _words(error)
+            log = self._log_of(start)
+            if start.command and log.exists() and log.stat().st_size:
+                reason += f"; what it wrote is in {log}"
             self.problems.append(f"the MCP server {start.name} is left out: {reason}")
             _log.warning("an MCP server is left out", extra={"server": start.name, "reason": reason})
         finally:
@@ -140,9 +144,13 @@ class UserServers:
                 parameters = StdioServerParameters(
                     command=program, args=arguments, env=environment, cwd=str(self._folder)
                 )
-                log = (self._logs_dir / f"mcp-{start.name}.log").open("a", encoding="utf-8", errors="replace")
+                log = self._log_of(start).open("a", encoding="utf-8", errors="replace")
                 transport = stdio_client(parameters, stack.enter_context(log))
             yield await stack.enter_async_context(Client(transport))
+
+    def _log_of(self, start: ServerStart) -> Path:
+        """Return the file that gets what a command writes to stderr; it may not exist."""
+        return self._logs_dir / f"mcp-{start.name}.log"
 
     async def _offer(self, server: str, client: Client) -> None:
         cursor: str | None = None

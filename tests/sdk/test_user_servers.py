@@ -100,7 +100,9 @@ def test_a_server_that_does_not_start_is_left_out_and_named(tmp_path: Path, monk
         f"the MCP server {name} is left out" for name in ("absent", "chatty", "ending", "far", "silent")
     ]
     assert "no answer within 3 s" in problems[-1]
-    assert "no licence" in (tmp_path / "mcp-ending.log").read_text()
+    log = tmp_path / "mcp-ending.log"
+    assert "no licence" in log.read_text()
+    assert problems[2].endswith(f"; what it wrote is in {log}") and "what it wrote" not in problems[0]
 
 
 @pytest.fixture
