@@ -46,6 +46,8 @@ class Progress:
         self._blocked_names: tuple[str, ...] = ()
         self.state = "starting"
         self.usage = Usage()
+        self.write_checks: str | None = None
+        """Which layers refuse the instance's wrong writes; goes with every report from then on."""
 
     def begin_task(self) -> None:
         """Reset the progress to 0, so that the next report shows that of the new task."""
@@ -121,6 +123,8 @@ class Progress:
         more: dict[str, Any] = {"cause": cause.model_dump()} if cause else {}
         if self._blocked_names:
             more["blocked_names"] = self._blocked_names
+        if self.write_checks:
+            more["write_checks"] = self.write_checks
         if self._until:
             more["until"] = self._until
         await self._link.command(

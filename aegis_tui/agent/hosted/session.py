@@ -146,6 +146,7 @@ class HostedSession(InstanceLife):
                 hint = "without --sandbox strict it would work; writes outside the partition are refused at the commit"
                 raise Refused(f"strict mode: {layers.problem}", hint, code="agent.guard", is_certain=True)
         self._first_note += f"; writes: {layers.words}"
+        self.progress.write_checks = layers.words
 
     async def _do(self, prompt: Prompt) -> TaskOutcome:
         context = self._context.merged(prompt.context)

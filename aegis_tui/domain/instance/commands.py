@@ -36,6 +36,8 @@ class AgentReport(CommandData):
     """All names so far that programs in the sender's sandbox looked up, and that the sandbox refused."""
     until: Timestamp | None = None
     """With state `limited`: when the usage limit ends, and the instance goes on by itself (RFC 3339, UTC)."""
+    write_checks: Note | None = None
+    """Which layers refuse the sender's writes outside its partition, as it found by trying them; None if unchanged."""
 
 
 class AgentLeave(CommandData):

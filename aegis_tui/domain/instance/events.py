@@ -76,6 +76,8 @@ class AgentState(EventData):
     """All names so far that were looked up in its sandbox, which refused them; empty if that is unchanged."""
     until: str | None = None
     """When the state ends by itself, if that is known (RFC 3339, UTC)."""
+    write_checks: str | None = None
+    """Which layers refuse its writes outside its partition, as it found by trying them; None if that is unchanged."""
 
 
 class InstanceStopping(EventData):

@@ -109,6 +109,8 @@ class Instance(StateModel):
     tokens: Tokens = Tokens.model_construct()
     blocked_names: tuple[str, ...] = ()
     """Names that programs in its sandbox looked up; the sandbox refused each."""
+    write_checks: str | None = None
+    """Which layers refuse its writes outside its partition, as it found by trying them; None if it has not said."""
     prompts: int = 0
     lost: bool = False
     rescue_ref: str | None = None

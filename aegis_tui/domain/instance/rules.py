@@ -120,6 +120,8 @@ def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id:
         said = said.model_copy(update={"state": "done", "progress": 1.0, "note": note, "cause": None})
     if said.blocked_names == instance.blocked_names:
         said = said.model_copy(update={"blocked_names": ()})
+    if said.write_checks == instance.write_checks:
+        said = said.model_copy(update={"write_checks": None})
     drafts: list[Draft] = [(instance.agent_id, said)] if _is_news(instance, said) else []
     if instance.task == "scout" and command.state == "done":
         return Decision(drafts + _hand_over(workspace, instance, command.note or ""))
@@ -133,7 +135,8 @@ def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id:
 def _is_news(instance: Instance, said: AgentState) -> bool:
     before = (instance.state, instance.progress, instance.note, instance.until)
     same = before == (said.state, said.progress, said.note, said.until)
-    return not same or bool(said.blocked_names) or (said.tokens is not None and said.tokens != instance.tokens)
+    has_news = bool(said.blocked_names) or said.write_checks is not None
+    return not same or has_news or (said.tokens is not None and said.tokens != instance.tokens)
 
 
 def _stands(workspace: Workspace, instance: Instance) -> tuple[str, list[Draft]] | None:

@@ -153,6 +153,7 @@ class InstanceTable:
                     instance.cause = data.cause
                 instance.tokens = data.tokens or instance.tokens
                 instance.blocked_names = data.blocked_names or instance.blocked_names
+                instance.write_checks = data.write_checks or instance.write_checks
                 instance.prompts += data.state == "asking"
             case InstanceStopping() | InstanceExited() | AgentLeft() | InstanceLost() | InstanceReclaimed():
                 self._end(instance, data, timestamp)

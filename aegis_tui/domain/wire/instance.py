@@ -58,6 +58,7 @@ class InstanceFields(TypedDict):
     rescue_ref: str | None
     stop_reason: str | None
     blocked_names: list[str]
+    write_checks: str | None
     until: str | None
     word: str
     """Its state in one word."""

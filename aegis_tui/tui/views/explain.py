@@ -43,7 +43,7 @@ def explain_instance(
         item: The instance.
         events: Events, oldest first; the last eight that the instance caused are shown.
         now: The current time, for ages.
-        width: Cells of a line for events; the other lines are not cut.
+        width: Cells of a line for events and for what checks its writes; the other lines are not cut.
     """
     state = state_of(workspace, item)
     mine = [event for event in events if event.agent_id == item.agent_id][-8:]
@@ -67,6 +67,7 @@ def explain_instance(
     ]
     lines += [
         _pair("may write", inert(", ".join(item.partition)) or "nothing"),
+        *(_pairs("checked by", item.write_checks, width) if item.write_checks else ()),
         _pair("branch", item.branch or "none"),
         _pair("worktree", inert(item.worktree or "none")),
         _pair("pane", f"{item.pane or 'none'}, pid {item.pid or '-'}"),
@@ -224,6 +225,12 @@ def explain_partition(workspace: Workspace, run: Run | None, owner: str) -> list
 
 def _pair(name: str, value: str) -> Line:
     return (Span(f"{name:>12}  ", "muted"), Span(value))
+
+
+def _pairs(name: str, value: str, width: int) -> list[Line]:
+    """Return the pair on as many lines of at most `width` cells as its value needs."""
+    first, *rest = wrap(inert(value), max(8, width - 14))
+    return [_pair(name, first), *(_pair("", line) for line in rest)]
 
 
 def _age(timestamp: str | None, now: datetime) -> str:

@@ -115,6 +115,7 @@ def test_the_pane_and_the_first_report_of_the_instance_name_the_layers(scoped: P
         async with asyncio.timeout(30), running(scoped, files=HOOKS) as cage:
             first = cage.hub.of_type("agent:report")[0]
             assert first.fields["note"] == "waiting for a prompt; writes: guard before each edit"
+            assert first.fields["write_checks"] == "guard before each edit"
             assert "Writes guard before each edit" in cage.screen
             hooks = json.loads((cage.home / ".parrot/hooks.json").read_text("utf-8"))
             assert hooks == {"before": WORKING["guard_before"], "after": WORKING["guard_after"]}

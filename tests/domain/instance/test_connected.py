@@ -70,6 +70,18 @@ def test_names_that_were_refused_in_its_sandbox_stay_with_it_and_are_logged_once
             place.do(ME, "agent:report", state="done", blocked_names=[wrong])
 
 
+def test_what_checks_its_writes_stays_with_it_and_is_logged_when_it_changes() -> None:
+    place = Place()
+    said = {"state": "idle", "write_checks": "sandbox; no guard"}
+    (event,) = place.do(ME, "agent:report", **said).events
+    assert event.data.model_dump()["write_checks"] == "sandbox; no guard"
+    assert place.do(ME, "agent:report", **said).events == (), "nothing new"
+    (later,) = place.do(ME, "agent:report", **{**said, "state": "implementing"}).events
+    assert later.data.model_dump()["write_checks"] is None and place.me.write_checks == "sandbox; no guard"
+    place.do(ME, "agent:report", state="implementing", write_checks="sandbox, guard before each edit")
+    assert place.me.write_checks == "sandbox, guard before each edit"
+
+
 def test_one_that_is_stopped_leaves_at_once_with_its_locks_and_partition() -> None:
     place = Place()
     place.do(ME, "lock:acquire", path="web/a.ts")

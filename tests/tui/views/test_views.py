@@ -130,6 +130,19 @@ def test_an_explanation_says_what_a_state_rests_on(record: Record) -> None:
     assert "src/shop/{catalog,search}.py" in text(explain_partition(workspace, run, "NATIVE-w03"))
 
 
+def test_the_page_of_an_instance_says_what_checks_its_writes_and_what_does_not(record: Record) -> None:
+    scene = record(until=125)
+    workspace = scene.workspace()
+    item = workspace.instances.by_id["NATIVE-w02"]
+    assert "checked by" not in text(explain_instance(workspace, item, scene.events, now=scene.now, width=70))
+    item.write_checks = "sandbox, commit hook; no guard: writes outside the partition are refused at the commit\x1b"
+    page = text(explain_instance(workspace, item, scene.events, now=scene.now, width=70))
+    assert (
+        "  checked by  sandbox, commit hook; no guard: writes outside the\n"
+        "              partition are refused at the commit\ufffd\n" in page
+    )
+
+
 def test_hunks_are_read_with_and_without_a_base() -> None:
     first, second = parse_hunks(CLASH)
     assert first.base == ["from shop import catalog"]
