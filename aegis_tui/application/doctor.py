@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aegis_tui.application.boundary import describe_boundary, describe_servers
+from aegis_tui.application.program_version import find_version
 from aegis_tui.config import Settings
 from aegis_tui.domain.count import listed
 from aegis_tui.domain.wire.machine import CheckResultFields
@@ -325,20 +326,18 @@ class Doctor:
             return Check(name, False, f"not installed: {listed(kind.missing)}", kind.remedy, is_extra=True)
         if kind.fault:
             return Check(name, False, kind.fault, kind.remedy)
-        said = await self._said(kind.program, "--version") if kind.program else None
-        match = re.search(r"\d+(?:\.\d+)+", said or "")
-        version = match[0] if match else "version unknown"
-        place = f"{version} at {kind.program}" if kind.program else "included"
+        version = await find_version(self._programs, kind.program, self._environ) if kind.program else None
+        place = f"{version or 'version unknown'} at {kind.program}" if kind.program else "included"
         is_refused = self._settings.sandbox == "strict" and not kind.checks_edits
         strict = ", so it is refused while `sandbox` is `strict`" if is_refused else ""
         return Check(name, True, f"{kind.title}: {place}; {kind.abilities}{strict}{_known_names(kind, version)}")
 
 
-def _known_names(kind: KindFacts, version: str) -> str:
+def _known_names(kind: KindFacts, version: str | None) -> str:
     """Return which names the program of a kind is known to look up; empty for a kind without one."""
     if not kind.program:
         return ""
-    if version not in kind.names:
+    if version is None or version not in kind.names:
         return "; it is not known which names this version looks up"
     return f"; looks up {listed(kind.names[version]) or 'no names'}{', refused' if kind.names[version] else ''}"
 

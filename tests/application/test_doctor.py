@@ -137,6 +137,34 @@ def test_each_agent_kind_is_listed_with_version_and_place_or_the_command_that_in
     assert absent.fix == "npm install -g @anthropic-ai/claude-code" and absent.is_extra and not absent.essential
 
 
+NODE = "#!/bin/sh\necho 0.61.0\n"
+TOO_OLD = "#!/bin/sh\necho 'Error: Node.js v18.19.1 is too old'\nexit 1\n"
+NO_OPTION = "#!/bin/sh\necho 'This is mini-swe-agent version 2.4.6.'\necho 'No such option' >&2\nexit 2\n"
+
+
+def test_a_version_is_found_with_what_is_installed_beside_the_program_or_in_the_words_of_an_error(
+    folder: Path, tmp_path: Path
+) -> None:
+    path, beside = only(tmp_path, "git", "env"), tmp_path / "beside"
+    beside.mkdir()
+    files = {
+        beside / "gemini": "#!/usr/bin/env node\n",
+        beside / "node": NODE,
+        beside / "mini": NO_OPTION,
+        Path(path) / "node": TOO_OLD,
+        Path(path) / "qwen": "#!/usr/bin/env node\n",
+    }
+    for file, text in files.items():
+        file.write_text(text)
+        file.chmod(0o755)
+    checks = examine(folder, path=f"{path}:{beside}")
+    assert checks["agent gemini-cli"].observed.startswith(f"Gemini CLI: 0.61.0 at {beside}/gemini; ")
+    assert checks["agent mini-swe-agent"].observed.startswith(f"mini-SWE-agent: 2.4.6 at {beside}/mini; ")
+    old = checks["agent qwen-code"].observed
+    assert old.startswith(f"Qwen Code: version unknown at {path}/qwen; "), "that of its interpreter is not its own"
+    assert old.endswith("it is not known which names this version looks up")
+
+
 def test_a_folder_outside_a_repository_and_one_without_a_commit_are_told_apart(tmp_path: Path) -> None:
     check = examine(tmp_path)["repository"]
     assert (check.ok, check.essential) == (False, False)
