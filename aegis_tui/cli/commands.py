@@ -78,7 +78,7 @@ EXAMPLES: Final = {
     "vllm start": "vllm start Qwen/Qwen3-Coder-30B-A3B-Instruct --port 8001 -- --tensor-parallel-size 2",
     "vllm stop": "vllm stop",
     "vllm status": "vllm status --json",
-    "vllm logs": "vllm logs",
+    "vllm logs": "vllm logs --follow",
     "vllm plan": "vllm plan Qwen/Qwen3-Coder-Next-FP8 --card-gb 141 --sessions 17",
     "vllm setup": "vllm setup --print",
     "gateway status": "gateway status",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aegis_tui.cli import output
+from aegis_tui.cli.vllm_logs import logs
 from aegis_tui.cli.vllm_plan import plan, setup
 from aegis_tui.config import load_settings
 from aegis_tui.domain.wire.machine import (
@@ -31,7 +32,6 @@ app = typer.Typer(
 )
 
 DEFAULT_PORT = 8001
-LOG_LINES = 200
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
@@ -121,22 +121,6 @@ def status(
     return 0
 
 
-@app.command()
-def logs() -> int:
-    """Print the last 200 lines of the log of the server that vllm start started.
-
-    Exit code 2 if no server was started here.
-    """
-    path = _server().log
-    try:
-        said = path.read_text("utf-8", "replace").splitlines()
-    except OSError as error:
-        raise UsageError("no vLLM was started here", "start one: aegis-tui vllm start MODEL") from error
-    for line in said[-LOG_LINES:]:
-        output.data(line)
-    return 0
-
-
 def _server(variables: Mapping[str, str] = MappingProxyType({})) -> LocalServer:
     from aegis_tui.bootstrap.model_server import local_server
 
@@ -159,5 +143,6 @@ def _round(value: float) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+app.command()(logs)
 app.command()(plan)
 app.command()(setup)

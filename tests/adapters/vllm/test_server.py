@@ -1,20 +1,24 @@
 """`aegis-tui vllm` with a program named vllm that behaves like it: a worker process of its own, /health, /metrics."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shlex
 import socket
 import sys
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from aegis_tui.adapters.vllm import server
+from aegis_tui.cli.vllm_logs import GrowingLog
 from aegis_tui.errors import Unavailable
-from tests.forked import run_command
+from tests.forked import Program, run_command
 
 PROGRAM = """#!{python}
 import json, os, subprocess, sys, threading
@@ -52,16 +56,32 @@ class Machine:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = str(probe.getsockname()[1])
 
-    def vllm(self, *arguments: str) -> tuple[int, str, str]:
-        environ = {
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
             **os.environ,
             "HOME": str(self.folder),
             "XDG_STATE_HOME": str(self.folder / "state"),
             "AEGIS_VENV": str(self.folder / "venv"),
             "AEGIS_TOOL_PARSER": "hermes",
         }
-        done = run_command("vllm", *arguments, folder=self.folder, environ=environ)
+
+    def vllm(self, *arguments: str) -> tuple[int, str, str]:
+        done = run_command("vllm", *arguments, folder=self.folder, environ=self.environ)
         return done.returncode, done.stdout, done.stderr
+
+    @contextlib.contextmanager
+    def following(self) -> Iterator[tuple[Program, Path]]:
+        """A `vllm logs --follow`, and the file with what it prints."""
+        with (self.folder / "followed").open("wb") as out, Path(os.devnull).open("rb") as nothing:
+            argv = ["aegis_tui", "vllm", "logs", "--follow", "--lines", "1"]
+            files = (nothing.fileno(), out.fileno(), out.fileno())
+            program = Program(argv, folder=self.folder, environ=self.environ, files=files)
+        try:
+            yield program, self.folder / "followed"
+        finally:
+            program.kill()
+            program.wait(10)
 
     def arguments(self) -> list[list[str]]:
         """The command lines of what runs here."""
@@ -76,6 +96,14 @@ class Machine:
             for process in psutil.process_iter(["cmdline", "status"])
             if process.info["status"] != psutil.STATUS_ZOMBIE and mark in " ".join(process.info["cmdline"] or ())
         ]
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Return when the condition holds."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -102,6 +130,44 @@ def test_a_server_is_started_found_looked_at_and_ended_with_its_workers(machine:
     assert json.loads(machine.vllm("stop", "--json")[1])["stopped"]
     assert machine.workers() == []
     assert not json.loads(machine.vllm("stop", "--json")[1])["stopped"]
+
+
+def test_a_log_is_followed_across_a_new_start_until_the_server_has_ended(machine: Machine) -> None:
+    def ask(word: str) -> None:
+        with contextlib.suppress(OSError):  # the answer is 404, with the path in the log
+            urllib.request.urlopen(f"http://127.0.0.1:{machine.port}/{word}", timeout=5)
+
+    model = str(machine.folder / "model")
+    assert machine.vllm("logs", "--follow")[0] == 2
+    machine.vllm("start", model, "--port", machine.port)
+    with machine.following() as (program, said):
+        until(lambda: said.read_text().count("\n") == 1, "the last line is printed")
+        ask("first")
+        until(lambda: "/first" in said.read_text(), "what the server adds is printed")
+        [log] = machine.folder.rglob("vllm.log")
+        log.write_text("")
+        ask("second")
+        until(lambda: "/second" in said.read_text(), "a log that was emptied is read on")
+        machine.vllm("stop")
+        assert program.wait(10) == 0
+        assert said.read_text().endswith("the vLLM server does not run any more\n")
+    with machine.following() as (program, said):
+        assert program.wait(10) == 0
+        assert "/second" in said.read_text()
+
+
+@pytest.mark.parametrize("cuts", [1, 3, 100])
+def test_lines_are_whole_wherever_the_writer_stopped(tmp_path: Path, cuts: int) -> None:
+    log = tmp_path / "vllm.log"
+    text = "load 1%\rload 2%\r\nfertig: grün\n\nhalf".encode()
+    with log.open("wb", buffering=0) as writer, log.open("rb") as file:
+        reader = GrowingLog(file)
+        lines = reader.last(10)
+        for start in range(0, len(text), cuts):
+            writer.write(text[start : start + cuts])
+            lines += reader.added()
+        assert lines == ["load 1%", "load 2%", "fertig: grün", ""]
+        assert (reader.rest(), reader.rest()) == (["half"], [])
 
 
 def test_a_server_that_ends_at_once_is_told_with_its_words(machine: Machine) -> None:
