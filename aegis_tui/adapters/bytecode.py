@@ -57,9 +57,10 @@ def _sources(package: Path) -> Iterable[Path]:
 
 
 def _is_stale(source: Path) -> bool:
-    """Return whether Python would compile the module at `source` on import: it has no valid compiled file.
+    """Return whether Python would compile the module at `source` on import, because it has no valid compiled file.
 
-    Source: PEP 552 (four bytes each of magic, flags, time).
+    True as well if one of the two files cannot be read. A compiled file that is checked by hash counts as valid.
+    Source: PEP 552 (four bytes each of magic number, flags and the source's modification time).
     """
     try:
         with Path(importlib.util.cache_from_source(str(source))).open("rb") as file:

@@ -51,10 +51,11 @@ class OwnWorktree:
         return self.root / name_of(path)
 
     def case_twin(self, path: str) -> str | None:
-        """Return the existing path that differs only in case from `path` or from its first missing folder; else None.
+        """Return the existing path that differs only in case from `path`, or from the first part of it that is missing.
 
-        Also None if a folder cannot be read. Needed where git ignores case on a file system that does not: git would
-        take the new file for the old one.
+        The result is relative to the worktree's root, and ends with the differing name: for `Src/new.py` it is `src`.
+        None if there is no such path, if `path` exists, or if a folder cannot be read. Needed where git ignores case on
+        a file system that does not: git would take the new file for the old one.
         """
         place = self.root
         for part in Path(path).parts:
@@ -142,7 +143,7 @@ class OwnWorktree:
         return True
 
     def is_file(self, path: str) -> bool:
-        """Return whether there is a file at `path`, a result of `locate`; False for a folder."""
+        """Return whether there is a file at `path`, a result of `locate`; False for a folder, and for nothing."""
         return self.place(path).is_file()
 
     def is_utf8(self, path: str) -> bool:

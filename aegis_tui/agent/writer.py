@@ -199,9 +199,10 @@ class Writer:
         raise Refused(f"{real} keeps changing while the edit waits for its lock", "See what else writes it")
 
     async def _part(self, path: str, before: str, after: str) -> tuple[Resource, str]:
-        """Return the smallest lockable part of a file that contains a change, and a note if it is the whole file.
+        """Return the smallest lockable part of a file that contains a change, and a note if that is the whole file.
 
-        The note is for the model, and empty where a part was found or the whole file is not worth a word.
+        The part is a function or class, else a range of lines. The note tells the model why parts of the file cannot be
+        locked; it is empty if a part was found, and if nothing changes or the file is empty.
 
         Args:
             path: A real path, a result of `check`.
@@ -209,7 +210,8 @@ class Writer:
             after: Its text after the change.
 
         Raises:
-            AegisError: A lock on the file had to be acquired anew, and the hub does not answer.
+            AegisError: As in `_catch_up`, which renews this instance's own locks on parts of the file if it has
+                changed.
         """
         if not self._has_parts(path):
             return resource_of(path), "under a lock on the whole file, as it is not UTF-8 or its name is not in NFC"

@@ -132,7 +132,7 @@ class CodeMap:
     def find(self, name: str) -> SymbolsOutput:
         """Return the definitions with that name, or dotted name, in all files; `PATH:NAME` for those of one file.
 
-        `symbols` is empty if there are none, or no such file.
+        `symbols` is empty if there are none. If no whole dotted name is equal, those that end with it are taken.
         """
         path, _, symbol = name.rpartition(":")
         hits = [item for item in self._store.named(symbol) if path in ("", item.path)]
@@ -222,7 +222,9 @@ class CodeMap:
         return {**self._about({row["path"] for row in rows}), "of": self._names(places), "symbols": rows}
 
     def impact(self, place: str) -> ImpactOutput:
-        """Return the files that a change of a file or symbol may concern: what imports or calls it, and its tests.
+        """Return the files that directly depend on `PATH` or `PATH:NAME`: that certainly call it, or import a `PATH`.
+
+        Tests are marked `is_test`. What depends on a listed file is not followed.
 
         Raises:
             UsageError: There is no such file or symbol in the map.

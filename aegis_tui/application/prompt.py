@@ -33,15 +33,18 @@ class PromptDelivery:
 
     @property
     def is_complete(self) -> bool:
-        """Whether there is an answer for every prompt."""
+        """Whether it is known of every prompt what became of it: delivered, refused or unknown.
+
+        It says nothing of replies.
+        """
         return self._answers.keys() >= set(self.sent.values())
 
     def hear(self, answers: Mapping[int, DeliveryAnswer]) -> None:
-        """Record the answers for prompts, by sequence number; those for other messages have no effect."""
+        """Record what became of prompts, by sequence number; entries for other messages have no effect."""
         self._answers.update(answers)
 
     def word(self, agent_id: str) -> Word:
-        """Return what became of the prompt to a recipient: its answer, or `queued` while there is none.
+        """Return what became of the prompt to a recipient: what was recorded of it, or `queued` while nothing was.
 
         Raises:
             KeyError: No prompt was sent to it.

@@ -89,10 +89,13 @@ def look_at_log(folder: Path, environ: Mapping[str, str]) -> LogLook:
 def repair_log(paths: WorkspacePaths) -> Salvage | None:
     """Replace the damaged log of a workspace by what can be read of it; return what was kept and lost.
 
-    None, with nothing changed, if the log is not damaged or there is none.
+    None, with nothing changed, if the log is not damaged or there is none. Agents that a person connected may have to
+    join again.
 
     Raises:
         HubUnavailable: A hub runs, or the state folder cannot be written.
-        StoreError: A file cannot be read or written, or a newer program wrote the log; the log is unchanged.
+        StoreError: The log cannot be read or written, or a newer program wrote it. It is unchanged, unless the last
+            step failed, which marks the used instance ids in the repaired log.
+        OSError: The key for tokens cannot be deleted, or the folders of instances cannot be read.
     """
     return repair.repair_log(paths, SqliteLogFile(paths.log_db))

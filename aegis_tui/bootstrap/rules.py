@@ -77,10 +77,12 @@ async def check_history(root: Path, environ: Mapping[str, str], commits: Sequenc
 
 
 def rules_in(root: Path) -> tuple[tuple[MergeRule, ...], tuple[MergeRule, ...]]:
-    """Return the rules that come with the program, and those in the checkout at `root`, committed or not.
+    """Return the merge rules that come with the program, and those of the checkout at `root`, committed or not.
+
+    The second part is empty if the checkout has no folder of rules.
 
     Raises:
         UsageError: A file of rules is not valid.
-        OSError: The folder cannot be read.
+        OSError: `root` or a file in it cannot be read.
     """
     return shipped_rules(), own_rules(root)

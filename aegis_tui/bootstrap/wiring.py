@@ -212,10 +212,10 @@ def _qa_timeout_s(environ: Mapping[str, str], root: Path) -> float:
 
 
 def _usual_endpoint(environ: Mapping[str, str], root: Path) -> UsualEndpoint:
-    """Return the model server that `run` and `doctor` use too; the project's own file cannot name it.
+    """Return the model server for calls outside a run, from the person's settings or their defaults: `run` uses it too.
 
     Raises:
-        UsageError: A setting is wrong.
+        UsageError: A setting is wrong, or the project's own file names the address of one, which it may not.
     """
     settings = load_settings(environ, project=root)
     more = tuple(normalise_base_url(url) for url in settings.more_base_urls)
@@ -223,10 +223,10 @@ def _usual_endpoint(environ: Mapping[str, str], root: Path) -> UsualEndpoint:
 
 
 def _find_servers(environ: Mapping[str, str], root: Path) -> Mapping[str, McpServer]:
-    """Return the MCP servers of the person's settings; the project's own file cannot name any.
+    """Return the MCP servers in the person's settings, by name; empty if there are none.
 
     Raises:
-        UsageError: A setting is wrong.
+        UsageError: A setting is wrong, or the project's own file names servers, which it may not.
     """
     return load_settings(environ, project=root).mcp
 

@@ -47,7 +47,22 @@ def _ask(
     lines: Callable[[A], Iterable[str]],
     anew: bool = False,
 ) -> int:
-    """Print the answer to a question, and on stderr what a person should know about it."""
+    """Print the answer to a question about this worktree's code, and return 0; the map is brought up to date before.
+
+    Without `--json`, a rebuilt map and files that changed meanwhile are reported on stderr.
+
+    Args:
+        question: Asks the map.
+        as_json: Print the answer as JSON.
+        lines: Returns the lines to print otherwise.
+        anew: Read all files again.
+
+    Raises:
+        UsageError: The map does not have what is asked about.
+        StoreError: The map cannot be read or written.
+        GitUnavailable: git is missing, or this is outside a repository.
+        GitError: git fails.
+    """
     place = here()
     answer = ask_about_checkout(place.root, place.paths, question, anew=anew)
     if not as_json:

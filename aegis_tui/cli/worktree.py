@@ -35,10 +35,10 @@ def worktrees() -> None:
 
 @worktree_app.command(name="list")
 def list_worktrees(as_json: AsJson = False) -> int:
-    """List the worktrees of instances; without a hub, those that git lists.
+    """List the worktrees of instances as the hub knows them; without a hub, those of instances that git knows.
 
     Exit code 0 also if there are none. No hub is started. Exit code 5 if one is running and does not answer, or outside
-    a repository; 1 if git fails.
+    a repository; 1 if git fails or the log is damaged.
     """
     place = here()
     fields = _looked_at(place, _listed(place))

@@ -303,7 +303,16 @@ class ClientConnection(asyncio.Protocol):
             self._loop.call_later(_LINGER_S, self._transport.abort)
 
     def _refuse(self, status: int, why: bytes) -> None:
-        """Refuse what is no request; a request whose body is broken off is refused by whoever reads the body."""
+        """Read no more from the client after something that is no valid request.
+
+        If a body is being received, only that body is ended, and whoever reads it refuses the request. If a request is
+        still being answered, the connection is closed after its answer. Otherwise a refusal is sent at once and the
+        connection is closed.
+
+        Args:
+            status: The HTTP status of the refusal.
+            why: Its text.
+        """
         if self._body is not None:
             self._body.break_off()
             self._is_done = True

@@ -26,11 +26,12 @@ async def unpacked(chunks: AsyncIterator[bytes], encoding: bytes, base_url: str)
 
     Args:
         chunks: The body as it was received.
-        encoding: The value of the Content-Encoding header; empty if there is none.
+        encoding: The value of the Content-Encoding header: `gzip`, `x-gzip` or `deflate`; empty or `identity` if the
+            body is not encoded.
         base_url: The server's base URL, for messages.
 
     Raises:
-        ModelMalformed: The encoding is none of gzip and deflate, or the body is not valid in it.
+        ModelMalformed: The encoding is another one or several, or the body is not valid in it.
     """
     name = encoding.decode("latin-1").strip().lower()
     if name in ("", "identity"):

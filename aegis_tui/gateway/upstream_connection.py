@@ -161,7 +161,14 @@ class UpstreamConnection(asyncio.Protocol):
         self._go_on(answer, problem)
 
     def _go_on(self, answer: UpstreamAnswer, problem: str) -> None:
-        """Note what the received data has changed; `problem` is why the rest of it cannot be read, if so."""
+        """End the answer if the received data completes or spoils it, and wake its reader then; else do nothing.
+
+        The answer fails if `problem` is given, or if too much came without any content: more than the limit for a head.
+
+        Args:
+            answer: The answer that is being received.
+            problem: Why what follows cannot be read; empty if it can. The connection is then not used again.
+        """
         if problem:
             self._is_reusable = False
         if answer.is_whole:

@@ -31,7 +31,10 @@ class FrameProtocol(WebSocketsSansIOProtocol):
     _is_held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Set up the connection with a small send buffer; called by asyncio."""
+        """Set up the connection, with a small send buffer in the kernel (SO_SNDBUF); called by asyncio.
+
+        A receiver that does not read is noticed early, before the kernel has taken megabytes for it.
+        """
         super().connection_made(transport)
         raw = transport.get_extra_info("socket")
         if raw is not None:

@@ -136,7 +136,15 @@ def _leave_out(schema: dict[str, Any], fields: Iterable[str]) -> None:
 
 
 def _make_alike(schema: dict[str, Any], json_type: dict[str, Any]) -> None:
-    """Leave out of the schema of a model what its JSON lacks, and add the fields that its JSON has beside; in place."""
+    """Give the schema of a model the fields of the JSON in which its values are sent; `schema` is changed in place.
+
+    Fields that the JSON does not have are left out; those that only the JSON has are added, as required ones. Fields of
+    fields are not compared.
+
+    Args:
+        schema: The JSON Schema of the model.
+        json_type: The JSON Schema of the type of that JSON (a result of `plain_schema`).
+    """
     _leave_out(schema, [name for name in schema["properties"] if name not in json_type["properties"]])
     for name, field_schema in json_type["properties"].items():
         if name not in schema["properties"]:

@@ -292,15 +292,15 @@ def in_order(models: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
 
 
 def renamed(schemas: Mapping[str, Any], messages: Iterable[type[BaseModel]], *, prefix: str) -> dict[str, Any]:
-    """The schemas that pydantic made, keyed and titled and referred to by their names instead of their classes.
+    """Return pydantic's schemas with names of the protocol, in keys, titles and references, instead of Python classes.
 
     Args:
-        schemas: `$defs` of a JSON schema.
-        messages: The commands and events among their models.
+        schemas: `$defs` of a JSON schema, by class.
+        messages: The commands and events among their models; all others have their names in `NAMES`.
         prefix: What stands before the name in a reference.
 
     Raises:
-        LookupError: A class among them has no name.
+        LookupError: A class in `schemas` is neither in `messages` nor in `NAMES`.
     """
     by_class = {model.__name__: name_of(model) for model in (*NAMES, *messages)}
     if nameless := sorted(set(schemas) - set(by_class)):

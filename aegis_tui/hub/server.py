@@ -128,9 +128,10 @@ class HubServer:
         self._keepers: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
-        """Start the server in a task, and return when it serves requests; an error that ends it before that is raised.
+        """Start to serve in a task, and return when requests are answered; hub.json is written by the caller.
 
-        From then on, lost unix sockets and a lost hub.json are restored in the background.
+        From then on, lost unix sockets and a lost hub.json are restored in the background. An exception that ends the
+        server before that is raised, such as OSError for a socket that cannot listen.
         """
         self._task = asyncio.create_task(self._server.serve(sockets=self._sockets), name="hub-server")
         while not self._server.started:

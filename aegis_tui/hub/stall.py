@@ -22,13 +22,16 @@ class StallMeter:
         self._expected_at: float | None = None
 
     def expect(self, at: float) -> None:
-        """Set the time of the clock by which this process looks again, unless it stalls."""
+        """Set when this process wants to look at the clock again at the latest, in seconds of the hub's clock.
+
+        `lost_s` counts what it is later than that as a stall.
+        """
         self._expected_at = at
 
     def lost_s(self) -> float:
         """Return by how many seconds deadlines are to be extended because of a stall; each stall is returned once.
 
-        0 if there was none.
+        0 if there was none, which includes one of at most `STALL_S` seconds and any time before the first `expect`.
         """
         now = self._clock.now()
         late_s = 0.0 if self._expected_at is None else now - self._expected_at

@@ -81,9 +81,11 @@ class FenceCheck:
         return writes[-1].new_oid in contents and only_written(handed, base, contents.values())
 
     async def dropped(self, working: str, tree: str | None) -> list[Finding]:
-        """Return a finding for each file in which the merge would remove lines merged under a newer fencing token.
+        """Return a finding for each file in which a merge would remove lines that another piece wrote after this one.
 
-        A file that is too large to be compared counts as one of them.
+        Those lines were written under a newer fencing token than this piece's own writes and are merged already. A file
+        over 8 MiB counts as one of them; one that the working ref does not have, or that git cannot read there, does
+        not.
 
         Args:
             working: The commit of the working ref.
@@ -112,7 +114,7 @@ class FenceCheck:
     async def _read_id(self, oid: str) -> bytes | None:
         """Return the content of a blob id that came from a client.
 
-        None if it is no object id, git lacks it, or it is larger than 8 MiB.
+        None if it is no object id, is not that of a blob in the repository, or the content is larger than 8 MiB.
         """
         return await self._read(oid) if _OBJECT_ID.fullmatch(oid) else None
 
@@ -124,5 +126,5 @@ class FenceCheck:
 
 
 def _oids(writes: Iterable[FencedWrite]) -> list[str]:
-    """Return the ids of the contents before and after each write, in order, each once."""
+    """Return the ids of the contents before and after each write, in order, each once; unknown ones are left out."""
     return list(dict.fromkeys(oid for item in writes for oid in (item.base_oid, item.new_oid) if oid))

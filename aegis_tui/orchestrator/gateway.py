@@ -125,7 +125,11 @@ class GatewayKeeper:
         self._gateway.report(None if wanted.has_endpoint else problem)
 
     async def run(self) -> None:
-        """Follow the state until cancelled; after a failure, try again with growing pauses."""
+        """Keep the gateway serving the present state, and the person's present settings, until cancelled.
+
+        It is adjusted after each change of the state that concerns it, and from time to time. A failure is logged and
+        published in the gateway's report, and tried again after a pause, which grows with each failure in a row.
+        """
         following = asyncio.create_task(self._follow())
         failures = 0
         try:

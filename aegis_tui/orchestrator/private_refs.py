@@ -53,15 +53,17 @@ class PrivateRefs:
     async def lay_out(
         self, instance: Instance, *, places: tuple[Path, ...], working_oid: str
     ) -> list[tuple[Path, Path]]:
-        """Create the instance's copies of the run's refs and of their reflogs, for the sandbox.
+        """Create the instance's own copy of the folder of refs that it needs, and empty folders for their reflogs.
+
+        The refs are the working ref, under the name `integration`, and the instance's branch.
 
         Args:
             instance: The instance; its branch exists.
-            places: Git's folder of the run's branches, then the folders of their reflogs.
-            working_oid: The commit of the working ref.
+            places: The folder of the run's branches in the git folder, then the folders of their reflogs.
+            working_oid: The commit that the working ref points to.
 
         Returns:
-            Pairs of a copy and the path at which the sandbox shows it.
+            For each of `places`, the copy and the place, at which the sandbox shows the copy.
 
         Raises:
             OSError: The copies cannot be written.

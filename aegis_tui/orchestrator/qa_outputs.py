@@ -187,9 +187,9 @@ class QaOutputs:
         return None
 
     def save_base(self, key: str, kept: Kept) -> None:
-        """Save the result of a command on a tree; no effect if it could not run, as it may once a person has helped.
+        """Save the result of a command on a tree, and delete the oldest results beyond the limit.
 
-        Old results are pruned.
+        Only `passed` and `failed` are saved: a command that could not run may do so later, when a person has helped.
 
         Args:
             key: The result of `base_key`.

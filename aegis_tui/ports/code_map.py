@@ -48,13 +48,14 @@ class Files(Protocol):
         ...
 
     def contents(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
-        """Yield path and content for each of the given files; one that is too large or cannot be read gives b"".
+        """Yield path and content of each of the given files; one of more than 1 MiB gives b"".
 
         Args:
             wanted: Path -> blob id; the content that is yielded has exactly this id.
 
         Raises:
-            GitError: git has no such blob, and the worktree no file with that content.
+            GitError: The file in the worktree has another content or cannot be read, and git has no such blob either.
+            OSError: The folder of the worktree does not exist.
         """
         ...
 
@@ -116,11 +117,14 @@ class MapStore(Protocol):
         ...
 
     def set_view(self, view: Mapping[str, BlobKey]) -> None:
-        """Set the files that later questions are about; a content that is not stored counts as absent."""
+        """Set the view: the files, by path, that all later questions on this connection are about.
+
+        A file whose content is not stored counts as absent.
+        """
         ...
 
     def paths(self) -> list[str]:
-        """Return the paths of the view, sorted."""
+        """Return the paths of the files set by `set_view` whose content is stored, sorted."""
         ...
 
     def named(self, name: str) -> list[Located]:
@@ -133,27 +137,29 @@ class MapStore(Protocol):
         ...
 
     def facts(self, path: str) -> FileFacts | None:
-        """Return the facts of a file of the view; None if it is not in it."""
+        """Return the facts of a file; None if `set_view` did not set it, or its content is not stored."""
         ...
 
     def mentioning(self, name: str) -> list[str]:
-        """Return the paths of the view whose file mentions a name, sorted; empty for a dotted name.
+        """Return the paths of the files set by `set_view` that mention a name, in any letter case; sorted.
 
-        What counts as a mention is said at `FileFacts.mentions`.
+        A file mentions the last part of each name that it calls, imports or derives from (`FileFacts.mentions`). Empty
+        for a dotted name.
         """
         ...
 
     def matching(self, words: Sequence[str], *, count: int) -> list[Located]:
         """Return up to `count` symbols whose name, signature or documentation has some of the words, best first.
 
-        Only symbols of the view count. Empty for no words.
+        Only symbols in the files set by `set_view`. Empty for no words.
         """
         ...
 
     def alike(self, words: Sequence[str], *, count: int) -> list[Located]:
-        """Return up to `count` symbols whose words share letter groups with the given ones, nearest first.
+        """Return up to `count` symbols that are spelled most like the given words, nearest first.
 
-        Only symbols of the view count. Empty for no words.
+        Compared are the groups of letters in their words. Only symbols in the files set by `set_view`. Empty for no
+        words.
         """
         ...
 

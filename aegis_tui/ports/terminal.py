@@ -128,6 +128,7 @@ class Terminal(Protocol):
 
         Raises:
             TerminalUnavailable: No server runs.
+            TerminalError: The server does not answer.
         """
         ...
 
@@ -136,6 +137,7 @@ class Terminal(Protocol):
 
         Raises:
             TerminalUnavailable: No server runs.
+            TerminalError: The server does not answer.
         """
         ...
 
@@ -148,6 +150,7 @@ class Terminal(Protocol):
 
         Raises:
             TerminalUnavailable: No server runs.
+            TerminalError: The server does not answer.
         """
         ...
 
@@ -177,7 +180,7 @@ class Terminal(Protocol):
         """Press keys by name (`Enter`, `C-c`, `Up`), in order.
 
         Raises:
-            TerminalError: The pane is gone.
+            TerminalError: The pane is gone, or the server did not confirm the keys, which may have been pressed.
             TerminalUnavailable: No server runs.
         """
         ...
@@ -209,7 +212,8 @@ class Terminal(Protocol):
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
         """Return the command that shows a person the instance's pane until they detach (PANE-2).
 
-        Blocks, unlike the other methods: it may run a program that knows the machine's terminal types.
+        Whether the pane exists is not checked. Blocks, unlike the other methods: it may run a program that knows the
+        machine's terminal types.
 
         Args:
             instance: Instance id.
@@ -217,6 +221,7 @@ class Terminal(Protocol):
             environ: The environment that the command will run in; it shows whether that is inside another tmux.
 
         Raises:
-            TerminalUnavailable: There is no tmux. Whether the pane exists is not checked.
+            TerminalUnavailable: There is no tmux.
+            UsageError: The instance id is not safe as a name.
         """
         ...

@@ -129,7 +129,10 @@ class Subscription:
         self._task = task
 
     def wants(self, event: HubEvent) -> bool:
-        """Return whether the event's type or the `path` in its data matches; `follow` gets such events only."""
+        """Return whether an event is wanted: its type fits one of the given types, or its `path` one of the globs.
+
+        One of the two is enough; without types and globs nothing is wanted.
+        """
         path = event.data.get("path")
         is_about = isinstance(path, str) and any(glob.matches(path) for glob in self._globs)
         return is_about or any(type_fits(pattern, event.type) for pattern in self._types)

@@ -104,9 +104,10 @@ def _size(log: Path) -> int:
 
 
 def _state_of(pid: int) -> tuple[str, int]:
-    """Return a process's state letter (proc_pid_stat(5)) and the processor time it used, in a unit of the system.
+    """Return a process's state, and the processor time that it has used, to be compared with an earlier result only.
 
-    If there is no such process, return an empty string and 0.
+    The state is its letter (proc_pid_stat(5)). On systems without /proc it is `T` for a stopped process, and empty for
+    any other. If there is no such process, return an empty string and 0.
     """
     if (_PROC / "self" / "stat").exists():
         try:

@@ -66,7 +66,10 @@ class Strangers:
             self._end(next(iter(waiting)))
 
     def settle(self, transport: asyncio.Transport) -> None:
-        """Stop to wait: the server has what it needs, or the connection is closed. No effect if it does not wait."""
+        """End the wait for a connection: it has sent what the server needs, or is closed.
+
+        No effect if it is not waited for.
+        """
         for waiting in self._by_door.values():
             waiting.pop(transport, None)
         if (timer := self._timers.pop(transport, None)) is not None:

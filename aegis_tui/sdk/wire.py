@@ -36,9 +36,16 @@ def encode_frame(frame: dict[str, Any]) -> str:
 
 
 def add_section(context: dict[str, Any], page: dict[str, Any]) -> None:
-    """Add the entries of one page to the section of the shared context that the page names (`run.pieces`, `locks`).
+    """Add the entries of one page to the section of the shared context that the page names.
 
     Changes `context`. No effect if the context has no such section.
+
+    Args:
+        context: The shared context; a section of it is an object or a list.
+        page: Has `section`, such as `locks` or `run.pieces`, and `entries`, of the type of that section.
+
+    Raises:
+        KeyError: The page lacks one of the two.
     """
     outer, _, inner = str(page["section"]).rpartition(".")
     holder = context.get(outer) if outer else context

@@ -220,7 +220,10 @@ class ScratchWorkspace:
         return address.pid
 
     def processes(self) -> list[psutil.Process]:
-        """Return every process, except this one, with this folder in its cwd, arguments or environment."""
+        """Return every process, except this one, with this folder's path in its cwd, arguments or environment.
+
+        Those that may not be examined, or end meanwhile, are left out.
+        """
         processes = []
         marks = (str(self.folder), str(self.folder.resolve()))
         for process in psutil.process_iter():

@@ -82,7 +82,10 @@ class ChatDialect:
         return {"error": wire}
 
     async def whole(self, generation: Generation) -> dict[str, Any]:
-        """Produce the reply, once, and return it as one object, after the time that a stream would take."""
+        """Run the generation and return its reply as a `chat.completion`, after the time that a stream would take.
+
+        Call it once for a generation. The arguments of a call that was cut off are incomplete.
+        """
         said = await generation.whole()
         calls = [
             {"id": generation.call_id(index), "type": "function", "function": {"name": name, "arguments": arguments}}

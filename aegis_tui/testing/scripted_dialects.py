@@ -31,10 +31,16 @@ class Dialect(Protocol):
         """Return the body of a refusal."""
 
     async def whole(self, generation: Generation) -> dict[str, Any]:
-        """Produce the reply, once, and return it as one object, after the time that a stream would take."""
+        """Run the generation and return its reply as one object, after the time that a stream would take.
+
+        Call `whole` or `stream` once for a generation.
+        """
 
     def stream(self, generation: Generation) -> AsyncIterator[bytes]:
-        """Produce the reply, once, and yield it as server-sent events at its pace."""
+        """Run the generation and yield its reply as server-sent events, at its pace.
+
+        Call `whole` or `stream` once for a generation.
+        """
 
 
 class Route(NamedTuple):

@@ -141,7 +141,7 @@ class Generation:
             yield piece
 
     async def whole(self) -> Whole:
-        """Run it, once, and return what was said, after the time that a stream would take.
+        """Run the generation and return what it says, after the time that a stream would take; call it once.
 
         That is not all of the reply if the request's token limit cut it off; then `end` is `length`.
         """

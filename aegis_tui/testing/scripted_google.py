@@ -107,7 +107,10 @@ class GoogleDialect:
         return {"error": {"code": error.status, "message": str(error), "status": status}}
 
     async def whole(self, generation: Generation) -> dict[str, Any]:
-        """Produce the reply, once, and return it as one object; a call that was cut off is left out."""
+        """Run the generation and return its reply as one object; a call that was cut off is left out.
+
+        Call it once for a generation.
+        """
         said = await generation.whole()
         parts = [{"text": said.text}] if said.text else []
         is_cut = generation.end == "length"

@@ -90,7 +90,10 @@ class MessagesDialect:
         return {"type": "error", "error": {"type": kind, "message": str(error)}}
 
     async def whole(self, generation: Generation) -> dict[str, Any]:
-        """Produce the reply, once, and return it as one object; a call that was cut off has no arguments."""
+        """Run the generation and return its reply as one object; the input of a call that was cut off is empty.
+
+        Call it once for a generation.
+        """
         said = await generation.whole()
         content: list[dict[str, Any]] = [{"type": "text", "text": said.text}] if said.text else []
         content += [

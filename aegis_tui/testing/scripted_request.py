@@ -104,7 +104,7 @@ class ScriptedConversation:
         self._turn().setdefault("tool_calls", []).append({"id": call_id, "type": "function", "function": function})
 
     def hear(self, role: str, parts: Iterable[str | Result]) -> None:
-        """Add what the model is told, in order: each result is a message, the texts between two of them are one.
+        """Add what the model is told, in order: each result is a message, and so are the texts between two results.
 
         Args:
             role: The role of the texts, `user` or `system`.

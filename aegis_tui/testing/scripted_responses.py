@@ -83,7 +83,10 @@ class ResponsesDialect:
         return {"error": wire}
 
     async def whole(self, generation: Generation) -> dict[str, Any]:
-        """Produce the reply, once, and return it as one object; if it was cut off, its status is `incomplete`."""
+        """Run the generation and return its reply as one object; if it was cut off, its status is `incomplete`.
+
+        Call it once for a generation.
+        """
         said = await generation.whole()
         items: list[_Item] = [_Text(generation, 0, said.text)] if said.text else []
         for call, arguments in enumerate(said.arguments):

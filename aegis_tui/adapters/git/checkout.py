@@ -52,11 +52,12 @@ class Checkout:
         )
 
     async def preflight(self, run: str) -> None:
-        """Return if a run with this name may start here.
+        """Return if a run with this name may start here; changes nothing.
 
         Raises:
             Refused: There is no commit, git knows no name or no email address of the person, or a branch has a name
                 that blocks the run's branches; the hint is the command that helps.
+            GitError: git fails.
         """
         if await self.head_oid() is None:
             hint = "git add . && git commit --allow-empty -m 'Start'"
@@ -71,10 +72,11 @@ class Checkout:
                 )
 
     async def identity(self) -> tuple[str, str]:
-        """Return the person's name and email address.
+        """Return the person's name and email address, as `user.name` and `user.email` are configured.
 
         Raises:
             Refused: git has no name or no email address configured.
+            GitError: git fails.
         """
         name, email = await self._objects.config("user.name"), await self._objects.config("user.email")
         if not name or not email:
@@ -82,7 +84,11 @@ class Checkout:
         return name, email
 
     async def head_oid(self) -> str | None:
-        """Return the id of the commit that is checked out; None if the repository has no commit yet."""
+        """Return the id of the commit that is checked out; None if the repository has no commit yet.
+
+        Raises:
+            GitError: git fails.
+        """
         if self._place.git_dir == self._place.common_dir:
             return await self._objects.resolve("HEAD")
         return await self._objects.resolve(f"worktrees/{self._place.git_dir.name}/HEAD")

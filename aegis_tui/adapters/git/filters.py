@@ -20,11 +20,13 @@ _OFF = {"clean": "", "smudge": "", "process": "", "required": "false"}
 
 
 def switched_off(settings: Iterable[str]) -> dict[str, str]:
-    """Return environment variables for git under which none of these filters starts a program.
+    """Return environment variables for git under which it starts no program of the filters that have these settings.
+
+    The variables replace the settings that GIT_CONFIG_COUNT already passes.
 
     Args:
-        settings: The names of the filter settings as git lists them: `filter.<name>.clean`. If there are none, the
-            result is empty.
+        settings: Names of settings as `LIST_FILTERS` prints them: `filter.<name>.clean`, or another key of the filter;
+            one is enough for all programs of that filter. If there are none, the result is empty.
     """
     names = dict.fromkeys(setting.removeprefix("filter.").rpartition(".")[0] for setting in settings)
     pairs = [(f"filter.{name}.{key}", value) for name in names if name for key, value in _OFF.items()]

@@ -149,7 +149,16 @@ def _header(count: int) -> bytes:
 
 
 def _seal(target: Path, count: int, algorithm: str) -> None:
-    """Complete a pack file: write the number of objects into its header, and append its checksum."""
+    """Complete a pack file: write the number of objects into its header, and append its checksum; call it once.
+
+    Args:
+        target: The pack file; it begins with a header for no objects.
+        count: The number of its objects.
+        algorithm: The hash of the repository: `sha1` or `sha256`.
+
+    Raises:
+        OSError: The file cannot be read or written.
+    """
     with target.open("r+b") as pack:
         pack.write(_header(count))
         pack.seek(0)
@@ -160,10 +169,11 @@ def _seal(target: Path, count: int, algorithm: str) -> None:
 
 
 def _inflated(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the decompressed content of a loose object, in chunks of limited size.
+    """Yield the decompressed content of a loose object, in chunks of at most 64 KiB.
 
     Raises:
         GitError: It is damaged or cut off.
+        OSError: The file cannot be read.
     """
     engine = zlib.decompressobj()
     try:
@@ -188,6 +198,7 @@ def _append(pack: BinaryIO, content: Iterator[bytes], oid: str, *, left: int) ->
 
     Raises:
         GitError: It is damaged, does not match its id, is too large, or has too many links.
+        OSError: The pack cannot be written.
     """
     digest = hashlib.new(_algorithm(oid), usedforsecurity=False)
     kind, size, first = _read_header(content)

@@ -65,9 +65,12 @@ class Objects:
         return (await self._runner.run("cat-file", "blob", named, output_bytes=limit)).stdout
 
     async def read_blobs(self, oids: Iterable[str], *, limit: int, total: int) -> dict[str, Blob]:
-        """Return many blobs at once, by their ids; an id that names no blob is left out.
+        """Return many blobs by id; an id that names no blob is left out.
 
-        A blob over `limit` bytes, or one that would make it over `total` bytes in all, is there without its content.
+        A blob over `limit` bytes, or one with which the contents would exceed `total` bytes, has the content None.
+
+        Raises:
+            GitError: git fails.
         """
         asked = "".join(f"{oid}\n" for oid in dict.fromkeys(oids)).encode()
         listed = await self._runner.run("cat-file", "--batch-check", stdin=asked)
@@ -91,7 +94,14 @@ class Objects:
         return tuple(Ref(name, oid) for name, _, oid in pairs)
 
     async def config(self, key: str) -> str | None:
-        """Return the value of a setting from any level of the person's git configuration; None if it is not set."""
+        """Return the value of a setting from any level of the person's git configuration; None if it is not set.
+
+        Args:
+            key: The full name of the setting, such as `user.name`.
+
+        Raises:
+            GitError: The configuration is damaged, or git fails.
+        """
         answer = await self._runner.run("config", "--get", key, ok=(0, 1))
         return answer.text if answer.code == 0 else None
 
@@ -129,7 +139,13 @@ class Objects:
 
 
 def _batch(raw: bytes) -> dict[str, bytes]:
-    """Return object id -> content from the output of `cat-file --batch`. Source: git-cat-file(1), BATCH OUTPUT."""
+    """Return object id -> content from the whole output of `cat-file --batch` for objects that exist.
+
+    Source: git-cat-file(1), BATCH OUTPUT.
+
+    Raises:
+        ValueError: git reported an object as missing.
+    """
     contents, at = {}, 0
     while (end := raw.find(b"\n", at)) >= 0:
         oid, _, size = raw[at:end].decode("ascii").split(" ")

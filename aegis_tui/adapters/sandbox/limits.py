@@ -62,10 +62,12 @@ class Mechanisms:
 
 
 def find_mechanisms(bwrap: str, bwrap_help: str, proc: Path = Path("/proc"), uid: int | None = None) -> Mechanisms:
-    """Return which limits can be set on this machine; creates and removes an empty control group where possible.
+    """Return which limits can be set on this machine; what cannot be found out counts as missing, so nothing is raised.
+
+    To see whether a control group can be created, one is created empty and removed again. Blocking.
 
     Args:
-        bwrap: Path of bubblewrap.
+        bwrap: Path of bubblewrap; some limits do not work if it is setuid.
         bwrap_help: The output of `bwrap --help`.
         proc: The process file system.
         uid: The user id; by default this process's effective one.

@@ -57,7 +57,10 @@ class ExitFeed:
         self._closed = False
 
     def tell(self, exits: Iterable[PaneExit]) -> None:
-        """Send new ends to all followers; keep them if there is no follower."""
+        """Send ends of panes to all followers; without a follower, keep them for the next one.
+
+        Pass each end only once.
+        """
         for exit_ in exits:
             for queue in self._followers:
                 queue.put_nowait(exit_)

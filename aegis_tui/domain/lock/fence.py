@@ -72,11 +72,16 @@ class FenceTable:
         self._granted.clear()
 
     def granted_to(self, agents: Iterable[str]) -> frozenset[int]:
-        """Every token that was granted to one of these instances."""
+        """Return every token that was granted to one of these instances in this run; empty if none was."""
         return frozenset().union(*(self._granted.get(agent, ()) for agent in agents))
 
     def writes_to(self, path: str, *, ignore_case: bool = False) -> list[FencedWrite]:
-        """Every write to a path, in the order of the log; with `ignore_case` in any letter case of the path."""
+        """Return every recorded write to a path, in the order of the log; empty if there is none.
+
+        Args:
+            path: The file.
+            ignore_case: Whether paths that differ only in case are the same file.
+        """
         key = path_key(path, ignore_case=ignore_case)
         return [item for item in self.writes if path_key(item.file, ignore_case=ignore_case) == key]
 
@@ -108,7 +113,7 @@ def lines_of(content: bytes) -> list[bytes]:
 
 
 def only_written(handed: bytes, base: bytes, written: Iterable[bytes]) -> bool:
-    """Whether every line that a submission adds to its base was written under a lock; blank lines do not count.
+    """Return whether every line of a submission is in its base or was written under a lock; blank lines do not count.
 
     Args:
         handed: The file as it was submitted.

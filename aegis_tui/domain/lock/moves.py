@@ -13,19 +13,21 @@ from aegis_tui.errors import StaleToken
 
 
 def after_write(workspace: Workspace, lock: GrantedLock, path: str, rewrite: Rewrite | None) -> list[Draft]:
-    """Return the events that say where each region of a file is, held or waited for, after a write under `lock`.
+    """Return the events with the new lines of each region of a file, locked or waited for, after a write under `lock`.
 
-    A region whose place in the replaced content is not known gets no event: it is still compared in the contents in
-    which its place is known.
+    A region is a part of a file: lines, or a function or class. One whose lines in the replaced content
+    (`rewrite.base_oid`) are not recorded gets no event: its record for other contents stays valid.
 
     Args:
         workspace: State after the last logged event.
         lock: The current lock that the write names.
         path: The file, in NFC; below the path of `lock` where that is a directory.
-        rewrite: What was written; None when the hub could not read it.
+        rewrite: What was written; None when the hub could not read it, which gives no events.
 
     Raises:
-        StaleToken: The write goes beyond the regions that its holder has locked, or the hub cannot determine that.
+        StaleToken: `lock` is for a region with recorded lines, and the write changes lines outside the regions that its
+            holder has locked exclusively; or that cannot be determined, because `rewrite` is None or the region's lines
+            in the replaced content are not recorded.
     """
     if lock.resource.region is not None and lock.resource.views:
         _check_own(workspace, lock, path, rewrite)
@@ -72,7 +74,8 @@ def _check_own(workspace: Workspace, lock: GrantedLock, path: str, rewrite: Rewr
 def _waits_moved(wait: Wait, path: str, rewrite: Rewrite, *, is_here: bool) -> Iterator[LockWaitMoved]:
     """Yield the events for the regions of one file that a request waits for.
 
-    Such a region grows with a change by its holder. One whose place in the replaced content is not known gets no event.
+    Such a region grows with a change by its holder. One whose lines in the replaced content are not recorded gets no
+    event.
 
     Args:
         wait: The request.

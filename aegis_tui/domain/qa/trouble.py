@@ -92,9 +92,10 @@ def find_trouble(command: str, outcome: Outcome) -> Obstacle | None:
 
 
 def guess_trouble(command: str, outcome: Outcome) -> Obstacle | None:
-    """Return why a command that failed without any test result did not run, by its output; None when that is unclear.
+    """Return what the output of a failed command names as the reason why no test ran; None when it names none.
 
-    None also for exit code 0.
+    Call it only for a command without any test result: the output of tests may say the same. None also for exit code 0
+    and for a command without one.
     """
     if not outcome.exit_code:
         return None
@@ -142,11 +143,12 @@ def no_script(name: str) -> Obstacle:
 
 
 def missing(name: str, what: str = "", *, python: str = "python3") -> Obstacle:
-    """Return the obstacle of a missing program or module, with the command that installs it.
+    """Return the obstacle of a missing program or module, with the command that installs it, else `install NAME`.
 
     Args:
-        name: The program or the module.
-        what: Words before the name, `Python module `; empty for a program.
+        name: The program, which may be a path, or the module.
+        what: What stands before the name in the reason. Empty for a program; any other text, such as `Python module `,
+            makes it a module that pip installs.
         python: The Python that lacks the module and should install it.
     """
     base = name.rsplit("/", 1)[-1]

@@ -120,10 +120,10 @@ class GoalDialog(Dialog[None]):
             self.dismiss(None)
 
     def wish(self) -> StartRun:
-        """Return the run that was typed. Every subclass implements it.
+        """Return the run to start, from what was typed. Every subclass implements it.
 
         Raises:
-            AegisError: The text is empty, or the design is wrong.
+            AegisError: The text is empty, or a design that was named or built from it is wrong.
         """
         raise NotImplementedError
 

@@ -116,6 +116,6 @@ class Board(Container):
             self.panels[name].focus()
 
     def use(self, layout_file: LayoutFile) -> None:
-        """Arrange the panels by another layout, at once and from now on."""
+        """Arrange the panels by another layout, at once and until the next call; it is not saved."""
         self.layout_file = layout_file
         self.rearrange()

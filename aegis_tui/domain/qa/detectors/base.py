@@ -26,11 +26,11 @@ class QaDetector(Protocol):
         ...
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Find the commands, in the order in which they run; none when it is not sure.
+        """Yield the commands that run the tests, in the order in which all are to be run; none when it is not sure.
 
         Args:
             files: All tracked paths.
-            read: Gives the text of a file that it wants.
+            read: Returns the text of a file.
         """
         ...
 

@@ -38,10 +38,11 @@ class PythonDetector:
         return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py")) and not is_aside(path)
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Yield the run of all tests; nothing if there are none or in doubt.
+        """Yield the one command that runs all tests; nothing if there are no tests, or it is not certain how they run.
 
-        In this order: pytest, Django's, the one command that tox, hatch, nox or the like name, unittest's discovery.
-        Where the root is no project and all tests are in projects below it, each of these is run in its own folder.
+        The first of these that the files show: pytest, Django's tests, the only command that tox, hatch, nox or the
+        like name, unittest's discovery. Where the root is no project and all tests are in projects below it, there may
+        be one command for each of these, `cd FOLDER && COMMAND`.
         """
         projects = self._projects(files)
         if not projects:

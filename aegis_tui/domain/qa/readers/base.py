@@ -53,13 +53,18 @@ class QaReader(Protocol):
         ...
 
     def starts(self, words: Words) -> bool:
-        """Return whether a program with its arguments runs this tool itself."""
+        """Return whether one program of a command is this tool, and not a script or build tool that starts it.
+
+        Args:
+            words: The program and its arguments, a result of `programs_of`: without its folder, wrappers such as `npx`
+                or `python -m`, and variables.
+        """
         ...
 
     def ask(self, command: str, place: CommandPlace) -> Asked:
         """Return how to run a command so that the results of this tool can be read, without another effect.
 
-        Where nothing can be asked for safely, or the command does not run the tool, that is the same command.
+        The command is returned as it is where nothing can be asked for safely, or it does not run the tool.
         """
         ...
 
