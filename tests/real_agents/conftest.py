@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.sample_repository import scenario_directory
 from aegis_tui.testing.scratch import ScratchWorkspace
 
+Steps = Sequence[dict[str, Any]]
 TEST = """import unittest
 
 
@@ -38,18 +39,22 @@ def workspace() -> Iterator[ScratchWorkspace]:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Any]:
-    """Starts the scripted server with a worker's steps; the reviewer is the one of the calm scenario."""
+    """Starts the scripted server with a worker's steps, or with those of each worker by its name.
+
+    The reviewer is the one of the calm scenario.
+    """
     servers: list[RecordedLLM] = []
 
     def start(
-        steps: Sequence[dict[str, Any]], *names: str, more: Sequence[dict[str, Any]] = (), **section: Any
+        steps: Steps | Mapping[str, Steps], *names: str, more: Sequence[dict[str, Any]] = (), **section: Any
     ) -> RecordedLLM:
         folder = tmp_path / "scenario"
         folder.mkdir()
         reviewer = (scenario_directory("calm") / "reviewer.json").read_text("utf-8")
         (folder / "reviewer.json").write_text(reviewer.replace("src/shop/routes.py", "src/app.py"), "utf-8")
-        for name in names or ("worker",):
-            mine = json.loads(json.dumps(list(steps)).replace("NAME", name))
+        scripts = steps if isinstance(steps, Mapping) else dict.fromkeys(names or ("worker",), steps)
+        for name, lines in scripts.items():
+            mine = json.loads(json.dumps(list(lines)).replace("NAME", name))
             script = {"scripts": [{"steps": mine, "side": "scripted", **section}, *more]}
             (folder / f"{name}.json").write_text(json.dumps(script), "utf-8")
         servers.append(RecordedLLM(folder))

@@ -62,11 +62,14 @@ def run(
     named += ["--note", "reviewer=[[script:reviewer]]"]
     answer = workspace.aegis("run", "Files", *named, "--headless", "--json", *options, timeout_s=timeout_s)
     check_names(answer.json["instances"])
+    assert answer.json["boundary"]["level"] == "bubblewrap", "there is no way out but the gateway"
     return answer
 
 
 def steps_of(kind: str) -> list[dict[str, Any]]:
     write = {"tool": "cli:write", "args": {"path": "src/NAME.py", "content": "NAME = 1\n"}}
+    if kind == "native":
+        return [write, {"tool": "report", "args": {"status": "done", "summary": "Add the file"}}]
     if kind == "mini-swe-agent":
         done = {"tool": "cli:shell", "args": {"command": "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"}}
         return [write, done, {"text": "done"}]
@@ -100,22 +103,6 @@ def test_a_program_does_a_workers_task_in_its_own_interface(workspace: ScratchWo
     assert workspace.git("show", f"{report['commit']['oid']}:src/worker.py") == "worker = 1"
     prompts = [item.body.count(b"[[script:worker]]") for item in server.received]
     assert max(prompts) == 1, "the prompt is in the conversation once"
-
-
-def test_kinds_of_all_makes_work_at_once_and_no_prompt_is_lost(workspace: ScratchWorkspace, serve: Any) -> None:
-    kinds = {"alpha": "claude-code", "beta": "codex", "gamma": "opencode", "delta": "qwen-code"}
-    server = serve(steps_of("claude-code"), *kinds)
-    answer = run(workspace, server, {**kinds}, timeout_s=500)
-    report = answer.json
-    assert answer.code == 0 and report["ok"], (report.get("error"), answer.err)
-    workers = [item for item in report["instances"] if item["role"] == "worker"]
-    assert sorted(item["kind"] for item in workers) == sorted(kinds.values()), "each needed one instance"
-    for name in kinds:
-        assert workspace.git("show", f"{report['commit']['oid']}:src/{name}.py") == f"{name} = 1"
-        counts = [item.body.count(f"[[script:{name}]]".encode()) for item in server.received]
-        assert max(counts) == 1
-    for item in workers:
-        print(f"{item['kind']}: {item['duration_s']} s, {item['tokens']}")
 
 
 @pytest.mark.parametrize("kind", WITH_MCP)
