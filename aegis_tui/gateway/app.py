@@ -13,6 +13,7 @@ from aegis_tui.errors import AegisError
 from aegis_tui.gateway.access import PERSON, AccessMap
 from aegis_tui.gateway.dialect import RELAYED
 from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
+from aegis_tui.gateway.forwarding import Forwarding
 from aegis_tui.gateway.google import GoogleDoor
 from aegis_tui.gateway.ledger import Ledger
 from aegis_tui.gateway.prefixes import Prefixes
@@ -55,8 +56,9 @@ class GatewayApp:
         """What is known about the model servers."""
         self._prefixes = Prefixes()
         self._shares = Shares(most_calls)
-        self._relay = Relay(access, upstream, self.engine, ledger, prefixes=self._prefixes, salt=salt)
-        self._google = GoogleDoor(access, upstream, self.engine, ledger, prefixes=self._prefixes, salt=salt)
+        forwarding = Forwarding(access, self.engine, self._prefixes, salt=salt)
+        self._relay = Relay(access, upstream, self.engine, ledger, forwarding)
+        self._google = GoogleDoor(access, upstream, self.engine, ledger, forwarding)
         self._routes: dict[tuple[str, str], Handler] = {
             **{("POST", path): self._relay.run for path in RELAYED},
             ("GET", "/v1/models"): self._models,

@@ -19,15 +19,14 @@ from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.body import parse_fields
 from aegis_tui.gateway.budget import check_budget
 from aegis_tui.gateway.dialect import GOOGLE_PREFIX, error_body
-from aegis_tui.gateway.endpoint import ServingEndpoint
-from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
+from aegis_tui.gateway.engine import EngineFacts, upstream_url
+from aegis_tui.gateway.forwarding import Attempt, Forwarding
 from aegis_tui.gateway.google_answer import Answer, chat_chunks, problem_text
 from aegis_tui.gateway.google_fields import Fields, object_of
 from aegis_tui.gateway.google_request import chat_body
 from aegis_tui.gateway.ledger import Call, Ledger
-from aegis_tui.gateway.prefixes import Prefixes
 from aegis_tui.gateway.rejected import Rejected
-from aegis_tui.gateway.relay import added_fields, counted, is_stream, read_whole, secrets_of
+from aegis_tui.gateway.relay import counted, is_stream, read_whole, secrets_of
 from aegis_tui.gateway.request import UPSTREAM_HEADER, Request
 from aegis_tui.gateway.share import Share
 from aegis_tui.gateway.upstream import Headers, Upstream, UpstreamAnswer
@@ -74,10 +73,10 @@ class _Exchange:
 
     request: Request
     call: Call
-    server: ServingEndpoint
-    key: Headers
     body: Fields
     """The chat completion that is asked for."""
+    attempt: Attempt
+    """The server that is asked."""
 
 
 class GoogleDoor:
@@ -86,28 +85,19 @@ class GoogleDoor:
     Args:
         access: Who may call, and how much.
         upstream: Connections to the model servers.
-        engine: What is known about these; the first one named gets the calls.
+        engine: What is known about these.
         ledger: Counts the calls.
-        prefixes: Remembers the prompts, in the form in which the server gets them.
-        salt: Keeps the prefix cache of this workspace apart from those of others.
+        forwarding: Chooses the server of a call; it sees the request in the form in which the server gets it.
     """
 
     def __init__(
-        self,
-        access: AccessMap,
-        upstream: Upstream,
-        engine: EngineFacts,
-        ledger: Ledger,
-        *,
-        prefixes: Prefixes,
-        salt: str,
+        self, access: AccessMap, upstream: Upstream, engine: EngineFacts, ledger: Ledger, forwarding: Forwarding
     ) -> None:
         self._access = access
         self._upstream = upstream
         self._engine = engine
         self._ledger = ledger
-        self._prefixes = prefixes
-        self._salt = salt
+        self._forwarding = forwarding
 
     def find(self, method: str, path: str) -> Handler | None:
         """Return what serves a request; None if its path is none of Google's, or no method that is served here.
@@ -161,7 +151,6 @@ class GoogleDoor:
             asyncio.CancelledError: The client has disconnected before, or the gateway stops.
         """
         upstream_url(self._access)
-        server = self._engine.all()[0]
         check_budget(share.caller, self._access.current, self._ledger)
         fields = parse_fields(await request.body(share.take))
         if verb == "countTokens":
@@ -172,13 +161,15 @@ class GoogleDoor:
             body = chat_body(fields, model=model, stream=stream)
         except RecursionError as error:
             raise Rejected(400, "body.json", "the request body is nested too deeply") from error
-        key = upstream_key(self._access)
-        call = Call(share.caller, f"{_MODELS}:{verb}", model, stream, endpoint=server.url)
+        call = Call(share.caller, f"{_MODELS}:{verb}", model, stream)
+        is_count = verb == "countTokens"
+
+        async def ask(attempt: Attempt) -> bool:
+            exchange = _Exchange(request, call, body, attempt)
+            return await (self._count(exchange) if is_count else self._generate(exchange))
+
         with counted(self._ledger, request, call):
-            exchange = _Exchange(request, call, server, key, body)
-            await (self._count(exchange) if verb == "countTokens" else self._generate(exchange))
-        if verb != "countTokens":
-            self._prefixes.note(share.caller, "chat", body, model=model)
+            await self._forwarding.run(call, "chat", body, ask, is_count=is_count)
 
     async def _model_for(self, name: str) -> str:
         """Return the model to ask: the named one if the server lists it, else the gateway's, else the named one.
@@ -189,14 +180,16 @@ class GoogleDoor:
             return name
         return await self._engine.model() or name
 
-    async def _generate(self, exchange: _Exchange) -> None:
-        request, call = exchange.request, exchange.call
+    async def _generate(self, exchange: _Exchange) -> bool:
+        request, call, attempt = exchange.request, exchange.call, exchange.attempt
         alternative = dict(parse_qsl(request.query)).get("alt")
         framing = _Framing(is_sse=alternative == "sse")
-        added = added_fields(exchange.server, call, "chat", self._access.current, salt=self._salt)
         try:
-            async with self._open(exchange, _completions(exchange), {**exchange.body, **added}) as answer:
+            async with self._open(exchange, _completions(exchange), {**exchange.body, **attempt.added}) as answer:
                 call.status = answer.status
+                if not attempt.accepts(answer.status):
+                    return False
+                call.error = None
                 if answer.status >= 400:
                     await _refuse(exchange, answer)
                 elif is_stream(answer, asked=call.stream):
@@ -204,42 +197,52 @@ class GoogleDoor:
                 else:
                     await _pass_whole(exchange, answer, framing if call.stream else None)
         except AegisError as error:
-            if not request.is_answered:
-                exchange.server.abilities = None  # what answers there next may be another server
+            if not attempt.gives_up(is_answered=request.is_answered):
+                return False
             await _tell(exchange, error, framing)
+        return True
 
     def _open(self, exchange: _Exchange, url: str, body: Fields) -> AbstractAsyncContextManager[UpstreamAnswer]:
-        text = json.dumps(body).encode()
-        return self._upstream.open("POST", exchange.server.url, url, headers=[*_HEADERS, *exchange.key], body=text)
+        text, attempt = json.dumps(body).encode(), exchange.attempt
+        return self._upstream.open("POST", attempt.server.url, url, headers=[*_HEADERS, *attempt.key], body=text)
 
-    async def _count(self, exchange: _Exchange) -> None:
+    async def _count(self, exchange: _Exchange) -> bool:
         """Answer with the number of tokens of a conversation: by the server's `/tokenize`, else by a short completion.
 
         A refusal by the server is passed on to the client. If the answer names no number, it is 0.
 
+        Returns:
+            False if another server should be asked.
+
         Raises:
-            Rejected: The server failed (502).
+            Rejected: The last server failed (502).
         """
-        request, call, body = exchange.request, exchange.call, exchange.body
+        request, call, body, attempt = exchange.request, exchange.call, exchange.body, exchange.attempt
         asked: Fields = {name: body[name] for name in ("model", "messages", "tools") if name in body}
         try:
-            root = root_url(exchange.server.url)
+            root = root_url(attempt.server.url)
             status, said = await self._ask(exchange, f"{root}/tokenize", {**asked, "add_generation_prompt": True})
             if status in _NOT_THERE:
-                status, said = await self._ask(exchange, _completions(exchange), {**asked, "max_tokens": 1})
+                short = {**asked, "max_tokens": 1, **attempt.added}
+                status, said = await self._ask(exchange, _completions(exchange), short)
         except AegisError as error:
+            if not attempt.gives_up(is_answered=False):
+                return False
             call.status, call.error = 502, error.code
             raise Rejected(502, error.code, error.message, error.hint) from error
         call.status = status
+        if not attempt.accepts(status):
+            return False
         if status >= 400:
             call.error = f"http.{status}"
             request.reply(status, _refusal(status, said))
-            return
+            return True
         counted = parse_json(said)
         call.usage.note(counted)
         count = counted.get("count") if isinstance(counted, dict) else None
         call.is_whole = True
         request.reply_json(200, {"totalTokens": call.usage.prompt_tokens if count is None else count})
+        return True
 
     async def _ask(self, exchange: _Exchange, url: str, body: Fields) -> tuple[int, bytes]:
         """Send a JSON body to a URL of the model server; return the answer's status, also of an error, and body.
@@ -248,7 +251,7 @@ class GoogleDoor:
             AegisError: The server does not answer, or not with a body that can be read.
         """
         async with self._open(exchange, url, body) as answer:
-            return answer.status, await read_whole(answer, secrets=secrets_of(exchange.key))
+            return answer.status, await read_whole(answer, secrets=secrets_of(exchange.attempt.key))
 
 
 def _card(name: str) -> Fields:
@@ -260,7 +263,7 @@ def _upstream_header(answer: UpstreamAnswer) -> tuple[bytes, bytes]:
 
 
 def _completions(exchange: _Exchange) -> str:
-    return f"{exchange.server.url}/chat/completions"
+    return f"{exchange.attempt.server.url}/chat/completions"
 
 
 def _refusal(status: int, said: bytes) -> bytes:
@@ -270,7 +273,7 @@ def _refusal(status: int, said: bytes) -> bytes:
 
 async def _refuse(exchange: _Exchange, answer: UpstreamAnswer) -> None:
     exchange.call.error = f"http.{answer.status}"
-    said = await read_whole(answer, secrets=secrets_of(exchange.key))
+    said = await read_whole(answer, secrets=secrets_of(exchange.attempt.key))
     later = [(name, value) for name, value in answer.headers if name == b"retry-after"]
     body = _refusal(answer.status, said)
     exchange.request.reply(answer.status, body, headers=[*later, _upstream_header(answer)])
@@ -309,7 +312,7 @@ async def _pass_chunk(exchange: _Exchange, translated: Answer, chunk: Fields | N
         return
     if chunk.get("error"):
         why = problem_text(json.dumps(chunk).encode())[:_PROBLEM_CHARS]
-        raise AegisError(f"the model server at {exchange.server.url} stopped: {why}")
+        raise AegisError(f"the model server at {exchange.attempt.server.url} stopped: {why}")
     call.usage.note(chunk)
     for event in translated.take(chunk):
         await request.write(framing.frame(event), more=True)
@@ -324,7 +327,7 @@ async def _end_stream(exchange: _Exchange, translated: Answer, framing: _Framing
     """
     call = exchange.call
     if not translated.is_finished:
-        raise AegisError(f"the model server at {exchange.server.url} stopped in the middle of an answer")
+        raise AegisError(f"the model server at {exchange.attempt.server.url} stopped in the middle of an answer")
     call.is_whole = True
     await exchange.request.write(framing.frame(translated.last(call.usage)) + framing.end(), more=False)
     call.first_byte()

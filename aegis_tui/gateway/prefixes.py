@@ -77,6 +77,11 @@ class Prefixes:
             self._seen.popitem(last=False)
         return sketch
 
+    def look_at(self, caller: str, dialect: Dialect, fields: Fields, *, model: str) -> Sketch:
+        """Return the prompt of a request as hashes, as `note` does, but remember nothing; raises nothing."""
+        before = self._seen.get(caller)
+        return sketch_of(model, texts_of(dialect, fields), tool_names(fields), before.sketch if before else None)
+
     def view(self, one: str | None = None, two: str | None = None) -> PrefixesAnswer:
         """Return the prompts, and where each two neighbours part in an order that puts like prompts side by side.
 

@@ -10,23 +10,19 @@ client disconnects, the call is cancelled on the server, so that the engine does
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
 
 from aegis_tui.errors import AegisError, ModelUnavailable
-from aegis_tui.gateway.access import PERSON, AccessMap, GatewayMap
+from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.body import needs_model, parse_fields, prepare_body
 from aegis_tui.gateway.budget import check_budget
 from aegis_tui.gateway.dialect import COUNT_PATH, RELAYED, Dialect, stream_error
-from aegis_tui.gateway.endpoint import ServingEndpoint
-from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
+from aegis_tui.gateway.engine import EngineFacts, upstream_url
+from aegis_tui.gateway.forwarding import Attempt, Forwarding
 from aegis_tui.gateway.ledger import Call, Ledger
-from aegis_tui.gateway.prefixes import Prefixes
 from aegis_tui.gateway.rejected import Rejected
 from aegis_tui.gateway.request import UPSTREAM_HEADER, Request
-from aegis_tui.gateway.routing import Routing
 from aegis_tui.gateway.share import Share
 from aegis_tui.gateway.upstream import Headers, Upstream, UpstreamAnswer
 from aegis_tui.gateway.usage import StreamTap, parse_json
@@ -38,43 +34,29 @@ _VAGUE_TYPES = frozenset({b"", b"text/plain", b"application/octet-stream"})
 """Content types that some servers send with a stream instead of `text/event-stream`."""
 STOPPED = "gateway.stopped"
 """The error of a call that the gateway's end cut off."""
-LEAST_URGENT = 10
-"""The priority of an agent for whose work nobody waits. A lower one comes first; calls without one count as 0."""
-_ELSEWHERE = frozenset({429, 500, 502, 503, 504})
-"""Statuses after which another server gets the call, if there is one."""
 _PLAIN = (b"", b"identity")
 _ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 class Relay:
-    """Relays model calls of all dialects.
+    """Relays model calls of all dialects that model servers speak.
 
     Args:
         access: Who may call, and how much.
         upstream: Connections to the model servers.
         engine: What is known about these.
         ledger: Counts the calls.
-        prefixes: Remembers the prompts.
-        salt: Keeps the prefix cache of this workspace apart from those of others.
+        forwarding: Chooses the server of a call.
     """
 
     def __init__(
-        self,
-        access: AccessMap,
-        upstream: Upstream,
-        engine: EngineFacts,
-        ledger: Ledger,
-        *,
-        prefixes: Prefixes,
-        salt: str,
+        self, access: AccessMap, upstream: Upstream, engine: EngineFacts, ledger: Ledger, forwarding: Forwarding
     ) -> None:
         self._access = access
         self._upstream = upstream
         self._engine = engine
         self._ledger = ledger
-        self._prefixes = prefixes
-        self._salt = salt
-        self._routing = Routing()
+        self._forwarding = forwarding
 
     async def run(self, request: Request, share: Share) -> None:
         """Serve one call; return when it is complete, or when the client has disconnected after it sent its body.
@@ -95,119 +77,46 @@ class Relay:
         fallback = await self._engine.model() if needs_model(fields) else None
         model = str(fallback or fields.get("model") or "")
         call = Call(share.caller, request.path, model, stream=fields.get("stream") is True)
-        servers = [item for item in self._engine.all() if model in (item.model_names or (model,))] or self._engine.all()
-        with counted(self._ledger, request, call):
-            await self._forward(request, call, raw, fields, fallback, servers)
-
-    async def _forward(
-        self,
-        request: Request,
-        call: Call,
-        raw: bytes,
-        fields: dict[str, Any],
-        fallback: str | None,
-        servers: Sequence[ServingEndpoint],
-    ) -> None:
-        """Send a call to the best server, and to the next one if it does not answer; pass its answer on.
-
-        Args:
-            request: The exchange.
-            call: The call.
-            raw: The body as received.
-            fields: The same, parsed.
-            fallback: The model for it if it names none.
-            servers: Those that may take it.
-
-        Raises:
-            Rejected: No server answered, or the key is not usable; no answer was begun.
-        """
         dialect, headers = RELAYED[request.path], _passed_headers(request)
-        note = partial(self._prefixes.note, call.agent_id, dialect, fields, model=call.model)
-        sketch = note() if len(servers) > 1 else None
-        left = (
-            self._routing.order([item.url for item in servers], sketch, call.agent_id) if sketch else [servers[0].url]
-        )
-        by_url = {item.url: item for item in servers}
-        while left:
-            server = by_url[left.pop(0)]
-            added = added_fields(server, call, dialect, self._access.current, salt=self._salt)
-            body = prepare_body(raw, fields, dialect=dialect, model=fallback, added=added).body
-            with self._routing.running(server.url, sketch, call.agent_id) as begun:
-                if await self._ask(request, call, server, headers, body, begun, is_last=not left):
-                    break
-        if sketch is None:
-            note()
 
-    async def _ask(
-        self,
-        request: Request,
-        call: Call,
-        server: ServingEndpoint,
-        headers: Headers,
-        body: bytes,
-        begun: Callable[[], None],
-        *,
-        is_last: bool,
-    ) -> bool:
+        async def ask(attempt: Attempt) -> bool:
+            body = prepare_body(raw, fields, dialect=dialect, model=fallback, added=attempt.added).body
+            return await self._ask(request, call, attempt, headers, body)
+
+        with counted(self._ledger, request, call):
+            await self._forwarding.run(call, dialect, fields, ask, is_count=request.path == COUNT_PATH)
+
+    async def _ask(self, request: Request, call: Call, attempt: Attempt, headers: Headers, body: bytes) -> bool:
         """Send a call to one server and pass its answer on; return False if another server should get it.
 
         Args:
             request: The exchange.
             call: The call.
-            server: The server.
+            attempt: The server.
             headers: The headers of the request, without the key.
             body: The body to send.
-            begun: Called when the server begins its answer.
-            is_last: Whether no other server is left: then an error is the answer.
 
         Raises:
             Rejected: The call failed before an answer was begun, and no other server is left.
         """
-        dialect, key = RELAYED[request.path], upstream_key(self._access)
-        call.endpoint, query = server.url, request.passed_query
-        url = server.url.removesuffix("/v1") + request.path + (f"?{query}" if query else "")
+        dialect, base_url, query = RELAYED[request.path], attempt.server.url, request.passed_query
+        url = base_url.removesuffix("/v1") + request.path + (f"?{query}" if query else "")
         try:
-            async with self._upstream.open("POST", server.url, url, headers=[*headers, *key], body=body) as answer:
+            sent = [*headers, *attempt.key]
+            async with self._upstream.open("POST", base_url, url, headers=sent, body=body) as answer:
                 call.status = answer.status
-                if answer.status in _ELSEWHERE and not is_last:
-                    if answer.status != 429:
-                        self._routing.failed(server.url)
+                if not attempt.accepts(answer.status):
                     return False
-                begun()
                 call.error = f"http.{answer.status}" if answer.status >= 400 else None
                 if answer.status < 400 and is_stream(answer, asked=call.stream):
                     await _pass_stream(request, call, answer, dialect)
                 else:
-                    await _pass_whole(request, call, answer, secrets=secrets_of(key))
+                    await _pass_whole(request, call, answer, secrets=secrets_of(attempt.key))
         except AegisError as error:
-            if not request.is_answered:
-                self._routing.failed(server.url)
-                server.abilities = None  # what answers there next may be another server
-                if not is_last:
-                    return False
+            if not attempt.gives_up(is_answered=request.is_answered):
+                return False
             _tell(request, call, error, dialect)
         return True
-
-
-def added_fields(
-    server: ServingEndpoint, call: Call, dialect: Dialect, current: GatewayMap, *, salt: str
-) -> dict[str, Any]:
-    """Return what a request to a server gets besides what its client sent, as far as the server takes it.
-
-    Args:
-        server: The server; nothing is added before it is known what it can do.
-        call: The call. One that only counts tokens gets no salt, one of the person no priority.
-        dialect: The API of the request as the server gets it; Anthropic's has no priority.
-        current: Says for whose work others wait.
-        salt: Keeps the prefix cache of this workspace apart from those of others.
-    """
-    able = server.abilities
-    added: dict[str, Any] = {}
-    if able is not None and able.has_salt and call.route != COUNT_PATH:
-        added["cache_salt"] = salt
-    if able is not None and able.has_priority and dialect != "messages" and call.agent_id != PERSON:
-        added["priority"] = max(1, LEAST_URGENT - current.urgencies.get(call.agent_id, 0))
-    return added
 
 
 def _passed_headers(request: Request) -> list[tuple[bytes, bytes]]:
@@ -226,10 +135,15 @@ def counted(ledger: Ledger, request: Request, call: Call) -> Iterator[None]:
 
     Raises:
         asyncio.CancelledError: The gateway stops: the call was cut off (error `gateway.stopped`).
+        Rejected: As the block raised it; its code is the call's error, unless the call has one.
     """
     ledger.begin(call)
     try:
         yield
+    except Rejected as error:
+        if call.error is None:
+            call.status, call.error = error.status, error.code
+        raise
     except asyncio.CancelledError:
         if not call.is_whole:
             call.error = "cancelled" if request.is_gone else STOPPED

@@ -95,7 +95,9 @@ class Routing:
         return Counter(url for url, _ in self._homes.values())
 
     @contextmanager
-    def running(self, url: str, sketch: Sketch | None, caller: str) -> Iterator[Callable[[], None]]:
+    def running(
+        self, url: str, sketch: Sketch | None, caller: str, *, computes: bool = True
+    ) -> Iterator[Callable[[], None]]:
         """Count a call on a server while the block runs; yield what to call when the server begins its answer.
 
         That ends the server's rest after failures. The prompt counts as known to the server from now on.
@@ -104,15 +106,20 @@ class Routing:
             url: The server.
             sketch: The prompt of the call; None if it is the only server, of which nothing is remembered.
             caller: Who calls.
+            computes: Whether the server computes the prompt, and then has it in its cache; False if it only counts its
+                tokens.
         """
         if sketch is None:
             yield lambda: None
             return
-        server, number, chain = self._of(url), next(self._numbers), list(sketch.chain())
-        server.running[number] = max(0, sketch.size_chars - server.known_chars(chain))
-        server.learn(chain)
-        self._homes[caller] = (url, self._now())
-        self._homes.move_to_end(caller)
+        server, number = self._of(url), next(self._numbers)
+        server.running[number] = 0
+        if computes:
+            chain = list(sketch.chain())
+            server.running[number] = max(0, sketch.size_chars - server.known_chars(chain))
+            server.learn(chain)
+            self._homes[caller] = (url, self._now())
+            self._homes.move_to_end(caller)
 
         def begun() -> None:
             server.running[number] = 0  # the prompt is computed

@@ -78,6 +78,18 @@ def test_what_is_still_to_be_computed_counts_as_load() -> None:
         assert routing.order([ONE, TWO], mine, ME)[0] == ONE
 
 
+def test_a_prompt_that_is_only_counted_is_in_no_cache() -> None:
+    routing, mine = Routing(), sketch("mine " * 400)
+    with routing.running(ONE, sketch("mine"), ME) as begun:
+        begun()
+    with routing.running(ONE, mine, ME, computes=False) as begun:
+        begun()
+    assert routing.order([TWO, ONE], mine, ME) == [TWO, ONE]
+    with routing.running(ONE, mine, ME) as begun:
+        begun()
+    assert routing.order([TWO, ONE], mine, ME) == [ONE, TWO]
+
+
 def test_one_that_does_not_answer_rests_longer_each_time_and_loses_its_cache() -> None:
     clock = Clock()
     routing, mine = Routing(now=clock), sketch("a" * 5000)

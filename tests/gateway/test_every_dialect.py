@@ -1,0 +1,153 @@
+"""What holds for calls of every API that the gateway serves, in front of several servers (LLM-2, LLM-10)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.gateway.conftest import (
+    CHAT_STREAM,
+    OTHER_TOKEN,
+    PERSON_TOKEN,
+    TOKEN,
+    Gateway,
+    ModelServer,
+    Seen,
+    open_model_server,
+    streamed,
+    whole,
+)
+
+MODEL = "/v1beta/models/gemini-2.5-pro"
+CHAT, COUNT, TOKENIZE = "/v1/chat/completions", "/v1/messages/count_tokens", "/tokenize"
+LONG = "a long beginning " * 400
+
+
+class Route(NamedTuple):
+    """A path of the gateway, and where the model server gets its calls."""
+
+    path: str
+    at_server: str
+    is_google: bool = False
+
+    def body(self, text: str) -> dict[str, Any]:
+        if self.is_google:
+            return {"contents": [{"role": "user", "parts": [{"text": text}]}]}
+        turns = [{"role": "user", "content": text}]
+        name = "input" if self.path == "/v1/responses" else "messages"
+        return {"model": "tiny", "stream": self.path != COUNT, name: turns}
+
+
+ROUTES = (
+    Route(CHAT, CHAT),
+    Route("/v1/messages", "/v1/messages"),
+    Route("/v1/responses", "/v1/responses"),
+    Route(COUNT, COUNT),
+    Route(f"{MODEL}:generateContent", CHAT, is_google=True),
+    Route(f"{MODEL}:streamGenerateContent?alt=sse", CHAT, is_google=True),
+    Route(f"{MODEL}:countTokens", TOKENIZE, is_google=True),
+)
+ANSWERING = [route for route in ROUTES if route.at_server not in (COUNT, TOKENIZE)]
+COUNTING = [route for route in ROUTES if route not in ANSWERING]
+
+
+def answer_all(server: ModelServer) -> None:
+    reply = {"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 4}}
+
+    def chat(seen: Seen) -> Any:
+        if seen.json.get("stream"):
+            return streamed(CHAT_STREAM.replace(b'"delta":{"content"', b'"finish_reason":"stop","delta":{"content"'))
+        return whole(json.dumps(reply).encode())
+
+    server.answers[CHAT] = chat
+    server.answers[TOKENIZE] = lambda _: whole(b'{"count": 17}')
+    server.answers[COUNT] = lambda _: whole(b'{"input_tokens": 17}')
+
+
+@pytest.fixture
+def second() -> Iterator[ModelServer]:
+    with open_model_server() as server:
+        yield server
+
+
+@pytest.fixture
+def servers(gateway: Gateway, model_server: ModelServer, second: ModelServer) -> tuple[ModelServer, ModelServer]:
+    gateway.write_map(model_server.url, more=[second.url])
+    for server in (model_server, second):
+        answer_all(server)
+    return model_server, second
+
+
+def ask(gateway: Gateway, route: Route, text: str = "hi", *, token: str = TOKEN) -> int:
+    return gateway.client(token).post(route.path, json=route.body(text)).status_code
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_another_server_takes_over_from_one_that_is_busy(
+    gateway: Gateway, servers: tuple[ModelServer, ModelServer], route: Route
+) -> None:
+    first, second = servers
+    first.answers[route.at_server] = lambda _: whole(b'{"error": {"message": "busy"}}', status=503)
+    for _ in range(3):
+        assert ask(gateway, route) == 200
+    lines = gateway.wait_for_lines(3)
+    assert {(line["endpoint"], line["status"], line["error"]) for line in lines} == {(f"{second.url}/v1", 200, None)}
+    assert len(first.calls(route.at_server)) <= 1, "one that fails rests"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_another_server_takes_over_from_one_that_is_gone(
+    gateway: Gateway, servers: tuple[ModelServer, ModelServer], route: Route
+) -> None:
+    _, second = servers
+    gateway.write_map("http://127.0.0.1:9/v1", more=[second.url], model="tiny")
+    for _ in range(3):
+        assert ask(gateway, route) == 200
+    assert {line["endpoint"] for line in gateway.wait_for_lines(3)} == {f"{second.url}/v1"}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_a_failure_of_all_servers_is_the_answer(gateway: Gateway, model_server: ModelServer, route: Route) -> None:
+    model_server.answers[route.at_server] = lambda _: whole(b'{"error": {"message": "busy"}}', status=503)
+    gateway.write_map(model_server.url, more=["http://127.0.0.1:9/v1"])
+    assert {ask(gateway, route) for _ in range(3)} <= {502, 503}
+    assert {line["error"] for line in gateway.wait_for_lines(3)} <= {"http.503", "model.unavailable"}
+
+
+@pytest.mark.parametrize("route", ANSWERING, ids=lambda route: route.path)
+def test_an_agent_stays_where_its_prompt_is_and_another_one_goes_elsewhere(
+    gateway: Gateway, servers: tuple[ModelServer, ModelServer], route: Route
+) -> None:
+    for turn in range(3):
+        for name, token in (("one", TOKEN), ("two", OTHER_TOKEN)):
+            assert ask(gateway, route, f"{name} {LONG}{'more ' * turn}", token=token) == 200
+    texts = [[seen.body.decode() for seen in server.calls(route.at_server)] for server in servers]
+    assert [len(sent) for sent in texts] == [3, 3]
+    owners = [{next(name for name in ("one", "two") if f"{name} {LONG}" in text) for text in sent} for sent in texts]
+    assert owners in ([{"one"}, {"two"}], [{"two"}, {"one"}])
+
+
+@pytest.mark.parametrize("route", COUNTING, ids=lambda route: route.path)
+def test_counting_tokens_is_no_prompt_and_fills_no_cache(
+    gateway: Gateway, servers: tuple[ModelServer, ModelServer], route: Route
+) -> None:
+    assert ask(gateway, ROUTES[0], f"mine {LONG}") == 200
+    for number in range(3):
+        assert ask(gateway, route, f"other {number} {LONG}") == 200
+    assert ask(gateway, ROUTES[0], f"mine {LONG} and more") == 200
+    (seen,) = gateway.client(PERSON_TOKEN).get("/v1/prefixes").json()["prompts"]
+    assert (seen["requests"], seen["rewritten"]) == (2, None)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_a_call_without_a_usable_key_is_counted_as_an_error(
+    gateway: Gateway, model_server: ModelServer, route: Route
+) -> None:
+    gateway.write_map(model_server.url, model="tiny", upstream_token_file=str(gateway.state / "none"))
+    assert ask(gateway, route) == 503
+    (line,) = gateway.wait_for_lines(1)
+    assert (line["status"], line["error"]) == (503, "model.key")
+    assert not model_server.calls(route.at_server)
