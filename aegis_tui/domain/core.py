@@ -66,6 +66,9 @@ __all__ = [
 
 _MAX_FOLLOW_UPS = 10_000
 
+_SESSION_ENDS: Final = frozenset({AgentLeft, InstanceLost, InstanceExited, InstanceStopping})
+"""Events that end a session. Looked up by type, as `isinstance` of a pydantic class is slow to say no."""
+
 
 @dataclass(frozen=True, slots=True)
 class CommandOutcome:
@@ -184,13 +187,11 @@ def evolve(workspace: Workspace, event: Event) -> frozenset[Key]:
 
 def _arm(workspace: Workspace, event: Event, now: float) -> None:
     workspace.deadlines.arm(event.agent_id, event.data, now)
-    match event.data:
-        case AgentJoined():
-            workspace.deadlines.touch_session(event.agent_id, now, SESSION_TTL_S)
-        case AgentLeft() | InstanceLost() | InstanceExited() | InstanceStopping():
-            workspace.deadlines.end_session(event.agent_id)
-        case _:
-            return
+    kind = type(event.data)
+    if kind is AgentJoined:
+        workspace.deadlines.touch_session(event.agent_id, now, SESSION_TTL_S)
+    elif kind in _SESSION_ENDS:
+        workspace.deadlines.end_session(event.agent_id)
 
 
 def touch(workspace: Workspace, agent_id: str, now: float) -> None:

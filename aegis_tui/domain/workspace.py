@@ -52,8 +52,13 @@ from aegis_tui.domain.upcast import lift_snapshot
 SESSION_TTL_S = 30.0
 """How many seconds an instance may be silent before it counts as lost (HUB-8)."""
 
-_ENDINGS = (AgentLeft, InstanceExited, InstanceReclaimed, RunStarted, SpecCompleted, SpecFailed, SpecUpdated)
+_ENDINGS: Final = frozenset(
+    {AgentLeft, InstanceExited, InstanceReclaimed, RunStarted, SpecCompleted, SpecFailed, SpecUpdated}
+)
 """Events after which the state may hold ended things that no view needs any more; see `Workspace._forget`."""
+
+_FENCED: Final = frozenset({LockAcquired, CodeWritten})
+"""Events by which writes are fenced. Looked up by type, as `isinstance` of a pydantic class is slow to say no."""
 
 
 class Workspace:
@@ -80,7 +85,7 @@ class Workspace:
     def evolve(self, event: Event) -> frozenset[Key]:
         """Apply one event and return what changed. Never raises, reads no clock."""
         keys = self._apply(event)
-        if isinstance(event.data, _ENDINGS):
+        if type(event.data) in _ENDINGS:
             keys |= self._forget()
         return keys
 
@@ -106,7 +111,7 @@ class Workspace:
     def _on_lock(self, event: Event, data: LockEvent) -> frozenset[Key]:
         if isinstance(data, LockAcquired):
             self.acquired_at[data.lock_id] = event.timestamp
-        elif isinstance(data, LockReleased | LockExpired | LockBroken):
+        elif isinstance(data, (LockReleased, LockExpired, LockBroken)):
             self.acquired_at.pop(data.lock_id, None)
             self.ended_locks.note(self.locks.find(data.lock_id), event.seq)
         return self.locks.evolve(event.agent_id, data)
@@ -130,14 +135,14 @@ class Workspace:
         return frozenset(("instance", agent_id) for agent_id in gone)
 
     def _fence(self, event: Event) -> None:
-        if not isinstance(event.data, LockAcquired | CodeWritten):
+        if type(event.data) not in _FENCED:
             return
         instance = self.instances.by_id.get(event.agent_id)
         if instance is None or instance.run is None:
             return
         if isinstance(event.data, LockAcquired):
             self.fences.grant(event.agent_id, event.data.token)
-        else:
+        elif isinstance(event.data, CodeWritten):
             self.fences.write(event.seq, event.agent_id, event.data)
 
     def _exchange(self, agent_id: str, data: MessageEvent) -> frozenset[Key]:

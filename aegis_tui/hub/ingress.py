@@ -8,7 +8,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.command import AnyCommand, ContextGet, parse_command
@@ -56,7 +56,7 @@ _COMPARED = (AgentRegister, PartitionSet, RunStart, DesignPropose, DesignAgree)
 Prepare = Callable[[AnyCommand, Actor], Awaitable[AnyCommand] | None]
 """Fills in fields that only the hub knows, before a command is decided; None if there is nothing to fill in."""
 
-_NOT_AT_ONCE = (*_ANSWERED_WITH_MORE, *_COMPARED)
+_NOT_AT_ONCE: Final = frozenset((*_ANSWERED_WITH_MORE, *_COMPARED))
 """All others are queued as soon as they arrive."""
 
 
@@ -108,15 +108,15 @@ class Ingress:
             self.door.take(actor, size)
             request_id, fields = split_frame(frame, is_plain=is_plain)
             command: AnyCommand = parse_command(fields)
-            if isinstance(command, Heartbeat):
+            if type(command) is Heartbeat:
                 return asyncio.ensure_future(self._engine.heartbeat(actor, command))
             _check_unfilled(command)
-            if isinstance(command, LockRelease) and (
+            if type(command) is LockRelease and (
                 ahead := self._filled_in.get((actor.agent_id, command.request or ""))
             ):
                 return asyncio.ensure_future(self._behind(ahead, command, actor, request_id))
             filling = self._filling(command, actor)
-            if filling is None and not isinstance(command, _NOT_AT_ONCE):
+            if filling is None and type(command) not in _NOT_AT_ONCE:
                 return self._engine.enqueue(command, actor, request_id)
             key = actor.agent_id, request_id or uuid.uuid4().hex
             queued = self._filled_in[key] = asyncio.Event()

@@ -75,7 +75,7 @@ class LockTable:
 
     def ready(self) -> list[Wait]:
         """Waiting requests that nothing blocks, in order of arrival. No two of them block each other."""
-        return sorted(self._ready.values(), key=lambda wait: wait.order)
+        return sorted(self._ready.values(), key=lambda wait: wait.order) if self._ready else []
 
     def find(self, lock_id: str) -> GrantedLock | None:
         """The lock with that id; None when it is not held."""
@@ -126,7 +126,7 @@ class LockTable:
             resource: The resource to cover.
             mode: The lock must permit what this mode permits; None accepts any mode.
         """
-        own = (
+        own = [
             lock
             for lock in self._locks_near.near(resource.path)
             if lock.agent_id == agent_id
@@ -134,8 +134,8 @@ class LockTable:
             and lock.resource.knows(resource)
             and lock.resource.covers(resource)
             and (mode is None or is_as_strong(lock.mode, mode))
-        )
-        return max(own, key=lambda lock: (lock.mode is LockMode.EXCLUSIVE, lock.token), default=None)
+        ]
+        return max(own, key=lambda lock: (lock.mode is LockMode.EXCLUSIVE, lock.token)) if own else None
 
     def holders_against(self, wait: Wait) -> Iterator[GrantedLock]:
         """Yield the locks of other instances that block the request; one may come more than once."""

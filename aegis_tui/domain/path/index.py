@@ -31,7 +31,8 @@ class PathIndex(Generic[T]):
     def __init__(self) -> None:
         self._at: dict[str, dict[str, T]] = {}
         self._below: dict[str, dict[str, None]] = {}
-        self._folded: dict[str, dict[str, None]] = {}
+        self._folded: dict[str, dict[str, None]] | None = None
+        """Spellings by their key without letter case; made at the first question, because most never ask one."""
 
     def add(self, path: str, name: str, value: T) -> None:
         """Add `value` at `path`; it replaces a value with the same name there."""
@@ -75,21 +76,30 @@ class PathIndex(Generic[T]):
 
         The part below the longest path that was added keeps its letter case.
         """
+        folded = self._spellings()
         name, tail = name_of(path), ""
         while name:
-            if spellings := self._folded.get(prepare(name, ignore_case=True)):
+            if spellings := folded.get(prepare(name, ignore_case=True)):
                 return write_name(name_of(min(spellings)) + tail)
             name, slash, last = name.rpartition("/")
             tail = f"{slash}{last}{tail}"
         return None
 
+    def _spellings(self) -> dict[str, dict[str, None]]:
+        if self._folded is None:
+            self._folded = {}
+            for path in (*self._at, *self._below):
+                self._spell(path)
+        return self._folded
+
     def _spell(self, path: str) -> None:
-        self._folded.setdefault(path_key(path, ignore_case=True), {})[path] = None
+        if self._folded is not None:
+            self._folded.setdefault(path_key(path, ignore_case=True), {})[path] = None
 
     def _unspell(self, path: str) -> None:
-        if path in self._at or path in self._below:
+        if self._folded is None or path in self._at or path in self._below:
             return
-        folded = path_key(path, ignore_case=True)
-        self._folded[folded].pop(path, None)
-        if not self._folded[folded]:
-            del self._folded[folded]
+        key = path_key(path, ignore_case=True)
+        self._folded[key].pop(path, None)
+        if not self._folded[key]:
+            del self._folded[key]
