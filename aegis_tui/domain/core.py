@@ -238,7 +238,7 @@ def settled(workspace: Workspace, event: Event, now: float) -> tuple[str, str, A
         now: The hub's clock in seconds, for the `expires_in_s` of locks in the answer.
     """
     data = event.data
-    if isinstance(data, LockAcquired) and data.waited:
+    if type(data) is LockAcquired and data.waited:
         granted = workspace.locks.granted(event.agent_id, data.request_id)
         if granted and min(lock.token for lock in granted) == data.token:
             return (
@@ -247,7 +247,7 @@ def settled(workspace: Workspace, event: Event, now: float) -> tuple[str, str, A
                 lock_rules.granted_reply(workspace, event.agent_id, data.request_id),
             )
         return None
-    if isinstance(data, LockWithdrawn):
+    if type(data) is LockWithdrawn:
         known = data.model_dump(mode="json", exclude={"type", "request_id", "code"}, exclude_none=True)
         error = LockHeld(WITHDRAWN[data.code], lock_end.LIST_HINT, code=data.code, **known)
         _add_expiry(workspace, error, now)

@@ -120,14 +120,12 @@ _FOR_EVERY_ROLE: Final = frozenset(action for action, holders in RIGHTS.items() 
 
 def action_of(command: AnyCommand) -> str:
     """Return the name of the row of `RIGHTS` for a command; that of a broadcast of an unknown event is no such row."""
-    match command:
-        case LockAcquire():
-            return f"{command.type} {command.lock_type}"
-        case BroadcastSend():
-            family = command.event.partition(":")[0]
-            return f"{command.type} {'note:*' if family == 'note' else command.event}"
-        case _:
-            return command.type
+    if type(command) is LockAcquire:
+        return f"{command.type} {command.lock_type}"
+    if type(command) is BroadcastSend:
+        family = command.event.partition(":")[0]
+        return f"{command.type} {'note:*' if family == 'note' else command.event}"
+    return command.type
 
 
 def check_right(workspace: Workspace, command: AnyCommand, actor: Actor) -> None:

@@ -12,6 +12,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import Key
 from aegis_tui.domain.wire.reply import AnyReply
 from aegis_tui.errors import AegisError, HubUnavailable, StoreError
+from aegis_tui.ports.clock import Clock
 from aegis_tui.ports.event_log import LoggedReply, RequestKey
 
 Reply = AnyReply
@@ -40,6 +41,11 @@ class Instant(NamedTuple):
 
     now: float
     timestamp: str
+
+    @classmethod
+    def of(cls, clock: Clock) -> Instant:
+        """Return the present time of a clock."""
+        return cls(clock.now(), clock.timestamp())
 
 
 @dataclass(slots=True)

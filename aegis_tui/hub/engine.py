@@ -59,15 +59,13 @@ class Engine:
             key: The workspace's key, for the shared context.
             snapshot_events: How many events after the newest snapshot make the next one due.
         """
-        self._log = log
-        self._clock = clock
-        self._key = key
+        self._log, self._clock, self._key = log, clock, key
         self._snapshots = SnapshotKeeper(log, clock, every_events=snapshot_events)
         self._workspace = Workspace()
         self._state = asyncio.Lock()
         self._queue: deque[Submission] = deque()
         self._work = asyncio.Event()
-        self._timer_wake = asyncio.Event()
+        self._timer_wake, self._timer_at = asyncio.Event(), 0.0
         self._waiting: dict[RequestKey, list[ReplyFuture]] = {}
         self._listeners: list[Listener] = []
         self._changed: list[Changes] = []
@@ -78,8 +76,7 @@ class Engine:
         self._is_open = False
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop
-        self.batches = 0
-        self.commands = 0
+        self.batches, self.commands = 0, 0
 
     async def open(self) -> None:
         """Rebuild the state from the log and start the tasks that decide commands; call it once.
@@ -219,7 +216,7 @@ class Engine:
         async with self._state:
             self._check()
             self._note_stall()
-            return self._execute(beat, actor, "", self._instant()).reply
+            return self._execute(beat, actor, "", Instant.of(self._clock)).reply
 
     def _check(self) -> None:
         if self._broken is not None:
@@ -250,7 +247,7 @@ class Engine:
                 if self._broken is not None:
                     await self._rebuild()
                 known = await self._log.find_replies([item.key for item in taken if item.is_retryable])
-                batch = Batch(self._instant())
+                batch = Batch(Instant.of(self._clock))
                 undecided = self._decide_all(self._expiries(batch.at.now) + taken, known, batch)
                 if batch.events:
                     await self._log.append(batch.events, batch.logged_replies)
@@ -264,7 +261,8 @@ class Engine:
             self._conclude(batch)
             if self._broken is None:
                 self._snapshots.keep_if_due(self._workspace)
-        self._timer_wake.set()
+        if self._is_due_by(max(self._timer_at, self._clock.now())):
+            self._timer_wake.set()
 
     def _give_up(self, taken: list[Submission], error: Exception) -> None:
         """Let the requests of a batch fail; if the core failed on one of several, queue all to try each alone."""
@@ -334,9 +332,6 @@ class Engine:
         now, timestamp = at
         return execute(self._workspace, command, actor=actor, request_id=request_id, now=now, timestamp=timestamp)
 
-    def _instant(self) -> Instant:
-        return Instant(self._clock.now(), self._clock.timestamp())
-
     def _collect(self, events: tuple[Event, ...], batch: Batch) -> None:
         for event in events:
             batch.events.append(event)
@@ -382,16 +377,21 @@ class Engine:
             next_at = self._workspace.deadlines.next_at()
             wanted = _LONGEST_PAUSE_S if next_at is None else next_at - started
             pause_s = min(max(wanted, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
-            self._stalls.expect(started + pause_s)
+            self._timer_at = started + pause_s
+            self._stalls.expect(self._timer_at)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._timer_wake.wait()
             self._timer_wake.clear()
             self._note_stall()
-            next_at = self._workspace.deadlines.next_at()
-            if self._broken is not None or (next_at is not None and next_at <= self._clock.now()):
+            if self._is_due_by(self._clock.now()):
                 self._must_expire = True
                 self._work.set()
+
+    def _is_due_by(self, instant: float) -> bool:
+        """Return whether a deadline ends by then, on the clock of `now`; always, when the state must be rebuilt."""
+        next_at = self._workspace.deadlines.next_at()
+        return self._broken is not None or (next_at is not None and next_at <= instant)
 
     def _note_stall(self) -> None:
         """Extend every deadline by the time that the hub itself stalled, and by a grace period if it slept (PANE-9)."""

@@ -111,9 +111,7 @@ class Ingress:
             if type(command) is Heartbeat:
                 return asyncio.ensure_future(self._engine.heartbeat(actor, command))
             _check_unfilled(command)
-            if type(command) is LockRelease and (
-                ahead := self._filled_in.get((actor.agent_id, command.request or ""))
-            ):
+            if type(command) is LockRelease and (ahead := self._filled_in.get((actor.agent_id, command.request or ""))):
                 return asyncio.ensure_future(self._behind(ahead, command, actor, request_id))
             filling = self._filling(command, actor)
             if filling is None and type(command) not in _NOT_AT_ONCE:

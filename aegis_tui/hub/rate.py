@@ -40,8 +40,11 @@ class RateLimit:
     def take(self, sender: str, amount: float = 1) -> bool:
         """Take `amount` from the sender's bucket; return False, and take nothing, when it holds less."""
         now = self._now()
-        left, seen_at = self._left.get(sender, (self._burst, now))
-        left = min(self._burst, left + (now - seen_at) * self._per_s)
+        burst = self._burst
+        left, seen_at = self._left.get(sender, (burst, now))
+        left += (now - seen_at) * self._per_s
+        if left > burst:
+            left = burst
         if len(self._left) > _MOST_SENDERS:
             self._forget_full(now)
         is_allowed = left >= amount

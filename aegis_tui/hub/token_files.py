@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
@@ -22,6 +23,8 @@ from aegis_tui.hub.identity import Identity
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 _TOKEN = "token"
+
+_ENDINGS: Final = frozenset({AgentLeft, InstanceExited})
 
 
 class TokenFiles:
@@ -60,8 +63,8 @@ class TokenFiles:
         return path
 
     def _follow(self, events: list[Event]) -> None:
-        ended = (event.agent_id for event in events if isinstance(event.data, (AgentLeft, InstanceExited)))
-        self._remove_ended(map(instance_id, ended))
+        if ended := [event.agent_id for event in events if type(event.data) in _ENDINGS]:
+            self._remove_ended(map(instance_id, ended))
 
     def _remove_ended(self, names: Iterable[str]) -> None:
         """Remove the folder of each of these instances (short ids) that has ended, if it holds nothing but the token.
