@@ -153,6 +153,9 @@ class GatewayProcess:
         """Stop the gateway if one runs, wait until it has ended, remove its files, and publish that there is none.
 
         One that does not end by SIGTERM in six seconds is killed.
+
+        Raises:
+            OSError: One of the files cannot be removed.
         """
         async with self._lock:
             self._written = None

@@ -231,7 +231,10 @@ class ToolLoop:
         return TaskOutcome("failed", f"{call.name} {how}: {cause.message}", cause)
 
     def _remind(self, reply: ChatReply) -> TaskOutcome | None:
-        """Answer a reply without a call with a reminder; after too many, return the outcome that ends the task."""
+        """Answer a reply without a call with a reminder, and return None.
+
+        After too many of them in a row, return the outcome that ends the task instead.
+        """
         self._reminders += 1
         cut, is_text_call = cut_words(reply), unparsed_tool_call(without_thoughts(reply.text))
         if self._reminders > MAX_REMINDERS:

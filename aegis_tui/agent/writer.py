@@ -227,7 +227,12 @@ class Writer:
         return resource_of(path, Region(lines=lines), _views(before, (lines,))), ""
 
     def _has_parts(self, path: str) -> bool:
-        """Return whether parts of the file can be locked: only those of UTF-8 text, under a name that is in NFC."""
+        """Return whether parts of the file can be locked: only those of UTF-8 text, under a name that is in NFC.
+
+        Raises:
+            UsageError: The path cannot be locked.
+            OSError: The file cannot be read.
+        """
         return resource_of(path).path == path and self.worktree.is_utf8(path)
 
     async def _resource(self, path: str, text: str, region: Region) -> Resource:
@@ -328,6 +333,9 @@ class Writer:
         """Restore the file byte for byte if the block fails, because the hub has not recorded the change then.
 
         The block's error is raised again; that the file could not be restored is only shown.
+
+        Raises:
+            OSError: The file cannot be read before the block, which then does not run.
         """
         before = self.worktree.find_bytes(path)
         try:

@@ -70,9 +70,9 @@ class CodeMap:
             `files`, how many of them were `derived`, `wall_s`, and why the map was `rebuilt`, if it was.
 
         Raises:
-            GitError: git fails.
-            GitUnavailable: git is missing.
+            GitError: git fails; `GitUnavailable` if it is missing.
             StoreError: The map cannot be written.
+            OSError: The worktree does not exist.
         """
         started_at = time.monotonic()
         listing = self._files.listing()

@@ -232,7 +232,11 @@ def _find_servers(environ: Mapping[str, str], root: Path) -> Mapping[str, McpSer
 
 
 def _joined_hash(paths: WorkspacePaths) -> HashJoined:
-    """Return the function for the hashes of the tokens that this hub gives to agents that a person connects."""
+    """Return the function for the hashes of the tokens that this hub gives to agents that a person connects.
+
+    Raises:
+        OSError: The key for tokens cannot be read or created.
+    """
     key = load_or_create_key(paths.state_dir / JOINING_KEY)
     return lambda agent_id, session: hash_token(joining_token(key, agent_id, session))
 

@@ -179,6 +179,7 @@ async def run_hub(
         AegisError: `root` is not in a repository, AEGIS_PORT is not a port, another hub runs, the port or the socket
             cannot be used, or the log is damaged.
         OSError: A file of the hub cannot be written.
+        Exception: A service failed to start.
     """
     key = await asyncio.to_thread(workspace_key_of, root)
     paths = workspace_paths(key, environ)

@@ -199,7 +199,12 @@ def _one_of(description: str, models: Sequence[type[BaseModel]], suffix: str) ->
 
 
 def _reachable(*roots: str) -> dict[str, Any]:
-    """Return copies of the schemas `roots` and of all that they refer to, by name; `KeyError` for an unknown name."""
+    """Return copies of the schemas `roots` and of all that they refer to, by name.
+
+    Raises:
+        KeyError: There is no schema of such a name.
+        LookupError: A model has no name in `schema_names`.
+    """
     schemas, reached, waiting = _schemas(), dict[str, Any](), list(roots)
     while waiting:
         if (name := waiting.pop()) not in reached:

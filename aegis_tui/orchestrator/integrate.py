@@ -39,7 +39,7 @@ class Integrator:
         self._repository = repository
 
     async def prepare_run(self, run: Run) -> None:
-        """Create the run's working ref at the base commit; no effect if it exists."""
+        """Create the run's working ref at the base commit, unless it exists; `Conflict` if it is created just then."""
         ref = ids.working_ref(run.run)
         if await self._repository.resolve(ref) is None:
             await self._repository.update_ref(ref, run.facts.base_oid, None)
@@ -294,7 +294,7 @@ class Integrator:
         """Reset the working ref to the commit that the log records, if it was moved; log a warning then.
 
         git lets an agent that skips its hooks move it. A merge that was interrupted before it was logged is repeated
-        and gives the same commit.
+        and gives the same commit. `Conflict` if the ref is moved just then.
         """
         ref = ids.working_ref(run.run)
         stands = await self._repository.resolve(ref)

@@ -309,7 +309,7 @@ class EnsembleClient:
         Raises:
             StaleToken: The lock is no longer held under this token.
             Refused: Another instance holds it, or this one may not lock the path any longer.
-            HubUnavailable: No hub answers.
+            HubUnavailable: As `command`, which see for all other errors.
         """
         await self.command("lock:renew", lock_id=lock_id, token=token, ttl_s=ttl_s)
 
@@ -319,7 +319,7 @@ class EnsembleClient:
         Raises:
             StaleToken: The lock is no longer held under this token.
             Refused: Another instance holds it.
-            HubUnavailable: No hub answers (see `command`).
+            HubUnavailable: As `command`, which see for all other errors.
         """
         await self.command("lock:release", lock_id=lock_id, token=token)
 

@@ -243,7 +243,7 @@ def _running(paths: WorkspacePaths) -> Iterator[HubAddress]:
 
 
 def _recorded_runtime_dir(paths: WorkspacePaths) -> Path | None:
-    """Return the runtime folder in the lock file: the hub may run under another XDG_RUNTIME_DIR (ssh login, cron)."""
+    """Return the runtime folder in the lock file, where the hub has its files; None if the file names none."""
     record = load_record(paths.hub_lock)
     folder = record.get("runtime_dir")
     return Path(folder) if isinstance(folder, str) else None

@@ -196,7 +196,7 @@ class MemoryRepository:
         return self._commits[oid].tree
 
     async def resolve(self, ref: str) -> str | None:
-        """See `Repository.resolve`."""
+        """Return the commit that a ref or a commit id names; None if there is none; see `Repository.resolve`."""
         return self.refs.get(ref) or (ref if ref in self._commits else None)
 
     async def commit_exists(self, oid: str) -> bool:

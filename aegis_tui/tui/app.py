@@ -186,7 +186,7 @@ class AegisApp(Guarded, App[int]):
         dashboard.call_after_refresh(self._press_early)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Return whether an action is possible now: before the dashboard is there, only leaving is."""
+        """Return whether an action is possible now, for Textual: before the dashboard is there, only `close` is."""
         return self._curtain is None or action == "close"
 
     def on_key(self, event: Key) -> None:

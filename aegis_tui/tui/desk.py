@@ -96,6 +96,8 @@ class Desk:
     async def reply(self, kind: type[T], command_type: str, **fields: Any) -> T | None:
         """Send a command as `command` does, and return its reply as a type of `aegis_tui.domain.wire.reply`.
 
+        None after an error, which is shown.
+
         Args:
             kind: The type of the replies to this command; it is not checked.
             command_type: For example `run:start`.

@@ -227,6 +227,7 @@ class LiveHub:
         Raises:
             HubUnavailable: The hub stops answering meanwhile.
             StoreError: This version cannot read its reply.
+            AegisError: The hub refuses the request.
         """
         first = self._first.take() if self._first is not None else None
         is_there = first is not None and is_running(first.address.pid, first.address.start_time)

@@ -78,6 +78,9 @@ def _installs(
 
     That is so if an import loader runs first, or if a command sets its own path. The arguments are those of
     `find_astray`.
+
+    Raises:
+        OSError: A file of the installed packages cannot be read.
     """
     leading = [(site, led) for site in sites for led in led_to(site) if tree.translate(str(led)) is not None]
     loaders = [path for site in sites for path in hook_files(site) if path.name.endswith("_loader.py")]

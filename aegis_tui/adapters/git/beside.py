@@ -77,7 +77,16 @@ async def save_beside(
 
 
 def _copy(path: Path, roots: Sequence[str], copies: Path) -> tuple[int, list[str]]:
-    """Copy the files at and below `roots`; return how many, and the paths of those that exceed the limits."""
+    """Copy the files at and below `roots`; return how many, and the paths of those that exceed the limits.
+
+    Args:
+        path: The worktree.
+        roots: Paths of files and folders in it.
+        copies: The folder for the copies; they have the same relative paths there.
+
+    Raises:
+        OSError: A file cannot be read, or its copy not written.
+    """
     count, size, left_out = 0, 0, list[str]()
     with UntrustedFolder(path) as folder:
         for name, status in _files(folder, roots):

@@ -68,8 +68,17 @@ class Composer:
     async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
         """Write a commit of a tree, create a branch that points to it, and return its id.
 
+        Equal arguments give the same commit. A branch that points to it already is kept.
+
+        Args:
+            tree: The tree to commit.
+            parent: The commit's only parent.
+            branch: The short name of the branch.
+            message: The commit message.
+            at: The date of the commit, in seconds since 1970.
+
         Raises:
-            Conflict: The branch exists and points to another commit; one that points to this commit already is kept.
+            Conflict: The branch exists and points to another commit.
             Refused: git does not know the person's name or email address.
             GitError: git fails.
         """
@@ -104,6 +113,7 @@ class Composer:
 
         Raises:
             GitError: There is no such commit, or git fails.
+            Conflict: Something else moved the ref at this moment.
         """
         ref = f"refs/aegis/runs/{run}/{name}"
         await self.update_ref(ref, oid, await self._objects.resolve(ref))

@@ -101,7 +101,13 @@ class WorktreeFiles:
         return blobs
 
     def stale(self, listing: Listing, paths: Sequence[str]) -> list[str]:
-        """Return those of `paths` whose content is not that of the listing, sorted; missing and large ones too."""
+        """Return those of `paths` whose content is not that of the listing, sorted; missing and large ones too.
+
+        Line ends that git would convert make no difference.
+
+        Raises:
+            OSError: The folder of the worktree does not exist.
+        """
         stale = []
         with UntrustedFolder(self._root) as folder:
             for path in sorted(set(paths)):

@@ -40,6 +40,7 @@ async def discover(path: Path) -> Discovery:
 
     Raises:
         GitUnavailable: git is missing or too old, or `path` is no folder, or in no repository or its git folder.
+        GitError: git does not answer in time.
     """
     if not is_folder(path):
         raise GitUnavailable(f"there is no folder {path}", "name a folder inside a git repository")

@@ -51,7 +51,11 @@ class Filters:
         self._runner, self._objects = runner, objects
 
     async def off(self) -> dict[str, str]:
-        """Return environment variables under which git starts none of the filters; empty if there are none."""
+        """Return environment variables under which git starts none of the filters; empty if there are none.
+
+        Raises:
+            GitError: git fails.
+        """
         return switched_off((await self._runner.run(*LIST_FILTERS, ok=(0, 1))).fields())
 
     async def persons_base(self, commit: str) -> str | None:

@@ -23,7 +23,11 @@ _SCRATCH = re.compile(r"aegis-(?:git|demo)-(\d+)-.*")
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Yield an empty folder that is removed at the end; with our pid in its name, for `find_scratch_of_the_dead`."""
+    """Yield an empty folder that is removed at the end; with our pid in its name, for `find_scratch_of_the_dead`.
+
+    Raises:
+        OSError: It cannot be created.
+    """
     with tempfile.TemporaryDirectory(prefix=f"aegis-git-{os.getpid()}-") as name:
         yield Path(name)
 

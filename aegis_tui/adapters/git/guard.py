@@ -44,11 +44,15 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def write_guard(guard: Guard, chain: str) -> Path:
-    """Write the hooks, rules and settings of one instance; blocking. A reader sees either the old or the new file.
+    """Write the hooks, rules and settings of one instance; blocking. A reader of a file sees the old or the new one.
+
+    They are written to `guard.hooks_dir`, which is created if it is missing; nothing uses them before the settings are
+    included.
 
     Args:
         guard: What the instance may commit.
-        chain: The person's hooks folder, relative to the top of the worktree or absolute; empty for none.
+        chain: The folder of the person's own hooks, which are called too; relative to the top of the worktree or
+            absolute. Empty for none.
 
     Returns:
         The settings file to include in the worktree's configuration.
@@ -76,6 +80,9 @@ def write_guard(guard: Guard, chain: str) -> Path:
 
 def render_rules(guard: Guard) -> bytes:
     """Return the rules file that the hooks read: one rule per line, fields separated by tabs, `end` as the last line.
+
+    The first lines are `own` and `integration` with their refs. A rule is `deny`, `allow`, `shared` or `owner`, then
+    the owner (else empty), the glob, and the glob as an extended regular expression.
 
     Raises:
         Refused: A glob is not valid.

@@ -59,7 +59,8 @@ class Intake:
             oids: The objects.
 
         Raises:
-            GitError: An object is missing, damaged, malformed or beyond the limits; nothing was copied.
+            GitError: An object is missing, damaged, malformed or beyond the limits, or git fails; nothing was copied
+                (code `git.objects`).
         """
         with scratch_folder() as folder:
             aside = folder / "pack" / "pack-of-the-instance.pack"

@@ -31,7 +31,11 @@ class Objects:
         self._runner = runner
 
     async def resolve(self, ref: str) -> str | None:
-        """Return the id of the commit that a ref or an object id names; None if there is none, or it is no commit."""
+        """Return the id of the commit that a ref or an object id names; None if there is none, or it is no commit.
+
+        Raises:
+            GitError: git does not answer in time.
+        """
         answer = await self._runner.run(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", ok=(0, 1, 128)
         )
@@ -88,7 +92,11 @@ class Objects:
         return {oid: Blob(size, contents.get(oid)) for oid, size in sizes.items()}
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
-        """Return the refs at or below `prefix`, a full ref name, sorted by name; empty if there are none."""
+        """Return the refs at or below `prefix`, a full ref name, sorted by name; empty if there are none.
+
+        Raises:
+            GitError: git fails.
+        """
         answer = await self._runner.run("for-each-ref", "--format=%(refname) %(objectname)", prefix)
         pairs = (line.rpartition(" ") for line in answer.text.split("\n") if line)
         return tuple(Ref(name, oid) for name, _, oid in pairs)

@@ -83,7 +83,11 @@ class GitRepository:
         return workspace_key(self._place.common_dir)
 
     async def facts(self) -> RepositoryFacts:
-        """Return the facts that a run needs before it starts; raises `GitError` if the checkout cannot be read."""
+        """Return the facts that a run needs before it starts.
+
+        Raises:
+            GitError: The checkout cannot be read.
+        """
         return await self._checkout.facts()
 
     async def preflight(self, run: str) -> None:
@@ -134,7 +138,12 @@ class GitRepository:
         return await self._worktrees.add_scratch(path, oid)
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
-        """Restore the tracked files of a scratch worktree; return the paths that had changed. New files stay."""
+        """Restore the tracked files of a scratch worktree; return the paths that had changed. New files stay.
+
+        Raises:
+            GitError: git fails.
+            OSError: The worktree's index cannot be copied.
+        """
         return await self._worktrees.restore_scratch(scratch)
 
     async def remove_worktree(
@@ -156,7 +165,11 @@ class GitRepository:
         return await self._worktrees.remove(path, rescue=rescue, already_saved=already_saved)
 
     async def list_worktrees(self) -> tuple[WorktreeEntry, ...]:
-        """Return all worktrees of the repository, the main one first; raises `GitError` if git fails."""
+        """Return all worktrees of the repository, the main one first, and those whose folder is gone.
+
+        Raises:
+            GitError: git fails.
+        """
         return await self._worktrees.list_all()
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
@@ -260,7 +273,14 @@ class GitRepository:
         return await self._merges.predict(ours, theirs)
 
     async def compose(self, ref: str, piece_oid: str, *, expect_oid: str, message: str, at: int) -> ComposeResult:
-        """Merge a piece onto a ref without a worktree; raises `MergeConflict`, `Conflict`; see `Repository.compose`."""
+        """Merge a piece onto a ref without a worktree, and return the new commit; see `Repository.compose`.
+
+        Raises:
+            MergeConflict: Both change the same lines; the ref is unchanged.
+            Conflict: The ref does not point to `expect_oid`, unless it has the piece already.
+            Refused: git does not know the person's name or email address.
+            GitError: A commit does not exist, or git fails.
+        """
         return await self._composer.compose(ref, piece_oid, expect_oid=expect_oid, message=message, at=at)
 
     async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
@@ -292,7 +312,12 @@ class GitRepository:
         return await self._composer.keep(run, name, oid)
 
     async def git_mounts(self, worktree: Worktree, *, private: Path | None = None) -> GitMounts:
-        """Return the mounts of the git folder for a sandbox around a worktree; see `Repository.git_mounts`."""
+        """Return the mounts of the git folder for a sandbox around a worktree; see `Repository.git_mounts`.
+
+        Raises:
+            GitError: git fails.
+            OSError: A folder cannot be read or created.
+        """
         borrowed = await asyncio.to_thread(alternates_of, self.common_dir)
         shown = (*borrowed, *await self._condition.filter_programs())
         if worktree.branch is None:

@@ -143,6 +143,9 @@ class Snapshots:
 
         Args:
             admin_dir: The worktree's folder in the common git folder; None if that is lost.
+
+        Raises:
+            GitError: git does not answer in time.
         """
         if admin_dir is None:
             return None
@@ -156,13 +159,16 @@ class Snapshots:
         return await self._objects.resolve(named)
 
     async def commit(self, snapshot: Snapshot, *, message: str, date: str | None, parents: list[str]) -> str:
-        """Write a commit of a snapshot and return its id.
+        """Write a commit of a snapshot, in the name of this program, and return its id; no ref is moved.
 
         Args:
             snapshot: What to commit.
             message: The commit message.
             date: The author and committer date in git's format; None for now.
-            parents: The parent commits.
+            parents: The ids of the parent commits.
+
+        Raises:
+            GitError: A parent does not exist, or git fails.
         """
         dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date} if date else {}
         args = [arg for parent in parents for arg in ("-p", parent)]
@@ -249,9 +255,12 @@ class Snapshots:
         return await self.commit(Snapshot(beside.tree, None), message=f"{BESIDE}\n{left}", date=None, parents=[])
 
     async def _rescue_staged(self, admin_dir: Path | None, name: RescueName) -> RescueRef | None:
-        """Save the content of the index under a rescue ref, for a worktree whose folder is gone.
+        """Save the content of the index under a rescue ref, for a worktree whose folder is gone; return the ref.
 
-        Return None if there is no index, or if a commit that is kept has the same content.
+        Return None if there is no index that can be read, or if a commit that is kept has the same content.
+
+        Raises:
+            GitError: git fails.
         """
         staged, head = await self._staged_tree(admin_dir), await self.head_of(admin_dir)
         head_tree = await self._objects.tree_of(head) if head else None
@@ -271,9 +280,12 @@ class Snapshots:
         return RescueRef(ref, oid, snapshot.tree)
 
     async def _submodules(self, path: Path, env: dict[str, str]) -> list[str]:
-        """Return the paths of the submodules in the index that `env` names.
+        """Return the paths of the submodules in the index that `env` names; empty if there are none.
 
         In them git would run under settings that the agent can write.
+
+        Raises:
+            GitError: The index is damaged.
         """
         entries = (await self._runner.run("ls-files", "--stage", "-z", env=env)).fields()
         return [entry.partition("\t")[2] for entry in entries if entry.startswith(_SUBMODULE)]

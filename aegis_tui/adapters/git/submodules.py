@@ -33,6 +33,10 @@ class Submodules:
     async def fill(self, worktree: Path, commit: str) -> tuple[str, ...]:
         """Check out the submodules of a commit in a fresh worktree of it; do nothing if it has no `.gitmodules`.
 
+        Args:
+            worktree: The worktree.
+            commit: The commit that is checked out there.
+
         Returns:
             The written forms of the paths of those that stay empty: they are not set up, their commit is missing, or
             git fails in them.

@@ -85,11 +85,14 @@ class Worktrees:
         return Worktree(spec.path, spec.branch, spec.base_oid, admin, spec.guard.hooks_dir)
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
-        """Create a worktree for checks with a detached HEAD at `oid`; an earlier one at `path` is replaced.
+        """Create a worktree for checks with a detached HEAD at `oid`; an earlier one for checks at `path` is replaced.
+
+        Its submodules are filled as far as the person has set them up; the result names those that stay empty.
 
         Raises:
             Refused: Another worktree is at `path`.
             Conflict: Something else is at `path`.
+            GitError: There is no such commit, or git fails.
         """
         async with self._lock():
             admin = self.admins.find(path)
@@ -129,8 +132,17 @@ class Worktrees:
     async def remove(self, path: Path, *, rescue: RescueName | None, already_saved: str | None) -> RescueRef | None:
         """Remove a worktree of ours after saving its work; return the ref of the work, None if there was none to save.
 
+        If it was the last one, the repository's configuration is restored. No effect if there is nothing at `path`.
+
+        Args:
+            path: The worktree.
+            rescue: Whose work it is; may be None only for a scratch worktree, whose content is discarded.
+            already_saved: A tree that is stored elsewhere: equal content is not saved again.
+
         Raises:
             Refused: The work cannot be saved, `rescue` is missing, or it is no worktree of ours; nothing was removed.
+            Conflict: Another program is writing the repository's configuration; the worktree was removed.
+            GitError: git fails.
         """
         saved: RescueRef | None = None
         async with self._lock():
@@ -145,7 +157,11 @@ class Worktrees:
         return saved
 
     async def list_all(self) -> tuple[WorktreeEntry, ...]:
-        """Return all worktrees of the repository, the main one first, and those whose folder is gone."""
+        """Return all worktrees of the repository, the main one first, and those whose folder is gone.
+
+        Raises:
+            GitError: git fails.
+        """
         answer = await self._runner.run("worktree", "list", "--porcelain", "-z")
         blocks = answer.stdout.decode("utf-8", "surrogateescape").split("\0\0")
         return tuple(self._entry(block) for block in blocks if block.strip("\0"))
@@ -161,7 +177,14 @@ class Worktrees:
             await self._guard(self.admins.get(path), guard)
 
     async def restore_config(self) -> bool:
-        """Undo our change to the repository's configuration, unless still needed; see `Repository.restore_config`."""
+        """Undo our change to the repository's configuration; return whether it is undone, or was never made.
+
+        False, with nothing changed, while a worktree of ours or another setting needs it.
+
+        Raises:
+            Conflict: Another program is writing the configuration.
+            OSError: The configuration cannot be read or written.
+        """
         async with self._lock():
             return not self.admins.has_records() and restore_worktree_config(self._common_dir)
 

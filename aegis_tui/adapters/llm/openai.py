@@ -208,7 +208,7 @@ class OpenAIChat:
         return problem_of(response.status_code, said, headers, self._server)
 
     async def _with_served(self, error: ModelAbsent) -> AegisError:
-        """Return the same error, extended by the models that the server does serve, if it lists them now."""
+        """Return the same error, extended by the models that the server serves; unchanged if it does not list them."""
         with suppress(AegisError, httpx.HTTPError):
             response = await get_whole(self._http, "models", deadline_s=_CONNECT_TIMEOUT_S)
             if response.is_success and (names := _model_names(response, self._server)):

@@ -18,11 +18,12 @@ Ask = Callable[[Sequence[ScannedText]], Awaitable[tuple[SecretHit, ...]]]
 
 
 async def ask_library(texts: Sequence[ScannedText]) -> tuple[SecretHit, ...]:
-    """Return what the library finds, without blocking the event loop.
+    """Return what the library finds, without blocking the event loop; more than a little text in a separate process.
 
     Raises:
         ImportError: It is not installed.
         AnswerLostError: It failed, or took too long.
+        OSError: The separate process cannot be started.
     """
     size = sum(len(line) for text in texts for _, line in text.lines)
     return await ask_apart(scan_with_library, (tuple(texts),), size=size)

@@ -45,7 +45,11 @@ def reply_row(item: LoggedReply, seq: int) -> ReplyRow:
 
 
 def checked_event(row: tuple[Any, ...] | None) -> Event | None:
-    """Return the event in a complete row of the table `event`; None if the row is None or damaged."""
+    """Return the event in a complete row of the table `event`; None if the row is None or its checksum is wrong.
+
+    Raises:
+        StoreError: A newer version of the program wrote the event.
+    """
     try:
         if row is None or row[5] != checksum(*row[:5]):
             return None

@@ -50,6 +50,7 @@ class PaneChannel:
         Raises:
             TerminalUnavailable: No server runs, or tmux is not installed.
             TerminalError: The server refused the command or did not answer, or an argument contains a line break.
+            OSError: tmux cannot be started.
         """
         try:
             reply = (await self._link.request([command]))[0]
@@ -109,9 +110,13 @@ class PaneChannel:
         return shots
 
     async def _capture_by_fork(self, pane_ids: Sequence[str], history_lines: int) -> dict[str, Screenshot]:
-        """Do what `capture` does, for valid ids and without a control client.
+        """Return what the panes show, by pane id, without a control client; a pane that does not exist is left out.
 
         Starts one tmux process for all panes, plus one for each missing pane, because an error ends the chain.
+
+        Args:
+            pane_ids: The panes wanted; all of them valid ids.
+            history_lines: How many lines above the screen to include, at most.
 
         Raises:
             TerminalUnavailable: No server runs.

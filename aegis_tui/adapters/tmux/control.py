@@ -124,7 +124,10 @@ class ControlClient:
         await asyncio.wait([self._reader])
 
     async def close(self) -> None:
-        """End the client's process and wait for it. The server keeps running."""
+        """End the client's process and wait for it.
+
+        The server keeps running; requests that wait fail with `ControlLost`.
+        """
         self._end()
         self._reader.cancel()
         await asyncio.wait([self._reader])

@@ -62,7 +62,7 @@ class ControlParser:
         self._block: list[str] = []
 
     def feed(self, data: bytes) -> list[Message]:
-        """Process bytes and return the messages that they complete, in order.
+        """Process bytes and return the messages that they complete, in order; empty if they complete none.
 
         Raises:
             TerminalError: This is not control mode; the connection cannot be used any longer.

@@ -110,12 +110,15 @@ class _DeadlineCommand(tmux_cmd):
 
 
 def literal(arg: str) -> str:
-    """Escape a final semicolon of an argument, which tmux would read as the separator of two commands."""
+    """Return an argument with its final semicolon escaped, which tmux would read as the separator of two commands.
+
+    An argument that does not end in a semicolon is returned as it is.
+    """
     return arg[:-1] + "\\;" if arg.endswith(";") else arg
 
 
 def format_literal(text: str) -> str:
-    """Escape text for an argument that tmux expands as a format, so that `#(command)` in it is not executed."""
+    """Return text for an argument that tmux expands as a format, escaped so that `#(command)` in it is not executed."""
     return text.replace("#", "##")
 
 
@@ -182,7 +185,13 @@ class TmuxServer:
         return SetupServer(self.argv(), self.environment)
 
     async def fork(self, commands: Sequence[Sequence[str]], *, stdin: bytes | None = None) -> ForkReply:
-        """Run commands, chained, in one tmux process. The first that fails ends the chain; `ok` of the result says so.
+        """Run commands, chained, in one tmux process; return whether all succeeded, and what it printed.
+
+        The first that fails ends the chain: what the ones before it printed is in the result, and tmux's message.
+
+        Args:
+            commands: Name and arguments of each command.
+            stdin: The bytes for its standard input; None for none.
 
         Raises:
             TerminalUnavailable: There is no tmux.
@@ -237,7 +246,8 @@ class TmuxServer:
 
         Raises:
             TerminalUnavailable: There is no tmux.
-            TerminalError: The server does not answer, or does not end.
+            TerminalError: The server does not answer, or does not end within 5 s.
+            OSError: tmux cannot be started, or the socket cannot be deleted.
         """
         reply = await self.fork([["display-message", "-p", "#{pid}|#{socket_path}"]])
         pid_text, _, socket = reply.stdout.strip().partition("|")
@@ -282,6 +292,11 @@ class TmuxServer:
         Args:
             scope: The argv to put before the command (see `scope_prefix`); empty for none.
             pause_s: In seconds.
+
+        Raises:
+            TerminalUnavailable: There is no tmux.
+            OSError: It cannot be started at all.
+            ValueError: AEGIS_ORPHAN_S in the environment is not a number.
         """
         size = ["-x", str(BIRTH_WIDTH), "-y", str(BIRTH_HEIGHT)]
         home = home_command(self.config_path.parent, self.environment)

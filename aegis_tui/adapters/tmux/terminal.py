@@ -104,7 +104,13 @@ class TmuxTerminal:
         self._exits.close()
 
     async def open_pane(self, spec: PaneSpec) -> OpenPane:
-        """Return the live pane of an instance; without one, open it from `spec`; see `Terminal.open_pane`."""
+        """Return the live pane of an instance; without one, open it from `spec`; see `Terminal.open_pane`.
+
+        Raises:
+            UsageError: The instance id cannot be the name of a window, or there is no program to run.
+            TerminalError: The working folder does not exist, or tmux refuses or does not answer.
+            TerminalUnavailable: No server runs.
+        """
         _check_spec(spec)
         if not await asyncio.to_thread(spec.cwd.is_dir):
             # tmux would silently start it in the home folder instead.
@@ -147,7 +153,12 @@ class TmuxTerminal:
         return (await self._channel.list_panes())[1]
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """Return what the panes show, by pane id; missing panes are left out; see `Terminal.capture`."""
+        """Return what the panes show, by pane id; missing panes are left out; see `Terminal.capture`.
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: tmux does not answer.
+        """
         return await self._channel.capture(pane_ids, history_lines)
 
     def dirty(self) -> AsyncGenerator[frozenset[str], None]:
@@ -159,11 +170,19 @@ class TmuxTerminal:
         return self._exits.follow()
 
     async def paste(self, pane_id: str, text: str) -> Delivery:
-        """Type a prompt as one paste and submit it with Enter; return what happened to it; see `Terminal.paste`."""
+        """Type a prompt as one paste and submit it with Enter; return what happened to it; see `Terminal.paste`.
+
+        Raises nothing: an error of tmux is a result too.
+        """
         return await self._paster.paste(pane_id, text)
 
     async def send_keys(self, pane_id: str, *keys: str) -> None:
-        """Press keys by name (`Enter`, `C-c`), in order; raises `TerminalError` if the pane is gone; see `Terminal`."""
+        """Press keys by name (`Enter`, `C-c`), in order; see `Terminal.send_keys`.
+
+        Raises:
+            TerminalError: The pane is gone, or tmux did not confirm the keys.
+            TerminalUnavailable: No server runs.
+        """
         await self._paster.send_keys(pane_id, *keys)
 
     async def close_pane(self, instance: str, *, grace_s: float = 2.0) -> None:
@@ -190,7 +209,12 @@ class TmuxTerminal:
         self._paster.forget(pane.pane_id)
 
     async def stop_server(self) -> None:
-        """Close every pane as `close_pane` does, then stop the server and disconnect; see `Terminal.stop_server`."""
+        """Close every pane as `close_pane` does, then stop the server and disconnect; see `Terminal.stop_server`.
+
+        Raises:
+            TerminalError: The server does not answer, or does not end.
+            TerminalUnavailable: There is no tmux.
+        """
         await self._find_socket()
         with contextlib.suppress(TerminalUnavailable):
             await asyncio.gather(*(self.close_pane(pane.instance) for pane in await self.list_panes()))
@@ -223,6 +247,7 @@ class TmuxTerminal:
             TerminalUnavailable: No server runs.
             TerminalError: tmux refuses.
             LibTmuxException: tmux did not answer in time.
+            OSError: tmux cannot be started.
         """
         environment = dict(zip(MARKER_VARIABLES, (spec.instance, self._server.workspace), strict=True))
         window = f"={SESSION}:={spec.instance}"
@@ -273,7 +298,7 @@ class TmuxTerminal:
         return POLL_S if linked else _POLL_WITHOUT_LINK_S
 
     async def _observe(self) -> list[PaneState]:
-        """Do what `_list_and_tell` does; return an empty list, without an error, if tmux does not answer.
+        """Return the panes, dead ones too, and send new ends to followers of `exits`; empty if tmux does not answer.
 
         If no server runs, all panes count as ended; one that only lost its socket is asked to create it again.
         """
@@ -310,7 +335,7 @@ class TmuxTerminal:
         return panes
 
     async def _tell_end(self, pane_id: str) -> None:
-        """Wait until the server has seen the end of the pane's program, and report it with its code.
+        """Wait until the server has seen the end of the pane's program, and send it to the followers of `exits`.
 
         Gives up after 1.5 s without an error.
 

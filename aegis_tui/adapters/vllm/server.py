@@ -153,6 +153,9 @@ class VllmServer:
         """Stop the server and all processes that it started, and delete its record; return it, or None if none ran.
 
         Waits until they have ended, 25 s at most; those that do not end by SIGTERM are killed.
+
+        Raises:
+            OSError: The record cannot be deleted.
         """
         record = self.find()
         if record is not None:

@@ -109,6 +109,10 @@ class GitWrites:
 
         Args:
             paths: Deleted files that are not in the index.
+
+        Raises:
+            GitError: git failed there.
+            GitUnavailable: git is missing or does not answer.
         """
         if not paths:
             return set()
@@ -137,10 +141,11 @@ class GitWrites:
         return change.path not in self._conflicts and self._merged_ns() >= written_ns
 
     def _merged_ns(self) -> int:
-        """Return when git last wrote content of its own to the worktree; 0 for never.
+        """Return when git last wrote content of its own to the worktree, in nanoseconds since 1970; 0 for never.
 
         File times have a resolution of milliseconds. What git merges, and what a program writes and adds at once, both
-        appear as stored and written at the same time; but only git records right afterwards what it has done.
+        appear as stored and written at the same time; but only git records right afterwards what it has done. Raises
+        what `_changed_ns` does.
         """
         names = [*_STOPPED]
         if not self._folder().last_log_line().startswith(_BY_PROGRAM):
@@ -148,15 +153,22 @@ class GitWrites:
         return max(map(self._changed_ns, names))
 
     def _changed_ns(self, name: str) -> int:
-        """Return when a file in the git folder was last changed; 0 if there is none."""
+        """Return when a file in the git folder was last changed, in nanoseconds since 1970; 0 if there is none.
+
+        Raises:
+            GitError: git failed there.
+            GitUnavailable: git is missing or does not answer.
+        """
         status = self._folder().status(name)
         return 0 if status is None else status.st_mtime_ns
 
     def _stored_ns(self, oid: str) -> int:
-        """Return when an object was stored.
+        """Return when an object was stored, in nanoseconds since 1970.
 
         Raises:
             OSError: It is in a pack.
+            GitError: git failed there.
+            GitUnavailable: git is missing or does not answer.
         """
         own = self._folder().object_status(oid)
         return (own or (self._objects() / oid[:2] / oid[2:]).stat()).st_mtime_ns

@@ -43,6 +43,8 @@ def is_ignored_name(path: str) -> bool:
 def list_files(root: Path) -> list[str]:
     """Return the tracked and the untracked, not ignored files of the worktree at `root`, relative to it.
 
+    Files in folders of `IGNORED_NAMES` are left out; a tracked file that was deleted is there.
+
     Raises:
         GitError: git failed there.
         GitUnavailable: git is missing or does not answer.

@@ -118,6 +118,8 @@ class TreeIndex:
     def compare(self, paths: Iterable[str], *, moved: frozenset[str] = frozenset()) -> list[FileChange]:
         """Return what changed at these paths since they were last examined, judged by content; remember the new state.
 
+        Empty if nothing changed. Files over `HASHED_BYTES` are judged by size, times and inode.
+
         Args:
             paths: Relative to the worktree; some may not exist.
             moved: Those of the paths that were created by a rename.
@@ -207,7 +209,10 @@ class TreeIndex:
         return _KnownFile(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
     def _folder_changed_ns(self, path: str) -> int:
-        """Return when the folder of a removed file last changed, which is not before the removal; 0 if unknown."""
+        """Return when the folder of a removed file last changed, in nanoseconds since 1970; 0 if unknown.
+
+        That is not before the removal.
+        """
         try:
             return (self.root / path).parent.lstat().st_mtime_ns
         except (OSError, ValueError):

@@ -56,7 +56,7 @@ class KnownWorktrees:
 
 
 def _mark(admins: Path) -> object:
-    """Return a value that changes when a worktree is created, completed, moved or removed.
+    """Return a value, to be compared only, that changes when a worktree is created, completed, moved or removed.
 
     Args:
         admins: The folder of git's records of worktrees; it may be missing.

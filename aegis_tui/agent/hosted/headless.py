@@ -65,7 +65,12 @@ class HeadlessRunner:
         )
 
     async def go_on(self, text: str) -> Ran:
-        """Run the program with this text as the next prompt of the conversation, and return how it ended; see `run`."""
+        """Run the program with this text as the next prompt of the conversation, and return how it ended.
+
+        Raises:
+            UsageError: The kind has no such mode, or the prompt is too long for an argument.
+            OSError: The program cannot be started.
+        """
         return await self.run(text)
 
     async def close(self) -> None:

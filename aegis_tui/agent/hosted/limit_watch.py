@@ -95,7 +95,14 @@ class LimitWatch:
         return refused or said
 
     def _said(self, text: str, now: datetime, *, is_shown: bool) -> Limited | None:
-        """Return the limit that a text names; on a screen only one that still lasts, as it shows old ones too."""
+        """Return the usage limit that a text names; None if it names none.
+
+        Args:
+            text: What the program wrote.
+            now: The current time.
+            is_shown: Whether the text is the screen, where old messages still stand: a limit that has passed gives
+                None.
+        """
         reset = find_reset(text, self._limit, now=now, zone_of=zone_of)
         if reset is None or (is_shown and reset.at is not None and reset.at <= now):
             return None

@@ -92,6 +92,7 @@ class TerminalRunner:
 
         Raises:
             Unavailable: The prompt was refused, or the program did not call its model afterwards (code `agent.prompt`).
+            UsageError: It is started again, and the prompt is not possible for this kind; as in `run`.
             OSError: The program cannot be started.
         """
         host, typist, written_bytes = self._host, self._typist, self._written_at_end

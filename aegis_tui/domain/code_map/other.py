@@ -61,7 +61,7 @@ def _in_file(source: FactSource, path: str, name: str) -> SymbolPlace | None:
 
 
 def _only(path: str, facts: FileFacts, name: str, *, owner: str = "", is_plain: bool = False) -> SymbolPlace | None:
-    """Return the definition of a name in a file if there is exactly one.
+    """Return the definition of a name in a file if there is exactly one, else None.
 
     Args:
         path: The file.

@@ -69,7 +69,11 @@ class Resolver:
         self._files: dict[str, _File | None] = {}
 
     def symbol(self, place: SymbolPlace) -> MapSymbol:
-        """Return the symbol of a definition that this resolver has returned."""
+        """Return the symbol of a definition that this resolver has returned.
+
+        Raises:
+            LookupError: The file is not in the view.
+        """
         file = self._file(place.path)
         if file is None:
             raise LookupError(place.path)
@@ -137,7 +141,10 @@ class Resolver:
         return None
 
     def _name(self, path: str, file: _File, scope: int, name: str, depth: int) -> Meaning | None:
-        """Return what a plain name means in a scope: names of a class body are seen from that body alone."""
+        """Return what a plain name means in a scope; None if that cannot be read off.
+
+        Names of a class body are seen from that body alone.
+        """
         for one in file.scopes(scope):
             symbol = file.facts.symbols[one] if one >= 0 else None
             if symbol is not None and symbol.kind == "class" and one != scope:
@@ -161,7 +168,7 @@ class Resolver:
         return None
 
     def _bound(self, path: str, bindings: list[Binding], depth: int) -> Meaning | None:
-        """Return what a variable is if all its bindings that can be read off agree."""
+        """Return what a variable is, if all its bindings that can be read off agree; else None."""
         meanings = {meaning for one in bindings if (meaning := self._one_bound(path, one, depth - 1)) is not None}
         return meanings.pop() if len(meanings) == 1 else None
 
@@ -181,7 +188,7 @@ class Resolver:
         return scopes[1] if len(scopes) > 1 else MODULE_SCOPE
 
     def _annotated(self, path: str, scope: int, annotation: str, depth: int) -> Meaning | None:
-        """Return the instance that an annotation speaks of, if exactly one of its classes is in the view."""
+        """Return the instance that an annotation speaks of, if exactly one of its classes is in the view; else None."""
         meanings = set()
         for name in classes_in(annotation):
             if name.rpartition(".")[2] == "Self" and (file := self._file(path)) is not None:
@@ -202,7 +209,7 @@ class Resolver:
         return self._global(file, item.name, depth)
 
     def _global(self, path: str, name: str, depth: int) -> Meaning | None:
-        """Return what a name of a module means to others: a definition, an import of its own, or a submodule."""
+        """Return what a name of a module means to others: a definition, import or submodule of its own; else None."""
         file = self._file(path)
         if file is None or depth <= 0:
             return None
@@ -224,7 +231,10 @@ class Resolver:
         return None if place is None else Meaning("symbol", place)
 
     def _self_value(self, place: SymbolPlace, name: str, depth: int) -> Meaning | None:
-        """Return what the attribute `self.NAME` of a class's instances is, by the bindings in the class or a base."""
+        """Return what the attribute `self.NAME` of a class's instances is, by the bindings in the class or a base.
+
+        None if it is bound nowhere, or its bindings do not agree.
+        """
         for owner in self.lineage(place, depth):
             file = self._file(owner.path)
             if file is None:
@@ -269,7 +279,7 @@ class Resolver:
             waiting = [item.place for item in meanings if item is not None and item.kind == "symbol"] + waiting
 
     def _result(self, meaning: Meaning | None, depth: int) -> Meaning | None:
-        """Return what calling something gives."""
+        """Return what calling something gives: a class its instance, others what their annotation says; else None."""
         if meaning is None or meaning.kind in ("module", "parents") or depth <= 0:
             return None
         if meaning.kind == "instance":
@@ -281,7 +291,10 @@ class Resolver:
         return self._annotated(meaning.place.path, meaning.place.at, symbol.returns, depth - 1)
 
     def _value(self, meaning: Meaning | None, depth: int) -> Meaning | None:
-        """Return what an attribute is when it is read: a method that is not called counts as a property."""
+        """Return what an attribute is when it is read: a method that is not called counts as a property.
+
+        None if unknown.
+        """
         if meaning is not None and meaning.kind == "symbol" and self.symbol(meaning.place).kind == "method":
             return self._result(meaning, depth)
         return meaning
