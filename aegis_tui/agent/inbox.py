@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from aegis_tui.agent.hand_in import TaskContext
 from aegis_tui.domain import ids
@@ -39,6 +39,9 @@ class Prompt:
     context: Mapping[str, Any] = field(default_factory=dict)
     seq: int | None = None
     """The number of the message that it came with; None if a person typed it in the pane."""
+    act: Literal["prompt", "turn", "submit", "quit"] = "prompt"
+    """Anything but `prompt` is what a person has done in the program's own interface (`hosted.runner.PersonAct`), and
+    has no text."""
 
     @property
     def guidance(self) -> str:

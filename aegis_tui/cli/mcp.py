@@ -97,10 +97,11 @@ async def serve(client: EnsembleClient, servers: ServersFile) -> None:
             raise Refused(
                 "MCP needs the token of an instance", "join first: aegis-tui connect --agent KIND", code="instance.only"
             )
-        tools = Tools(client.command, lambda: client.agent_id, box=NoticeBox.of(os.environ))
-        role = str(roles[client.agent_id])
+        box = NoticeBox.of(os.environ)
+        tools, role = Tools(client.command, lambda: client.agent_id, box=box), str(roles[client.agent_id])
+        on_listed = box.mark_tools_listed if box else lambda: None
         async with _open(servers) as more:
-            await AgentServer(tools, lambda: role, more).run_stdio_async()
+            await AgentServer(tools, lambda: role, more, on_listed=on_listed).run_stdio_async()
 
 
 @asynccontextmanager

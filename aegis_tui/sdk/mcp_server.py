@@ -47,13 +47,21 @@ class MoreTools(Protocol):
 class AgentServer(MCPServer[Any]):
     """Lists and runs only the tools of the caller's role. The model gets the hub's refusals as text, with the hint."""
 
-    def __init__(self, tools: Tools, role: Callable[[], str], more: MoreTools | None = None) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        role: Callable[[], str],
+        more: MoreTools | None = None,
+        *,
+        on_listed: Callable[[], None] = lambda: None,
+    ) -> None:
         """Create the server.
 
         Args:
             tools: Implements the calls.
             role: Returns the current role of the caller.
             more: Servers of the person's settings, whose tools are offered too; open while this server is.
+            on_listed: Called each time the client gets the list of tools.
         """
         super().__init__(
             name="aegis-tui",
@@ -62,7 +70,7 @@ class AgentServer(MCPServer[Any]):
             log_level="WARNING",
             subscriptions=False,
         )
-        self._role, self._more = role, more
+        self._role, self._more, self._on_listed = role, more, on_listed
         for name in NAMES:
             tool = getattr(tools, name)
             self.add_tool(_telling(tool), name=name, description=inspect.getdoc(tool))
@@ -79,7 +87,9 @@ class AgentServer(MCPServer[Any]):
         """Return the tools of the caller's role, and those of the person's servers once these have started."""
         allowed = tools_of(self._role())
         more = [] if self._more is None else await self._more.tools()
-        return [*(tool for tool in await super().list_tools() if tool.name in allowed), *more]
+        tools = [*(tool for tool in await super().list_tools() if tool.name in allowed), *more]
+        self._on_listed()
+        return tools
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

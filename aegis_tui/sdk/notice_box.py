@@ -2,6 +2,7 @@
 
 That is a hook of the program between two of its tool calls, `read_messages` of the MCP server that it has started, or
 its next prompt. They are separate processes, so each line is a file, and whoever moves the file away has the line.
+The MCP server leaves two words for the wrapper there: that the program has its tools, and that its work is done.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import NamedTuple
 NOTICES = "AEGIS_NOTICES"
 """The variable that names the folder of the box."""
 
+_HAS_TOOLS, _DONE = "has-tools", "done"
 _NAME = re.compile(r"(\d{8})\.(\d+|-)\Z")
 
 
@@ -68,6 +70,37 @@ class NoticeBox:
         names = [name for name in self._names() if only is None or _seq_of(name) in only]
         taken = ((name, self._claim(name)) for name in names)
         return [Notice(line, _seq_of(name)) for name, line in taken if line is not None]
+
+    def mark_tools_listed(self) -> None:
+        """Note that the program has got the list of its MCP tools. Raises nothing."""
+        with suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self._folder / _HAS_TOOLS).touch()
+
+    def unmark_tools_listed(self) -> None:
+        """Remove the note that the program has got the list of its MCP tools, before it starts. Raises nothing."""
+        with suppress(OSError):
+            (self._folder / _HAS_TOOLS).unlink()
+
+    @property
+    def has_listed_tools(self) -> bool:
+        """Whether the program has got the list of its MCP tools."""
+        return (self._folder / _HAS_TOOLS).exists()
+
+    def ask_submission(self, summary: str) -> None:
+        """Note that the program says that its work is done and is to be submitted at the end of its turn.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self._folder / f".{os.getpid()}.{_DONE}"
+        draft.write_text(json.dumps(summary), "ascii")
+        draft.replace(self._folder / _DONE)
+
+    def take_submission(self) -> str | None:
+        """Return what the program has said about its finished work since the last call; None if it has said nothing."""
+        return self._claim(_DONE)
 
     def _names(self) -> list[str]:
         try:

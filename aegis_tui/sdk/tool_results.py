@@ -129,6 +129,8 @@ class Done(BaseModel):
     """The id of the submitted piece, which is now checked for conflicts and reviewed."""
     agreed: bool | None = None
     """False: a person must still agree."""
+    at_end_of_turn: bool = False
+    """True: your work is committed and submitted when you end your turn."""
 
 
 class PieceView(BaseModel):

@@ -246,15 +246,17 @@ class Tools(MapTools):
             base_oid: The commit that it stands on, when you have rebased.
             tokens: Of the locks under which you wrote joint files (those that get_scope lists).
         """
+        context = await shared_context(self._ask)
+        pieces = context["run"]["pieces"] if context["run"] else []
+        spec_id = next((item["spec_id"] for item in pieces if item["agent_id"] == self._who()), None)
+        if spec_id is not None and self._box is not None:
+            self._box.ask_submission(summary)
+            return Done(at_end_of_turn=True)
         piece = None
         if head_oid is not None:
-            context = await shared_context(self._ask)
-            me = self._me(context)
-            pieces = context["run"]["pieces"] if context["run"] else []
-            spec_id = next((item["spec_id"] for item in pieces if item["agent_id"] == self._who()), None)
             if spec_id is None:
                 raise Refused("you have no piece to submit", "leave head_oid out", code="spec.none")
-            base = base_oid or me["base_oid"] or ""
+            base = base_oid or self._me(context)["base_oid"] or ""
             handed = {"spec_id": spec_id, "base_oid": base, "head_oid": head_oid, "tokens": tokens or []}
             piece = (await self._ask("diff:submit", **handed))["piece"]
         await self._ask("agent:report", state="done", progress=1.0, note=summary[:8000])

@@ -10,11 +10,12 @@ from collections import deque
 from pathlib import Path
 
 from aegis_tui.agent.git import Git
+from aegis_tui.agent.hosted.hear import tool_calls_file
 from aegis_tui.agent.hosted.tool_calls import ToolCallLog
 from aegis_tui.agent.progress import Progress
 from aegis_tui.domain.hosting.kind_file import ToolNames
 from aegis_tui.domain.path.file_name import write_name
-from aegis_tui.domain.role import RoleTraits
+from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import AegisError
 
 _LOOK_S = 1.0
@@ -30,14 +31,15 @@ class Activity:
 
     Args:
         tools: The names of its tools that change files, and of those that run commands.
-        calls: What its hooks have written down.
+        home: Its home folder, in which its hooks write.
         git: Runs git in the worktree.
         progress: Reports the state.
-        role: What the instance's role may do.
+        role: The name of the instance's role.
     """
 
-    def __init__(self, tools: ToolNames, calls: ToolCallLog, git: Git, *, progress: Progress, role: RoleTraits) -> None:
-        self._tools, self._calls, self._git, self._progress, self._role = tools, calls, git, progress, role
+    def __init__(self, tools: ToolNames, home: str, git: Git, *, progress: Progress, role: str) -> None:
+        self._tools, self._git, self._progress, self._role = tools, git, progress, traits_of(role)
+        self._calls = ToolCallLog(tool_calls_file(home))
         self._worktree = git.worktree.resolve()
         self._named: deque[str] = deque()
         self._has_changed = False

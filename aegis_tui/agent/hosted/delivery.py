@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import unicodedata
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -136,10 +136,15 @@ class Typist:
         self._host, self._requests, self._changes = host, requests, changes
         self._one = asyncio.Lock()
 
-    async def deliver(self, text: str) -> Delivery:
+    async def deliver(self, text: str, on_typing: Callable[[], None] = lambda: None) -> Delivery:
         """Paste the text into the program's input box and press Enter once; return what happened. Calls run one by one.
 
-        It waits without limit while a person has typed something there that is not sent yet.
+        It waits without limit while a person has typed something there that is not sent yet. When it is cancelled, the
+        text was typed whole and sent if `on_typing` was called, and not at all otherwise.
+
+        Args:
+            text: The prompt.
+            on_typing: Called just before it is typed.
 
         Returns:
             DELIVERED: a request to the model held the text. REFUSED: the program showed no input box or has ended, or
@@ -150,14 +155,27 @@ class Typist:
             if not clean or not await self._is_ready():
                 return Delivery.REFUSED
             before = self._requests.count
+            on_typing()
+            typing = asyncio.create_task(self._type(clean))
             try:
-                await self._host.type(_PASTE_BEGIN + clean.encode("utf-8", "replace") + _PASTE_END)
-                await self._quiet(_ECHO_S + len(clean) / _READ_A_SECOND)
-                await self._host.type(b"\r")
+                await asyncio.shield(typing)
+            except asyncio.CancelledError:
+                await asyncio.gather(typing, return_exceptions=True)
+                raise
             except OSError:
                 return Delivery.UNKNOWN
             arrived = await self._requests.wait_for(clean, after=before, timeout_s=_ARRIVAL_S)
             return Delivery.DELIVERED if arrived else Delivery.UNKNOWN
+
+    async def _type(self, clean: str) -> None:
+        """Paste a text and press Enter.
+
+        Raises:
+            OSError: The program has closed its terminal.
+        """
+        await self._host.type(_PASTE_BEGIN + clean.encode("utf-8", "replace") + _PASTE_END)
+        await self._quiet(_ECHO_S + len(clean) / _READ_A_SECOND)
+        await self._host.type(b"\r")
 
     async def _is_ready(self) -> bool:
         """Wait until the program takes input, is quiet, and no person is typing there; return True then.
@@ -168,7 +186,7 @@ class Typist:
         """
         if not await _is_done(self._shows_input_box(), _READY_S):
             return False
-        await self._host.no_draft.wait()
+        await self._host.keys.no_draft.wait()
         return self._host.code is None
 
     async def _shows_input_box(self) -> None:

@@ -48,7 +48,17 @@ def listening_environment(home: str) -> dict[str, str]:
     Args:
         home: Its home folder.
     """
-    return {NOTICES: f"{home}/.aegis-notices", TOOL_CALLS: f"{home}/.aegis-tool-calls"}
+    return {NOTICES: f"{home}/.aegis-notices", TOOL_CALLS: str(tool_calls_file(home))}
+
+
+def box_of(home: str) -> NoticeBox:
+    """Return the box of the instance with this home folder."""
+    return NoticeBox(Path(listening_environment(home)[NOTICES]))
+
+
+def tool_calls_file(home: str) -> Path:
+    """Return the file to which the hooks of the instance with this home folder append."""
+    return Path(home) / ".aegis-tool-calls"
 
 
 def take_lines(environ: Mapping[str, str]) -> list[str]:

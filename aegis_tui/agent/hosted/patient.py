@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
+from typing import Any
 
 from aegis_tui.agent.hosted.limit_watch import Limited, LimitWatch
 from aegis_tui.agent.hosted.program import Ran
@@ -57,9 +58,17 @@ class PatientRunner:
             AegisError: The prompt cannot be given to it.
             OSError: The program cannot be started.
         """
+        return await self.until_done(self._runner.run(text, on_delivery))
+
+    async def until_done(self, work: Coroutine[Any, Any, Ran]) -> Ran:
+        """Return how the program's present work ended, once no usage limit has ended it; waits and errors as in `run`.
+
+        Args:
+            work: Returns how the program's work ended for the first time.
+        """
         showing = asyncio.create_task(self._show())
         try:
-            ran = await self._runner.run(text, on_delivery)
+            ran = await work
             waits = 0
             while not ran.is_interrupted and (limited := self._watch.verdict(ran)) is not None:
                 waits += 1

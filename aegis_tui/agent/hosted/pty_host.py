@@ -15,11 +15,13 @@ import signal
 import struct
 import termios
 import tty
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from aegis_tui.agent.hosted.keys import SEQUENCE, PersonKeys
 
 _CHUNK_BYTES = 64 * 1024
 _MODE = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
@@ -29,12 +31,6 @@ _KEPT_BYTES = 64 * 1024
 _COLOUR = re.compile(rb"\x1b\[[0-9;:]*m")
 _NEW_PLACE = re.compile(rb"\x1b\[[0-9;]*[HfEFd]")
 """Moves the cursor to another line."""
-_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P_^X].*?(?:\x07|\x1b\\)|O.|.)", re.DOTALL)
-"""What a terminal sends beside typed text: its answers to the program's questions, movements, keys without a text."""
-_INTERRUPT = re.compile(rb"\x1b+|\x03")
-"""Esc, once or more often, or Ctrl-C: the keys that end the present turn of every program that has an interface."""
-_ENDS_DRAFT = frozenset(b"\r\n\x03\x04\x15")
-"""Enter, Ctrl-C, Ctrl-D and Ctrl-U: what was typed is sent or removed."""
 
 
 class PtyHost:
@@ -46,6 +42,7 @@ class PtyHost:
         environment: All variables of the program.
         pane: The descriptors of the pane's input and output.
         awaited: A text that the program shows when it is ready; empty if none is known.
+        interrupts: The keys that end the program's turn, each as the terminal sends it.
     """
 
     def __init__(
@@ -56,6 +53,7 @@ class PtyHost:
         environment: Mapping[str, str],
         pane: tuple[int, int] = (0, 1),
         awaited: str = "",
+        interrupts: Collection[str] = (),
     ) -> None:
         self._awaited = awaited.encode()
         self._argv, self._cwd, self._environment, self._pane = argv, cwd, environment, pane
@@ -64,15 +62,12 @@ class PtyHost:
         self._saved: list[Any] | None = None
         self.takes_paste = False
         """Whether the program has switched bracketed paste on."""
-        self.no_draft = asyncio.Event()
-        """Set while a person has typed nothing that is not sent yet, and once the program has ended."""
-        self.no_draft.set()
+        self.keys = PersonKeys(interrupts)
+        """What a person has typed into the pane."""
         self.has_shown = asyncio.Event()
         """Set once the program has shown the awaited text; at once if there is none."""
         if not awaited:
             self.has_shown.set()
-        self.interrupts = 0
-        """How often a person has pressed a key that ends the program's turn."""
         self.written_at = 0.0
         """The time of the loop's clock at which the program wrote to its terminal last."""
         self.written_bytes = 0
@@ -149,7 +144,7 @@ class PtyHost:
         """
         count = min(self.written_bytes - written_bytes, len(self._last))
         new = bytes(self._last[len(self._last) - count :])
-        text = _SEQUENCE.sub(b" ", _NEW_PLACE.sub(b"\n", _COLOUR.sub(b"", new))).decode("utf-8", "replace")
+        text = SEQUENCE.sub(b" ", _NEW_PLACE.sub(b"\n", _COLOUR.sub(b"", new))).decode("utf-8", "replace")
         return "\n".join(" ".join(line.split()) for line in text.splitlines())
 
     async def ended(self) -> int:
@@ -197,7 +192,7 @@ class PtyHost:
             data = b""
         if not data:
             asyncio.get_running_loop().remove_reader(self._master)
-            self.no_draft.set()
+            self.keys.no_draft.set()
             return
         self.written_at = asyncio.get_running_loop().time()
         self.written_bytes += len(data)
@@ -205,7 +200,7 @@ class PtyHost:
             if b"2004" in match[1].split(b";"):
                 self.takes_paste = match[2] == b"h"
         self._last = (self._last + data)[-_KEPT_BYTES:]
-        if self._awaited and self._awaited in _SEQUENCE.sub(b"", self._last):
+        if self._awaited and self._awaited in SEQUENCE.sub(b"", self._last):
             self._awaited = b""
             self.has_shown.set()
         with suppress(OSError):
@@ -219,14 +214,9 @@ class PtyHost:
         if not data:
             asyncio.get_running_loop().remove_reader(self._pane[0])
             return
-        self.interrupts += _INTERRUPT.fullmatch(data) is not None
-        for byte in _SEQUENCE.sub(b"", data):
-            if byte in _ENDS_DRAFT:
-                self.no_draft.set()
-            elif byte >= 0x20:
-                self.no_draft.clear()
+        passed_on = self.keys.take(data)
         with suppress(OSError):
-            os.write(self._master, data)
+            os.write(self._master, passed_on)
 
 
 def _own_terminal() -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from aegis_tui.agent.hosted.guard import ASK_TOOL, WORKTREE
 from aegis_tui.agent.hosted.hear import listening_environment
@@ -27,6 +27,11 @@ async def ignore_delivery(delivery: Delivery, reason: str) -> None:
     """Do nothing: nobody waits to hear what became of the prompt."""
 
 
+PersonAct = Literal["turn", "submit", "quit"]
+"""What a person has done between two turns, in the program's own interface: they have given it a prompt, on which it
+works now; they have pressed the key that submits the work; or the program has ended."""
+
+
 def ignore_tool(name: str) -> None:
     """Do nothing: nobody follows what the program does."""
 
@@ -40,8 +45,8 @@ class Runner(Protocol):
     async def run(self, text: str, on_delivery: OnDelivery = ignore_delivery) -> Ran:
         """Give the program the next prompt of the conversation; return, when it has done its work, how that went.
 
-        When it is cancelled, a program that runs headless is ended; one with its own interface goes on until `close`,
-        and a person interrupts it there.
+        When it is cancelled, a program that runs headless is ended; in its own interface, the keys of its kind end its
+        turn.
 
         Args:
             text: The prompt.
@@ -69,6 +74,31 @@ class Runner(Protocol):
 
     async def close(self) -> None:
         """End the program and return when it has ended; no effect if it does not run."""
+        ...
+
+
+@runtime_checkable
+class FollowsPerson(Protocol):
+    """A `Runner` whose program a person can use too, in its own interface."""
+
+    async def next_act(self) -> PersonAct:
+        """Wait until a person does something between two turns, and return what; again at once until it is handled."""
+        ...
+
+    def is_due(self, act: PersonAct) -> bool:
+        """Return whether an act of a person is not handled yet."""
+        ...
+
+    async def follow(self, act: PersonAct) -> Ran:
+        """Return how the work ended that a person's act has begun; for `submit`, the program has not worked.
+
+        Args:
+            act: An act that is due.
+        """
+        ...
+
+    def takes_submission(self) -> bool:
+        """Return whether a person has pressed the key that submits the work since the last call."""
         ...
 
 

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
 
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import TaskContext
 from aegis_tui.agent.hosted.activity import Activity
+from aegis_tui.agent.hosted.answer import INTERRUPTED, PERSONS_TURN, QUIT, YOUR_TURN, DeliveryReport, failure_of
 from aegis_tui.agent.hosted.finish import Finish
-from aegis_tui.agent.hosted.hear import TOOL_CALLS, listening_environment
+from aegis_tui.agent.hosted.hear import box_of
 from aegis_tui.agent.hosted.home import write_home
 from aegis_tui.agent.hosted.layers import find_layers
 from aegis_tui.agent.hosted.limit_watch import LimitWatch
 from aegis_tui.agent.hosted.patient import PatientRunner
 from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.agent.hosted.relay import Counted
-from aegis_tui.agent.hosted.runner import OnDelivery, Runner
-from aegis_tui.agent.hosted.tool_calls import ToolCallLog
+from aegis_tui.agent.hosted.runner import FollowsPerson, OnDelivery, PersonAct, Runner, ignore_delivery
 from aegis_tui.agent.hosted.words import later, opening, refused
 from aegis_tui.agent.inbox import Prompt
 from aegis_tui.agent.life import BEAT_S, InstanceLife, cancel
 from aegis_tui.agent.screen import Screen
+from aegis_tui.agent.session import run_beside
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.agent.toolbox import TaskOutcome
 from aegis_tui.domain.cause import cause_of
@@ -34,12 +39,10 @@ from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import AegisError, Refused, Unavailable, UsageError
 from aegis_tui.ports.hub_link import HubEvent, HubLink
 from aegis_tui.ports.terminal import Delivery
-from aegis_tui.sdk.notice_box import NOTICES, NoticeBox, numbers_of
+from aegis_tui.sdk.notice_box import numbers_of
 
 MAX_REFUSED = 3
 """How often the program is told why its work was not accepted, before the task fails."""
-
-INTERRUPTED = "the program was interrupted in its pane; nothing was submitted, and the next prompt continues the work"
 
 _TITLE_CHARS = 200
 
@@ -61,6 +64,15 @@ class HostedSession(InstanceLife):
         beat_s: Seconds between two heartbeats.
     """
 
+    _has_run = False
+    """Whether the program has got a prompt."""
+    _outcome = TaskOutcome("interrupted", "")
+    """How the last task ended."""
+    _is_submitted = False
+    """Whether the program has done nothing since its last submission."""
+    _title = ""
+    """The first line of the newest prompt, for a commit of a program that says nothing about its work."""
+
     def __init__(
         self,
         settings: AgentSettings,
@@ -76,7 +88,7 @@ class HostedSession(InstanceLife):
         count: Callable[[], Awaitable[Counted | None]],
         beat_s: float = BEAT_S,
     ) -> None:
-        listening = listening_environment(values["home"])
+        self._box = box_of(values["home"])
         super().__init__(
             settings,
             settings.role,
@@ -84,23 +96,20 @@ class HostedSession(InstanceLife):
             link=link,
             screen=screen,
             beat_s=beat_s,
-            box=NoticeBox(Path(listening[NOTICES])),
+            box=self._box,
         )
-        self._kind, self._team_rules = kind, team_rules
-        self._values, self._count = values, count
+        self._kind, self._team_rules, self._values, self._count = kind, team_rules, values, count
         self._runner = PatientRunner(
             runner, limits, title=kind.title, progress=self.progress, ready=self._wait_while_halted
         )
         self._git = Git(settings.worktree)
         self._finish = self._finishing()
-        calls = ToolCallLog(Path(listening[TOOL_CALLS]))
-        role = traits_of(settings.role)
-        self.activity = Activity(kind.tools, calls, self._git, progress=self.progress, role=role)
+        self.activity = Activity(kind.tools, values["home"], self._git, progress=self.progress, role=settings.role)
         runner.on_tool = self.activity.tool
+        self._person = runner if isinstance(runner, FollowsPerson) else None
+        self._is_handled = asyncio.Event()
+        """Set once the person's act that was queued last is handled."""
         self._context = TaskContext()
-        self._has_run = False
-        self._title = ""
-        """The first line of the newest prompt, for a commit of a program that says nothing about its work."""
 
     def _finishing(self) -> Finish:
         return Finish(
@@ -116,6 +125,26 @@ class HostedSession(InstanceLife):
     @property
     def _read_paths(self) -> Collection[str]:
         return self.activity.touched
+
+    @override
+    async def run(self) -> None:
+        """Do the same as `InstanceLife.run`, and follow what a person does in the program's own interface.
+
+        Raises:
+            AegisError: As there.
+        """
+        if self._person is None:
+            await super().run()
+        else:
+            await run_beside(super().run(), self._follow_person(self._person))
+
+    async def _follow_person(self, person: FollowsPerson) -> None:
+        """Queue what a person does between the program's turns, one act after the other."""
+        while True:
+            act = await person.next_act()
+            self._is_handled.clear()
+            self.inbox.add_prompt(Prompt("", "the person, in the program", act=act))
+            await self._is_handled.wait()
 
     async def _received(self, event: HubEvent) -> None:
         """Answer for nothing yet: a message is delivered when the program has it, not when the wrapper has."""
@@ -149,20 +178,25 @@ class HostedSession(InstanceLife):
         self.progress.write_checks = layers.words
 
     async def _do(self, prompt: Prompt) -> TaskOutcome:
-        context = self._context.merged(prompt.context)
-        if context.spec_id != self._context.spec_id:
-            self._locks.used_tokens.clear()
-        self._context = context
-        self._screen.prompt(prompt.text, source=prompt.source)
-        await self._begin()
-        self._title = next(iter(prompt.text.strip().splitlines()), "").lstrip("# ")[:_TITLE_CHARS]
-        notices = self.inbox.take_notices()
-        text = self._text_of(prompt, [notice.line for notice in notices])
+        self._outcome = await self._done(prompt)
+        return self._outcome
+
+    async def _done(self, prompt: Prompt) -> TaskOutcome:
+        """Do the task of a prompt, or handle what a person has done; return how that ended."""
+        person = self._person
+        if prompt.act != "prompt" and (person is None or not person.is_due(prompt.act)):
+            self._is_handled.set()
+            return self._outcome
+        self._adopt(prompt)
+        await self._begin_work(prompt)
+        notices = self.inbox.take_notices() if prompt.act == "prompt" else []
         self.activity.begin_task()
         following = asyncio.create_task(self.activity.follow())
-        on_delivery = _Once(self._answer, numbers_of(notices) + ([] if prompt.seq is None else [prompt.seq]))
+        on_delivery = DeliveryReport(self._answer, numbers_of(notices) + ([] if prompt.seq is None else [prompt.seq]))
         try:
-            return await self._work_until_accepted(text, on_delivery)
+            if prompt.act != "prompt" and person is not None:
+                return await self._followed(person, prompt.act)
+            return await self._answered(self._text_of(prompt, [notice.line for notice in notices]), on_delivery)
         except AegisError as error:
             await on_delivery(Delivery.REFUSED, error.message)
             return TaskOutcome("failed", str(error), cause_of(error))
@@ -173,38 +207,128 @@ class HostedSession(InstanceLife):
         finally:
             await cancel(following)
             await on_delivery(Delivery.REFUSED, "the turn was interrupted before the program got it")
+            self._is_handled.set()
 
-    async def _work_until_accepted(self, text: str, on_delivery: OnDelivery) -> TaskOutcome:
-        """Run the program until its work is accepted, and return the outcome; after a refusal, tell it what was wrong.
+    def _adopt(self, prompt: Prompt) -> None:
+        """Let a prompt's task be the one at hand, and show the prompt."""
+        context = self._context.merged(prompt.context)
+        if context.spec_id != self._context.spec_id:
+            self._locks.used_tokens.clear()
+        self._context = context
+        self._screen.prompt(prompt.text or f"({prompt.act})", source=prompt.source)
+        self._title = next(iter(prompt.text.strip().splitlines()), self._title).lstrip("# ")[:_TITLE_CHARS]
 
-        If a person has interrupted it in its own interface, nothing is submitted: the outcome is `interrupted`.
+    async def _begin_work(self, prompt: Prompt) -> None:
+        """Report that the program works, if it does."""
+        if prompt.act == "prompt":
+            await self._begin()
+        elif prompt.act == "turn":
+            await self.progress.enter(traits_of(self._role_name).start_state, PERSONS_TURN)
+
+    async def _answered(self, text: str, on_delivery: OnDelivery) -> TaskOutcome:
+        """Let the program work on a prompt of the hub, submit the work, and return the outcome.
+
+        If a person has interrupted it in its own interface, nothing is submitted unless they ask for it: the outcome is
+        `interrupted`. If they go on at once with a prompt of their own, that belongs to the same work.
 
         Args:
-            text: The first prompt.
-            on_delivery: Called when it is known what became of this prompt.
+            text: The prompt.
+            on_delivery: Called when it is known what became of it.
+
+        Raises:
+            AegisError: The program failed, or its work was refused too often or for good.
+            OSError: The program cannot be started.
+        """
+        ran = await self._prompted(text, on_delivery)
+        while self._person and self._person.is_due("turn"):
+            self._is_submitted = False
+            ran = await self._counted(self._runner.until_done(self._person.follow("turn")))
+        asks, said = self._person and self._person.takes_submission(), self._box.take_submission()
+        if asks:
+            ran = replace(ran, code=0, says_failed=False)
+        elif ran.is_interrupted:
+            return TaskOutcome("interrupted", INTERRUPTED)
+        return await self._until_accepted(ran, said or "")
+
+    async def _followed(self, person: FollowsPerson, act: PersonAct) -> TaskOutcome:
+        """Handle what a person has done in the program's own interface, and return the outcome.
+
+        Work is submitted if the person or the program asks for it, or if the program ends by itself after a prompt of
+        the person, unless they interrupted it.
+
+        Args:
+            person: Knows what they have done.
+            act: What is due.
+
+        Raises:
+            AegisError: The work was refused too often or for good.
+            OSError: The program cannot be started.
+        """
+        is_turn = act == "turn"
+        is_theirs = is_turn or self._outcome.summary == YOUR_TURN
+        self._is_submitted = self._is_submitted and not is_turn
+        ran = await self._counted(self._runner.until_done(person.follow(act)))
+        asks, said = person.takes_submission(), self._box.take_submission()
+        says_done = ran.is_ok and not ran.is_interrupted and (said is not None or (is_theirs and not ran.is_alive))
+        if asks or says_done:
+            if self._is_submitted and not await self._git.changed_paths(None):
+                return self._outcome
+            return await self._until_accepted(replace(ran, code=0, says_failed=False), said or "")
+        if is_turn and ran.is_alive:
+            return TaskOutcome("interrupted", INTERRUPTED if ran.is_interrupted else YOUR_TURN)
+        if is_turn or self._outcome.state == "interrupted":
+            await self.progress.report(QUIT)
+            return TaskOutcome("interrupted", QUIT)
+        return self._outcome
+
+    async def _until_accepted(self, ran: Ran, said: str) -> TaskOutcome:
+        """Submit the work, and tell the program what was wrong until it is accepted; return the outcome.
+
+        If a person interrupts the program meanwhile, the outcome is `interrupted`.
+
+        Args:
+            ran: How the program's work ended.
+            said: What it has said about it through MCP; empty if it has said nothing.
 
         Raises:
             AegisError: The program failed, or its work was refused too often or for good.
             OSError: The program cannot be started.
         """
         for attempt in range(MAX_REFUSED + 1):
-            await self._wait_while_halted()
-            self._has_run = True
-            ran = await self._runner.run(text, on_delivery)
-            if counted := await self._count():
-                self.progress.usage = counted.usage
-            if ran.is_interrupted:
-                return TaskOutcome("interrupted", INTERRUPTED)
             if not ran.is_ok:
-                raise _failure(self._kind, ran)
+                raise failure_of(self._kind, ran)
             try:
-                return await self._finish.task(self._context, ran.summary or self._title)
+                outcome = await self._finish.task(self._context, said or ran.summary or self._title)
             except Refused as error:
                 if attempt == MAX_REFUSED:
                     raise
                 self._screen.problem(str(error))
-                text = refused(error)
+                ran = await self._prompted(refused(error))
+                said = self._box.take_submission() or said
+            else:
+                self._is_submitted = True
+                return outcome
+            if ran.is_interrupted:
+                return TaskOutcome("interrupted", INTERRUPTED)
         raise RuntimeError("the last attempt neither returned nor raised")
+
+    async def _prompted(self, text: str, on_delivery: OnDelivery = ignore_delivery) -> Ran:
+        """Run the program with a prompt once the run is not halted, and return how that went; errors of `Runner.run`.
+
+        Args:
+            text: The prompt.
+            on_delivery: Called when it is known what became of it.
+        """
+        await self._wait_while_halted()
+        self._has_run, self._is_submitted = True, False
+        return await self._counted(self._runner.run(text, on_delivery))
+
+    async def _counted(self, work: Coroutine[Any, Any, Ran]) -> Ran:
+        """Let the program work, return how that went, and note the tokens that it has used."""
+        ran = await work
+        if counted := await self._count():
+            self.progress.usage = counted.usage
+        return ran
 
     def _text_of(self, prompt: Prompt, notices: list[str]) -> str:
         """Return a prompt as the program gets it, with the lines that have waited for it."""
@@ -223,27 +347,3 @@ class HostedSession(InstanceLife):
             brief=prompt.text,
         )
         return f"{text}\n{notices_text(notices)}\n" if notices else text
-
-
-class _Once:
-    """Answers for messages when it is known what became of them; later answers have no effect.
-
-    Args:
-        answer: Sends an answer for each of the numbers to the hub.
-        numbers: The numbers of the messages.
-    """
-
-    def __init__(self, answer: Callable[..., Awaitable[None]], numbers: list[int]) -> None:
-        self._answer, self._numbers = answer, numbers
-
-    async def __call__(self, delivery: Delivery, reason: str) -> None:
-        numbers, self._numbers = self._numbers, []
-        await self._answer(*numbers, delivery=delivery, reason=reason)
-
-
-def _failure(kind: KindFile, ran: Ran) -> AegisError:
-    how = "says that it failed" if ran.code == 0 else f"ended with exit code {ran.code}"
-    tail = f":\n{ran.last_lines}" if ran.last_lines else ""
-    return Unavailable(
-        f"{kind.title} {how}{tail}", "aegis-tui transcript shows all of its output", code="agent.program"
-    )

@@ -1,26 +1,32 @@
 """Runs the program with its own interface in the pane, and types each prompt into it (PANE-4, AGENT-1).
 
 A turn is over when the program makes no more calls to its model and everything that it started for the turn has ended.
+What a person does in the interface is seen too: a prompt of theirs is a turn.
 """
 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
 
 import psutil
 
 from aegis_tui.agent.hosted.delivery import Requests, Typist
+from aegis_tui.agent.hosted.hear import box_of
 from aegis_tui.agent.hosted.program import Ran, descendants
 from aegis_tui.agent.hosted.pty_host import PtyHost
 from aegis_tui.agent.hosted.relay import Counted
-from aegis_tui.agent.hosted.runner import OnDelivery, ignore_delivery, ignore_tool, program_environment
+from aegis_tui.agent.hosted.runner import OnDelivery, PersonAct, ignore_delivery, ignore_tool, program_environment
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.hosting.kind_file import KindFile, fill
 from aegis_tui.errors import Unavailable, UsageError
 from aegis_tui.ports.terminal import Delivery
+from aegis_tui.sdk.awake import awake_wait
 
 _LOOK_S = 0.5
 _SETTLED_S = 3.0
@@ -31,9 +37,31 @@ _LONGEST_PAUSE_S = 180.0
 _LONGEST_CHILD_S = 900.0
 """A process that the program has started counts as work for that long; then as a server that it keeps."""
 
+_TOOLS_S = 20.0
+"""How long the first prompt waits until the program has got the list of its MCP tools."""
+_BETWEEN_KEYS_S = 0.3
+_NEXT_PROMPT = "\n\n---\n\n"
+"""Between the prompts that a program gets again, and the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _TurnStart:
+    """What had happened when the last turn ended, or the prompt of the present one was typed."""
+
+    calls: int = 0
+    """Calls of the program to its model."""
+    written_bytes: int = 0
+    """What it had written to its terminal."""
+    entered: int = 0
+    """How often a person had pressed Enter."""
+    interrupts: int = 0
+    """How often a person had pressed a key that ends a turn."""
+
 
 class TerminalRunner:
-    """A `Runner` for the mode `terminal` of a kind. The program runs from the first prompt on.
+    """A `Runner` for the mode `terminal` of a kind, which also follows what a person does there.
+
+    The program runs from the first prompt on; one that has ended is started again by the next prompt.
 
     Args:
         settings: Identity, addresses, files and limits.
@@ -54,35 +82,47 @@ class TerminalRunner:
         count: Callable[[], Awaitable[Counted | None]],
         pane: tuple[int, int] = (0, 1),
     ) -> None:
-        self._settings, self._kind, self._values, self._pane = settings, kind, values, pane
+        self._settings, self._kind, self._values, self._pane = settings, kind, dict(values), pane
         self._requests, self._count = requests, count
+        self._box = box_of(values["home"])
         self.on_tool: Callable[[str], None] = ignore_tool
         self._host: PtyHost | None = None
         self._typist: Typist | None = None
-        self._calls_at_end = 0
-        """How many calls the program had made to its model at the end of its last turn."""
-        self._written_at_end = 0
-        """How much it had written to its terminal by then."""
+        self._is_at_work = False
+        self._seen = _TurnStart()
+        self._typed = ""
+        """The prompt of the present turn, as it was typed; empty if a person has typed it."""
+        self._said: list[str] = []
+        """The prompts that were typed so far, for a program that has lost its conversation."""
+        self._lost: list[str] = []
+        """Prompts that the program no longer has, and gets again before the next one."""
+        self._at_enter: tuple[int, frozenset[psutil.Process]] = (0, frozenset())
+        """How often a person had pressed Enter, and the processes below this one that ran just afterwards."""
 
     async def run(self, text: str, on_delivery: OnDelivery = ignore_delivery) -> Ran:
         """Type the prompt; return, when the program's turn is over or the program has ended, how that went.
 
-        Starts the program if it does not run. Waits without limit while a person has typed something not sent yet.
+        Starts the program if it does not run; one that ran before goes on with its conversation, or gets its prompts
+        again. Waits without limit while the program works on a person's own prompt, and while a person has typed
+        something not sent yet.
 
         Raises:
             UsageError: The kind has no such mode.
             Unavailable: The prompt was refused, or it is not known whether it arrived (code `agent.prompt`).
             OSError: The program cannot be started.
         """
-        host, typist = await self._opened()
-        written_bytes = host.written_bytes
-        delivery = await typist.deliver(text)
-        await on_delivery(delivery, _NOT_DELIVERED.get(delivery, ""))
-        if host.code is not None:
-            return await self._ended(host)
-        if delivery is not Delivery.DELIVERED:
-            raise Unavailable(_NOT_DELIVERED[delivery], "attach to its pane and look", code="agent.prompt")
-        return await self._turn(host, written_bytes)
+        if self.is_due("turn"):
+            await self.follow("turn")
+        self._is_at_work = True
+        try:
+            host, delivery = await self._deliver(text, on_delivery)
+            if host.code is not None:
+                return await self._ended(host)
+            if delivery is not Delivery.DELIVERED:
+                raise Unavailable(_NOT_DELIVERED[delivery], "attach to its pane and look", code="agent.prompt")
+            return await self._turn(host, self._seen.interrupts, descendants())
+        finally:
+            self._is_at_work = False
 
     async def go_on(self, text: str) -> Ran:
         """Let the program go on; return, when its turn is over or it has ended, how that went.
@@ -95,41 +135,69 @@ class TerminalRunner:
             UsageError: It is started again, and the prompt is not possible for this kind; as in `run`.
             OSError: The program cannot be started.
         """
-        host, typist, written_bytes = self._host, self._typist, self._written_at_end
+        host, typist = self._host, self._typist
         if host is None or typist is None or host.code is not None:
             return await self.run(text)
-        if not await self._requests.more_than(self._calls_at_end, timeout_s=_BY_ITSELF_S):
-            delivery = await typist.deliver(text)
-            if delivery is Delivery.UNKNOWN:  # a program that waits by itself takes the text when it has waited enough
-                is_going_on = await self._requests.more_than(self._calls_at_end, timeout_s=_LONGEST_PAUSE_S)
-                delivery = Delivery.DELIVERED if is_going_on else delivery
-            if delivery is not Delivery.DELIVERED and host.code is None:
-                raise Unavailable(_NOT_DELIVERED[delivery], "attach to its pane and look", code="agent.prompt")
-        return await self._turn(host, written_bytes)
+        self._is_at_work = True
+        try:
+            if not await self._requests.more_than(self._seen.calls, timeout_s=_BY_ITSELF_S):
+                delivery = await typist.deliver(text)
+                if delivery is Delivery.UNKNOWN:  # a program that waits by itself takes the text once it has waited
+                    is_going_on = await self._requests.more_than(self._seen.calls, timeout_s=_LONGEST_PAUSE_S)
+                    delivery = Delivery.DELIVERED if is_going_on else delivery
+                if delivery is not Delivery.DELIVERED and host.code is None:
+                    raise Unavailable(_NOT_DELIVERED[delivery], "attach to its pane and look", code="agent.prompt")
+            return await self._turn(host, self._seen.interrupts, descendants())
+        finally:
+            self._is_at_work = False
 
-    async def _turn(self, host: PtyHost, written_bytes: int) -> Ran:
-        """Return how the present turn ends.
+    async def next_act(self) -> PersonAct:
+        """Wait until a person does something in the interface between two turns, and return what (`is_due`)."""
+        acts: tuple[PersonAct, ...] = ("turn", "submit", "quit")
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if self._host is not None and self._host.keys.entered != self._at_enter[0]:
+                self._at_enter = self._host.keys.entered, descendants()
+            if act := next(filter(self.is_due, acts), None):
+                return act
+
+    def is_due(self, act: PersonAct) -> bool:
+        """Return whether an act of a person is not handled yet; False while the program works on a prompt.
+
+        A person has begun a turn if they have pressed Enter and the program has called its model since the last turn.
+        """
+        host = self._host
+        if host is None or self._is_at_work:
+            return False
+        if act == "turn":
+            return host.keys.entered > self._seen.entered and self._requests.count > self._seen.calls
+        return host.keys.asks_submission if act == "submit" else host.code is not None
+
+    async def follow(self, act: PersonAct) -> Ran:
+        """Return how the work ended that a person's act has begun; the next prompt starts a program that has ended.
 
         Args:
-            host: The program.
-            written_bytes: How much it had written when the turn began.
+            act: An act that is due.
         """
-        interrupts = host.interrupts
-        before = descendants()  # servers for tools run by now; what is started later works for the answer
-        over = asyncio.create_task(self._turn_over(before))
-        gone = asyncio.create_task(host.ended())
+        host = self._host
+        if host is None or act == "submit":
+            return Ran(0, "", "", is_alive=host is not None)
+        self._is_at_work, self._typed = True, ""
+        before = host.keys.interrupts_at_enter
         try:
-            await asyncio.wait({over, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if act == "turn":
+                entered, processes = self._at_enter
+                return await self._turn(host, before, processes if entered == host.keys.entered else descendants())
+            return replace(await self._ended(host), is_interrupted=host.keys.interrupts > before)
         finally:
-            for task in (over, gone):
-                task.cancel()
-            await asyncio.gather(over, gone, return_exceptions=True)
-        self._calls_at_end, self._written_at_end = self._requests.count, host.written_bytes
-        if host.code is not None:
-            ran = await self._ended(host)
-        else:
-            ran = Ran(0, "", host.shown_since(written_bytes), is_alive=True)
-        return replace(ran, is_interrupted=host.interrupts > interrupts)
+            self._is_at_work = False
+
+    def takes_submission(self) -> bool:
+        """Return whether a person has pressed the key that submits the work since the last call."""
+        if self._host is None:
+            return False
+        asks, self._host.keys.asks_submission = self._host.keys.asks_submission, False
+        return asks
 
     async def close(self) -> None:
         """End the program and return when it has ended; no effect if it does not run."""
@@ -137,22 +205,131 @@ class TerminalRunner:
             host, self._host = self._host, None
             await host.__aexit__(None, None, None)
 
-    async def _opened(self) -> tuple[PtyHost, Typist]:
+    async def _deliver(self, text: str, on_delivery: OnDelivery) -> tuple[PtyHost, Delivery]:
+        """Give the program a prompt; return the program, and what became of the prompt.
+
+        A program that has ended before anything was typed is started again, to go on with its conversation; if it ends
+        once more, it is started without it.
+        """
+        self._typed, anew = "", False
+        try:
+            while True:
+                host, typist, start = await self._opened(anew=anew)
+                delivery = await typist.deliver(self._whole(text), partial(self._on_typing, host, text))
+                if delivery is not Delivery.REFUSED or host.code is None or start == "new":
+                    break
+                await self.close()
+                anew = start == "resumed"
+        except asyncio.CancelledError:
+            if self._typed and self._host is not None:
+                await self._interrupt(self._host)
+                await on_delivery(Delivery.UNKNOWN, _WAS_TYPED)
+            raise
+        await on_delivery(delivery, _NOT_DELIVERED.get(delivery, ""))
+        return host, delivery
+
+    def _whole(self, text: str) -> str:
+        """Return a prompt as it is typed, after those that the program has lost."""
+        return _NEXT_PROMPT.join([*(lost.strip() for lost in self._lost), text])
+
+    def _on_typing(self, host: PtyHost, text: str) -> None:
+        self._typed = self._whole(text)
+        self._lost.clear()
+        self._said.append(text)
+        self._look(host)
+
+    async def _turn(self, host: PtyHost, interrupts: int, processes: frozenset[psutil.Process]) -> Ran:
+        """Return how the present turn ends. When it is cancelled, the program's turn is ended by its own keys for that.
+
+        Args:
+            host: The program.
+            interrupts: How often a person had pressed a key that ends a turn, when this one began.
+            processes: The processes below this one that ran then: servers for tools run by now; what is started later
+                works for the answer.
+        """
+        written_bytes = self._seen.written_bytes
+        over = asyncio.create_task(self._turn_over(processes))
+        gone = asyncio.create_task(host.ended())
+        try:
+            await asyncio.wait({over, gone}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self._interrupt(host)
+            raise
+        finally:
+            for task in (over, gone):
+                task.cancel()
+            await asyncio.gather(over, gone, return_exceptions=True)
+            self._look(host)
+        is_interrupted = host.keys.interrupts > interrupts
+        if is_interrupted:
+            self._forget_interrupted()
+        if host.code is not None:
+            return replace(await self._ended(host), is_interrupted=is_interrupted)
+        return Ran(0, "", host.shown_since(written_bytes), is_alive=True, is_interrupted=is_interrupted)
+
+    async def _interrupt(self, host: PtyHost) -> None:
+        """End the program's present turn by the keys of its kind."""
+        mode = self._kind.terminal
+        if mode is None or host.code is not None:
+            return
+        self._forget_interrupted()
+        for key in mode.interrupt:
+            with suppress(OSError):
+                await host.type(key.encode())
+            await asyncio.sleep(_BETWEEN_KEYS_S)
+
+    def _forget_interrupted(self) -> None:
+        """Note the prompt of an interrupted turn as lost, if the program removes it from its conversation."""
+        if self._kind.terminal is not None and self._kind.terminal.forgets_interrupted and self._typed:
+            self._lost.append(self._typed)
+        self._typed = ""
+
+    def _look(self, host: PtyHost) -> None:
+        """Note what has happened so far: whatever comes later belongs to the next turn."""
+        self._seen = _TurnStart(self._requests.count, host.written_bytes, host.keys.entered, host.keys.interrupts)
+
+    async def _opened(self, *, anew: bool) -> tuple[PtyHost, Typist, Literal["running", "resumed", "new"]]:
+        """Return the program, and whether it ran before, or was started right now with its conversation or a new one.
+
+        It is started if it does not run. A program that begins a new conversation has lost all earlier prompts.
+
+        Args:
+            anew: Whether it cannot go on with its conversation.
+        """
+        if self._host is not None and self._host.code is not None:
+            await self.close()
         if self._host is not None and self._typist is not None:
-            return self._host, self._typist
+            return self._host, self._typist, "running"
         mode = self._kind.terminal
         if mode is None:
             raise UsageError(f"{self._kind.title} cannot run with its own interface", "run it headless")
+        resumes = bool(mode.again and self._said and not anew)
+        if self._said and not resumes:
+            self._lost, self._values["session"] = list(self._said), str(uuid.uuid4())
+        self._box.unmark_tools_listed()
+        self._at_enter = (0, frozenset())
         host = PtyHost(
-            [fill(argument, self._values) for argument in mode.argv],
+            [fill(argument, self._values) for argument in (mode.again if resumes else mode.argv)],
             cwd=self._settings.worktree,
             environment=program_environment(self._settings, self._kind, self._values),
             pane=self._pane,
             awaited=mode.ready,
+            interrupts=mode.interrupt,
         )
         await host.__aenter__()
         self._host, self._typist = host, Typist(host, self._requests, mode.changes)
-        return self._host, self._typist
+        self._look(host)
+        if self._kind.mcp:
+            with suppress(TimeoutError):
+                await awake_wait(self._tools_listed(host), _TOOLS_S)
+        return self._host, self._typist, "resumed" if resumes else "new"
+
+    async def _tools_listed(self, host: PtyHost) -> None:
+        """Return once the program has got the list of its MCP tools, or has ended."""
+        while True:
+            if self._box.has_listed_tools or host.code is not None:
+                return
+            await asyncio.sleep(_LOOK_S)
 
     async def _ended(self, host: PtyHost) -> Ran:
         """Wait for the end of the program and return its exit code and last output; the next prompt starts it again."""
@@ -184,6 +361,9 @@ _NOT_DELIVERED = {
     Delivery.REFUSED: "the program showed no input box, so the prompt was not typed",
     Delivery.UNKNOWN: "the prompt was typed, but no call of the program to its model contained it",
 }
+_WAS_TYPED = (
+    "the turn was interrupted after the prompt was typed, before a call of the program to its model contained it"
+)
 
 
 def _children(before: frozenset[psutil.Process]) -> list[psutil.Process]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -79,12 +79,21 @@ class TerminalMode(FrozenModel):
     """How the program runs with its own interface, in which prompts are typed for it."""
 
     argv: tuple[str, ...] = Field(min_length=1)
+    again: tuple[str, ...] = ()
+    """The command that starts it again, after it has ended, with the conversation that it had; empty: the program
+    cannot go on with one, so it is started anew and gets the earlier prompts again."""
     changes: tuple[Literal["nfc", "tabs"], ...] = ()
     """What its input box does to a text: it composes characters (NFC), or turns each tab into four spaces. The prompt
     is typed in that form, so that what arrives can be compared with it."""
     ready: str = ""
     """A text that its interface shows once it takes a prompt. Without it, or if that text does not come for 20 seconds,
     the program counts as ready when it has switched bracketed paste on and is quiet."""
+    interrupt: tuple[Annotated[str, Field(min_length=1, max_length=16)], ...] = Field(("\x1b",), min_length=1)
+    """The keys that end its present turn, as the terminal sends them; they are pressed one after the other. A person
+    who presses one of them, or Ctrl-C, has interrupted the turn."""
+    forgets_interrupted: bool = False
+    """Whether it removes a prompt from its conversation when its turn is ended by these keys. It then gets that prompt
+    again, before the next one."""
 
 
 class Output(FrozenModel):
@@ -191,7 +200,7 @@ class KindFile(FrozenModel):
     @model_validator(mode="after")
     def _has_known_placeholders(self) -> Self:
         arguments = [] if self.headless is None else [*self.headless.argv, *self.headless.again]
-        arguments += [] if self.terminal is None else self.terminal.argv
+        arguments += [] if self.terminal is None else [*self.terminal.argv, *self.terminal.again]
         for name, text in ((SECRET, text) for text in arguments if f"{{{SECRET}}}" in text):
             raise ValueError(f"{text!r}: {{{name}}} must not be an argument; put it into environment or a file")
         used = {name for text in (*arguments, *self.environment.values()) for name in _IN_ARGUMENT.findall(text)}

@@ -68,7 +68,7 @@ class Box:
     async def drafted(self) -> None:
         """Return once the program's terminal has got what the person typed; the play's deadline bounds it."""
         while True:
-            if not self.host.no_draft.is_set():
+            if not self.host.keys.no_draft.is_set():
                 return
             await asyncio.sleep(0.01)
 
@@ -190,7 +190,7 @@ def test_what_the_terminal_says_of_itself_is_no_draft(tmp_path: Path) -> None:
         assert await box.typist.deliver("one") is Delivery.DELIVERED
         os.write(box.person, b"\x1b[?62;4c\x1b_Gi=31;OK\x1b\\\x1b]11;rgb:00/00/00\x07\x1b[A\x1bOP\x1b[<0;3;4M")
         await asyncio.sleep(0.1)
-        assert box.host.no_draft.is_set()
+        assert box.host.keys.no_draft.is_set()
         os.write(box.person, b"\x1b[200~pasted\x1b[201~")
         await box.drafted()
 

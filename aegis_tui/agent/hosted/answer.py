@@ -1,0 +1,42 @@
+"""What the wrapper says about a turn: to the hub about messages, and to a person about how the program ended."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aegis_tui.agent.hosted.program import Ran
+from aegis_tui.domain.hosting.kind_file import KindFile
+from aegis_tui.errors import AegisError, Unavailable
+from aegis_tui.ports.terminal import Delivery
+
+SUBMITS = "Ctrl-], pressed twice, submits the work"
+INTERRUPTED = f"the program was interrupted in its pane; {SUBMITS}, and the next prompt continues it"
+PERSONS_TURN = "the program works on a prompt that was typed into it"
+YOUR_TURN = f"the prompt that was typed into the program is done; {SUBMITS}, and so does the program's exit"
+QUIT = "the program has ended in its pane; the next prompt starts it again"
+
+
+class DeliveryReport:
+    """Answers for messages when it is known what became of them; later answers have no effect.
+
+    Args:
+        answer: Sends an answer for each of the numbers to the hub.
+        numbers: The numbers of the messages.
+    """
+
+    def __init__(self, answer: Callable[..., Awaitable[None]], numbers: list[int]) -> None:
+        self._answer, self._numbers = answer, numbers
+
+    async def __call__(self, delivery: Delivery, reason: str) -> None:
+        """Answer for the messages, unless they are answered for."""
+        numbers, self._numbers = self._numbers, []
+        await self._answer(*numbers, delivery=delivery, reason=reason)
+
+
+def failure_of(kind: KindFile, ran: Ran) -> AegisError:
+    """Return the error for a run of the program that has failed."""
+    how = "says that it failed" if ran.code == 0 else f"ended with exit code {ran.code}"
+    tail = f":\n{ran.last_lines}" if ran.last_lines else ""
+    return Unavailable(
+        f"{kind.title} {how}{tail}", "aegis-tui transcript shows all of its output", code="agent.program"
+    )
