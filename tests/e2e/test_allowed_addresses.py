@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from aegis_tui.testing.scratch import ScratchWorkspace
-from tests.workspace import Served
+from tests.workspace import SHOP, clean_workspace
 
 PROGRAM = r"""
 import http.client, json, os, socket, subprocess, sys, urllib.parse
@@ -39,14 +39,6 @@ with open("src/size.py", "w") as file:
     file.write("SIZE = 1\n")
 print("tried " + json.dumps(tried, sort_keys=True))
 print("feat: add the size")
-"""
-
-TEST = """import unittest
-
-
-class Works(unittest.TestCase):
-    def test_it(self) -> None:
-        self.assertTrue(True)
 """
 
 
@@ -78,12 +70,8 @@ def pages() -> Iterator[tuple[int, int]]:
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = Served()
-    scratch.init({"README.md": "# Shop\n", "src/app.py": "x = 1\n", "tests/test_app.py": TEST})
-    yield scratch
-    left = scratch.leftovers()
-    scratch.close()
-    assert left == []
+    with clean_workspace(SHOP) as scratch:
+        yield scratch
 
 
 def add_kind(workspace: ScratchWorkspace, pages: tuple[int, int]) -> None:

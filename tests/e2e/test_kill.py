@@ -16,7 +16,7 @@ import pytest
 
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import ScratchWorkspace
-from tests.workspace import Served
+from tests.workspace import clean_workspace
 
 TABLE = "".join(f"{name} = None\n" for name in ("one", "two", "three", "four", "five", "six", "seven", "eight"))
 FILES = {
@@ -74,12 +74,8 @@ def serve(folder: Path, scripts: dict[str, Any]) -> RecordedLLM:
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = Served()
-    scratch.init(FILES)
-    yield scratch
-    left = scratch.leftovers()
-    scratch.close()
-    assert left == []
+    with clean_workspace(FILES) as scratch:
+        yield scratch
 
 
 def gated(name: str, step: int, gate: str) -> dict[str, Any]:

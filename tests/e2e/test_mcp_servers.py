@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from mcp.server import MCPServer
 
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import ScratchWorkspace
-from tests.workspace import Served
+from tests.http_app import serving
+from tests.workspace import SHOP, clean_workspace
 
 WORDS = """
 import os, socket
@@ -58,8 +56,6 @@ with open("src/size.py", "w") as file:
 print("feat: add the size")
 """
 
-TEST = "import unittest\n\n\nclass Works(unittest.TestCase):\n    def test_it(self) -> None:\n        pass\n"
-
 
 @pytest.fixture
 def page() -> Iterator[int]:
@@ -70,26 +66,14 @@ def page() -> Iterator[int]:
     def greet(text: str) -> str:
         return f"welcome {text}"
 
-    server = uvicorn.Server(uvicorn.Config(app.streamable_http_app(), port=0, log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    thread.join(20)
+    with serving(app.streamable_http_app()) as port:
+        yield port
 
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = Served()
-    scratch.init({"README.md": "# Shop\n", "src/app.py": "x = 1\n", "tests/test_app.py": TEST})
-    yield scratch
-    left = scratch.leftovers()
-    scratch.close()
-    assert left == []
+    with clean_workspace(SHOP) as scratch:
+        yield scratch
 
 
 def configure(workspace: ScratchWorkspace, page: int) -> None:

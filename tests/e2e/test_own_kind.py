@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.testing.scratch import ScratchWorkspace
-from tests.workspace import Served
+from tests.workspace import SHOP, clean_workspace
 
 PROGRAM = r"""
 import json, os, re, socket, subprocess, sys, urllib.request
@@ -54,21 +54,8 @@ print("feat: add the %s" % ("files of the parrot",))
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = Served()
-    scratch.init({"README.md": "# Shop\n", "src/app.py": "x = 1\n", "tests/test_app.py": TEST})
-    yield scratch
-    left = scratch.leftovers()
-    scratch.close()
-    assert left == []
-
-
-TEST = """import unittest
-
-
-class Works(unittest.TestCase):
-    def test_it(self) -> None:
-        self.assertTrue(True)
-"""
+    with clean_workspace(SHOP) as scratch:
+        yield scratch
 
 
 HOOKS = """

@@ -11,7 +11,7 @@ import pytest
 
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import ScratchWorkspace
-from tests.workspace import Served
+from tests.workspace import clean_workspace
 
 TABLE = '''"""A joint file."""
 
@@ -91,12 +91,8 @@ OLD_LOCKS = {
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = Served()
-    scratch.init(FILES)
-    yield scratch
-    left = scratch.leftovers()
-    scratch.close()
-    assert left == []
+    with clean_workspace(FILES) as scratch:
+        yield scratch
 
 
 def serve(folder: Path, scripts: dict[str, Any]) -> RecordedLLM:

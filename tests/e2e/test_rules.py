@@ -13,7 +13,7 @@ from aegis_tui.domain.wire.reply import RunReply
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import ScratchWorkspace
 from tests.e2e.test_regions import call, seen
-from tests.workspace import Served
+from tests.workspace import clean_workspace
 
 AWS = "AKIA" + "QYLPMN5HHHFPZAM2"
 KEY = "-----BEGIN RSA PRIVATE " + "KEY-----"
@@ -68,12 +68,8 @@ def serve(folder: Path) -> RecordedLLM:
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = Served()
-    scratch.init(FILES)
-    yield scratch
-    left = scratch.leftovers()
-    scratch.close()
-    assert left == []
+    with clean_workspace(FILES) as scratch:
+        yield scratch
 
 
 def test_secrets_and_leftovers_go_back_and_a_change_of_ci_waits_for_the_person(

@@ -10,7 +10,7 @@ import pytest
 
 from aegis_tui.testing.scratch import ScratchWorkspace
 from tests.limiting_proxy import LimitingProxy
-from tests.workspace import Served
+from tests.workspace import SHOP, clean_workspace
 
 MARKER = "You are PARROT"
 CALL = r"""
@@ -65,23 +65,15 @@ while True:
         os.write(1, b"\r\nToo many requests.\r\n")
 """
 )
-TEST = """import unittest
-
-
-class Works(unittest.TestCase):
-    def test_it(self) -> None:
-        self.assertTrue(True)
-"""
 
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = Served()
-    scratch.init({"README.md": "# Shop\n", "src/app.py": "x = 1\n", "tests/test_app.py": TEST})
-    folder = scratch.folder / "config" / "aegis-tui" / "agents"
-    folder.mkdir(parents=True)
-    (folder / "parrot.toml").write_text(
-        f"""
+    with clean_workspace(SHOP) as scratch:
+        folder = scratch.folder / "config" / "aegis-tui" / "agents"
+        folder.mkdir(parents=True)
+        (folder / "parrot.toml").write_text(
+            f"""
 title = "Parrot"
 programs = ["python3"]
 
@@ -108,13 +100,10 @@ text = \'\'\'{HEADLESS.replace("MARKER", MARKER)}\'\'\'
 path = "interface.py"
 text = \'\'\'{INTERFACE.replace("MARKER", MARKER)}\'\'\'
 """,
-        "utf-8",
-    )
-    yield scratch
-    scratch.aegis("hub", "stop", "--force")
-    left = scratch.leftovers()
-    scratch.close()
-    assert left == []
+            "utf-8",
+        )
+        yield scratch
+        scratch.aegis("hub", "stop", "--force")
 
 
 def design(workspace: ScratchWorkspace) -> str:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-import uvicorn
 
 from aegis_tui.domain.mcp_server import McpServer
 from aegis_tui.errors import UsageError
 from aegis_tui.sdk import user_servers
 from aegis_tui.sdk.mcp_servers_file import ServersFile, ServerStart, load_servers, render_servers
 from aegis_tui.sdk.user_servers import ServerTools, UserServers
+from tests.http_app import serving
 
 SERVER = """
 import os, sys, time
@@ -124,16 +122,8 @@ def http_server() -> Iterator[int]:
             assert headers.get(b"x-key") == b"secret", headers
         await inner(scope, receive, send)  # type: ignore[arg-type]
 
-    server = uvicorn.Server(uvicorn.Config(guarded, port=0, log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    thread.join(20)
+    with serving(guarded) as port:
+        yield port
 
 
 def test_a_server_over_http_gets_its_headers(tmp_path: Path, http_server: int) -> None:
