@@ -119,13 +119,13 @@ async def rescues_at(root: Path) -> Rescues:
 
 
 def retention_of(settings: Settings) -> Retention:
-    """Return how long saved work is kept, and how much of it, from the settings."""
+    """Return how long saved work is kept, and how many bytes of it, as the settings say."""
     chosen = settings.rescue
     return Retention(chosen.days, chosen.merged_days, chosen.budget_mb * 1024 * 1024)
 
 
 def pusher_at(root: Path) -> Pusher:
-    """Return what pushes from the checkout at `root`, as the person; nothing is asked yet."""
+    """Return the `Pusher` for the checkout at `root`, which pushes as the person; git is not started yet."""
     return GitPusher(root)
 
 

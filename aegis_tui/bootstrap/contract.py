@@ -22,7 +22,7 @@ CONTRACTS: tuple[Contract, ...] = get_args(Contract)
 
 
 def contract_text(which: Contract) -> str:
-    """Return one document as indented JSON with sorted keys, the first two as the hub serves them.
+    """Return a document as indented JSON with sorted keys: `openapi` and `asyncapi` as the hub serves them, `commands`.
 
     Opens no file and no socket.
     """

@@ -47,7 +47,7 @@ class _Watch:
             await self._service.stop()
 
     def prepare(self, command: AnyCommand, actor: Actor) -> None:
-        """Do nothing: the watcher adds nothing to commands."""
+        """Return None: the watcher adds nothing to commands."""
 
 
 def _load_watching() -> Callable[[Path], WatchService]:

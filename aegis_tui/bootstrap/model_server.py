@@ -20,7 +20,12 @@ from aegis_tui.sdk.discovery import workspace_paths
 
 
 def local_server(environ: Mapping[str, str]) -> LocalServer:
-    """Return this user's vLLM server on this machine, which need not run; its settings come from the environment."""
+    """Return this user's vLLM server on this machine, which need not run; nothing is read or started yet.
+
+    Args:
+        environ: The environment that the server inherits; its settings come from it, and are checked when it is
+            started.
+    """
     return server.VllmServer(workspace_paths("vllm", environ).state_dir, environ)
 
 
@@ -49,11 +54,11 @@ async def look_at(base_url: str) -> ServerOutput:
 
 
 def model_files(model: str, config: Path | None) -> ModelFiles:
-    """Return what is known of a model on this machine; nothing is downloaded.
+    """Return the `config.json` of a model on this machine and the size of its weights; nothing is downloaded.
 
     Args:
-        model: A folder or a name.
-        config: Its `config.json`, if it is elsewhere.
+        model: A folder; or a name, which is looked up in the cache of Hugging Face.
+        config: Its `config.json`, if it is elsewhere; the size of the weights is then not known.
 
     Raises:
         UsageError: It is not on this machine, or its `config.json` cannot be read.
@@ -67,14 +72,20 @@ def cards() -> list[CardFields]:
 
 
 def set_up_vllm(package: str, *, only_print: bool) -> SetupOutput:
-    """Create an environment for vLLM and install a package into it; return its program and the commands. Blocking.
+    """Create an environment for vLLM, or use the one that exists, and install a package into it. Blocking, for minutes.
+
+    The environment is the same for all repositories of the user. What the commands print goes to stderr.
 
     Args:
         package: A requirement, or the path of a wheel.
-        only_print: Whether nothing is done.
+        only_print: Do nothing, and return what would be done.
+
+    Returns:
+        The path of the program `vllm`, and the commands.
 
     Raises:
         Unavailable: A command failed, or the package brings no program `vllm`.
+        OSError: A command cannot be started, or the folder cannot be created.
     """
     folder = environment_folder(os.environ)
     commands = setup_commands(folder, package)

@@ -29,7 +29,12 @@ class Transcript:
 
 
 def terminal_of(paths: WorkspacePaths, environ: Mapping[str, str]) -> TmuxTerminal:
-    """Return the private tmux server of a workspace; it is not started, and may run or not."""
+    """Return the panes of a workspace, on its private tmux server, which may run or not; nothing is started.
+
+    Args:
+        paths: The workspace's folders.
+        environ: The environment; the few variables that panes may see are taken from it.
+    """
     environment = {**environ, "AEGIS_STATE_DIR": str(paths.state_dir)}
     return TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=environment)
 

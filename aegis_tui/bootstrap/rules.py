@@ -20,7 +20,7 @@ from aegis_tui.ports.repository import Repository
 
 
 def rule_check_of(repository: Repository, environ: Mapping[str, str]) -> RuleCheck:
-    """Return the check of a repository; nothing is read yet.
+    """Return the `RuleCheck` of a repository, with the rules that come with the program; nothing is read yet.
 
     Args:
         repository: The repository.

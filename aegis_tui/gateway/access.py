@@ -50,7 +50,7 @@ class GatewayMap(NamedTuple):
 
     @property
     def upstreams(self) -> list[str]:
-        """The base URLs of all model servers, the first one named first; empty if none is configured."""
+        """The base URLs of all model servers, each once, `upstream` first; empty if none is configured."""
         return list(dict.fromkeys((self.upstream, *self.more))) if self.upstream else []
 
 

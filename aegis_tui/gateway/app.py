@@ -140,7 +140,9 @@ class GatewayApp:
         request.reply_json(200, MetersAnswer(metrics=together, endpoints=endpoints))
 
     async def _show_prefixes(self, request: Request, share: Share) -> None:
-        """Send where the prompts of two callers part, or of all neighbours without the parameters `a` and `b`.
+        """Send where prompts of callers begin to differ: of the two in the parameters `a` and `b`, else of all callers.
+
+        Of all, each is compared with the one that begins most like it.
 
         Raises:
             Rejected: The caller is not the person (403), or the request came over TCP (404).

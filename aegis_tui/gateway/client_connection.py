@@ -102,7 +102,10 @@ class ClientConnection(asyncio.Protocol):
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept a connection, which is aborted unless a valid caller's request comes in 75 s."""
+        """Accept a connection; it is aborted unless a request of a known caller comes within 75 s.
+
+        Called by asyncio.
+        """
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         name = transport.get_extra_info("sockname")
@@ -126,15 +129,16 @@ class ClientConnection(asyncio.Protocol):
                 self._refuse(*_TOO_LONG)
 
     def eof_received(self) -> None:
-        """Take the end of what the client sends for its disconnection: the two look the same until something is sent.
+        """Treat the end of what the client sends as its disconnection, and abort an answer that is being given.
 
-        If no answer is being given, asyncio closes the connection once the last one was taken.
+        The two look the same until something is sent. If no answer is being given, asyncio closes the connection once
+        the last one was taken.
         """
         if self._request is not None:
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cut the answer off that is being given: nobody gets it."""
+        """Cancel the answer that is being given, as nobody gets it any more; called by asyncio."""
         self.settle()
         self._door.connections.discard(self)
         self._is_done = True
@@ -146,13 +150,13 @@ class ClientConnection(asyncio.Protocol):
             self._task.cancel()
 
     def pause_writing(self) -> None:
-        """Let whoever sends the answer wait: the client takes less."""
+        """Note that the client takes less than is sent, and hold back the source of the answer; called by asyncio."""
         self.is_full = True
         if self._request is not None:
             self._request.hold_back()
 
     def resume_writing(self) -> None:
-        """Let the answer go on: the client has caught up."""
+        """Note that the client has caught up, and let the source of the answer go on; called by asyncio."""
         self.is_full = False
         if self._drain is not None and not self._drain.done():
             self._drain.set_result(None)
@@ -249,9 +253,9 @@ class ClientConnection(asyncio.Protocol):
         self._door.idle.settle(self._transport)
 
     def finish(self, request: Request) -> None:
-        """End an exchange whose whole answer was sent; begin with the next request, or wait 75 s for one.
+        """End an exchange whose whole answer was sent: begin with the next request, or wait 75 s for one.
 
-        The connection is closed instead if one of the sides wants to, or the gateway stops.
+        The connection is closed instead if client or gateway does not keep it open, or the gateway stops.
         """
         self._request = self._task = None
         self.settle()
@@ -331,7 +335,13 @@ class ClientConnection(asyncio.Protocol):
         return httptools.HttpRequestParser(self)
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """Read a request again as if it did not ask for another protocol, which a server may ignore (RFC 9110, 7.8)."""
+        """Answer a request that asks for another protocol as if it did not, which a server may do (RFC 9110, 7.8).
+
+        CONNECT is refused with 405.
+
+        Args:
+            rest: What was received after the request's head.
+        """
         method = self._parser.get_method()
         if not self._is_upgrade or method == b"CONNECT":
             self._refuse(405, b"the gateway is no proxy")

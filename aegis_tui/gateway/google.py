@@ -296,7 +296,7 @@ async def _pass_stream(exchange: _Exchange, answer: UpstreamAnswer, framing: _Fr
 
 
 async def _pass_chunk(exchange: _Exchange, translated: Answer, chunk: Fields | None, framing: _Framing) -> None:
-    """Send what a chunk brings, and the end of the answer for the end mark, which is None.
+    """Send the client what a chunk of the server's stream brings; for None, the end mark, send the end of the answer.
 
     After the end mark it does nothing: the caller then only reads the server's connection to its end.
 

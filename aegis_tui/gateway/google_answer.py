@@ -86,7 +86,8 @@ class _Candidate:
     def end(self, parts: list[Fields]) -> Fields:
         """Return the complete candidate: with these parts, its tool calls, and the reason why it ended.
 
-        If one of its calls cannot be read, it has none of them, and its reason is `MALFORMED_FUNCTION_CALL`.
+        If one of its calls cannot be read, it has none of them, and its reason is `MALFORMED_FUNCTION_CALL`. A choice
+        for which the server gave no reason ends with `STOP`.
 
         Args:
             parts: The parts of text that were not sent yet.

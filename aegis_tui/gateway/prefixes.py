@@ -137,7 +137,10 @@ class Prefixes:
         return _Parting(shared, at_part, 0, ("", ""), "one is the beginning of the other")
 
     def _place(self, a: Part, b: Part) -> tuple[int, tuple[str, str]]:
-        """Return how many characters two parts share, and a short piece of each around that place."""
+        """Return how many characters two parts of prompts have in common, and a short piece of each around that place.
+
+        In place of pieces that are no longer kept, both texts say so.
+        """
         equal = _equal(a.blocks, b.blocks)
         texts = [self._text_around(part, equal) for part in (a, b)]
         if None in texts:
@@ -151,7 +154,14 @@ class Prefixes:
         return equal * BLOCK_CHARS + same, (pieces[0], pieces[1])
 
     def _text_around(self, part: Part, number: int) -> tuple[str, str] | None:
-        """Return the block before a block, and that block; empty at the ends of the part, None if one is unknown."""
+        """Return the block before a block, and that block, as text.
+
+        A text is empty at an end of the part. None if one of the two is no longer kept.
+
+        Args:
+            part: The part.
+            number: The index of the second block.
+        """
         before = self._pieces.get(part.blocks[number - 1]) if number else ""
         after = self._pieces.get(part.blocks[number]) if number < len(part.blocks) else ""
         return None if before is None or after is None else (before, after)
@@ -170,7 +180,13 @@ class Prefixes:
 
 
 def _side_by_side(chains: Mapping[str, Sequence[int]]) -> list[str]:
-    """Return the names, the first by name, and after each one the one of the rest that begins most like it."""
+    """Return the names in an order in which similar prompts are neighbours.
+
+    The first is the first by name; after each one follows, of the rest, that which begins most like it.
+
+    Args:
+        chains: Name -> the hashes of `Sketch.chain`.
+    """
     left, order = sorted(chains), list[str]()
     while left:
         nearest = max(left, key=lambda name: _equal(chains[order[-1]], chains[name])) if order else left[0]
@@ -201,7 +217,7 @@ def _rewritten(before: Sketch, now: Sketch) -> str | None:
 
 
 def _reason(one: Sketch, two: Sketch, parts: tuple[Part, Part], pieces: tuple[str, str]) -> str:
-    """Return why two prompts part, as far as it can be told from the part and from the pieces."""
+    """Return in words why two prompts differ from a place on, as far as the part and the pieces around it show."""
     if parts[0].name != parts[1].name:
         return f"one has {parts[0].name} where the other has {parts[1].name}"
     if parts[0].name == "tools":

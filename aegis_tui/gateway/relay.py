@@ -154,7 +154,7 @@ def counted(ledger: Ledger, request: Request, call: Call) -> Iterator[None]:
 
 
 async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer, dialect: Dialect) -> None:
-    """Pass a stream on.
+    """Pass a server's stream on to the client as it arrives, and note whether it ended well and its token counts.
 
     Raises:
         AegisError: The server stopped before the end; the answer has begun.
@@ -194,7 +194,7 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer, dia
 
 
 def _break_off(request: Request, dialect: Dialect, code: str, message: str) -> None:
-    """End a stream that has begun with an error event; that its body is not complete tells the client once more."""
+    """End a stream that has begun with an error event, and leave its body without the mark of a complete one."""
     request.send(stream_error(dialect, code=code, message=message))
     request.flush()
 

@@ -206,7 +206,10 @@ class Request:
         self._client.finish(self)
 
     def press_back(self, hold_back: Callable[[], None], go_on: Callable[[], None]) -> None:
-        """Have `hold_back` called whenever the client takes less than is sent, and `go_on` when it has caught up."""
+        """Have `hold_back` called whenever the client takes less than is sent, and `go_on` when it has caught up.
+
+        `hold_back` is called at once if that is so already.
+        """
         self.hold_back, self.go_on = hold_back, go_on
         if self._client.is_full:
             hold_back()

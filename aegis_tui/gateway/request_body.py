@@ -40,7 +40,7 @@ class RequestBody:
         self._waiter: asyncio.Future[None] | None = None
 
     def feed(self, part: bytes) -> None:
-        """Take the next part."""
+        """Take the next received part; the connection stops reading while too much waits for a reader."""
         self.is_touched = True
         self._parts.append(part)
         self._new += 1

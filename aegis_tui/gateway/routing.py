@@ -67,6 +67,10 @@ class Routing:
     def order(self, urls: Sequence[str], sketch: Sketch, caller: str) -> list[str]:
         """Return the servers in the order in which to try a call: the best one first; those that rest come last.
 
+        A server rests after it failed (see `failed`). Of the others, that is best which has the least to compute: its
+        running calls, and what it has not computed of this prompt yet. One with far more calls than another comes after
+        it.
+
         Args:
             urls: The servers that may take the call.
             sketch: Its prompt.

@@ -54,7 +54,9 @@ class Shares:
 
     @contextlib.contextmanager
     def hold(self, caller: str) -> Iterator[Share]:
-        """Count one call while the block runs, which is from before its body is read until it ends; yield its `Share`.
+        """Count one call of a caller while the block runs, and yield its `Share`.
+
+        The block has to begin before the body of the call is read.
 
         Raises:
             Rejected: The caller has too many running calls (429).

@@ -54,7 +54,11 @@ class Sketch(NamedTuple):
         return sum(part.size_chars for part in self.parts)
 
     def chain(self) -> Iterator[int]:
-        """Yield for each block a hash of it and of everything before it: equal for prompts that begin alike."""
+        """Yield for each block of the prompt a hash of it and of everything before it, the model's name included.
+
+        So two prompts have as many first values in common as they have blocks in common. The hashes hold in this
+        process only.
+        """
         chain = hash(self.model)
         for part in self.parts:
             for block in part.blocks:
@@ -85,7 +89,7 @@ def texts_of(dialect: Dialect, fields: Fields) -> list[Text]:
 
 
 def sketch_of(model: str, texts: list[Text], tools: tuple[str, ...], before: Sketch | None = None) -> Sketch:
-    """Return the hashes of a prompt.
+    """Return a prompt as hashes of its parts, each in blocks of `BLOCK_CHARS` characters.
 
     Args:
         model: The model that it is for.

@@ -139,7 +139,7 @@ class UpstreamAnswer:
         self._source.release(self)
 
     def feed(self, part: bytes) -> None:
-        """Take the next part of the body; called by the connection."""
+        """Take the next part of the body, for the sink or for `chunks`; called by the connection."""
         if self._sink is not None:
             self._sink(part)
             return

@@ -117,9 +117,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def release(self, answer: UpstreamAnswer) -> None:
-        """Take note that nobody reads an answer any more; unless it is whole, the connection is aborted.
+        """Note that nobody reads an answer any more; unless it is whole, abort the connection, which cancels the call.
 
-        This cancels the call: a model server stops to compute it.
+        No effect for another answer than the present one, or a second time.
         """
         if answer is not self._answer or self._is_released:
             return

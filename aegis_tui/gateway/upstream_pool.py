@@ -96,7 +96,10 @@ class UpstreamPool:
             connection.close()
 
     def _context(self) -> ssl.SSLContext:
-        """Return the settings of TLS. They are made when they are needed first: to load certificates takes 60 ms."""
+        """Return the settings of TLS, with the system's certificates; the same object each time.
+
+        They are made when they are first needed, because loading certificates takes 60 ms.
+        """
         if self._tls is None:
             self._tls = ssl.create_default_context()
             self._tls.set_alpn_protocols(["http/1.1"])

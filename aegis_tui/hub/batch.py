@@ -44,7 +44,7 @@ class Instant(NamedTuple):
 
     @classmethod
     def of(cls, clock: Clock) -> Instant:
-        """Return the present time of a clock."""
+        """Return the present reading of both clocks: seconds for deadlines, and a timestamp for events."""
         return cls(clock.now(), clock.timestamp())
 
 
@@ -65,7 +65,7 @@ class Batch:
 
     @property
     def logged_replies(self) -> list[LoggedReply]:
-        """The replies in the form that `EventLog.append` takes."""
+        """The replies that are to be logged with the events, in the form that `EventLog.append` takes."""
         return [LoggedReply(key, reply) for key, reply in self.replies.items()]
 
 

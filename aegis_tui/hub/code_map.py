@@ -33,7 +33,7 @@ class CodeMapService:
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Let `prepare` ask in which worktree a sender works."""
+        """Store the engine, which tells `prepare` in which worktree a sender works; starts no task."""
         self._engine, self._paths = engine, paths
 
     async def stop(self) -> None:

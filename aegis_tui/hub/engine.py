@@ -236,7 +236,7 @@ class Engine:
                         resolve(submission.answer, internal(error))
 
     def _take(self) -> list[Submission]:
-        """Take the next requests from the queue: at most `MAX_BATCH`, or one, to find out which made a batch fail."""
+        """Remove the next requests from the queue: at most `MAX_BATCH`, or one, to find out which made a batch fail."""
         count = min(1 if self._suspects else MAX_BATCH, len(self._queue))
         self._suspects = max(0, self._suspects - count)
         return [self._queue.popleft() for _ in range(count)]

@@ -138,7 +138,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             self.transport.write(frame)
 
     def write_now(self, frame: bytes) -> bool:
-        """Write a frame of the form that `send_frame` takes at once, and return True.
+        """Write one whole, unmasked frame, as `send_frame` takes it, and return True; never waits.
 
         Return False, with nothing written, when the receiver does not keep up or the connection closes.
         """

@@ -58,7 +58,10 @@ def too_large() -> AegisError:
 
 
 def is_local_host(host: str) -> bool:
-    """Return whether a `Host` header, with or without a port, names the loopback address; False if not valid."""
+    """Return whether a `Host` header, with or without a port, is 127.0.0.1, `localhost` or `[::1]`.
+
+    False for another address of the loopback network, and for a header that is not valid.
+    """
     try:
         parts = urlsplit(f"//{host}")
         return parts.hostname in LOCAL_HOSTS and parts.username is None and (parts.port is None or parts.port > 0)

@@ -127,7 +127,7 @@ class Ingress:
             return failed
 
     def _filling(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
-        """Return what completes the command, from the first service that fills in its fields; None when none does."""
+        """Return an awaitable of the completed command, from the first service that fills in its fields; else None."""
         for prepare in self._prepare:
             if (filling := prepare(command, actor)) is not None:
                 return filling
@@ -235,7 +235,11 @@ def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str |
 
 
 def _check_depth(fields: dict[str, Any]) -> None:
-    """Raise `UsageError` for fields nested deeper than `MAX_DEPTH`. This costs less than to parse the command."""
+    """Return if no field is nested deeper than `MAX_DEPTH`; this costs less than to parse the command.
+
+    Raises:
+        UsageError: One is.
+    """
     level = [value for value in fields.values() if isinstance(value, (dict, list))]
     for _ in range(MAX_DEPTH):
         if not level:

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 def own(pid: int | None = None) -> str:
     """Return the value for the variable `OWNER` that makes a running process, by default this one, the owner of a hub.
 
-    The hub ends when its owner has ended (see `outlive`). The value is the process id and the start time.
+    It names the process by id and start time. The hub ends when its owner has ended (see `outlive`).
     """
     pid = os.getpid() if pid is None else pid
     return f"{pid} {process_start_time(pid)}"

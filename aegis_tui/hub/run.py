@@ -55,7 +55,10 @@ class HubService(Protocol):
     """A service in the hub process; it changes the workspace only through the engine."""
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Start the service and return; the hub already serves clients."""
+        """Start the service and return; the hub already serves clients.
+
+        What it raises ends the start of the hub.
+        """
         ...
 
     async def stop(self) -> None:

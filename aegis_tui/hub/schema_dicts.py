@@ -77,7 +77,10 @@ TypeOf = Callable[[type[Any]], Any]
 
 
 def models_of(kinds: Iterable[type[Any]]) -> list[type[BaseModel]]:
-    """Return for each JSON type, a `TypedDict`, the model of the documents; `dict[str, Any]` for one without a name."""
+    """Return for each JSON type, a `TypedDict`, the model that describes it in the published documents.
+
+    That is `dict[str, Any]` for a type without a name in `NAMES`.
+    """
     named = {name: model for model, name in NAMES.items()}
     made: dict[type[Any], type[BaseModel]] = dict(SAME_AS)
 
@@ -91,18 +94,20 @@ def models_of(kinds: Iterable[type[Any]]) -> list[type[BaseModel]]:
 
 
 def plain_schema(kind: type[Any]) -> dict[str, Any]:
-    """Return the JSON Schema of a JSON type, with any object for each JSON type in its fields."""
+    """Return the JSON Schema of a `TypedDict`, in which each field that is a `TypedDict` may be any object."""
     return model_of(kind, lambda _: dict[str, Any], named={}).model_json_schema(mode="serialization")
 
 
 def model_of(
     kind: type[Any], type_of: TypeOf, *, named: Mapping[str, type[Any]], config: ConfigDict | None = None
 ) -> type[BaseModel]:
-    """Return a model with the fields of a JSON type, its docstring, and the line under each field as description.
+    """Return a model with the fields of a JSON type (`TypedDict`) and its docstring.
+
+    The line under each field becomes its description.
 
     Args:
         kind: The JSON type.
-        type_of: Asked for each JSON type in a field of it.
+        type_of: Returns the type to use for each JSON type in one of its fields.
         named: Types by the names that `SchemaNote.named` gives.
         config: Settings of the model.
 
@@ -127,7 +132,7 @@ def model_of(
 
 
 def _noted(hint: Any) -> tuple[Any, form.SchemaNote]:
-    """Return a type without its note, and the note; one that says nothing if it has none."""
+    """Return a type without its `SchemaNote`, and that note; an empty note if it has none."""
     if get_origin(hint) is not Annotated:
         return hint, form.SchemaNote()
     plain, *extras = get_args(hint)
@@ -135,7 +140,7 @@ def _noted(hint: Any) -> tuple[Any, form.SchemaNote]:
 
 
 def _replaced(hint: Any, type_of: TypeOf) -> Any:
-    """Return a type with every JSON type in it replaced, and `object` by `Any`."""
+    """Return a type with every JSON type in it replaced by what `type_of` returns for it, and `object` by `Any`."""
     if is_typeddict(hint):
         return type_of(hint)
     if hint is object:

@@ -282,7 +282,7 @@ def name_of(model: type[Any]) -> str:
 
 
 def in_order(models: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
-    """Commands or events as the documents list them: in the order of `NAMES`, then the others by name.
+    """Return commands or events in the order of the documents: those in `NAMES` in its order, then the others by name.
 
     Raises:
         LookupError: One has no name.

@@ -44,7 +44,7 @@ class SnapshotKeeper:
         self._saving: asyncio.Task[None] | None = None
 
     def start_from(self, seq: int, workspace: Workspace) -> None:
-        """Count from the snapshot the state was rebuilt from; if many events followed it, save a new one, in a task.
+        """Note from which snapshot the state was rebuilt; if many events followed it, save a new one in the background.
 
         Args:
             seq: The number of the last event in that snapshot; 0 when there was none.

@@ -31,7 +31,7 @@ class TokenFiles:
     """Writes token files, and removes them with their folders when their instances end."""
 
     def __init__(self, engine: Engine, identity: Identity, paths: WorkspacePaths) -> None:
-        """Remove the token files of instances that ended while no hub ran; from now on, of each instance that ends.
+        """Begin to remove token files: now those of instances that ended while no hub ran, later of each that ends.
 
         A file that cannot be removed stays, without an error.
         """

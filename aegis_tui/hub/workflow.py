@@ -52,7 +52,8 @@ class WorkflowService:
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
         """Load and start the workflow, which continues an open run from the log; from then on runs can be started.
 
-        An error of loading or starting is raised.
+        Raises:
+            Exception: What loading or starting it raises; the service is then not started.
         """
         wire = await asyncio.to_thread(self._load)
         self._compiling = asyncio.ensure_future(self._compile())
@@ -61,7 +62,11 @@ class WorkflowService:
         self._ready.set()
 
     async def stop(self) -> None:
-        """Stop the workflow's loops; remove the agents' socket and its empty folder. Programs in panes keep running."""
+        """Stop the workflow's loops; remove the agents' socket and its empty folder. Programs in panes keep running.
+
+        Raises:
+            OSError: The socket cannot be removed.
+        """
         if self._compiling is not None:
             self._compiling.cancel()
             await asyncio.gather(self._compiling, return_exceptions=True)

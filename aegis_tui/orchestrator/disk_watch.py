@@ -37,11 +37,14 @@ class DiskWatch:
     async def follow(
         self, alive: Callable[[], Awaitable[Sequence[Watched]]], end: Callable[[str, str], Awaitable[None]]
     ) -> None:
-        """Watch until cancelled, or until `alive` or `end` fails; end each agent whose folders exceed the limit.
+        """Watch until cancelled, and end each agent whose folders exceed the limit.
+
+        Raises:
+            Exception: What `alive` or `end` raises; the watch has then ended.
 
         Args:
             alive: Returns the agents that run now.
-            end: Ends an agent; takes its name and the reason.
+            end: Ends an agent; takes its instance id and the reason.
         """
         try:
             while True:

@@ -49,7 +49,10 @@ class Gateway(Protocol):
         ...
 
     async def close(self) -> None:
-        """Stop the gateway and wait until it has ended; it may be called when none runs."""
+        """Stop the gateway and wait until it has ended; it may be called when none runs.
+
+        One that does not end is killed.
+        """
         ...
 
 

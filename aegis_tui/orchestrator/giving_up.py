@@ -51,7 +51,9 @@ def cause_of_failure(error: Exception) -> Cause:
 def given_up_command(effect: Effect, cause: Cause) -> AnyCommand | None:
     """Return the command that records that an effect failed for good; None for one that is retried until it succeeds.
 
-    A failed instance is marked as failed, exited or reclaimed; any other failed effect fails the run.
+    An effect is a step that the state requires from the hub. If it concerns an instance, that is marked: as failed if
+    it could not be prepared or started, as exited if it could not be stopped, else as reclaimed. Any other one fails
+    the run.
     """
     reason = one_line(cause.message)
     match effect:

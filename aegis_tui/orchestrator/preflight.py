@@ -156,7 +156,9 @@ class Preflight:
     async def _admit_servers(
         self, options: RunOptions, kinds: Sequence[KindFacts], design: Design | None
     ) -> tuple[RunOptions, list[str]]:
-        """Return the options with the MCP servers of this machine inside the boundary, and who does not get which.
+        """Return the options, with the MCP servers of this machine let into the boundary, and warnings about servers.
+
+        A warning names a server that a kind of agent does not get; the list may be empty.
 
         Raises:
             UsageError: A setting is wrong.

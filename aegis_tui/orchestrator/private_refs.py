@@ -42,7 +42,7 @@ class PrivateRefs:
         return self._instances_dir / instance.instance_id / "refs"
 
     def git_folder(self, instance: Instance) -> Path:
-        """Return the folder of the instance's own copies of git's folders; exists only for a sandboxed instance."""
+        """Return the path of the instance's private copies of git's folders, which only a sandboxed instance has."""
         return self._instances_dir / instance.instance_id / "git"
 
     def written_by(self, name: str) -> tuple[Path, ...]:

@@ -167,8 +167,8 @@ class Reconciler:
     def _whose_base_is_wanted(self, workspace: Workspace) -> Run | None:
         """Return a copy of the current run if QA of its base should start now; else None.
 
-        That is: the run is active, its pieces are being built or merged, no instance is starting, which would be late,
-        and `look_ahead` was not called for it.
+        It should while the run is active and its pieces are being built or merged, but not while an instance is
+        starting, which QA would delay, nor if `look_ahead` was called for the run.
         """
         run = workspace.runs.current()
         if run is None or run.status is not RunStatus.ACTIVE or run.stage not in _WORK or self._turns.is_starting:

@@ -144,7 +144,11 @@ class RuleCheck:
         return RuleReport(tuple(findings.values()), scanner)
 
     async def _between(self, rules: Sequence[MergeRule], base: str, start: str, head: str) -> RuleReport:
-        """Return what rules find in the changes from one commit or tree to a commit."""
+        """Return what rules find in the changes from one commit or tree to a commit; submodules are not looked at.
+
+        Raises:
+            GitError: git fails, or more files are changed than can be listed.
+        """
         changed = await self._repository.changed_paths(start, head)
         changes = await self._changes([item for item in changed if item.mode != _SUBMODULE])
         texts = [ScannedText(item.path, item.text, item.added) for item in changes if item.added]

@@ -71,7 +71,7 @@ class AgentKind(Protocol):
         ...
 
     def environment(self, launch: Launch) -> dict[str, str]:
-        """Return environment variables to add to those that every instance gets, in place of any of the same name.
+        """Return variables to add to those that every instance gets, in place of any of the same name; may be empty.
 
         They must hold no secret.
         """

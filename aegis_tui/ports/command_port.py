@@ -22,11 +22,13 @@ class CommandPort(Protocol):
     ) -> AnyReply:
         """Decide and log one command; return its reply once the change is on disk.
 
+        A lock request that has to wait gets its reply when its wait ends.
+
         Args:
             command: A parsed command, or its wire form.
             actor: Who sends it; never taken from the command's fields.
-            request_id: Chosen by the sender; the same id again, after a success, returns the first reply again. With
-                None, a command that is sent again is decided again.
+            request_id: Chosen by the sender; the same id again returns the first reply again after a success, and waits
+                with the first request while that waits. With None, a command that is sent again is decided again.
 
         Raises:
             AegisError: The core refused the command, the hub stops, or the log cannot be written (`StoreError`).

@@ -68,8 +68,11 @@ class Commits(Protocol):
 
         Args:
             oids: Their ids; one that does not exist, or is no blob, is left out of the result.
-            limit: The most bytes of one blob that are read; a larger one has no content.
-            total: The most bytes that are read in all; blobs beyond that have no content.
+            limit: The most bytes of one blob that are read; a larger one has the content None.
+            total: The most bytes that are read in all; blobs beyond that have the content None.
+
+        Raises:
+            GitError: git fails.
         """
         ...
 
@@ -82,11 +85,15 @@ class Commits(Protocol):
         ...
 
     async def resolve(self, ref: str) -> str | None:
-        """Return the id of the commit that a ref or an object id names; None when there is none, or it is no commit."""
+        """Return the id of the commit that a ref or an object id names; None when there is none, or it is no commit.
+
+        Raises:
+            GitError: git does not answer in time.
+        """
         ...
 
     async def commit_exists(self, oid: str) -> bool:
-        """Return whether there is such a commit in the repository; False for the id of another object."""
+        """Return whether `oid` is the id of a commit in the repository; False for an unknown id or another object."""
         ...
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:

@@ -55,6 +55,9 @@ class EventLog(Protocol):
         Args:
             events: Numbered from `last_seq` + 1, without a gap.
             replies: Replies to the requests that these events answer.
+
+        Raises:
+            StoreError: They cannot be written; `DiskFull` if that is because the disk is full.
         """
         ...
 
@@ -71,7 +74,11 @@ class EventLog(Protocol):
         ...
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
-        """Save the whole state after event `seq`; delete snapshots, replies and events that are no longer needed."""
+        """Save the whole state after event `seq`; delete snapshots, replies and events that are no longer needed.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
         ...
 
     async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:

@@ -26,7 +26,7 @@ class ForeignTools(Protocol):
         ...
 
     def problems(self) -> Sequence[str]:
-        """Return why a server or a tool was left out, in sentences."""
+        """Return why a server or a tool was left out, in sentences; empty if none was, or none has failed so far."""
         ...
 
     async def run(self, name: str, arguments: dict[str, Any]) -> tuple[str, bool]:

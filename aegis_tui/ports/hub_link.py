@@ -45,8 +45,12 @@ class HubLink(Protocol):
             command_type: The type of the command (contract 5), for example `lock:acquire`.
             request_id: Repeat a command under the same id: after a success it gets the same reply again. None: a new
                 id.
-            timeout_s: Give up after this many seconds, with `HubUnavailable`; None waits as long as the hub needs.
+            timeout_s: Give up after this many seconds; None waits as long as the hub needs.
             fields: The command's fields; those that are None are left out.
+
+        Raises:
+            AegisError: The hub refused the command.
+            HubUnavailable: No answer within `timeout_s`, or no hub answers.
         """
         ...
 

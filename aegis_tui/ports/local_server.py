@@ -39,17 +39,19 @@ class LocalServer(Protocol):
         ...
 
     def command(self, model: str | None, port: int, options: Sequence[str] = ()) -> list[str]:
-        """Return the command line that `start` would run, with its environment variables in front. Blocking.
+        """Return the command line that `start` would run, with its environment variables (`NAME=value`) in front.
+
+        Blocking.
 
         Args:
-            model: A name or a folder; None for the one that the environment names.
+            model: A name or a folder; None for the one that the environment names, else the usual one.
             port: The port on 127.0.0.1.
             options: Further options of the server; of two with the same name the last one counts.
 
         Raises:
             UsageError: A setting is wrong, or no parser for the model's tool calls is known.
             OSError: The script that checks the settings cannot be started.
-            Unavailable: That script does not answer.
+            Unavailable: That script does not answer within 20 s.
         """
         ...
 

@@ -33,6 +33,11 @@ class Pusher(Protocol):
     def plan(self, source: str, remote: str | None, branch: str | None) -> PushPlan:
         """Ask the remote and return what a push would do; blocking, and git may ask the person for credentials.
 
+        Args:
+            source: A run's branch or any commit.
+            remote: Its name; None for the one that git itself would push to, else the only one, else `origin`.
+            branch: The short name of the branch on the remote; None for the name of `source`, which has to be a branch.
+
         Raises:
             UsageError: There is no such commit or remote, or no remote or branch is named and none is obvious.
             GitError: The remote cannot be asked.
@@ -40,9 +45,12 @@ class Pusher(Protocol):
         ...
 
     def push(self, plan: PushPlan) -> None:
-        """Push; blocking. The person's hooks run, and git's messages go to the terminal.
+        """Push the commit of a plan, never by force; blocking.
+
+        The person's hooks run, git's messages go to the terminal.
 
         Raises:
             GitError: The remote or a hook refuses.
+            OSError: git cannot be started.
         """
         ...

@@ -246,7 +246,7 @@ class Repository(Commits, Protocol):
         """Restore the tracked files of a scratch worktree to those of its commit; new files stay.
 
         Returns:
-            The paths of the files that were changed or deleted.
+            The paths of the files that were changed or deleted; empty if none was. `OSError` for an unreadable index.
         """
         ...
 
@@ -297,7 +297,10 @@ class Repository(Commits, Protocol):
     async def snapshot_tree(self, path: Path) -> str:
         """Return the id of a tree with the content of a worktree, including files that are changed or untracked.
 
-        Untracked files that git ignores are left out. The index is not touched. `GitError` if there is no worktree.
+        Untracked files that git ignores are left out. The index is not touched.
+
+        Raises:
+            GitError: There is no worktree at `path`, or its content cannot be read.
         """
         ...
 

@@ -42,11 +42,19 @@ class RescueStore(Protocol):
     """The rescue refs of one repository. Raises `GitError` if git fails."""
 
     async def list_all(self) -> tuple[RescuedWork, ...]:
-        """Return all rescue refs, oldest first; empty if there are none."""
+        """Return all rescue refs, oldest first; empty if there are none.
+
+        Raises:
+            GitError: git fails.
+        """
         ...
 
     async def files_of(self, work: RescuedWork) -> RescuedFiles:
-        """Return the paths of the files that a rescue ref holds; raises `GitError` if its commit is gone."""
+        """Return the paths of the files that a rescue ref holds.
+
+        Raises:
+            GitError: The saved commit does not exist any more.
+        """
         ...
 
     async def diff_of(self, work: RescuedWork) -> str:

@@ -13,6 +13,6 @@ class SymbolReader(Protocol):
     def outline(self, path: str, text: str) -> Outline | None:
         """Return the symbols of a file's text, in the language that the end of `path` gives; the file is not read.
 
-        None when the language is not known, or when the text is too long or cannot be fully parsed.
+        None when the language is not known, or when the text is too long or cannot be fully parsed. Raises nothing.
         """
         ...

@@ -46,9 +46,9 @@ class TreeWatch(Protocol):
         ...
 
     async def add(self, name: str, root: Path) -> None:
-        """Watch the worktree at `root` under `name`; changes are reported relative to its present state.
+        """Watch the worktree at `root` under `name`; `changes` reports what changes relative to its present state.
 
-        If another worktree is watched under that name, it is replaced.
+        If another worktree is watched under that name, it is replaced; after an error, neither is watched.
 
         Raises:
             GitError: `root` is not a worktree.

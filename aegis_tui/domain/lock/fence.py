@@ -86,7 +86,7 @@ class FenceTable:
         return [item for item in self.writes if path_key(item.file, ignore_case=ignore_case) == key]
 
     def dump(self) -> dict[str, Any]:
-        """Return the table as plain values for a snapshot."""
+        """Return the table as JSON values for a snapshot, in the form that `load` takes."""
         return {
             "writes": [item.model_dump(mode="json") for item in self.writes],
             "granted": {agent: sorted(tokens) for agent, tokens in sorted(self._granted.items())},

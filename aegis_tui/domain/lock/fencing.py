@@ -66,7 +66,7 @@ def fence_finding(
 
 
 def piece_fences(workspace: Workspace, run: Run, piece: Piece) -> PieceFences:
-    """Collect what is known of the locked writes of a piece, for the checks of its bytes."""
+    """Return what is known of the writes that a piece's instances made under locks; empty parts if there are none."""
     paths = dict.fromkeys(item.file for item in workspace.fences.writes if item.agent_id in piece.agents)
     instances = [workspace.get_instance(agent) for agent in piece.agents]
     return PieceFences(

@@ -149,9 +149,9 @@ class Resource(FrozenModel):
         return (is_named or not (self.views or other.views)) and self.region.covers(other.region)
 
     def knows(self, other: Resource) -> bool:
-        """Whether it is known where this region lies in the content that `other` was resolved on.
+        """Return whether the lines of this region are recorded for the content that `other` was first located in.
 
-        Also true where this does not matter: this is a whole path, or one of the two has no views.
+        Also true where this does not matter: this is a whole path, or one of the two has no recorded lines.
         """
         if self.region is None or not (self.views and other.views):
             return True
@@ -159,7 +159,7 @@ class Resource(FrozenModel):
 
 
 def conflicts(resource: Resource, mode: LockMode, other: Resource, other_mode: LockMode) -> bool:
-    """Whether two instances cannot hold both at once: the resources overlap and the modes exclude each other."""
+    """Return whether two instances cannot hold both at once: the resources overlap and the modes exclude each other."""
     return other_mode not in COMPATIBLE[mode] and resource.overlaps(other)
 
 
@@ -205,10 +205,10 @@ class GrantedLock(FrozenModel):
         return not self.stale and self.agent_id != agent_id and conflicts(self.resource, self.mode, resource, mode)
 
     def is_weaker(self, resource: Resource, mode: LockMode) -> bool:
-        """Whether a new lock on `resource` in `mode` replaces this one.
+        """Return whether a new lock on `resource` in `mode` replaces this one.
 
         It does when path and region are the same, the new mode permits all that this one does, and this lock has
-        another mode or is not known in the content that `resource` was resolved on.
+        another mode or does not know its lines in the content that `resource` was located in.
         """
         is_same = (self.resource.path, self.resource.region) == (resource.path, resource.region)
         is_outdone = self.mode is not mode or not self.resource.knows(resource)

@@ -120,6 +120,6 @@ def _spans_in(resource: Resource, oid: str) -> tuple[Span, ...] | None:
 
 
 def _folder(workspace: Workspace, agent_id: str) -> str | None:
-    """The worktree that an instance writes in; None means the person's own checkout, also for an unknown agent."""
+    """Return the worktree that an instance writes in; None for the person's own checkout, also for an unknown agent."""
     instance = workspace.get_instance(agent_id)
     return instance.worktree if instance is not None else None

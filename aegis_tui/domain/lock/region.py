@@ -72,7 +72,10 @@ def split_lines(text: str) -> list[str]:
 
 
 def line_hunks(before: str, after: str) -> tuple[Hunk, ...]:
-    """The hunks that turn `before` into `after`, in order of lines; empty if they are equal. A large change is one."""
+    """Return the hunks that turn `before` into `after`, in order of lines; empty if they are equal.
+
+    A change of over 2,000 lines, old and new together, is one hunk.
+    """
     old, new = split_lines(before), split_lines(after)
     head = _common_length(old, new)
     tail = _common_length(old[head:][::-1], new[head:][::-1])
@@ -207,7 +210,7 @@ def _each(moved: list[Span | None]) -> tuple[Span, ...] | None:
 
 
 def is_inside(hunk: Hunk, spans: Iterable[Span]) -> bool:
-    """Whether the change touches only lines of one span, or inserts lines at one of its ends."""
+    """Return whether the change touches only lines of one span, or inserts lines inside it or at one of its ends."""
     lowest, highest = hunk.start - hunk.slack, hunk.start
     return any(max(first, lowest) <= min(highest, last + 1 - hunk.removed) for first, last in spans)
 
@@ -235,15 +238,16 @@ def contain(outer: Iterable[Span], inner: Iterable[Span]) -> bool:
 
 
 def common(one: Iterable[View], other: Iterable[View]) -> list[tuple[tuple[Span, ...], tuple[Span, ...]]]:
-    """For each content that is in both lists of views, the spans of either there; empty when they share no content."""
+    """Return, for each content that both lists of views have, the spans of either there; empty when they share none."""
     known = {view.base_oid: view.spans for view in other}
     return [(view.spans, known[view.base_oid]) for view in one if view.base_oid in known]
 
 
 def with_view(views: Sequence[View], view: View, *, keep: str | None = None) -> tuple[View, ...]:
-    """The views with `view` added at the end, without an older one of the same content; a first one is replaced there.
+    """Return the views with `view` added; an older view of the same content is left out.
 
-    If there would be more than `MAX_VIEWS`, the oldest goes, but not the first, nor that of the blob `keep`.
+    If that one is the first, `view` takes its place, else it is added at the end. If there would be more than
+    `MAX_VIEWS`, the oldest goes, but not the first, nor that of the blob `keep`.
     """
     kept = [item for item in views if item.base_oid != view.base_oid]
     if views and views[0].base_oid == view.base_oid:

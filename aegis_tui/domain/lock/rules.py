@@ -109,7 +109,7 @@ def granted_reply(
     resources: list[Resource] | None = None,
     mode: LockMode | None = None,
 ) -> LocksReply:
-    """Build the reply to a granted request: its locks that are still held, in canonical order.
+    """Return the reply to a granted request: its locks that are still held, sorted by path and region.
 
     Args:
         workspace: State after the grant.

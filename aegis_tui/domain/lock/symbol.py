@@ -120,7 +120,7 @@ def _hash(signature: str) -> str:
 
 
 def hull(hunks: Sequence[Hunk], line_count: int) -> Span:
-    """The span from the first to the last line that a change may touch, in the line numbers of the old file.
+    """Return the span from the first to the last line that a change may touch, in the line numbers of the old file.
 
     An insertion touches the line before which it is placed. The span is limited to the lines of the old file.
 

@@ -42,9 +42,12 @@ def ask(command: str, place: CommandPlace) -> Asked:
 def tools_of(command: str, place: CommandPlace | None = None) -> tuple[QaReader, ...]:
     """Return the readers of the test tools that a command starts, by its text or by the package script that it runs.
 
-    For a command that starts nothing but linters and type checkers, those of these.
+    If all programs that it starts are known linters and type checkers, the readers of these are returned. Empty if no
+    known tool is recognised.
 
-    Without `place`, the script is not looked up. Empty if no known tool is recognised.
+    Args:
+        command: The command line.
+        place: Where package.json can be read; without it, a script is not looked up.
     """
     programs: Sequence[Words] = programs_of(command)
     script = script_of(command)

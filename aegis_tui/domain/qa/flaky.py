@@ -10,7 +10,9 @@ SHOWN = 5
 
 
 def is_worth_a_rerun(check: QaCheck, result: CheckResult) -> bool:
-    """Return whether a check closes the gate only by new failures of tests with names, so that one more run can tell.
+    """Return whether one more run of a check may show that it is flaky, so that the gate need not stay closed.
+
+    That is so if it closes the gate only by new failures of tests that have names.
 
     Args:
         check: The check, compared with the base.

@@ -183,7 +183,7 @@ def last_lines(text: str) -> str:
 
 
 def is_placeholder(text: str) -> bool:
-    """Return whether npm's placeholder for tests ran, so that no test did."""
+    """Return whether an output is that of the test script which npm writes into a new package, so that no test ran."""
     return f"Error: {PLACEHOLDER}" in text
 
 
