@@ -1,4 +1,6 @@
+import asyncio
 import json
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +9,7 @@ import httpx
 import pytest
 
 from aegis_tui.testing.recorded_llm import RecordedLLM
+from aegis_tui.testing.scripted_http import open_listener
 
 WriteScripts = Callable[..., Path]
 PROMPT = "[[script:a]] grün\u2028 \u0000 \ud7ff ; `x`\n"
@@ -61,3 +64,21 @@ def test_a_conversation_is_found_by_its_script_in_every_dialect(
     httpx.post(model.base_url.removesuffix("/v1") + path, json=body, timeout=10, trust_env=False).raise_for_status()
     assert model.conversation("a") == [{"role": "user", "content": PROMPT}]
     assert model.conversation("b") == []
+
+
+def test_chunks_of_a_reply_do_not_wait_for_acknowledgements() -> None:
+    async def accepted_option() -> int:
+        options: asyncio.Queue[int] = asyncio.Queue()
+
+        async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            options.put_nowait(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(note, sock=open_listener("127.0.0.1", 0)) as server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            option = await options.get()
+            writer.close()
+        return option
+
+    assert asyncio.run(accepted_option()) != 0
