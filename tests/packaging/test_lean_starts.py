@@ -15,7 +15,10 @@ _UNUSED = ("click", "detect_secrets", "git", "mcp", "pygments", "ruamel.yaml", "
 @pytest.mark.parametrize(
     ("module", "unused"),
     [
-        ("aegis_tui.agent.__main__", (*_UNUSED, "rich", "starlette", "uvicorn", "aegis_tui.domain.run.events")),
+        (
+            "aegis_tui.agent.__main__",
+            (*_UNUSED, "rich", "httpx", "starlette", "uvicorn", "aegis_tui.domain.run.events"),
+        ),
         ("aegis_tui.gateway.run", (*(name for name in _UNUSED if name != "click"), "rich", "httpx", "pydantic")),
         (
             "aegis_tui.cli.foreground, aegis_tui.bootstrap.hub",

@@ -1,8 +1,8 @@
 """Client of one OpenAI-compatible server, over TCP or a unix socket (AGENT-1).
 
-Owns the HTTP connections, the retries before a reply has begun, and the mapping of httpx errors. It never prints, never
-runs a tool, and never retries once text was delivered, because that was already shown. Errors name the model server as
-a person knows it; behind the gateway's socket that is the URL that the gateway reports in its header.
+Owns the HTTP connections, the retries before a reply has begun, and the mapping of HTTP's errors. It never prints,
+never runs a tool, and never retries once text was delivered, because that was already shown. Errors name the model
+server as a person knows it; behind the gateway's socket that is the URL that the gateway reports in its header.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
-from aegis_tui.adapters.http import get_whole, httpx, needs_certificates
 from aegis_tui.adapters.llm.assembly import ReplyAssembler
 from aegis_tui.adapters.llm.call_assembly import Odd
 from aegis_tui.adapters.llm.event_stream import DONE, OddBody, ReplyBody, parse_texts, show_piece
+from aegis_tui.adapters.llm.http_call import HttpAnswer, HttpClient, HttpFailed, WholeAnswer, get_whole
+from aegis_tui.adapters.llm.over_socket import SocketClient
 from aegis_tui.adapters.llm.problem import GATEWAY_HEADER, UPSTREAM_HEADER, problem_in_stream, problem_of
 from aegis_tui.domain.prompt import inert
 from aegis_tui.errors import AegisError, ModelAbsent, ModelLost, ModelMalformed, ModelUnavailable, UsageError
@@ -65,13 +66,8 @@ class OpenAIChat:
         url, socket = split_base_url(base_url)
         self._is_gateway = socket is not None
         self._server = "the model gateway" if socket else f"the model server at {base_url}"
-        self._http = httpx.AsyncClient(
-            base_url=url,
-            transport=httpx.AsyncHTTPTransport(uds=socket, verify=needs_certificates(url)),
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-            timeout=httpx.Timeout(idle_timeout_s, connect=_CONNECT_TIMEOUT_S),
-            trust_env=False,
-        )
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = _open_client(url, socket, headers, idle_timeout_s)
 
     async def list_models(self) -> list[str]:
         """Return the names of the server's models, in its order; tried `attempts` times, with pauses.
@@ -86,10 +82,10 @@ class OpenAIChat:
             try:
                 response = await get_whole(self._http, "models", deadline_s=_CONNECT_TIMEOUT_S)
                 self._note_server(response)
-                if not response.is_success:
+                if not _is_success(response.status):
                     raise self._problem(response, response.content)
                 return _model_names(response, self._server)
-            except httpx.HTTPError as error:
+            except HttpFailed as error:
                 await self._pause(attempt, self._unreachable(error))
             except ModelUnavailable as error:
                 await self._pause(attempt, error)
@@ -112,7 +108,7 @@ class OpenAIChat:
                 async with aclosing(self._stream_once(body, assembler)) as texts:
                     async for text in texts:
                         yield TextDelta(text)
-            except httpx.HTTPError as error:
+            except HttpFailed as error:
                 if assembler.has_begun and not assembler.has_finished:
                     raise self._lost() from error
                 if not assembler.has_finished:
@@ -130,13 +126,12 @@ class OpenAIChat:
 
     async def close(self) -> None:
         """Close the connections; a second call does nothing."""
-        await self._http.aclose()
+        await self._http.close()
 
     async def _stream_once(self, body: bytes, assembler: ReplyAssembler) -> AsyncGenerator[str, None]:
-        headers = {"Content-Type": "application/json"}
-        async with self._http.stream("POST", "chat/completions", content=body, headers=headers) as response:
+        async with self._http.ask("POST", "chat/completions", body) as response:
             self._note_server(response)
-            if not response.is_success:
+            if not _is_success(response.status):
                 raise self._problem(response, await _read_some(response))
             async with aclosing(self._payloads(response, assembler)) as payloads:
                 async for payload in payloads:
@@ -145,20 +140,21 @@ class OpenAIChat:
         if not assembler.has_finished:
             raise self._lost() if assembler.has_begun else self._unreachable(None)
 
-    async def _payloads(self, response: httpx.Response, assembler: ReplyAssembler) -> AsyncGenerator[str, None]:
+    async def _payloads(self, response: HttpAnswer, assembler: ReplyAssembler) -> AsyncGenerator[str, None]:
         """Yield the JSON texts of the body, up to `[DONE]`, which some servers omit.
 
         Raises:
             ModelMalformed: The body is no stream of JSON. After a finish reason, the stream only ends.
-            httpx.HTTPError: The connection was lost.
+            HttpFailed: The connection was lost.
         """
         body = ReplyBody()
         try:
-            async for chunk in response.aiter_bytes():
-                for payload in body.feed(chunk):
-                    if payload.strip() == DONE:
-                        return
-                    yield payload
+            async with aclosing(response.chunks()) as chunks:
+                async for chunk in chunks:
+                    for payload in body.feed(chunk):
+                        if payload.strip() == DONE:
+                            return
+                        yield payload
             for payload in body.end():
                 yield payload
         except OddBody as error:
@@ -196,22 +192,22 @@ class OpenAIChat:
         except OddBody as error:
             raise ModelMalformed(f"{self._server} {error}") from error
 
-    def _note_server(self, response: httpx.Response) -> None:
+    def _note_server(self, response: HttpAnswer | WholeAnswer) -> None:
         """Store which server the gateway asked; only the gateway's header is trusted for that, not a server's own."""
         if self._is_gateway and (url := response.headers.get(UPSTREAM_HEADER)):
             self._server = f"the model server at {inert(url)}"
 
-    def _problem(self, response: httpx.Response, said: bytes) -> AegisError:
+    def _problem(self, response: HttpAnswer | WholeAnswer, said: bytes) -> AegisError:
         headers = dict(response.headers)
         if not self._is_gateway:
             headers.pop(GATEWAY_HEADER, None)
-        return problem_of(response.status_code, said, headers, self._server)
+        return problem_of(response.status, said, headers, self._server)
 
     async def _with_served(self, error: ModelAbsent) -> AegisError:
         """Return the same error, extended by the models that the server serves; unchanged if it does not list them."""
-        with suppress(AegisError, httpx.HTTPError):
+        with suppress(AegisError, HttpFailed):
             response = await get_whole(self._http, "models", deadline_s=_CONNECT_TIMEOUT_S)
-            if response.is_success and (names := _model_names(response, self._server)):
+            if _is_success(response.status) and (names := _model_names(response, self._server)):
                 served = inert(", ".join(names[:_LISTED_MODELS]))
                 return ModelAbsent(f"{error.message}; it serves: {served}", error.hint, **error.data)
         return error
@@ -237,9 +233,23 @@ class OpenAIChat:
             f"the connection to {self._server} broke in the middle of a reply", "The reply is requested again"
         )
 
-    def _unreachable(self, error: httpx.HTTPError | None) -> ModelUnavailable:
-        what = f"does not answer: {type(error).__name__}" if error else "ended its answer before a reply began"
+    def _unreachable(self, error: HttpFailed | None) -> ModelUnavailable:
+        what = f"does not answer: {error}" if error else "ended its answer before a reply began"
         return ModelUnavailable(f"{self._server} {what}", "Check it with: aegis-tui doctor")
+
+
+def _open_client(url: str, socket: str | None, headers: dict[str, str], idle_timeout_s: float) -> HttpClient:
+    """Return the client for a URL and a socket as `split_base_url` returns them."""
+    limits = {"idle_timeout_s": idle_timeout_s, "connect_timeout_s": _CONNECT_TIMEOUT_S}
+    if socket is not None:
+        return SocketClient(socket, urlsplit(url).path, headers, **limits)
+    from aegis_tui.adapters.llm.over_tcp import TcpClient  # brings httpx, which no agent needs
+
+    return TcpClient(url, headers, **limits)
+
+
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300
 
 
 def split_base_url(base_url: str) -> tuple[str, str | None]:
@@ -271,21 +281,22 @@ def _body(request: ChatRequest) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace")
 
 
-async def _read_some(response: httpx.Response) -> bytes:
+async def _read_some(response: HttpAnswer) -> bytes:
     """Return the start of a refusal's body, at most 64 KiB, as far as it can be read; no error is raised."""
     parts, size_bytes = [], 0
-    with suppress(httpx.HTTPError):
-        async for chunk in response.aiter_bytes():
-            parts.append(chunk)
-            size_bytes += len(chunk)
-            if size_bytes > _PROBLEM_BYTES:
-                break
+    with suppress(HttpFailed):
+        async with aclosing(response.chunks()) as chunks:
+            async for chunk in chunks:
+                parts.append(chunk)
+                size_bytes += len(chunk)
+                if size_bytes > _PROBLEM_BYTES:
+                    break
     return b"".join(parts)[:_PROBLEM_BYTES]
 
 
-def _model_names(response: httpx.Response, server: str) -> list[str]:
+def _model_names(response: WholeAnswer, server: str) -> list[str]:
     try:
-        return [str(entry["id"]) for entry in response.json()["data"]]
+        return [str(entry["id"]) for entry in json.loads(response.content)["data"]]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        piece = show_piece(response.text[:1000])
+        piece = show_piece(response.content[:1000].decode("utf-8", "replace"))
         raise ModelMalformed(f"{server} does not list its models as OpenAI does: {piece}") from error

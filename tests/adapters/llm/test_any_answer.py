@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aegis_tui.adapters.llm.openai import OpenAIChat
+from aegis_tui.adapters.llm.over_tcp import TcpClient
 from aegis_tui.errors import ModelError, ModelUnavailable
 from aegis_tui.ports.llm import ChatReply, ChatRequest, TextDelta
 
@@ -61,7 +62,10 @@ def test_any_bytes_are_a_reply_or_one_of_our_errors(body: list[bytes], status: i
 
         client = OpenAIChat(URL, attempts=2, backoff_s=0.0)
         await client.close()
-        client._http = httpx.AsyncClient(base_url=f"{URL}/", transport=httpx.MockTransport(answer))
+        tcp = TcpClient(f"{URL}/", {}, idle_timeout_s=5.0, connect_timeout_s=5.0)
+        await tcp.close()
+        tcp._http = httpx.AsyncClient(base_url=f"{URL}/", transport=httpx.MockTransport(answer))
+        client._http = tcp
         try:
             async with aclosing(client.stream(ASK)) as parts:
                 return [part async for part in parts]

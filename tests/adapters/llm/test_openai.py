@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,6 +16,16 @@ ASK = ChatRequest("m", [{"role": "user", "content": "hi"}], [{"type": "function"
 
 
 def with_server(scenario: Callable[[CannedModel, OpenAIChat], Awaitable[None]], *, socket: Path | None = None) -> None:
+    """Play a scenario with a server on this socket; without one, first over TCP and then over a socket."""
+    if socket is not None:
+        play_once(scenario, socket)
+        return
+    play_once(scenario, None)
+    with TemporaryDirectory(prefix="g") as folder:
+        play_once(scenario, Path(folder, "g.sock"))
+
+
+def play_once(scenario: Callable[[CannedModel, OpenAIChat], Awaitable[None]], socket: Path | None) -> None:
     async def run() -> None:
         async with CannedModel(socket=socket) as server:
             client = OpenAIChat(server.base_url, api_key="secret", attempts=3, backoff_s=0.01, idle_timeout_s=5.0)
@@ -279,7 +290,7 @@ def test_an_odd_reply_names_the_server_and_the_piece(body: bytes, said: str) -> 
         assert said in str(caught.value) and server.base_url in str(caught.value)
         assert len(server.requests) == 1
 
-    with_server(scenario)
+    play_once(scenario, None)
 
 
 def test_behind_the_gateways_socket_errors_name_the_server_and_never_the_socket(tmp_path: Path) -> None:

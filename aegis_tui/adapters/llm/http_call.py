@@ -1,0 +1,100 @@
+"""HTTP as the client of a model server needs it: one interface, over TCP (`over_tcp`) and a socket (`over_socket`).
+
+There are two, because importing httpx takes a quarter of the start of an agent, which only calls the gateway's socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+ANSWER_LIMIT_BYTES = 4 << 20
+"""Far more than any list of models needs; a longer answer counts as endless."""
+
+
+class HttpFailed(Exception):
+    """No whole answer was received; the text is the kind of failure, such as `ConnectError`, as httpx names it."""
+
+
+class HttpAnswer(Protocol):
+    """An answer whose headers were received."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Lower-case name to value; several values of one name are separated by commas."""
+        ...
+
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it arrives, decompressed; call it once.
+
+        Raises:
+            HttpFailed: The connection broke before the end of the body, or nothing was received for too long.
+        """
+        ...
+
+
+class HttpClient(Protocol):
+    """Sends requests to one server."""
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> AbstractAsyncContextManager[HttpAnswer]:
+        """Send a request; entering the context waits for the headers of the answer, leaving it ends the call.
+
+        Args:
+            method: `GET` or `POST`.
+            path: The path, relative to the base URL.
+            body: JSON; None for no body.
+
+        Raises:
+            HttpFailed: On entering: there is no connection, or it broke before the headers.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connections; a second call does nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """An answer with its whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Lower-case name to value."""
+    content: bytes
+
+
+async def get_whole(client: HttpClient, path: str, *, deadline_s: float) -> WholeAnswer:
+    """Get a whole small answer; size and total time are limited, whatever the server sends and however slowly.
+
+    Args:
+        client: Sends the request.
+        path: The path, relative to the base URL.
+        deadline_s: The limit for everything, in seconds.
+
+    Raises:
+        HttpFailed: The request failed, the answer was not complete in time (`ReadTimeout`), or it is larger than
+            `ANSWER_LIMIT_BYTES` (`EndlessAnswer`).
+    """
+    body = bytearray()
+    try:
+        async with (
+            asyncio.timeout(deadline_s),
+            client.ask("GET", path) as answer,
+            aclosing(answer.chunks()) as chunks,
+        ):
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > ANSWER_LIMIT_BYTES:
+                    raise HttpFailed("EndlessAnswer")
+    except TimeoutError as error:
+        raise HttpFailed("ReadTimeout") from error
+    return WholeAnswer(answer.status, answer.headers, bytes(body))
