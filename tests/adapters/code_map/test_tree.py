@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from aegis_tui.adapters.code_map.reader import SourceReader
@@ -75,8 +73,6 @@ extern "C" { void e(); }
 
 
 def facts_of(language: str) -> FileFacts:
-    if importlib.util.find_spec(f"tree_sitter_{language}") is None:
-        pytest.skip(f"missing: tree-sitter-{language}")
     return SourceReader().derive(language, SOURCES[language].encode())
 
 
