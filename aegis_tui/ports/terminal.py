@@ -13,11 +13,11 @@ class Delivery(StrEnum):
     """What happened to a prompt (PANE-4)."""
 
     DELIVERED = "delivered"
-    """It appeared on the pane's screen and was submitted, and the screen changed after that."""
+    """The agent has it. Of a prompt that was typed into a program: a call of the program to its model contained it."""
     QUEUED = "queued"
-    """Kept for the agent's next turn. A terminal never returns this; the queue of an agent may."""
+    """Kept for the agent's next turn."""
     REFUSED = "refused"
-    """Nothing was typed: the pane is missing, dead or out of reach, the text is empty, or a line is too long for it."""
+    """The agent does not have it, and gets it no more. Nothing was typed."""
     UNKNOWN = "unknown"
     """Typed, completely or in part, but its effect was not seen. It is never typed again automatically."""
 
@@ -60,8 +60,6 @@ class PaneState:
     exit_status: int | None
     exit_signal: int | None
     title: str
-    in_mode: bool
-    """A person is scrolling or selecting in it (tmux's copy mode)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,23 +163,6 @@ class Terminal(Protocol):
         """Yield each end of a pane's first process once, until `close`; each caller gets every end.
 
         Must-deliver: ends that occur while nobody follows are kept for the next caller.
-        """
-        ...
-
-    async def paste(self, pane_id: str, text: str) -> Delivery:
-        """Type a prompt of any size as one paste and submit it with Enter; return what happened to it (PANE-4).
-
-        Control characters except tab and newline are removed first. Calls for the same pane run one after the other.
-        Raises nothing: an error of the server gives `REFUSED` or, if something may have been typed, `UNKNOWN`.
-        """
-        ...
-
-    async def send_keys(self, pane_id: str, *keys: str) -> None:
-        """Press keys by name (`Enter`, `C-c`, `Up`), in order.
-
-        Raises:
-            TerminalError: The pane is gone, or the server did not confirm the keys, which may have been pressed.
-            TerminalUnavailable: No server runs.
         """
         ...
 

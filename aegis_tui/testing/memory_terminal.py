@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from aegis_tui.ports.terminal import Delivery, OpenPane, PaneExit, PaneSpec, PaneState, Screenshot
+from aegis_tui.ports.terminal import OpenPane, PaneExit, PaneSpec, PaneState, Screenshot
 
 
 class MemoryTerminal:
@@ -16,7 +16,6 @@ class MemoryTerminal:
         self.panes: dict[str, PaneState] = {}
         """Instance -> its pane, dead ones included."""
         self.opened: list[PaneSpec] = []
-        self.pasted: list[tuple[str, str]] = []
         self.is_running = False
         self._ids = itertools.count(1)
         self._exits: asyncio.Queue[PaneExit] = asyncio.Queue()
@@ -34,7 +33,7 @@ class MemoryTerminal:
             KeyError: The instance has no pane.
         """
         pane = self.panes[instance]
-        self.panes[instance] = PaneState(instance, pane.pane_id, pane.pid, True, status, signal, pane.title, False)
+        self.panes[instance] = PaneState(instance, pane.pane_id, pane.pid, True, status, signal, pane.title)
         if reported:
             self._exits.put_nowait(PaneExit(instance, pane.pane_id, status, signal))
 
@@ -56,7 +55,7 @@ class MemoryTerminal:
         if there is None or there.dead:
             number = next(self._ids)
             self.opened.append(spec)
-            there = PaneState(spec.instance, f"%{number}", 1000 + number, False, None, None, spec.title, False)
+            there = PaneState(spec.instance, f"%{number}", 1000 + number, False, None, None, spec.title)
             self.panes[spec.instance] = there
         return OpenPane(there.instance, there.pane_id, there.pid)
 
@@ -85,16 +84,6 @@ class MemoryTerminal:
         """See `Terminal.exits`; of several callers, each end goes to only one."""
         while True:
             yield await self._exits.get()
-
-    async def paste(self, pane_id: str, text: str) -> Delivery:
-        """See `Terminal.paste`; DELIVERED at once and recorded in `pasted`, or REFUSED without a living pane."""
-        if not any(pane.pane_id == pane_id and not pane.dead for pane in self.panes.values()):
-            return Delivery.REFUSED
-        self.pasted.append((pane_id, text))
-        return Delivery.DELIVERED
-
-    async def send_keys(self, pane_id: str, *keys: str) -> None:
-        """See `Terminal.send_keys`; does nothing."""
 
     async def close_pane(self, instance: str, *, grace_s: float = 2.0) -> None:
         """See `Terminal.close_pane`; the pane is gone at once, and `exits` does not report its end."""

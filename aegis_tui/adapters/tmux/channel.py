@@ -12,7 +12,7 @@ from aegis_tui.adapters.tmux.control import ControlLink, ControlLost
 from aegis_tui.adapters.tmux.protocol import Reply
 from aegis_tui.adapters.tmux.screen import SCREEN_FORMAT, parse_screen
 from aegis_tui.adapters.tmux.server import TmuxServer, tmux_error
-from aegis_tui.errors import TerminalError, TerminalUnavailable
+from aegis_tui.errors import TerminalUnavailable
 from aegis_tui.ports.terminal import PaneState, Screenshot
 
 _PANE_ID = re.compile(r"%\d+\Z")
@@ -26,7 +26,6 @@ _PANE_FORMAT = "|".join(
         "pane_dead",
         "pane_dead_status",
         "pane_dead_signal",
-        "pane_in_mode",
         "@aegis_instance",
         "pane_title",
     )
@@ -40,12 +39,11 @@ class PaneChannel:
         self._server = server
         self._link = link
 
-    async def run(self, *command: str, repeatable: bool = True) -> list[str]:
-        """Run one command and return its output lines.
+    async def run(self, *command: str) -> list[str]:
+        """Run one command, which may be run twice, and return its output lines.
 
         Args:
             command: Name and arguments.
-            repeatable: Whether running it twice does no harm; if not, a lost reply is an error.
 
         Raises:
             TerminalUnavailable: No server runs, or tmux is not installed.
@@ -54,9 +52,7 @@ class PaneChannel:
         """
         try:
             reply = (await self._link.request([command]))[0]
-        except ControlLost as lost:
-            if lost.sent and not repeatable:
-                raise TerminalError(f"tmux did not confirm {command[0]}") from lost
+        except ControlLost:
             forked = await self._server.fork([command])
             reply = Reply(forked.ok, tuple((forked.stdout if forked.ok else forked.error).splitlines()))
         if not reply.ok:
@@ -153,10 +149,10 @@ def _capture_commands(pane_id: str, history_lines: int) -> list[list[str]]:
 
 def _pane_state(row: str) -> PaneState | None:
     """Parse one line of `_PANE_FORMAT`; return None for a pane that belongs to no instance."""
-    fields = row.split("|", 8)
-    if len(fields) != 9 or not fields[7]:
+    fields = row.split("|", 7)
+    if len(fields) != 8 or not fields[6]:
         return None
-    _, pane_id, pid, dead, status, dead_signal, in_mode, instance, title = fields
+    _, pane_id, pid, dead, status, dead_signal, instance, title = fields
     return PaneState(
         instance=instance,
         pane_id=pane_id,
@@ -165,7 +161,6 @@ def _pane_state(row: str) -> PaneState | None:
         exit_status=int(status) if status.isdigit() else None,
         exit_signal=_signal_number(dead_signal),
         title=title,
-        in_mode=in_mode not in ("", "0"),
     )
 
 

@@ -26,11 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class ControlLost(Exception):
-    """There will be no reply. `sent` says whether tmux may have executed the commands nevertheless."""
-
-    def __init__(self, message: str, *, sent: bool) -> None:
-        super().__init__(message)
-        self.sent = sent
+    """There will be no reply. tmux may have executed the commands nevertheless."""
 
 
 class ControlClient:
@@ -85,10 +81,10 @@ class ControlClient:
             async with asyncio.timeout(DEADLINE_S):
                 await client._attached.wait()
             if client._ended:
-                raise ControlLost("tmux control client ended", sent=False)
+                raise ControlLost("tmux control client ended")
         except TimeoutError as error:
             await client.close()
-            raise ControlLost("tmux control client was not attached in time", sent=False) from error
+            raise ControlLost("tmux control client was not attached in time") from error
         except BaseException:
             await client.close()
             raise
@@ -103,7 +99,7 @@ class ControlClient:
         """
         payload = b"".join(command_line(command) for command in commands)
         if self._ended or self._process.stdin is None:
-            raise ControlLost("tmux control client ended", sent=False)
+            raise ControlLost("tmux control client ended")
         loop = asyncio.get_running_loop()
         futures = [loop.create_future() for _ in commands]
         self._pending.extend(futures)
@@ -114,7 +110,7 @@ class ControlClient:
                 return [await future for future in futures]
         except (TimeoutError, OSError) as error:
             self._end()
-            raise ControlLost("tmux did not answer in time", sent=True) from error
+            raise ControlLost("tmux did not answer in time") from error
         finally:
             for future in futures:
                 future.cancel()
@@ -170,7 +166,7 @@ class ControlClient:
         while self._pending:
             future = self._pending.popleft()
             if not future.done():
-                future.set_exception(ControlLost("tmux control client ended", sent=True))
+                future.set_exception(ControlLost("tmux control client ended"))
         kill_child(self._process)
 
 
@@ -216,7 +212,7 @@ class ControlLink:
             TerminalError: An argument contains a line break; nothing was sent.
         """
         if self._client is None:
-            raise ControlLost("no tmux control client", sent=False)
+            raise ControlLost("no tmux control client")
         return await self._client.request(commands, deadline_s=deadline_s)
 
     async def _keep(self) -> None:

@@ -1,4 +1,4 @@
-"""Turns what tmux prints for a captured screen into a `Screenshot`, and extracts text from it. Pure."""
+"""Turns what tmux prints for a captured screen into a `Screenshot`. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ _SGR = re.compile(r"\x1b\[[0-9;:]*m")
 _OSC = re.compile(r"\x1b\].*?(?:\x1b\\|\x07)")
 _OTHER_ESCAPE = re.compile(r"\x1b(?!\[[0-9;:]*m)")
 _SHIFTS = re.compile("[\x0e\x0f]")
-_SPACE_AND_FRAME = re.compile(r"[\s│┃|║╎┆▏▕█▌▐]+")
 _LINE_DRAWING = str.maketrans("`afgjklmnopqrstuvwxyz{|}~", "◆▒°±┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·")
 
 
@@ -48,13 +47,3 @@ def _draw(part: str) -> str:
     texts, codes = _SGR.split(part), _SGR.findall(part)
     drawn = [text.translate(_LINE_DRAWING) for text in texts]
     return "".join(text + code for text, code in zip(drawn, [*codes, ""], strict=True))
-
-
-def squeeze(text: str) -> str:
-    """Return text without colours, blanks and frame lines, so that wrapping and boxes do not prevent a match."""
-    return _SPACE_AND_FRAME.sub("", _SGR.sub("", text))
-
-
-def screen_text(screen: Screenshot) -> str:
-    """Return the visible text of a screen, without its history, colours, blanks and frame lines."""
-    return squeeze("".join(screen.lines[-screen.height :]))

@@ -184,14 +184,13 @@ class TmuxServer:
         """
         return SetupServer(self.argv(), self.environment)
 
-    async def fork(self, commands: Sequence[Sequence[str]], *, stdin: bytes | None = None) -> ForkReply:
+    async def fork(self, commands: Sequence[Sequence[str]]) -> ForkReply:
         """Run commands, chained, in one tmux process; return whether all succeeded, and what it printed.
 
         The first that fails ends the chain: what the ones before it printed is in the result, and tmux's message.
 
         Args:
             commands: Name and arguments of each command.
-            stdin: The bytes for its standard input; None for none.
 
         Raises:
             TerminalUnavailable: There is no tmux.
@@ -204,14 +203,14 @@ class TmuxServer:
         process = await asyncio.create_subprocess_exec(
             *self.argv(*args),
             env=self.environment,
-            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
         try:
             async with asyncio.timeout(DEADLINE_S):
-                out, err = await process.communicate(stdin)
+                out, err = await process.communicate()
         except TimeoutError as error:
             raise TerminalError(f"tmux {commands[0][0]} did not answer in {DEADLINE_S:g} s") from error
         finally:

@@ -27,11 +27,10 @@ from aegis_tui.adapters.tmux.config import SESSION
 from aegis_tui.adapters.tmux.control import ControlLink
 from aegis_tui.adapters.tmux.exits import ExitLedger
 from aegis_tui.adapters.tmux.feeds import DirtyFeed, ExitFeed
-from aegis_tui.adapters.tmux.paste import Paster
 from aegis_tui.adapters.tmux.server import CHAIN, TmuxServer, format_literal, tmux_error
 from aegis_tui.domain.ids import check_instance_id
 from aegis_tui.errors import TerminalError, TerminalUnavailable, UsageError
-from aegis_tui.ports.terminal import Delivery, OpenPane, PaneExit, PaneSpec, PaneState, Screenshot
+from aegis_tui.ports.terminal import OpenPane, PaneExit, PaneSpec, PaneState, Screenshot
 
 POLL_S = 2.0
 """How often the list of panes is read if nothing requires it earlier, in seconds."""
@@ -74,7 +73,6 @@ class TmuxTerminal:
             on_change=self._wake.set,
         )
         self._channel = PaneChannel(self._server, self._link)
-        self._paster = Paster(self._server, self._channel)
 
     async def start(self) -> None:
         """Start the server if it does not run, connect to it, and begin to watch its panes; see `Terminal.start`.
@@ -169,22 +167,6 @@ class TmuxTerminal:
         """Yield each end of a pane's first process once, until `close`; see `Terminal.exits`."""
         return self._exits.follow()
 
-    async def paste(self, pane_id: str, text: str) -> Delivery:
-        """Type a prompt as one paste and submit it with Enter; return what happened to it; see `Terminal.paste`.
-
-        Raises nothing: an error of tmux is a result too.
-        """
-        return await self._paster.paste(pane_id, text)
-
-    async def send_keys(self, pane_id: str, *keys: str) -> None:
-        """Press keys by name (`Enter`, `C-c`), in order; see `Terminal.send_keys`.
-
-        Raises:
-            TerminalError: The pane is gone, or tmux did not confirm the keys.
-            TerminalUnavailable: No server runs.
-        """
-        await self._paster.send_keys(pane_id, *keys)
-
     async def close_pane(self, instance: str, *, grace_s: float = 2.0) -> None:
         """End every process that an instance started, then close its window; see `Terminal.close_pane`.
 
@@ -206,7 +188,6 @@ class TmuxTerminal:
             await self._tell_end(pane.pane_id)
             with contextlib.suppress(TerminalError):
                 await self._channel.run("kill-window", "-t", pane.pane_id)
-        self._paster.forget(pane.pane_id)
 
     async def stop_server(self) -> None:
         """Close every pane as `close_pane` does, then stop the server and disconnect; see `Terminal.stop_server`.

@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -15,18 +14,6 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
-
-RAW_READER = """
-import os, sys, termios, tty
-out = open(sys.argv[1], "ab", buffering=0)
-tty.setraw(0)
-os.write(1, b"\\x1b[?2004hready\\r\\n")
-total = 0
-while data := os.read(0, 65536):
-    out.write(data)
-    total += len(data)
-    os.write(1, b"got %d\\r\\n" % total)
-"""
 
 Eventually = Callable[..., Awaitable[Any]]
 
@@ -94,11 +81,3 @@ def eventually() -> Eventually:
             await asyncio.sleep(0.02)
 
     return wait
-
-
-@pytest.fixture
-def raw_reader(tmp_path: Path) -> Callable[[Path], tuple[str, ...]]:
-    """The command of a program that asks for bracketed paste and writes every byte it gets to a file."""
-    script = tmp_path / "raw_reader.py"
-    script.write_text(RAW_READER)
-    return lambda out: (sys.executable, str(script), str(out))

@@ -5,7 +5,7 @@ from aegis_tui.ports.terminal import PaneExit, PaneState
 
 
 def pane(instance: str, pane_id: str, *, dead: bool = False, status: int | None = None) -> PaneState:
-    return PaneState(instance, pane_id, 100, dead, status, None, "", False)
+    return PaneState(instance, pane_id, 100, dead, status, None, "")
 
 
 def test_an_end_is_told_once() -> None:

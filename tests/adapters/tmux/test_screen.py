@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from aegis_tui.adapters.tmux.screen import parse_screen, screen_text
+from aegis_tui.adapters.tmux.screen import parse_screen
 
 
 def test_a_screen_has_its_size_cursor_and_all_its_lines() -> None:
@@ -25,9 +25,3 @@ def test_links_and_stray_escapes_are_dropped_and_colours_stay() -> None:
 def test_a_header_that_is_none_gives_no_screen() -> None:
     assert parse_screen("", []) is None
     assert parse_screen("80|x|0|0|0", []) is None
-
-
-def test_wrapping_colours_and_frames_do_not_hide_text() -> None:
-    shot = parse_screen("10|2|0|0|0", ["│ \x1b[2mhello wo │", "│ rld      │"])
-    assert shot is not None
-    assert "helloworld" in screen_text(shot)

@@ -254,9 +254,8 @@ async def test_a_server_that_does_not_answer_costs_a_deadline_and_not_the_connec
     assert client is not None
     os.kill(pid, signal.SIGSTOP)
     try:
-        with pytest.raises(ControlLost, match="in time") as lost:
+        with pytest.raises(ControlLost, match="in time"):
             await client.request([["list-sessions"]], deadline_s=0.2)
-        assert lost.value.sent
     finally:
         os.kill(pid, signal.SIGCONT)
     assert await terminal.list_panes() == []
