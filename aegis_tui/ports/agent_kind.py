@@ -64,16 +64,16 @@ class AgentKind(Protocol):
     """How one kind of agent is started. It has no state: one object serves every instance of its kind."""
 
     def argv(self, launch: Launch) -> list[str]:
-        """Return the program and its arguments; the caller wraps them in the sandbox.
+        """Return the program and its arguments, the program first; the caller wraps them in the sandbox.
 
-        They must hold no secret: every process of the machine can read them.
+        Starts nothing. They must hold no secret: every process of the machine can read them.
         """
         ...
 
     def environment(self, launch: Launch) -> dict[str, str]:
-        """Return variables to add to those that every instance gets, in place of any of the same name; may be empty.
+        """Return environment variables, name -> value, to add to those that every instance gets; may be empty.
 
-        They must hold no secret.
+        They replace variables of the same name, and must hold no secret.
         """
         ...
 

@@ -9,9 +9,12 @@ class Clock(Protocol):
     """Two readings that must never be mixed: `now` is compared with deadlines, `timestamp` is shown to people."""
 
     def now(self) -> float:
-        """Return seconds that never decrease and also count while the machine sleeps; the zero point is arbitrary."""
+        """Return a time in seconds that never decreases and goes on while the machine sleeps.
+
+        Its zero point is arbitrary.
+        """
         ...
 
     def timestamp(self) -> str:
-        """Return the current wall-clock time, RFC 3339 in UTC with milliseconds."""
+        """Return the current wall-clock time as text, RFC 3339 in UTC with milliseconds."""
         ...

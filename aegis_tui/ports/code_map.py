@@ -38,7 +38,9 @@ class Files(Protocol):
     """The files of one worktree. All methods block."""
 
     def listing(self) -> Listing:
-        """Return the files as they are now.
+        """Return the files as they are now: regular files that git does not ignore, tracked or not.
+
+        Symbolic links, submodules and changed files of more than 1 MiB are left out of `files`.
 
         Raises:
             GitError: git fails.
@@ -48,7 +50,10 @@ class Files(Protocol):
         ...
 
     def contents(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
-        """Yield path and content of each of the given files; one of more than 1 MiB gives b"".
+        """Yield path and content of each of the given files, in any order.
+
+        A content of more than 1 MiB is given as b"". It is read from the worktree if the file there has the blob id
+        that is wanted, else from git.
 
         Args:
             wanted: Path -> blob id; the content that is yielded has exactly this id.
@@ -60,7 +65,14 @@ class Files(Protocol):
         ...
 
     def stale(self, listing: Listing, paths: Sequence[str]) -> list[str]:
-        """Return those of `paths` whose content is not that of the listing, sorted; unknown and missing ones too."""
+        """Return those of `paths` whose content in the worktree is now another than in the listing, sorted, each once.
+
+        Also those that are missing, unreadable, of more than 1 MiB, or not in the listing. Windows line ends that git
+        would convert make no difference.
+
+        Raises:
+            OSError: The folder of the worktree does not exist.
+        """
         ...
 
 
@@ -68,11 +80,13 @@ class FactsReader(Protocol):
     """Derives facts from source text. Blocks."""
 
     def derive_all(self, items: Iterable[tuple[BlobKey, bytes]], *, count: int) -> Iterator[tuple[BlobKey, Entry]]:
-        """Yield what is to be stored of each content, in any order; of one that cannot be parsed, what can be read.
+        """Yield for each content its key and what the store keeps of it, once each, in any order.
+
+        A content that cannot be parsed gives at least its number of lines; a binary one gives no lines.
 
         Args:
-            items: The contents.
-            count: How many there are, about.
+            items: Key and content; the language in the key says how the content is read.
+            count: About how many there are; it only decides whether other processes help.
         """
         ...
 
@@ -109,17 +123,23 @@ class MapStore(Protocol):
         ...
 
     def missing(self, keys: Sequence[BlobKey]) -> list[BlobKey]:
-        """Return those of the keys that the store has no facts of, each once."""
+        """Return those of the keys under which nothing is stored, each once, in the order given."""
         ...
 
     def put(self, entries: Sequence[tuple[BlobKey, Entry]]) -> None:
-        """Store contents, in one transaction; those that are stored already are left as they are."""
+        """Store what is known of contents, in one transaction: all of them, or none after an error.
+
+        Contents that are stored already are left as they are.
+        """
         ...
 
     def set_view(self, view: Mapping[str, BlobKey]) -> None:
-        """Set the view: the files, by path, that all later questions on this connection are about.
+        """Set the files that all later questions on this connection are about, in place of those set before.
 
-        A file whose content is not stored counts as absent.
+        If many contents are stored that are not in `view`, the oldest of these are deleted.
+
+        Args:
+            view: Path -> key of the content that the file has; a file whose content is not stored counts as absent.
         """
         ...
 
@@ -128,11 +148,13 @@ class MapStore(Protocol):
         ...
 
     def named(self, name: str) -> list[Located]:
-        """Return the symbols of the view with a name, in order of path and line.
+        """Return the symbols (functions, classes, headings, ...) with a name, in order of path and line.
+
+        Empty if there are none. Only symbols in the files set by `set_view`.
 
         Args:
-            name: A last name such as `parse`; or a dotted one: if no symbol has it as its whole name, those whose name
-                ends with it are returned.
+            name: A last name such as `parse`; or a dotted one such as `Reader.parse`: if no symbol has it as its whole
+                name, those whose name ends with it are returned.
         """
         ...
 
@@ -158,17 +180,21 @@ class MapStore(Protocol):
     def alike(self, words: Sequence[str], *, count: int) -> list[Located]:
         """Return up to `count` symbols that are spelled most like the given words, nearest first.
 
-        Compared are the groups of letters in their words. Only symbols in the files set by `set_view`. Empty for no
-        words.
+        Compared are the groups of adjacent letters in these words and in a symbol's name, signature and documentation.
+        Only symbols in the files set by `set_view` that have enough in common (cosine of the groups 0.2 or more). Empty
+        for no words.
         """
         ...
 
     def status(self) -> StoreStatus:
-        """Return what the store holds, for all worktrees together."""
+        """Return the store's counts and size, for all worktrees together, whatever `set_view` has set."""
         ...
 
     def disagreements(self) -> list[str]:
-        """Return in words where the three stores do not agree; empty if they do. Reads everything."""
+        """Return the contradictions between symbols, relations and meaning, one sentence each; empty if there are none.
+
+        Reads everything; changes nothing.
+        """
         ...
 
     def close(self) -> None:
@@ -199,16 +225,16 @@ class MapAnswers(Protocol):
     """Answers questions of the hub to the code map, without blocking its event loop."""
 
     async def ask(self, question: MapAsk, root: Path, worktree: Path | None, paths: WorkspaceFolders) -> dict[str, Any]:
-        """Return the answer as values of JSON; long lists and texts are cut, and `cut` names them.
+        """Return the answer as an object of JSON; long lists and texts are cut, and its `cut` names them.
 
         Args:
             question: The question.
             root: The person's checkout.
             worktree: The instance's worktree that it is about; None for the checkout. Nothing in it is trusted.
-            paths: Of the workspace.
+            paths: The folders of the workspace, in which the map is stored.
 
         Raises:
             UsageError: The map does not have what is asked about.
-            StoreError: The worktree or the map cannot be read.
+            StoreError: The worktree or the map cannot be read, or there is no answer in two minutes.
         """
         ...

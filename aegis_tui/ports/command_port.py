@@ -36,7 +36,10 @@ class CommandPort(Protocol):
         ...
 
     async def read(self, view: Callable[[Workspace], T]) -> T:
-        """Return what `view` returns for the logged state; `view` must neither keep nor change the workspace.
+        """Return what `view` returns for the logged state; an error that `view` raises is passed on.
+
+        Args:
+            view: Called once with the workspace; it must neither keep nor change it.
 
         Raises:
             StoreError: The state cannot be rebuilt from the log.

@@ -42,7 +42,7 @@ class Commits(Protocol):
     """
 
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None = None) -> str:
-        """Return the unified diff between two commits or trees; empty if they are equal.
+        """Return the unified diff between two commits or trees, renames detected; empty if they are equal.
 
         Args:
             base: The old commit or tree.
@@ -51,7 +51,7 @@ class Commits(Protocol):
                 all.
 
         Raises:
-            GitError: One of the two does not exist, or the diff is too large (code `git.output`).
+            GitError: One of the two does not exist, or the diff is larger than 256 MiB (code `git.output`).
         """
         ...
 
@@ -64,12 +64,12 @@ class Commits(Protocol):
         ...
 
     async def read_blobs(self, oids: Iterable[str], *, limit: int, total: int) -> Mapping[str, Blob]:
-        """Return many blobs at once, by their ids.
+        """Return many blobs at once, by their ids; the order does not matter.
 
         Args:
             oids: Their ids; one that does not exist, or is no blob, is left out of the result.
             limit: The most bytes of one blob that are read; a larger one has the content None.
-            total: The most bytes that are read in all; blobs beyond that have the content None.
+            total: The most bytes that are read in all; a blob that would exceed that has the content None.
 
         Raises:
             GitError: git fails.
@@ -122,7 +122,7 @@ class Commits(Protocol):
         ...
 
     async def delete_ref(self, ref: str, expect: str) -> None:
-        """Delete a ref that points to `expect`.
+        """Delete a ref that points to the object `expect`; the object itself stays.
 
         Raises:
             Conflict: The ref does not exist or points to another object.

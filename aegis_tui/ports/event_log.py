@@ -50,22 +50,25 @@ class EventLog(Protocol):
         ...
 
     async def append(self, events: Sequence[Event], replies: Sequence[LoggedReply]) -> None:
-        """Write all events and replies durably, or none of them.
+        """Write all events and replies durably, or none of them: they are on disk when this returns.
 
         Args:
-            events: Numbered from `last_seq` + 1, without a gap.
+            events: Numbered from `last_seq` + 1, without a gap; may be empty.
             replies: Replies to the requests that these events answer.
 
         Raises:
-            StoreError: They cannot be written; `DiskFull` if that is because the disk is full.
+            StoreError: They cannot be written (`DiskFull` if the disk is full), or the first event has another number.
         """
         ...
 
     async def read(self, after: int, limit: int, *, most_bytes: int | None = None) -> list[Event]:
         """Return at most `limit` events with numbers above `after`, in order; empty when there are none.
 
-        None is older than `first_seq`, also when `after` is lower. With `most_bytes`, the list ends before the event
-        that would exceed that size, but holds at least one event.
+        The result begins at `first_seq` if `after` is lower. With `most_bytes`, the list ends before the event that
+        would exceed that size, but holds at least one event if there is one.
+
+        Raises:
+            StoreError: An event is missing or damaged, or the log cannot be read.
         """
         ...
 
@@ -74,7 +77,10 @@ class EventLog(Protocol):
         ...
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
-        """Save the whole state after event `seq`; delete snapshots, replies and events that are no longer needed.
+        """Save the whole state after event `seq`; delete what is no longer needed.
+
+        Kept are the two newest snapshots, the events after the older of them, and the replies of about the newest
+        30,000 events. The log may keep more events, up to a number set when it is made.
 
         Raises:
             StoreError: It cannot be written.
@@ -82,5 +88,8 @@ class EventLog(Protocol):
         ...
 
     async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
-        """Return the undamaged snapshots with their `seq`, newest first; empty if there are none."""
+        """Return the undamaged snapshots as (seq, state), newest first; empty if there are none.
+
+        A snapshot that is newer than the last event is left out.
+        """
         ...

@@ -22,13 +22,20 @@ class ForeignTools(Protocol):
     """The tools of all servers."""
 
     async def listed(self) -> Sequence[ForeignTool]:
-        """Wait until each server has started or failed to; return all tools, sorted by name."""
+        """Wait until each server has started or failed to; return the tools of those that started, sorted by name.
+
+        May be empty; never raises. The servers that failed are named by `problems`.
+        """
         ...
 
     def problems(self) -> Sequence[str]:
-        """Return why a server or a tool was left out, in sentences; empty if none was, or none has failed so far."""
+        """Return why servers or tools were left out of `listed`, one sentence each; empty if none has failed so far."""
         ...
 
     async def run(self, name: str, arguments: dict[str, Any]) -> tuple[str, bool]:
-        """Run a listed tool; return the text of its result, and whether that is an error. Raises nothing."""
+        """Run a tool of `listed` with its arguments; return the text of its result, and whether that is an error.
+
+        Never raises. A tool that does not exist, a server that has ended and a tool that takes too long give an error
+        text too.
+        """
         ...

@@ -30,5 +30,5 @@ class GatewayPlan(NamedTuple):
     """The limits of that run and of each of its instances, by the names in `BUDGET_NAMES`; those that are set."""
 
     def fields(self) -> dict[str, Any]:
-        """Return the plan by field name, as the gateway reads it from the file `gateway-map.json`."""
+        """Return field name -> value for every field, unchanged: the content of the gateway's `gateway-map.json`."""
         return self._asdict()

@@ -90,7 +90,11 @@ class HubLink(Protocol):
         ...
 
     async def release_lock(self, lock_id: str, token: int) -> None:
-        """Release the lock.
+        """Release a lock of this instance; the next instance that waits for it can then get it.
+
+        Args:
+            lock_id: From the grant.
+            token: Its fencing token, from the grant.
 
         Raises:
             StaleToken: The lock has ended, or this instance holds it under another token.

@@ -26,7 +26,7 @@ class Usage:
         )
 
     def to_wire(self) -> dict[str, int]:
-        """Return the counts as agent:report carries them in `tokens` (contract 5): prompt, completion, cached."""
+        """Return the counts under the keys `prompt`, `completion` and `cached`, as agent:report carries them."""
         return {"prompt": self.prompt_tokens, "completion": self.completion_tokens, "cached": self.cached_tokens}
 
 
@@ -85,7 +85,7 @@ _PING = {
 
 
 def ping_request(model: str, *, max_tokens: int | None = None) -> ChatRequest:
-    """Return a minimal request that a capable model answers with a call of the tool `ping`.
+    """Return a small chat request that declares one tool, `ping`, and asks the model to call it; nothing is sent.
 
     Args:
         model: The name of the model.

@@ -35,7 +35,10 @@ class LocalServer(Protocol):
         ...
 
     def find(self) -> ServedModel | None:
-        """Return the server if its process runs, even while it still loads the model; else None."""
+        """Return the server if its process runs, even while it still loads the model.
+
+        None if none runs or was recorded.
+        """
         ...
 
     def command(self, model: str | None, port: int, options: Sequence[str] = ()) -> list[str]:
@@ -77,6 +80,9 @@ class LocalServer(Protocol):
     async def stop(self) -> ServedModel | None:
         """Stop the server and its child processes, and return it when they have ended; None when no server runs.
 
-        Processes that do not end by SIGTERM within some seconds are killed.
+        Processes that do not end by SIGTERM within 20 seconds are killed. The record of the server is deleted.
+
+        Raises:
+            OSError: The record cannot be deleted.
         """
         ...

@@ -61,8 +61,10 @@ class LogFile(Protocol):
     async def salvage(self, timestamp: str, begin_anew: BeginAnew) -> Salvage:
         """Replace the log by what can be read of it, and keep the damaged files beside it under another name.
 
+        No process may have the log open. Numbers of events that cannot be read are used up by filler events.
+
         Args:
-            timestamp: The time to put in the notes on what is lost, RFC 3339 UTC.
+            timestamp: The time to put in the filler events, RFC 3339 UTC.
             begin_anew: Takes the number of the first event of the new log, and returns the state to start from; called
                 only when no event can be kept.
 
@@ -70,6 +72,7 @@ class LogFile(Protocol):
             What was kept and what is lost.
 
         Raises:
-            StoreError: A file cannot be read or written; the log is unchanged.
+            StoreError: A file cannot be read or written. The log is unchanged then, unless its files could not be
+                renamed at the end: the damaged ones may have their other name already, with no log in their place.
         """
         ...

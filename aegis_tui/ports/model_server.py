@@ -50,9 +50,11 @@ class ChooseModel(Protocol):
     async def choose(self, base_url: str, served: Sequence[str], *, wanted: str | None) -> ChosenModel:
         """Return the model of a run, and the other models of the server. May send models small requests to try them.
 
+        Without `wanted`, that is the first that calls a tool when asked to, else the first that answers at all.
+
         Args:
             base_url: The server's normalised base URL.
-            served: The models that it lists; a single one is taken without a try.
+            served: The models that it lists; a single one is taken without a try. Empty: the result has the model None.
             wanted: The model that the person named: taken if it is listed or answers. None to choose one.
 
         Raises:

@@ -33,24 +33,28 @@ class Pusher(Protocol):
     def plan(self, source: str, remote: str | None, branch: str | None) -> PushPlan:
         """Ask the remote and return what a push would do; blocking, and git may ask the person for credentials.
 
+        Pushes nothing.
+
         Args:
-            source: A run's branch or any commit.
+            source: A branch or any commit.
             remote: Its name; None for the one that git itself would push to, else the only one, else `origin`.
             branch: The short name of the branch on the remote; None for the name of `source`, which has to be a branch.
 
         Raises:
-            UsageError: There is no such commit or remote, or no remote or branch is named and none is obvious.
-            GitError: The remote cannot be asked.
+            UsageError: There is no such commit or remote, none is named and none is obvious, or no valid branch is
+                named.
+            GitError: The remote cannot be asked, or does not answer within two minutes.
+            GitUnavailable: git is missing.
         """
         ...
 
     def push(self, plan: PushPlan) -> None:
-        """Push the commit of a plan, never by force; blocking.
+        """Push the commit of a plan to its branch; blocking.
 
-        The person's hooks run, git's messages go to the terminal.
+        The person's hooks run, and git's messages go to the terminal.
 
         Raises:
-            GitError: The remote or a hook refuses.
+            GitError: The remote or a hook refuses, also because the branch has other commits by now.
             OSError: git cannot be started.
         """
         ...

@@ -167,7 +167,7 @@ class MergePreview:
 
     @property
     def soft(self) -> tuple[str, ...]:
-        """The paths that both sides change and that merge without conflict."""
+        """The paths that both sides change and that merge without conflict, sorted."""
         hot = {conflict.path for conflict in self.conflicts}
         return tuple(path for path in self.both_changed if path not in hot)
 
@@ -210,7 +210,7 @@ class Repository(Commits, Protocol):
         ...
 
     async def preflight(self, run: str) -> None:
-        """Return if a run with this name may start in the repository.
+        """Return None if a run with this name may start in the repository; changes nothing.
 
         Raises:
             Refused: There is no commit, git knows no name or no email address of the person, or a branch has a name
@@ -266,11 +266,12 @@ class Repository(Commits, Protocol):
         Raises:
             Refused: The work cannot be saved in full, `rescue` is missing, or this program did not create what is at
                 `path`; nothing was removed.
+            Conflict: Another program is writing the repository's configuration; the worktree was removed.
         """
         ...
 
     async def list_worktrees(self) -> tuple[WorktreeEntry, ...]:
-        """Return all worktrees of the repository, the main one first, and those whose folder is gone."""
+        """Return all worktrees of the repository, the main one first; those whose folder is gone are listed too."""
         ...
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
@@ -387,13 +388,13 @@ class Repository(Commits, Protocol):
         ...
 
     async def take_in(self, private: Path, oids: Sequence[str]) -> None:
-        """Copy commits that an instance made, with all objects that they need, into the repository.
+        """Copy commits that an instance made, with all objects that they need, into the repository; no ref is moved.
 
         Args:
             private: As given to `git_mounts`; its content is not trusted. Without an object store, nothing is copied.
             oids: The commits.
 
         Raises:
-            GitError: Objects of the commits are missing; nothing was copied.
+            GitError: Objects are missing, damaged or beyond the limits; nothing was copied (code `git.objects`).
         """
         ...

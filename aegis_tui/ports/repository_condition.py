@@ -60,7 +60,9 @@ class InspectedRepository(Repository, Protocol):
         ...
 
     async def checkout_bytes(self) -> int:
-        """Return the size of one checkout of HEAD in bytes; 0 when finding out would fetch from a remote.
+        """Return how many bytes the files of one checkout of HEAD have.
+
+        0 in a partial clone, where asking would fetch objects.
 
         Raises:
             GitError: The repository has no commit, or git fails.
@@ -68,7 +70,7 @@ class InspectedRepository(Repository, Protocol):
         ...
 
     async def tree_paths(self, oid: str) -> tuple[str, ...]:
-        """Return the path of every file and submodule in a commit or tree, in git's order.
+        """Return the path of every file and submodule in a commit or tree, relative to its root, in git's order.
 
         Raises:
             GitError: There is no such commit or tree.

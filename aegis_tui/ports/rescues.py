@@ -50,15 +50,15 @@ class RescueStore(Protocol):
         ...
 
     async def files_of(self, work: RescuedWork) -> RescuedFiles:
-        """Return the paths of the files that a rescue ref holds.
+        """Return the paths of the files that a rescue ref holds, by kind; see `RescuedFiles`.
 
         Raises:
-            GitError: The saved commit does not exist any more.
+            GitError: The saved commit does not exist any more, or has no history to compare with.
         """
         ...
 
     async def diff_of(self, work: RescuedWork) -> str:
-        """Return the unified diff from the commit that the work started from; without ignored files.
+        """Return the unified diff from the commit that the work started from to the saved files; without ignored files.
 
         Raises:
             GitError: The saved commit does not exist any more, or the diff is too large (code `git.output`).
@@ -79,11 +79,15 @@ class RescueStore(Protocol):
         ...
 
     async def make_branch(self, work: RescuedWork, name: str) -> None:
-        """Create a branch that points to the saved commit.
+        """Create a branch that points to the saved commit; the rescue ref stays, and nothing is checked out.
+
+        Args:
+            work: The work.
+            name: The short name of the branch.
 
         Raises:
             Conflict: There is a branch of that name.
-            GitError: It is no valid name of a branch.
+            GitError: It is no valid name of a branch, or the saved commit does not exist any more.
         """
         ...
 

@@ -14,9 +14,9 @@ class ResultFiles(Protocol):
     """Finds and reads result files after the QA command has ended."""
 
     def read_text(self, root: Path, name: str) -> str:
-        """Return the text of a small regular file below `root`. Never raises.
+        """Return the text of a regular file below `root`, with invalid UTF-8 replaced. Never raises.
 
-        Empty when there is no such file, when it is too large, or when a part of its path is a symbolic link.
+        Empty when there is no such file, when it has more than 1 MiB, or when a part of its path is a symbolic link.
 
         Args:
             root: The worktree.
@@ -25,13 +25,15 @@ class ResultFiles(Protocol):
         ...
 
     async def collect(self, wanted: Sequence[Wanted], *, root: Path, since_ns: int) -> tuple[ResultFile, ...]:
-        """Return the files that match: those with an absolute path, then those of globs in the order of their paths.
+        """Return the result files that match `wanted`: those with an absolute path, then those of globs by path.
 
-        Never raises: files that are missing, unreadable or too large are left out.
+        Never raises: files that are missing or unreadable, files after the first 2,000 that globs match, and those that
+        would make more than 16 MiB in all are left out. Globs match only names that end in `.xml`, and folders of
+        dependencies are not entered.
 
         Args:
-            wanted: Absolute paths, or globs below `root`.
+            wanted: Absolute paths, or globs below `root`, each with the tool whose results it names.
             root: The worktree.
-            since_ns: Older files (`st_mtime_ns`) are left out, because this command did not write them.
+            since_ns: Files whose `st_mtime_ns` is lower are left out, because this command did not write them.
         """
         ...

@@ -82,7 +82,8 @@ class Sandbox(Protocol):
     async def probe(self) -> SandboxReport:
         """Return what a sandbox can enforce on this machine, found by really trying to get out of one.
 
-        Only the first call does this; later calls return the same report. If no sandbox works, the report says so.
+        Only the first call does this; later calls return the same report. If no sandbox works, the report has the level
+        `none` and says why; that is no error.
         """
         ...
 

@@ -24,5 +24,8 @@ class SecretScanner(Protocol):
     """Looks for secrets. Sends nothing anywhere, and keeps no secret."""
 
     async def scan(self, texts: Sequence[ScannedText]) -> SecretScan:
-        """Return what was found, and which scanner ran; its `scanner` is empty if none could. Raises no error."""
+        """Return the secrets found in the added lines, and the name of the scanner that ran. Never raises.
+
+        If no scanner could run, `scanner` of the result is empty, and nothing is found.
+        """
         ...

@@ -61,5 +61,8 @@ class QaEnvironment(Protocol):
         ...
 
     async def stamp(self) -> str:
-        """Return a text that changes when software that `prepare` makes available is installed, removed or replaced."""
+        """Return a text that changes when software that `prepare` makes available is installed, removed or replaced.
+
+        Only comparing two such texts makes sense. Files that cannot be read count as absent.
+        """
         ...

@@ -108,7 +108,10 @@ class Terminal(Protocol):
         ...
 
     async def close(self) -> None:
-        """Disconnect from the server, and end the streams of `dirty` and `exits`. The panes keep running."""
+        """Disconnect from the server, and end the streams of `dirty` and `exits`; safe to call twice.
+
+        The panes keep running.
+        """
         ...
 
     async def open_pane(self, spec: PaneSpec) -> OpenPane:
@@ -176,25 +179,26 @@ class Terminal(Protocol):
             grace_s: Seconds between SIGTERM and SIGKILL.
 
         Raises:
-            TerminalError: The server does not answer.
+            TerminalError: The server does not answer; the processes may or may not have been ended.
         """
         ...
 
     async def stop_server(self) -> None:
-        """End every process that an instance started, close all panes, and stop the server; return when it has ended.
+        """End every process that an instance with a pane started, close all panes, and end the server.
 
-        Also disconnects, as `close` does. Does nothing more if no server runs.
+        Returns when it has ended. Also disconnects, as `close` does. Does nothing more if no server runs.
 
         Raises:
-            TerminalError: The server does not answer.
+            TerminalError: The server does not answer, or does not end.
+            TerminalUnavailable: The terminal program is not installed.
         """
         ...
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """Return the command that shows a person the instance's pane until they detach (PANE-2).
+        """Return the command line that shows a person the instance's pane until they detach (PANE-2).
 
-        Whether the pane exists is not checked. Blocks, unlike the other methods: it may run a program that knows the
-        machine's terminal types.
+        It is not run, and whether the pane exists is not checked. Blocks, unlike the other methods: it may run a
+        program that knows the machine's terminal types.
 
         Args:
             instance: Instance id.

@@ -61,16 +61,19 @@ class TreeWatch(Protocol):
         ...
 
     async def close(self) -> None:
-        """Stop watching all worktrees."""
+        """Stop watching all worktrees; `changes` then yields nothing more, but does not end."""
         ...
 
     async def made_by_git(self, name: str, changes: Iterable[FileChange]) -> frozenset[str]:
-        """Return the paths of those changes that git itself made, for example by a checkout.
+        """Return the paths of those changes in the worktree `name` that git itself made, for example by a checkout.
 
         Empty if git fails, or if no worktree is watched under that name.
         """
         ...
 
     def changes(self) -> AsyncIterator[list[FileChange]]:
-        """Yield changes as they occur, without end; each list is not empty and concerns one worktree."""
+        """Yield changes as they occur, without end (must-deliver); each list is not empty and concerns one worktree.
+
+        Call it once. While git fails in a worktree, its changes are reported later.
+        """
         ...
