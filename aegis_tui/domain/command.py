@@ -58,8 +58,8 @@ _CLIENT: dict[str, type[ClientCommand]] = by_type(ClientCommand)
 def loggable(command: AnyCommand, actor: Actor) -> AnyCommand:
     """Return the command with all texts encodable as UTF-8, so that it can be logged.
 
-    A command of the hub may name a file whose name is not UTF-8: the whole text is then put into git's quoted form. A
-    command of any other sender was checked on arrival and is returned unchanged.
+    A command of the hub may name a file whose name is not UTF-8: the whole text is then put into git's quoted form
+    (`write_name`). A command of any other sender was checked on arrival and is returned unchanged.
     """
     if actor is not THE_HUB or is_encodable(command):
         return command

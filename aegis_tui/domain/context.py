@@ -121,7 +121,10 @@ def _locks(workspace: Workspace, now: float | None) -> dict[str, HeldLock]:
 
 
 def progress(workspace: Workspace, run: Run | None) -> MergeProgress:
-    """Return `total`, the number of pieces, `completed`, how many are merged, and their `percentage`; 0 if no run."""
+    """Return the number of a run's pieces (`total`), of the merged ones (`completed`), and their `percentage`.
+
+    All are 0 without a run.
+    """
     pieces = list(run.pieces.values()) if run else []
     done = sum(piece.status == "applied" for piece in pieces)
     return {

@@ -197,7 +197,7 @@ def _arm(workspace: Workspace, event: Event, now: float) -> None:
 def touch(workspace: Workspace, agent_id: str, now: float) -> None:
     """Extend the session of a joined instance to its full time, because it has sent something. Not logged (HUB-8).
 
-    Nothing happens if there is no instance with this agent id, or if it has not joined.
+    No effect for an unknown instance, and for one that has not joined or has ended.
     """
     instance = workspace.get_instance(agent_id)
     if instance is not None and instance.phase is Phase.JOINED:

@@ -126,9 +126,9 @@ _BY_PHASE: dict[Phase, type[PrepareInstance | LaunchInstance | StopInstance | Re
 
 
 def needed(workspace: Workspace) -> list[Effect]:
-    """Return every effect that the state requires now, in the order of start; none depends on another.
+    """Return every effect, a step for the hub to carry out, that the state requires now, in the order of start.
 
-    Empty if no run is open or ending, and while there is nothing to do but wait.
+    None depends on another. Empty if no run is open or ending, and while there is nothing to do but wait.
     """
     run = workspace.runs.current()
     if run is None:

@@ -25,11 +25,14 @@ _HINT = (
 def normalise_base_url(url: str) -> str:
     """Return the base URL in the form in which it is stored and compared: lower-case host, ending in `/v1`.
 
+    A port stays as it is given. Slashes at the end are left out.
+
     Args:
         url: With or without `/v1`; a path before it is kept.
 
     Raises:
-        UsageError: It is not an http or https URL with a host and a valid port, or has a user, a query or a fragment.
+        UsageError: It is not an http or https URL with a host and a valid port; it has a user, a query or a fragment;
+            or it has a space, a backslash or a control character in it.
     """
     hint = "a base URL looks like http://localhost:8001/v1; name it with --base-url or AEGIS_BASE_URL"
     if any(ord(sign) <= 32 or ord(sign) == 127 or sign == "\\" for sign in url):

@@ -85,7 +85,9 @@ class McpServer(BaseModel):
             return False
 
     def lacking(self, allowed: Collection[str]) -> tuple[str, ...]:
-        """Return the addresses that it has to reach and that are outside the boundary; those of this machine are not.
+        """Return the addresses that the server needs and that are outside the boundary; empty if there are none.
+
+        It needs those that it lists, and its own address unless that is on this machine.
 
         Args:
             allowed: The addresses that agents of a kind may reach.
@@ -106,7 +108,7 @@ def check_server_name(name: str) -> None:
 
 
 def local_addresses(servers: Mapping[str, McpServer]) -> tuple[str, ...]:
-    """Return the addresses of the servers that this machine serves over HTTP, sorted."""
+    """Return the addresses of the servers that run on this machine and are reached over HTTP, sorted; perhaps none."""
     return tuple(sorted({server.place for server in servers.values() if server.is_local}))
 
 
@@ -121,7 +123,9 @@ def usable(servers: Mapping[str, McpServer], allowed: Collection[str]) -> dict[s
 
 
 def refusals(servers: Mapping[str, McpServer], kind: str, allowed: Collection[str]) -> list[str]:
-    """Return why agents of a kind do not get a server, and what to do about it, for each that they do not get.
+    """Return why agents of a kind do not get a server, and what to do about it: one sentence for each such server.
+
+    Empty if they get all.
 
     Args:
         servers: The servers by name.

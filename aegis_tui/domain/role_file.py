@@ -36,7 +36,7 @@ class Role(FrozenModel):
 
     @property
     def writes(self) -> bool:
-        """Whether the role may change files, and so submits a piece when it is done."""
+        """Whether the role has a tool that changes files; an instance of such a role submits its work when done."""
         return bool({"edit", "write"} & set(self.tools))
 
 

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
 
 def make_entry(facts: FileFacts) -> Entry:
-    """Return what is stored of a content with these facts."""
+    """Return what the store keeps of a content that has these facts."""
     symbols = tuple(_symbol(symbol) for symbol in facts.symbols)
     mention = " ".join(sorted(facts.mentions()))
     return Entry(facts.lines, pack_facts(facts._replace(symbols=())), mention, symbols)

@@ -44,7 +44,10 @@ def resolve_other(source: FactSource, modules: ModuleIndex, path: str, call: Cal
 
 
 def _whole(source: FactSource, modules: ModuleIndex, path: str, facts: FileFacts) -> list[str]:
-    """Return the files whose names are seen in a file without an import of each: of its package, or included."""
+    """Return the files whose names can be used in a file without importing each name.
+
+    These are the files of its package, or those that it includes; which, depends on the language.
+    """
     language = language_of(path)
     if language in ("c", "cpp"):
         included = [file for item in facts.imports for file in modules.files(path, item)]

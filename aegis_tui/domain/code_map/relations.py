@@ -70,7 +70,11 @@ class Relations:
         return resolve_other(self, self.modules, path, call)
 
     def callers(self, place: SymbolPlace) -> list[Site]:
-        """Return the calls of a function, method or class, in order of path and line."""
+        """Return the calls of a function, method or class, in order of path and line; empty if there are none.
+
+        A call of a method whose target is not known is among them, as not `certain`, if no other definition has its
+        name.
+        """
         symbol = self._symbol(place)
         name = symbol.name.rpartition(".")[2]
         sites = list(self._sites(name, place, makes=False))
@@ -80,7 +84,10 @@ class Relations:
         return sorted(set(sites))
 
     def callees(self, place: SymbolPlace) -> list[tuple[SymbolPlace, int]]:
-        """Return the definitions that are called inside a definition, and the line of the first call of each."""
+        """Return the definitions that are called inside a definition, each with the line of its first call.
+
+        Calls whose target is not known are left out.
+        """
         facts = self.facts(place.path)
         inside = set() if facts is None else set(_inside(facts, place.at))
         first_lines: dict[SymbolPlace, int] = {}
@@ -90,14 +97,14 @@ class Relations:
         return list(first_lines.items())
 
     def importers(self, path: str) -> list[str]:
-        """Return the files that import a file, sorted."""
+        """Return the files that import a file, sorted; empty if there are none."""
         folder, file = posixpath.split(path)
         names = {file.partition(".")[0], posixpath.basename(folder)} - {"__init__", "mod", "index", ""}
         candidates = {item for name in names for item in self._view.mentioning(name)} - {path}
         return sorted(item for item in candidates if path in self.imports(item))
 
     def imports(self, path: str) -> set[str]:
-        """Return the files of the view that a file imports."""
+        """Return the files that a file imports, as far as they are in the view; empty for a file outside of it."""
         facts = self.facts(path)
         imported: set[str] = set()
         for item in facts.imports if facts is not None else ():

@@ -42,6 +42,11 @@ class Scopes:
         return scope
 
     def around(self, items: Iterable[T], *, key: Callable[[T], int]) -> Iterator[tuple[T, int]]:
-        """Yield each item with the innermost scope around the offset that `key` returns for it."""
+        """Yield each item with the innermost scope around its offset (see `innermost`), in the order of the items.
+
+        Args:
+            items: The items.
+            key: Item -> its offset.
+        """
         for item in items:
             yield item, self.innermost(key(item))

@@ -45,7 +45,9 @@ class SegmentBits:
         return (read + len(classes) * (len(self._chars) + len(self._sets) + self._ranges)) // _RANGES_A_STEP
 
     def fitting(self, token: Token) -> int:
-        """Return, as bits, the positions that accept some character which this token accepts too; stars are left out.
+        """Return the positions whose token has a character in common with this token; bit n stands for token n.
+
+        Positions of stars are left out.
 
         Args:
             token: A character or a set of characters, no star.
@@ -78,7 +80,7 @@ class SegmentBits:
         return bool(at >> self.size & 1)
 
     def _takes(self, char: str) -> int:
-        """Return, as bits, the positions that accept this character; stars are left out.
+        """Return the positions whose token accepts this character; bit n stands for token n, and stars are left out.
 
         The answer is not cached: there are too many characters.
         """

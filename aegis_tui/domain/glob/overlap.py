@@ -99,7 +99,7 @@ class _Meter:
 
 
 def _part_at_once(a: Pattern, b: Pattern) -> bool:
-    """Return whether the first or the last segments already show that no path matches both; False decides nothing."""
+    """Return whether the first or last segments alone show that no path matches both; False leaves that open."""
     for left, right in zip(a if len(a) <= _GLANCE else a[:_GLANCE], b, strict=False):
         one, other = left.literal, right.literal
         if one is not None and other is not None:
@@ -113,9 +113,9 @@ def _part_at_once(a: Pattern, b: Pattern) -> bool:
 
 
 def _differ(a: Segment, b: Segment) -> bool:
-    """Return whether the texts before the first wildcard, or after the last, already show that no name matches both.
+    """Return whether the texts before the first wildcard, or after the last, show that no name matches both segments.
 
-    False decides nothing, unless both segments have no wildcard.
+    False leaves that open, unless both segments have no wildcard.
     """
     if a.literal is not None and b.literal is not None:
         return a.literal != b.literal

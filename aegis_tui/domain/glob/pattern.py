@@ -198,7 +198,11 @@ def _plain(text: str) -> str:
 
 
 def _units(text: str) -> Iterator[str]:
-    """Yield the units of a glob: an escaped character, a whole class, or one character; Refused if one is cut off."""
+    """Yield the units of a glob: an escaped character, a whole class, or one character.
+
+    Raises:
+        Refused: An escape or a class is cut off.
+    """
     at = 0
     while at < len(text):
         end = at + 1
@@ -250,7 +254,11 @@ def _expand_braces(units: Sequence[str], depth: int = 0) -> list[str]:
 
 
 def _brace_group(units: Sequence[str], start: int) -> tuple[list[list[str]], int]:
-    """Return the parts of the brace group that opens at `start`, and the index after it; Refused if it never closes."""
+    """Return the parts of the brace group that opens at `start`, and the index after it.
+
+    Raises:
+        Refused: The group never closes.
+    """
     parts: list[list[str]] = [[]]
     depth = 0
     for at in range(start, len(units)):

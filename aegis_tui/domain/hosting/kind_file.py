@@ -216,7 +216,7 @@ class KindFile(FrozenModel):
 
     @property
     def hears_between_calls(self) -> bool:
-        """Whether a hook of the program brings waiting lines to it between two of its tool calls (AGENT-6)."""
+        """Whether a hook of the program passes waiting messages to it between two of its tool calls (AGENT-6)."""
         return any(f"<<{HEAR}>>" in file.text for file in self.files)
 
     def can_be(self, role: str) -> bool:

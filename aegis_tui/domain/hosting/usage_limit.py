@@ -129,7 +129,11 @@ def _on_the_clock(parts: Mapping[str, str], now: datetime) -> datetime:
 
 
 def _time_of_day(text: str) -> tuple[int, int]:
-    """Return hour and minute of a text such as `3pm`, `3:45 PM` or `15:45`; raise `ValueError` for any other."""
+    """Return hour and minute of a text such as `3pm`, `3:45 PM` or `15:45`.
+
+    Raises:
+        ValueError: It has another form.
+    """
     if (match := _CLOCK.match(text)) is None:
         raise ValueError(text)
     hour = int(match[1])
@@ -139,7 +143,11 @@ def _time_of_day(text: str) -> tuple[int, int]:
 
 
 def _date(text: str) -> tuple[int | None, int, int]:
-    """Return year, month and day of `Oct 6`, `Sep 5th, 2025` or `2025-09-05`; raise `ValueError` for any other."""
+    """Return year, month and day of `Oct 6`, `Sep 5th, 2025` or `2025-09-05`; the year is None if it is not named.
+
+    Raises:
+        ValueError: It has another form.
+    """
     if match := _ISO_DATE.match(text):
         return int(match[1]), int(match[2]), int(match[3])
     if (match := _MONTH_DAY.match(text)) is None or match[1].lower() not in _MONTHS:

@@ -24,7 +24,7 @@ def plan(
     partition: tuple[str, ...] = (),
     replaces: str | None = None,
 ) -> Draft:
-    """Return the new agent id and the event that plans one more instance of a run with it.
+    """Return an event, with a new agent id, that plans one more instance of a run.
 
     The id is used up only when the event is applied. A kind that cannot take the role is replaced by the built-in
     agent.
@@ -32,7 +32,7 @@ def plan(
     Args:
         workspace: State after the last logged event.
         run: The run.
-        role: Must be one of `ROLES`; KeyError otherwise.
+        role: One of `ROLES`.
         kind: The agent kind, in lower case.
         task: What it will do.
         base_oid: The commit that its worktree starts from.
@@ -40,6 +40,9 @@ def plan(
         review_id: The review that it gives, for a reviewer.
         partition: The globs of the paths that it may write.
         replaces: The agent id of the instance that it takes over from, if any.
+
+    Raises:
+        KeyError: There is no such role.
     """
     if kind in run.facts.limited_kinds and traits_of(role).is_judge:
         kind = ids.NATIVE

@@ -93,11 +93,11 @@ class InstanceTable:
         return instance if instance and instance.is_alive else None
 
     def of_run(self, run: str) -> Iterable[Instance]:
-        """The instances that were planned for a run, living or not, in the order they were added."""
+        """Return the instances that were planned for a run, living or not, in the order in which they were added."""
         return (item for item in self.by_id.values() if item.run == run)
 
     def alive(self) -> Iterable[Instance]:
-        """The instances that can still do their task."""
+        """Return the instances that can still do their task: not lost, stopping or ended."""
         return (item for item in self.by_id.values() if item.is_alive)
 
     def evolve(self, agent_id: str, data: InstanceEvent, timestamp: str) -> frozenset[Key]:

@@ -18,7 +18,11 @@ _DONE = (PieceStatus.ACCEPTED, PieceStatus.APPLIED)
 
 
 def urgencies(workspace: Workspace) -> dict[str, int]:
-    """Return the points of each living instance that others wait for, at most 9, by its agent id."""
+    """Return how much others wait for each living instance: agent id -> points, at most 9.
+
+    A lock gives points, and more for each request that waits for it; so do pieces, reviews and a design that others
+    need. An instance that nobody waits for has 0, or is left out.
+    """
     points: Counter[str] = Counter()
     for lock in workspace.locks.locks():
         points[lock.agent_id] += LOCK + WAITED_FOR_LOCK * len(workspace.locks.waits_for(lock))

@@ -44,11 +44,11 @@ class MessageBoard:
         """Number of a message -> what became of it, for the newest that were answered and not delivered."""
 
     def for_agent(self, agent_id: str, after: int = 0) -> list[PendingMessage]:
-        """Unacknowledged messages to one instance after event `after`, oldest first."""
+        """Return the unacknowledged messages to one instance after event `after`, oldest first."""
         return [item for item in self.waiting.values() if item.to == agent_id and item.seq > after]
 
     def waiting_from(self, sender: str) -> list[PendingMessage]:
-        """Unacknowledged messages that one sender has sent, oldest first."""
+        """Return the unacknowledged messages that one sender has sent, oldest first."""
         return list(self._sent.get(sender, {}).values())
 
     @property

@@ -93,9 +93,9 @@ def ack(workspace: Workspace, command: Ack, actor: Actor, request_id: str) -> De
 
 
 def needs_lock(workspace: Workspace, agent_id: str, path: str) -> bool:
-    """Whether a change of the path in this agent's checkout must be made under an EXCLUSIVE lock.
+    """Return whether a change of the path in this agent's checkout must be made under an EXCLUSIVE lock.
 
-    It must if the path is joint, or belongs to another instance.
+    It must if the path is joint (any worker may write it), or belongs to another instance.
     """
     verdict = workspace.partitions.verdict(agent_id, path)
     return verdict.needs_lock or (not verdict.allowed and verdict.owner is not None)

@@ -60,7 +60,7 @@ class PathIndex(Generic[T]):
                 self._unspell(directory)
 
     def near(self, path: str) -> list[T]:
-        """Return the values at `path`, at the directories above it, and at the paths below it; in no fixed order."""
+        """Return the values at `path`, at the folders above it, and at the paths below it; in no fixed order."""
         at = self._at
         items = list(at[path].values()) if path in at else []
         for directory in _directories(path):

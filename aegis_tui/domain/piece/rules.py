@@ -153,9 +153,10 @@ def _broken(run: Run, findings: Iterable[RuleFinding]) -> dict[Severity, list[Ru
 
 
 def observed(run: Run, overlaps: Sequence[Overlapping]) -> list[Draft]:
-    """Return an event for each overlap that is not known yet.
+    """Return an event for each overlap of two pieces that is not known yet; empty if all are.
 
-    One that is hot now, but was soft or resolved, is new; one that was resolved and is soft now is not.
+    One that conflicts now, but only touched the same file before or was resolved, is new; one that was resolved and
+    only touches the same file now is not.
     """
     drafts: list[Draft] = []
     for item in {conflict_id(overlap): overlap for overlap in overlaps}.values():
@@ -331,7 +332,11 @@ def conflicts_observed(workspace: Workspace, command: ConflictsObserved, actor: 
 
 
 def conflict_resolve(workspace: Workspace, command: ConflictResolve, actor: Actor, request_id: str) -> Decision:
-    """Record how a conflict ended. Raises UsageError when there is no such conflict."""
+    """Record how a conflict between two pieces ended.
+
+    Raises:
+        UsageError: There is no such conflict.
+    """
     run = next((item for item in workspace.runs.by_id.values() if command.conflict_id in item.conflicts), None)
     if run is None:
         raise UsageError(f"there is no conflict {command.conflict_id}", "list them: aegis-tui conflicts")

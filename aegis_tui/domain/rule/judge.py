@@ -80,7 +80,7 @@ def judge(
 
 
 def needs_neighbours(rules: Iterable[MergeRule], path: str) -> bool:
-    """Return whether a rule compares the header of a new file at this path with those of similar files."""
+    """Return whether a rule would compare the header of a new file at this path with those of files beside it."""
     return any(rule.kind == "header" and rule.like_neighbours and rule.applies_to(path) for rule in rules)
 
 

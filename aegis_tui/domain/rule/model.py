@@ -100,7 +100,7 @@ class MergeRule(FrozenModel):
         return self._pattern.search(line) is not None and not self.excuses(line)
 
     def excuses(self, line: str) -> bool:
-        """Return whether `unless` matches a line."""
+        """Return whether `unless` matches a line, which the rule then does not find; False without `unless`."""
         return bool(self.unless) and self._unless.search(line) is not None
 
     def has_header(self, head: str) -> bool:

@@ -143,8 +143,8 @@ def fail_task(run: Run, code: str, task: str, given_up: GivenUp, *, back: str = 
 def given_up(tried: Sequence[Instance], limit: int) -> GivenUp | None:
     """Return why a task is given up; None while another attempt may succeed, also before the first.
 
-    A task is given up if its last failure is certain to repeat, if the last two met the same refusal, or after `limit`
-    attempts.
+    A task is given up if its last failure is certain to repeat, if the last two met the same refusal (`Cause.repeats`),
+    or after `limit` attempts.
 
     Args:
         tried: The instances that had the task, in order; all have ended.

@@ -93,7 +93,10 @@ def _ask_reviews(workspace: Workspace, run: Run) -> Iterator[Draft]:
 
 
 def _next_lens(run: Run, piece: Piece) -> str | None:
-    """Return the name of the next lens for the review of a piece; None if none is left or no submission is checked."""
+    """Return the name of the next lens, a subject of review, for a piece.
+
+    None if all were requested, or the piece has no submission that passed its check.
+    """
     if piece.status is not PieceStatus.REVIEWING and not (piece.status is PieceStatus.SUBMITTED and piece.checked):
         return None
     asked = {review.lens for review in run.reviews_of(piece)}
@@ -185,7 +188,7 @@ def _tried(workspace: Workspace, piece: Piece) -> list[Instance]:
 
 
 def _hopeless(workspace: Workspace, run: Run, piece: Piece) -> list[Draft]:
-    """Return the event that ends the run when a piece is given up; empty while another worker may still build it."""
+    """Return the event that ends the run because a piece is given up; empty while another worker may still build it."""
     tried = _tried(workspace, piece)
     if not tried or tried[-1].phase is not Phase.RECLAIMED:
         return []

@@ -70,7 +70,7 @@ class Run(StateModel):
 
     @property
     def is_open(self) -> bool:
-        """True until the outcome is decided."""
+        """True while the run is active or halted; False once its outcome is decided, even while it is cleaned up."""
         return self.status in (RunStatus.ACTIVE, RunStatus.HALTED)
 
     def features(self) -> list[Piece]:

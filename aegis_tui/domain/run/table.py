@@ -47,7 +47,11 @@ class RunTable:
         """Earlier runs, oldest first, with whether each succeeded."""
 
     def get(self, run: str) -> Run:
-        """Return the run with that id; raises `KeyError` when the table does not hold it."""
+        """Return the run with that id.
+
+        Raises:
+            KeyError: The table does not hold it.
+        """
         return self.by_id[run]
 
     def current(self) -> Run | None:

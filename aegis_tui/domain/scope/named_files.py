@@ -40,7 +40,7 @@ def _some_char(chars: CharSet) -> str:
 
 
 def globs_that_name_ignored(globs: Iterable[str], is_ignored: Collection[str]) -> list[str]:
-    """Return the globs of which git ignores an example path.
+    """Return the globs of which git ignores an example path, so that the globs themselves name what is ignored.
 
     Args:
         globs: The globs of a partition.

@@ -62,7 +62,7 @@ class Verdict:
 def find_overlaps(
     owners: Mapping[str, Sequence[str]], *, ignore_case: bool = False, effort: Effort | None = None
 ) -> list[Overlap]:
-    """Every pair of globs of different owners that share a path, in the order given; empty when all are disjoint.
+    """Return every pair of globs of different owners that share a path, in the order given; empty when there is none.
 
     Args:
         owners: Globs by the name of their owner.
@@ -92,7 +92,9 @@ _Owned = Sequence[tuple[str, Sequence[Glob]]]
 
 
 def find_clashes(ones: _Texts, others: _Texts, effort: Effort, *, ignore_case: bool = False) -> list[Overlap]:
-    """Every pair of a glob of the first side and one of the second that share a path, in the order given.
+    """Return every pair of a glob of the first side and one of the second that share a path, in the order given.
+
+    Empty when there is none.
 
     Args:
         ones: The first side: owners and their globs, which are not compared with each other.

@@ -62,7 +62,10 @@ def _scope_path(text: str) -> str:
 
 
 def _who_answers(workspace: Workspace, actor: Actor, owner: str | None) -> list[str]:
-    """Return the living owner of a path, or else every living Commander except the asker; empty if there is none."""
+    """Return the ids of those who may grant a path: its living owner, else every living Commander but the asker.
+
+    Empty if there is none.
+    """
     holder = workspace.get_instance(owner or "")
     if holder is not None and holder.is_alive:
         return [holder.agent_id]

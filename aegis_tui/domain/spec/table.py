@@ -69,7 +69,7 @@ class SpecTable:
         return frozenset({("spec", spec_id)})
 
     def ready(self) -> list[SpecState]:
-        """The approved specs, of runs too, whose dependencies are completed, highest priority first (SPEC-5)."""
+        """Return the approved specs, of runs too, whose dependencies are completed, highest priority first (SPEC-5)."""
         free = (spec for spec in self.by_id.values() if self.is_ready(spec))
         return sorted(free, key=lambda spec: (-spec.priority, spec.spec_id))
 

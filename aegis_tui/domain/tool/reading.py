@@ -119,7 +119,7 @@ def parse_json(text: str) -> Any:
 
 
 def _with_tail(text: str) -> Any:
-    """Parse the JSON value that a text begins with; None without one or if more than marks such as `</x>` follows."""
+    """Return the JSON value that a text begins with, if only marks such as `</x>` follow; else None."""
     try:
         value, end = json.JSONDecoder(strict=False, parse_constant=_refuse).raw_decode(text)
     except (ValueError, RecursionError):

@@ -28,7 +28,7 @@ READERS: tuple[QaReader, ...] = (
 
 
 def tool_parts(command: str) -> list[str]:
-    """Return the parts of a command, separated by `&&`, that start a test tool themselves."""
+    """Return the parts of a command, separated by `&&`, that start a test tool themselves; empty if none does."""
     parts = command.split("&&")
     return [part for part in parts if any(reader.starts(words) for reader in READERS for words in programs_of(part))]
 

@@ -83,7 +83,7 @@ class ExplainsExit(Protocol):
 
 
 def plain(output: str) -> str:
-    """Return an output without colours and with plain line ends."""
+    """Return an output without colours and other terminal sequences, with every line ended by `\n`."""
     return _ANSI.sub("", output).replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -98,7 +98,7 @@ def repeated(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def runs(command: str, name: str, place: CommandPlace) -> bool:
-    """Return whether a command starts a tool by name, itself or by the package script that it runs."""
+    """Return whether a command starts a tool by its name, directly or in the package script that it runs."""
     return any(is_named(words, name) for words in programs_of(_text_run(command, place)))
 
 
