@@ -54,10 +54,10 @@ class GatewayFound:
 
 
 def base_urls(url: str) -> dict[str, str]:
-    """Return the variables with the gateway's base URL, for programs of every dialect (contract 10).
+    """Return the variables by which programs of every API that the gateway speaks find it (contract 10).
 
     Args:
-        url: The gateway's address, without a path.
+        url: The gateway's address, without a path and without a slash at its end.
     """
     return {name: url + path for name, path in BASE_URLS.items()}
 

@@ -30,7 +30,10 @@ _BUSY_STATES = ("R", "D")
 def open_log(log: Path) -> tuple[int, int]:
     """Open the log of a process for appending; return the descriptor and how many bytes were there before.
 
-    One of more than `HUB_LOG_BYTES` is moved aside first, over the one that was moved before. Raises `OSError`.
+    One of more than `HUB_LOG_BYTES` is moved aside first, over the one that was moved before.
+
+    Raises:
+        OSError: It cannot be opened or moved.
     """
     if log.exists() and log.stat().st_size > HUB_LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))

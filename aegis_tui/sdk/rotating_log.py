@@ -22,7 +22,7 @@ class FactsFormatter(logging.Formatter):
     """Formats time, level, logger and message of a record, followed by the fields given as `extra`."""
 
     def __init__(self) -> None:
-        """Set the line format that all our programs use."""
+        """Set the line format of all programs of this project."""
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:

@@ -288,7 +288,11 @@ class UntrustedFolder:
 
     @contextlib.contextmanager
     def _inner(self, path: str) -> Iterator[int]:
-        """Yield a descriptor of a folder below this one, opened part by part; raise `OSError` if one is no folder."""
+        """Yield a descriptor of a folder below this one, opened part by part.
+
+        Raises:
+            OSError: A part of the path is no folder, or is a link.
+        """
         current = os.dup(self._descriptor)
         try:
             for part in path.split("/"):

@@ -109,7 +109,10 @@ class UserServers:
             return CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
 
     async def _run(self, start: ServerStart) -> None:
-        """Start one server, offer its tools, and keep the connection until the context is closed. Raises nothing."""
+        """Start one server, offer its tools, and keep the connection until the context is closed.
+
+        Raises nothing: why it failed is added to `problems`.
+        """
         try:
             async with asyncio.timeout(START_S) as deadline, self._connect(start) as client:
                 await self._offer(start.name, client)

@@ -68,7 +68,7 @@ _Kinds = dict[tuple[str, int], type[AegisError]]
 
 
 def _tree(root: type[AegisError]) -> _Kinds:
-    """Return an error class and those below it by code and exit code; of two that share both, the one nearer to it."""
+    """Return an error class and those below it by (code, exit code); of two with the same, that nearer to the class."""
     kinds: _Kinds = {}
     for child in root.__subclasses__():
         if child.__module__ == errors.__name__:

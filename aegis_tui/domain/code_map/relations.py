@@ -115,7 +115,10 @@ class Relations:
         return imported - {path}
 
     def tests(self, place: SymbolPlace) -> list[Site]:
-        """Return the calls of a definition that stand in tests, and tests that import its file and mention its name."""
+        """Return the calls of a definition from tests, and the tests that import its file and mention its name.
+
+        A test is a file that `is_test` takes for one.
+        """
         sites = [site for site in self.callers(place) if is_test(site.path)]
         name = self._symbol(place).name.rpartition(".")[2]
         known = {site.path for site in sites}

@@ -39,7 +39,7 @@ class SegmentBits:
         self._ranges = sum(map(len, self._sets))
 
     def lookup_steps(self, tokens: Sequence[Token]) -> int:
-        """Return the cost, in steps, of calling `fitting` for each character set in these tokens, all uncached."""
+        """Return the cost, in steps, of calling `fitting` for each character set in these tokens without a cache."""
         classes = {token.ranges for token in tokens if isinstance(token, CharSet)}
         read = sum(len(ranges) * len(self._sets) for ranges in classes)
         return (read + len(classes) * (len(self._chars) + len(self._sets) + self._ranges)) // _RANGES_A_STEP

@@ -83,7 +83,7 @@ class ExplainsExit(Protocol):
 
 
 def plain(output: str) -> str:
-    """Return an output without colours and other terminal sequences, with every line ended by `\n`."""
+    """Return an output without colours and other terminal sequences, with plain newlines as line ends."""
     return _ANSI.sub("", output).replace("\r\n", "\n").replace("\r", "\n")
 
 
