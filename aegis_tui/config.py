@@ -30,7 +30,19 @@ DEFAULT_BASE_URL = "http://localhost:8001/v1"
 """The model server that is used when no setting names one (contract 10)."""
 
 NOT_FROM_PROJECT = frozenset(
-    {"base_url", "api_key_file", "sandbox", "boundary", "mcp", "port", "limits", "keys", "more_base_urls", "budget"}
+    {
+        "base_url",
+        "api_key_file",
+        "sandbox",
+        "boundary",
+        "mcp",
+        "port",
+        "limits",
+        "keys",
+        "more_base_urls",
+        "budget",
+        "model_log",
+    }
 )
 """Settings that a project's own file may not set (contract 1)."""
 
@@ -91,6 +103,17 @@ class BudgetSettings(BaseModel):
     """Tokens that all instances of a run may use together. No limit when unset."""
     run_minutes: float | None = Field(None, gt=0)
     """Minutes, from the first call on, in which the instances of a run may call the model. No limit when unset."""
+
+
+class ModelLogSettings(BaseModel):
+    """What is stored of calls of the models: the table `[model_log]` in the user file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    kept_mb: int = Field(256, ge=0, le=1_048_576)
+    """How much disk space the requests and answers of model calls may take in each workspace, in MiB; the oldest are
+    deleted first. They stay on this machine, and only you can read them. 0 stores none, and deletes those that were
+    stored."""
 
 
 class QaSettings(BaseModel):
@@ -155,6 +178,8 @@ class Settings(BaseModel):
     """How much a sandbox may use."""
     budget: BudgetSettings = BudgetSettings.model_construct()
     """How much of the models a run and each of its instances may use."""
+    model_log: ModelLogSettings = ModelLogSettings.model_construct()
+    """What is stored of calls of the models."""
     theme: str | None = None
     """Theme of the dashboard. When unset: the one that you chose last, or else `dark`."""
     layout: str | None = None

@@ -53,6 +53,15 @@ async def look_at(base_url: str) -> ServerOutput:
     return await look_at_server(base_url, probe=probe, read_metrics=server.read_metrics)
 
 
+def model_key(environ: Mapping[str, str]) -> str:
+    """Return the model server's key; empty if there is none.
+
+    Raises:
+        UsageError: The settings or the key file cannot be used.
+    """
+    return ModelKey(environ).read()
+
+
 def model_files(model: str, config: Path | None) -> ModelFiles:
     """Return the `config.json` of a model on this machine and the size of its weights; nothing is downloaded.
 

@@ -212,14 +212,17 @@ def _qa_timeout_s(environ: Mapping[str, str], root: Path) -> float:
 
 
 def _usual_endpoint(environ: Mapping[str, str], root: Path) -> UsualEndpoint:
-    """Return the model server for calls outside a run, from the person's settings or their defaults: `run` uses it too.
+    """Return the model server for calls outside a run, by the person's settings: `run` uses it too.
+
+    With it comes how much of calls is stored.
 
     Raises:
         UsageError: A setting is wrong, or the project's own file names the address of one, which it may not.
     """
     settings = load_settings(environ, project=root)
     more = tuple(normalise_base_url(url) for url in settings.more_base_urls)
-    return UsualEndpoint(normalise_base_url(settings.base_url), settings.model, more)
+    base_url, kept_mb = normalise_base_url(settings.base_url), settings.model_log.kept_mb
+    return UsualEndpoint(base_url, settings.model, more, kept_mb)
 
 
 def _find_servers(environ: Mapping[str, str], root: Path) -> Mapping[str, McpServer]:

@@ -11,7 +11,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "doctor": ("doctor", "doctor_app", "Check this machine, and say how to fix what is missing."),
     "init": ("init", "init_app", "Write settings, roles, rules and spec templates to .agents, or undo that."),
     "vllm": ("vllm", "app", "Start, stop and inspect a vLLM server on this machine."),
-    "gateway": ("gateway", "app", "Show the model servers, what agents use of them, and where their prompts part."),
+    "gateway": ("gateway", "app", "Show the model servers, what agents use of them, and what they asked."),
     "config": (
         "config",
         "app",
@@ -83,6 +83,8 @@ EXAMPLES: Final = {
     "vllm setup": "vllm setup --print",
     "gateway status": "gateway status",
     "gateway prefixes": "gateway prefixes w01 w02",
+    "gateway log": "gateway log --agent w01",
+    "gateway replay": "gateway replay 12 --base-url http://localhost:8002",
     "config list": "config list --show-origin",
     "run": "run 'Add a search page' --design design.yaml --headless",
     "wait": "wait run1",

@@ -1,4 +1,4 @@
-"""`aegis-tui gateway`: the servers behind the model gateway, and where prompts of agents part (contract 9, LLM-10)."""
+"""`aegis-tui gateway`: the servers behind the model gateway, and what agents asked of them (contract 9, LLM-10)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import typer
 
 from aegis_tui.cli import output
+from aegis_tui.cli.gateway_log import log, replay
 from aegis_tui.cli.place import here
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.inert import one_line
@@ -27,7 +28,7 @@ from aegis_tui.sdk.gateway import ask_gateway
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Show the model servers, what agents use of them, and where their prompts part.",
+    help="Show the model servers, what agents use of them, and what they asked.",
 )
 
 T = TypeVar("T")
@@ -137,3 +138,7 @@ def _parting_lines(item: PartingFields) -> list[str]:
         if piece and item["part"]:
             lines.append(f"  {name}: …{' '.join(piece.split())}…")
     return lines
+
+
+app.command()(log)
+app.command()(replay)

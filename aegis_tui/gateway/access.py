@@ -47,6 +47,9 @@ class GatewayMap(NamedTuple):
     """Agent id → the run that it belongs to."""
     budget: Mapping[str, float] = {}
     """The limits of that run and of each of its instances, by the names in `BUDGET_NAMES`."""
+    kept_mb: int | None = None
+    """How much the texts of calls may take on disk, in MiB; 0 deletes them. None, which is not known: none is stored or
+    deleted."""
 
     @property
     def upstreams(self) -> list[str]:
@@ -75,6 +78,9 @@ def parse_map(text: bytes) -> GatewayMap:
     ):
         raise ValueError("a name is not text")
     model, person, key_file = names
+    kept_mb = fields.get("kept_mb")
+    if not isinstance(kept_mb, int | None):
+        raise ValueError("kept_mb is not a number")
     return GatewayMap(
         upstream=normalise_base_url(upstream) if upstream else "",
         model=model,
@@ -86,6 +92,7 @@ def parse_map(text: bytes) -> GatewayMap:
         urgencies=_numbers(fields.get("urgencies", {})),
         runs=_names(fields.get("runs", {})),
         budget={name: limit for name, limit in _numbers(fields.get("budget", {})).items() if name in BUDGET_NAMES},
+        kept_mb=kept_mb,
     )
 
 

@@ -7,7 +7,7 @@ the server does not list is replaced by the gateway's own: such programs name Go
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from aegis_tui.domain.endpoint import root_url
 from aegis_tui.errors import AegisError, ModelMalformed, ModelUnavailable
 from aegis_tui.gateway.access import AccessMap
-from aegis_tui.gateway.body import parse_fields
+from aegis_tui.gateway.body import parse_fields, prepare_body
 from aegis_tui.gateway.budget import check_budget
 from aegis_tui.gateway.dialect import GOOGLE_PREFIX, error_body
 from aegis_tui.gateway.engine import EngineFacts, upstream_url
@@ -33,6 +33,8 @@ from aegis_tui.gateway.upstream import Headers, Upstream, UpstreamAnswer
 from aegis_tui.gateway.usage import parse_json
 
 _MODELS = f"{GOOGLE_PREFIX}models"
+_COMPLETIONS, _TOKENIZE = "/v1/chat/completions", "/tokenize"
+"""Where a model server gets the calls; with the root of its address in front."""
 _METHODS = ("generateContent", "streamGenerateContent", "countTokens")
 _HEADERS: Headers = ((b"Content-Type", b"application/json"), (b"Accept-Encoding", b"identity"))
 _NOT_THERE = (404, 405, 501)
@@ -75,6 +77,8 @@ class _Exchange:
     call: Call
     body: Fields
     """The chat completion that is asked for."""
+    raw: bytes
+    """The same as JSON."""
     attempt: Attempt
     """The server that is asked."""
 
@@ -164,11 +168,15 @@ class GoogleDoor:
         call = Call(share.caller, f"{_MODELS}:{verb}", model, stream)
         is_count = verb == "countTokens"
 
+        raw = json.dumps(body).encode()
+
         async def ask(attempt: Attempt) -> bool:
-            exchange = _Exchange(request, call, body, attempt)
+            call.hide(secrets_of(attempt.key))
+            exchange = _Exchange(request, call, body, raw, attempt)
             return await (self._count(exchange) if is_count else self._generate(exchange))
 
         with counted(self._ledger, request, call):
+            self._ledger.listen(call, _TOKENIZE if is_count else _COMPLETIONS, raw, [request.token().encode()])
             await self._forwarding.run(call, "chat", body, ask, is_count=is_count)
 
     async def _model_for(self, name: str) -> str:
@@ -185,7 +193,8 @@ class GoogleDoor:
         alternative = dict(parse_qsl(request.query)).get("alt")
         framing = _Framing(is_sse=alternative == "sse")
         try:
-            async with self._open(exchange, _completions(exchange), {**exchange.body, **attempt.added}) as answer:
+            body = prepare_body(exchange.raw, exchange.body, dialect="chat", model=None, added=attempt.added).body
+            async with self._open(exchange, _COMPLETIONS, body) as answer:
                 call.status = answer.status
                 if not attempt.accepts(answer.status):
                     return False
@@ -202,9 +211,9 @@ class GoogleDoor:
             await _tell(exchange, error, framing)
         return True
 
-    def _open(self, exchange: _Exchange, url: str, body: Fields) -> AbstractAsyncContextManager[UpstreamAnswer]:
-        text, attempt = json.dumps(body).encode(), exchange.attempt
-        return self._upstream.open("POST", attempt.server.url, url, headers=[*_HEADERS, *attempt.key], body=text)
+    def _open(self, exchange: _Exchange, path: str, body: bytes) -> AbstractAsyncContextManager[UpstreamAnswer]:
+        base_url, headers = exchange.attempt.server.url, [*_HEADERS, *exchange.attempt.key]
+        return self._upstream.open("POST", base_url, f"{root_url(base_url)}{path}", headers=headers, body=body)
 
     async def _count(self, exchange: _Exchange) -> bool:
         """Answer with the number of tokens of a conversation: by the server's `/tokenize`, else by a short completion.
@@ -220,11 +229,10 @@ class GoogleDoor:
         request, call, body, attempt = exchange.request, exchange.call, exchange.body, exchange.attempt
         asked: Fields = {name: body[name] for name in ("model", "messages", "tools") if name in body}
         try:
-            root = root_url(attempt.server.url)
-            status, said = await self._ask(exchange, f"{root}/tokenize", {**asked, "add_generation_prompt": True})
+            status, said = await self._ask(exchange, _TOKENIZE, {**asked, "add_generation_prompt": True})
             if status in _NOT_THERE:
                 short = {**asked, "max_tokens": 1, **attempt.added}
-                status, said = await self._ask(exchange, _completions(exchange), short)
+                status, said = await self._ask(exchange, _COMPLETIONS, short)
         except AegisError as error:
             if not attempt.gives_up(is_answered=False):
                 return False
@@ -233,6 +241,7 @@ class GoogleDoor:
         call.status = status
         if not attempt.accepts(status):
             return False
+        call.hear(said)
         if status >= 400:
             call.error = f"http.{status}"
             request.reply(status, _refusal(status, said))
@@ -244,13 +253,13 @@ class GoogleDoor:
         request.reply_json(200, {"totalTokens": call.usage.prompt_tokens if count is None else count})
         return True
 
-    async def _ask(self, exchange: _Exchange, url: str, body: Fields) -> tuple[int, bytes]:
-        """Send a JSON body to a URL of the model server; return the answer's status, also of an error, and body.
+    async def _ask(self, exchange: _Exchange, path: str, body: Fields) -> tuple[int, bytes]:
+        """Send a JSON body to a path of the model server; return the answer's status, also of an error, and body.
 
         Raises:
             AegisError: The server does not answer, or not with a body that can be read.
         """
-        async with self._open(exchange, url, body) as answer:
+        async with self._open(exchange, path, json.dumps(body).encode()) as answer:
             return answer.status, await read_whole(answer, secrets=secrets_of(exchange.attempt.key))
 
 
@@ -262,10 +271,6 @@ def _upstream_header(answer: UpstreamAnswer) -> tuple[bytes, bytes]:
     return (UPSTREAM_HEADER, answer.base_url.encode("utf-8"))
 
 
-def _completions(exchange: _Exchange) -> str:
-    return f"{exchange.attempt.server.url}/chat/completions"
-
-
 def _refusal(status: int, said: bytes) -> bytes:
     """Return a refusal of the model server in Google's form, with the server's words."""
     return error_body("google", status, code="upstream", message=problem_text(said)[:_PROBLEM_CHARS])
@@ -274,6 +279,7 @@ def _refusal(status: int, said: bytes) -> bytes:
 async def _refuse(exchange: _Exchange, answer: UpstreamAnswer) -> None:
     exchange.call.error = f"http.{answer.status}"
     said = await read_whole(answer, secrets=secrets_of(exchange.attempt.key))
+    exchange.call.hear(said)
     later = [(name, value) for name, value in answer.headers if name == b"retry-after"]
     body = _refusal(answer.status, said)
     exchange.request.reply(answer.status, body, headers=[*later, _upstream_header(answer)])
@@ -286,13 +292,19 @@ async def _pass_stream(exchange: _Exchange, answer: UpstreamAnswer, framing: _Fr
     translated = Answer(call.model)
     request.start(answer.status, [framing.head(), _upstream_header(answer)])
     try:
-        async for chunk in chat_chunks(answer.chunks()):
+        async for chunk in chat_chunks(_heard(call, answer.chunks())):
             await _pass_chunk(exchange, translated, chunk, framing)
     except ModelUnavailable:
         if not translated.is_finished:  # else the answer is complete and only the end of the body is missing
             raise
     if not request.is_complete:
         await _end_stream(exchange, translated, framing)
+
+
+async def _heard(call: Call, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for part in parts:
+        call.hear(part)
+        yield part
 
 
 async def _pass_chunk(exchange: _Exchange, translated: Answer, chunk: Fields | None, framing: _Framing) -> None:
@@ -345,7 +357,9 @@ async def _pass_whole(exchange: _Exchange, answer: UpstreamAnswer, framing: _Fra
         AegisError: The answer is no chat completion, or it could not be read to its end.
     """
     request, call = exchange.request, exchange.call
-    body = parse_json(await read_whole(answer, secrets=()))
+    said = await read_whole(answer, secrets=())
+    call.hear(said)
+    body = parse_json(said)
     call.usage.note(body)
     event = Answer(call.model).whole(body, call.usage) if isinstance(body, dict) else None
     if event is None:

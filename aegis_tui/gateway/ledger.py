@@ -1,27 +1,26 @@
 """Usage of the model server: totals per instance, and one line per call in `logs/model-calls.jsonl` (LLM-8).
 
 A line holds numbers and names, never a prompt, an answer or a token. The totals survive a restart: they are computed
-from the file at start.
+from the file at start. A thread writes (`gateway/call_log.py`), also the texts of calls where the person wants them.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from aegis_tui.domain.wire.gateway import UsageFields
+from aegis_tui.gateway.call_log import LIST_NAME, OLDER_LIST_NAME, CallLog, CallText
 from aegis_tui.gateway.usage import TokenUsage
 
 _LOG = logging.getLogger(__name__)
-_ROTATE_AT_BYTES = 16 * 1024 * 1024
 
 
 @dataclass
@@ -104,6 +103,18 @@ class Call:
     """Base URL of the server that got it last."""
     is_whole: bool = False
     """Whether the server's answer is complete; if so, a client that disconnects has received what it asked for."""
+    text: CallText | None = None
+    """Takes down what is said; None if that is not stored."""
+
+    def hide(self, secrets: Sequence[bytes]) -> None:
+        """Have these keys replaced in what is stored of the call."""
+        if self.text is not None:
+            self.text.secrets += secrets
+
+    def hear(self, part: bytes) -> None:
+        """Note that the client gets this next part of the answer."""
+        if self.text is not None:
+            self.text.hear(part)
 
     def first_byte(self) -> None:
         """Store the time to the first byte; call it after each part that was sent, as only the first call counts."""
@@ -121,22 +132,23 @@ class Spent(NamedTuple):
 
 
 class Ledger:
-    """Keeps totals in memory and writes lines to disk. If the disk fails, lines are lost, but calls still succeed.
+    """Keeps totals in memory and has calls logged. If the disk fails, lines are lost, but calls still succeed.
 
     Args:
-        path: The log file; its folder is created, and the totals start with the calls that it already holds.
+        folder: The folder of the log; it is created, and the totals start with the calls that it already holds.
+        find_limit_mb: Returns how much the texts of calls may take, as `CallLog` wants it.
 
     Raises:
         OSError: The folder cannot be created, or an existing file cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path = path
+    def __init__(self, folder: Path, find_limit_mb: Callable[[], int | None] = lambda: None) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._totals: defaultdict[str, Totals] = defaultdict(Totals)
-        self._file: int | None = None
-        self._size_bytes = 0
-        self._restore()
+        self._last_id = 0
+        for name in (OLDER_LIST_NAME, LIST_NAME):
+            self._restore(folder / name)
+        self._log = CallLog(folder, find_limit_mb)
 
     @property
     def running(self) -> int:
@@ -149,14 +161,27 @@ class Ledger:
         totals.running += 1
         totals.note_begun(time.time())
 
+    def listen(self, call: Call, target: str, request: bytes, secrets: Sequence[bytes]) -> None:
+        """Have what a running call says stored with it, if the person wants that; call it once, before the answer.
+
+        Args:
+            call: The call.
+            target: Path and query at the model server, without a key.
+            request: The body of the request.
+            secrets: Keys and tokens to replace in what is stored.
+        """
+        call.text = self._log.listen(target, request, secrets)
+
     def finish(self, call: Call) -> None:
-        """Count a call that `begin` counted as finished, and write its line; a failure to write is only logged.
+        """Count a call that `begin` counted as finished, and have its line written; it is on the disk a little later.
 
         Errors count by the call's `error`. Call it once for each call.
         """
         totals = self._totals[call.agent_id]
         totals.running -= 1
+        self._last_id += 1
         line = {
+            "id": self._last_id,
             "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "agent_id": call.agent_id,
             "route": call.route,
@@ -170,7 +195,7 @@ class Ledger:
             "latency_s": round(time.monotonic() - call.started_s, 5),
         }
         totals.add(line)
-        self._append(json.dumps(line).encode() + b"\n")
+        self._log.put(line, call.text)
 
     def spent(self, callers: Iterable[str]) -> Spent:
         """Return what these callers have used so far, running calls left out."""
@@ -202,32 +227,11 @@ class Ledger:
         return "\n".join(lines) + "\n"
 
     def close(self) -> None:
-        """Close the log file. Safe to call twice; a model call that finishes later opens it again."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        """Write what waits and close the log. Safe to call twice; a model call that finishes later opens it again."""
+        self._log.close()
 
-    def _append(self, line: bytes) -> None:
-        try:
-            if self._file is None:
-                self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                self._size_bytes = os.fstat(self._file).st_size
-            os.write(self._file, line)
-            self._size_bytes += len(line)
-            if self._size_bytes > _ROTATE_AT_BYTES:
-                self.close()
-                self._path.replace(self._older)
-        except OSError as error:
-            _LOG.warning("a model call could not be logged", extra={"reason": str(error)})
-
-    @property
-    def _older(self) -> Path:
-        return self._path.with_suffix(".1.jsonl")
-
-    def _restore(self) -> None:
-        for path in (self._older, self._path):
-            if not path.exists():
-                continue
+    def _restore(self, path: Path) -> None:
+        if path.exists():
             with path.open("rb") as file:
                 for text in file:
                     self._count(text)
@@ -237,5 +241,6 @@ class Ledger:
         try:
             line = json.loads(text)
             self._totals[str(line["agent_id"])].add(line)
+            self._last_id = max(self._last_id, int(line.get("id", 0)))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             _LOG.warning("a line of the call log is not readable")

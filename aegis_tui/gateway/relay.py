@@ -84,6 +84,7 @@ class Relay:
             return await self._ask(request, call, attempt, headers, body)
 
         with counted(self._ledger, request, call):
+            self._ledger.listen(call, _target(request), raw, [request.token().encode()])
             await self._forwarding.run(call, dialect, fields, ask, is_count=request.path == COUNT_PATH)
 
     async def _ask(self, request: Request, call: Call, attempt: Attempt, headers: Headers, body: bytes) -> bool:
@@ -99,8 +100,9 @@ class Relay:
         Raises:
             Rejected: The call failed before an answer was begun, and no other server is left.
         """
-        dialect, base_url, query = RELAYED[request.path], attempt.server.url, request.passed_query
-        url = base_url.removesuffix("/v1") + request.path + (f"?{query}" if query else "")
+        dialect, base_url = RELAYED[request.path], attempt.server.url
+        url = base_url.removesuffix("/v1") + _target(request)
+        call.hide(secrets_of(attempt.key))
         try:
             sent = [*headers, *attempt.key]
             async with self._upstream.open("POST", base_url, url, headers=sent, body=body) as answer:
@@ -117,6 +119,12 @@ class Relay:
                 return False
             _tell(request, call, error, dialect)
         return True
+
+
+def _target(request: Request) -> str:
+    """Return path and query for the model server."""
+    query = request.passed_query
+    return request.path + (f"?{query}" if query else "")
 
 
 def _passed_headers(request: Request) -> list[tuple[bytes, bytes]]:
@@ -164,6 +172,7 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer, dia
     def deliver(chunk: bytes) -> None:
         request.send(chunk, is_last=answer.is_whole)
         tap.feed(chunk)
+        call.hear(chunk)
         call.is_whole = tap.ended_well
         call.first_byte()
 
@@ -213,6 +222,7 @@ async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer, *, s
     """
     body = await read_whole(answer, secrets=secrets)
     call.usage.note(parse_json(body))
+    call.hear(body)
     call.is_whole = True
     request.start(answer.status, [*_kept_headers(answer), (b"content-length", b"%d" % len(body))])
     request.send(body)

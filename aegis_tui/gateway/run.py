@@ -52,7 +52,7 @@ def run_gateway(runtime: Path, state: Path) -> None:
 
     Args:
         runtime: Owner-only folder with `gateway-map.json`; `gateway.sock` and `gateway.json` are created there.
-        state: Calls are logged in its folder `logs`.
+        state: Calls are logged in its folder `logs`, with their texts if the map allows it.
 
     Raises:
         Refused: Other users can access the runtime folder.
@@ -65,10 +65,10 @@ def run_gateway(runtime: Path, state: Path) -> None:
 
 
 async def _serve(runtime: Path, state: Path) -> None:
-    ledger = Ledger(state / "logs" / "model-calls.jsonl")
+    access = AccessMap(runtime / "gateway-map.json")
+    ledger = Ledger(state / "logs", lambda: access.current.kept_mb)
     upstream = Upstream()
     most_strangers, most_calls = _limits()
-    access = AccessMap(runtime / "gateway-map.json")
     app = GatewayApp(access, upstream, ledger, most_calls, salt=_salt(state / _SALT_NAME))
     server = GatewayServer(app, most_fresh=most_strangers, most_idle=most_strangers)
     tcp = listen_tcp(_former_port(runtime / "gateway.json", state / _PORT_NAME))

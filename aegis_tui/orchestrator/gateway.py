@@ -57,7 +57,7 @@ class Gateway(Protocol):
 
 
 class UsualEndpoint(NamedTuple):
-    """The model server of calls outside a run."""
+    """The model server of calls outside a run, and what is stored of all calls, by the person's settings."""
 
     base_url: str
     """In normalised form."""
@@ -65,6 +65,8 @@ class UsualEndpoint(NamedTuple):
     """None for the first model that the server lists."""
     more: tuple[str, ...] = ()
     """Further servers for the same models, in normalised form."""
+    kept_mb: int | None = None
+    """How much the texts of calls may take on disk, in MiB; 0 deletes them. None if it is not known."""
 
 
 FindEndpoint = Callable[[], UsualEndpoint]
@@ -115,11 +117,12 @@ class GatewayKeeper:
 
     async def _serve(self) -> None:
         wanted = await self._port.read(self._wanted)
-        plan, problem = wanted.plan, None
+        problem = None
         try:
             usual = self._find_endpoint()
         except UsageError as error:
             usual, problem = UsualEndpoint("", None), one_line(error.message)
+        plan = wanted.plan._replace(kept_mb=usual.kept_mb)
         if not wanted.has_endpoint:
             plan = plan._replace(upstream=usual.base_url, model=usual.model)
         if plan.upstream == usual.base_url:

@@ -1,4 +1,4 @@
-"""What the hub tells the model gateway: who may call, which servers serve, and what each caller may use (LLM-10)."""
+"""What the hub tells the model gateway: who may call, which servers serve, and what each may use (LLM-8, LLM-10)."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class GatewayPlan(NamedTuple):
     """Agent id -> run, of the instances of the current run, also those that have ended."""
     budget: Mapping[str, float] = {}
     """The limits of that run and of each of its instances, by the names in `BUDGET_NAMES`; those that are set."""
+    kept_mb: int | None = None
+    """How much the texts of calls may take on disk, in MiB; 0 deletes them. None if it is not known."""
 
     def fields(self) -> dict[str, Any]:
         """Return field name -> value for every field, unchanged: the content of the gateway's `gateway-map.json`."""

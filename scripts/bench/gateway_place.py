@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.config import ModelLogSettings
 from scripts.bench.record import ROOT
 
 _HERE = Path(__file__).resolve().parent
@@ -81,13 +82,17 @@ def model_server() -> Iterator[Target]:
 
 @contextlib.contextmanager
 def gateway(upstream: Target) -> Iterator[Target]:
-    """Our gateway in front of a model server, with folders of its own."""
+    """Our gateway in front of a model server, with folders of its own; it stores what is said, as by default."""
     with tempfile.TemporaryDirectory(prefix="ab") as name:
         runtime, state = Path(name) / "r", Path(name) / "s"
         runtime.mkdir(mode=0o700)
         state.mkdir()
         digest = hashlib.sha256(_TOKEN.encode()).hexdigest()
-        access = {"upstream": f"http://127.0.0.1:{upstream.port}/v1", "instances": {digest: "NATIVE-w01"}}
+        access: dict[str, Any] = {
+            "upstream": f"http://127.0.0.1:{upstream.port}/v1",
+            "instances": {digest: "NATIVE-w01"},
+        }
+        access["kept_mb"] = ModelLogSettings().kept_mb
         (runtime / "gateway-map.json").write_text(json.dumps(access))
         argv = [sys.executable, "-m", "aegis_tui.gateway", "--runtime", str(runtime), "--state", str(state)]
         with _process(argv, quiet=True) as process:

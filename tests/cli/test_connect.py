@@ -20,7 +20,7 @@ import pytest
 
 from aegis_tui.sdk.discovery import load_address, process_start_time, workspace_key_of, workspace_paths
 from aegis_tui.sdk.quick import HubAddress
-from tests.gateway.conftest import ModelServer, open_model_server
+from tests.gateway.conftest import ModelServer, open_model_server, until
 from tests.workspace import Served
 
 CONNECT = ("connect", "--agent", "claude", "--instance")
@@ -121,10 +121,14 @@ def test_a_program_reaches_the_gateway_in_three_dialects_by_its_environment_alon
     assert '"text": "gr\\u00fc\\u00df dich"' in said["google"]
     assert '"finishReason": "STOP"' in said["google"]
     assert said["same"] and said["token"] and said["own"] is None
-    [log] = desk.files("logs/model-calls.jsonl")
-    calls = [json.loads(line) for line in log.read_text().splitlines()]
+    until(lambda: len(_calls(desk)) == 3, "the calls are in the list")
+    calls = _calls(desk)
     assert [call["agent_id"] for call in calls] == ["CLAUDE-three"] * 3
     assert {call["error"] for call in calls} == {None}
+
+
+def _calls(desk: Desk) -> list[dict[str, Any]]:
+    return [json.loads(line) for log in desk.files("logs/model-calls.jsonl") for line in log.read_text().splitlines()]
 
 
 def test_the_token_is_in_no_argument_and_no_log_and_is_refused_after_the_end(desk: Desk) -> None:
@@ -141,7 +145,7 @@ def test_the_token_is_in_no_argument_and_no_log_and_is_refused_after_the_end(des
         _, err = process.communicate(timeout=20)
     assert token not in err
     assert desk.ask_gateway(token) == 401
-    logs = [path for path in desk.files("logs/*") if token in path.read_text(errors="replace")]
+    logs = [path for path in desk.files("logs/**/*") if path.is_file() and token in path.read_text(errors="replace")]
     assert logs == []
     assert desk.instance("shy")["word"] == "ended"
 

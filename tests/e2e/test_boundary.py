@@ -241,7 +241,7 @@ def test_no_token_is_in_argv_environment_tmux_or_pane(seen: Seen) -> None:
     assert found == []
     assert not any(token in seen.pane for token in seen.tokens)
     state = next((seen.workspace.folder / "state" / "aegis-tui").iterdir())
-    logs = [*state.glob("logs/*"), state / "log.db"]
+    logs = [*(path for path in state.glob("logs/**/*") if path.is_file()), state / "log.db"]
     assert not [path.name for path in logs if any(token.encode() in path.read_bytes() for token in seen.tokens)]
 
 

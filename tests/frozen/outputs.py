@@ -31,13 +31,13 @@ from aegis_tui.application.doctor import Check
 from aegis_tui.bootstrap import checkout, machine
 from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.cli import demo, main, run
-from aegis_tui.domain.metrics import EngineMeters
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
 from aegis_tui.domain.wire.output import ErrorOutput, FailureOutput
 from aegis_tui.domain.wire.outputs import OUTPUTS
 from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs
 from aegis_tui.ports.repository import Guard, WorktreeSpec
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_key, workspace_paths
+from tests.frozen.gateway_scene import REPLAYED, gateway_answer, log_call
 from tests.frozen.logs import DATA, recovered, restore, told
 from tests.frozen.surface import options
 from tests.hub.closed import fits
@@ -289,9 +289,14 @@ class _Desk:
         self._ask("hub", "status")
         self._ask("hub", "start")
         self._ask("workspaces")
-        with mock.patch("aegis_tui.cli.gateway.ask_gateway", _gateway):
+        with mock.patch("aegis_tui.cli.gateway.ask_gateway", gateway_answer):
             self._ask("gateway", "status")
             self._ask("gateway", "prefixes")
+        log_call(self._paths.state_dir / "logs")
+        self._ask("gateway", "log")
+        self._ask("gateway", "log", "1")
+        with mock.patch("aegis_tui.cli.gateway_log._replay", _coming(REPLAYED)):
+            self._ask("gateway", "replay", "1")
         held = self._ask("lock", "acquire", "doc.md")["locks"][0]
         self._ask("lock", "list")
         self._ask("lock", "acquire", "src/routes.py", ends="held")
@@ -340,26 +345,6 @@ class _Desk:
         self._ask("rescue", "restore", "run1/w98/1", "--to", str(self._folder / "restored"))
         self._ask("rescue", "prune", "--merged")
         self._ask("worktree", "repair")
-
-
-def _gateway(_paths: object, _token: str, target: str) -> dict[str, Any]:
-    """What a gateway answers that has seen the prompts of two agents."""
-    from aegis_tui.gateway.endpoint import meters_of
-    from aegis_tui.gateway.ledger import Totals
-    from aegis_tui.gateway.prefixes import Prefixes
-
-    if target == "/v1/prefixes":
-        seen = Prefixes()
-        for name in ("NATIVE-w01", "NATIVE-w02"):
-            seen.note(name, "chat", {"messages": [{"role": "user", "content": name}]}, model="m")
-        return dict(seen.view())
-    url, meters = "http://127.0.0.1:8001/v1", meters_of([EngineMeters()], 0.0)
-    answers: dict[str, dict[str, Any]] = {
-        "/healthz": {"endpoints": [{"url": url, "model": "m", "healthy": True}]},
-        "/v1/meters": {"metrics": meters, "endpoints": [{"url": url, "metrics": meters}]},
-        "/v1/usage": {"agents": {"NATIVE-w01": Totals().view()}},
-    }
-    return answers[target]
 
 
 async def _add_worktree(root: Path, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ RUNS = {W1: "run1", W2: "run1", R1: "run1"}
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "logs" / "model-calls.jsonl")
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(tmp_path / "logs")
+    yield ledger
+    ledger.close()
 
 
 def use(ledger: Ledger, caller: str, *, prompt: int = 0, completion: int = 0) -> None:
@@ -60,7 +63,8 @@ def test_minutes_count_from_the_first_call_on_and_survive_a_restart(ledger: Ledg
     check(ledger, W1, instance_minutes=1, run_minutes=1)
     use(ledger, W1)
     began = time.time()
-    for each in (ledger, Ledger(tmp_path / "logs" / "model-calls.jsonl")):
+    ledger.close()
+    for each in (ledger, Ledger(tmp_path / "logs")):
         check(each, W1, now=began + 50, instance_minutes=1)
         with pytest.raises(Rejected, match="NATIVE-w01 may call the model for 1 minutes"):
             check(each, W1, now=began + 61, instance_minutes=1)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from aegis_tui.gateway.text_files import TextFiles, TextPlace
 from tests.gateway.conftest import (
     CHAT_STREAM,
     OTHER_TOKEN,
@@ -151,3 +152,25 @@ def test_a_call_without_a_usable_key_is_counted_as_an_error(
     (line,) = gateway.wait_for_lines(1)
     assert (line["status"], line["error"]) == (503, "model.key")
     assert not model_server.calls(route.at_server)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_what_was_said_is_stored_without_token_and_key_in_the_form_the_server_speaks(
+    gateway: Gateway, model_server: ModelServer, route: Route
+) -> None:
+    answer_all(model_server)
+    key_file = gateway.state / "key"
+    key_file.write_text("sk-mine\n")
+    key_file.chmod(0o600)
+    gateway.write_map(model_server.url, kept_mb=1, upstream_token_file=str(key_file))
+    assert ask(gateway, route, f"my plan, {TOKEN}, sk-mine") == 200
+    (line,) = gateway.wait_for_lines(1)
+    found = TextFiles(gateway.state / "logs" / "model-calls").read(TextPlace(*line["kept"]), id=1, at=line["at"])
+    assert found is not None and found.head["target"] == route.at_server
+    assert b"my plan, [key], [key]" in found.request
+    texts = [path.read_bytes() for path in gateway.state.rglob("*") if path.is_file() and path != key_file]
+    assert not any(secret in text for text in texts for secret in (TOKEN.encode(), b"sk-mine"))
+    gateway.write_map(model_server.url, kept_mb=0)
+    assert ask(gateway, route) == 200
+    gateway.wait_for_lines(2)
+    assert not list((gateway.state / "logs" / "model-calls").iterdir())

@@ -246,7 +246,7 @@ def test_a_public_endpoint_is_refused_before_a_byte_is_sent(gateway: Gateway) ->
     assert "not looked up" in second.json()["error"]["message"]
 
 
-def test_no_prompt_and_no_token_is_ever_written_down(gateway: Gateway) -> None:
+def test_without_the_setting_no_prompt_is_written_down_and_a_token_never(gateway: Gateway) -> None:
     gateway.client().post(CHAT, json={"model": "tiny", "stream": True, "messages": [{"content": "my secret plan"}]})
     gateway.client(OTHER_TOKEN).post(CHAT, content=b"my secret plan, torn")
     gateway.wait_for_lines(1)

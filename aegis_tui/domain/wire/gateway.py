@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class ModelMetrics(TypedDict, total=False):
@@ -127,3 +127,88 @@ class GatewayOutput(TypedDict):
     """Of all model servers together."""
     agents: dict[str, UsageFields]
     """By agent id."""
+
+
+class CallFields(TypedDict):
+    """One model call that has ended."""
+
+    id: int | None
+    """Null for one that an earlier version logged."""
+    at: str
+    """When it ended."""
+    agent_id: str
+    route: str
+    """The path of the gateway that it came to."""
+    model: str
+    endpoint: str
+    """Base URL of the model server."""
+    stream: bool
+    status: int
+    error: str | None
+    """Null after success."""
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    """Prompt tokens that the server had in its cache."""
+    ttft_s: float | None
+    """Seconds to the first byte of the answer."""
+    latency_s: float
+    """Seconds to its end."""
+    kept: bool
+    """Whether request and answer were stored; they may have been deleted since."""
+
+
+class ToolCallFields(TypedDict):
+    """A call of a tool in an answer."""
+
+    name: str
+    arguments: str
+    """As the model wrote them."""
+
+
+class AnswerFields(TypedDict):
+    """What an answer says."""
+
+    text: str
+    tool_calls: list[ToolCallFields]
+    finish: str | None
+    """Why the model stopped, in the server's word."""
+
+
+class CallLogOutput(TypedDict):
+    """`gateway log`; request, answer and `said` for one call whose texts are stored."""
+
+    calls: list[CallFields]
+    """The newest one last."""
+    request: NotRequired[str]
+    """As the client sent it; one of Google's API as the model server gets it."""
+    answer: NotRequired[str]
+    """As the model server sent it."""
+    said: NotRequired[AnswerFields]
+
+
+class ReplayedFields(TypedDict):
+    """A request that was sent again."""
+
+    endpoint: str
+    model: str
+    status: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    ttft_s: float | None
+    latency_s: float
+    said: AnswerFields
+
+
+class CallReplayOutput(TypedDict):
+    """`gateway replay`."""
+
+    call: CallFields
+    said: AnswerFields
+    """What was answered then."""
+    replay: ReplayedFields
+    same: bool
+    """Whether text and tool calls are equal."""
+    differs_at: int | None
+    """The character of the text from which on they differ, from 0; null if the texts are equal."""
