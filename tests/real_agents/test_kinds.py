@@ -105,31 +105,6 @@ def test_a_program_does_a_workers_task_in_its_own_interface(workspace: ScratchWo
     assert max(prompts) == 1, "the prompt is in the conversation once"
 
 
-@pytest.mark.parametrize("kind", WITH_MCP)
-def test_a_write_outside_the_partition_is_refused_told_and_repaired(
-    workspace: ScratchWorkspace, serve: Any, kind: str
-) -> None:
-    """In the worktree, by the commit; in the person's checkout, by the sandbox."""
-    there = workspace.root / "escaped"
-    steps = [
-        {"tool": "cli:shell", "args": {"command": f"echo stray >> README.md; touch {there}; echo tried"}},
-        {"text": "feat: try it"},
-    ]
-    repair = [
-        {"tool": "cli:shell", "args": {"command": "git checkout README.md"}},
-        {"tool": "cli:write", "args": {"path": "src/worker.py", "content": "worker = 1\n"}},
-        {"text": "feat(worker): add the file"},
-    ]
-    server = serve(steps, more=[{"on": "was not accepted", "on_role": "user", "steps": repair}])
-    answer = run(workspace, server, {"worker": kind})
-    report = answer.json
-    assert answer.code == 0 and report["ok"], (report.get("error"), log_of(workspace, "w01"), answer.err)
-    assert not there.exists()
-    assert workspace.git("diff", "--name-only", "main", report["commit"]["oid"]) == "src/worker.py"
-    refusals = [item for item in server.received if b"was not accepted" in item.body and b"README.md" in item.body]
-    assert refusals, "the program was told which path was refused"
-
-
 @pytest.mark.parametrize("how", ["stop", "kill the wrapper", "kill the hub"])
 @pytest.mark.parametrize("kind", ["claude-code", "opencode"])
 def test_nothing_that_a_program_started_outlives_its_end(
