@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from aegis_tui.adapters.llm.openai import OpenAIChat
@@ -18,8 +19,18 @@ def main() -> int:
     """Run the built-in agent in this process, as its environment says, until it ends; return its exit code.
 
     The code is 0 after a signal or the hub ended it; an error is shown in the pane and gives its own (contract 3).
+    At the end, every process that its commands have started is ended: by the sandbox or, without one, by this process.
     """
-    return run_agent(lambda url, token: OpenAIChat(url, api_key=token), FileSymbols(), open_servers)
+    run = partial(run_agent, lambda url, token: OpenAIChat(url, api_key=token), FileSymbols(), open_servers)
+    if os.environ.get("AEGIS_SANDBOX", "none") != "none":
+        return run()
+    from aegis_tui.agent.descendants import adopt_orphans, end_descendants
+
+    adopt_orphans()
+    try:
+        return run()
+    finally:
+        end_descendants()
 
 
 @asynccontextmanager

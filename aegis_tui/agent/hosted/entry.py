@@ -12,13 +12,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from aegis_tui.agent.descendants import adopt_orphans, end_descendants
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hosted.delivery import Requests
 from aegis_tui.agent.hosted.headless import HeadlessRunner
 from aegis_tui.agent.hosted.hear import hear_commands
 from aegis_tui.agent.hosted.layers import guard_commands
 from aegis_tui.agent.hosted.limit_watch import LimitWatch
-from aegis_tui.agent.hosted.program import adopt_orphans, end_descendants
 from aegis_tui.agent.hosted.relay import Counted, GatewayRelay
 from aegis_tui.agent.hosted.runner import Runner
 from aegis_tui.agent.hosted.session import HostedSession

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import re
 import signal
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -18,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from aegis_tui.agent.descendants import descendants as descendants
+from aegis_tui.agent.descendants import end_descendants
 from aegis_tui.agent.screen import Screen
 from aegis_tui.domain.hosting.kind_file import Output, is_true_at, texts_at
 
@@ -29,8 +29,6 @@ _SUMMARY_CHARS = 4000
 _GRACE_S = 3.0
 _SUBJECT = re.compile(r"[a-z]+(\([^)]+\))?!?: \S")
 """How a line of plain output begins that is a subject of a commit, and so says what was done."""
-_SET_CHILD_SUBREAPER = 36
-"""prctl(2): processes whose parent has ended become children of this process, so that none can hide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +52,6 @@ class Ran:
     def is_ok(self) -> bool:
         """Whether the program ended with exit code 0, and did not report a failure in its output."""
         return self.code == 0 and not self.says_failed
-
-
-def adopt_orphans(*, does: bool = True) -> None:
-    """Let this process become the parent of descendants whose own parent ends; `does=False` undoes that.
-
-    No effect on other systems than Linux, or if the system refuses.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, int(does), 0, 0, 0)
 
 
 async def run_headless(
@@ -107,27 +96,6 @@ async def run_headless(
             await asyncio.wait({following})
     code = -signal.SIGKILL if process.returncode is None else process.returncode
     return reading.result(code)
-
-
-def descendants() -> frozenset[psutil.Process]:
-    """Return every process below this one."""
-    return frozenset(psutil.Process().children(recursive=True))
-
-
-def end_descendants(spared: Collection[psutil.Process] = ()) -> None:
-    """End every process below this one but the spared: SIGTERM, then SIGKILL for those that still run after `_GRACE_S`.
-
-    Return when all have ended, at the latest `_GRACE_S` (3 s) after SIGKILL, even if one still runs. Blocks.
-    """
-    children = [child for child in descendants() if child not in spared]
-    for child in children:
-        with contextlib.suppress(psutil.Error):
-            child.terminate()
-    _, alive = psutil.wait_procs(children, timeout=_GRACE_S)
-    for child in alive:
-        with contextlib.suppress(psutil.Error):
-            child.kill()
-    psutil.wait_procs(alive, timeout=_GRACE_S)
 
 
 async def _start(

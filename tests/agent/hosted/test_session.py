@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.agent.hosted.program import adopt_orphans
+from aegis_tui.agent.descendants import adopt_orphans
 from aegis_tui.errors import UsageError
 from tests.agent.conftest import git
 from tests.agent.hosted.cage import ME, Cage, Play, add_hook, hook, running
