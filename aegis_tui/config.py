@@ -30,21 +30,9 @@ DEFAULT_BASE_URL = "http://localhost:8001/v1"
 """The model server that is used when no setting names one (contract 10)."""
 
 NOT_FROM_PROJECT = frozenset(
-    {
-        "base_url",
-        "api_key_file",
-        "sandbox",
-        "boundary",
-        "mcp",
-        "port",
-        "limits",
-        "keys",
-        "more_base_urls",
-        "budget",
-        "model_log",
-    }
-)
-"""Settings that a project's own file may not set (contract 1)."""
+    {"base_url", "api_key_file", "sandbox", "boundary", "mcp", "port", "limits", "keys", "more_base_urls", "budget"}
+) | {"model_log", "environment.pass_on", "environment.show", "environment.copy_mb"}
+"""Settings that a project's own file may not set (contract 1), a table or one setting of a table."""
 
 ENVIRONMENT: Mapping[str, str] = {
     "base_url": "AEGIS_BASE_URL",
@@ -142,6 +130,32 @@ class RescueSettings(BaseModel):
     about the rest."""
 
 
+class EnvironmentSettings(BaseModel):
+    """What a new worktree gets besides the tracked files: the table `[environment]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    setup: str | None = Field(None, min_length=1, max_length=10_000)
+    """A command for bash that makes the environment of the project, such as `npm ci`. It is run once for each state of
+    the lock files, in the sandbox, after you allowed it."""
+    network: bool = False
+    """Whether the set-up command may use the network."""
+    timeout_s: float = Field(1800.0, gt=0, le=86_400)
+    """The longest that the set-up command may take, in seconds."""
+    pass_on: tuple[str, ...] = ()
+    """Names of variables of yours that the set-up command gets, such as those of a package index. Not from a project's
+    file."""
+    show: tuple[Path, ...] = ()
+    """Folders and files of yours that the set-up command can read, such as a folder of packages. Not from a project's
+    file."""
+    keep: int = Field(3, ge=1, le=100)
+    """How many environments made by a set-up command are kept."""
+    ports: int = Field(10, ge=0, le=1000)
+    """How many ports of its own each worktree gets; 0 for none."""
+    copy_mb: int = Field(1024, ge=1)
+    """The most that is copied into each worktree, in MiB. Not from a project's file."""
+
+
 class Settings(BaseModel):
     """All settings that a person or a project can make."""
 
@@ -192,6 +206,8 @@ class Settings(BaseModel):
     """Limits of QA, as a table: `[qa]` with `timeout_s`."""
     rescue: RescueSettings = RescueSettings.model_construct()
     """How long saved work is kept, as a table: `[rescue]` with `days`, `merged_days` and `budget_mb`."""
+    environment: EnvironmentSettings = EnvironmentSettings.model_construct()
+    """What new worktrees get, as a table: `[environment]` with `setup`, `network`, `ports` and others."""
     keys: dict[str, str] = Field(default_factory=dict)
     """Keys of the dashboard, as a table: `[keys]` with an action and its key, such as `run.new = "N"`."""
 
@@ -265,6 +281,9 @@ def trace_settings(environ: Mapping[str, str], *, project: Path | None = None) -
     for path, is_project in _files(environ, project):
         source: Source = "project" if is_project else "user"
         for name, (value, line) in _read(path, is_project=is_project).items():
+            before = merged.get(name) if name == "environment" else None
+            if isinstance(before, dict) and isinstance(value, dict):
+                value = {**before, **value}
             merged[name], origins[name] = value, Origin(source, f"{path}:{line}")
     for name, variable in ENVIRONMENT.items():
         if text := environ.get(variable):
@@ -345,9 +364,11 @@ def _read(path: Path, *, is_project: bool) -> dict[str, tuple[Any, int]]:
             near = difflib.get_close_matches(name, Settings.model_fields, 1)
             hint = f"did you mean {near[0]}?" if near else "remove it"
             raise UsageError(f"{path}:{line}: unknown setting {name}", hint)
-        if is_project and name in NOT_FROM_PROJECT:
+        parts = value if isinstance(value, dict) else ()
+        named = [item for item in (name, *(f"{name}.{part}" for part in parts)) if item in NOT_FROM_PROJECT]
+        if is_project and named:
             hint = f"set it in {user_file({})} or by a flag"
-            raise UsageError(f"{path}:{line}: {name} may not be set by a project", hint)
+            raise UsageError(f"{path}:{line}: {named[0]} may not be set by a project", hint)
         settings[name] = (value, line)
     return settings
 

@@ -18,6 +18,7 @@
         GitUnavailable         5
         ModelUnavailable       5
         SandboxUnavailable     5
+      SetupFailed              1  the set-up command of the project failed
       GitError                 1  git ran and failed
       TerminalError            1  tmux ran and failed
       ModelError               1  the model server's answer cannot be used
@@ -71,6 +72,13 @@ class AegisError(Exception):
     def to_wire(self) -> dict[str, Any]:
         """Return the error object of contract 3: `code`, `message`, `hint`, and the entries of `data` beside them."""
         return {"code": self.code, "message": self.message, "hint": self.hint, **self.data}
+
+
+class SetupFailed(AegisError):
+    """The set-up command of the project failed, or took too long. ``data['log']`` names the file with its output."""
+
+    code = "environment.setup"
+    is_certain = True
 
 
 class UsageError(AegisError):

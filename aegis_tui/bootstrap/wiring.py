@@ -13,7 +13,6 @@ from typing import Any
 from aegis_tui.adapters.agents.installed import describe_kinds, find_kind
 from aegis_tui.adapters.assess_apart import assess_apart
 from aegis_tui.adapters.disk import FolderMeter
-from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
 from aegis_tui.adapters.git.describe import describe_commit, list_files
 from aegis_tui.adapters.git.environment import agent_git_environment
@@ -29,8 +28,9 @@ from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.application.rescue import Rescues
 from aegis_tui.bootstrap.checkout import leftovers_of, retention_of
+from aegis_tui.bootstrap.environment import EnvironmentWiring
 from aegis_tui.bootstrap.rules import rule_check_of
-from aegis_tui.config import Limits, QaSettings, load_settings
+from aegis_tui.config import EnvironmentSettings, Limits, QaSettings, load_settings
 from aegis_tui.domain.endpoint import normalise_base_url
 from aegis_tui.domain.ids import hash_token
 from aegis_tui.domain.mcp_server import McpServer
@@ -86,7 +86,9 @@ class Wiring:
         await leftovers_of(repository, paths).clear_scratch()
         self._begin(self._tidy_rescues(repository))
         sandbox = BubblewrapSandbox(self._environ, self._limits)
-        surroundings = ProjectEnvironment(repository.root, repository.common_dir, self._environ)
+        find_settings = partial(_environment_settings, self._environ, self._root)
+        wired = EnvironmentWiring(repository, self._environ, paths, find_settings)
+        surroundings = wired.surroundings()
         sockets_dir = paths.runtime_dir / "agents"
         link_socket(paths.hub_socket, sockets_dir)
         places = _places(paths, sockets_dir)
@@ -118,6 +120,7 @@ class Wiring:
             find_endpoint=partial(_usual_endpoint, self._environ, self._root),
             hash_joined=_joined_hash(paths),
             describe_commit=partial(describe_commit, repository.common_dir),
+            environments=wired.maker(sandbox, self._limits),
             disks=DiskWatch(FolderMeter(), self._limits.disk_mb * 1024 * 1024),
         )
         preflight = Preflight(
@@ -133,6 +136,7 @@ class Wiring:
             find_lens=partial(find_lens, self._root),
             find_warnings=lambda: (*self._key.warnings(self._root), *self._warnings),
             check_rules=rules.rules_of,
+            plan_environment=wired.planner().plan,
             find_choice=QaOutputs(paths.state_dir / "qa").find_choice,
         )
         return Wired(Workflow(parts, engine), preflight, sockets_dir)
@@ -232,6 +236,15 @@ def _find_servers(environ: Mapping[str, str], root: Path) -> Mapping[str, McpSer
         UsageError: A setting is wrong, or the project's own file names servers, which it may not.
     """
     return load_settings(environ, project=root).mcp
+
+
+def _environment_settings(environ: Mapping[str, str], root: Path) -> EnvironmentSettings:
+    """Return the present settings about what worktrees get.
+
+    Raises:
+        UsageError: A setting is wrong.
+    """
+    return load_settings(environ, project=root).environment
 
 
 def _joined_hash(paths: WorkspacePaths) -> HashJoined:

@@ -44,6 +44,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "push": ("push", "push_app", "Push the result of a run to a remote, after showing what would go where."),
     "pr": ("push", "pr_app", "Print a text for a pull request about a run's commit."),
     "rules": ("rule", "rules_app", "List and test the merge rules, and allow or refuse what they found."),
+    "environment": (
+        "environment",
+        "environment_app",
+        "Show what worktrees get besides the tracked files, and allow the set-up command.",
+    ),
     "rescue": (
         "rescue",
         "rescue_app",
@@ -113,6 +118,10 @@ EXAMPLES: Final = {
     "rules findings": "rules findings run1",
     "rules allow": "rules allow 3fa9c1d27b04 --reason 'the task asks for it'",
     "rules refuse": "rules refuse checkout --reason 'keep the workflow as it is'",
+    "environment show": "environment show",
+    "environment allow": "environment allow",
+    "environment forget": "environment forget",
+    "environment log": "environment log",
     "rescue list": "rescue list",
     "rescue show": "rescue show run1/w01/1 --diff",
     "rescue restore": "rescue restore run1/w01/1 --branch saved-search",

@@ -49,7 +49,7 @@ def list_settings(
                 "source": origins[top].source,
                 "where": origins[top].where,
                 "variable": ENVIRONMENT.get(name),
-                "may_be_set_by_project": top not in NOT_FROM_PROJECT,
+                "may_be_set_by_project": {name, top}.isdisjoint(NOT_FROM_PROJECT),
                 "help": description.replace("`", ""),
             }
         )

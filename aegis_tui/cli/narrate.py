@@ -87,6 +87,7 @@ NARRATED: Final[Mapping[str, Callable[[Event], bool]]] = MappingProxyType(
         "message:acked": _is_not_delivered,
         "instance:lost": _always,
         "instance:reclaimed": _is_kept,
+        "environment:prepared": _always,
         "lock:queued": _always,
         "piece:checked": _is_sent_back,
         "piece:held": _always,
@@ -134,6 +135,9 @@ def _facts(facts: RunFacts) -> Iterator[str]:
         yield "  scripted model: its replies are read from files"
     if others := facts.other_models:
         yield f"  model {facts.model}; also served: {', '.join(others)} (choose with --model)"
+    if included := facts.environment.included:
+        more = facts.environment.included_count - len(included)
+        yield f"  copied into each worktree: {', '.join(included)}{f' and {more} more' if more else ''}"
     yield from (f"  {warning}" for warning in facts.warnings)
 
 

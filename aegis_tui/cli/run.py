@@ -33,6 +33,7 @@ from aegis_tui.cli.run_flags import (
     Unchecked,
     Workers,
 )
+from aegis_tui.cli.setup_consent import ask_for_setup
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.role import ROLES
 from aegis_tui.domain.run.report_model import Report
@@ -118,20 +119,22 @@ def _run(
 
 
 def _started(place: Place, fields: StartFields, *, keep_hub: bool) -> str:
-    """Start the run and return its id; if no QA command is known and the person can be asked, ask once.
+    """Start the run and return its id; ask the person, if possible, about a set-up command or unknown QA commands.
 
     Raises:
         HubUnavailable: No hub can be started, or none replies within `RECONNECT_S` (60 s).
         AegisError: The hub refuses the run.
     """
-    try:
-        return _start(place, fields, keep_hub=keep_hub)["run"]
-    except AegisError as error:
-        checks = ask_for_checks(error)
-        if checks is None:
-            raise
-    again: StartFields = {**fields, "options": {**fields["options"], "checks": list(checks)}}
-    return _start(place, again, keep_hub=keep_hub)["run"]
+    while True:
+        try:
+            return _start(place, fields, keep_hub=keep_hub)["run"]
+        except AegisError as error:
+            if ask_for_setup(error, place.paths):
+                continue
+            checks = ask_for_checks(error)
+            if checks is None:
+                raise
+        fields = {**fields, "options": {**fields["options"], "checks": list(checks)}}
 
 
 def _start(place: Place, fields: StartFields, *, keep_hub: bool) -> RunReply:

@@ -14,6 +14,7 @@ from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.report_model import ErrorReport
 from aegis_tui.domain.run.stage import gates_of
 from aegis_tui.domain.wire.context import ExchangeFields, SharedContext, SpecFields
+from aegis_tui.domain.wire.environment import PreparedFields
 from aegis_tui.domain.wire.instance import InstanceFields
 from aegis_tui.domain.wire.lock import HeldLock
 from aegis_tui.domain.wire.piece import ConflictFields, PieceFields, ReviewFields
@@ -161,4 +162,5 @@ def run_view(workspace: Workspace, run: Run) -> RunView:
         "boundary": boundary_of(run),
         "options": json_of(run.options, OptionsFields),
         "facts": json_of(run.facts, FactsFields),
+        "environment": json_of(run.environment, PreparedFields) if run.environment else None,
     }

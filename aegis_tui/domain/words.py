@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.environment.events import EnvironmentPrepared
+from aegis_tui.domain.environment.words import environment_words
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.events import (
@@ -190,6 +192,7 @@ WITHDRAWN: Final[Mapping[WithdrawnCode, str]] = MappingProxyType(
 _RUN: Words = {
     runs.RunStarted: lambda data: f"{data.run}: {data.goal}",
     runs.RunPrepared: lambda data: f"created the integration branch of {data.run}",
+    EnvironmentPrepared: lambda data: environment_words(data.environment),
     runs.RunHalted: lambda data: f"halts the run, so that no new work starts: {data.reason}",
     runs.RunResumed: lambda data: "resumes the run",
     runs.RunEnding: lambda data: "the work is done" if data.ok else str((data.error or {}).get("message", "failed")),

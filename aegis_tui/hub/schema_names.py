@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from aegis_tui.domain import cause as causes
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.code_map.commands import MapAsk
+from aegis_tui.domain.environment.events import EnvironmentPrepared
+from aegis_tui.domain.environment.model import EnvironmentPlan, MadeFacts
 from aegis_tui.domain.instance import model as instances
 from aegis_tui.domain.instance.commands import (
     AgentLeave,
@@ -164,6 +166,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         FileChanged: "FileChanged",
         run_events.RunStarted: "RunStarted",
         run_events.RunPrepared: "RunPrepared",
+        EnvironmentPrepared: "EnvironmentPrepared",
         run_events.RunHalted: "RunHalted",
         run_events.RunResumed: "RunResumed",
         run_events.RunEnding: "RunEnding",
@@ -209,6 +212,8 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         exchanges.Exchange: "Exchange",
         findings.Criterion: "Criterion",
         ReviewLens: "ReviewLens",
+        EnvironmentPlan: "EnvironmentPlan",
+        MadeFacts: "MadeEnvironment",
         findings.Finding: "Finding",
         RuleFinding: "RuleFinding",
         instances.Instance: "Instance",

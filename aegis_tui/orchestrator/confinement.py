@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from aegis_tui.domain.environment.ports import FIRST_VARIABLE, LAST_VARIABLE
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.mcp_server import usable
 from aegis_tui.domain.run.model import Run
 from aegis_tui.orchestrator.run_kinds import FindServers
 from aegis_tui.ports.sandbox import SandboxLevel
+from aegis_tui.ports.surroundings import EnvironmentSource, Surroundings
 from aegis_tui.sdk.egress import EGRESS_VARIABLE
+from aegis_tui.sdk.environments import ENVIRONMENT_NAME
 from aegis_tui.sdk.gateway import EGRESS_NAME
 from aegis_tui.sdk.mcp_servers_file import SERVERS_NAME, render_servers
 from aegis_tui.sdk.private_file import write_private
@@ -31,6 +35,33 @@ def boundary_variables(instance: Instance, run: Run, level: SandboxLevel, socket
     if level is not SandboxLevel.NONE and run.options.boundary.get(instance.kind):
         variables[EGRESS_VARIABLE] = str(sockets_dir / EGRESS_NAME)
     return variables
+
+
+def source_of(run: Run) -> EnvironmentSource:
+    """Return from what the environment of a run's worktrees is made."""
+    return EnvironmentSource(run.facts.base_oid, run.environment.name if run.environment else "")
+
+
+def write_environment(folder: Path, around: Surroundings, run: Run) -> None:
+    """Record what an instance's worktree has besides the tracked files, for `worktree list`; blocking.
+
+    Args:
+        folder: The folder of the instance.
+        around: What was prepared.
+        run: Its run.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    ports = [int(around.environment[name]) for name in (FIRST_VARIABLE, LAST_VARIABLE) if name in around.environment]
+    record = {
+        "prepared": source_of(run).prepared,
+        "places": list(around.places),
+        "copied": around.copied,
+        "left_out": dict(around.left_out),
+        "ports": ports,
+    }
+    write_private(folder / ENVIRONMENT_NAME, json.dumps(record, ensure_ascii=True))
 
 
 def write_servers(

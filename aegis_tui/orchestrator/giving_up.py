@@ -71,7 +71,7 @@ def given_up_command(effect: Effect, cause: Cause) -> AnyCommand | None:
         case _:
             return RunFail(
                 run=effect.run,
-                code="effect.failed",
+                code=cause.code if cause.code.startswith("environment.") else "effect.failed",
                 message=f"{_what(effect)}: {reason}",
                 hint=cause.hint,
                 cause=cause.message,

@@ -21,14 +21,14 @@ from aegis_tui.domain.ids import hash_token, working_ref
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.role import traits_of
 from aegis_tui.domain.run.model import Run
-from aegis_tui.orchestrator.confinement import boundary_variables, write_servers
+from aegis_tui.orchestrator.confinement import boundary_variables, source_of, write_environment, write_servers
 from aegis_tui.orchestrator.last_screen import LastScreens
 from aegis_tui.orchestrator.private_refs import PrivateRefs
 from aegis_tui.orchestrator.run_kinds import FindServers
 from aegis_tui.ports.agent_kind import FindKind, Launch
 from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree, WorktreeSpec
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
-from aegis_tui.ports.surroundings import QaEnvironment
+from aegis_tui.ports.surroundings import QaEnvironment, Surroundings
 from aegis_tui.ports.terminal import PaneSpec, Terminal
 from aegis_tui.sdk.mcp_servers_file import SERVERS_NAME
 from aegis_tui.sdk.private_file import write_private
@@ -176,9 +176,7 @@ class InstanceKeeper:
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
         private = None if level is SandboxLevel.NONE else self._refs.git_folder(instance)
         mounts = await self._repository.git_mounts(worktree, private=private)
-        around = await self._surroundings.prepare(
-            worktree.path, folder / "home", (), confined=level is not SandboxLevel.NONE, committed=True
-        )
+        around = await self._surround(run, folder, worktree.path, confined=level is not SandboxLevel.NONE)
         kind = self._find_kind(instance.kind)
         launch = self._launch(instance, run, folder, worktree.path)
         environment = self._environment(instance, run, launch) | kind.environment(launch)
@@ -212,6 +210,13 @@ class InstanceKeeper:
         argv = self._sandbox.wrap(kind.argv(launch), spec, level)
         record = {"argv": argv, "env": environment, "cwd": str(worktree.path)}
         write_private(folder / "launch.json", json.dumps(record, indent=1))  # paths need not be UTF-8
+
+    async def _surround(self, run: Run, folder: Path, worktree: Path, *, confined: bool) -> Surroundings:
+        around = await self._surroundings.prepare(
+            worktree, folder / "home", (), confined=confined, committed=True, source=source_of(run)
+        )
+        await asyncio.to_thread(write_environment, folder, around, run)
+        return around
 
     def _launch(self, instance: Instance, run: Run, folder: Path, worktree: Path) -> Launch:
         sockets = self._places.sockets_dir

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from aegis_tui.config import DEFAULT_BASE_URL
+from aegis_tui.domain.environment.model import EnvironmentPlan
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.qa.detectors import detect_qa, wanted_files
 from aegis_tui.domain.qa.detectors.extra import detect_extra, wanted_extra
@@ -30,6 +31,7 @@ from aegis_tui.ports.agent_kind import KindFacts
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.lens import FindLens
 from aegis_tui.ports.model_server import ChosenModel, ModelEndpoint, ProbeEndpoint, TryModel
+from aegis_tui.ports.repository import RepositoryFacts
 from aegis_tui.ports.repository_condition import InspectedRepository
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel
 
@@ -46,6 +48,15 @@ _RUN_NAME = re.compile(r"run(\d+)")
 
 ListFiles = Callable[[str], Awaitable[dict[str, str]]]
 """Takes a commit; returns tracked path -> blob id of its files."""
+
+
+PlanEnvironment = Callable[[str, SandboxLevel], Awaitable[EnvironmentPlan]]
+"""Takes the base commit and how commands are isolated; returns what worktrees get besides the tracked files."""
+
+
+async def _plan_nothing(oid: str, level: SandboxLevel) -> EnvironmentPlan:
+    """Plan worktrees with the tracked files only."""
+    return EnvironmentPlan()
 
 
 async def _accept_rules(oid: str) -> None:
@@ -69,6 +80,7 @@ class Preflight:
         find_warnings: Returns other warnings that a person should see before work starts.
         check_rules: Takes the base commit; raises `UsageError` if a file of merge rules in it is not valid.
         find_choice: Returns the QA commands that the person named for an earlier run; reads a file.
+        plan_environment: Plans the environment of the worktrees, or refuses the run; reads files.
     """
 
     def __init__(
@@ -87,7 +99,9 @@ class Preflight:
         find_warnings: Callable[[], Sequence[str]] = tuple,
         check_rules: Callable[[str], Awaitable[object]] = _accept_rules,
         find_choice: Callable[[], tuple[str, ...]] = tuple,
+        plan_environment: PlanEnvironment = _plan_nothing,
     ) -> None:
+        self._plan_environment = plan_environment
         self._repository, self._sandbox, self._state_dir = repository, sandbox, state_dir
         self._chooser, self._describe_kinds = ModelChooser(try_model), describe_kinds
         self._find_warnings = find_warnings
@@ -111,10 +125,9 @@ class Preflight:
         if (problem := objection(condition)) is not None:
             raise problem
         facts = await self._repository.facts()
-        if facts.head_oid is None:
-            hint = "git add . && git commit --allow-empty -m 'Start'"
-            raise Refused("the repository has no commit yet", hint, code="git.no-commit")
-        await self._check_base(facts.head_oid, command, design)
+        base_oid = _base_of(facts)
+        await self._check_base(base_oid, command, design)
+        around = await self._plan_environment(base_oid, level)
         lenses = await asyncio.to_thread(self._lenses, command.options.lenses)
         endpoint = await self._probe_endpoint(command.options.base_url or DEFAULT_BASE_URL)
         chosen = await self._choose_model(endpoint, command.options.model)
@@ -123,17 +136,18 @@ class Preflight:
         options, remarks_on_servers = await self._admit_servers(options, kinds, design)
         run_facts = RunFacts(
             workspace=facts.key,
-            base_oid=facts.head_oid,
+            base_oid=base_oid,
             base_branch=facts.branch,
             ignore_case=facts.ignore_case,
             scripted=endpoint.scripted,
             model=chosen.model,
             other_models=chosen.others[:MOST_NAMED],
-            warnings=(*self._find_warnings(), *remarks(condition), *remarks_on_servers),
+            warnings=(*self._find_warnings(), *remarks(condition), *remarks_on_servers, *around.missing),
+            environment=around,
             submodules=condition.submodules,
             logs=str(self._state_dir / "logs"),
             uncommitted=facts.dirty_paths,
-            **await self._checks(command.options, facts.head_oid),
+            **await self._checks(command.options, base_oid),
             started_unix=int(time.time()),
             boundary_level=str(level),
             boundary_layers=layers,
@@ -248,6 +262,14 @@ class Preflight:
         if commands := detect_qa(files, read):
             return {"qa_commands": commands, "qa_extra": detect_extra(files, read)}
         return {"qa_commands": (), "qa_suggested": suggest_qa(files, read)}
+
+
+def _base_of(facts: RepositoryFacts) -> str:
+    """Return the commit that a run is based on; raise `Refused` if there is none yet."""
+    if facts.head_oid is None:
+        hint = "git add . && git commit --allow-empty -m 'Start'"
+        raise Refused("the repository has no commit yet", hint, code="git.no-commit")
+    return facts.head_oid
 
 
 def _text_in(texts: Mapping[str, str], name: str) -> str:

@@ -21,6 +21,7 @@ from aegis_tui.domain.qa.readers.base import Asked, CommandPlace, QaReader, scri
 from aegis_tui.domain.qa.trouble import no_script
 from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import AegisError
+from aegis_tui.orchestrator.confinement import source_of
 from aegis_tui.orchestrator.instances import PASSED_ON
 from aegis_tui.orchestrator.qa_outputs import HEAD_BYTES, TAIL_BYTES
 from aegis_tui.orchestrator.whole import whole
@@ -82,7 +83,7 @@ class QaRunner:
         """Run commands one after the other in one fresh worktree.
 
         Args:
-            run: The run; only its id and its sandbox option are used.
+            run: The run; its id, its sandbox option, its base and its environment are used.
             oid: The commit to check out.
             limits_s: Command line for bash -> the seconds that it may take; run in the order given.
             name: Part of the worktree's name; must differ for calls at the same time.
@@ -98,7 +99,10 @@ class QaRunner:
         async with self._scratch(run, oid, name) as (scratch, home):
             worktree, confined = scratch.path, level is not SandboxLevel.NONE
             mounts = await self._repository.git_mounts(scratch)
-            around = await whole(self._surroundings.prepare(worktree, home, list(limits_s), confined=confined))
+            prepared = self._surroundings.prepare(
+                worktree, home, list(limits_s), confined=confined, source=source_of(run)
+            )
+            around = await whole(prepared)
             around = replace(around, read_only=(mounts.common_dir, *mounts.read_only, *around.read_only))
             done: dict[str, CommandRun] = {}
             for command, limit_s in limits_s.items():
@@ -112,9 +116,9 @@ class QaRunner:
         """Return a hash of what a result depends on besides the tree and the command: variables, sandbox, packages.
 
         Args:
-            run: The run; only its sandbox option is used.
+            run: The run; its sandbox option, its base and its environment are used.
         """
-        installed = await self._surroundings.stamp()
+        installed = await self._surroundings.stamp(source_of(run))
         parts = (*self._environment(Path("HOME")).items(), ("sandbox", run.options.sandbox), installed)
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 

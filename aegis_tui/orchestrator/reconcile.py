@@ -54,6 +54,7 @@ from aegis_tui.domain.scope.reservation import standing_table
 from aegis_tui.domain.scope.text import scope_of, shared_text
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
+from aegis_tui.orchestrator.environment import EnvironmentMaker
 from aegis_tui.orchestrator.giving_up import cause_of_failure, given_up_command
 from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
@@ -97,6 +98,7 @@ class Reconciler:
         describe_commit: Describes the result's commit, for the report.
         before_launch: Called before a pane is opened, because the gateway must know the instance by then.
         when_idle: Called when a run is finished and no instance is left.
+        environments: Runs the set-up command; None where there is none.
     """
 
     def __init__(
@@ -111,7 +113,9 @@ class Reconciler:
         describe_commit: DescribeCommit,
         before_launch: Callable[[], Awaitable[None]],
         when_idle: Callable[[], Awaitable[None]],
+        environments: EnvironmentMaker | None = None,
     ) -> None:
+        self._environments = environments
         self._port, self._keeper, self._integrator, self._quality = port, keeper, integrator, quality
         self._rules = rules
         self._read_events, self._describe_commit = read_events, describe_commit
@@ -231,8 +235,10 @@ class Reconciler:
         return await self._port.read(view)
 
     async def _prepare_run(self, effect: PrepareRun) -> AnyCommand:
-        await self._integrator.prepare_run(await self._run(effect.run))
-        return RunMarkPrepared(run=effect.run)
+        run = await self._run(effect.run)
+        await self._integrator.prepare_run(run)
+        made = await self._environments.make(run) if self._environments else None
+        return RunMarkPrepared(run=effect.run, environment=made)
 
     async def _prepare_instance(self, effect: PrepareInstance) -> None:
         """Create what the instance needs and record it; remove it again if the instance was stopped in the meantime.

@@ -21,6 +21,7 @@ from aegis_tui.domain.scope.text import scope_of
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 from aegis_tui.orchestrator.disk_watch import DiskWatch, Watched
+from aegis_tui.orchestrator.environment import EnvironmentMaker
 from aegis_tui.orchestrator.gateway import FindEndpoint, Gateway, GatewayKeeper, HashJoined, is_connected
 from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
@@ -66,6 +67,7 @@ class WorkflowParts:
     hash_joined: HashJoined
     describe_commit: DescribeCommit
     disks: DiskWatch
+    environments: EnvironmentMaker | None = None
 
 
 class Workflow:
@@ -86,6 +88,7 @@ class Workflow:
             describe_commit=parts.describe_commit,
             before_launch=self._gateway.serve,
             when_idle=self._all_quiet,
+            environments=parts.environments,
         )
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -22,13 +22,39 @@ class Surroundings:
     """Pairs: a target, and where a sandbox shows a link to it. They lead paths of the checkout to the tested tree."""
     obstacles: tuple[Obstacle, ...] = ()
     """Obstacles that are known before any command ran. A command that one concerns is not run."""
+    places: tuple[str, ...] = ()
+    """Folders of the worktree that stand for environments, such as `.venv`, relative to it."""
+    copied: int = 0
+    """How many files were copied into the worktree."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Path below the checkout -> why it was not copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSource:
+    """From what the environment of a run's worktrees is made, besides the person's checkout."""
+
+    base_oid: str = ""
+    """The base of the run, whose `.worktreeinclude` counts; nothing is copied if it is empty."""
+    prepared: str = ""
+    """The name of the environment that the set-up command made; empty if there is none."""
+
+
+NO_SOURCE = EnvironmentSource()
 
 
 class QaEnvironment(Protocol):
     """Prepares the surroundings of QA commands, and finds out afterwards whether they tested the right tree."""
 
     async def prepare(
-        self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
+        self,
+        worktree: Path,
+        home: Path,
+        commands: Sequence[str],
+        *,
+        confined: bool,
+        committed: bool = False,
+        source: EnvironmentSource = NO_SOURCE,
     ) -> Surroundings:
         """Prepare a new worktree for QA commands and return their surroundings. Runs no code of the repository.
 
@@ -40,8 +66,10 @@ class QaEnvironment(Protocol):
                 has no links, but may have `obstacles`: what would lead a command to the checkout.
             committed: True if the content of the worktree will be committed. Then only folders that git ignores are
                 created in it.
+            source: From what the environment is made, besides the person's checkout.
 
         Raises:
+            Refused: More would be copied into the worktree than is allowed.
             GitError: git fails in the worktree.
             OSError: A file or folder cannot be read or created.
         """
@@ -60,8 +88,8 @@ class QaEnvironment(Protocol):
         """
         ...
 
-    async def stamp(self) -> str:
-        """Return a text that changes when software that `prepare` makes available is installed, removed or replaced.
+    async def stamp(self, source: EnvironmentSource = NO_SOURCE) -> str:
+        """Return a text that changes when what `prepare` makes available is installed, removed or replaced.
 
         Only comparing two such texts makes sense. Files that cannot be read count as absent.
         """

@@ -14,7 +14,7 @@ from aegis_tui.ports.gateway_plan import GatewayPlan
 from aegis_tui.ports.program import TAIL_BYTES, Bounds, ProgramResult
 from aegis_tui.ports.sandbox import SandboxLevel, SandboxMode, SandboxReport, SandboxSpec
 from aegis_tui.ports.secret_scanner import ScannedText
-from aegis_tui.ports.surroundings import Surroundings
+from aegis_tui.ports.surroundings import NO_SOURCE, EnvironmentSource, Surroundings
 
 Say = Callable[[str], ProgramResult]
 """Takes a command line for bash; returns its result."""
@@ -67,7 +67,14 @@ class BareEnvironment:
     """A `QaEnvironment` in which nothing is installed."""
 
     async def prepare(
-        self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
+        self,
+        worktree: Path,
+        home: Path,
+        commands: Sequence[str],
+        *,
+        confined: bool,
+        committed: bool = False,
+        source: EnvironmentSource = NO_SOURCE,
     ) -> Surroundings:
         """See `QaEnvironment.prepare`; does nothing, and returns surroundings without anything in them."""
         return Surroundings()
@@ -76,7 +83,7 @@ class BareEnvironment:
         """See `QaEnvironment.inspect`; never finds an obstacle."""
         return ()
 
-    async def stamp(self) -> str:
+    async def stamp(self, source: EnvironmentSource = NO_SOURCE) -> str:
         """See `QaEnvironment.stamp`; always empty."""
         return ""
 

@@ -207,7 +207,7 @@ def _settings() -> Iterator[str]:
         default = schema.get("default")
         shown = "unset" if default is None else f"`{default}`"
         variable = f"`{ENVIRONMENT[name]}`" if name in ENVIRONMENT else ""
-        project = "no" if name.partition(".")[0] in NOT_FROM_PROJECT else "yes"
+        project = "yes" if {name, name.partition(".")[0]}.isdisjoint(NOT_FROM_PROJECT) else "no"
         kind = " or ".join(item for item in kinds if item != "null")
         yield f"| `{name}` | {variable} | {kind} | {shown} | {texts[name]} | {project} |"
 

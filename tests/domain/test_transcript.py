@@ -256,7 +256,8 @@ class Run(Teller):
     def start(self, **options: Any) -> None:
         self.do(THE_PERSON, "run:start", goal="g", design=DESIGN, options=options, run="run1", facts=FACTS)
         self.look()
-        self.do(THE_HUB, "run:mark-prepared", run="run1")
+        made = {"name": "e", "command": "make", "copied": ["out/"]}
+        self.do(THE_HUB, "run:mark-prepared", run="run1", environment=made)
         self.look()
 
     def bring_up(self) -> None:

@@ -35,8 +35,10 @@ from aegis_tui.domain.qa.check import CheckResult, QaCheck
 from aegis_tui.domain.wire.output import ErrorOutput, FailureOutput
 from aegis_tui.domain.wire.outputs import OUTPUTS
 from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs
+from aegis_tui.ports.prepared_environment import MadeEnvironment
 from aegis_tui.ports.repository import Guard, WorktreeSpec
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_key, workspace_paths
+from aegis_tui.sdk.environments import EnvironmentFolder
 from tests.frozen.gateway_scene import REPLAYED, gateway_answer, log_call
 from tests.frozen.logs import DATA, recovered, restore, told
 from tests.frozen.surface import options
@@ -196,6 +198,7 @@ class _Desk:
         self._ask("partition", "check", "a/**", "a/b", ends="they overlap")
         self._ask("rules", "list")
         self._ask("rules", "test")
+        self._set_up()
         self._found()
         self._ask("vllm", "start", "qwen3", "--print")
         self._ask("vllm", "stop")
@@ -223,6 +226,21 @@ class _Desk:
             self._ask("doctor", "--bundle", str(self._folder / "bundle.tar"))
         with mock.patch("aegis_tui.tui.screenshot.take", _coming("<svg/>")):
             self._ask("screenshot", "dashboard", "-o", str(self._folder / "a.svg"), "--log", str(_TUI_LOG))
+
+    def _set_up(self) -> None:
+        """A set-up command that is allowed, and an environment that one made."""
+        Path(".agents").mkdir()
+        Path(".agents/config.toml").write_text('[environment]\nsetup = "make"\n')
+        self._ask("environment", "allow")
+        folder = EnvironmentFolder(self._paths.state_dir / "environments")
+        made = MadeEnvironment("0" * 16 + "-" + "1" * 12, "make", network=False, duration_s=1.0, finished_unix=1)
+        (folder.path / made.name).mkdir()
+        folder.record(made)
+        folder.log(made.name).write_text("done\n")
+        self._ask("environment", "show")
+        self._ask("environment", "log")
+        self._ask("environment", "forget")
+        shutil.rmtree(".agents")
 
     def _found(self) -> None:
         """A commit that breaks a rule."""

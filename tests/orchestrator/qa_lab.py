@@ -10,16 +10,19 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aegis_tui.adapters.environment.included import IncludedFiles
 from aegis_tui.adapters.environment.project import ProjectEnvironment
+from aegis_tui.adapters.environment.provision import EnvironmentParts, ProvidedEnvironment
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.result_files import LocalResultFiles
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
-from aegis_tui.config import Limits
+from aegis_tui.config import EnvironmentSettings, Limits
 from aegis_tui.domain.run.events import RunFacts, RunOptions
 from aegis_tui.domain.run.model import Run
 from aegis_tui.orchestrator.qa_run import CommandRun, QaRunner
 from aegis_tui.ports.sandbox import SandboxMode
+from aegis_tui.sdk.environments import EnvironmentFolder
 
 
 @dataclass
@@ -92,7 +95,16 @@ class Lab:
             programs=SubprocessRunner(),
             scratch_dir=self.state,
             environ=self.environ,
-            surroundings=ProjectEnvironment(repository.root, repository.common_dir, self.environ),
+            surroundings=ProvidedEnvironment(
+                EnvironmentParts(
+                    root=repository.root,
+                    project=ProjectEnvironment(repository.root, repository.common_dir, self.environ),
+                    included=IncludedFiles(repository.root, repository.common_dir),
+                    environments=EnvironmentFolder(self.folder / "environments"),
+                    ports_dir=self.folder / "ports",
+                    find_settings=EnvironmentSettings,
+                )
+            ),
             result_files=LocalResultFiles(),
             limits=self.limits,
         )

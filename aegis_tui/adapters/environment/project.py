@@ -51,7 +51,14 @@ class ProjectEnvironment:
         self._root, self._common_dir, self._environ, self._own_prefix = root, common_dir, environ, own_prefix
 
     async def prepare(
-        self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
+        self,
+        worktree: Path,
+        home: Path,
+        commands: Sequence[str],
+        *,
+        confined: bool,
+        committed: bool = False,
+        prepared: Path | None = None,
     ) -> Surroundings:
         """Create the project's environment in a worktree and return what commands need there; blocks only a thread.
 
@@ -62,28 +69,52 @@ class ProjectEnvironment:
             confined: True if a sandbox hides the checkout and shows the `links` of the result. Without one, the result
                 has `obstacles` instead.
             committed: Create only folders that git ignores.
+            prepared: The folder of an environment that a set-up command made, which comes before the person's.
 
         Raises:
             GitError: git fails in the worktree.
             OSError: A file or folder cannot be read or created.
         """
-        places = await asyncio.to_thread(lambda: list(self._places(worktree)))
-        _, active = self._virtualenvs(places)
+        places = await asyncio.to_thread(lambda: list(self._places(worktree, prepared)))
+        _, active = self._virtualenvs(places, prepared)
         if committed and places:
             places = await self._ignored(worktree, places)
-        return await asyncio.to_thread(
-            self._prepare, worktree, home, commands, active, places=places, confined=confined
-        )
+        tree = TreeMap(self._root, worktree)
+        if prepared is not None:
+            tree.known.append((prepared, worktree))
+        return await asyncio.to_thread(self._prepare, tree, home, commands, active, places=places, confined=confined)
+
+    def places(self) -> tuple[str, ...]:
+        """Return the environments of the checkout that worktrees get, relative to it; blocking."""
+        return tuple(str(theirs.relative_to(self._root)) for theirs, _ in self._places(self._root))
+
+    def python_of(self, folder: str) -> Path | None:
+        """Return the Python installation that commands in a folder of the project find first; blocking.
+
+        None if there is none.
+
+        Args:
+            folder: Relative to the checkout; empty for its top.
+        """
+        beside = [self._root / folder / name for name in VIRTUALENV_NAMES]
+        if nearest := next((path for path in beside if is_virtualenv(path)), None):
+            return nearest
+        _, active = self._virtualenvs(self._places(self._root))
+        return active or prefix_of_path(self._environ.get("PATH", os.defpath), self._root)
 
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
         """Return an empty result: `prepare` returns all obstacles before a command runs."""
         return ()
 
-    async def stamp(self) -> str:
-        """Return a text that changes when a package or a program that the commands use is installed or replaced."""
-        return await asyncio.to_thread(self._stamp)
+    async def stamp(self, others: Sequence[Path] = ()) -> str:
+        """Return a text that changes when a package or a program that the commands use is installed or replaced.
 
-    def _stamp(self) -> str:
+        Args:
+            others: Further files whose times count.
+        """
+        return await asyncio.to_thread(self._stamp, others)
+
+    def _stamp(self, others: Sequence[Path]) -> str:
         places = list(self._places(self._root))
         virtualenvs, active = self._virtualenvs(places)
         search_path = self._environ.get("PATH", os.defpath)
@@ -91,33 +122,37 @@ class ProjectEnvironment:
         node_modules = [theirs for theirs, _ in places if theirs.name == "node_modules"]
         modules = self._common_dir / "modules"
         heads = [path for depth in ("*", "*/*", "*/*/*") for path in sorted(modules.glob(f"{depth}/HEAD"))]
-        return stamp([*virtualenvs, *([prefix] if prefix else [])], node_modules, search_path, heads)
+        return stamp([*virtualenvs, *([prefix] if prefix else [])], node_modules, search_path, [*heads, *others])
 
-    def _virtualenvs(self, places: Iterable[tuple[Path, Path]]) -> tuple[list[Path], Path | None]:
+    def _virtualenvs(
+        self, places: Iterable[tuple[Path, Path]], prepared: Path | None = None
+    ) -> tuple[list[Path], Path | None]:
         """Return the virtual environments among the places, and the environment that commands should find first.
 
-        The latter is None if PATH alone decides.
+        The latter is None if PATH alone decides. One of `prepared` comes before all others.
 
         Args:
             places: Pairs, from `_places`.
+            prepared: The folder of an environment that a set-up command made.
         """
         environments = [theirs for theirs, _ in places if theirs.name != "node_modules"]
+        if prepared is not None and (made := [item for item in environments if item.is_relative_to(prepared)]):
+            return environments, find_active(made, prepared, {}, self._own_prefix)
         return environments, find_active(environments, self._root, self._environ, self._own_prefix)
 
-    def _places(self, worktree: Path) -> Iterator[tuple[Path, Path]]:
-        """Yield each virtual environment and `node_modules` of the checkout, with its place in a worktree.
+    def _places(self, worktree: Path, prepared: Path | None = None) -> Iterator[tuple[Path, Path]]:
+        """Yield each virtual environment and `node_modules`, with its place in a worktree; each place once.
 
-        Nothing for a bare repository, which has no checkout.
+        Those of `prepared` come first, then those of the checkout; a bare repository has none.
         """
-        if self._root == self._common_dir:
-            return
-        for folder in dict.fromkeys((worktree, *package_folders(worktree, _MANIFESTS))):
-            theirs = self._root / folder.relative_to(worktree)
-            for name in VIRTUALENV_NAMES:
-                if is_virtualenv(theirs / name):
-                    yield theirs / name, folder / name
-            if (theirs / "node_modules").is_dir():
-                yield theirs / "node_modules", folder / "node_modules"
+        roots = [*([prepared] if prepared else []), *([self._root] if self._root != self._common_dir else [])]
+        seen: set[Path] = set()
+        for root in roots:
+            for folder in dict.fromkeys((worktree, *package_folders(worktree, _MANIFESTS))):
+                for theirs, place in _environments(root / folder.relative_to(worktree), folder):
+                    if place not in seen:
+                        seen.add(place)
+                        yield theirs, place
 
     async def _ignored(self, worktree: Path, places: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
         """Return those pairs, from `_places`, whose place in the worktree git ignores.
@@ -135,7 +170,7 @@ class ProjectEnvironment:
 
     def _prepare(
         self,
-        worktree: Path,
+        tree: TreeMap,
         home: Path,
         commands: Sequence[str],
         active: Path | None,
@@ -143,7 +178,7 @@ class ProjectEnvironment:
         places: Sequence[tuple[Path, Path]],
         confined: bool,
     ) -> Surroundings:
-        tree = TreeMap(self._root, worktree)
+        worktree = tree.worktree
         virtualenvs = {theirs: place for theirs, place in places if theirs.name != "node_modules"}
         if active is not None and active not in virtualenvs and is_virtualenv(active):
             virtualenvs[active] = home / "venv"
@@ -164,6 +199,7 @@ class ProjectEnvironment:
             read_only=tuple(dict.fromkeys(read_only)),
             links=tuple(self._links(worktree, read_only)) if confined else (),
             obstacles=() if confined else tuple(find_astray(commands, tree, sites, set(packages))),
+            places=tuple(str(place.relative_to(worktree)) for _, place in places if place.is_dir()),
         )
 
     def _sites(self, active: Path | None) -> list[Path]:
@@ -209,6 +245,14 @@ class ProjectEnvironment:
                     folders.append(folder / entry.name)
                 elif place not in mounts and place not in holding:
                     yield worktree / folder / entry.name, place
+
+
+def _environments(theirs: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
+    for name in VIRTUALENV_NAMES:
+        if is_virtualenv(theirs / name):
+            yield theirs / name, folder / name
+    if (theirs / "node_modules").is_dir():
+        yield theirs / "node_modules", folder / "node_modules"
 
 
 def _targets(sites: Sequence[Path], tree: TreeMap) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from aegis_tui.domain.environment.model import MadeFacts
 from aegis_tui.domain.field import Name, Reason, Text
 from aegis_tui.domain.model import CommandData
 from aegis_tui.domain.review.finding import Finding
@@ -59,10 +60,11 @@ class DesignAgree(CommandData):
 
 
 class RunMarkPrepared(CommandData):
-    """Report that the working ref exists."""
+    """Report that the working ref exists, and the environment that the set-up command made, if there is one."""
 
     type: Literal["run:mark-prepared"] = "run:mark-prepared"
     run: str
+    environment: MadeFacts | None = None
 
 
 class CompositionMarkChecked(CommandData):

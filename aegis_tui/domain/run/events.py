@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from aegis_tui.domain.boundary import parse_address
+from aegis_tui.domain.environment.events import EnvironmentPrepared
+from aegis_tui.domain.environment.model import EnvironmentPlan
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.model import EventData, FrozenModel
 from aegis_tui.domain.piece.events import MergeEvent, PieceEvent
@@ -136,6 +138,8 @@ class RunFacts(FrozenModel):
     """Kinds whose instances can give no verdict and propose no design; the built-in agent does so in their place."""
     lenses: tuple[ReviewLens, ...] = (GENERAL,)
     """The lenses through which each piece is reviewed (ROLE-9)."""
+    environment: EnvironmentPlan = EnvironmentPlan.model_construct()
+    """What the worktrees get besides the tracked files (GIT-1)."""
 
 
 class RunStarted(EventData):
@@ -250,7 +254,7 @@ class RunCommitted(EventData):
     trailers: dict[str, list[str]]
 
 
-CourseEvent = RunPrepared | RunHalted | RunResumed | RunEnding | RunFinished
+CourseEvent = RunPrepared | EnvironmentPrepared | RunHalted | RunResumed | RunEnding | RunFinished
 StageEvent = StageChanged | GatePassed | GateBlocked
 DesignEvent = DesignProposed | DesignAgreed
 RunEvent = (

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
+from aegis_tui.domain.environment.model import MadeFacts
 from aegis_tui.domain.model import Key, StateModel
 from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
@@ -45,6 +46,8 @@ class Run(StateModel):
     stage: Stage = Stage.DESIGN
     round: int = 0
     prepared: bool = False
+    environment: MadeFacts | None = None
+    """What the set-up command made; None if there is none, or it has not ended yet."""
     design_id: str | None = None
     proposed: Design | None = None
     design: Design | None = None

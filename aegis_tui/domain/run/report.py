@@ -20,6 +20,7 @@ from aegis_tui.domain.qa.events import QaFinished
 from aegis_tui.domain.review.events import ReviewCompleted
 from aegis_tui.domain.review.finding import Criterion, Finding
 from aegis_tui.domain.run.boundary import boundary_of
+from aegis_tui.domain.run.environment_report import environment_report
 from aegis_tui.domain.run.events import (
     STAGES,
     GateBlocked,
@@ -242,6 +243,7 @@ def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: CommitSeen
         "reviews": tally.reviews,
         "qa": tally.qa,
         "rules": tally.rules.report(),
+        "environment": environment_report(run_state),
         "commit": _commit(run_state, commit),
     }
     if run_state.error:

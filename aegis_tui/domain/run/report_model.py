@@ -161,6 +161,28 @@ class RuleReportPart(TypedDict):
     findings: list[RuleFindingReport]
 
 
+class EnvironmentReport(TypedDict):
+    """What the worktrees of a run had besides the tracked files (GIT-1)."""
+
+    state: str
+    """`prepared` by the set-up command, `linked` to that of the checkout, `copied` files only, or `none`."""
+    setup: str
+    """The set-up command; empty if there is none."""
+    network: bool
+    name: str
+    """That of the prepared environment; empty if there is none."""
+    reused: bool
+    duration_s: float
+    log: str
+    places: list[str]
+    """The environments of the checkout, such as `.venv`."""
+    included: list[str]
+    included_count: int
+    """How many paths `.worktreeinclude` names; the list holds the first of them."""
+    missing: list[str]
+    """What the project needs and nothing provides."""
+
+
 class CommitReport(TypedDict):
     """The one commit of a run that succeeded."""
 
@@ -221,6 +243,7 @@ class Report(TypedDict):
     reviews: list[ReviewReport]
     qa: list[QaReport]
     rules: NotRequired[RuleReportPart]
+    environment: NotRequired[EnvironmentReport]
     commit: CommitReport | None
     error: NotRequired[ErrorReport]
     problems: NotRequired[list[str]]

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.effort import Effort
+from aegis_tui.domain.environment.events import EnvironmentPrepared
 from aegis_tui.domain.ids import HUB, NATIVE
 from aegis_tui.domain.instance.events import InstanceStopping
 from aegis_tui.domain.instance.rules import own_instance, spec_path
@@ -282,7 +283,9 @@ def mark_prepared(workspace: Workspace, command: RunMarkPrepared, actor: Actor, 
     run = workspace.runs.by_id.get(command.run)
     if run is None or run.prepared:
         return Decision()
-    return Decision([(HUB, events.RunPrepared(run=run.run))])
+    made = command.environment
+    prepared: list[Draft] = [(HUB, EnvironmentPrepared(run=run.run, environment=made))] if made else []
+    return Decision([*prepared, (HUB, events.RunPrepared(run=run.run))])
 
 
 def composition_checked(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, assert_never
 
+from aegis_tui.domain.environment.events import EnvironmentPrepared
 from aegis_tui.domain.model import EventData, Key
 from aegis_tui.domain.piece.events import (
     ConflictDetected,
@@ -140,6 +141,8 @@ def _course(run: Run, data: events.CourseEvent) -> None:
     match data:
         case events.RunPrepared():
             run.prepared = True
+        case EnvironmentPrepared():
+            run.environment = data.environment
         case events.RunHalted():
             run.status = RunStatus.HALTED
         case events.RunResumed():

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from aegis_tui.domain.wire import answer, code_map, gateway, machine, output, push, rule
+from aegis_tui.domain.wire import answer, code_map, environment, gateway, machine, output, push, rule
 
 OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
     {
@@ -57,6 +57,10 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "rescue show": [output.RescueOutput],
         "resume": [output.RunOutput],
         "review": [output.ReviewsOutput],
+        "environment allow": [environment.SetupAllowedOutput],
+        "environment forget": [environment.ForgottenOutput],
+        "environment log": [environment.SetupLogOutput],
+        "environment show": [environment.EnvironmentOutput],
         "rules allow": [rule.AllowedOutput],
         "rules check": [rule.RuleCheckOutput],
         "rules findings": [rule.RuleFindingsOutput],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypedDict
 
 from aegis_tui.domain.run.report_model import BoundaryReport, ErrorReport
+from aegis_tui.domain.wire.environment import EnvironmentPlanFields, PreparedFields
 from aegis_tui.domain.wire.form import SchemaNote
 from aegis_tui.domain.wire.piece import ConflictFields, PieceFields, ReviewFields
 from aegis_tui.domain.wire.qa import BaseQaFields, QaFields
@@ -175,6 +176,7 @@ class FactsFields(TypedDict):
     kind_refusals: dict[str, str]
     limited_kinds: list[str]
     lenses: list[LensFields]
+    environment: EnvironmentPlanFields
 
 
 class CommitFields(TypedDict):
@@ -238,3 +240,5 @@ class RunView(TypedDict):
     boundary: BoundaryReport
     options: OptionsFields
     facts: FactsFields
+    environment: PreparedFields | None
+    """What the set-up command made; null without one, or before it has ended."""

@@ -1,0 +1,123 @@
+"""What a project says that it needs, compared with what is installed (FLOW-7). Texts and names only; starts nothing.
+
+Only what is certain is reported: a requirement with a condition, an address or a path is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import tomllib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Read = Callable[[str], str]
+"""Takes a tracked path; returns the text of the file, empty if it cannot be read."""
+
+_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:[<>=!~].*)?$")
+_DEEPEST = 3
+_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PackageNeed:
+    """What one file of the project asks for."""
+
+    kind: str
+    """`python` or `node`."""
+    folder: str
+    """The folder of the file, relative to the top; empty for the top."""
+    source: str
+    """The path of the file."""
+    names: tuple[str, ...]
+    """The packages, each once, sorted; those of Python in their normal form (PEP 503)."""
+
+
+def wanted_files(files: Collection[str]) -> list[str]:
+    """Return the files that `needs_of` reads, sorted."""
+    names = ("pyproject.toml", "package.json", "requirements.txt")
+    return sorted(path for path in files if posixpath.basename(path) in names and path.count("/") <= _DEEPEST)
+
+
+def needs_of(files: Collection[str], read: Read) -> list[PackageNeed]:
+    """Return what the files of a project ask for, in the order of their paths; only needs with at least one package.
+
+    Args:
+        files: All tracked paths.
+        read: Returns the text of a file.
+    """
+    needs = []
+    for path in wanted_files(files):
+        folder, name = posixpath.split(path)
+        readers = {"pyproject.toml": _of_pyproject, "package.json": _of_package, "requirements.txt": _of_requirements}
+        kind = "node" if name == "package.json" else "python"
+        if names := tuple(sorted(set(readers[name](read(path))))):
+            needs.append(PackageNeed(kind, folder, path, names))
+    return needs
+
+
+def missing_words(need: PackageNeed, absent: Collection[str], *, where: str) -> str:
+    """Return the sentence for a need that nothing meets, with what to do about it.
+
+    Args:
+        need: The need.
+        absent: The packages that are not installed.
+        where: Where they were looked for; empty if there is no place at all.
+    """
+    listed = sorted(absent)
+    named = ", ".join(listed[:_SHOWN]) + (f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else "")
+    place = f"{need.folder}/" if need.folder else ""
+    what = f"{need.source} asks for {named}"
+    if need.kind == "node":
+        lack = f"not in {where}" if where else f"there is no {place}node_modules"
+        return f"{what}, but {lack}; run your package manager there, or set environment.setup"
+    lack = f"not in {where}" if where else "there is no virtual environment"
+    return f"{what}, but {lack}; install it into {place}.venv, or set environment.setup"
+
+
+def normal_name(name: str) -> str:
+    """Return the normal form of the name of a Python package (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _of_pyproject(text: str) -> Iterator[str]:
+    try:
+        plain: dict[str, Any] = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return
+    project = plain.get("project")
+    dependencies = project.get("dependencies") if isinstance(project, dict) else None
+    for item in dependencies if isinstance(dependencies, list) else ():
+        yield from _plain_name(item)
+    tool = plain.get("tool")
+    poetry = tool.get("poetry") if isinstance(tool, dict) else None
+    table = poetry.get("dependencies") if isinstance(poetry, dict) else None
+    for name, value in table.items() if isinstance(table, dict) else ():
+        if isinstance(value, str) and name != "python":
+            yield normal_name(name)
+
+
+def _of_requirements(text: str) -> Iterator[str]:
+    for line in text.replace("\\\n", " ").splitlines():
+        line = re.split(r"(?:^|\s)#|\s--", line)[0].strip()
+        if line and not line.startswith("-"):
+            yield from _plain_name(line)
+
+
+def _plain_name(requirement: object) -> Iterator[str]:
+    if isinstance(requirement, str) and ";" not in requirement and (match := _NAME.match(requirement)):
+        yield normal_name(match[1])
+
+
+def _of_package(text: str) -> Iterator[str]:
+    try:
+        plain = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    for part in ("dependencies", "devDependencies"):
+        table: Mapping[str, Any] = plain.get(part, {}) if isinstance(plain, dict) else {}
+        for name, version in table.items() if isinstance(table, dict) else ():
+            if isinstance(version, str) and not version.startswith(("file:", "link:", "workspace:", "portal:")):
+                yield name

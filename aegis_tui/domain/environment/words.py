@@ -1,0 +1,18 @@
+"""Sentences about environments, for people (GIT-1)."""
+
+from __future__ import annotations
+
+from aegis_tui.domain.environment.model import MadeFacts
+
+
+def environment_words(made: MadeFacts) -> str:
+    """Return what the set-up command did, in one sentence without a full stop."""
+    if made.reused:
+        return f"uses the environment that {_quoted(made.command)} made before"
+    network = "with the network" if made.network else "without a network"
+    return f"made the environment with {_quoted(made.command)}, {network}, in {made.duration_s:.0f} s"
+
+
+def _quoted(command: str) -> str:
+    first, _, rest = command.partition("\n")
+    return f"`{first} ...`" if rest else f"`{first}`"

@@ -1,0 +1,86 @@
+"""What `aegis-tui environment` prints with `--json`, as in `output` (GIT-1)."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class EnvironmentPlanFields(TypedDict):
+    """What a run's worktrees get besides the tracked files, as found out before it started."""
+
+    setup: str
+    network: bool
+    key: str
+    inputs: list[str]
+    places: list[str]
+    included: list[str]
+    included_count: int
+    missing: list[str]
+
+
+class PreparedFields(TypedDict):
+    """What the set-up command of a run made, in this run or before."""
+
+    name: str
+    command: str
+    network: bool
+    reused: bool
+    duration_s: float
+    copied: list[str]
+    left_out: list[str]
+    log: str
+
+
+class MadeFields(TypedDict):
+    """An environment that a set-up command made."""
+
+    name: str
+    command: str
+    network: bool
+    duration_s: float
+    copied: list[str]
+    """What each worktree gets a copy of."""
+    left_out: list[str]
+    """What worktrees do not get, because git does not ignore it."""
+
+
+class EnvironmentOutput(TypedDict):
+    """`environment show`."""
+
+    setup: str
+    """The set-up command; empty if there is none."""
+    network: bool
+    key: str
+    """The hash under which it is allowed."""
+    inputs: list[str]
+    """The files that the hash depends on."""
+    allowed: bool
+    places: list[str]
+    """The environments of the checkout that worktrees get."""
+    included: list[str]
+    """What `.worktreeinclude` names."""
+    missing: list[str]
+    """What the project needs and the checkout does not provide."""
+    made: list[MadeFields]
+
+
+class SetupAllowedOutput(TypedDict):
+    """`environment allow`."""
+
+    key: str
+    setup: str
+    network: bool
+
+
+class ForgottenOutput(TypedDict):
+    """`environment forget`."""
+
+    forgotten: int
+
+
+class SetupLogOutput(TypedDict):
+    """`environment log`."""
+
+    name: str
+    log: str
+    output: str

@@ -1,0 +1,281 @@
+"""The environment of a run's worktrees: what is planned before it starts, and the set-up command (GIT-1, FLOW-7).
+
+The set-up command comes from the person's or the project's settings. It runs only after the person allowed it for the
+present content of the files that decide what it does, in the sandbox, and with the network only if it may.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from aegis_tui.config import EnvironmentSettings, Limits
+from aegis_tui.domain.environment.model import MOST_NAMED, EnvironmentPlan, MadeFacts
+from aegis_tui.domain.environment.needs import needs_of, wanted_files
+from aegis_tui.domain.environment.setup import input_files, setup_key
+from aegis_tui.domain.inert import inert
+from aegis_tui.domain.run.model import Run
+from aegis_tui.errors import AegisError, Refused, SetupFailed
+from aegis_tui.orchestrator.instances import PASSED_ON
+from aegis_tui.orchestrator.whole import whole
+from aegis_tui.ports.prepared_environment import EnvironmentSurvey, MadeEnvironment, PreparedEnvironments, SetupPlace
+from aegis_tui.ports.program import Bounds, ProgramResult, ProgramRunner
+from aegis_tui.ports.repository import Repository
+from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
+
+_log = logging.getLogger(__name__)
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy")
+"""Variables that a set-up command with the network inherits besides `PASSED_ON`."""
+
+_SYSTEM_SETTINGS = ("/etc/pip.conf", "/etc/xdg/pip", "/etc/npmrc", "/usr/etc/npmrc", "/etc/uv")
+_LOG_BYTES = 4 * 1024 * 1024
+_MIB = 1024 * 1024
+
+FindSettings = Callable[[], EnvironmentSettings]
+"""Returns the present settings; reads files."""
+
+ListFiles = Callable[[str], Awaitable[dict[str, str]]]
+"""Takes a commit; returns tracked path -> blob id of its files."""
+
+
+class EnvironmentPlanner:
+    """Finds out before a run what its worktrees will have besides the tracked files.
+
+    Args:
+        find_settings: Returns the present settings; reads files.
+        list_files: Lists the tracked files of a commit.
+        read_blob: Returns the content of a blob.
+        survey: Tells what the person's checkout provides.
+        is_allowed: Returns whether the person allowed the set-up of a key; reads a file.
+    """
+
+    def __init__(
+        self,
+        *,
+        find_settings: FindSettings,
+        list_files: ListFiles,
+        read_blob: Callable[[str], Awaitable[bytes]],
+        survey: EnvironmentSurvey,
+        is_allowed: Callable[[str], bool],
+    ) -> None:
+        self._find_settings, self._list_files, self._read_blob = find_settings, list_files, read_blob
+        self._survey, self._is_allowed = survey, is_allowed
+
+    async def plan(self, oid: str, level: SandboxLevel) -> EnvironmentPlan:
+        """Return the plan for the worktrees of a base commit.
+
+        Args:
+            oid: The base.
+            level: How commands are isolated.
+
+        Raises:
+            Refused: The set-up command waits for the person's permission, or would have the network without it; or more
+                would be copied than is allowed.
+            UsageError: A setting is wrong.
+            GitError: git fails.
+            OSError: A file cannot be read.
+        """
+        settings = await asyncio.to_thread(self._find_settings)
+        files = await self._list_files(oid)
+        plan = self.setup_of(settings, files)
+        if plan.setup and not await asyncio.to_thread(self._is_allowed, plan.key):
+            raise not_allowed(plan)
+        if plan.setup and level is SandboxLevel.NONE and not plan.network:
+            raise Refused(
+                "without a sandbox the set-up command could use the network, which environment.network does not allow",
+                "set environment.network = true and allow it, or install bubblewrap",
+                code="environment.network",
+            )
+        included = await self._survey.included(oid)
+        places = await asyncio.to_thread(self._survey.places)
+        return plan.model_copy(
+            update={
+                "places": () if plan.setup else places,
+                "included": included[:MOST_NAMED],
+                "included_count": len(included),
+                "missing": () if plan.setup else tuple(await self.missing(files)),
+            }
+        )
+
+    def setup_of(self, settings: EnvironmentSettings, files: Mapping[str, str]) -> EnvironmentPlan:
+        """Return the part of the plan that a person allows: the set-up command and its key; empty without a command.
+
+        Args:
+            settings: The settings.
+            files: Tracked path -> blob id of the base.
+        """
+        command = (settings.setup or "").strip()
+        if not command:
+            return EnvironmentPlan()
+        inputs = input_files(command, files)
+        key = setup_key(command, {path: files[path] for path in inputs}, network=settings.network)
+        return EnvironmentPlan(setup=command, network=settings.network, key=key, inputs=inputs)
+
+    async def missing(self, files: Mapping[str, str]) -> list[str]:
+        """Return what the project needs and the person's checkout does not provide, one sentence each.
+
+        Args:
+            files: Tracked path -> blob id of the base.
+
+        Raises:
+            GitError: git fails.
+        """
+        texts = {name: (await self._read_blob(files[name])).decode("utf-8", "replace") for name in wanted_files(files)}
+        needs = needs_of(files, lambda name: texts.get(name, ""))
+        words = [await asyncio.to_thread(self._survey.missing, need) for need in needs]
+        return [sentence for sentence in words if sentence]
+
+
+class EnvironmentMaker:
+    """Runs the set-up command of a run, once for each base and content of its lock files.
+
+    Args:
+        repository: The workspace's repository.
+        sandbox: The sandbox that the command runs in.
+        programs: Runs programs.
+        environ: The hub's environment.
+        prepared: Keeps what the command makes.
+        find_settings: Returns the present settings; reads files.
+        limits: How much the command may print and write.
+    """
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        sandbox: Sandbox,
+        programs: ProgramRunner,
+        environ: Mapping[str, str],
+        prepared: PreparedEnvironments,
+        find_settings: FindSettings,
+        limits: Limits,
+    ) -> None:
+        self._repository, self._sandbox, self._programs = repository, sandbox, programs
+        self._environ, self._prepared, self._limits = environ, prepared, limits
+        self._find_settings = find_settings
+
+    async def make(self, run: Run) -> MadeFacts | None:
+        """Return the environment of a run, which is made if it does not exist yet; None if there is no set-up command.
+
+        Raises:
+            SetupFailed: The command failed, or took too long; its output is in the log that the message names.
+            AegisError: git or the sandbox fails.
+            OSError: A file or folder cannot be written.
+        """
+        plan = run.facts.environment
+        if not plan.setup:
+            return None
+        tree = await self._repository.tree_of(run.facts.base_oid)
+        if made := await self._prepared.find(plan.key, tree):
+            return _facts(made, is_reused=True, log="")
+        settings = await asyncio.to_thread(self._find_settings)
+        place = await whole(self._prepared.begin(plan.key, run.facts.base_oid))
+        try:
+            result = await self._run(run, place, settings)
+            made = await whole(
+                self._prepared.finish(place, plan.setup, network=plan.network, duration_s=result.duration_s)
+            )
+        except BaseException:
+            await whole(self._prepared.abandon(place))
+            raise
+        await whole(self._prepared.prune(settings.keep, made.name))
+        return _facts(made, is_reused=False, log=str(place.log))
+
+    async def _run(self, run: Run, place: SetupPlace, settings: EnvironmentSettings) -> ProgramResult:
+        plan, worktree = run.facts.environment, place.worktree
+        level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
+        mounts = await self._repository.git_mounts(worktree)
+        environment = self._variables(place, plan, settings)
+        inherited = {*PROXIES, *settings.pass_on}
+        spec = SandboxSpec(
+            worktree=worktree.path,
+            cwd=worktree.path,
+            # What the person passes on may be a secret: it is inherited, and not in the sandbox's arguments.
+            environment={name: value for name, value in environment.items() if name not in inherited},
+            read_write=(place.home,),
+            read_only=(
+                mounts.common_dir,
+                *mounts.read_only,
+                *(path.expanduser() for path in settings.show),
+                *map(Path, _SYSTEM_SETTINGS),
+            ),
+            share_network=plan.network,
+            keep_environment=True,
+            own_session=True,
+        )
+        result = await self._programs.run(
+            self._sandbox.wrap(["bash", "-c", plan.setup], spec, level),
+            cwd=worktree.path,
+            environment=environment,
+            timeout_s=settings.timeout_s,
+            head_bytes=_LOG_BYTES // 2,
+            tail_bytes=_LOG_BYTES // 2,
+            bounds=Bounds(
+                self._limits.output_mb * _MIB,
+                folders=(worktree.path, place.home),
+                disk_bytes=self._limits.disk_mb * _MIB,
+            ),
+        )
+        await asyncio.to_thread(place.log.write_text, result.output, "utf-8", "replace")
+        if result.exit_code != 0 or result.stopped:
+            raise _failure(plan, result, place.log)
+        return result
+
+    def _variables(self, place: SetupPlace, plan: EnvironmentPlan, settings: EnvironmentSettings) -> dict[str, str]:
+        names = (*PASSED_ON, *(PROXIES if plan.network else ()), *settings.pass_on)
+        passed = {name: self._environ[name] for name in names if name in self._environ}
+        return {
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            **passed,
+            "HOME": str(place.home),
+            "CI": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+def not_allowed(plan: EnvironmentPlan) -> AegisError:
+    """Return the refusal of a run whose set-up command waits for the person; its data has the fields of the plan."""
+    network = "with the network" if plan.network else "without a network"
+    return Refused(
+        f"the set-up command was not allowed for the present lock files: {inert(plan.setup)} ({network})",
+        "read it, then: aegis-tui environment allow",
+        code="environment.consent",
+        setup=plan.setup,
+        network=plan.network,
+        inputs=list(plan.inputs),
+        key=plan.key,
+    )
+
+
+def _facts(made: MadeEnvironment, *, is_reused: bool, log: str) -> MadeFacts:
+    return MadeFacts(
+        name=made.name,
+        command=made.command,
+        network=made.network,
+        reused=is_reused,
+        duration_s=made.duration_s,
+        copied=made.made[:MOST_NAMED],
+        left_out=made.left_out[:MOST_NAMED],
+        log=log,
+    )
+
+
+def _failure(plan: EnvironmentPlan, result: ProgramResult, log: Path) -> SetupFailed:
+    lines = [line for line in result.output.splitlines() if line.strip()]
+    last = f": {inert(lines[-1].strip())[:300]}" if lines else ""
+    if result.stopped:
+        how = f"was ended: {result.stopped}"
+    elif result.exit_code is None:
+        how = "took too long"
+    else:
+        how = f"failed with exit code {result.exit_code}"
+    hint = "read its output: aegis-tui environment log"
+    if not plan.network:
+        hint += "; it has no network unless environment.network is true and you allow it"
+    return SetupFailed(f"the set-up command {how}{last}", hint, log=str(log))

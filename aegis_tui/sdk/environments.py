@@ -1,0 +1,130 @@
+"""Where a workspace keeps the environments that its set-up command made, and what the person allowed (GIT-1).
+
+Nothing here can be written from inside a sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.ports.prepared_environment import MadeEnvironment
+from aegis_tui.sdk.private_file import load_record, write_private
+
+ENVIRONMENT_NAME = "environment.json"
+"""The file in an instance's folder that says what its worktree has besides the tracked files."""
+
+_RECORD = "environment.json"
+_CONSENTS = "allowed.json"
+_MOST_CONSENTS = 20
+"""How many are remembered: each is for one state of the lock files, and old states seldom come back."""
+
+_NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{12}\Z")
+
+
+class EnvironmentFolder:
+    """The folder of the environments of one workspace. All methods block.
+
+    Args:
+        folder: The folder; may not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+
+    def tree(self, name: str) -> Path:
+        """Return the folder in which the set-up command of an environment ran."""
+        return self.path / name / "tree"
+
+    def home(self, name: str) -> Path:
+        """Return the HOME that the set-up command of an environment had."""
+        return self.path / name / "home"
+
+    def log(self, name: str) -> Path:
+        """Return the file with the output of the set-up command; it stays if the command fails."""
+        return self.path / f"{name}.log"
+
+    def find(self, key: str, tree_oid: str) -> MadeEnvironment | None:
+        """Return the environment of a set-up for a tree: one made for it, or one that is good for every tree.
+
+        Args:
+            key: The key of the set-up.
+            tree_oid: The id of the tree.
+        """
+        made = {item.name: item for item in self.made()}
+        if exact := made.get(name_of(key, tree_oid)):
+            return exact
+        return next((item for item in made.values() if item.name.startswith(key) and item.is_for_every_tree), None)
+
+    def made(self) -> list[MadeEnvironment]:
+        """Return the complete environments, the newest first."""
+        complete = [item for name in self.names() if (item := self._load(name))]
+        return sorted(complete, key=lambda item: item.finished_unix, reverse=True)
+
+    def logs(self) -> list[Path]:
+        """Return the files with the output of set-up commands, the newest first."""
+        logs = [path for path in self.path.glob("*.log") if _NAME.match(path.stem) and path.is_file()]
+        return sorted(logs, key=lambda path: path.stat().st_mtime, reverse=True)
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all environments, also of those that are not complete."""
+        if self.path.is_dir():
+            yield from sorted(entry.name for entry in self.path.iterdir() if entry.is_dir() and _NAME.match(entry.name))
+
+    def record(self, made: MadeEnvironment) -> None:
+        """Record that an environment is complete.
+
+        Raises:
+            OSError: The record cannot be written.
+        """
+        write_private(self.path / made.name / _RECORD, json.dumps(asdict(made), ensure_ascii=True))
+
+    def _load(self, name: str) -> MadeEnvironment | None:
+        fields = load_record(self.path / name / _RECORD)
+        try:
+            return MadeEnvironment(**{**fields, "made": tuple(fields["made"]), "left_out": tuple(fields["left_out"])})
+        except (KeyError, TypeError):
+            return None
+
+    def allowed(self) -> dict[str, Any]:
+        """Return what the person allowed: the key of a set-up -> its command and when it was allowed."""
+        return load_record(self.path / _CONSENTS)
+
+    def allow(self, key: str, command: str, *, network: bool, at: str) -> None:
+        """Record that the person allows a set-up.
+
+        Args:
+            key: The key of the set-up, which depends on its command and on the content of the lock files.
+            command: Its command.
+            network: Whether it may use the network.
+            at: The timestamp.
+
+        Raises:
+            OSError: The record cannot be written.
+        """
+        others = [(name, item) for name, item in self.allowed().items() if name != key][1 - _MOST_CONSENTS :]
+        self._write({**dict(others), key: {"command": command, "network": network, "allowed_at": at}})
+
+    def forget(self) -> int:
+        """Take back everything that the person allowed; return how many set-ups that were.
+
+        Raises:
+            OSError: The record cannot be written.
+        """
+        count = len(self.allowed())
+        if count:
+            self._write({})
+        return count
+
+    def _write(self, consents: dict[str, Any]) -> None:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(self.path / _CONSENTS, json.dumps(consents, indent=1))
+
+
+def name_of(key: str, tree_oid: str) -> str:
+    """Return the name of the environment of a set-up for one tree."""
+    return f"{key}-{tree_oid[:12]}"

@@ -1,0 +1,95 @@
+"""The key under which a person allows a set-up command, and what a project asks for (GIT-1, contract 1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from aegis_tui.domain.environment.needs import PackageNeed, missing_words, needs_of
+from aegis_tui.domain.environment.ports import FIRST, LAST, choose_ports
+from aegis_tui.domain.environment.setup import input_files, setup_key
+
+TREE = ["pyproject.toml", "uv.lock", "src/a.py", "web/package.json", "scripts/setup.sh", "requirements/dev.in"]
+
+
+@pytest.mark.parametrize(
+    ("files", "inputs"),
+    [
+        (TREE, ["pyproject.toml", "requirements/dev.in", "uv.lock", "web/package.json"]),
+        (["a/go.mod", "go.sum", "main.go", "Cargo.lock"], ["Cargo.lock", "a/go.mod", "go.sum"]),
+        (["requirements.txt", "docs/notes.txt", "requirements-dev.txt"], ["requirements-dev.txt", "requirements.txt"]),
+        (["a/b/c/d/e/package-lock.json"], []),
+    ],
+)
+def test_lock_files_and_manifests_count(files: list[str], inputs: list[str]) -> None:
+    assert list(input_files("npm ci", files)) == inputs
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "bash scripts/setup.sh",
+        "./scripts/setup.sh; true",
+        "(scripts/setup.sh)",
+        "sh 'scripts/setup.sh' '",
+        "cd scripts && bash setup.sh",
+        "SCRIPT=scripts/setup.sh; bash $SCRIPT",
+    ],
+)
+def test_a_script_that_the_command_names_counts(command: str) -> None:
+    assert "scripts/setup.sh" in input_files(command, TREE)
+    assert "src/a.py" not in input_files(command, TREE)
+
+
+def test_the_key_changes_with_command_content_and_network_and_with_nothing_else() -> None:
+    first = setup_key("npm ci", {"package-lock.json": "1", "b": "2"}, network=False)
+    assert first == setup_key("npm ci", {"b": "2", "package-lock.json": "1"}, network=False)
+    others = [
+        setup_key("npm  ci", {"package-lock.json": "1", "b": "2"}, network=False),
+        setup_key("npm ci", {"package-lock.json": "3", "b": "2"}, network=False),
+        setup_key("npm ci", {"package-lock.json": "1"}, network=False),
+        setup_key("npm ci", {"package-lock.json": "1", "b": "2"}, network=True),
+    ]
+    assert len({first, *others}) == 5 and all(len(key) == 16 for key in others)
+
+
+PYPROJECT = """[project]
+dependencies = ["Requests>=2", "typing_extensions; python_version < '3.11'", "rich[all] ~= 13", "x @ file:///x", "./y"]
+[tool.poetry.dependencies]
+python = "^3.11"
+Flask = "^3"
+local = {path = "../local"}
+"""
+PACKAGE = '{"dependencies": {"left": "^1", "mine": "workspace:*"}, "devDependencies": {"@a/b": "2"}}'
+REQUIREMENTS = "# all\n-r base.txt\nzope.interface==5 --hash=sha256:1\nhttps://example.org/x.whl\nattrs  # why\n"
+
+
+def test_only_certain_needs_are_read() -> None:
+    texts = {"pyproject.toml": PYPROJECT, "web/package.json": PACKAGE, "requirements.txt": REQUIREMENTS}
+    assert needs_of(texts, texts.__getitem__) == [
+        PackageNeed("python", "", "pyproject.toml", ("flask", "requests", "rich")),
+        PackageNeed("python", "", "requirements.txt", ("attrs", "zope-interface")),
+        PackageNeed("node", "web", "web/package.json", ("@a/b", "left")),
+    ]
+
+
+@pytest.mark.parametrize("text", ["[", "project = 1", '{"dependencies": 1}', "[]", "[project]\ndependencies = 1\n"])
+def test_a_file_that_is_not_what_it_seems_asks_for_nothing(text: str) -> None:
+    assert needs_of(["pyproject.toml", "package.json"], lambda _: text) == []
+
+
+def test_a_missing_package_is_named_with_its_place_and_what_to_do() -> None:
+    need = PackageNeed("python", "api", "api/pyproject.toml", tuple("abcdef"))
+    assert missing_words(need, list("fedcba"), where=".venv") == (
+        "api/pyproject.toml asks for a, b, c, d and 2 more, but not in .venv; "
+        "install it into api/.venv, or set environment.setup"
+    )
+
+
+def test_ports_are_exclusive_and_end_where_they_end() -> None:
+    taken: list[range] = []
+    while (ports := choose_ports(1000, taken, start=7, is_free=lambda _: True)) is not None:
+        taken.append(ports)
+    assert len(taken) == 12 and len({ports.start for ports in taken}) == 12
+    assert min(ports.start for ports in taken) == FIRST and max(ports.stop for ports in taken) <= LAST + 1
+    free = choose_ports(10, [range(FIRST, FIRST + 995)], start=0, is_free=lambda ports: ports.start != FIRST + 1000)
+    assert free == range(FIRST + 1010, FIRST + 1020)
