@@ -15,7 +15,8 @@ from aegis_tui.sdk.rotating_log import log_to, log_to_stderr
 def main() -> int:
     """Serve until a signal, or until nobody needs the gateway (see `run_gateway`); return the exit status (contract 3).
 
-    It is 0, or that of the error that ended the gateway, which is logged: 5 for an error of the file system.
+    It is 0 after an ordinary end; else that of the `AegisError` that ended the gateway, or 5 for an `OSError`. The
+    error is logged. A wrong command line ends the process with status 2 (`SystemExit`).
     """
     parser = argparse.ArgumentParser(prog="python -m aegis_tui.gateway", description=__doc__)
     parser.add_argument("--runtime", type=Path, required=True, help="owner-only folder with gateway-map.json")

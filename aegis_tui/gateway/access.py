@@ -115,10 +115,10 @@ def _numbers(values: object) -> dict[str, Any]:
 
 
 def _addresses(allowed: object) -> dict[str, list[str]]:
-    """Return the value of the field `allowed`.
+    """Return the value of the map's field `allowed` (agent id -> addresses) unchanged, once it is checked.
 
     Raises:
-        ValueError: It has a wrong type, or one of its texts is not an address.
+        ValueError: It has a wrong type, or one of its texts is not an address of the form `host:port`.
     """
     if not isinstance(allowed, dict):
         raise ValueError("allowed is not an object")
@@ -156,7 +156,7 @@ class AccessMap:
         return self._map
 
     def _load(self) -> bool:
-        """Load the map from the file; return False if it cannot be read at the moment and must be read again.
+        """Read the file and take over its map; return False if it cannot be read at the moment and must be read again.
 
         Invalid content leaves the last map in force and is logged; the result is then True, as reading it again would
         not help.

@@ -69,7 +69,7 @@ class GatewayApp:
         }
 
     async def __call__(self, request: Request) -> None:
-        """Answer a request.
+        """Answer a request. Once the caller's token is known to be valid, its connection has no time limit any more.
 
         A refusal or an unexpected error becomes an error answer. An unexpected error after the answer has begun is
         logged, and the answer is left incomplete.
@@ -123,7 +123,7 @@ class GatewayApp:
         request.reply(answer.status, body, headers=[(UPSTREAM_HEADER, base_url.encode("utf-8"))])
 
     async def _usage(self, request: Request, share: Share) -> None:
-        """Send the usage: to the person and the hub that of all callers, to an instance its own.
+        """Send agent id -> its usage: to the person and the hub that of all callers, to an instance its own.
 
         Raises:
             Rejected: The request came over TCP (404): usage is served on the unix socket only.
@@ -140,9 +140,9 @@ class GatewayApp:
         request.reply_json(200, MetersAnswer(metrics=together, endpoints=endpoints))
 
     async def _show_prefixes(self, request: Request, share: Share) -> None:
-        """Send where prompts of callers begin to differ: of the two in the parameters `a` and `b`, else of all callers.
+        """Send where the last prompts of callers begin to differ; the parameters `a` and `b` choose two of them.
 
-        Of all, each is compared with the one that begins most like it.
+        Without both, each is compared with the one that begins most like it.
 
         Raises:
             Rejected: The caller is not the person (403), or the request came over TCP (404).

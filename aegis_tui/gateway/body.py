@@ -49,12 +49,15 @@ def prepare_body(
     model: str | None,
     added: Mapping[str, Any] = MappingProxyType({}),
 ) -> Prepared:
-    """Return the body to send, with the model and the request for token counts added where they are missing.
+    """Return the body to send, with its model, and whether a stream is asked for.
+
+    The fields of `added`, the model, and for a chat stream the request for token counts are added where needed.
 
     Args:
-        raw: The body as received; sent unchanged if nothing is missing.
+        raw: The body as received; sent unchanged if nothing is added.
         fields: The same, parsed.
-        dialect: Chat streams report token counts only on request (`stream_options.include_usage`).
+        dialect: The API of the request. Chat streams report token counts only on request
+            (`stream_options.include_usage`); a value that the client has set stays.
         model: The model for requests that name none; None adds nothing.
         added: More fields, in place of those that the client sent.
     """

@@ -15,7 +15,9 @@ _HINT = "raise it under [budget] in your settings, or by the options of the run"
 
 
 def check_budget(caller: str, current: GatewayMap, ledger: Ledger, *, now: Callable[[], float] = time.time) -> None:
-    """Return if a caller may make one more call. A call that has begun is never cut off.
+    """Return if a caller may make one more call, and refuse it else. A call that has begun is never cut off.
+
+    The limits are those of the caller alone and of its run together: tokens, and minutes since the first call began.
 
     Args:
         caller: The agent id; callers outside of a run have no budget.

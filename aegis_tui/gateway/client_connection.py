@@ -114,7 +114,11 @@ class ClientConnection(asyncio.Protocol):
         self._door.fresh.wait_for(transport, PATIENCE_S)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what was received; answer what is not valid HTTP with 400 (431 if its head is too long), and close."""
+        """Parse what was received; called by asyncio.
+
+        What is not valid HTTP is refused (see `_refuse`), with 431 for a long head. Long is over 64 KiB. Raises
+        nothing.
+        """
         if self._is_done:
             return
         self._begun_bytes = self._begun_bytes + len(data) if self._is_in_head else 0
@@ -132,7 +136,7 @@ class ClientConnection(asyncio.Protocol):
         """Treat the end of what the client sends as its disconnection, and abort an answer that is being given.
 
         The two look the same until something is sent. If no answer is being given, asyncio closes the connection once
-        the last one was taken.
+        the last one was taken. Called by asyncio.
         """
         if self._request is not None:
             self._transport.abort()
@@ -166,7 +170,7 @@ class ClientConnection(asyncio.Protocol):
     # What the parser calls; it stops at a ValueError, and `data_received` refuses the request
 
     def on_message_begin(self) -> None:
-        """Forget the head of the last request: another one begins."""
+        """Forget the head of the last request: another one begins. Called by the parser."""
         self._url, self._headers = b"", []
         self._head_bytes, self._is_in_head = 0, True
 
@@ -187,7 +191,7 @@ class ClientConnection(asyncio.Protocol):
             raise ValueError("the head is too long")
 
     def on_headers_complete(self) -> None:
-        """Begin to answer the request, or queue it until the one before it is answered.
+        """Begin to answer the request, or queue it until the one before it is answered. Called by the parser.
 
         One that asks for another protocol is left to `_ignore_upgrade`.
 
@@ -222,12 +226,12 @@ class ClientConnection(asyncio.Protocol):
         self._body = body
 
     def on_body(self, part: bytes) -> None:
-        """Take a part of a body."""
+        """Pass a part of a body on to the `RequestBody` that is being received. Called by the parser."""
         if self._body is not None:
             self._body.feed(part)
 
     def on_message_complete(self) -> None:
-        """Mark the body that is being received as complete."""
+        """Mark the body that is being received as complete. Called by the parser."""
         if self._body is not None:
             self._body.end()
             self._body = None
@@ -248,7 +252,7 @@ class ClientConnection(asyncio.Protocol):
             await self._drain
 
     def settle(self) -> None:
-        """End the time limit of a connection without a call: the caller is known, and the call counts from now on."""
+        """End the time limit that this connection has without a known caller, or while it waits for a request."""
         self._door.fresh.settle(self._transport)
         self._door.idle.settle(self._transport)
 
@@ -297,7 +301,12 @@ class ClientConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _leave(self, *, is_abrupt: bool) -> None:
-        """Close the connection once the answer was sent; before, drop the rest of a request that is still coming."""
+        """Stop serving the connection, and close it once the answer was sent.
+
+        Args:
+            is_abrupt: Whether the client sends nothing more. If not, what it still sends is dropped for 2 s before the
+                end.
+        """
         self._is_done = True
         self._waiting.clear()
         if is_abrupt or not self._transport.can_write_eof():
@@ -337,7 +346,7 @@ class ClientConnection(asyncio.Protocol):
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Answer a request that asks for another protocol as if it did not, which a server may do (RFC 9110, 7.8).
 
-        CONNECT is refused with 405.
+        A CONNECT is refused with 405.
 
         Args:
             rest: What was received after the request's head.

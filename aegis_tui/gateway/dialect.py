@@ -52,14 +52,14 @@ def _type_of(status: int) -> str:
 
 
 def error_body(dialect: Dialect, status: int, *, code: str, message: str, hint: str = "") -> bytes:
-    """Return the JSON body of a refusal.
+    """Return the JSON body of a refusal, in the form of the client's API.
 
     Args:
         dialect: The API that the client uses.
         status: The HTTP status of the response; the kind of the error follows from it.
         code: A stable code, as in `AegisError.code`; Google's form has no place for it.
         message: One sentence.
-        hint: What to do next, put after the message; left out when empty.
+        hint: What to do next, put after the message and a colon; left out when empty.
     """
     said = f"{message}: {hint}" if hint else message
     if dialect == "google":
@@ -73,9 +73,9 @@ def error_body(dialect: Dialect, status: int, *, code: str, message: str, hint: 
 
 
 def stream_error(dialect: Dialect, *, code: str, message: str) -> bytes:
-    """Return the event that ends a broken stream of server-sent events; it can never be taken for a successful end.
+    """Return the bytes of the error event that ends a broken stream of server-sent events.
 
-    The leading blank line ends the event that was cut off.
+    No client can take it for a successful end. The leading blank line ends the event that was cut off.
 
     Args:
         dialect: The API that the client uses; not `google`, whose streams have a form of their own.

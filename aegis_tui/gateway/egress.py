@@ -58,9 +58,12 @@ class Egress:
         self._open: Counter[str] = Counter()
 
     async def serve(self, listener: socket.socket) -> asyncio.Server:
-        """Start to answer at a listening unix socket, until the returned server is closed.
+        """Start to answer at a listening unix socket, and return the server; whoever closes that ends the answering.
 
-        Connections that are passed on then go on until their ends close them.
+        Connections that are passed on by then go on until their ends close them.
+
+        Raises:
+            OSError: The socket cannot be served.
         """
         server = await asyncio.start_unix_server(
             self._accept, sock=listener, limit=_HEAD_BYTES, backlog=ACCEPTED_AT_ONCE
@@ -85,12 +88,12 @@ class Egress:
     async def _carry_out(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, settle: Callable[[], None]
     ) -> None:
-        """Read a request, connect, and pass bytes on until both sides have ended.
+        """Read a CONNECT request, connect, answer it, and pass bytes on until both sides have ended.
 
         Args:
             reader: Reads what the caller sends.
             writer: Writes to the caller.
-            settle: Called once the request is allowed.
+            settle: Called once the request is allowed, before the connection is opened.
 
         Raises:
             _Refusal: The request is not valid or not allowed, or the connection fails.
@@ -113,10 +116,11 @@ class Egress:
             self._open[caller] -= 1
 
     def _check(self, request: _Request) -> str:
-        """Return who asks, by agent id.
+        """Return the agent id of the caller of a request that is allowed.
 
         Raises:
-            _Refusal: The caller is unknown, may not reach the address, or has too many connections.
+            _Refusal: The token is unknown (407), its instance may not reach the address (403, logged), or it has 64
+                connections open (429).
         """
         caller = self._access.find_caller(request.token)
         if caller is None:
@@ -140,10 +144,12 @@ async def _read_head(reader: asyncio.StreamReader) -> bytes:
 
 
 def _parse(head: bytes) -> _Request:
-    """Return the request in the head of a message.
+    """Return host, port and token of the request in the head of a message; the token is empty if none is sent.
+
+    It is the bearer token of the header Proxy-Authorization.
 
     Raises:
-        _Refusal: It is not a CONNECT of a host and a port.
+        _Refusal: It is not a CONNECT (405), or its target is not a host and a port (400).
     """
     first, *fields = head.decode("latin-1").split("\r\n")
     method, _, rest = first.partition(" ")
@@ -160,10 +166,13 @@ def _parse(head: bytes) -> _Request:
 
 
 async def _connect(request: _Request) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Return a connection to the address, which may be resolved by the machine's own name server.
+    """Return a connection to the host and port of a request, which the machine's own name server may resolve.
+
+    Its addresses are tried one after the other, 15 s in all.
 
     Raises:
-        _Refusal: The name leads to this machine or nowhere, or nobody answers.
+        _Refusal: All its addresses are ones of this machine or link-local (403); or the name is unknown, or nobody
+            answers (502).
     """
     words = f"{request.host}:{request.port} cannot be reached"
     try:

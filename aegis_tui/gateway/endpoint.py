@@ -72,10 +72,11 @@ class ServingEndpoint:
             return self._models[0]
 
     async def readings(self) -> list[EngineMeters]:
-        """Return the last two readings of its metrics, the older one first, the newer one at most 2 s old.
+        """Return the last two readings of the server's metrics, the older one first, the newer one at most 2 s old.
 
-        One after the first request; empty if it does not answer with status 200 within 3 s. An engine that has started
-        again since the older one gives an empty older one, because its counters have begun anew.
+        Only one after the first request; none if the server does not answer with status 200 within 3 s, or its key
+        cannot be read. If the server has started again since the older reading, that one is replaced by zeros, because
+        its counters have begun anew.
         """
         async with self._meters_lock:
             if self._read_at_s is None or time.monotonic() - self._read_at_s >= FRESH_S:
@@ -97,19 +98,21 @@ class ServingEndpoint:
         return self._readings[1][1] - self._readings[0][1] if len(self._readings) == 2 else 0.0
 
     async def meters(self) -> ModelMetrics:
-        """Return running, waiting, kv_cache, prefix_hit_rate, tokens_per_s and ttft_s (contract 9).
+        """Return the server's metrics by the names of contract 9, such as `running`, at most 2 s old. Raises nothing.
 
-        None for each value that the server does not report, or that needs an earlier reading; empty if it has none.
+        None for each value that the server does not report, or that needs an earlier reading; empty if the server does
+        not answer.
         """
         return meters_of(await self.readings(), self.period_s)
 
     async def learn(self, model: str | None) -> None:
-        """Find out what it can do: the first time, and again after it did not answer; one short reply is requested.
+        """Set `abilities` by asking the server, unless they are set already; None again if it does not list its models.
 
-        Only a vLLM server is asked for more than its version. Nothing is raised.
+        Only a vLLM server is asked for more than its version: up to two replies of one token. Others are taken to have
+        no abilities. Nothing is raised.
 
         Args:
-            model: The model to try it with; None for the first one that it lists.
+            model: The model to try it with; None, or one that it does not list, for the first one that it lists.
         """
         names = await self.find_models()
         if names is None:
@@ -128,7 +131,10 @@ class ServingEndpoint:
         self.abilities = Abilities(has_salt, has_salt and await self._takes(chosen, priority=_PRIORITY))
 
     async def _takes(self, model: str, **fields: Any) -> bool:
-        """Return whether a request with these fields is answered: a server without priorities refuses any but 0."""
+        """Return whether the server answers a one-token request with these fields with status 200 within 30 s.
+
+        A server without priorities refuses any but 0.
+        """
         message = {"role": "user", "content": "Hi"}
         body = json.dumps({"model": model, "messages": [message], "max_tokens": 1, **fields}).encode()
         headers = ((b"Content-Type", b"application/json"),)
@@ -162,7 +168,12 @@ class ServingEndpoint:
 
 
 def meters_of(readings: list[EngineMeters], period_s: float) -> ModelMetrics:
-    """Return the meters of contract 9 from one or two readings, the older one first; empty from none."""
+    """Return the meters of contract 9 by name, from one or two readings, the older one first; empty from none.
+
+    Args:
+        readings: The readings.
+        period_s: The seconds between them. Values that are rates are None with one reading.
+    """
     if not readings:
         return {}
     now, before = readings[-1], readings[0] if len(readings) == 2 else None

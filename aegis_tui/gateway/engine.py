@@ -59,7 +59,11 @@ class EngineFacts:
         self._endpoints: dict[str, ServingEndpoint] = {}
 
     def all(self) -> list[ServingEndpoint]:
-        """Return the model servers, the first one named first; empty if none is configured."""
+        """Return the model servers, one for each base URL of the map, the first one named first.
+
+        Empty if none is configured. A server keeps its object, and with it what is known about it, as long as its URL
+        stays in the map.
+        """
         urls = self._access.current.upstreams
         if list(self._endpoints) != urls:
             self._endpoints = {url: self._endpoints.get(url) or self._new(url) for url in urls}
@@ -90,7 +94,10 @@ class EngineFacts:
         ]
 
     async def meters(self) -> tuple[ModelMetrics, list[ModelMetrics]]:
-        """Return running, waiting, kv_cache, prefix_hit_rate, tokens_per_s and ttft_s of all together, and of each.
+        """Return the metrics of all servers together, and of each one, in the order of `all`.
+
+        They are `running`, `waiting`, `kv_cache`, `prefix_hit_rate`, `tokens_per_s` and `ttft_s` (contract 9), at most
+        2 s old.
 
         Returns:
             None for each value that no server reports, or that needs an earlier reading to compare with; an empty dict
@@ -105,13 +112,19 @@ class EngineFacts:
         return _together(known), each
 
     async def find_models(self) -> list[str] | None:
-        """Return the names of the models that any of the servers lists; None if none answers, or none is configured."""
+        """Return the names of the models that the servers list, each once, in the order of the servers.
+
+        None if no server answers, or none is configured. Nothing is raised.
+        """
         listed = await asyncio.gather(*(endpoint.find_models() for endpoint in self.all()))
         known = [names for names in listed if names is not None]
         return list(dict.fromkeys(name for names in known for name in names)) if known else None
 
     async def keep_learning(self) -> None:
-        """Find out what each server can do as soon as the map names it, until cancelled."""
+        """Ask each server of the map what it can do, until cancelled (see `ServingEndpoint.learn`). Never returns.
+
+        A server is asked while its `abilities` are None; new servers are looked for every half second.
+        """
         while True:
             for endpoint in self.all():
                 if endpoint.abilities is None:
@@ -120,7 +133,12 @@ class EngineFacts:
 
 
 def _together(known: list[tuple[list[EngineMeters], float]]) -> ModelMetrics:
-    """Return the meters of several servers as if they were one; rates count those that were read twice."""
+    """Return the metrics of several servers as if they were one; empty without a reading.
+
+    Args:
+        known: For each server its one or two readings, the older one first, and the seconds between them. A rate is
+            computed from servers with two readings only; None if there is no such.
+    """
     twice = [(readings, period_s) for readings, period_s in known if len(readings) == 2 and period_s > 0]
     if not twice:
         return meters_of([summed([readings[-1] for readings, _ in known])] if known else [], 0.0)

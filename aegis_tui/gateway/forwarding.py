@@ -40,7 +40,8 @@ class Attempt(NamedTuple):
     def accepts(self, status: int) -> bool:
         """Return whether an answer with this status is the call's; if not, another server should get the call.
 
-        Call it once, when the server begins its answer.
+        False for 429, 500, 502, 503 and 504 while another server is left; each of them but 429 also makes the server
+        rest for a while. Call it once, when the server begins its answer.
         """
         if status in _ELSEWHERE and not self.is_last:
             if status != 429:
@@ -51,6 +52,9 @@ class Attempt(NamedTuple):
 
     def gives_up(self, *, is_answered: bool) -> bool:
         """Return whether a failure of the server is the end of the call; if not, another server should get it.
+
+        True if the client has a part of the answer, or no other server is left. Without such a part, the server rests
+        for a while, and what it can do is asked again.
 
         Args:
             is_answered: Whether the client has received a part of the answer, to which no other server can add.
@@ -126,9 +130,11 @@ class Forwarding:
         return look(call.agent_id, dialect, fields, model=call.model)
 
     def _added(self, server: ServingEndpoint, call: Call, dialect: Dialect, *, is_count: bool) -> dict[str, Any]:
-        """Return what a request gets besides what its client sent, as far as the server is known to take it.
+        """Return the fields that a request gets besides what its client sent: `cache_salt` and `priority`.
 
-        One that only counts tokens gets no salt, one of the person no priority. Anthropic's API has no priority.
+        Each only if the server is known to take it. A request that only counts tokens gets no salt; one of the person,
+        or in Anthropic's API, no priority. The priority is from 1 to 10, and lower if the work of more others waits for
+        the caller.
         """
         able, added = server.abilities, dict[str, Any]()
         if able is not None and able.has_salt and not is_count:

@@ -104,7 +104,7 @@ class GoogleDoor:
         self._forwarding = forwarding
 
     def find(self, method: str, path: str) -> Handler | None:
-        """Return what serves a request; None if its path is none of Google's, or no method that is served here.
+        """Return what serves a request; None if its path is none of Google's model routes, or not with this method.
 
         The model that the path names is not checked yet.
         """
@@ -121,11 +121,10 @@ class GoogleDoor:
         request.reply_json(200, {"models": [_card(name) for name in await self._names()]})
 
     async def _show(self, name: str, request: Request, _share: Share) -> None:
-        """Send the description of a model; as in a request, the gateway's own stands in for one that is not listed.
+        """Send the description of a model; if it is not listed, that of the model for requests that name none.
 
         Raises:
-            Rejected: There is no such model and none of the gateway's own (404), no model server is configured (503),
-                or it does not list its models (502).
+            Rejected: There is neither (404), no model server is configured (503), or it does not list its models (502).
         """
         names = await self._names()
         own = await self._engine.model()
@@ -218,7 +217,7 @@ class GoogleDoor:
     async def _count(self, exchange: _Exchange) -> bool:
         """Answer with the number of tokens of a conversation: by the server's `/tokenize`, else by a short completion.
 
-        A refusal by the server is passed on to the client. If the answer names no number, it is 0.
+        A refusal by the server is passed on to the client. If the server names no number, 0 is sent.
 
         Returns:
             False if another server should be asked.
@@ -272,7 +271,7 @@ def _upstream_header(answer: UpstreamAnswer) -> tuple[bytes, bytes]:
 
 
 def _refusal(status: int, said: bytes) -> bytes:
-    """Return a refusal of the model server in Google's form, with the server's words."""
+    """Return the body of a refusal by the model server in Google's form, with at most 4,000 characters of its words."""
     return error_body("google", status, code="upstream", message=problem_text(said)[:_PROBLEM_CHARS])
 
 

@@ -51,7 +51,13 @@ class _Candidate:
     _by_index: dict[int, _Call] = field(default_factory=dict)
 
     def take(self, delta: Fields) -> str:
-        """Add a chat message or, in a stream, a part of one; return its text, or an empty one. Tool calls are kept."""
+        """Add a chat message or, in a stream, a part of one; return its text, an empty one if it has none.
+
+        Its tool calls are kept for `end`, its text is not.
+
+        Args:
+            delta: The `message` or `delta` of a choice.
+        """
         fragments = delta.get("tool_calls")
         for fragment in fragments if isinstance(fragments, list) else ():
             if isinstance(fragment, dict):
@@ -123,9 +129,10 @@ class Answer:
         return bool(self._candidates) and all(item.reason for item in self._candidates.values())
 
     def take(self, chunk: Fields) -> list[Fields]:
-        """Take a chunk of a stream; return the events to send now, one for each choice of which it brings text.
+        """Take a chunk of a stream, and return the events in Google's form to send now.
 
-        The list is empty if it brings no text. Tool calls are kept for the last event.
+        That is one for each choice of which the chunk brings text; the list is empty if it brings none. Tool calls are
+        kept for the last event.
         """
         self._response_id = self._response_id or str(chunk.get("id") or "")
         events = []
@@ -187,7 +194,10 @@ def usage_metadata(usage: TokenUsage) -> Fields:
 
 
 def problem_text(body: bytes) -> str:
-    """Return what a server says in the body of an error: its message if the body is JSON and has one, else the body."""
+    """Return what a server says in the body of an error: the text of its `error`, `message` or `detail`.
+
+    The whole body as text if it is not JSON with one of them; it may be empty.
+    """
     value = parse_json(body)
     while isinstance(value, dict):
         value = value.get("error") or value.get("message") or value.get("detail")
@@ -222,7 +232,10 @@ def _object(value: Any) -> Fields:
 
 
 def _text_of(content: Any) -> str:
-    """Return the text of a message's content: a text, or a list of parts, whose texts are joined; else an empty one."""
+    """Return the text of a message's content: the text that it is, or the texts of a list of parts, joined.
+
+    Empty for anything else.
+    """
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []

@@ -22,13 +22,16 @@ def _snake(name: str) -> str:
 
 
 def field_of(fields: Fields, name: str) -> Any:
-    """Return a field by its name in camel case, or in snake case if there is no such; None if there is neither."""
+    """Return the value of a field by its camel-case name; if that is absent or null, by the same name in snake case.
+
+    None if neither is there.
+    """
     value = fields.get(name)
     return fields.get(_snake(name)) if value is None else value
 
 
 def object_of(fields: Fields, name: str) -> Fields:
-    """Return a field that holds an object; empty if it is absent or null.
+    """Return a field (see `field_of`) that holds an object; an empty one if it is absent or null.
 
     Raises:
         Rejected: It is something else (400).
@@ -42,10 +45,12 @@ def object_of(fields: Fields, name: str) -> Fields:
 
 
 def objects_of(fields: Fields, name: str) -> list[Fields]:
-    """Return a field that holds a list of objects; a single object counts as a list of one. Empty if absent or null.
+    """Return a field (see `field_of`) that holds a list of objects; a single object counts as a list of one.
+
+    Empty if it is absent or null.
 
     Raises:
-        Rejected: It is something else (400).
+        Rejected: It is something else, or one of the items is no object (400).
     """
     value = field_of(fields, name)
     if value is None:
@@ -57,7 +62,7 @@ def objects_of(fields: Fields, name: str) -> list[Fields]:
 
 
 def text_of(fields: Fields, name: str) -> str:
-    """Return a field that holds a text; empty if it is absent or null.
+    """Return a field (see `field_of`) that holds a text; an empty one if it is absent or null.
 
     Raises:
         Rejected: It is something else (400).

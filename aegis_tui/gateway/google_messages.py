@@ -33,7 +33,10 @@ class _OpenCall(NamedTuple):
 
 
 def messages_of(fields: Fields) -> list[Message]:
-    """Return the chat messages for the fields `systemInstruction` and `contents` of a request's body.
+    """Return the chat messages for the fields `systemInstruction` and `contents` of a request's body, in their order.
+
+    Consecutive turns of one side become one message. A tool call without a result gets one that says so, and what a
+    chat message cannot carry becomes a text.
 
     Raises:
         Rejected: There are no contents, or a field has a wrong form (400).
@@ -61,7 +64,10 @@ class _Conversation:
         self._call_count = 0
 
     def instruct(self, instruction: Any) -> None:
-        """Add the system message from a content or a plain text; no effect for anything else, or if it has no text."""
+        """Add the system message: the texts of a content (Google's turn, with `parts`), or a plain text.
+
+        No effect for anything else, or if it has no text.
+        """
         content = {"parts": [{"text": instruction}]} if isinstance(instruction, str) else instruction
         parts = objects_of(content, "parts") if isinstance(content, dict) else []
         text = "\n".join(_texts(parts))
@@ -69,9 +75,10 @@ class _Conversation:
             self._messages.append({"role": "system", "content": text})
 
     def add(self, content: Fields) -> None:
-        """Add one content, of the model or else of the user; parts marked as thoughts are left out.
+        """Add one content (a turn): to a message of the assistant if its role is `model`, else of the user.
 
-        No effect if nothing else is in it.
+        Results of tool calls become messages of their own. Parts marked as thoughts are left out. No effect if nothing
+        else is in it.
         """
         parts = [part for part in objects_of(content, "parts") if not part.get("thought")]
         if content.get("role") == "model":
@@ -149,7 +156,7 @@ class _Conversation:
         return next(by_id, None) or next(by_name, None)
 
     def _close_calls(self) -> None:
-        """Give each open call a result, because servers refuse a conversation with a call that has none."""
+        """Add the result "(no result)" for each open call: servers refuse a conversation with an unanswered call."""
         for call in self._open:
             self._messages.append({"role": "tool", "tool_call_id": call.call_id, "content": NO_RESULT})
         self._open.clear()
@@ -164,7 +171,9 @@ def _text(text: str) -> ChatPart:
 
 
 def _shown(part: Fields) -> list[ChatPart]:
-    """Return the chat parts for one part; none for a part without content of its own, such as a signature.
+    """Return the chat parts (dicts with `type`, text or image) for one part of Google's; none for one without content.
+
+    A file that is only named, code and its output become texts.
 
     Raises:
         Rejected: A field has a wrong form (400).
@@ -183,7 +192,11 @@ def _shown(part: Fields) -> list[ChatPart]:
 
 
 def _inline(media_type: str, data: str) -> ChatPart:
-    """Return an image as a data URL, a text as it is, and a line about anything else.
+    """Return the chat part for attached data: an image as a data URL, a text decoded, else a text with its type.
+
+    Args:
+        media_type: Such as `image/png`; empty if it is not known.
+        data: In base64, of either alphabet.
 
     Raises:
         Rejected: A text is not valid base64 (400).

@@ -37,9 +37,10 @@ _NOT_IN_JSON_SCHEMA = frozenset({"nullable", "propertyOrdering", "property_order
 
 
 def chat_body(fields: Fields, *, model: str, stream: bool) -> Fields:
-    """Return the body of the chat completion that answers a request.
+    """Return the body of the chat completion that answers a request of Google's API: model, messages, tools, settings.
 
-    Tools that only Google's own service has, such as its search, are left out if functions are declared too.
+    Settings that chat completions do not have are left out, such as `topK`. Tools that only Google's own service has,
+    such as its search, are left out if functions are declared too.
 
     Args:
         fields: The body of `generateContent` or `streamGenerateContent`.
@@ -47,7 +48,8 @@ def chat_body(fields: Fields, *, model: str, stream: bool) -> Fields:
         stream: Whether to ask for a stream, with token counts at its end.
 
     Raises:
-        Rejected: A field has a wrong form, or all tools are ones that only Google's own service has (400).
+        Rejected: A field has a wrong form, there is no conversation, or all tools are ones that only Google's own
+            service has (400).
         RecursionError: A field is nested too deeply.
     """
     body: Fields = {"model": model, "messages": messages_of(fields), **_tools(fields), **_config(fields)}
@@ -106,7 +108,8 @@ def _response_format(config: Fields) -> Fields:
 def json_schema(schema: Fields) -> Fields:
     """Return a schema of Google's form (OpenAPI 3.0, types in capitals) as JSON Schema; empty for an empty one.
 
-    Keywords that JSON Schema does not have are left out; unknown ones are kept as they are.
+    A nullable type becomes a list of it and `null`, and names and nested schemas are converted too. `propertyOrdering`
+    and `example` are left out; unknown keywords are kept as they are.
 
     Raises:
         RecursionError: It is nested too deeply.

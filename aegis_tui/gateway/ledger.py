@@ -68,7 +68,7 @@ class Totals:
             self.note_begun(ended_at - latency_s)
 
     def note_begun(self, at: float) -> None:
-        """Note that a call began then, in seconds of the time of day."""
+        """Note that a call began at the time `at`, in seconds since 1970: `first_at` becomes the earlier of the two."""
         self.first_at = at if self.first_at is None else min(self.first_at, at)
 
     def view(self) -> UsageFields:
@@ -156,7 +156,10 @@ class Ledger:
         return sum(totals.running for totals in self._totals.values())
 
     def begin(self, call: Call) -> None:
-        """Count a call as running, until `finish`; nothing is written yet."""
+        """Count a call as running, until `finish`, and note when its caller's first call began.
+
+        Nothing is written yet.
+        """
         totals = self._totals[call.agent_id]
         totals.running += 1
         totals.note_begun(time.time())
@@ -175,7 +178,7 @@ class Ledger:
     def finish(self, call: Call) -> None:
         """Count a call that `begin` counted as finished, and have its line written; it is on the disk a little later.
 
-        Errors count by the call's `error`. Call it once for each call.
+        It counts as an error if its `error` is set. Call it once for each call.
         """
         totals = self._totals[call.agent_id]
         totals.running -= 1
@@ -198,7 +201,10 @@ class Ledger:
         self._log.put(line, call.text)
 
     def spent(self, callers: Iterable[str]) -> Spent:
-        """Return what these callers have used so far, running calls left out."""
+        """Return what these callers have used together: tokens of finished calls, and when their first call began.
+
+        That first call may still be running. Callers without a call count as nothing.
+        """
         known = [self._totals[name] for name in callers if name in self._totals]
         begun = [totals.first_at for totals in known if totals.first_at is not None]
         tokens = sum(totals.prompt_tokens + totals.completion_tokens for totals in known)
@@ -237,7 +243,10 @@ class Ledger:
                     self._count(text)
 
     def _count(self, text: bytes) -> None:
-        """Add one line of the file to the totals; a line that cannot be read is logged and skipped."""
+        """Add one line of the file to the totals of its `agent_id`.
+
+        A line that cannot be read is logged and skipped.
+        """
         try:
             line = json.loads(text)
             self._totals[str(line["agent_id"])].add(line)

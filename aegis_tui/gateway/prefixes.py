@@ -58,6 +58,8 @@ class Prefixes:
     def note(self, caller: str, dialect: Dialect, fields: Fields, *, model: str) -> Sketch:
         """Remember the prompt of a request as its caller's last one, and return it as hashes; raises nothing.
 
+        With the 65th caller, the one that has not called for the longest time is forgotten.
+
         Args:
             caller: The agent id of the caller.
             dialect: The API of the request.
@@ -83,12 +85,19 @@ class Prefixes:
         return sketch_of(model, texts_of(dialect, fields), tool_names(fields), before.sketch if before else None)
 
     def view(self, one: str | None = None, two: str | None = None) -> PrefixesAnswer:
-        """Return the prompts, and where each two neighbours part in an order that puts like prompts side by side.
+        """Return the last prompts, and for each two neighbours where they begin to differ.
+
+        The order puts prompts side by side that begin alike.
 
         Args:
             one: An agent id, which counts only if `two` is given; then only these two are compared. Callers that are
                 unknown are left out.
             two: The other one; None for all callers.
+
+        Returns:
+            `prompts` with the model, size and number of requests of each, and `prefixes` with the common length, the
+                place, a
+            short piece of both and a reason for each pair.
         """
         chosen = {name: seen for name, seen in self._seen.items() if two is None or name in (one, two)}
         order = _side_by_side({name: list(seen.sketch.chain()) for name, seen in chosen.items()})
@@ -180,7 +189,7 @@ class Prefixes:
 
 
 def _side_by_side(chains: Mapping[str, Sequence[int]]) -> list[str]:
-    """Return the names in an order in which similar prompts are neighbours.
+    """Return the names in an order in which prompts that begin alike are neighbours.
 
     The first is the first by name; after each one follows, of the rest, that which begins most like it.
 
@@ -203,7 +212,7 @@ def _equal(one: Iterable[Any], two: Iterable[Any]) -> int:
 def _rewritten(before: Sketch, now: Sketch) -> str | None:
     """Return the name of the first part of a prompt that is not what the prompt before had; None if it only grew.
 
-    A last message to which text was appended has only grown.
+    A last message to which text was appended has only grown. Compared are whole blocks of 256 characters.
     """
     for number, part in enumerate(before.parts):
         if number >= len(now.parts):

@@ -92,13 +92,14 @@ class Relay:
 
         Args:
             request: The exchange.
-            call: The call.
+            call: The call; gets status, error and token counts.
             attempt: The server.
             headers: The headers of the request, without the key.
             body: The body to send.
 
         Raises:
-            Rejected: The call failed before an answer was begun, and no other server is left.
+            Rejected: The call failed before an answer was begun, and no other server is left (502). A later failure
+                ends the answer with an error event.
         """
         dialect, base_url = RELAYED[request.path], attempt.server.url
         url = base_url.removesuffix("/v1") + _target(request)
@@ -166,6 +167,8 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer, dia
 
     Raises:
         AegisError: The server stopped before the end; the answer has begun.
+        asyncio.CancelledError: The client has disconnected, or the gateway stops; the answer then ends with an error
+            event.
     """
     tap = StreamTap(call.usage)
 
@@ -203,7 +206,7 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer, dia
 
 
 def _break_off(request: Request, dialect: Dialect, code: str, message: str) -> None:
-    """End a stream that has begun with an error event, and leave its body without the mark of a complete one."""
+    """Send an error event at the end of a stream that has begun, without the mark of a complete body."""
     request.send(stream_error(dialect, code=code, message=message))
     request.flush()
 
@@ -255,7 +258,7 @@ async def read_whole(answer: UpstreamAnswer, *, secrets: Iterable[bytes]) -> byt
 
 
 def _tell(request: Request, call: Call, error: AegisError, dialect: Dialect) -> None:
-    """Report to the client that the server failed: break off the answer that has begun, with an error event.
+    """Tell the client that the server failed, with an error event at the end of the answer that has begun.
 
     Raises:
         Rejected: The answer has not begun: the error as a status for the client (502).

@@ -37,7 +37,7 @@ class Client(Protocol):
     """Whether the client takes less than is sent."""
 
     def send(self, data: bytes) -> None:
-        """Send bytes as soon as the client takes them."""
+        """Send bytes as soon as the client takes them; returns at once."""
         ...
 
     async def drained(self) -> None:
@@ -45,11 +45,11 @@ class Client(Protocol):
         ...
 
     def settle(self) -> None:
-        """Take note that the caller is known: the call is counted from then on, so the waiting time ends."""
+        """End the time limit of a connection without a known caller: this one belongs to a call from now on."""
         ...
 
     def finish(self, request: Request) -> None:
-        """Take note that the whole answer was sent."""
+        """Take note that the whole answer was sent: the next request is served, or the connection is closed."""
         ...
 
 
@@ -103,7 +103,7 @@ class Request:
         self._head = b""
 
     def check_origin(self) -> None:
-        """Refuse requests from web pages, and requests to a foreign host name that resolves to this machine.
+        """Return unless a web page sent the request, or it is for a foreign host name that resolves to this machine.
 
         A page of the gateway's own address is allowed over TCP. Over the unix socket the host name is not checked.
 
@@ -118,7 +118,10 @@ class Request:
             raise Rejected(403, "host", "this host name is not the gateway's")
 
     def token(self) -> str:
-        """Return the bearer token, else the API key of a header or of the parameter `key`; empty if there is none."""
+        """Return the bearer token, else the API key of x-api-key or x-goog-api-key, else of the parameter `key`.
+
+        Empty if there is none.
+        """
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token:
             return token.strip()
@@ -129,7 +132,10 @@ class Request:
 
     @property
     def passed_query(self) -> str:
-        """The query as a model server may see it: without the parameter `key`, which holds the caller's token."""
+        """The query as a model server may see it: without the parameter `key`, which holds the caller's token.
+
+        May be empty.
+        """
         if not self.query:
             return ""
         pairs = self.query.split("&")
@@ -157,9 +163,15 @@ class Request:
         return await body.read(take)
 
     def start(self, status: int, headers: Headers) -> None:
-        """Begin the answer. It is sent with the first part of the body, or by `flush`.
+        """Begin the answer; nothing is sent before the first part of the body, `flush` or `end`.
 
-        Without a `content-length` among the headers, the end of the body is marked (by its last chunk).
+        Without a `content-length` among the headers, the end of the body is marked (by its last chunk), except for a
+        client of HTTP/1.0. If the request's body was not received to its end, the connection is closed after the
+        answer.
+
+        Args:
+            status: The HTTP status; with 204, 304 or the method HEAD no body is sent.
+            headers: Names and values; those for date, chunks and closing are added.
         """
         self.is_answered = True
         self._is_bodiless = self.method == "HEAD" or status in _NO_BODY
@@ -174,7 +186,7 @@ class Request:
         self._head = b"".join((*lines, b"\r\n"))
 
     def flush(self) -> None:
-        """Send the beginning of the answer if no part of the body has taken it along."""
+        """Send the status and the headers if they were not sent yet, as they are with the first part of the body."""
         if self._head:
             head, self._head = self._head, b""
             self._client.send(head)
@@ -197,7 +209,7 @@ class Request:
         self._client.send(chunk)
 
     def end(self) -> None:
-        """End the answer: all of it was sent. The connection goes on with the next request, or is closed."""
+        """End the answer: send what marks its end, and let the connection serve the next request or close."""
         self.is_complete = True
         if self._is_chunked and not self._is_marked:
             self._client.send(self._head + _END)
@@ -215,7 +227,7 @@ class Request:
             hold_back()
 
     async def drained(self) -> None:
-        """Wait until the client has taken most of what was sent; raises CancelledError if it disconnects meanwhile."""
+        """Wait until the client has taken most of what was sent; `CancelledError` if it disconnects meanwhile."""
         await self._client.drained()
 
     async def write(self, chunk: bytes, *, more: bool) -> None:
@@ -243,7 +255,7 @@ class Request:
         self.end()
 
     def reply_json(self, status: int, value: Any) -> None:
-        """Send a complete answer with a JSON body."""
+        """Send a complete answer with a value as JSON; raises what `json.dumps` does if it is none."""
         self.reply(status, json.dumps(value).encode())
 
     def reject(self, error: Rejected) -> None:
@@ -263,7 +275,7 @@ def _own_names(port: int | None) -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def status_line(status: int) -> bytes:
-    """Return the first line of an answer, with its end."""
+    """Return the first line of an answer, with its line end; without a phrase for an unknown status."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:

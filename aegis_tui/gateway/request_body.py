@@ -40,7 +40,10 @@ class RequestBody:
         self._waiter: asyncio.Future[None] | None = None
 
     def feed(self, part: bytes) -> None:
-        """Take the next received part; the connection stops reading while too much waits for a reader."""
+        """Take the next received part; called by the connection.
+
+        Until somebody calls `read`, the connection is paused once more than 64 KiB were received.
+        """
         self.is_touched = True
         self._parts.append(part)
         self._new += 1
@@ -50,17 +53,17 @@ class RequestBody:
         self._wake()
 
     def end(self) -> None:
-        """Take note that it is complete."""
+        """Mark the body as received to its end, and wake its reader; called by the connection."""
         self.is_whole = True
         self._wake()
 
     def break_off(self) -> None:
-        """Take note that the rest of it cannot be read: `read` refuses the request."""
+        """Mark the body as one whose rest cannot be parsed: `read` then raises `Rejected` (400, `body.cut`)."""
         self._problem = Rejected(400, "body.cut", "the request body is not valid HTTP")
         self._wake()
 
     def check_length(self) -> None:
-        """Refuse a body that is announced as too long.
+        """Refuse a body whose length the client has announced, if it is too long; otherwise do nothing.
 
         Raises:
             Rejected: It is over 32 MiB (413).
@@ -69,14 +72,14 @@ class RequestBody:
             raise _too_long()
 
     async def read(self, take: Callable[[int], None] = lambda size_bytes: None) -> bytes:
-        """Wait for the whole body and return it; call it once.
+        """Wait for the whole body and return it; call it once. The connection goes on receiving.
 
         Args:
             take: Called with the size in bytes of each received part; what it raises ends the reading.
 
         Raises:
-            Rejected: 413: over 32 MiB; 408: it took longer than 60 s; 400: it is not valid HTTP.
-            asyncio.CancelledError: The client disconnected before its end.
+            Rejected: 413: over 32 MiB; 408: it took longer than 60 s; 400: its rest is not valid HTTP.
+            asyncio.CancelledError: The client disconnected before its end, for which the connection cancels the reader.
         """
         self.check_length()
         self._is_read = True

@@ -68,8 +68,9 @@ class Routing:
         """Return the servers in the order in which to try a call: the best one first; those that rest come last.
 
         A server rests after it failed (see `failed`). Of the others, that is best which has the least to compute: its
-        running calls, and what it has not computed of this prompt yet. One with far more calls than another comes after
-        it.
+        running calls, and what it has not computed of this prompt yet; for a caller's first call, the callers whose
+        last call it got count in place of the prompt. One with at least 8 running calls more than the least busy one
+        comes after the others.
 
         Args:
             urls: The servers that may take the call.
@@ -93,7 +94,7 @@ class Routing:
         return sorted(urls, key=cost)
 
     def _count_homes(self, now: float) -> Counter[str]:
-        """Return how many callers each server has; forget those that have not called for a while."""
+        """Return base URL -> how many callers had their last call there within 5 minutes; forget the other callers."""
         while self._homes and next(iter(self._homes.values()))[1] < now - HOME_S:
             self._homes.popitem(last=False)
         return Counter(url for url, _ in self._homes.values())
@@ -102,9 +103,10 @@ class Routing:
     def running(
         self, url: str, sketch: Sketch | None, caller: str, *, computes: bool = True
     ) -> Iterator[Callable[[], None]]:
-        """Count a call on a server while the block runs; yield what to call when the server begins its answer.
+        """Count a call on a server while the block runs; yield a function to call when the server begins its answer.
 
-        That ends the server's rest after failures. The prompt counts as known to the server from now on.
+        That function ends the server's rest after failures; the prompt then no longer counts as work for it. From the
+        beginning of the block on, the prompt counts as known to the server, and the server as that of the caller.
 
         Args:
             url: The server.
@@ -135,9 +137,10 @@ class Routing:
             del server.running[number]
 
     def failed(self, url: str) -> None:
-        """Note that a server did not answer: it rests, for 1 s after the first failure, and 30 s at most.
+        """Note that a server did not answer: `order` puts it last for a while.
 
-        What it had in its cache is taken as lost.
+        What it had in its cache is taken as lost. That is 1 s at first, twice as long after each further failure, and
+        30 s at most.
         """
         server = self._of(url)
         rest_s = min(_FIRST_REST_S * 2**server.failures, _LONGEST_REST_S)

@@ -48,10 +48,13 @@ _AFTER_AGENTS_S = 20.0
 
 
 def run_gateway(runtime: Path, state: Path) -> None:
-    """Serve until SIGTERM or SIGINT, until `gateway.json` is gone, or until the hub has been gone for too long.
+    """Serve until SIGTERM or SIGINT, until `gateway.json` is gone or another's, or until nobody needs it any more.
+
+    That is when the hub has been gone, and no call has run, for longer than agents survive it (see
+    `_stop_when_useless`). Blocks until then; the sockets are deleted at the end.
 
     Args:
-        runtime: Owner-only folder with `gateway-map.json`; `gateway.sock` and `gateway.json` are created there.
+        runtime: Owner-only folder with `gateway-map.json`; the sockets and `gateway.json` are created there.
         state: Calls are logged in its folder `logs`, with their texts if the map allows it.
 
     Raises:
@@ -114,7 +117,7 @@ def _salt(path: Path) -> str:
 
 
 def _limits() -> tuple[int, int]:
-    """Return how many connections without a caller may wait at a door, and how many calls one caller may have running.
+    """Return two limits: connections whose caller is not known yet, and calls of one caller at once.
 
     Both fit the open-file limit of the process, which is raised first, as far as the system permits.
     """
@@ -125,9 +128,12 @@ def _limits() -> tuple[int, int]:
 async def _stop_when_useless(paths: WorkspacePaths, server: GatewayServer, ledger: Ledger, access: AccessMap) -> None:
     """Stop the server once its `gateway.json` is gone or another's, or once nobody has needed it for long enough.
 
-    Nobody needs it while neither the hub's process nor a call runs. Long enough is AEGIS_ORPHAN_S, after which agents
-    end, and at most 20 s more; 10 s if the gateway's map names no instance. With its `gateway.json` gone, it
-    stops even while calls run. Checks this every 2 s, and returns once it has told the server to stop.
+    Nobody needs it while neither the hub's process nor a call runs. Long enough is AEGIS_ORPHAN_S (600 s), after which
+    agents end, and at most 20 s more; 10 s at most if the gateway's map names no instance. With its `gateway.json`
+    gone, it stops even while calls run. Checks this every 2 s, and returns once it has told the server to stop.
+
+    Raises:
+        ValueError: AEGIS_ORPHAN_S is not a number.
     """
     orphan_s = float(os.environ.get("AEGIS_ORPHAN_S") or _ORPHAN_S)
     limit_s = orphan_s + min(orphan_s, _AFTER_AGENTS_S)
@@ -171,7 +177,7 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 def listen_tcp(port: int) -> socket.socket:
-    """Return a listening socket on loopback: on the port of the previous gateway, else on any free port.
+    """Return a listening TCP socket on 127.0.0.1: on the previous gateway's port if it is free, else on any.
 
     Args:
         port: The port of the previous gateway, which agents may still use; 0 if there was none.
@@ -194,7 +200,7 @@ def listen_tcp(port: int) -> socket.socket:
 
 
 def _listen_unix(path: Path) -> socket.socket:
-    """Return a listening unix socket, usable only by the owner from the start. An old one at `path` is replaced.
+    """Return a listening unix socket, usable only by the owner from the start. A file at `path` is replaced.
 
     Raises:
         Unavailable: The path is too long for a socket.

@@ -33,11 +33,18 @@ class GatewayServer:
 
     @property
     def is_serving(self) -> bool:
-        """Whether it accepts connections."""
+        """Whether `start` was called and has succeeded for at least one socket.
+
+        Stays True after the server has stopped.
+        """
         return bool(self._servers)
 
     async def start(self, listeners: Sequence[socket.socket]) -> None:
-        """Accept connections from now on; the server closes the sockets when it stops. Call it once."""
+        """Accept connections from now on; `serve` closes the sockets when it ends. Call it once.
+
+        Raises:
+            OSError: A socket cannot be served.
+        """
         loop = asyncio.get_running_loop()
         for listener in listeners:
             is_unix = listener.family == socket.AF_UNIX
@@ -47,13 +54,14 @@ class GatewayServer:
         queue_deeply(listeners)
 
     def stop(self) -> None:
-        """Let `serve` end; returns at once, and may be called again."""
+        """Let `serve` end, now or when it is called later; returns at once, and may be called again."""
         self._stopped.set()
 
     async def serve(self) -> None:
-        """Return after `stop`, once every connection is closed; calls that are under way have 2 s to end by themselves.
+        """Wait for `stop`, then close every connection and return.
 
-        An answer that is cut off then ends with an error event, and without the mark of a complete body.
+        Calls that are under way have 2 s to end by themselves. Then they are cut off and get 1 s more: an answer that
+        is cut off ends with an error event, and without the mark of a complete body.
         """
         await self._stopped.wait()
         self._door.is_closing = True

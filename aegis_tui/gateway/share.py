@@ -29,10 +29,11 @@ class Share:
     size_bytes: int = 0
 
     def take(self, size_bytes: int) -> None:
-        """Count more bytes of the call's body; they count until the block of `Shares.hold` ends.
+        """Count `size_bytes` more of the call's body for its caller; they count until the block of `Shares.hold` ends.
 
         Raises:
-            Rejected: The bodies of this caller's running calls are too large together (429).
+            Rejected: The bodies of this caller's running calls are over 128 MiB together (429); they are counted even
+                then.
         """
         self.size_bytes += size_bytes
         self.held[self.caller] += size_bytes
@@ -56,7 +57,8 @@ class Shares:
     def hold(self, caller: str) -> Iterator[Share]:
         """Count one call of a caller while the block runs, and yield its `Share`.
 
-        The block has to begin before the body of the call is read.
+        The call's body has to be added to that, part by part. The block has to begin before the body is read; at its
+        end the call and its bytes count no more.
 
         Raises:
             Rejected: The caller has too many running calls (429).

@@ -67,7 +67,9 @@ class Sketch(NamedTuple):
 
 
 def texts_of(dialect: Dialect, fields: Fields) -> list[Text]:
-    """Return the parts of a request's prompt; what has an unexpected form is taken as JSON, and nothing is raised.
+    """Return the parts of a request's prompt as text, empty ones left out: system message, tools, then each message.
+
+    What is no text is taken as JSON; messages after the first 4,094 are left out. Nothing is raised.
 
     Args:
         dialect: The API of the request; one of Google's is a `chat` by the time the model server gets it.
@@ -126,7 +128,10 @@ def tool_names(fields: Fields) -> tuple[str, ...]:
 
 
 def _message_text(message: Any) -> str:
-    """Return a message as text; its role, its content and its calls count."""
+    """Return what counts of a message as text: its content, then as JSON all other fields but `role`.
+
+    Of a message whose content is no text, all fields but `role` as JSON.
+    """
     if not isinstance(message, dict):
         return _text(message)
     content = message.get("content")

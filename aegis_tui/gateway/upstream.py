@@ -48,7 +48,8 @@ class Upstream:
             url: The full URL.
             headers: Sent unchanged, in addition to host and length.
             body: The request body.
-            timeout_s: Replaces `IDLE_TIMEOUT_S`.
+            timeout_s: How long the server may send nothing, in seconds; None for `IDLE_TIMEOUT_S`, 5 minutes.
+                Connecting takes 5 s for each address at most.
 
         Raises:
             ModelUnavailable: The server does not answer, or its name is unknown.
@@ -88,7 +89,7 @@ class Upstream:
                 return answer
 
     def close(self) -> None:
-        """Close all connections; calls that are under way are cut off."""
+        """Close all connections; calls that are under way are cut off: their readers get `ModelUnavailable`."""
         self._pool.close()
 
 

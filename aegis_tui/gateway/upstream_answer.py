@@ -25,15 +25,15 @@ class Source(Protocol):
     """The connection that an answer arrives on."""
 
     def pause(self) -> None:
-        """Receive nothing for now."""
+        """Receive nothing until `resume`."""
         ...
 
     def resume(self) -> None:
-        """Receive again."""
+        """Receive again after `pause`; without one, do nothing."""
         ...
 
     def release(self, answer: UpstreamAnswer) -> None:
-        """Take note that nobody reads the answer any more."""
+        """Take the connection back: nobody reads the answer any more. If it is not whole, its call is cancelled."""
         ...
 
 
@@ -70,10 +70,10 @@ class UpstreamAnswer:
         return next((value for key, value in self.headers if key == name), b"")
 
     async def begun(self) -> None:
-        """Wait for the headers.
+        """Wait until status and headers were received, and set.
 
         Raises:
-            Broken: The connection broke before.
+            Broken: The connection broke before; the text is why.
         """
         while not self.status:
             if self._broken is not None:
@@ -91,7 +91,7 @@ class UpstreamAnswer:
             sink(self._take_parts())
 
     async def ended(self) -> None:
-        """Wait for the end of a body that `pass_to` passes on.
+        """Wait until the body that `pass_to` passes on was received to its end.
 
         Raises:
             ModelUnavailable: The server disconnected before, or sent nothing for too long.
@@ -111,7 +111,9 @@ class UpstreamAnswer:
             yield chunk
 
     async def whole(self) -> bytes:
-        """Return a whole small body: a list of models, a page of metrics.
+        """Return a whole small body, decompressed: a list of models, a page of metrics.
+
+        Call it once, in the block of `open`.
 
         Raises:
             ModelUnavailable: The server disconnected before the end, sent nothing for too long, or sent more than
@@ -135,11 +137,17 @@ class UpstreamAnswer:
         self._source.resume()
 
     def release(self) -> None:
-        """Give the connection back; what is still to come is not read. A second call has no effect."""
+        """Give the connection back; a second call has no effect.
+
+        If the body was not received to its end, the connection is closed, which cancels the call.
+        """
         self._source.release(self)
 
     def feed(self, part: bytes) -> None:
-        """Take the next part of the body, for the sink or for `chunks`; called by the connection."""
+        """Take the next part of the body, for the sink of `pass_to` or for `chunks`; called by the connection.
+
+        The connection is paused while more than 256 KiB are kept for `chunks`.
+        """
         if self._sink is not None:
             self._sink(part)
             return
@@ -150,12 +158,18 @@ class UpstreamAnswer:
         self.wake()
 
     def fail(self, reason: str) -> None:
-        """Take note that the connection broke; called by the connection. What was received before can be read."""
+        """Take note that the connection broke, and wake the reader; called by the connection.
+
+        The reader gets an error once it has read what was received before.
+
+        Args:
+            reason: Why, for a person.
+        """
         self._broken = Broken(reason)
         self.wake()
 
     def wake(self) -> None:
-        """Let whoever waits look again; called by the connection after each change."""
+        """Wake whoever waits in `begun`, `ended` or `chunks`, to look at what has changed; called by the connection."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -68,16 +68,19 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def is_closing(self) -> bool:
-        """Whether it is of no more use."""
+        """Whether the connection is closed or about to be, so that it can carry no call."""
         return self._transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a new connection over; called by asyncio."""
+        """Keep the transport of a new connection; called by asyncio."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def ask(self, base_url: str, head: bytes, body: bytes, *, idle_timeout_s: float) -> UpstreamAnswer:
         """Send a request; return its answer, of which nothing was received yet. No other call may be under way.
+
+        Raises nothing: if the connection breaks, the answer fails, and whoever reads it gets the error. It fails too if
+        the server takes nothing of the request for 60 s.
 
         Args:
             base_url: The model server, for messages.
@@ -133,11 +136,15 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.abort()
 
     def close(self) -> None:
-        """Close the connection; a call that is under way is cut off."""
+        """Close the connection at once; the answer of a call that is under way fails."""
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what was received; called by asyncio."""
+        """Parse what was received, and pass parts of a body on to the answer.
+
+        What cannot be parsed makes the answer fail. Data that nobody has asked for closes the connection. Called by
+        asyncio.
+        """
         answer = self._answer
         if answer is None or self._is_released:  # nothing was asked, so nothing can be trusted
             self._transport.abort()
@@ -182,7 +189,10 @@ class UpstreamConnection(asyncio.Protocol):
         answer.wake()
 
     def eof_received(self) -> None:
-        """Take note that the server sends nothing more; called by asyncio, which then closes the connection."""
+        """End the answer if only the end of the connection ends its body.
+
+        Called by asyncio, which then closes the connection.
+        """
         answer = self._answer
         if answer is not None and answer.status and answer.is_open_ended and not answer.is_whole:
             answer.is_whole = True
@@ -190,7 +200,7 @@ class UpstreamConnection(asyncio.Protocol):
             answer.wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take note that the connection is closed; called by asyncio."""
+        """Let an answer that is not whole fail, stop the timer, and call `on_lost`; called by asyncio."""
         self._fail(inert(str(exc))[:_REASON_CHARS] if exc is not None else _CUT)
         self._stop_looking()
         self._on_lost(self)
@@ -229,7 +239,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._answer.wake()
 
     def on_message_complete(self) -> None:
-        """Mark the answer as complete, unless its status is an interim one; called by the parser."""
+        """Mark the answer as whole, unless its status is an interim one such as 100; called by the parser."""
         if not self._is_interim and self._answer is not None:
             self._answer.is_whole = True
 
@@ -258,7 +268,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._timer = None
 
     def _look(self) -> None:
-        """Give the call up if the server takes and sends nothing for too long; else look again when it may be so."""
+        """Let the answer fail if the server has taken or sent nothing for too long, else set the timer anew.
+
+        Time in which reading is paused does not count.
+        """
         now, unsent_bytes = self._loop.time(), self._transport.get_write_buffer_size()
         if self._is_paused or unsent_bytes != self._unsent_bytes:
             self._unsent_bytes, self._heard_at = unsent_bytes, now

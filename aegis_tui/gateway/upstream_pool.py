@@ -41,7 +41,10 @@ class UpstreamPool:
         self._tls: ssl.SSLContext | None = None
 
     def take(self, place: ServerPlace) -> UpstreamConnection | None:
-        """Return the connection that was used last and is not in use now; None if there is none."""
+        """Return an open connection to that server that is not in use, the one used last; None if there is none.
+
+        It is the caller's from now on; it comes back when its call has ended.
+        """
         idle = self._idle.get(place)
         while idle:
             connection, _ = idle.popitem()
@@ -121,7 +124,7 @@ class UpstreamPool:
             idle.pop(connection, None)
 
     def _close_old(self) -> None:
-        """Close the connections that were idle for too long; look again when the next one will have been."""
+        """Close the connections that were idle for 4 s, and set the timer for the next one that will have been."""
         loop = asyncio.get_running_loop()
         now, due = loop.time(), []
         for place, idle in tuple(self._idle.items()):

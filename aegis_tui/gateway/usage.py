@@ -38,7 +38,11 @@ class TokenUsage:
     """Prompt tokens that the server had in its prefix cache."""
 
     def note(self, body: Any) -> None:
-        """Store the token counts in an answer or a stream event of any dialect; no effect if there are none in it."""
+        """Replace the counts by those in an answer or a stream event of any dialect; counts that are not in it stay.
+
+        Args:
+            body: The parsed JSON; no effect if it is no object or has no `usage`.
+        """
         if not isinstance(body, dict):
             return
         for holder in (body, body.get("response"), body.get("message")):
@@ -71,7 +75,10 @@ class LineSplitter:
         self._parts: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Take the next bytes; return the lines that they complete, without their ends."""
+        """Take the next bytes; return the lines that they complete, in order and without their ends; empty if none.
+
+        Both CR and LF end a line, so CRLF gives an empty line more.
+        """
         if LINE_END.search(chunk) is None:
             self._parts.append(chunk)
             self.size_bytes += len(chunk)
@@ -81,7 +88,7 @@ class LineSplitter:
         return lines
 
     def take_rest(self) -> bytes:
-        """Return what was received of the line that is not complete, and begin a new one."""
+        """Return what was received of the line that is not complete, and forget it."""
         rest = b"".join(self._parts)
         self._parts, self.size_bytes = [], 0
         return rest
@@ -102,7 +109,10 @@ class StreamTap:
         """Whether the server has marked the answer as complete."""
 
     def feed(self, chunk: bytes) -> None:
-        """Read the next bytes, split at any place; a line of more than `LINE_LIMIT_BYTES` is skipped."""
+        """Read the next bytes, split at any place; set the token counts and `ended_well` by the lines that they end.
+
+        A line of more than `LINE_LIMIT_BYTES` (8 MiB) is skipped. Raises nothing.
+        """
         lines = self._lines.feed(chunk)
         if self._is_skipping and lines:
             lines = lines[1:]
@@ -114,7 +124,7 @@ class StreamTap:
             self._is_skipping = True
 
     def end(self) -> None:
-        """Read what is left after the last line end; call it once, when the body has ended."""
+        """Read what is left after the last line end as a line; call it once, when the body has ended."""
         rest = self._lines.take_rest()
         if not self._is_skipping:
             self._read(rest)

@@ -35,7 +35,9 @@ class ForeignTools(Protocol):
     async def run(self, name: str, arguments: dict[str, Any]) -> tuple[str, bool]:
         """Run a tool of `listed` with its arguments; return the text of its result, and whether that is an error.
 
-        Never raises. A tool that does not exist, a server that has ended and a tool that takes too long give an error
-        text too.
+        What goes wrong, such as a server that has ended or a tool that takes too long, is such an error text.
+
+        Raises:
+            KeyError: There is no such tool.
         """
         ...

@@ -18,6 +18,8 @@ _STEP_S = 1.0
 async def awake_wait(work: Coroutine[Any, Any, T], timeout_s: float) -> T:
     """Return the result of a coroutine, or raise its error; if it needs longer than the time, cancel it.
 
+    Time in which the machine sleeps or this process is stopped does not count.
+
     Args:
         work: The coroutine. It is cancelled, too, if the caller is.
         timeout_s: The longest wait, in seconds in which this process ran.

@@ -89,7 +89,7 @@ class Channel:
 
     @property
     def is_connected(self) -> bool:
-        """Whether a connection is open, as far as is known."""
+        """Whether a connection is open, as far as is known; a lost one may be noticed late."""
         return self._connection is not None
 
     async def connected(self) -> Connection:
@@ -145,7 +145,10 @@ class Channel:
         return {name: value for name, value in reply.items() if name not in ("v", "ok", "request_id")}
 
     def refuse_all(self, error: HubUnavailable) -> None:
-        """Let every unanswered command fail with this error; `abandoned` is called with those that were sent."""
+        """Let every command without an answer fail with `error`, and call `abandoned` with those that were sent.
+
+        Commands that are given later are not concerned.
+        """
         for asked in list(self._asked.values()):
             asked.fail(error)
             self._forget(asked, is_answered=False)
@@ -185,9 +188,10 @@ class Channel:
             self._abandoned(asked.frame)
 
     def _note_away(self, asked: _Asked) -> None:
-        """Mark a command as unsent, and let it fail once it has waited too long for a hub.
+        """Mark a command as unsent, and let it fail once no hub has answered for `offline_s`.
 
-        The wait began when the connection was lost; one that ended soon after a command was sent does not restart it.
+        That time began when the connection was lost first. It begins anew only if the connection that was lost now
+        lasted for at least a second after the command was sent.
         """
         now = time.monotonic()
         if asked.away_since is None or (asked.sent_at is not None and now - asked.sent_at >= STEADY_S):
@@ -238,7 +242,11 @@ class Channel:
         await asyncio.sleep(self._backoff.next_s())
 
     def _note_trouble(self, error: Exception) -> None:
-        """Let all unsent commands fail with `error`; if no hub answered, only those that have waited `offline_s`."""
+        """Let all unsent commands fail with `error`.
+
+        If it says that no hub answers, only those that have waited `offline_s`. It is kept as the reason for commands
+        that fail later.
+        """
         is_away = isinstance(error, HubUnavailable) and error.code == HubUnavailable.code
         if isinstance(error, HubUnavailable):
             self._trouble = error

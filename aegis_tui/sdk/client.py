@@ -197,7 +197,7 @@ class EnsembleClient:
         return task
 
     def _hear(self, frame: dict[str, Any]) -> None:
-        """Pass an event from the connection for commands to the subscriptions that want it; ignore any other frame.
+        """Start the handlers that want an event from the connection for commands; ignore any other frame.
 
         `lock:failed` is sent only there (contract 6).
         """

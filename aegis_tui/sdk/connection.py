@@ -61,7 +61,7 @@ class Connection:
         """Wait, without a limit, for the next JSON object and return it.
 
         Raises:
-            HubUnavailable: The connection is lost, or the hub sent something else.
+            HubUnavailable: The connection is lost, or the hub sent something that is no JSON object.
         """
         try:
             frame = json.loads(await self._socket.recv())

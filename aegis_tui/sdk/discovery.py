@@ -360,7 +360,7 @@ def _starting_elsewhere(paths: WorkspacePaths) -> int | None:
 
 
 def _spawn(argv: list[str], root: Path, log: int) -> subprocess.Popen[bytes]:
-    """Start `argv` in a session of its own, without AEGIS_INSTANCE, its output into `log`, which is closed here."""
+    """Start `argv` in its own session, without AEGIS_INSTANCE; its output goes to `log`, which is closed here."""
     try:
         return subprocess.Popen(
             argv,

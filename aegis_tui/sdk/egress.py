@@ -100,7 +100,9 @@ class EgressRelay:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which programs find the proxy; the gateway and other local servers are reached without it.
+        """The variables by which programs find the proxy.
+
+        Addresses of this machine are excepted, so for these they use none.
 
         Raises:
             RuntimeError: It is not open.
@@ -155,6 +157,9 @@ class EgressRelay:
 
 
 def _host_in(line: bytes) -> str:
-    """Return the host of the first line of a CONNECT request, as it is shown; it may be none."""
+    """Return the host in the first line of a CONNECT request, in lower case and without the port.
+
+    Empty if there is none.
+    """
     target = line.split(b" ")[1] if line.count(b" ") else b""
     return target.rpartition(b":")[0].decode("latin-1").lower()

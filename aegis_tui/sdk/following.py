@@ -119,13 +119,16 @@ class Subscription:
         self.error: AegisError | None = None
 
     def __call__(self) -> None:
-        """Stop: the handler receives no more events, and an async handler that is running is cancelled."""
+        """Stop: the handler receives no more events, and an async handler that is running is cancelled.
+
+        May be called again.
+        """
         self._is_stopped = True
         if self._task is not None:
             self._task.cancel()
 
     def begin(self, task: asyncio.Task[None]) -> None:
-        """Store the task that runs `follow`, so that stopping can cancel it."""
+        """Store the task that runs `follow`; calling the subscription cancels it."""
         self._task = task
 
     def wants(self, event: HubEvent) -> bool:
@@ -151,7 +154,10 @@ class Subscription:
             _log.error("a subscription has ended", extra={"aegis_error": f"{error.code}: {error.message}"})
 
     async def hand(self, event: HubEvent) -> None:
-        """Call the handler when it has finished the events before, unless it was stopped; log an error it raises."""
+        """Call the handler with an event and wait until it has finished, one event at a time.
+
+        Does nothing once the subscription was stopped. An error of the handler is logged, not raised.
+        """
         async with self._turn:
             if self._is_stopped:
                 return

@@ -54,7 +54,7 @@ class GatewayFound:
 
 
 def base_urls(url: str) -> dict[str, str]:
-    """Return the variables by which programs of every API that the gateway speaks find it (contract 10).
+    """Return the variables (name -> value) by which programs of every API that the gateway speaks find it (contract 10).
 
     Args:
         url: The gateway's address, without a path and without a slash at its end.
@@ -132,7 +132,7 @@ def wait_for_gateway(paths: WorkspacePaths, token: str, *, timeout_s: float = WA
 
 
 def _knows(socket: str, token: str) -> bool:
-    """Return whether the gateway at a unix socket accepts the token; False if it does not answer.
+    """Return whether the gateway at a unix socket accepts the token; False if it does not answer within 2 s.
 
     The request costs it nothing: no model server is asked.
     """

@@ -58,12 +58,15 @@ class Holdings:
         """Request id -> locks being released since that request was sent: its answer may name one of them."""
 
     async def enter(self, acquire: Acquire, *, lock_type: str, ttl_s: float) -> Held:
-        """Enter a block: request its lock, or share that of another block of this client; `leave` must be called after.
+        """Enter a block: request its lock, and return it; `leave` must be called at the end of the block.
+
+        If the hub names a lock that another block of this client holds, the two share it. Until the last block has
+        left, the lock is renewed in the background.
 
         Args:
             acquire: Requests the lock from the hub; called again if the answer names a lock that is being released.
             lock_type: EXCLUSIVE, SHARED or REVIEW, as `acquire` requests it.
-            ttl_s: How long the lock lasts after each renewal; the longest of all blocks counts.
+            ttl_s: How long the lock lasts after each renewal, in seconds; the longest of all blocks counts.
 
         Raises:
             AegisError: Any error of `acquire`, such as `LockHeld`; the block is then not entered.
@@ -86,7 +89,11 @@ class Holdings:
         return held
 
     def _add(self, grant: LockGrant, lock_type: str, request_id: str) -> Held:
-        """Record and return a new grant; an EXCLUSIVE lock that replaced a weaker one serves its `with` blocks too."""
+        """Record a new grant and return what holds it.
+
+        An EXCLUSIVE grant for the place of a held weaker lock replaces that lock's grant, also for the blocks that use
+        it.
+        """
         place = (grant.path, grant.region)
         weaker = [old for old in self._held.values() if (old.grant.path, old.grant.region) == place]
         held = next((old for old in weaker if lock_type == "EXCLUSIVE" != old.lock_type), None)
@@ -133,10 +140,10 @@ class Holdings:
             raise StaleToken(f"{held.grant.path} was lost while it was in use", hint, token=held.grant.token)
 
     async def _keep(self, held: Held) -> None:
-        """Renew the lock each time a third of its remaining time has passed.
+        """Renew the lock each time a third of its remaining time has passed; a hub that does not answer is asked again.
 
-        End when the lock is lost, when the hub refuses because somebody else holds it, or refuses after its time is
-        over.
+        Ends when the lock is lost, when the hub refuses because somebody else holds it, or refuses after its time is
+        over. Raises nothing of that.
         """
         while True:
             lock_id = held.grant.lock_id

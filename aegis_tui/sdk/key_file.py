@@ -33,14 +33,14 @@ def read_key(path: Path) -> str:
 
 
 def check_key(text: bytes, where: str) -> str:
-    """Return the key in a text that should hold nothing else; white space around it is removed.
+    """Return the key in a text that should hold nothing else; white space and a byte order mark around it are removed.
 
     Args:
         text: The content of a file or variable.
         where: What it is, as the subject of the error's message.
 
     Raises:
-        UsageError: It is empty, too long, or not one line of visible ASCII.
+        UsageError: It is empty, over 16 KiB, or not one line of visible ASCII.
     """
     key = text.removeprefix(b"\xef\xbb\xbf").strip()
     if not key:

@@ -31,7 +31,9 @@ class Lease:
         return self.left_s <= self.grant.expires_in_s * 2 / 3
 
     async def renew(self, send: Send, **fields: Any) -> None:
-        """Renew the lock and set `grant` and `until` anew; not if a stronger grant replaced `grant` in the meantime.
+        """Ask the hub to renew the lock, and set `grant` and `until` by its answer.
+
+        Neither is set if another grant replaced `grant` in the meantime.
 
         Args:
             send: Sends a command to the hub.
@@ -51,5 +53,5 @@ class Lease:
 
 
 def end_of(grant: LockGrant) -> float:
-    """Return when a lock that has just been granted ends, on this machine's monotonic clock."""
+    """Return when a lock ends that is granted now, in seconds of this machine's monotonic clock."""
     return time.monotonic() + grant.expires_in_s

@@ -28,12 +28,13 @@ _BUSY_STATES = ("R", "D")
 
 
 def open_log(log: Path) -> tuple[int, int]:
-    """Open the log of a process for appending; return the descriptor and how many bytes were there before.
+    """Open the log of a process for appending, mode 0600.
 
-    One of more than `HUB_LOG_BYTES` is moved aside first, over the one that was moved before.
+    Return the descriptor, to be closed by the caller, and its size. The size in bytes tells what was there before. A
+    log of more than `HUB_LOG_BYTES` is moved aside first, over the one that was moved before.
 
     Raises:
-        OSError: It cannot be opened or moved.
+        OSError: The file cannot be moved or opened.
     """
     if log.exists() and log.stat().st_size > HUB_LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
@@ -64,9 +65,10 @@ class StartWatch:
         self.pid = pid
 
     def look(self) -> float:
-        """Return for how long there was no sign of life, in seconds; every few seconds, report to `told`.
+        """Return for how long the process has shown no sign of life, in seconds; every few seconds, report to `told`.
 
-        Signs of life are processor time, a longer log, and a process that runs or waits for the disk.
+        Signs of life since the last call are processor time and a longer log; a process that runs or waits for the disk
+        is alive.
         """
         now = time.monotonic()
         state, ticks = _state_of(self.pid)

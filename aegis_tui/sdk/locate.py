@@ -16,7 +16,7 @@ Locate = Callable[[], Awaitable[Endpoint]]
 
 
 def fixed(url: str, token: str) -> Locate:
-    """Return a lookup that always gives this address and token."""
+    """Return a function that always gives this address and token; it raises nothing."""
 
     async def locate() -> Endpoint:
         return Endpoint(url, token)
@@ -25,7 +25,9 @@ def fixed(url: str, token: str) -> Locate:
 
 
 def of_instance(environ: Mapping[str, str]) -> Locate:
-    """Return a lookup for the instance that this process runs as: AEGIS_HUB and AEGIS_TOKEN_FILE (contract 10).
+    """Return a function that gives the hub of the instance that this process runs as: AEGIS_HUB and AEGIS_TOKEN_FILE.
+
+    Both are read now (contract 10), not for each connection.
 
     Raises:
         UsageError: A variable is missing, or the token file cannot be read.
@@ -41,7 +43,10 @@ def of_instance(environ: Mapping[str, str]) -> Locate:
 
 
 def of_workspace(paths: WorkspacePaths) -> Locate:
-    """Return a lookup of a workspace's hub with the person's token; it raises `HubUnavailable` if none answers."""
+    """Return a function that looks up a workspace's hub and gives its socket and the person's token.
+
+    It raises `HubUnavailable` if no hub answers.
+    """
 
     async def locate() -> Endpoint:
         address = await asyncio.to_thread(find_hub, paths)
@@ -53,9 +58,9 @@ def of_workspace(paths: WorkspacePaths) -> Locate:
 
 
 def of_here(environ: Mapping[str, str] = os.environ) -> Locate:
-    """Return a lookup for the instance that this process runs as, if AEGIS_HUB is set.
+    """Return such a function for the instance that this process runs as, if AEGIS_HUB is set (see `of_instance`).
 
-    Else it is for the hub of the current folder's repository, with the person's token.
+    Else it is for the hub of the current folder's repository, with the person's token (see `of_workspace`).
 
     Raises:
         GitUnavailable: AEGIS_HUB is not set, and the folder is in no repository, or git does not answer.

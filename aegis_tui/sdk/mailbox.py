@@ -13,7 +13,11 @@ Send = Callable[..., Awaitable[dict[str, Any]]]
 
 
 async def acknowledge(send: Send, up_to: int) -> None:
-    """Tell the hub that the instance has got all messages to it up to a number; nothing for 0.
+    """Acknowledge all messages to the instance up to a number, so that the hub does not give them to it again.
+
+    Args:
+        send: Sends a command.
+        up_to: The number (`seq`) of a message; for 0, nothing is sent.
 
     Raises:
         AegisError: The errors of `send`; some messages may be acknowledged then.
@@ -33,8 +37,9 @@ async def read_page(send: Send, after: int, box: NoticeBox | None) -> MessageLis
     Args:
         send: Sends a command.
         after: The number (`seq`) of a message, or 0.
-        box: The lines that wait for the program of a hosted instance. The page has those that are no messages, and its
-            messages count as delivered, so that they come by no other way. None for any other caller.
+        box: The lines that wait for the program of a hosted instance. The page's messages are taken out of it and
+            acknowledged, so that they come by no other way, and its lines that are no messages become the `notices` of
+            the page. None for any other caller: nothing is acknowledged.
 
     Raises:
         AegisError: The errors of `send`.

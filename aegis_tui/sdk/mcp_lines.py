@@ -16,7 +16,7 @@ class Incoming(Protocol):
     """The stream of what was read: messages, and an exception for each line that is not one."""
 
     def __aiter__(self) -> Any:
-        """Iterate until stdin ends."""
+        """Return an asynchronous iterator over the messages and exceptions; it ends when stdin ends."""
         ...
 
 
@@ -32,6 +32,7 @@ async def sift(incoming: Incoming, messages: MemoryObjectSendStream[Item], outgo
     """Pass on messages until the input ends, then close `messages`.
 
     Any other line is answered on `outgoing`: with error -32700 if it is no JSON, with -32600 if it is no message.
+    Errors of the streams are passed on.
     """
     async with messages:
         async for item in incoming:

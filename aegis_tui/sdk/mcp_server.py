@@ -84,7 +84,10 @@ class AgentServer(MCPServer[Any]):
             await self._lowlevel_server.run(messages, outgoing, options)
 
     async def list_tools(self) -> list[ListedTool]:
-        """Return the tools of the caller's role, and those of the person's servers once these have started."""
+        """Return the tools of the caller's role, then those of the person's servers, and call `on_listed`.
+
+        Waits until these servers have started or failed to.
+        """
         allowed = tools_of(self._role())
         more = [] if self._more is None else await self._more.tools()
         tools = [*(tool for tool in await super().list_tools() if tool.name in allowed), *more]

@@ -39,17 +39,17 @@ class ServersFile:
 
     @property
     def local_places(self) -> tuple[tuple[str, int], ...]:
-        """Host and port of the servers of this machine that are reached over plain HTTP, each port once."""
+        """Host and port of each server with an `http://` address, each port once; empty if there is none."""
         plain = (urlsplit(server.url) for server in self.servers if server.url.startswith("http://"))
         return tuple({port: (host, port) for host, port in ((p.hostname or "", p.port or 80) for p in plain)}.values())
 
 
 def render_servers(servers: Mapping[str, McpServer], *, egress: str | None) -> str:
-    """Return the text of the file.
+    """Return the text of the file: JSON, with the secrets of the servers in plain form.
 
     Args:
         servers: The servers by name.
-        egress: The path of the socket of the way out, if the instance has one.
+        egress: The path of the socket of the way out of the sandbox; None if the instance has none.
     """
     plain: dict[str, dict[str, Any]] = {}
     for name, server in servers.items():
@@ -60,13 +60,15 @@ def render_servers(servers: Mapping[str, McpServer], *, egress: str | None) -> s
 
 
 def load_servers(token_file: Path) -> ServersFile:
-    """Return the servers of the instance whose token is in a file; none if the hub wrote no such file.
+    """Return the MCP servers of an instance, sorted by name.
+
+    None if the hub wrote no file with servers beside the token.
 
     Args:
         token_file: The file of the instance's token.
 
     Raises:
-        UsageError: The file cannot be read, or is not valid.
+        UsageError: One of the two files cannot be read, or is not valid.
     """
     path = token_file.with_name(SERVERS_NAME)
     try:

@@ -48,7 +48,7 @@ class NoticeBox:
         return cls(Path(folder)) if folder else None
 
     def put(self, notice: Notice) -> None:
-        """Add a line.
+        """Add a line behind all others.
 
         Raises:
             OSError: It cannot be written.
@@ -90,6 +90,9 @@ class NoticeBox:
     def ask_submission(self, summary: str) -> None:
         """Note that the program says that its work is done and is to be submitted at the end of its turn.
 
+        Args:
+            summary: What it says about it; `take_submission` returns it. It replaces an earlier one.
+
         Raises:
             OSError: It cannot be written.
         """
@@ -99,7 +102,10 @@ class NoticeBox:
         draft.replace(self._folder / _DONE)
 
     def take_submission(self) -> str | None:
-        """Return what the program has said about its finished work since the last call; None if it has said nothing."""
+        """Remove and return what the program has said about its finished work.
+
+        None if nothing new, or it cannot be read.
+        """
         return self._claim(_DONE)
 
     def _names(self) -> list[str]:

@@ -15,6 +15,8 @@ _RECORD_BYTES = 64 * 1024
 def write_private(path: Path, text: str) -> None:
     """Replace `path` by a file of mode 0600 with this text; a reader sees either the old or the new file, complete.
 
+    Its folder must exist.
+
     Raises:
         OSError: It cannot be written; no temporary file remains.
     """

@@ -19,13 +19,18 @@ async def join_both(
     on_chunk: OnChunk | None = None,
     on_answer: OnChunk | None = None,
 ) -> None:
-    """Pass bytes on between two connections, in both directions, until both have ended. Closes neither.
+    """Pass bytes on between two connections, in both directions, until both have ended or are broken. Closes neither.
+
+    A connection that breaks is no error.
 
     Args:
         first: Reader and writer of one connection.
         second: Those of the other.
         on_chunk: Gets what `first` sends.
         on_answer: Gets what `second` sends.
+
+    Raises:
+        ExceptionGroup: One of the two functions raised an error other than `OSError`.
     """
     async with asyncio.TaskGroup() as group:
         group.create_task(pump(first[0], second[1], on_chunk))
@@ -40,7 +45,7 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_ch
     Args:
         reader: The sender.
         writer: The receiver.
-        on_chunk: Gets what was passed on.
+        on_chunk: Gets each part that was passed on. If it raises `OSError`, this ends; other errors are raised.
     """
     with suppress(OSError):
         while chunk := await reader.read(_CHUNK_BYTES):

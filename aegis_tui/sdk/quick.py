@@ -71,12 +71,16 @@ def address_from(fields: Mapping[str, Any]) -> HubAddress:
 
 
 def new_request_id() -> str:
-    """Return a random request id."""
+    """Return a random request id of 32 hexadecimal digits."""
     return os.urandom(16).hex()
 
 
 def open_connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
     """Return an HTTP connection, not yet open, to `unix:/path` or `http://host:port`.
+
+    Args:
+        url: The address.
+        timeout_s: How long to connect, and to wait for each part of an answer, in seconds.
 
     Raises:
         HubUnavailable: The url has neither form (code `hub.address`).

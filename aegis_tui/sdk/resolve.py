@@ -27,7 +27,7 @@ async def resolve(host: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOST
         hosts_file: Searched first; the resolver is asked only for private names that are not in it.
 
     Raises:
-        Refused: It is a public name that is not in the hosts file.
+        Refused: It is a public name that is not in the hosts file (code `boundary.endpoint`).
         ModelUnavailable: The name is unknown, or the resolver took too long.
     """
     name = host.lower().rstrip(".")
@@ -47,7 +47,7 @@ async def resolve(host: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOST
 
 
 async def resolve_endpoint(base_url: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOSTS_FILE) -> list[str]:
-    """Return the addresses of an endpoint; each is a loopback or private address.
+    """Return the addresses of an endpoint, in the order to try them; each is a loopback or private address.
 
     Args:
         base_url: In normalised form (see `normalise_base_url`).

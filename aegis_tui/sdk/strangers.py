@@ -39,7 +39,10 @@ def queue_deeply(listeners: Iterable[socket.socket]) -> None:
 
 
 def door_of(transport: asyncio.Transport) -> str:
-    """Return `unix` or `tcp`. Each has its own limit: any user can reach the TCP port, every agent the unix socket."""
+    """Return `unix` or `tcp`: the kind of socket that a connection came over.
+
+    Each kind has its own limit: any user can reach the TCP port, every agent the unix socket.
+    """
     return "unix" if transport.get_extra_info("socket").family == socket.AF_UNIX else "tcp"
 
 
@@ -56,7 +59,10 @@ class Strangers:
         self._by_door: dict[str, dict[asyncio.Transport, None]] = {}
 
     def wait_for(self, transport: asyncio.Transport, patience_s: float) -> None:
-        """Start to wait for this connection; abort it after `patience_s` seconds. No effect if it waits already."""
+        """Start to wait for this connection, and abort it after `patience_s` seconds unless `settle` is called before.
+
+        If more than `most` of its kind then wait, the oldest is aborted. No effect if it waits already.
+        """
         if transport in self._timers:
             return
         self._timers[transport] = asyncio.get_running_loop().call_later(patience_s, self._end, transport)

@@ -52,7 +52,7 @@ class UntrustedFolder:
         self.close()
 
     def close(self) -> None:
-        """Close the descriptor."""
+        """Close the descriptor; call it once, after the last access."""
         os.close(self._descriptor)
 
     def read(self, path: str, *, limit: int) -> bytes | None:
@@ -127,7 +127,10 @@ class UntrustedFolder:
             yield file
 
     def status(self, path: str) -> os.stat_result | None:
-        """Return the status of a path, of a link itself and not its target; None if there is nothing to be reached."""
+        """Return the status of a path, of a link itself and not its target; None if there is nothing to be reached.
+
+        That is the case too if a part of the path before the last one is a link.
+        """
         with self._parent(path) as place:
             if place is None:
                 return None
@@ -147,7 +150,10 @@ class UntrustedFolder:
                 return None
 
     def names(self, path: str = ".", *, limit: int = 1_000_000) -> Iterator[str]:
-        """Yield the names in a folder, `limit` at most; nothing if it is not a folder or cannot be read."""
+        """Yield the names in a folder, in no certain order and `limit` at most.
+
+        Nothing if it is no folder or cannot be read.
+        """
         with contextlib.suppress(OSError), self._inner(path) as descriptor, os.scandir(descriptor) as entries:
             for _, entry in zip(range(limit), entries, strict=False):
                 yield entry.name
@@ -288,10 +294,10 @@ class UntrustedFolder:
 
     @contextlib.contextmanager
     def _inner(self, path: str) -> Iterator[int]:
-        """Yield a descriptor of a folder below this one, opened part by part.
+        """Yield the descriptor of a folder below this one while the context is open; links are not followed.
 
         Raises:
-            OSError: A part of the path is no folder, or is a link.
+            OSError: A part of the path is no folder, cannot be opened, or is `..` or empty.
         """
         current = os.dup(self._descriptor)
         try:
@@ -362,7 +368,10 @@ def _is_folder(folder: int, name: str) -> bool:
 
 
 def _let_in(folder: int, name: str, *, mode: int = 0o700) -> None:
-    """Change the mode of a file or folder in a folder, given by its descriptor; follow no link, ignore errors."""
+    """Change the mode of a file or folder in a folder, given by its descriptor; follow no link, ignore errors.
+
+    The default gives all permissions to the owner and none to others.
+    """
     with contextlib.suppress(OSError):
         if not hasattr(os, "O_PATH"):
             os.chmod(name, mode, dir_fd=folder, follow_symlinks=False)

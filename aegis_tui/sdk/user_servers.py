@@ -81,7 +81,11 @@ class UserServers:
         await self._stack.aclose()
 
     async def tools(self) -> list[ListedTool]:
-        """Wait until each server has started or failed, 15 s at most; return their tools, sorted by name."""
+        """Wait until each server has started or failed, 15 s at most.
+
+        Return the tools of those that started, sorted by name. Their names are `SERVER__TOOL`. At most 64 tools are
+        known; `problems` says what was left out. Raises nothing.
+        """
         for event in self._known.values():
             await event.wait()
         return [tool.model_copy(update={"name": name}) for name, (_, tool) in sorted(self._tools.items())]
@@ -109,9 +113,9 @@ class UserServers:
             return CallToolResult(content=[TextContent(type="text", text=words)], is_error=True)
 
     async def _run(self, start: ServerStart) -> None:
-        """Start one server, offer its tools, and keep the connection until the context is closed.
+        """Start one server, offer its tools, and keep the connection until the context is closed. Raises nothing.
 
-        Raises nothing: why it failed is added to `problems`.
+        If it fails, also later, its tools are no longer known, and `problems` gets the reason.
         """
         try:
             async with asyncio.timeout(START_S) as deadline, self._connect(start) as client:
@@ -185,7 +189,10 @@ class ServerTools:
         self._servers = servers
 
     async def listed(self) -> list[ForeignTool]:
-        """Wait until each server has started or failed, 15 s at most; return their tools, sorted by name."""
+        """Wait until each server has started or failed, 15 s at most.
+
+        Return the tools of those that started, sorted by name.
+        """
         return [
             ForeignTool(tool.name, tool.description or "", tool.input_schema) for tool in await self._servers.tools()
         ]
@@ -208,7 +215,10 @@ class ServerTools:
 
 
 def _words(error: BaseException) -> str:
-    """Return the first reason in an error, which may be a group of errors."""
+    """Return the first line of an error's message, or its class's name if it has none.
+
+    Of a group of errors, that of the first one.
+    """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return f"{error}".strip().partition("\n")[0] or type(error).__name__

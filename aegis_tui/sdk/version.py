@@ -11,7 +11,9 @@ RESTART = "aegis-tui hub restart"
 
 
 def version_note(hub: str | None, pid: int, *, mine: str = __version__) -> str:
-    """Return a note for the person if the versions of hub and program differ; empty if they are the same.
+    """Return a sentence for the person if the versions of hub and program differ; empty if they are the same.
+
+    It says whether to update the program, if the hub is newer, or to restart the hub.
 
     Args:
         hub: The version that the hub reports; None for hubs from before this field existed.

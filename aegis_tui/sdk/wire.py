@@ -68,7 +68,10 @@ _Kinds = dict[tuple[str, int], type[AegisError]]
 
 
 def _tree(root: type[AegisError]) -> _Kinds:
-    """Return an error class and those below it by (code, exit code); of two with the same, that nearer to the class."""
+    """Return (code, exit code) -> class, for an error class and its subclasses in `aegis_tui.errors`.
+
+    Of two that share both, the one nearer to the given class counts.
+    """
     kinds: _Kinds = {}
     for child in root.__subclasses__():
         if child.__module__ == errors.__name__:
@@ -90,12 +93,16 @@ _LOCK_CODES = {"HELD", "TIMEOUT", "DEADLOCK", "UPGRADE"}
 
 
 def error_to_wire(error: AegisError) -> dict[str, Any]:
-    """Return the `error` object of a reply: code, message, hint, exit code, and the facts in the error's `data`."""
+    """Return the `error` object of a reply: code, message, hint, exit_code, and the facts in the error's `data`."""
     return {**error.to_wire(), "exit_code": error.exit_code}
 
 
 def error_from_wire(wire: object) -> AegisError:
-    """Return the error in a reply, in the class that its code or exit code names; invalid input gives `AegisError`."""
+    """Return the error that the `error` object of a reply describes.
+
+    Anything else than an object gives a plain `AegisError`. Its class is the one with this code, else that of the exit
+    code, else `AegisError`. Further fields become its `data`. Never raises.
+    """
     if not isinstance(wire, dict):
         return AegisError("the hub refused without saying why")
     facts = {str(name): value for name, value in wire.items()}

@@ -24,7 +24,7 @@ class KnownWorkspace(NamedTuple):
 
 
 def remember_repository(paths: WorkspacePaths, root: Path) -> None:
-    """Record for which repository this workspace is; its state folder must exist.
+    """Record in a workspace's state folder, which must exist, from which repository its hub was started.
 
     Raises:
         OSError: The record cannot be written.
@@ -36,7 +36,12 @@ def remember_repository(paths: WorkspacePaths, root: Path) -> None:
 
 
 def known_workspaces(environ: Mapping[str, str]) -> list[KnownWorkspace]:
-    """Return every workspace with a state folder, the one whose log was written last first; empty if there are none.
+    """Return every workspace of this user with a state folder, the one whose log was written last first.
+
+    Empty if there are none.
+
+    Args:
+        environ: The environment, whose XDG variables and HOME say where they are.
 
     Raises:
         OSError: The folder of all workspaces cannot be read.
