@@ -21,7 +21,10 @@ from aegis_tui.sdk.private_file import write_private
 
 
 def boundary_variables(instance: Instance, run: Run, level: SandboxLevel, sockets_dir: Path) -> dict[str, str]:
-    """Return the variables from which an instance learns what confines it, and its way out if it has one.
+    """Return the environment variables (name -> value) from which an instance learns what confines it.
+
+    AEGIS_SANDBOX is the level; AEGIS_STRICT is 1 in strict mode; AEGIS_EGRESS is the socket of the way out, only in a
+    sandbox whose boundary lists addresses for the instance's kind.
 
     Args:
         instance: The instance.
@@ -67,9 +70,9 @@ def write_environment(folder: Path, around: Surroundings, run: Run) -> None:
 def write_servers(
     folder: Path, find_servers: FindServers, instance: Instance, run: Run, environment: Mapping[str, str]
 ) -> None:
-    """Write the MCP servers that an instance gets, with their secrets, into a private file; blocking.
+    """Write the MCP servers that an instance gets, with their secrets, into the private file `mcp.json`; blocking.
 
-    If it gets none, an old file is removed.
+    It gets those that the boundary of its kind lets it reach. If it gets none, an old file is removed.
 
     Args:
         folder: The folder of the instance.
@@ -80,7 +83,7 @@ def write_servers(
 
     Raises:
         UsageError: A setting is wrong.
-        OSError: The file cannot be written.
+        OSError: The file cannot be written or removed.
     """
     path = folder / SERVERS_NAME
     if servers := usable(find_servers(), run.options.boundary.get(instance.kind, ())):

@@ -68,7 +68,8 @@ class FenceCheck:
         """Return whether a content consists only of lines of the base and of recorded writes.
 
         Needed where the base has changed since the writes. True if git has the content of none of the writes, because
-        their writer records the ids of files on disk: then only the fencing token can be checked.
+        their writer records the ids of files on disk: then only the fencing token can be checked. False if git has
+        some, but not that of the last write.
 
         Args:
             handed: The submitted content of the file.
@@ -103,9 +104,9 @@ class FenceCheck:
         return findings
 
     async def _seen(self, path: str) -> list[bytes]:
-        """Return the contents of the file that the piece's instances started from, replaced or wrote under a lock.
+        """Return the contents of a file that the piece's instances knew: at their start, before and after each write.
 
-        Those that git lacks, or that are larger than 8 MiB, are left out.
+        Contents that git lacks, or that are larger than 8 MiB, are left out.
         """
         own = [await self._read_id(oid) for oid in _oids(self._fences.writes.get(path, ()))]
         started = [await self._read(f"{fork}:{path}") for fork in self._fences.forks]

@@ -103,13 +103,13 @@ class GatewayKeeper:
         self._serving = asyncio.Lock()
 
     async def serve(self) -> None:
-        """Make the gateway serve the present state, and return when it does.
+        """Make the gateway serve the present state and settings, and return when it does.
 
-        If the person's settings are wrong and no run has an endpoint, it serves without one and the problem is
+        If the person's settings are wrong and no run names a model server, it serves without one, and the problem is
         published.
 
         Raises:
-            AegisError: It does not start.
+            AegisError: It does not start, or the state cannot be read.
             OSError: Its files cannot be written.
         """
         async with self._serving:  # so that no older state can follow a newer one
@@ -133,8 +133,9 @@ class GatewayKeeper:
     async def run(self) -> None:
         """Keep the gateway serving the present state, and the person's present settings, until cancelled.
 
-        It is adjusted after each change of the state that concerns it, and from time to time. A failure is logged and
-        published in the gateway's report, and tried again after a pause, which grows with each failure in a row.
+        It is adjusted after each change of instances or runs, within half a second after a change of locks, and every 2
+        s. A failure is logged and published in the gateway's report, and tried again after a pause of 2 s, which
+        doubles with each failure in a row, up to 60 s.
         """
         following = asyncio.create_task(self._follow())
         failures = 0

@@ -33,7 +33,11 @@ _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def cause_of_failure(error: Exception) -> Cause:
-    """Return why an effect failed, and whether the next attempt is certain to fail as well (`outlook`)."""
+    """Return why an effect failed, as code, message and hint, from the error that ended it.
+
+    `outlook` is `certain` if the next attempt would fail as well: for an error that says so, and for a disk that is
+    full or may not be written.
+    """
     if isinstance(error, AegisError):
         return cause_of(error)
     if isinstance(error, OSError):

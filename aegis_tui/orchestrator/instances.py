@@ -148,9 +148,12 @@ class InstanceKeeper:
         return PreparedInstance(worktree.path, hash_token(token))
 
     def _copy_role(self, instance: Instance, folder: Path) -> None:
-        """Copy the team's own file of the instance's role from the person's checkout, if there is one (ROLE-13).
+        """Copy the team's own file of the instance's role into `folder/roles` (ROLE-13).
 
-        A symbolic link is ignored. Raises OSError.
+        That is `.agents/agents/ROLE.md` in the person's checkout. No effect if it is missing or a link.
+
+        Raises:
+            OSError: It cannot be read or written.
         """
         roles = folder / "roles"
         roles.mkdir(mode=0o700, exist_ok=True)
@@ -319,9 +322,10 @@ class InstanceKeeper:
         return await self._refs.take_in(instance, oid)
 
     async def take_over(self, instance: Instance) -> None:
-        """Move the repository's branch of a sandboxed instance to the commit of the instance's own copy of it.
+        """Move the branch in the repository to the commit to which a sandboxed instance moved its own copy of it.
 
-        No effect if there is no copy, the branch is there already, or the commit cannot be copied.
+        The commit is copied first. No effect if there is no copy, the branch is there already, or the commit cannot be
+        copied.
 
         Raises:
             Conflict: The branch was moved meanwhile.
@@ -330,9 +334,9 @@ class InstanceKeeper:
         await self._refs.take_over(instance)
 
     async def stop(self, instance: Instance) -> None:
-        """Save what the instance's pane shows, then close it with everything it started.
+        """Save what the instance's pane shows, then end all processes that it started and close the pane.
 
-        Processes that the instance started end even if the pane is gone; no error if nothing is left.
+        The processes end even if the pane is gone; no error if nothing is left.
 
         Raises:
             TerminalError: tmux does not answer.

@@ -258,7 +258,7 @@ class Integrator:
     async def stale(self, run: Run, head_oid: str, fences: PieceFences) -> list[Finding]:
         """Return findings for files in which a merge would now remove lines merged under a newer token (LOCK-3).
 
-        Empty if nobody has written the piece's files under a newer token, or if the merge has conflicts.
+        Empty if `fences` has no file of the piece that another wrote under such a token, or if the merge has conflicts.
         """
         if not fences.overtaken:
             return []

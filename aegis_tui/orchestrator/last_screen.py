@@ -29,7 +29,7 @@ _TMUX_OWN = "Pane is dead"
 
 
 def plain_lines(lines: Sequence[str]) -> list[str]:
-    """Return the lines of a screen as plain text: no colours, no control characters, no trailing blanks."""
+    """Return each line of a screen as plain text: no colours, no control characters, no trailing blanks."""
     return [_CONTROL.sub("", _STYLE.sub("", line)).rstrip() for line in lines]
 
 
@@ -52,9 +52,9 @@ def whole_lines(lines: Sequence[str], width: int) -> list[str]:
 
 
 def last_words(lines: Sequence[str]) -> str:
-    """Return the last lines of a screen as plain text, six lines and 1,500 characters at most; may be empty.
+    """Return the last lines of a screen that are not blank as plain text, six lines and 1,500 characters at most.
 
-    Blank lines and tmux's own are left out, and the middle of a longer text.
+    tmux's own line about a dead pane is left out, and of a longer text the middle. May be empty.
     """
     said = [line for line in plain_lines(lines) if line.strip() and not line.startswith(_TMUX_OWN)]
     return ended("\n".join(said[-WORD_LINES:]), WORD_CHARS)
@@ -72,7 +72,10 @@ class LastScreens:
         self._terminal, self._logs_dir = terminal, logs_dir
 
     async def words(self, instance: str) -> str:
-        """Return the last lines in the pane of an instance; empty if there are none, no pane, or no answer of tmux."""
+        """Return the last words in the pane of an instance (see `last_words`).
+
+        Empty if there are none, if it has no pane, or if tmux does not answer.
+        """
         return last_words(await self._lines(instance, 100))
 
     async def keep(self, instance: str) -> None:
@@ -90,9 +93,9 @@ class LastScreens:
             _log.warning("the last screen could not be saved", extra={"path": str(path), "reason": str(error)})
 
     async def lines(self, instance: str) -> Sequence[str]:
-        """Return up to HISTORY_LINES lines that an instance's pane still holds, as plain text.
+        """Return what an instance's pane holds as plain text: up to 5,000 lines of its history, then its screen.
 
-        Empty without a pane, or if tmux does not answer.
+        Wrapped lines are joined. Empty without a pane, or if tmux does not answer.
         """
         return await self._lines(instance, HISTORY_LINES)
 

@@ -61,10 +61,12 @@ class ModelChooser:
         return ChosenModel(model, tuple(name for name in names if name != model))
 
     async def _check_unlisted(self, base_url: str, names: Sequence[str], wanted: str) -> None:
-        """Return if a model that is not listed answers nevertheless: an alias, or a model that is loaded on demand.
+        """Return if a model that is not listed answers a small request within 30 s nevertheless.
+
+        It may be an alias, or a model that is loaded on demand.
 
         Raises:
-            ModelUnavailable: It does not answer.
+            ModelUnavailable: It does not answer, or refuses.
         """
         try:
             async with asyncio.timeout(TRIAL_S):

@@ -16,7 +16,11 @@ _SHOWN = 5
 
 
 def objection(condition: RepositoryCondition) -> AegisError | None:
-    """Return the first reason why no run can work in a repository; None if there is none."""
+    """Return the first reason why no run can work in a repository, as an error to raise; None if there is none.
+
+    In this order: a missing object store that it borrows from, no write permission in the git folder, a required filter
+    whose program is missing, objects that a partial clone lacks and its remote does not provide.
+    """
     return next(_objections(condition), None)
 
 
@@ -52,7 +56,9 @@ def _objections(condition: RepositoryCondition) -> Iterator[AegisError]:
 
 
 def disk_objection(*, free_bytes: int, checkout_bytes: int, worktrees: int, place: str) -> AegisError | None:
-    """Return why the disk of the state folder is too full for a run; None if there is enough space.
+    """Return, as an error to raise, why the disk of the state folder is too full for a run.
+
+    None if there is enough space. Enough is room for all worktrees and 64 MiB more.
 
     Args:
         free_bytes: Free space on that disk.

@@ -60,7 +60,7 @@ async def _plan_nothing(oid: str, level: SandboxLevel) -> EnvironmentPlan:
 
 
 async def _accept_rules(oid: str) -> None:
-    """Accept the merge rules of any commit."""
+    """Do nothing: the default of `check_rules`, which finds the merge rules of every commit valid."""
 
 
 class Preflight:
@@ -110,7 +110,9 @@ class Preflight:
         self._find_servers = find_servers
 
     async def complete(self, command: RunStart) -> RunStart:
-        """Return the same command with `run` and `facts` filled in, and the endpoint's normalised address.
+        """Return the same command with `run` and `facts` filled in, and the normalised address of the model server.
+
+        Nothing is started or written; the model server may get small requests.
 
         Raises:
             AegisError: The run cannot start; the first reason, with the command that helps as the hint.
@@ -170,9 +172,10 @@ class Preflight:
     async def _admit_servers(
         self, options: RunOptions, kinds: Sequence[KindFacts], design: Design | None
     ) -> tuple[RunOptions, list[str]]:
-        """Return the options, with the MCP servers of this machine let into the boundary, and warnings about servers.
+        """Return the options with the addresses of this machine's MCP servers added, and warnings about MCP servers.
 
-        A warning names a server that a kind of agent does not get; the list may be empty.
+        The addresses are added to those that agents of a kind may reach (`boundary`), if the kind takes MCP servers. A
+        warning names a server that a kind of agent does not get; the list may be empty.
 
         Raises:
             UsageError: A setting is wrong.

@@ -42,7 +42,10 @@ class PrivateRefs:
         return self._instances_dir / instance.instance_id / "refs"
 
     def git_folder(self, instance: Instance) -> Path:
-        """Return the path of the instance's private copies of git's folders, which only a sandboxed instance has."""
+        """Return the path of the instance's private object store and git folder, which only a sandboxed instance has.
+
+        It may not exist.
+        """
         return self._instances_dir / instance.instance_id / "git"
 
     def written_by(self, name: str) -> tuple[Path, ...]:
@@ -82,9 +85,10 @@ class PrivateRefs:
         return pairs
 
     async def show_working_ref(self, instance: Instance, oid: str) -> None:
-        """Set the instance's copy of the working ref; do nothing for an instance that has no copy.
+        """Set the instance's copy of the run's integration branch to a commit.
 
-        If the instance has made its copy unwritable, only a warning is logged: it keeps seeing the old commit.
+        Do nothing for an instance without a copy. If the instance has made its copy unwritable, only a warning is
+        logged: it keeps seeing the old commit.
         """
         try:
             await asyncio.to_thread(_show, self._folder(instance), oid)
@@ -97,7 +101,11 @@ class PrivateRefs:
     async def take_in(self, instance: Instance, oid: str) -> str:
         """Copy a commit that the instance made into the repository; return why that failed, empty on success.
 
-        A commit that could not be copied is not tried again until another one was.
+        Without a private store of the instance, only its existence is checked. A commit that could not be copied is not
+        tried again until another one fails too.
+
+        Raises:
+            GitError: git cannot tell whether the commit exists.
         """
         name = instance.instance_id
         if self._refused.get(name, ("", ""))[0] != oid:
@@ -112,9 +120,10 @@ class PrivateRefs:
         return "" if await self._repository.commit_exists(oid) else "there is no such commit"
 
     async def take_over(self, instance: Instance) -> None:
-        """Move the instance's branch in the repository to the commit of its copy.
+        """Move the instance's branch in the repository to the commit that the instance's own copy of it names.
 
-        No effect if the copy names no commit, the branch is there already, or the commit cannot be copied.
+        The commit is copied first. No effect if the copy names none, the branch is there already, or it cannot be
+        copied.
 
         Raises:
             Conflict: The branch was moved meanwhile.
@@ -130,7 +139,10 @@ class PrivateRefs:
             await self._repository.update_ref(ref, text, stands)
 
     async def forget(self, instance: Instance) -> None:
-        """Delete the copies of git's folders of an instance whose work is kept elsewhere; a failure is only logged."""
+        """Delete an instance's private git folder with its objects, for which its work must be kept elsewhere.
+
+        A failure is only logged.
+        """
         folder = self.git_folder(instance)
         try:
             if await asyncio.to_thread(folder.exists):

@@ -142,7 +142,14 @@ class Quality:
     async def _comparer(
         self, run: Run, oid: str, base: Mapping[str, Kept]
     ) -> Callable[[Mapping[str, Kept]], tuple[QaCheck, ...]]:
-        """Return a function that compares results on the merged tree, by command, with those of the base.
+        """Return a function that takes command -> result on the merged tree, and returns all checks, in order.
+
+        Each check compares the result of one command with that on the base.
+
+        Args:
+            run: The run.
+            oid: The merged commit.
+            base: Command -> its result on the base.
 
         Raises:
             GitError: git fails.
@@ -274,9 +281,9 @@ class Quality:
 
 
 def _without_absent(run: Run, checks: Sequence[QaCheck]) -> tuple[QaCheck, ...]:
-    """Return the checks; a linter that nobody asked for and that cannot run on the base either closes no gate.
+    """Return the checks, in which a linter that nobody asked for is `ok` if it could run neither here nor on the base.
 
-    Its status stays: it did not pass.
+    Its status stays `not_run`, and its note says why. All other checks are returned unchanged.
     """
     asked = run.design.qa.commands if run.design and run.design.qa else ()
     return tuple(
@@ -325,7 +332,7 @@ async def _read_here(command: str, outcome: Outcome, tools: Sequence[QaReader]) 
 
 
 def keep_run(ran: CommandRun, result: CheckResult) -> Kept:
-    """Return the result of a command with notes on changed files and empty submodules added.
+    """Return the result of a command with its output, and with notes on changed files and empty submodules added.
 
     The reasons why it could not run, if any, are appended to its output.
 

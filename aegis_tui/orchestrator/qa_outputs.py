@@ -92,7 +92,7 @@ class QaOutputs:
         merged: Mapping[str, Kept],
         base: Mapping[str, Kept],
     ) -> None:
-        """Save the outputs of one round, replacing those that were saved for it before. Prunes old runs.
+        """Save the outputs of one round, replacing those that were saved for it before; keep only the newest 50 runs.
 
         Args:
             run: The run's id.
@@ -173,7 +173,9 @@ class QaOutputs:
         return None
 
     def load_base(self, key: str) -> Kept | None:
-        """Return the saved result of a QA command on a base tree; None if there is no readable one, or it is too old.
+        """Return the saved result of a QA command on a base tree.
+
+        None without a readable one that is at most 7 days old.
 
         Args:
             key: The result of `base_key`.
@@ -187,7 +189,7 @@ class QaOutputs:
         return None
 
     def save_base(self, key: str, kept: Kept) -> None:
-        """Save the result of a command on a tree, and delete the oldest results beyond the limit.
+        """Save the result of a command on a tree, in place of an earlier one; keep only the newest 200 results.
 
         Only `passed` and `failed` are saved: a command that could not run may do so later, when a person has helped.
 
@@ -210,7 +212,7 @@ class QaOutputs:
 
 
 def base_key(tree: str, command: str, surroundings: str) -> str:
-    """Return the key under which the result of a command on a tree in an environment is saved.
+    """Return the key, 32 hexadecimal digits, under which the result of a command on a tree in an environment is saved.
 
     Args:
         tree: The id of the tree.
@@ -232,7 +234,11 @@ def _index(folder: Path) -> list[dict[str, Any]]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file in one step by one of mode 0600, in UTF-8; what cannot be encoded becomes `?`. Raises OSError."""
+    """Replace a file in one step by one of mode 0600, in UTF-8; what cannot be encoded becomes `?`.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     draft = path.with_name(f".{path.name}.new")
     draft.write_text(text, "utf-8", "replace")
     draft.chmod(0o600)

@@ -113,7 +113,9 @@ class QaRunner:
             return {command: replace(ran, empty=scratch.empty) for command, ran in done.items()}
 
     async def fingerprint(self, run: Run) -> str:
-        """Return a hash of what a result depends on besides the tree and the command: variables, sandbox, packages.
+        """Return a hash of what a result depends on besides the tree and the command, 64 hexadecimal digits.
+
+        That is the environment variables, the sandbox option, and the installed software that commands use.
 
         Args:
             run: The run; its sandbox option, its base and its environment are used.
@@ -222,9 +224,9 @@ def _stopped(result: ProgramResult, command: str) -> tuple[Obstacle, ...]:
 
 
 def _lacks(command: str, place: CommandPlace) -> tuple[Obstacle, ...]:
-    """Return an obstacle if a command runs a package script that package.json lacks; empty if not, or without the file.
+    """Return an obstacle if a command runs a package script that the worktree's package.json does not have.
 
-    npm itself may not report this.
+    Empty if it has the script, if the command runs none, or without the file. npm itself may not report this.
     """
     script = script_of(command)
     if script is None or not place.read("package.json") or script_text(place, script) is not None:
@@ -233,9 +235,9 @@ def _lacks(command: str, place: CommandPlace) -> tuple[Obstacle, ...]:
 
 
 def _joined(environment: Mapping[str, str], asked: Asked) -> dict[str, str]:
-    """Return the environment with the variables that the readers of results ask for.
+    """Return the environment with the variables that the readers of test results ask for added.
 
-    A value that is already set is kept, and theirs appended to it after a space.
+    If one is set already, its value is kept, and theirs appended to it after a space.
     """
     added = {name: f"{environment.get(name, '')} {value}".strip() for name, value in asked.environment.items()}
     return {**environment, **added}

@@ -139,9 +139,13 @@ class Reconciler:
         }
 
     async def run(self) -> None:
-        """Carry out effects until cancelled; then cancel all effects.
+        """Carry out the effects (steps that the state requires) until cancelled; then cancel those under way.
 
-        Worktrees that are being created get at most ten seconds to finish first.
+        Each is recorded with a command; one that fails is tried again with growing pauses, and after four tries given
+        up (see `given_up_command`). Worktrees that are being created get at most ten seconds to finish first.
+
+        Raises:
+            StoreError: The state cannot be read.
         """
         watching = asyncio.create_task(self._watch())
         try:
@@ -169,7 +173,7 @@ class Reconciler:
             await self._quality.leave()
 
     def _whose_base_is_wanted(self, workspace: Workspace) -> Run | None:
-        """Return a copy of the current run if QA of its base should start now; else None.
+        """Return a copy of the current run if QA of its base commit should start now; else None.
 
         It should while the run is active and its pieces are being built or merged, but not while an instance is
         starting, which QA would delay, nor if `look_ahead` was called for the run.
@@ -350,7 +354,7 @@ class Reconciler:
 
 
 def _wanted(workspace: Workspace) -> tuple[list[Effect], set[str]]:
-    """Return the effects that the state requires, and the agent ids of the instances that have not joined yet."""
+    """Return the effects that the state requires, and the agent ids of living instances that have not joined."""
     return needed(workspace), {item.agent_id for item in workspace.instances.alive() if item.phase is not Phase.JOINED}
 
 

@@ -146,6 +146,12 @@ class RuleCheck:
     async def _between(self, rules: Sequence[MergeRule], base: str, start: str, head: str) -> RuleReport:
         """Return what rules find in the changes from one commit or tree to a commit; submodules are not looked at.
 
+        Args:
+            rules: The rules.
+            base: The commit with whose files new files are compared.
+            start: The commit or tree that the changes are relative to.
+            head: The commit.
+
         Raises:
             GitError: git fails, or more files are changed than can be listed.
         """
@@ -193,7 +199,11 @@ class RuleCheck:
 
 
 def _empty_tree(like: str) -> str:
-    """Return the id of the tree without files, in the hash algorithm of another id."""
+    """Return the id of the tree without files, in the hash algorithm of another id of 40 or 64 digits.
+
+    Raises:
+        StopIteration: `like` has another length.
+    """
     return next(oid for oid in _EMPTY_TREES if len(oid) == len(like))
 
 
@@ -224,7 +234,10 @@ def _change(item: ChangedPath, blobs: Mapping[str, Blob]) -> PathChange:
 
 
 def _similar(path: str, files: Iterable[str]) -> list[str]:
-    """Return files of the same suffix, those in the same folder or near it first."""
+    """Return up to five other files with the suffix of `path`, those first that have most of its folders in common.
+
+    Ties are in alphabetical order; empty if there is none.
+    """
     place = PurePosixPath(path)
     same = [name for name in files if name != path and PurePosixPath(name).suffix == place.suffix]
     return sorted(same, key=lambda name: (-_shared(place, PurePosixPath(name)), name))[:NEIGHBOURS]

@@ -21,7 +21,10 @@ Boundary = Mapping[str, tuple[str, ...]]
 
 
 def kind_facts(kinds: Sequence[KindFacts], *, is_strict: bool) -> dict[str, Any]:
-    """Return the fields of `RunFacts` about the agent kinds: all, why some cannot or may not run, the limited ones.
+    """Return the fields of `RunFacts` about the agent kinds.
+
+    They are `kinds` (all names), `kind_faults` (name -> why it cannot run here), `kind_refusals` (name -> why it may
+    not run) and `limited_kinds` (those without verdicts and designs).
 
     Args:
         kinds: What is known about every kind.
@@ -37,11 +40,11 @@ def kind_facts(kinds: Sequence[KindFacts], *, is_strict: bool) -> dict[str, Any]
 
 
 def with_local_servers(boundary: Boundary, servers: Mapping[str, McpServer], kinds: Sequence[KindFacts]) -> Boundary:
-    """Return the boundary with the MCP servers that this machine serves over HTTP, for each kind that takes MCP.
+    """Return a copy of the boundary with the addresses of this machine's MCP servers, for each kind that takes MCP.
 
     Args:
-        boundary: That of the person's settings.
-        servers: The servers by name.
+        boundary: Kind -> the addresses that its agents may reach; of the person's settings.
+        servers: The MCP servers by name; those that are reached over HTTP on this machine count.
         kinds: What is known about every kind.
     """
     local = local_addresses(servers)
@@ -52,7 +55,9 @@ def with_local_servers(boundary: Boundary, servers: Mapping[str, McpServer], kin
 def server_warnings(
     servers: Mapping[str, McpServer], kinds: Sequence[KindFacts], options: RunOptions, design: Design | None
 ) -> list[str]:
-    """Return a warning for each MCP server that agents of a kind of this run do not get.
+    """Return a sentence for each MCP server that agents of a kind of this run do not get; empty if there is none.
+
+    For a kind that takes no MCP servers, one sentence names them all.
 
     Args:
         servers: The servers by name.

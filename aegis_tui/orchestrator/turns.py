@@ -76,7 +76,7 @@ class Turns:
 
     @property
     def is_starting(self) -> bool:
-        """Whether an instance is between its first effect and its joining, and has not taken too long for it."""
+        """Whether an instance chosen by `choose` has not joined yet, and its first effect began less than 5 s ago."""
         return self._busy(self._now()) > 0
 
     def _busy(self, now: float) -> int:

@@ -16,7 +16,8 @@ async def whole(step: Coroutine[Any, Any, _T]) -> _T:
         What the step returns.
 
     Raises:
-        CancelledError: The caller was cancelled; the step has ended nevertheless.
+        CancelledError: The caller was cancelled; the step has ended nevertheless, and its result or error is lost. Or
+            the step itself was cancelled.
         Exception: The step raised it, and the caller was not cancelled.
     """
     task = asyncio.ensure_future(step)

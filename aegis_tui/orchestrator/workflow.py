@@ -93,7 +93,9 @@ class Workflow:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start the loops and return; a run that the log shows as open continues.
+        """Start the loops that keep the run, the gateway and the panes going, and return; an open run continues.
+
+        Call it once; `stop` ends the loops.
 
         Raises:
             AegisError: Instances are left, but the terminal server cannot be started; no loop runs.
@@ -113,10 +115,13 @@ class Workflow:
         self._tasks = [asyncio.create_task(_forever(name, loop), name=name) for name, loop in loops]
 
     async def stop(self) -> None:
-        """End every loop, and close panes and gateway unless instances of the current run are left.
+        """End every loop, and close all panes and the gateway unless instances of the current run are left.
 
         The gateway stays for an agent that a person connected too, because that goes on with the next hub. If the
         terminal server cannot be stopped, that is only logged.
+
+        Raises:
+            StoreError: The state cannot be read.
         """
         for task in self._tasks:
             task.cancel()
@@ -153,9 +158,9 @@ class Workflow:
             await self._log.submit(command, THE_HUB)
 
     async def _check_panes(self) -> None:
-        """Report programs as exited whose pane is dead or gone, or that do not join in time; poll until cancelled.
+        """Record programs as exited whose pane is dead or gone, or that have not joined 90 s after their launch.
 
-        The event of an exit is missing if the pane died while the hub was down.
+        Checks this every 2 s until cancelled: the event of an exit is missing if the pane died while the hub was down.
 
         Raises:
             AegisError: tmux does not answer, or the log cannot be written.
@@ -190,7 +195,9 @@ class Workflow:
         await self._parts.disks.follow(alive, end)
 
     async def _follow_fences(self) -> None:
-        """Update the commit hooks when partitions or grants change during a run, until cancelled (PART-5, PART-6).
+        """Update the commit hooks, which refuse paths outside an instance's scope, when scopes change; until cancelled.
+
+        A scope changes with partitions or grants of paths (PART-5, PART-6).
 
         Raises:
             AegisError: A hook's file cannot be written, or its worktree is gone.
@@ -207,9 +214,10 @@ class Workflow:
                     await self._parts.keeper.fence(fence.instance, fence.run, fence.scope, fence.granted)
 
     async def _watch_heads(self) -> None:
-        """Predict conflicts between the commits of open pieces, before they are submitted, and report them (GIT-2).
+        """Predict conflicts between the commits of pieces that are not submitted yet, and record them (GIT-2).
 
-        Runs until cancelled; idle while no run is in the stage `monitoring`.
+        Takes over the branches of instances every 1.5 s until cancelled; idle while no run is in the stage
+        `monitoring`.
 
         Raises:
             AegisError: git fails, or the log cannot be written.

@@ -54,7 +54,7 @@ class GatewayFound:
 
 
 def base_urls(url: str) -> dict[str, str]:
-    """Return the variables (name -> value) by which programs of every API that the gateway speaks find it (contract 10).
+    """Return the variables (name -> value) by which programs of every API of the gateway find it (contract 10).
 
     Args:
         url: The gateway's address, without a path and without a slash at its end.
