@@ -74,7 +74,7 @@ def start(
         return 0
     record = asyncio.run(server.start(model, port, wait_s=wait_s, options=options))
     fields = asyncio.run(_look(record.url))
-    state = "is ready" if fields["endpoints"][0]["healthy"] else "is still loading; see aegis-tui vllm status"
+    state = "is ready" if fields["endpoints"][0]["healthy"] else "is still loading; see aegis-tui vllm logs --follow"
     started: StartedServerOutput = {"pid": record.pid, **fields}
     output.result(started, as_json=as_json, lines=[f"{record.model} at {record.url} {state}"])
     return 0
@@ -110,6 +110,9 @@ def status(
     is_here = record is not None and url == record.url
     fields = asyncio.run(_look(url))
     endpoint, metrics = fields["endpoints"][0], fields["metrics"]
+    if not endpoint["healthy"] and record is not None and is_here:
+        what = f"{record.model} at {url} does not answer yet: its process runs, so it is probably still loading"
+        raise ModelUnavailable(what, "aegis-tui vllm logs --follow")
     if not endpoint["healthy"]:
         raise ModelUnavailable(f"no model server answers at {url}", "start one: aegis-tui vllm start MODEL")
     lines = [f"{endpoint['model']} at {endpoint['url']}"]

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
 from aegis_tui import __version__
 from aegis_tui.domain.wire.gateway import EndpointMeters, MetersAnswer, UsageAnswer
-from aegis_tui.errors import AegisError
 from aegis_tui.gateway.access import PERSON, AccessMap
 from aegis_tui.gateway.dialect import RELAYED
-from aegis_tui.gateway.engine import EngineFacts, upstream_key, upstream_url
+from aegis_tui.gateway.engine import EngineFacts
 from aegis_tui.gateway.forwarding import Forwarding
 from aegis_tui.gateway.google import GoogleDoor
 from aegis_tui.gateway.ledger import Ledger
+from aegis_tui.gateway.model_list import ModelList
 from aegis_tui.gateway.prefixes import Prefixes
 from aegis_tui.gateway.rejected import Rejected
 from aegis_tui.gateway.relay import Relay
-from aegis_tui.gateway.request import UPSTREAM_HEADER, Request
+from aegis_tui.gateway.request import Request
 from aegis_tui.gateway.share import MOST_CALLS, Share, Shares
 from aegis_tui.gateway.upstream import Upstream
 
 _LOG = logging.getLogger(__name__)
-_MODELS_TIMEOUT_S = 10.0
 
 Handler = Callable[[Request, Share], Awaitable[None]]
 
@@ -50,7 +48,6 @@ class GatewayApp:
         salt: str = "",
     ) -> None:
         self._access = access
-        self._upstream = upstream
         self._ledger = ledger
         self.engine = EngineFacts(access, upstream)
         """What is known about the model servers."""
@@ -61,7 +58,7 @@ class GatewayApp:
         self._google = GoogleDoor(access, upstream, self.engine, ledger, forwarding)
         self._routes: dict[tuple[str, str], Handler] = {
             **{("POST", path): self._relay.run for path in RELAYED},
-            ("GET", "/v1/models"): self._models,
+            ("GET", "/v1/models"): ModelList(access, upstream).send,
             ("GET", "/v1/usage"): self._usage,
             ("GET", "/v1/meters"): self._meters,
             ("GET", "/v1/prefixes"): self._show_prefixes,
@@ -105,22 +102,6 @@ class GatewayApp:
         with self._shares.hold(caller) as share:
             request.settle()
             await handler(request, share)
-
-    async def _models(self, request: Request, _share: Share) -> None:
-        base_url = upstream_url(self._access)
-        url, key = f"{base_url}/models", upstream_key(self._access)
-        try:
-            async with (
-                asyncio.timeout(_MODELS_TIMEOUT_S),
-                self._upstream.open("GET", base_url, url, headers=key, timeout_s=_MODELS_TIMEOUT_S) as answer,
-            ):
-                body = await answer.whole()
-        except TimeoutError as error:
-            late = f"{base_url} did not list its models within {_MODELS_TIMEOUT_S:g} s"
-            raise Rejected(502, "model.unavailable", late, "Check it with: aegis-tui doctor") from error
-        except AegisError as error:
-            raise Rejected(502, error.code, error.message, error.hint) from error
-        request.reply(answer.status, body, headers=[(UPSTREAM_HEADER, base_url.encode("utf-8"))])
 
     async def _usage(self, request: Request, share: Share) -> None:
         """Send agent id -> its usage: to the person and the hub that of all callers, to an instance its own.

@@ -6,6 +6,7 @@ the server does not list is replaced by the gateway's own: such programs name Go
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -23,10 +24,11 @@ from aegis_tui.gateway.engine import EngineFacts, upstream_url
 from aegis_tui.gateway.forwarding import Attempt, Forwarding
 from aegis_tui.gateway.google_answer import Answer, chat_chunks, problem_text
 from aegis_tui.gateway.google_fields import Fields, object_of
+from aegis_tui.gateway.google_framing import Framing
 from aegis_tui.gateway.google_request import chat_body
 from aegis_tui.gateway.ledger import Call, Ledger
 from aegis_tui.gateway.rejected import Rejected
-from aegis_tui.gateway.relay import counted, is_stream, read_whole, secrets_of
+from aegis_tui.gateway.relay import STOPPED, STOPPED_WORDS, counted, is_stream, read_whole, secrets_of
 from aegis_tui.gateway.request import UPSTREAM_HEADER, Request
 from aegis_tui.gateway.share import Share
 from aegis_tui.gateway.upstream import Headers, Upstream, UpstreamAnswer
@@ -37,36 +39,14 @@ _COMPLETIONS, _TOKENIZE = "/v1/chat/completions", "/tokenize"
 """Where a model server gets the calls; with the root of its address in front."""
 _METHODS = ("generateContent", "streamGenerateContent", "countTokens")
 _HEADERS: Headers = ((b"Content-Type", b"application/json"), (b"Accept-Encoding", b"identity"))
+_REQUEST_ID = b"x-request-id"
+_KEPT = frozenset({_REQUEST_ID, b"request-id", b"retry-after"})
 _NOT_THERE = (404, 405, 501)
 _PROBLEM_CHARS = 4000
 _CLOSING_S = 5.0
 """How long the server may take to end its body after its end mark, in seconds; only then is its connection kept."""
 
 Handler = Callable[[Request, Share], Awaitable[None]]
-
-
-@dataclass
-class _Framing:
-    """How the events of an answer follow each other: as server-sent events (`alt=sse`), or as one JSON list."""
-
-    is_sse: bool
-    count: int = 0
-
-    def head(self) -> tuple[bytes, bytes]:
-        """Return the header with the type of the body."""
-        return (b"content-type", b"text/event-stream" if self.is_sse else b"application/json")
-
-    def frame(self, event: Fields) -> bytes:
-        """Return the bytes of the next event; call it once for each event, in order: the first one opens the list."""
-        self.count += 1
-        body = json.dumps(event).encode()
-        if self.is_sse:
-            return b"data: " + body + b"\r\n\r\n"
-        return (b"[" if self.count == 1 else b",\r\n") + body
-
-    def end(self) -> bytes:
-        """Return what ends the body, after at least one event; empty for server-sent events."""
-        return b"" if self.is_sse else b"]"
 
 
 @dataclass
@@ -190,7 +170,7 @@ class GoogleDoor:
     async def _generate(self, exchange: _Exchange) -> bool:
         request, call, attempt = exchange.request, exchange.call, exchange.attempt
         alternative = dict(parse_qsl(request.query)).get("alt")
-        framing = _Framing(is_sse=alternative == "sse")
+        framing = Framing(is_sse=alternative == "sse")
         try:
             body = prepare_body(exchange.raw, exchange.body, dialect="chat", model=None, added=attempt.added).body
             async with self._open(exchange, _COMPLETIONS, body) as answer:
@@ -211,7 +191,9 @@ class GoogleDoor:
         return True
 
     def _open(self, exchange: _Exchange, path: str, body: bytes) -> AbstractAsyncContextManager[UpstreamAnswer]:
-        base_url, headers = exchange.attempt.server.url, [*_HEADERS, *exchange.attempt.key]
+        base_url = exchange.attempt.server.url
+        named = (header for header in exchange.request.raw_headers if header[0] == _REQUEST_ID)
+        headers = [*_HEADERS, *named, *exchange.attempt.key]
         return self._upstream.open("POST", base_url, f"{root_url(base_url)}{path}", headers=headers, body=body)
 
     async def _count(self, exchange: _Exchange) -> bool:
@@ -266,8 +248,10 @@ def _card(name: str) -> Fields:
     return {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": list(_METHODS)}
 
 
-def _upstream_header(answer: UpstreamAnswer) -> tuple[bytes, bytes]:
-    return (UPSTREAM_HEADER, answer.base_url.encode("utf-8"))
+def _kept_headers(answer: UpstreamAnswer) -> list[tuple[bytes, bytes]]:
+    """Return the headers that the client gets: those of the server that do not depend on the form of the body."""
+    kept = [header for header in answer.headers if header[0] in _KEPT]
+    return [*kept, (UPSTREAM_HEADER, answer.base_url.encode("utf-8"))]
 
 
 def _refusal(status: int, said: bytes) -> bytes:
@@ -279,20 +263,23 @@ async def _refuse(exchange: _Exchange, answer: UpstreamAnswer) -> None:
     exchange.call.error = f"http.{answer.status}"
     said = await read_whole(answer, secrets=secrets_of(exchange.attempt.key))
     exchange.call.hear(said)
-    later = [(name, value) for name, value in answer.headers if name == b"retry-after"]
     body = _refusal(answer.status, said)
-    exchange.request.reply(answer.status, body, headers=[*later, _upstream_header(answer)])
+    exchange.request.reply(answer.status, body, headers=_kept_headers(answer))
 
 
-async def _pass_stream(exchange: _Exchange, answer: UpstreamAnswer, framing: _Framing) -> None:
+async def _pass_stream(exchange: _Exchange, answer: UpstreamAnswer, framing: Framing) -> None:
     request, call = exchange.request, exchange.call
     if not call.stream:
         raise ModelMalformed(f"the model server at {answer.base_url} sent a stream although none was requested")
     translated = Answer(call.model)
-    request.start(answer.status, [framing.head(), _upstream_header(answer)])
+    request.start(answer.status, [framing.head(), *_kept_headers(answer)])
     try:
         async for chunk in chat_chunks(_heard(call, answer.chunks())):
             await _pass_chunk(exchange, translated, chunk, framing)
+    except asyncio.CancelledError:
+        if not request.is_gone and not request.is_complete:
+            request.send(framing.broken(STOPPED, STOPPED_WORDS))
+        raise
     except ModelUnavailable:
         if not translated.is_finished:  # else the answer is complete and only the end of the body is missing
             raise
@@ -306,7 +293,7 @@ async def _heard(call: Call, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes
         yield part
 
 
-async def _pass_chunk(exchange: _Exchange, translated: Answer, chunk: Fields | None, framing: _Framing) -> None:
+async def _pass_chunk(exchange: _Exchange, translated: Answer, chunk: Fields | None, framing: Framing) -> None:
     """Send the client what a chunk of the server's stream brings; for None, the end mark, send the end of the answer.
 
     After the end mark it does nothing: the caller then only reads the server's connection to its end.
@@ -330,7 +317,7 @@ async def _pass_chunk(exchange: _Exchange, translated: Answer, chunk: Fields | N
         call.first_byte()
 
 
-async def _end_stream(exchange: _Exchange, translated: Answer, framing: _Framing) -> None:
+async def _end_stream(exchange: _Exchange, translated: Answer, framing: Framing) -> None:
     """Send the last event: tool calls, token counts, and why the answer ended.
 
     Raises:
@@ -344,7 +331,7 @@ async def _end_stream(exchange: _Exchange, translated: Answer, framing: _Framing
     call.first_byte()
 
 
-async def _pass_whole(exchange: _Exchange, answer: UpstreamAnswer, framing: _Framing | None) -> None:
+async def _pass_whole(exchange: _Exchange, answer: UpstreamAnswer, framing: Framing | None) -> None:
     """Pass a whole completion on to the client.
 
     Args:
@@ -365,19 +352,15 @@ async def _pass_whole(exchange: _Exchange, answer: UpstreamAnswer, framing: _Fra
         raise ModelMalformed(f"the model server at {answer.base_url} sent no chat completion")
     call.is_whole = True
     if framing is None:
-        request.reply(200, json.dumps(event).encode(), headers=[_upstream_header(answer)])
+        request.reply(200, json.dumps(event).encode(), headers=_kept_headers(answer))
     else:
-        request.start(200, [framing.head(), _upstream_header(answer)])
+        request.start(200, [framing.head(), *_kept_headers(answer)])
         await request.write(framing.frame(event) + framing.end(), more=False)
     call.first_byte()
 
 
-async def _tell(exchange: _Exchange, error: AegisError, framing: _Framing) -> None:
+async def _tell(exchange: _Exchange, error: AegisError, framing: Framing) -> None:
     """Report to the client that the server failed, within the answer that has begun; do nothing if that is complete.
-
-    Among server-sent events the error is sent twice. As an event it reaches every client; on its own, without `data:`,
-    it is what Google's own JavaScript client takes for an error (`processStreamResponse` in googleapis/js-genai). In a
-    JSON list it is the last item.
 
     Raises:
         Rejected: The answer has not begun: the error as a status for the client (502).
@@ -389,6 +372,5 @@ async def _tell(exchange: _Exchange, error: AegisError, framing: _Framing) -> No
         call.status, call.error = 502, error.code
         raise Rejected(502, error.code, error.message, error.hint) from error
     call.error = "upstream.lost"
-    body = error_body("google", 502, code="upstream.lost", message=error.message)
-    await request.write(framing.frame(json.loads(body)), more=True)
-    await request.write(body if framing.is_sse else framing.end(), more=False)
+    request.send(framing.broken(call.error, error.message))
+    request.end()

@@ -34,6 +34,7 @@ _VAGUE_TYPES = frozenset({b"", b"text/plain", b"application/octet-stream"})
 """Content types that some servers send with a stream instead of `text/event-stream`."""
 STOPPED = "gateway.stopped"
 """The error of a call that the gateway's end cut off."""
+STOPPED_WORDS = "the gateway was stopped in the middle of an answer"
 _PLAIN = (b"", b"identity")
 _ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 
@@ -193,7 +194,7 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer, dia
                 await request.drained()
     except asyncio.CancelledError:
         if not request.is_gone and not call.is_whole:
-            _break_off(request, dialect, STOPPED, "the gateway was stopped in the middle of an answer")
+            _break_off(request, dialect, STOPPED, STOPPED_WORDS)
         raise
     except ModelUnavailable:
         if not tap.ended_well:  # else the answer is complete and only the end of the body is missing

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 
 from aegis_tui.gateway.text_files import TextFiles, TextPlace
@@ -13,10 +15,12 @@ from tests.gateway.conftest import (
     CHAT_STREAM,
     OTHER_TOKEN,
     PERSON_TOKEN,
+    STREAM_HEAD,
     TOKEN,
     Gateway,
     ModelServer,
     Seen,
+    chunked,
     open_model_server,
     streamed,
     whole,
@@ -174,3 +178,55 @@ def test_what_was_said_is_stored_without_token_and_key_in_the_form_the_server_sp
     assert ask(gateway, route) == 200
     gateway.wait_for_lines(2)
     assert not list((gateway.state / "logs" / "model-calls").iterdir())
+
+
+@pytest.mark.parametrize("route", [route for route in ANSWERING if "generateContent" not in route.path])
+def test_a_stop_of_the_gateway_is_told_in_the_middle_of_a_stream(
+    gateway: Gateway, model_server: ModelServer, route: Route
+) -> None:
+    async def endless(_: Seen) -> AsyncIterator[bytes]:
+        yield STREAM_HEAD
+        while True:
+            yield chunked(b'data: {"choices": [{"index": 0, "delta": {"content": "x"}}]}\n\n')
+            await asyncio.sleep(0.02)
+
+    model_server.answers[route.at_server] = endless
+    received = b""
+    with gateway.client().stream("POST", route.path, json=route.body("hi")) as answer:
+        parts = answer.iter_raw()
+        received += next(parts)
+        assert gateway.stop() == 0
+        with pytest.raises(httpx.RemoteProtocolError):
+            for part in parts:
+                received += part
+    assert b"the gateway was stopped in the middle of an answer" in received
+    assert gateway.wait_for_lines(1)[0]["error"] == "gateway.stopped"
+
+
+@pytest.mark.parametrize("route", ANSWERING, ids=lambda route: route.path)
+def test_the_id_of_a_request_is_passed_on_both_ways(gateway: Gateway, model_server: ModelServer, route: Route) -> None:
+    async def answer(_: Seen) -> AsyncIterator[bytes]:
+        body = b'{"error": {"message": "bad"}}'
+        yield b"HTTP/1.1 400 X\r\nx-request-id: theirs\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+    model_server.answers[route.at_server] = answer
+    said = gateway.client().post(route.path, json=route.body("hi"), headers={"X-Request-Id": "mine"})
+    assert (said.status_code, said.headers["x-request-id"]) == (400, "theirs")
+    assert model_server.calls(route.at_server)[0].headers["x-request-id"] == "mine"
+
+
+def test_models_of_all_servers_are_listed_once_also_while_the_first_is_gone(
+    gateway: Gateway, servers: tuple[ModelServer, ModelServer]
+) -> None:
+    first, second = servers
+    second.answers["/v1/models"] = lambda _: whole(b'{"data": [{"id": "large", "owned_by": "us"}, {"id": "tiny"}, 7]}')
+    listed = gateway.client().get("/v1/models").json()
+    assert (listed["object"], [item["id"] for item in listed["data"]]) == ("list", ["tiny", "large"])
+    assert listed["data"][1]["owned_by"] == "us"
+    gateway.write_map("http://127.0.0.1:9/v1", more=[second.url])
+    assert [item["id"] for item in gateway.client().get("/v1/models").json()["data"]] == ["large", "tiny"]
+    gateway.write_map("http://127.0.0.1:9/v1", more=["http://127.0.0.1:9/x/v1"])
+    assert gateway.client().get("/v1/models").status_code == 502
+    first.answers["/v1/models"] = lambda _: whole(b'{"error": "no"}', status=401)
+    gateway.write_map(first.url, more=["http://127.0.0.1:9/v1"])
+    assert gateway.client().get("/v1/models").status_code == 401

@@ -21,11 +21,13 @@ from aegis_tui.errors import Unavailable
 from tests.forked import Program, run_command
 
 PROGRAM = """#!{python}
-import json, os, subprocess, sys, threading
+import json, os, subprocess, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 arguments = sys.argv
 if "broken" in arguments[2]:
     sys.exit("CUDA is not available")
+if "slow" in arguments[2]:
+    time.sleep(600)
 worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)  # " + arguments[2]])
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -174,6 +176,16 @@ def test_a_server_that_ends_at_once_is_told_with_its_words(machine: Machine) -> 
     code, out, _ = machine.vllm("start", "broken", "--port", machine.port, "--json")
     assert code == 5
     assert "CUDA is not available" in json.loads(out)["error"]["message"]
+
+
+def test_a_server_that_loads_its_model_is_no_server_that_is_missing(machine: Machine) -> None:
+    model = str(machine.folder / "model-slow")
+    code, out, err = machine.vllm("start", model, "--port", machine.port, "--wait", "1")
+    assert code == 0, err
+    assert "is still loading" in out
+    code, _, err = machine.vllm("status")
+    assert code == 5 and "probably still loading" in err and "vllm logs --follow" in err
+    assert machine.vllm("stop")[0] == 0
 
 
 def test_where_nothing_answers_status_ends_with_5(machine: Machine) -> None:
