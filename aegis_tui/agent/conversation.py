@@ -21,7 +21,10 @@ class Conversation:
 
     @property
     def messages(self) -> Sequence[dict[str, Any]]:
-        """All messages so far; in their plainest form after `make_plain`."""
+        """All messages so far, in order, the system message first; in their plainest form after `make_plain`.
+
+        Not to be changed.
+        """
         return reshape(self._messages, keeps_system=self._keeps_system) if self._is_plain else self._messages
 
     def shorten(self, share: float) -> bool:
@@ -64,8 +67,8 @@ class Conversation:
     def add_reply(self, reply: ChatReply) -> None:
         """Append the model's reply; an empty one without calls becomes `(no answer)`. Its calls now need results.
 
-        Arguments that are not a JSON object are replaced by `{}`: chat templates parse the history and would refuse
-        every later request. The tool result tells the model what was wrong with them.
+        Arguments that are not a JSON object are replaced by `{}`, and a missing name by `unknown`: chat templates parse
+        the history and would refuse every later request. The tool result tells the model what was wrong with them.
         """
         message: dict[str, Any] = {"role": "assistant", "content": reply.text}
         if reply.tool_calls:
@@ -92,7 +95,7 @@ class Conversation:
         self._messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
 
     def answer_rest(self, text: str) -> None:
-        """Give every call that has no result yet the result `text`."""
+        """Give every call of the last reply that has no result yet the result `text`; no effect if all have one."""
         for call_id in list(self._unanswered):
             self.add_result(call_id, text)
 

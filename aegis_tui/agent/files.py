@@ -47,7 +47,7 @@ class OwnWorktree:
         return write_name(relative.as_posix())
 
     def place(self, path: str) -> Path:
-        """Return the absolute path of `path`, a result of `locate`."""
+        """Return the absolute path of `path`, a result of `locate`; whether it exists is not checked."""
         return self.root / name_of(path)
 
     def case_twin(self, path: str) -> str | None:
@@ -99,13 +99,14 @@ class OwnWorktree:
     def save(self, path: str, text: str) -> None:
         """Write `text` to the file `path`, a result of `locate`, in the file's present encoding; create its folders.
 
-        In a file that is new or UTF-8, characters that UTF-8 cannot hold (lone surrogates) become `?`.
+        Of the encodings only those that `load` reads count; a new file, or one in another encoding, is written in
+        UTF-8, in which characters that it cannot hold (lone surrogates) become `?`.
 
         Raises:
             UsageError: The file's encoding lacks a character of the text.
             OSError: The present file cannot be read, for its encoding.
-            AegisError: The file system refused to write; `is_certain`, as a new try would fail too, if the disk is
-                full.
+            AegisError: The file system refused to write (code `disk`); `is_certain`, as a new try would fail too, if
+                the disk is full.
         """
         encoding = _encoding_of(self.find_bytes(path) or b"") or "utf-8"
         try:
@@ -187,7 +188,10 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _encoding_of(raw: bytes) -> str | None:
-    """Return an encoding in which the text can be decoded and encoded again unchanged; None if there is none."""
+    """Return an encoding in which the bytes can be decoded and encoded again unchanged; None if there is none.
+
+    It is UTF-8, else the one that the text declares in the way of Python files (PEP 263).
+    """
     if _is_utf8(raw):
         return "utf-8"
     try:
@@ -200,8 +204,8 @@ def _encoding_of(raw: bytes) -> str | None:
 def numbered(text: str, *, start: int | None, end: int | None) -> str:
     """Return lines `start` to `end` (1-based, both included), each with its number, and a note of what is not shown.
 
-    At most `MAX_LINES` lines are shown, and long ones cut. For an empty text, or one that is too short, a remark says
-    so.
+    At most `MAX_LINES` (600) lines are shown, and those over 1,000 characters cut. For an empty text, or one that is
+    too short, a remark in parentheses is returned instead. The note is about lines after the shown ones only.
 
     Args:
         text: The whole text.

@@ -23,9 +23,10 @@ class ForeignToolbox:
         self.names: tuple[str, ...] = ()
 
     async def prepare(self) -> None:
-        """Wait for the servers and take their tools; show in the pane which there are, and what was left out.
+        """Wait for the servers and take their tools into `schemas` and `names`; show in the pane which there are.
 
-        Nothing is raised: a server that does not start has no tools, and the pane says so. Without servers, no effect.
+        The pane also shows what was left out, and why. Nothing is raised: a server that does not start has no tools.
+        Without servers, no effect.
         """
         if self._tools is None:
             return
@@ -48,6 +49,9 @@ class ForeignToolbox:
 
         If the tool fails, the text begins with `Error: `; the call counts as usable all the same. It does not only if
         its arguments are no JSON object, or there are no servers.
+
+        Raises:
+            KeyError: There is no such tool.
         """
         fields = parse_json(call.arguments) if call.arguments.strip() else {}
         if not isinstance(fields, dict):

@@ -119,7 +119,7 @@ class Git:
                 await self.run("reset", "--quiet", f"--pathspec-from-file={listed.name}", "--pathspec-file-nul")
 
     async def _list(self, *command: str) -> list[str]:
-        """Return the names that a git command prints with `-z`, as Python holds them; empty if it fails."""
+        """Return the names that a git command prints with `-z`, as `os.fsdecode` gives them; empty if it fails."""
         listed = await self.run(*command, limit_bytes=_LIST_BYTES, with_errors=False, errors="surrogateescape")
         return [name for name in listed.output.split("\0") if name] if listed.code == 0 else []
 

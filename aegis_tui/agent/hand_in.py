@@ -85,7 +85,7 @@ class HandIn:
         self._last: _Last | None = None
 
     async def submit(self, context: TaskContext, summary: str, *, written: Collection[str] = ()) -> SubmissionResult:
-        """Commit the changes and submit the branch.
+        """Commit the changes and submit the branch; return its last commit, and what to tell the model and the person.
 
         A piece can be submitted again without changes, because a worker that a person wrote to must be able to finish.
         If the hub accepts no more submissions of the piece, the earlier one stays, and the result says so. A commit
@@ -146,7 +146,8 @@ class HandIn:
             written: Paths that the model itself wrote.
 
         Raises:
-            Refused: A hook refused, or new files would be left out that no earlier call named; nothing is committed.
+            Refused: A hook refused, new files would be left out that no earlier call named, or new files lie in a
+                submodule's folder; nothing is committed.
             GitError: git failed.
         """
         before = await self._git.find_oid("HEAD")

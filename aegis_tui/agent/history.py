@@ -20,7 +20,7 @@ _ID_CHARS = 9
 
 
 def size_of(messages: Iterable[Mapping[str, Any]]) -> int:
-    """Return the size of a conversation in characters, arguments of tool calls included."""
+    """Return the size of a conversation in characters: of the contents, and of the arguments of tool calls."""
     return sum(_size(message) for message in messages)
 
 
@@ -30,11 +30,11 @@ def _size(message: Mapping[str, Any]) -> int:
 
 
 def shorten(messages: Sequence[Message], limit_chars: int) -> list[Message]:
-    """Return the conversation shortened to about `limit_chars`; the number and order of the messages stay.
+    """Return a copy of the conversation shortened to about `limit_chars`; the number and order of the messages stay.
 
     Removed, in this order until it fits: results of tools, oldest first; long arguments of calls; the middle of the
-    newest results; the middle of other messages since the brief. The system message and the brief stay whole, so the
-    result can still be longer than the limit.
+    newest results; the middle of other messages since the brief. The first two messages (system and brief) stay whole,
+    so the result can still be longer than the limit. Arguments of calls must be JSON objects.
     """
     short = [dict(message) for message in messages]
     over = size_of(short) - limit_chars

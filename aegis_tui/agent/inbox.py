@@ -71,7 +71,7 @@ class Inbox:
         """The sequence number of the newest event that was received."""
 
     def is_addressed(self, event: HubEvent) -> bool:
-        """Return whether a `message:sent` event is for this instance, by its short or its full id."""
+        """Return whether the field `to` of a `message:sent` event names this instance, by its short or its full id."""
         to = str(event.data.get("to", ""))
         return ids.instance_id(to) == ids.instance_id(self._agent_id)
 
@@ -103,7 +103,7 @@ class Inbox:
         return True
 
     def add_prompt(self, prompt: Prompt) -> None:
-        """Append a prompt to the queue."""
+        """Append a prompt to the queue, and wake `next_prompt`."""
         self._prompts.append(prompt)
         self._arrived.set()
 
@@ -140,9 +140,9 @@ class Inbox:
         return self._prompts.popleft()
 
     def drain_for(self, context: TaskContext) -> tuple[list[Prompt], list[str]]:
-        """Remove and return the prompts of the running task, up to the first of another task, and all notices.
+        """Remove and return the prompts at the head of the queue that belong to the running task, and all notices.
 
-        Both may be empty. A prompt that names no piece and no review counts as one of the running task.
+        Both may be empty, and both are oldest first. A prompt that names no piece and no review belongs to it.
 
         Args:
             context: What the prompts of the running task have named so far.
@@ -181,6 +181,9 @@ def notice_line(
     event: HubEvent, agent_id: str, *, read_paths: Collection[str], lost_paths: Collection[str], spec_id: str = ""
 ) -> str | None:
     """Return the notice that an instance gets about an event, or None if the event does not concern it.
+
+    It is about the instance's partition, a lock that it lost, a conflict in or another's write to a file of
+    `read_paths`, or an amendment of the plan.
 
     Args:
         event: The event.

@@ -83,7 +83,10 @@ class LineAssembler:
         typed.lines += self.end()
 
     def _take_escape(self, character: str) -> None:
-        """Collect the next character of an escape sequence; all but the two marks of a bracketed paste are ignored."""
+        """Collect the next character of an escape sequence; at its end, set whether a bracketed paste is under way.
+
+        All other sequences are ignored.
+        """
         self._escape = (self._escape or "") + character
         is_control_sequence = self._escape[0] in "[O"
         is_over = (len(self._escape) > 1 and "@" <= character <= "~") or not is_control_sequence

@@ -12,7 +12,7 @@ _WORDS_CHARS = 1000
 
 
 def error_words(error: BaseException) -> str:
-    """Return one short text about an error, without control characters.
+    """Return one short text about an error, about 1,000 characters at most, without control characters.
 
     For an AegisError it is the message. For any other error it says that the program itself failed, with the error's
     type, message, and the file and line that raised it.

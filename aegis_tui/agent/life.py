@@ -176,7 +176,9 @@ class InstanceLife(ABC):
         )
 
     async def _catch_up(self) -> None:
-        """Process the messages that were sent to this instance before it subscribed to events.
+        """Put the messages that were sent to this instance before it subscribed to events into the inbox.
+
+        They are acknowledged as those that come later are (see `_received`).
 
         Raises:
             AegisError: The hub refused or does not answer.
@@ -190,7 +192,7 @@ class InstanceLife(ABC):
             cursor = int(reply["next_after"]) if reply.get("more") else None
 
     def _end_by(self, error: Exception) -> None:
-        """Set the reason and the cause with which the instance leaves the hub."""
+        """Set the reason and the cause with which `_leave` reports the end, from the error that ends the instance."""
         self._stop_reason = error_words(error)
         if isinstance(error, AegisError):
             self._stop_cause = cause_of(error)
@@ -226,16 +228,18 @@ class InstanceLife(ABC):
             await self._received(event)
 
     async def _received(self, event: HubEvent) -> None:
-        """Answer for a message that is in the inbox now; it counts as delivered, unless a subclass knows better."""
+        """Tell the hub that a message that is in the inbox now is delivered; a subclass may do so later instead."""
         await self._answer(event.seq)
 
     async def _answer(self, *numbers: int, delivery: Delivery = Delivery.DELIVERED, reason: str = "") -> None:
-        """Tell the hub what became of messages (PANE-4). Raises nothing: after an error, it is told once more later.
+        """Tell the hub what became of messages (PANE-4). Raises nothing.
+
+        After an error, the pane shows it, and the answers are sent again with the next heartbeat.
 
         Args:
             numbers: The numbers of the messages.
             delivery: What became of them.
-            reason: Why they were not delivered, or why that is not known.
+            reason: Why they were not delivered, or why that is not known; cut to 500 characters.
         """
         more = {} if delivery is Delivery.DELIVERED else {"delivery": delivery.value, "reason": reason[:_REASON_CHARS]}
         self._unanswered.extend({"of": number, **more} for number in numbers)

@@ -49,7 +49,9 @@ class OwnLock(Lease):
         return bool(known) and all(contain(mine, theirs) for mine, theirs in known)
 
     def is_behind(self, text: str, outline: Outline | None) -> bool:
-        """Return whether the lock is on a region whose lines are not, or not completely, known in the content `text`.
+        """Return whether the lock is on a region whose lines in the content `text` are not, or not completely, known.
+
+        False for a lock on a whole file.
 
         Args:
             text: The present content of the file.
@@ -98,7 +100,10 @@ class HeldLocks:
         """Fencing tokens of all writes for the present piece, in order; each submission of the piece lists them all."""
 
     def find(self, path: str) -> LockGrant | None:
-        """Return a lock that is held on `path`, preferably on the whole file; None if there is none."""
+        """Return a lock that is held on the file `path` or a part of it; None if there is none.
+
+        One on the whole file is preferred, else the one with the lowest token.
+        """
         grants = [held.grant for held in self._on(path)]
         return min(grants, key=lambda grant: (grant.region is not None, grant.token), default=None)
 
@@ -197,7 +202,13 @@ class HeldLocks:
             await self._link.release_lock(grant.lock_id, grant.token)
 
     def follow(self, path: str, before: str, after: str) -> None:
-        """Update the lines of all locked regions of `path` after this instance changed it from `before` to `after`."""
+        """Update the known lines of all locked regions of `path` after this instance changed its text.
+
+        Args:
+            path: The file.
+            before: Its text before the change.
+            after: Its text after it.
+        """
         for held in self.regions(path):
             held.follow(before, after)
 

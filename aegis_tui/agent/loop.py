@@ -147,7 +147,7 @@ class ToolLoop:
         return f"{error}; asking again ({tries[kind]} of {limit})"
 
     def _shorter(self, tries: Counter[str], error: ContextOverflow) -> str:
-        """Shorten a conversation that the server finds too long, and return a message.
+        """Shorten a conversation that the server finds too long to 60 % of its size or less, and return a message.
 
         Raises:
             ContextOverflow: `error`: it was shortened too often for this reply, or cannot be any shorter. It counts as
@@ -218,7 +218,10 @@ class ToolLoop:
         return None
 
     def _refused(self, call: ToolCall, result: ToolResult) -> TaskOutcome | None:
-        """Return the outcome `failed` if a refusal is certain to recur or came too often; None while work can go on."""
+        """Return the outcome `failed` if a refusal is certain to recur or came too often; None while work can go on.
+
+        A call that was not refused is counted as accepted, if it was usable.
+        """
         if result.refusal is None:
             if result.is_usable:
                 self._refusals.accepted(call.name)

@@ -100,7 +100,9 @@ def drop_capabilities() -> None:
 
 
 def read_question(query: bytes) -> tuple[str, int] | None:
-    """Return the first name in a DNS query, and where its question ends; None if it is no query with a question.
+    """Return the first name in a DNS query, in lower case, and the offset at which its question ends.
+
+    None if it is no query with a question. The labels are joined by dots; other characters stay as they are.
 
     Args:
         query: A DNS message (RFC 1035, 4.1).
@@ -119,11 +121,11 @@ def read_question(query: bytes) -> tuple[str, int] | None:
 
 
 def no_such_name(query: bytes, end: int) -> bytes:
-    """Return the answer NXDOMAIN to a DNS query.
+    """Return the answer NXDOMAIN ("no such name") to a DNS query that `read_question` could read.
 
     Args:
         query: The query.
-        end: Where its first question ends.
+        end: The offset at which its first question ends.
     """
     flags = bytes((0x80 | (query[2] & 0x79), 0x83))  # response, opcode and RD as asked; RA, rcode 3
     return query[:2] + flags + b"\0\1" + b"\0" * 6 + query[_HEADER_BYTES:end]

@@ -95,7 +95,9 @@ async def run_process(
 async def _start(
     argv: Sequence[str], cwd: Path, environment: Mapping[str, str], *, with_errors: bool
 ) -> tuple[asyncio.subprocess.Process, int]:
-    """Start the process; return it and the read end of the pipe that receives its output.
+    """Start the program in a session of its own; return it and the read end of the pipe that receives its output.
+
+    The caller has to close the read end.
 
     Raises:
         OSError: The program cannot be started; the pipe is closed.

@@ -146,7 +146,7 @@ def run_agent(open_model: OpenModel, symbols: SymbolReader, open_servers: OpenSe
 
 
 def run_to_exit_code(program: Callable[[Screen], Coroutine[Any, Any, None]], screen: Screen) -> int:
-    """Run an agent's program to its end and return its exit code (contract 3); blocking.
+    """Run an agent's program to its end and return its exit code (contract 3); blocking. 0 if it ends without an error.
 
     An error that ends it is shown on the screen and gives the code: that of an AegisError, 130 for Ctrl-C, 1 for any
     other.

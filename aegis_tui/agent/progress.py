@@ -104,7 +104,8 @@ class Progress:
     async def _tell(self) -> None:
         """Send the newest report, after one that is being sent; nothing if there is none to send.
 
-        Raises nothing: a failure is shown in the pane, and the report kept unless the hub refused it.
+        Raises nothing: a failure is shown in the pane, and the report kept unless the hub refused it. A refusal after
+        the hub has ended a `done` instance is not shown.
         """
         async with self._telling:
             if self._untold is None:

@@ -56,7 +56,8 @@ def _load(path: Path, name: str) -> Role:
 def plain_fields(front: str) -> dict[str, Any] | None:
     """Parse lines like `name: worker` and `tools: [read, edit]` as YAML would; None if the text has any other line.
 
-    The role files that come with the program have no others, so an agent that starts needs no YAML parser.
+    Values are texts and lists of texts. The role files that come with the program have no others, so an agent that
+    starts needs no YAML parser.
     """
     fields: dict[str, Any] = {}
     for line in front.splitlines():

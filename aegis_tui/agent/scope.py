@@ -32,7 +32,11 @@ class WriteScope:
         self._table.set_scope(shared=scope.shared, joint=scope.joint)
 
     def verdict(self, path: str) -> Verdict:
-        """Return whether the instance may write `path`, a POSIX path relative to the worktree, and why."""
+        """Return whether the instance may write `path`, whether that needs a lock, and why not.
+
+        Args:
+            path: A POSIX path relative to the worktree.
+        """
         return self._table.verdict(self.agent_id, path)
 
     def own_globs(self) -> tuple[str, ...]:

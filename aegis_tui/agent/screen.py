@@ -90,12 +90,12 @@ class Screen:
             self._line((f"  … {counted(len(changes) - _DIFF_LINES, 'more changed line')}", "dim"))
 
     def state(self, state: str, note: str = "") -> None:
-        """Show the instance's present state: a symbol, the word, and a note."""
+        """Show the instance's present state: a symbol, the word, and a note, cut if it is long."""
         glyph, style = _STATE_GLYPHS.get(state, ("◆", "cyan"))
         self._line((f"{glyph} {state}", style), (f" · {_cut(note)}" if note else "", "dim"))
 
     def problem(self, text: str) -> None:
-        """Show a message about something that went wrong."""
+        """Show a message about something that went wrong on one line, cut if it is long."""
         self._line(("! ", "yellow"), (_cut(text), ""))
 
     def typed(self, echo: str) -> None:

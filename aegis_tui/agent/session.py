@@ -69,10 +69,11 @@ class AgentSession(InstanceLife):
         return await self._toolbox.save(reason)
 
     async def _prepare(self) -> None:
-        """Choose the model from the settings, else the first that the server lists.
+        """Choose the model from the settings, else the first that the server lists; wait for the person's MCP servers.
 
         Raises:
-            ModelUnavailable: The server does not answer or serves no model.
+            ModelUnavailable: No model is set, and the server does not answer or serves none.
+            ModelError: The server refuses, or its answer is no list of models.
         """
         model_name = self._settings.model or await self._first_model()
         self._screen.welcome(self._settings.agent_id, role=self._role_name, model=model_name)
@@ -124,7 +125,12 @@ class AgentSession(InstanceLife):
 
 
 async def feed_keyboard(session: InstanceLife, lines: asyncio.Queue[str]) -> None:
-    """Pass every typed line to the session, until cancelled."""
+    """Queue every typed line as a prompt of the person, until cancelled.
+
+    Args:
+        session: The instance.
+        lines: From `keyboard_lines`.
+    """
     while True:
         session.person_says(await lines.get())
 

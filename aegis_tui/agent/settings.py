@@ -103,10 +103,10 @@ class AgentSettings:
         )
 
     def with_egress(self, egress: EgressRelay | None) -> AgentSettings:
-        """Return the settings with the variables by which commands find the way out to listed addresses, if any.
+        """Return the settings with the variables by which commands find the way out of the sandbox, if there is one.
 
         Args:
-            egress: The open way out; None where the boundary is closed.
+            egress: The open way out to listed addresses; None where the boundary is closed: nothing is added then.
         """
         more = {} if egress is None else egress.environment
         return replace(self, tool_environment={**self.tool_environment, **more})

@@ -78,7 +78,7 @@ class Staging:
         return [path for path in listed.output.split("\0") if path] if listed.code == 0 else []
 
     async def _ignored(self, paths: Iterable[str]) -> list[str]:
-        """Return those of the `paths` that are untracked and that git ignores; none if git fails."""
+        """Return those of the `paths` that are untracked and that git ignores, in git's order; none if git fails."""
         wanted = [f":(top,literal){path}" for path in sorted(set(paths))]
         return await self._list("--others", "--ignored", "--exclude-standard", "--", *wanted) if wanted else []
 
@@ -147,6 +147,8 @@ class Staging:
 
 def refused_by_git(command: str, output: str) -> AegisError:
     """Return the error for a failed git command, with code and hint if its output shows a known reason.
+
+    `is_certain` of it says whether the command would fail again. The error is not raised here.
 
     Args:
         command: The command in words, such as `git add`; with a dot for the space it is the code of an unknown reason.

@@ -111,7 +111,7 @@ class Toolbox:
         return (*self.role.tools, *self.foreign.names)
 
     def schemas(self) -> list[dict[str, Any]]:
-        """Return the `tools` field of a request, always in the same order."""
+        """Return the `tools` field of a request, always in the same order: the role's tools, then `foreign`."""
         return [*tools.tool_schemas(self.role.tools), *self.foreign.schemas]
 
     @property
@@ -322,7 +322,10 @@ def refusal_of(error: OSError) -> AegisError:
 
 
 def explain(error: AegisError) -> str:
-    """Return a refusal in words for the model: what was refused, who holds the lock for how long, and what to do."""
+    """Return a refusal in words for the model: what was refused, who holds the lock for how long, and what to do.
+
+    It begins with `Error: `, and lists the issues of a design if the error has any.
+    """
     text = f"Error: {error}"
     if holder := error.data.get("held_by"):
         text += f". It is held by {holder}"

@@ -86,7 +86,7 @@ class Writer:
         return real, verdict.needs_lock
 
     def take_news(self) -> list[str]:
-        """Return messages about locks of the model that were lost or moved since the last call."""
+        """Return the messages about locks of the model that were lost or moved since the last call; may be empty."""
         news, self._untold = self._untold, []
         return news
 
@@ -111,7 +111,13 @@ class Writer:
         return await self.acquire(wanted, wait_s=wait_s)
 
     async def acquire(self, wanted: Resource, *, wait_s: float) -> LockGrant:
-        """Acquire the lock of a file or a region; report the state `waiting` if it takes a noticeable time.
+        """Acquire the lock of a file or a region, and return it; one that is held already and covers it is returned.
+
+        While that takes longer than 0.4 s, the state `waiting` is reported, and then the state before.
+
+        Args:
+            wanted: The file or region.
+            wait_s: Seconds to wait in the hub's queue.
 
         Raises:
             LockHeld: It was not granted within `wait_s` seconds.
@@ -156,7 +162,7 @@ class Writer:
         return await self._resource(path, self._load(path) or "", region)
 
     async def change(self, path: str, make: Callable[[str | None], str], *, whole: bool = False) -> Change:
-        """Replace the file's text by `make(text before)`, under a lock if it needs one.
+        """Replace the file's text by `make(text before)`, under a lock if it needs one, and return both texts.
 
         Args:
             path: The path as the model named it.

@@ -21,11 +21,13 @@ class SettingFound(NamedTuple):
 
 
 def describe_boundary(settings: Settings, describe_kinds: Callable[[], Sequence[KindFacts]]) -> SettingFound:
-    """Return what agents may reach besides hub and model; `fix` is set if it names a kind that does not exist.
+    """Return, in words, what the settings let agents reach besides hub and model.
+
+    `fix` says what to change if they name a kind that does not exist; else it is empty.
 
     Args:
         settings: The person's settings.
-        describe_kinds: Returns the facts about each agent kind; called only if the boundary is open.
+        describe_kinds: Returns the facts about each agent kind; called only if the boundary lists addresses.
     """
     allowed = settings.boundary
     word = boundary_word("none" if settings.sandbox == "off" else "", allowed)
@@ -36,7 +38,10 @@ def describe_boundary(settings: Settings, describe_kinds: Callable[[], Sequence[
 
 
 def describe_servers(settings: Settings) -> SettingFound | None:
-    """Return the names of the MCP servers, and which of them the usual kind does not get; None without servers."""
+    """Return the names of the MCP servers of the settings, and why agents of the settings' kind do not get some.
+
+    `fix` is empty. None if the settings have no servers.
+    """
     servers, kind = settings.mcp, settings.kind
     if not servers:
         return None

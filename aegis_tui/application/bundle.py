@@ -55,7 +55,10 @@ class Scrubber:
         ]
 
     def text(self, text: str) -> str:
-        """Return the text with placeholders for names, secrets and private paths; after 500 characters it is cut."""
+        """Return the text with placeholders for names, secrets and private paths.
+
+        What is over 500 characters is cut off.
+        """
         for path, word in self._paths:
             text = text.replace(path, word)
         for pattern, word in (*_RULES, *self._names):
@@ -88,9 +91,12 @@ def log_tail(path: Path, scrubber: Scrubber, *, lines: int = LOG_LINES) -> list[
 
 
 def event_facts(events: Iterable[Event]) -> dict[str, Any]:
-    """Return facts about logged events: first and last number, how many of each type, and the runs.
+    """Return facts about logged events: `first_seq`, `last_seq`, `counts` of each type, and `runs`.
 
     Of each run it has the id, state, start, duration and error, not its goal. The numbers are None without events.
+
+    Args:
+        events: In the order of the log.
     """
     logged = list(events)
     runs = [

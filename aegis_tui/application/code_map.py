@@ -51,7 +51,7 @@ _MOST_FOUND: Final = 50
 class CodeMap:
     """The map of one worktree. `refresh` it before the first question; all methods block.
 
-    Each of them raises `StoreError` if the map cannot be read; its kind `MapDamaged` says that it must be begun anew.
+    Each raises `StoreError` if the map cannot be read (`MapDamaged`: begin it anew), `OSError` if the worktree is gone.
     """
 
     def __init__(self, files: Files, store: MapStore, reader: FactsReader) -> None:

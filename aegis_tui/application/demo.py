@@ -93,7 +93,7 @@ def judge(report: Report, promise: Promise | None, result: DemoResult) -> list[C
 
 
 def most_at_once(report: Report, role: str = "worker") -> int:
-    """Return the largest number of instances of a role that were alive at the same time."""
+    """Return the largest number of instances of a role that were alive at the same time; 0 if none was started."""
     steps: list[tuple[float, int]] = []
     for item in report["instances"]:
         if item["role"] == role and item["started_at"]:

@@ -165,7 +165,7 @@ class Doctor:
         return check
 
     async def _said(self, *argv: str, cwd: Path | None = None) -> str | None:
-        """Return what a program prints, stripped; None if it is missing, cannot be started, or fails."""
+        """Return what a program prints, stripped; None if it is missing, fails, or does not end within 10 s."""
         program = shutil.which(argv[0], path=self._environ.get("PATH", os.defpath))
         if program is None:
             return None
@@ -320,7 +320,7 @@ class Doctor:
         return [Check("agents", True, ", ".join(usable)), *checks]
 
     async def _agent(self, kind: KindFacts) -> Check:
-        """Return whether instances of a kind can be started, with the version and place of its program."""
+        """Return a check that passes if instances of a kind can be started, with its program's version and place."""
         name = f"agent {kind.name}"
         if kind.missing:
             return Check(name, False, f"not installed: {listed(kind.missing)}", kind.remedy, is_extra=True)
@@ -334,7 +334,10 @@ class Doctor:
 
 
 def _known_names(kind: KindFacts, version: str | None) -> str:
-    """Return which names the program of a kind is known to look up; empty for a kind without one."""
+    """Return which names the program of a kind is known to look up, as the end of a sentence.
+
+    Empty without a program.
+    """
     if not kind.program:
         return ""
     if version is None or version not in kind.names:
@@ -352,7 +355,7 @@ async def _ask_for_call(client: ChatModel, model: str) -> ChatReply:
 
 
 def missing(checks: list[Check]) -> list[Check]:
-    """Return the failed checks that prevent a run from starting."""
+    """Return the failed checks that prevent a run from starting, in the given order; empty if one can start."""
     return [check for check in checks if check.essential and not check.ok]
 
 

@@ -40,7 +40,10 @@ class PromptDelivery:
         return self._answers.keys() >= set(self.sent.values())
 
     def hear(self, answers: Mapping[int, DeliveryAnswer]) -> None:
-        """Record what became of prompts, by sequence number; entries for other messages have no effect."""
+        """Record what became of prompts, sequence number -> answer, in place of what was recorded before.
+
+        Entries for other messages have no effect.
+        """
         self._answers.update(answers)
 
     def word(self, agent_id: str) -> Word:

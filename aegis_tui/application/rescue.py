@@ -55,7 +55,8 @@ class Rescues:
     async def due(self, retention: Retention) -> list[RescuedWork]:
         """Return the work that is to be deleted by now, oldest first; nothing is deleted.
 
-        Work that is nowhere else is only deleted for its age, never for want of space.
+        That is work older than `days` (unless 0), or merged and older than `merged_days`; and, while the rest takes
+        more than `budget_bytes`, the oldest merged work. Work that is nowhere else is only deleted for its age.
 
         Raises:
             GitError: git fails.
@@ -92,10 +93,10 @@ class Rescues:
         )
 
     async def delete(self, works: Sequence[RescuedWork]) -> None:
-        """Delete rescue refs.
+        """Delete rescue refs, in the given order; git drops their objects later.
 
         Raises:
-            Conflict: One points elsewhere by now; those before it are deleted.
+            Conflict: One points elsewhere by now, or is gone; those before it are deleted.
             GitError: git fails.
         """
         for work in works:

@@ -82,7 +82,8 @@ class Setup:
     def undo(self) -> SetupChange:
         """Restore what was there before, byte for byte; from a file that was changed since, remove only our block.
 
-        A changed file without such a block is kept.
+        A changed file without such a block is kept. Folders that were created and are empty are deleted, and then the
+        record.
 
         Raises:
             UsageError: Nothing was set up here, or the record cannot be read.
@@ -165,9 +166,10 @@ class Setup:
         _replace(path, content)
 
     def _restore(self, path: Path, entry: Mapping[str, Any]) -> bool:
-        """Restore a file, or remove our block from one that was changed; return whether nothing of ours is left in it.
+        """Restore a file, or remove our block from one that was changed; return whether nothing of ours is left.
 
-        False, with the file as it is, if it was changed and has no block of ours. A missing file counts as restored.
+        The block counts only if exactly one begin and one end mark it. False, with the file as it is, if it was changed
+        and has none. A missing file counts as restored.
 
         Args:
             path: The file.

@@ -214,7 +214,7 @@ class Workflow:
                     await self._parts.keeper.fence(fence.instance, fence.run, fence.scope, fence.granted)
 
     async def _watch_heads(self) -> None:
-        """Predict conflicts between the commits of pieces that are not submitted yet, and record them (GIT-2).
+        """Predict conflicts between the branch heads of pieces that are not merged yet, and record them (GIT-2).
 
         Takes over the branches of instances every 1.5 s until cancelled; idle while no run is in the stage
         `monitoring`.

@@ -47,7 +47,7 @@ class Activity:
         """The files that the program has read or changed, as paths in the worktree; the newest are last."""
 
     def begin_task(self) -> None:
-        """Forget what was done for the task before; the files that were touched stay."""
+        """Forget whether the program has changed a file for the task before; `touched` stays."""
         self._has_changed = False
 
     def tool(self, name: str) -> None:
@@ -55,7 +55,11 @@ class Activity:
         self._named.append(name)
 
     async def follow(self) -> None:
-        """Look again and again until cancelled. Raises nothing: what git fails to list is not seen."""
+        """Keep `touched` up to date and report the states `implementing` and `self-QA`, until cancelled.
+
+        The program's hooks and output are looked at every second, the worktree every 5 s. Only a role that writes files
+        changes its state. Raises nothing: what git fails to list is not seen.
+        """
         looks = 0
         while True:
             await self._look_at_calls()
@@ -103,7 +107,10 @@ class Activity:
             del self.touched[next(iter(self.touched))]
 
     def _inside(self, path: str) -> str | None:
-        """Return a path that a tool call names as one in the worktree; None for any other."""
+        """Return a path that a tool call names, links resolved, relative to the worktree; None if it lies outside.
+
+        Also None if it cannot be resolved.
+        """
         try:
             place = (self._worktree / Path(path)).resolve()
             return write_name(place.relative_to(self._worktree).as_posix())

@@ -28,13 +28,21 @@ class DeliveryReport:
         self._answer, self._numbers = answer, numbers
 
     async def __call__(self, delivery: Delivery, reason: str) -> None:
-        """Answer for the messages, unless they are answered for."""
+        """Send what became of the messages to the hub; only the first call does anything.
+
+        Args:
+            delivery: What became of them.
+            reason: Why they were not delivered, or why that is not known; may be empty.
+        """
         numbers, self._numbers = self._numbers, []
         await self._answer(*numbers, delivery=delivery, reason=reason)
 
 
 def failure_of(kind: KindFile, ran: Ran) -> AegisError:
-    """Return the error for a run of the program that has failed."""
+    """Return the error for a run of the program that has failed (code `agent.program`).
+
+    It has the exit code, or says that the program itself reports a failure, and the last lines of its output.
+    """
     how = "says that it failed" if ran.code == 0 else f"ended with exit code {ran.code}"
     tail = f":\n{ran.last_lines}" if ran.last_lines else ""
     return Unavailable(

@@ -80,7 +80,10 @@ class Requests:
 
 
 async def _is_done(work: Coroutine[Any, Any, None], timeout_s: float) -> bool:
-    """Do the work; return whether it was done in the time."""
+    """Do the work; return True, or False if it took longer than `timeout_s` seconds and was cancelled.
+
+    Time in which the machine sleeps does not count. Errors of the work are raised.
+    """
     try:
         await awake_wait(work, timeout_s)
     except TimeoutError:
@@ -115,8 +118,12 @@ def _strings(value: Any) -> Iterator[str]:
 def typed_form(text: str, changes: Collection[str] = ()) -> str:
     """Return a prompt as it is typed, without what could act as a key.
 
-    CRLF becomes LF, other controls except tab and LF are removed, and so is space at both ends. `changes` are those of
-    `TerminalMode`.
+    CRLF becomes LF, other controls except tab and LF are removed, and so is space at both ends.
+
+    Args:
+        text: The prompt.
+        changes: What the program's input box does to a text: with `nfc` it is normalised to NFC, with `tabs` each tab
+            becomes four blanks.
     """
     clean = without_hidden(text.replace("\r\n", "\n").replace("\r", ""), keep="\n\t").strip()
     clean = unicodedata.normalize("NFC", clean) if "nfc" in changes else clean

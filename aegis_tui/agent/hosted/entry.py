@@ -124,7 +124,7 @@ async def _work(session: HostedSession, runner: Runner, screen: Screen, *, is_te
 
 
 def _kind_of(environ: Mapping[str, str]) -> tuple[str, KindFile]:
-    """Return the name and the description of the kind.
+    """Return the name (AEGIS_KIND) and the description (AEGIS_KIND_FILE, as JSON) of the kind.
 
     Raises:
         UsageError: A variable is missing, or the description is not valid.

@@ -51,9 +51,9 @@ class Finish:
         self._hand_in = HandIn(link, git, locks, scope)
 
     async def task(self, context: TaskContext, summary: str) -> TaskOutcome:
-        """Commit and submit the work, or check that the verdict or the design is there; return the task's outcome.
+        """Commit and submit the work, or check that the verdict or the design is there; return the outcome `done`.
 
-        Where the task needs none of these, such as a builder's without a piece, it is `done` and nothing is committed.
+        Where the task needs none of these, such as a builder's without a piece, nothing is committed.
 
         Args:
             context: The task, spec, review and base of the work.
@@ -84,13 +84,14 @@ class Finish:
         return await self._hand_in.save(context, reason) if self._traits.is_writer else None
 
     async def _lock_joint_files(self, context: TaskContext) -> None:
-        """Acquire and keep the lock of every changed path that others may change too, as a write to it needs (PART-6).
+        """Acquire and keep the lock of every changed joint path, one that others may change too under a lock (PART-6).
 
         The hub is told which bytes were written under it: it accepts a submission of no others (LOCK-3).
 
         Raises:
-            LockHeld: Another instance holds it for longer than this one waits.
+            LockHeld: Another instance holds it for longer than this one waits (120 s).
             AegisError: The hub refused or does not answer, or git fails; locks acquired before are kept.
+            OSError: A changed file cannot be read.
         """
         for path in await self._git.changed_paths(context.base_oid):
             verdict = self._scope.verdict(path)

@@ -100,10 +100,10 @@ class EditGuard:
         return places
 
     def _check(self, place: Path) -> Path | None:
-        """Return if a path may be written, with the note of the lock that was taken for it; None if it needs no lock.
+        """Return None if a path may be written without a lock, else the note (file) of the lock that was taken for it.
 
         Raises:
-            AegisError: It may not be written.
+            AegisError: It may not be written, or its lock was not granted.
         """
         if not place.is_relative_to(self._worktree):
             if self._is_scratch(place):
@@ -165,7 +165,14 @@ class EditGuard:
         return note
 
     def _words(self, path: str, error: AegisError | OSError, rule: Rule, owner: str | None) -> str:
-        """Return what the program is told about a path whose lock was not granted."""
+        """Return what the program is told about a path whose lock was not granted.
+
+        Args:
+            path: The path, relative to the worktree.
+            error: Why it was not granted.
+            rule: The rule of the scope file's verdict, used if the error names none.
+            owner: Who owns the path by the scope file, used if the error names nobody.
+        """
         if isinstance(error, AegisError) and error.code == "PARTITION":
             return self._refusal(path, error.data.get("rule", rule), error.data.get("held_by", owner))
         if isinstance(error, LockHeld):
@@ -208,10 +215,10 @@ def _held(path: str, error: LockHeld) -> str:
 
 
 def _worktree(environ: Mapping[str, str]) -> Path:
-    """Return the instance's worktree: as the wrapper says, else the one of the present folder.
+    """Return the instance's worktree, without links: that of AEGIS_WORKTREE, else the one of the present folder.
 
     Raises:
-        Unavailable: There is none.
+        Unavailable: There is none, or git does not answer.
     """
     if folder := environ.get(WORKTREE):
         return Path(folder).resolve()

@@ -65,7 +65,7 @@ class HeadlessRunner:
         )
 
     async def go_on(self, text: str) -> Ran:
-        """Run the program with this text as the next prompt of the conversation, and return how it ended.
+        """Run the program with this text as the conversation's next prompt, as `run` does; return how it ended.
 
         Raises:
             UsageError: The kind has no such mode, or the prompt is too long for an argument.

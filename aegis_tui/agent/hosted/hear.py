@@ -29,7 +29,9 @@ _ANSWER_S = 5.0
 def hear_commands(python: str) -> dict[str, str]:
     """Return the values of the placeholders `noted` and `hear`: command lines for a shell, as hooks are run by one.
 
-    Both read all of their standard input and end with 0. A Python is started only if a line waits.
+    `noted` appends the hook's standard input to the file of AEGIS_TOOL_CALLS; `hear` prints the lines that wait in the
+    folder of AEGIS_NOTICES. Both read all of their standard input and end with 0. A Python is started only if a line
+    waits.
 
     Args:
         python: The Python of this program.
@@ -43,10 +45,10 @@ def hear_commands(python: str) -> dict[str, str]:
 
 
 def listening_environment(home: str) -> dict[str, str]:
-    """Return the variables that these commands and the MCP server of an instance need.
+    """Return the variables (name -> value) that the commands of `hear_commands` and an instance's MCP server need.
 
     Args:
-        home: Its home folder.
+        home: The instance's home folder.
     """
     return {NOTICES: f"{home}/.aegis-notices", TOOL_CALLS: str(tool_calls_file(home))}
 
@@ -62,9 +64,12 @@ def tool_calls_file(home: str) -> Path:
 
 
 def take_lines(environ: Mapping[str, str]) -> list[str]:
-    """Return the lines that wait, which nobody else gets from now on, and tell the hub which messages are delivered.
+    """Remove and return the lines that wait, and tell the hub which messages among them are delivered.
 
     Empty if none wait. Raises nothing: a hub that cannot be told, for which each message may take 5 s, is ignored.
+
+    Args:
+        environ: The variables of the instance.
     """
     box = NoticeBox.of(environ)
     notices = box.take() if box is not None else []

@@ -47,7 +47,10 @@ class PersonKeys:
         """Set when they press the key that submits the work; whoever acts on it clears it."""
 
     def take(self, data: bytes) -> bytes:
-        """Note what was read from the pane, and return what the program is to get of it."""
+        """Note what was read from the pane, and return what the program is to get of it: all but the submit key.
+
+        Sets the attributes of this object accordingly. A sequence may be split over two calls.
+        """
         text, self._cut = self._cut + data, b""
         if cut := _CUT.search(text):
             text, self._cut = text[: cut.start()], cut[0]

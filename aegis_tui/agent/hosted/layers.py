@@ -81,7 +81,10 @@ def _joined(problems: list[str]) -> str:
 
 
 async def _guard_problem(settings: AgentSettings, kind: KindFile, values: Mapping[str, str]) -> str:
-    """Return what is wrong with the guard; empty if it refuses and allows as it must."""
+    """Return what is wrong with the guard; empty if it refuses a forbidden path and allows one of the partition.
+
+    Without a path in the partition, only the former is tried.
+    """
     environment = program_environment(settings, kind, values)
     code, said = await _ask(settings.worktree / _FORBIDDEN, values["guard_before"], settings.worktree, environment)
     if code != 2 or _FORBIDDEN not in said:

@@ -137,7 +137,10 @@ def _later(now: datetime, pause_s: float) -> datetime:
 
 
 def _message(text: str) -> str:
-    """Return the message in the body of a refusal, as one short line; the body itself if it has another form."""
+    """Return the message in the body of a refusal, as one line of at most 200 characters without hidden ones.
+
+    The body itself if it has another form than `error` or `message`; "too many requests" if it is empty.
+    """
     try:
         value = json.loads(text)
         problem = value.get("error", value)

@@ -60,9 +60,10 @@ class MessageTap:
         self._is_chunked = False
 
     def feed(self, data: bytes) -> list[HttpMessage]:
-        """Take the next bytes; return the messages that they complete, in order.
+        """Take the next bytes; return the messages that they complete, in order; may be empty.
 
-        Once something cannot be read as HTTP/1.1 or is too long, the result is always empty.
+        Trailers of a chunked message come as a message of their own, of status 0. Once something cannot be read as
+        HTTP/1.1 or is too long, the result is always empty.
         """
         if self._is_lost:
             return []
@@ -81,8 +82,8 @@ class MessageTap:
     def _take_head(self) -> bool:
         """Read a message's head or the size of a chunk from the bytes so far; return whether it was complete.
 
-        If it was not, no byte is used up. A head or size that cannot be read as HTTP/1.1 makes the tap ignore the
-        connection.
+        If it was not, no byte is used up. A head or size that cannot be read as HTTP/1.1 counts as complete, and all
+        further bytes of the connection are ignored.
         """
         if self._is_chunked:
             line = self._cut(b"\r\n")

@@ -101,7 +101,10 @@ class PatientRunner:
         await self._ready()
 
     async def _reach(self, at: datetime) -> None:
-        """Return when the clock shows this time."""
+        """Wait until the clock shows this time; return at once if it has passed.
+
+        A change of the clock counts within 30 s.
+        """
         while True:
             left_s = (at - self._watch.now).total_seconds()
             if left_s <= 0:
@@ -109,7 +112,10 @@ class PatientRunner:
             await asyncio.sleep(min(left_s, _LOOK_S))
 
     async def _show(self) -> None:
-        """Report the limit while the program itself waits for its end, and its end; runs until it is cancelled."""
+        """Report the state `limited` while the program itself waits for its limit's end, and then the state before.
+
+        Runs until it is cancelled.
+        """
         while True:
             await self._watch.changed.wait()
             self._watch.changed.clear()
@@ -130,5 +136,5 @@ class PatientRunner:
 
 
 def _wire(at: datetime) -> str:
-    """Return a time of UTC in the form of contract 3."""
+    """Return a time, which must be in UTC, as text: RFC 3339 with milliseconds and `Z`."""
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"

@@ -178,7 +178,10 @@ class _Reading:
             self._take(line)
 
     def result(self, code: int) -> Ran:
-        """Return how the run ended: `code`, a summary of what the program said about its work, and its last output."""
+        """Return how the run ended: `code`, a summary of what the program said about its work, and its last output.
+
+        The summary is the one that the output names, else the last text shown, at most 4,000 characters.
+        """
         summary = self._summary or self._shown
         return Ran(code, summary[:_SUMMARY_CHARS], "\n".join(self._last), self._says_failed)
 

@@ -133,7 +133,7 @@ class PtyHost:
 
     @property
     def last_output(self) -> str:
-        """The end of what the program wrote, as text, with its control sequences; empty if it wrote nothing."""
+        """The end of what the program wrote (64 KiB) as text, with control sequences; empty if it wrote nothing."""
         return self._last.decode("utf-8", "replace")
 
     def shown_since(self, written_bytes: int) -> str:
@@ -220,5 +220,5 @@ class PtyHost:
 
 
 def _own_terminal() -> None:
-    """Make the terminal on standard input the controlling one of the new session."""
+    """Make the terminal on standard input the controlling one of the new session. Run in the child."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

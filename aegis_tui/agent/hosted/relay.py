@@ -133,7 +133,7 @@ class _TrafficWatch:
         self._answered = MessageTap(_is_error)
 
     async def take_sent(self, chunk: bytes) -> None:
-        """Take what the program has sent."""
+        """Take the next bytes that the program has sent; report the bodies of the requests that they complete."""
         for request in self._sent.feed(chunk):
             if request.start:
                 self._asked.append(request.size_bytes)
@@ -141,7 +141,10 @@ class _TrafficWatch:
                 await self._on_request(request.body)
 
     async def take_answered(self, chunk: bytes) -> None:
-        """Take what the gateway has sent."""
+        """Take the next bytes that the gateway has sent.
+
+        Report the answers that they complete, without interim ones.
+        """
         for answer in self._answered.feed(chunk):
             if answer.status >= 200:
                 size_bytes = self._asked.popleft() if self._asked else 0

@@ -82,15 +82,20 @@ class FollowsPerson(Protocol):
     """A `Runner` whose program a person can use too, in its own interface."""
 
     async def next_act(self) -> PersonAct:
-        """Wait until a person does something between two turns, and return what; again at once until it is handled."""
+        """Wait until a person does something between two turns, and return what.
+
+        Until that is handled (see `follow`), a call returns it again at once.
+        """
         ...
 
     def is_due(self, act: PersonAct) -> bool:
-        """Return whether an act of a person is not handled yet."""
+        """Return whether a person has done this, and `follow` has not handled it yet; False while the program works."""
         ...
 
     async def follow(self, act: PersonAct) -> Ran:
-        """Return how the work ended that a person's act has begun; for `submit`, the program has not worked.
+        """Wait for the end of the work that a person's act has begun, and return how it ended.
+
+        For `submit` the program has not worked: it returns at once.
 
         Args:
             act: An act that is due.
@@ -103,17 +108,20 @@ class FollowsPerson(Protocol):
 
 
 def program_environment(settings: AgentSettings, kind: KindFile, values: Mapping[str, str]) -> dict[str, str]:
-    """Return all variables of the program.
+    """Return all variables of the program, name -> value.
 
     They are the wrapper's, the project's environment, the gateway's addresses for each API (contract 10), what the
-    guard of its edits and what it hears between its tool calls need, the kind's; of equal names, the later counts.
-    The folder in which the program was found comes first on PATH: what was installed with it, such as its Node.js, is
-    what it needs. If it is not found, PATH stays.
+    guard of its edits and what it hears between its tool calls need, the kind's; of equal names, the later counts. The
+    folder in which the program was found comes first on PATH: what was installed with it, such as its Node.js, is what
+    it needs. If it is not found, PATH stays.
 
     Args:
         settings: The worktree and the project's environment.
         kind: The description of the kind.
         values: The placeholders of the kind file, with `gateway` and `home`.
+
+    Raises:
+        KeyError: One of these two is missing.
     """
     own = {name: fill(value, values) for name, value in kind.environment.items()}
     environment = {name: value for name, value in os.environ.items() if name not in _WRAPPERS_OWN}

@@ -147,7 +147,7 @@ class HostedSession(InstanceLife):
             await self._is_handled.wait()
 
     async def _received(self, event: HubEvent) -> None:
-        """Answer for nothing yet: a message is delivered when the program has it, not when the wrapper has."""
+        """Do nothing: a message is acknowledged when the program has it, not already when the wrapper has."""
 
     async def _save(self, reason: str) -> str | None:
         return await self._finish.save(self._context, reason)
@@ -210,7 +210,10 @@ class HostedSession(InstanceLife):
             self._is_handled.set()
 
     def _adopt(self, prompt: Prompt) -> None:
-        """Let a prompt's task be the one at hand, and show the prompt."""
+        """Take over the task, spec and review that a prompt names, and show the prompt in the pane.
+
+        For another spec, the record of used fencing tokens is cleared.
+        """
         context = self._context.merged(prompt.context)
         if context.spec_id != self._context.spec_id:
             self._locks.used_tokens.clear()
@@ -219,7 +222,7 @@ class HostedSession(InstanceLife):
         self._title = next(iter(prompt.text.strip().splitlines()), self._title).lstrip("# ")[:_TITLE_CHARS]
 
     async def _begin_work(self, prompt: Prompt) -> None:
-        """Report that the program works, if it does."""
+        """Report the state in which the role works, for a prompt and for a turn of a person; not for another act."""
         if prompt.act == "prompt":
             await self._begin()
         elif prompt.act == "turn":
@@ -324,14 +327,20 @@ class HostedSession(InstanceLife):
         return await self._counted(self._runner.run(text, on_delivery))
 
     async def _counted(self, work: Coroutine[Any, Any, Ran]) -> Ran:
-        """Let the program work, return how that went, and note the tokens that it has used."""
+        """Let the program work, return how that went, and note the tokens that the gateway has counted by then.
+
+        Errors of the work are raised.
+        """
         ran = await work
         if counted := await self._count():
             self.progress.usage = counted.usage
         return ran
 
     def _text_of(self, prompt: Prompt, notices: list[str]) -> str:
-        """Return a prompt as the program gets it, with the lines that have waited for it."""
+        """Return a prompt as the program gets it, with the lines that have waited for it.
+
+        The first one begins with the rules, the scope and what the instances share.
+        """
         if self._has_run:
             return later(prompt.text, notices)
         scope = self._settings.scope

@@ -152,7 +152,10 @@ class TerminalRunner:
             self._is_at_work = False
 
     async def next_act(self) -> PersonAct:
-        """Wait until a person does something in the interface between two turns, and return what (`is_due`)."""
+        """Wait until a person has begun a turn, asked for submission, or the program has ended, and return which.
+
+        Looks every half second; see `is_due`. Until `follow` has handled it, a call returns it again.
+        """
         acts: tuple[PersonAct, ...] = ("turn", "submit", "quit")
         while True:
             await asyncio.sleep(_LOOK_S)
@@ -174,7 +177,10 @@ class TerminalRunner:
         return host.keys.asks_submission if act == "submit" else host.code is not None
 
     async def follow(self, act: PersonAct) -> Ran:
-        """Return how the work ended that a person's act has begun; the next prompt starts a program that has ended.
+        """Wait for the end of the work that a person's act has begun, and return how it ended.
+
+        For `submit`, returns at once. After `quit`, or a turn in which the program ends, the next prompt starts it
+        again. When it is cancelled during a turn, the turn is ended by the keys of the kind.
 
         Args:
             act: An act that is due.
@@ -206,10 +212,14 @@ class TerminalRunner:
             await host.__aexit__(None, None, None)
 
     async def _deliver(self, text: str, on_delivery: OnDelivery) -> tuple[PtyHost, Delivery]:
-        """Give the program a prompt; return the program, and what became of the prompt.
+        """Give the program a prompt, starting it if needed; return the program, and what became of the prompt.
 
         A program that has ended before anything was typed is started again, to go on with its conversation; if it ends
-        once more, it is started without it.
+        once more, it is started without it. `on_delivery` is called with the result.
+
+        Raises:
+            UsageError: The kind has no such mode.
+            OSError: The program cannot be started.
         """
         self._typed, anew = "", False
         try:
@@ -229,7 +239,7 @@ class TerminalRunner:
         return host, delivery
 
     def _whole(self, text: str) -> str:
-        """Return a prompt as it is typed, after those that the program has lost."""
+        """Return a prompt as it is typed: first the prompts that the program has lost, then this one."""
         return _NEXT_PROMPT.join([*(lost.strip() for lost in self._lost), text])
 
     def _on_typing(self, host: PtyHost, text: str) -> None:
@@ -268,7 +278,7 @@ class TerminalRunner:
         return Ran(0, "", host.shown_since(written_bytes), is_alive=True, is_interrupted=is_interrupted)
 
     async def _interrupt(self, host: PtyHost) -> None:
-        """End the program's present turn by the keys of its kind."""
+        """End the program's present turn by typing the keys of its kind for that; no effect if it has ended."""
         mode = self._kind.terminal
         if mode is None or host.code is not None:
             return
@@ -289,12 +299,16 @@ class TerminalRunner:
         self._seen = _TurnStart(self._requests.count, host.written_bytes, host.keys.entered, host.keys.interrupts)
 
     async def _opened(self, *, anew: bool) -> tuple[PtyHost, Typist, Literal["running", "resumed", "new"]]:
-        """Return the program, and whether it ran before, or was started right now with its conversation or a new one.
+        """Return the program, its typist, and whether it ran before, was resumed with its conversation, or is new.
 
         It is started if it does not run. A program that begins a new conversation has lost all earlier prompts.
 
         Args:
             anew: Whether it cannot go on with its conversation.
+
+        Raises:
+            UsageError: The kind has no such mode.
+            OSError: The program cannot be started.
         """
         if self._host is not None and self._host.code is not None:
             await self.close()
@@ -338,9 +352,10 @@ class TerminalRunner:
         return Ran(code, "", tail[-2000:])
 
     async def _turn_over(self, before: frozenset[psutil.Process]) -> None:
-        """Return when the program's turn is over.
+        """Return when the program has had no running or new call to its model, and no process at work, for 3 s.
 
-        Times are counted by looks: while the machine sleeps, nothing gets older.
+        A process started since `before` counts as work for 15 minutes. Times are counted by looks every half second:
+        while the machine sleeps, nothing gets older.
 
         Args:
             before: The processes below this one at the start of the turn.

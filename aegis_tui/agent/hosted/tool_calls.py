@@ -71,7 +71,10 @@ def _call_in(line: bytes) -> HookCall | None:
 
 
 def paths_in(arguments: object) -> Iterator[str]:
-    """Yield the paths that the arguments of a tool name: in a field, or in the headers of a patch."""
+    """Yield the paths that the arguments of a tool call name, as written there: in a field, or in a patch's headers.
+
+    Nothing if `arguments` is no object.
+    """
     if not isinstance(arguments, dict):
         return
     yield from (value for name in _PATH_FIELDS if isinstance(value := arguments.get(name), str) and value)

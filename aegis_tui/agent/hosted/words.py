@@ -54,6 +54,9 @@ def opening(
 ) -> str:
     """Return the first prompt of a conversation: first what instances share, last what is the instance's alone.
 
+    It has the shared context, the rules of working (with the names of the kind's tools), the team's rules, the
+    guidance, the scope and the brief.
+
     Args:
         kind: The kind of the instance.
         role: Its role.
