@@ -93,13 +93,20 @@ class GatewayProcess:
                 self._published = True
 
     def report(self, problem: str | None) -> None:
-        """Publish why the gateway is missing or can serve no call, None when it works; no effect if nothing changed."""
+        """Publish why the gateway is missing or can serve no call, None when it works; no effect if nothing changed.
+
+        Args:
+            problem: The reason, for a person; None if there is no problem.
+        """
         if problem != self._problem:
             self._publish_problem(problem)
             self._problem = problem
 
     def _find(self) -> int | None:
-        """Return the pid of the running gateway, which an earlier hub may have started; None if there is none."""
+        """Return the pid of the running gateway, which an earlier hub may have started.
+
+        None if there is none, or its file does not say so.
+        """
         try:
             record = load_record(self._record)
             pid, started = int(record["pid"]), float(record["start_time"])

@@ -62,7 +62,11 @@ def _collect(wanted: Sequence[Wanted], root: Path, since_ns: int) -> Iterator[Re
 
 
 def _paths(wanted: Sequence[Wanted], root: Path) -> list[tuple[str, Path, str]]:
-    """Return the tool, a folder and a path below it for each file that may hold results; it may not exist."""
+    """Return the tool, a folder and a path below it for each file that may hold results; it may not exist.
+
+    Raises:
+        Refused: A pattern is not a glob (code `glob`).
+    """
     own = [(item.tool, Path(item.pattern)) for item in wanted if item.pattern.startswith("/")]
     places = [(tool, path.parent, path.name) for tool, path in own]
     globs = [(item.tool, compile_glob(item.pattern)) for item in wanted if not item.pattern.startswith("/")]

@@ -19,7 +19,12 @@ SHIPPED = Path(__file__).parent / "rules"
 
 @cache
 def shipped_rules() -> tuple[MergeRule, ...]:
-    """Return the rules that come with the program, in the order of their files."""
+    """Return the rules that come with the program, in the order of their files.
+
+    Raises:
+        UsageError: One of the files is not valid, so the installation is damaged.
+        OSError: One of them cannot be read.
+    """
     return tuple(
         rule for path in sorted(SHIPPED.glob("*.toml")) for rule in parse_rules(path.read_text("utf-8"), path.name)
     )

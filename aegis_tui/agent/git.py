@@ -58,6 +58,7 @@ class Git:
 
         Raises:
             GitError: git cannot be started or took too long.
+            UnicodeDecodeError: With `errors="strict"`, the output is not UTF-8.
         """
         started_at = asyncio.get_running_loop().time()
         argv = ["git", "-c", "core.quotePath=off", *arguments]

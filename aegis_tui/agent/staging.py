@@ -83,7 +83,12 @@ class Staging:
         return await self._list("--others", "--ignored", "--exclude-standard", "--", *wanted) if wanted else []
 
     async def _named_ignored(self) -> list[str]:
-        """Return the untracked files that git ignores although the partition names them; none if git fails."""
+        """Return the untracked files that git ignores although the partition names them; none if git fails.
+
+        Raises:
+            Refused: A glob of the partition cannot be read.
+            GitError: git cannot be started or took too long.
+        """
         globs = self._scope.own_globs()
         examples = sorted({path for glob in globs for path in example_paths(glob)})
         if not examples:

@@ -65,8 +65,9 @@ class Writer:
         """Return the real path, relative to the worktree, and whether writing it needs a lock.
 
         Raises:
-            PartitionRefused: The instance may not write it; `data['owner']` names the owner, if there is one.
-            Refused: It is outside the worktree.
+            PartitionRefused: The instance may not write it, or it lies in a submodule; `data['owner']` names the owner,
+                if there is one.
+            Refused: The path is not usable, or leads to the root, outside the worktree or into git's own files.
         """
         real = self.worktree.locate(path)
         for folder in self._scope.scope.submodules:
@@ -104,6 +105,7 @@ class Writer:
             UsageError: Both lines and a symbol are given, they are not valid, or the path cannot be locked or read.
             PartitionRefused: This instance may not lock the path.
             HubUnavailable: The hub does not answer.
+            AegisError: An earlier lock on a part of the file had to be renewed, and the hub refused to release it.
         """
         wanted = await self.place(path, lines=lines, symbol=symbol)
         if wanted.region is not None:

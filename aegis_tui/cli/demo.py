@@ -163,6 +163,7 @@ def _show(ground: Playground, place: Place, options: GivenOptions, look: Look, *
     Raises:
         HubUnavailable: The hub cannot be started.
         UsageError: There is no such theme or layout, or a setting is wrong.
+        DesignRefused: The design of the scenario is not valid.
     """
     from aegis_tui.cli.session import build_app
     from aegis_tui.tui.parts import GoalOffer
@@ -204,6 +205,10 @@ def _claims(ground: Playground, report: Report) -> list[Claim]:
 
     This is checked with git and by running the tests of the result. The branch of the result stays checked out in the
     demo's repository.
+
+    Raises:
+        GitError: git fails in the demo's repository.
+        UsageError: The promise of the scenario is not valid.
     """
     untouched, commit = ground.checkout_is_untouched(), report["commit"]
     if commit is not None:

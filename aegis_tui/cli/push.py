@@ -89,8 +89,15 @@ def _looked_at(place: Place, source: str | None, remote: str | None, to: str | N
 def _result_of(place: Place, source: str | None) -> tuple[str, str | None]:
     """Return what to push, as a name for git, and the branch of a run; None for what is no run.
 
+    Args:
+        place: The workspace.
+        source: The id of a run; or any other name of a commit, which is returned as it is; None for the newest run.
+
     Raises:
-        UsageError: There is no such run, or it made no commit.
+        UsageError: There is no log or no such run, or it made no commit.
+        StoreError: The log is damaged, or cannot be read.
+        GitUnavailable: git is missing.
+        GitError: The run's commit is not in the repository any more.
     """
     if source is not None and not re.fullmatch(r"run\d+", source):
         return source, None

@@ -224,7 +224,14 @@ class _History:
         return past_runs(log_reader(paths).events(RUN_EVENTS)) if paths.log_db.exists() else []
 
     def report(self, run: str) -> Report:
-        """Return the report of a run, by the run's id; blocking. Raises what `compute_report` raises."""
+        """Return the report of a run, by the run's id; blocking.
+
+        Raises:
+            UsageError: There is no log or no such run, or the log has neither the start of the run nor its report.
+            StoreError: The log is damaged, or cannot be read.
+            GitUnavailable: git is missing.
+            GitError: The run's commit is not in the repository any more.
+        """
         from aegis_tui.cli.status import compute_report
 
         return compute_report(self._place, run)

@@ -119,7 +119,14 @@ def _looked_at(place: Place, fields: list[ListedWorktree]) -> list[WorktreeCondi
 
 
 def _merged_heads(place: Place) -> set[str] | None:
-    """Return the commits of the pieces that the newest run has merged; None if there is no run."""
+    """Return the commits of the pieces that the newest run has merged; None if there is no run.
+
+    They come from the hub, or from the log if no hub is running.
+
+    Raises:
+        HubUnavailable: A hub is running and does not answer.
+        StoreError: The log is damaged, or cannot be read.
+    """
     if place.find() is not None:
         run = place.hub().context()["run"]
     elif place.paths.log_db.exists():

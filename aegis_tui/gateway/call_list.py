@@ -65,7 +65,11 @@ class CallList:
                 return None
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        """Yield the lines that are JSON objects, the newest first."""
+        """Yield the lines that are JSON objects, the newest first; none if there is no list.
+
+        Raises:
+            OSError: A file of the list is there but cannot be read.
+        """
         for name in (LIST_NAME, OLDER_LIST_NAME):
             try:
                 lines = (self._folder / name).read_bytes().splitlines()

@@ -56,7 +56,7 @@ class CallText:
         self._count(request)
 
     def hear(self, part: bytes) -> None:
-        """Take the next part of the answer."""
+        """Take the next part of the answer; once there was no room for one, nothing of the text is kept."""
         if not self.is_lost:
             self.parts.append(part)
             self._count(part)
@@ -98,10 +98,10 @@ class CallLog:
         self._is_cleared = False
 
     def listen(self, target: str, request: bytes, secrets: Sequence[bytes]) -> CallText | None:
-        """Return what takes down the text of a call that begins; None if no texts are stored.
+        """Return a recorder for the text of a call that begins; None if no texts are stored, or that is not known yet.
 
         Args:
-            target: Path and query at the model server, without a key.
+            target: Path and query at the model server, without a key; cut to 1,024 characters.
             request: The body of the request.
             secrets: Keys and tokens to replace in its texts.
         """
@@ -110,7 +110,14 @@ class CallLog:
         return CallText(target, request, list(secrets), self._take)
 
     def put(self, line: dict[str, Any], text: CallText | None) -> None:
-        """Have the line of a call written, and its text, if there is one; returns at once."""
+        """Have the line of a call written, and its text, if there is one; returns at once.
+
+        Raises nothing: what the disk refuses is lost, with a warning in the log.
+
+        Args:
+            line: The fields of the call; `kept`, where its text is stored, is added.
+            text: What `listen` returned for it.
+        """
         self._queue.put(_LoggedCall(line, text, self._find_limit_mb()))
         if self._thread is None:
             self._hurry.clear()

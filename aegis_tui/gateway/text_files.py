@@ -108,7 +108,11 @@ class TextFiles:
             return CallTexts(stored, request, answer) if is_whole else None
 
     def clear(self) -> None:
-        """Delete all files; one that cannot be deleted is left."""
+        """Delete all files; one that cannot be deleted is left.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
         self.close()
         for number in self._numbers():
             with contextlib.suppress(OSError):
@@ -124,7 +128,11 @@ class TextFiles:
         return self._folder / f"{number:06}.calls"
 
     def _numbers(self) -> list[int]:
-        """Return the numbers of the files that are there, the oldest first."""
+        """Return the numbers of the files that are there, the oldest first; empty if there is no folder.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
         try:
             names = [_NAME.fullmatch(name) for name in os.listdir(self._folder)]  # noqa: PTH208  # names are enough
         except FileNotFoundError:
@@ -132,7 +140,11 @@ class TextFiles:
         return sorted(int(name[1]) for name in names if name)
 
     def _open_newest(self) -> None:
-        """Open the newest file to go on with it, if it is a regular file that can be written."""
+        """Open the newest file to go on with it, if it is a regular file that can be written; else none is open.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
         numbers = self._numbers()
         self._number = max([self._number, *numbers])
         if not numbers:
@@ -155,7 +167,14 @@ class TextFiles:
         self._file, self._size_bytes = os.open(self._path(self._number), flags, 0o600), 0
 
     def _delete_old(self, limit_bytes: int) -> None:
-        """Delete the oldest files until all others together are within the limit; never the one that is written."""
+        """Delete the oldest files until all others together are within the limit; never the one that is written.
+
+        Args:
+            limit_bytes: The most that the files may take; they take more if the one that is written does.
+
+        Raises:
+            OSError: The folder cannot be read, or a file cannot be deleted.
+        """
         sizes = dict(self._sizes())
         for number in sorted(sizes)[:-1]:
             if sum(sizes.values()) <= limit_bytes:

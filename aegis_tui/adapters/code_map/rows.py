@@ -16,7 +16,11 @@ SYMBOL_COLUMNS = "id, name, kind, first, line, last, signature, doc, bases, retu
 
 
 def insert(connection: sqlite3.Connection, key: BlobKey, entry: Entry) -> bool:
-    """Store what is known of a content, within the caller's transaction; False if it is stored already."""
+    """Store what is known of a content, within the caller's transaction; return False if it is stored already.
+
+    Raises:
+        sqlite3.Error: The file cannot be written or is damaged; the caller rolls back.
+    """
     cursor = connection.execute(
         "INSERT OR IGNORE INTO blob(oid, language, lines, symbols, relations) VALUES(?, ?, ?, ?, ?)",
         (*key, entry.lines, len(entry.symbols), entry.relations),
@@ -39,6 +43,7 @@ def remove(connection: sqlite3.Connection, blob: int) -> None:
 
     Raises:
         ValueError: It is damaged; nothing was deleted.
+        sqlite3.Error: The file cannot be written or is damaged; the caller rolls back.
     """
     if (facts := whole_facts(connection, blob)) is None:
         return
@@ -61,6 +66,7 @@ def whole_facts(connection: sqlite3.Connection, blob: int) -> FileFacts | None:
 
     Raises:
         ValueError: It is damaged.
+        sqlite3.Error: The file cannot be read.
     """
     row = connection.execute("SELECT relations, symbols FROM blob WHERE id = ?", (blob,)).fetchone()
     if row is None:
@@ -72,7 +78,12 @@ def whole_facts(connection: sqlite3.Connection, blob: int) -> FileFacts | None:
 
 
 def symbols_of(connection: sqlite3.Connection, blob: int) -> Iterator[MapSymbol]:
-    """Yield the symbols of a content, in their order; nothing if it is not stored."""
+    """Yield the symbols of a content, in their order; nothing if it is not stored.
+
+    Raises:
+        ValueError: One is damaged.
+        sqlite3.Error: The file cannot be read.
+    """
     statement = f"SELECT {SYMBOL_COLUMNS} FROM symbol WHERE id >= ? AND id < ? ORDER BY id"
     for row in connection.execute(statement, (blob * SLOTS, (blob + 1) * SLOTS)):
         yield _symbol(row[1:])

@@ -150,7 +150,10 @@ class SqliteMapStore:
         return self._run(look)
 
     def put(self, entries: Sequence[tuple[BlobKey, Entry]]) -> None:
-        """Store entries in one transaction: all of them, or none if it fails."""
+        """Store entries in one transaction: all of them, or none if it fails.
+
+        What is stored already is left as it is.
+        """
 
         def write(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
@@ -161,7 +164,11 @@ class SqliteMapStore:
         self._run(write)
 
     def set_view(self, view: Mapping[str, BlobKey]) -> None:
-        """Set the files of later questions, and delete the oldest contents when many are in no view."""
+        """Set the files of later questions (the view), and delete the oldest contents when many are in no view.
+
+        Args:
+            view: Path -> key of the content that the file has; a file whose content is not stored is left out.
+        """
 
         def write(connection: sqlite3.Connection) -> None:
             for (path,) in connection.execute("SELECT path FROM temp.view WHERE blob NOT IN (SELECT id FROM blob)"):
@@ -187,13 +194,13 @@ class SqliteMapStore:
             connection.execute("UPDATE about SET value = value + 1 WHERE name = 'seq'")
 
     def paths(self) -> list[str]:
-        """Return the paths of the view, sorted."""
+        """Return the paths of the files set by `set_view` whose content is stored, sorted."""
         return self._run(
             lambda connection: [row[0] for row in connection.execute("SELECT path FROM temp.view ORDER BY path")]
         )
 
     def named(self, name: str) -> list[Located]:
-        """Return the symbols of the view with a name, in order of path and line; empty if there are none.
+        """Return the symbols with a name in the files set by `set_view`, in order of path and line; empty without any.
 
         Args:
             name: A last name such as `parse`; or a dotted one: if no symbol has it as its whole name, those whose name
@@ -218,7 +225,7 @@ class SqliteMapStore:
         )
 
     def facts(self, path: str) -> FileFacts | None:
-        """Return the facts of a file of the view; None if it is not in it."""
+        """Return the facts of a file; None if `set_view` did not set it, or its content is not stored."""
 
         def look(connection: sqlite3.Connection) -> FileFacts | None:
             row = connection.execute("SELECT blob FROM temp.view WHERE path = ?", (path,)).fetchone()
@@ -227,7 +234,10 @@ class SqliteMapStore:
         return self._run(look)
 
     def mentioning(self, name: str) -> list[str]:
-        """Return the paths of the view whose file mentions a name, also in other letter case, sorted."""
+        """Return the paths of the files set by `set_view` that mention a name, also in other letter case, sorted.
+
+        Empty for a name that is not one word, such as a dotted one.
+        """
         statement = (
             "SELECT v.path FROM mention m JOIN temp.view v ON v.blob = m.rowid WHERE mention MATCH ? ORDER BY v.path"
         )
@@ -236,7 +246,10 @@ class SqliteMapStore:
         return self._run(lambda connection: [row[0] for row in connection.execute(statement, (_quoted([name]),))])
 
     def matching(self, words: Sequence[str], *, count: int) -> list[Located]:
-        """Return up to `count` symbols that have some of the words, the best first; a word in a name counts most."""
+        """Return up to `count` symbols that have some of the words, the best first; a word in a name counts most.
+
+        Only symbols in the files set by `set_view`; empty for no words.
+        """
         statement = (
             f"SELECT v.path, {_COLUMNS} FROM meaning m JOIN symbol s ON s.id = m.rowid "
             f"JOIN temp.view v ON v.blob = m.rowid / {SLOTS} WHERE meaning MATCH ? "
@@ -249,7 +262,10 @@ class SqliteMapStore:
         )
 
     def alike(self, words: Sequence[str], *, count: int) -> list[Located]:
-        """Return up to `count` symbols whose words share letter groups with the given ones, nearest first."""
+        """Return up to `count` symbols whose words share letter groups with the given ones, nearest first.
+
+        Only symbols in the files set by `set_view`; empty for no words.
+        """
         every = f"SELECT s.id, s.vector FROM symbol s WHERE s.id / {SLOTS} IN (SELECT blob FROM temp.view)"
         one = (
             f"SELECT v.path, {_COLUMNS} FROM symbol s JOIN temp.view v ON v.blob = s.id / {SLOTS} WHERE s.id = ? "
@@ -263,7 +279,11 @@ class SqliteMapStore:
         return self._run(look) if words else []
 
     def status(self) -> StoreStatus:
-        """Return what the file holds, for all worktrees together."""
+        """Return counts and size of what the file holds, for all worktrees together.
+
+        Raises:
+            OSError: The file is gone.
+        """
 
         def look(connection: sqlite3.Connection) -> StoreStatus:
             seq = connection.execute("SELECT value FROM about WHERE name = 'seq'").fetchone()[0]

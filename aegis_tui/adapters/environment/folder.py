@@ -63,13 +63,26 @@ class Overlay:
         return path
 
     def link(self, name: str, target: Path | str) -> None:
-        """Create a link in the overlay, unless something has that name already; raise OSError if it cannot be made."""
+        """Create a link in the overlay, unless something has that name already.
+
+        Args:
+            name: Its path in the overlay; the folder that it is in must exist.
+            target: What it points to, whether or not that exists.
+
+        Raises:
+            OSError: It cannot be created.
+        """
         path = self.place / name
         if not path.is_symlink() and not path.exists():
             path.symlink_to(target)
 
     def file(self, name: str, text: str, *, executable: bool = False) -> None:
         """Create a file in the overlay.
+
+        Args:
+            name: Its path in the overlay; the folder that it is in must exist.
+            text: Its content.
+            executable: Whether it gets mode 0755 instead of 0644.
 
         Raises:
             FileExistsError: The name is taken.

@@ -209,7 +209,11 @@ def _recorded(venv: Path, place: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _script(path: Path) -> str:
-    """Return the text of a script; empty for a binary program, for more than 1 MiB, or if it cannot be read."""
+    """Return the text of a script; empty for a binary program, for more than 1 MiB, or if it cannot be read.
+
+    Raises:
+        OSError: There is no such file any more.
+    """
     if path.stat().st_size > _MAX_TEXT_BYTES:
         return ""
     text = _read(path)

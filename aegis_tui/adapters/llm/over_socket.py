@@ -89,7 +89,7 @@ class SocketClient:
             connection.abort()
 
     def _take(self) -> _Connection | None:
-        """Return the connection that is kept, if it can still be used."""
+        """Return the connection that is kept, if it can still be used; None if there is none."""
         connection, self._kept = self._kept, None
         if connection is None:
             return None

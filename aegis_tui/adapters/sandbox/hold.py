@@ -75,7 +75,11 @@ def enter(parent: str, file: str, value: str) -> None:
 
 
 def sweep(parent: str) -> None:
-    """Remove the empty control groups below `parent` of processes that have ended; `OSError` if it is no folder."""
+    """Remove the empty control groups below `parent` of processes that have ended; one that cannot be removed is left.
+
+    Raises:
+        OSError: `parent` is no folder, or cannot be read.
+    """
     for name in os.listdir(parent):  # noqa: PTH208
         owner = name[len(PREFIX) :] if name.startswith(PREFIX) else ""
         if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):  # noqa: PTH110

@@ -74,7 +74,11 @@ class LogReader:
                 yield Workspace.load(unpacked[1])
 
     def _open(self) -> sqlite3.Connection:
-        """Open a read-only connection, which the caller closes; it creates no file."""
+        """Open a read-only connection, which the caller closes; it creates no file.
+
+        Raises:
+            sqlite3.Error: The file cannot be opened; a file that is no database is noticed only by the first query.
+        """
         is_alone = not self._path.with_name(f"{self._path.name}-wal").exists()
         mode = "mode=ro&immutable=1" if is_alone else "mode=ro"
         connection = sqlite3.connect(f"file:{quote(str(self._path))}?{mode}", uri=True, timeout=_BUSY_S)

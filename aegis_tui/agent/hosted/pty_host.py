@@ -148,7 +148,11 @@ class PtyHost:
         return "\n".join(" ".join(line.split()) for line in text.splitlines())
 
     async def ended(self) -> int:
-        """Wait until the program has ended and return its exit code; raise `RuntimeError` if it was not started."""
+        """Wait until the program has ended and return its exit code, negative for a signal.
+
+        Raises:
+            RuntimeError: It was not started.
+        """
         if self._process is None:
             raise RuntimeError("the program was not started")
         return await self._process.wait()
