@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Iterator
 from datetime import datetime
@@ -25,6 +24,7 @@ from aegis_tui.domain.wire.gateway import (
 from aegis_tui.errors import UsageError
 
 if TYPE_CHECKING:
+    from aegis_tui.gateway.dialect import Dialect
     from aegis_tui.gateway.text_files import CallTexts
 
 _HEAD = ("id", "at", "agent", "model", "prompt", "cached", "answer", "first", "whole", "status")
@@ -64,10 +64,11 @@ def log(
         from aegis_tui.gateway.answer_text import read_answer
         from aegis_tui.gateway.replay import dialect_of_target
 
-        said = read_answer(dialect_of_target(str(texts.head.get("target"))), texts.answer)
+        dialect = dialect_of_target(str(texts.head.get("target")))
+        said = read_answer(dialect, texts.answer)
         request, answer = (text.decode("utf-8", "replace") for text in (texts.request, texts.answer))
         fields = CallLogOutput(calls=[logged], request=request, answer=answer, said=said)
-        lines += ["", "request:", *_pretty(request), "", "answer:", *_said(said)]
+        lines += ["", *_asked(dialect, request), "", "answer:", *_said(said)]
     output.result(fields, as_json=as_json, lines=lines)
     return 0
 
@@ -170,12 +171,19 @@ def _row(call: CallFields) -> list[str]:
     ]
 
 
-def _pretty(text: str) -> list[str]:
-    """Return JSON with one value in each line; a text that is no JSON as it is."""
-    try:
-        return output.json_text(json.loads(text), indent=2).split("\n")
-    except (ValueError, RecursionError):
-        return text.split("\n")
+def _asked(dialect: Dialect, request: str) -> Iterator[str]:
+    """Yield the parts of a request's prompt, indented below their names, and its other fields on one line."""
+    from aegis_tui.gateway.sketch import PROMPT_FIELDS, texts_of
+    from aegis_tui.gateway.usage import parse_json
+
+    fields = parse_json(request.encode())
+    if not isinstance(fields, dict):
+        yield request
+        return
+    yield "request: " + output.json_text({name: value for name, value in fields.items() if name not in PROMPT_FIELDS})
+    for name, text in texts_of(dialect, fields):
+        yield f"{name}:"
+        yield from (f"  {line}" for line in text.splitlines())
 
 
 def _said(said: AnswerFields) -> Iterator[str]:

@@ -30,7 +30,7 @@ _MOST_HELD_BYTES = 128 * 1024 * 1024
 """Texts of running calls and of those that wait for the disk; a call for which there is no room goes without."""
 _GATHER_S = 0.02
 """How long the thread waits for more calls before it writes."""
-_CLOSE_S = 5.0
+_CLOSE_S = 2.0
 _MOST_TARGET_CHARS = 1024
 
 
@@ -125,7 +125,7 @@ class CallLog:
             self._thread.start()
 
     def close(self) -> None:
-        """Write what waits, at most 5 s, and close the files. Safe to call twice; a later call opens them again."""
+        """Write what waits, at most 2 s, and close the files. Safe to call twice; a later call opens them again."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._queue.put(None)
@@ -149,7 +149,10 @@ class CallLog:
                 while True:
                     entries.append(self._queue.get_nowait())
             is_open = None not in entries
-            self._write([entry for entry in entries if entry is not None])
+            try:
+                self._write([entry for entry in entries if entry is not None])
+            except Exception:  # the thread must go on to the next calls
+                _LOG.exception("model calls could not be logged")
         self._texts.close()
         if self._file is not None:
             os.close(self._file)

@@ -21,6 +21,9 @@ _MOST_ROLE_CHARS, _MOST_NAME_CHARS, _MOST_TOOLS = 32, 64, 256
 
 Fields = dict[str, Any]
 
+PROMPT_FIELDS = frozenset({"system", "instructions", "messages", "input", "tools"})
+"""The fields of a request, of any dialect, that `texts_of` reads."""
+
 
 class Text(NamedTuple):
     """One part of a prompt."""

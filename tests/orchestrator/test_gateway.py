@@ -120,6 +120,20 @@ def test_a_gateway_that_cannot_start_is_reported_and_tried_again(desk: Desk) -> 
     desk.play(act)
 
 
+def test_how_much_is_stored_of_calls_follows_the_settings_and_wrong_ones_delete_nothing(desk: Desk) -> None:
+    def kept_mb() -> int | None:
+        return desk.gateway.plan.kept_mb if desk.gateway.plan else 0
+
+    async def act() -> None:
+        await desk.until(lambda: kept_mb() == 7)
+        desk.endpoint = UsageError("'x' is not a URL", "write it right")
+        await desk.keeper.serve()
+        assert kept_mb() is None
+
+    desk.endpoint = USUAL._replace(kept_mb=7)
+    desk.play(act)
+
+
 def test_wrong_settings_leave_a_gateway_without_a_model_that_says_so(desk: Desk) -> None:
     async def act() -> None:
         await desk.until(lambda: desk.gateway.problem)
