@@ -73,7 +73,7 @@ def start(workspace: ScratchWorkspace, server: RecordedLLM, kind: str) -> str:
 def end(workspace: ScratchWorkspace, server: RecordedLLM, run: str, number: int) -> None:
     """Let the reviewers go on, and check that the run ends with this number in the worker's file."""
     server.open_gate("review")
-    ended = workspace.aegis("wait", run, "--json", timeout_s=200)
+    ended = workspace.aegis("wait", run, "--json", timeout_s=400)
     assert ended.code == 0, (ended.out, log_of(workspace, "w01"))
     assert workspace.git("show", f"{ended.json['commit']['oid']}:src/worker.py") == f"worker = {number}"
     assert len([item for item in ended.json["instances"] if item["role"] == "worker"]) == 1
@@ -111,7 +111,7 @@ def test_an_interrupt_ends_the_turn_and_the_next_prompt_goes_on(
     first = [{"tool": "cli:shell", "args": {"command": "echo one"}}, {"text": "feat: never", "gate": "held"}]
     server = model(first, Write_it_now=[write(2), DONE])
     run = start(workspace, server, kind)
-    workspace.until(lambda: server.held("held"), what="the program at work", timeout_s=200)
+    workspace.until(lambda: server.held("held"), what="the program at work", timeout_s=400)
     processes(workspace, "aegis_tui.agent.hosted")[-1].send_signal(signal.SIGINT)
     workspace.until(lambda: len(reports(workspace, "idle")) > 1, what="the interrupt", timeout_s=60)
     workspace.until(lambda: not server.held("held"), what="the end of the call to the model", timeout_s=60)
@@ -132,7 +132,7 @@ def test_a_persons_own_prompt_is_a_turn_that_their_key_submits(
     first = [{"tool": "cli:shell", "args": {"command": "echo one"}}, {"text": "feat: never", "gate": "held"}]
     server = model(first, Write_it_now=[write(3), DONE])
     run = start(workspace, server, kind)
-    workspace.until(lambda: server.held("held"), what="the program at work", timeout_s=200)
+    workspace.until(lambda: server.held("held"), what="the program at work", timeout_s=400)
     processes(workspace, "aegis_tui.agent.hosted")[-1].send_signal(signal.SIGINT)
     workspace.until(lambda: len(reports(workspace, "idle")) > 1, what="the interrupt", timeout_s=60)
     workspace.until(lambda: not server.held("held"), what="the end of the call to the model", timeout_s=60)
@@ -153,7 +153,7 @@ def test_a_program_that_has_died_is_started_again_with_its_conversation(
     anew = {"tool": "cli:shell", "args": {"command": "echo worker = 4 > src/worker.py"}}
     server = model([write(1), DONE], Write_it_anew=[anew, DONE])
     run = start(workspace, server, kind)
-    workspace.until(lambda: reports(workspace, "done"), what="the first turn", timeout_s=200)
+    workspace.until(lambda: reports(workspace, "done"), what="the first turn", timeout_s=400)
     program = processes(workspace, PROGRAMS[kind])[0]
     program.kill()
     workspace.until(lambda: not program.is_running() or program.status() == "zombie", what="its end")

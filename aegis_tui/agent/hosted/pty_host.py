@@ -73,6 +73,8 @@ class PtyHost:
         self.written_bytes = 0
         """How much the program has written to its terminal."""
         self._last = bytearray()
+        self._unread = bytearray()
+        """What a person has typed and the program's terminal has not taken yet."""
 
     async def __aenter__(self) -> Self:
         """Start the program on a new terminal of the pane's size, and from then on pass bytes between it and the pane.
@@ -123,6 +125,8 @@ class PtyHost:
                 os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
         loop.remove_reader(self._master)
+        loop.remove_writer(self._master)
+        self._unread.clear()
         os.close(self._master)
         self._close_pane()
 
@@ -160,15 +164,18 @@ class PtyHost:
     async def type(self, data: bytes) -> None:
         """Write to the program's terminal as a person's keyboard would; wait, without limit, while it does not read.
 
+        What a person has typed before comes first.
+
         Raises:
             OSError: The program has closed its terminal, or was not started.
         """
         view = memoryview(data)
         while view:
-            try:
-                view = view[os.write(self._master, view[:4096]) :]
-            except BlockingIOError:
-                await asyncio.sleep(0.01)
+            with suppress(BlockingIOError):
+                if not self._unread:
+                    view = view[os.write(self._master, view[:4096]) :]
+                    continue
+            await asyncio.sleep(0.01)
 
     def resize(self) -> None:
         """Give the program's terminal the size of the pane; if one of them is gone, do nothing."""
@@ -218,9 +225,20 @@ class PtyHost:
         if not data:
             asyncio.get_running_loop().remove_reader(self._pane[0])
             return
-        passed_on = self.keys.take(data)
-        with suppress(OSError):
-            os.write(self._master, passed_on)
+        self._unread += self.keys.take(data)
+        self._pass_keys_on()
+
+    def _pass_keys_on(self) -> None:
+        """Write what a person has typed to the program's terminal, as far as it takes it now; the rest follows."""
+        loop = asyncio.get_running_loop()
+        loop.remove_writer(self._master)
+        try:
+            while self._unread:
+                del self._unread[: os.write(self._master, self._unread[:4096])]
+        except BlockingIOError:
+            loop.add_writer(self._master, self._pass_keys_on)
+        except OSError:
+            self._unread.clear()
 
 
 def _own_terminal() -> None:

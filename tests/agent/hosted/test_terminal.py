@@ -20,15 +20,15 @@ from aegis_tui.agent.hosted.pty_host import PtyHost
 from aegis_tui.ports.terminal import Delivery
 
 PROGRAM = r"""
-import os, sys, termios, tty
+import os, sys, termios, time, tty
 tty.setraw(0)
 if "slow" in sys.argv:
-    import time
     time.sleep(0.5)
 if "deaf" not in sys.argv:
     os.write(1, b"\x1b[?2004h")
 box, pasting, seen = b"", False, b""
 while True:
+    time.sleep(0.1 if "sleepy" in sys.argv else 0)
     seen += os.read(0, 65536)
     while seen:
         if seen.startswith(b"\x1b[200~"):
@@ -64,6 +64,14 @@ class Box:
     def sent(self) -> list[str]:
         data = self.sent_file.read_bytes() if self.sent_file.exists() else b""
         return [part.decode() for part in data.split(b"\0")[:-1]]
+
+    async def typed(self, data: bytes) -> None:
+        """Type as a person whose terminal waits while the pane takes no more; the play's deadline bounds it."""
+        while data:
+            try:
+                data = data[os.write(self.person, data) :]
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
 
     async def drafted(self) -> None:
         """Return once the program's terminal has got what the person typed; the play's deadline bounds it."""
@@ -183,6 +191,18 @@ def test_a_persons_draft_is_neither_sent_nor_mixed_with_a_prompt(tmp_path: Path)
         assert box.sent() == ["one", "my draft", "two"]
 
     play(tmp_path, scenario)
+
+
+def test_a_long_text_that_a_person_pastes_reaches_a_busy_program_whole(tmp_path: Path) -> None:
+    text = "".join(f"line {number}: 한글 ✓\r" for number in range(2_000))
+
+    async def scenario(box: Box) -> None:
+        assert await box.typist.deliver("one") is Delivery.DELIVERED  # from here on the terminal is in raw mode
+        await box.typed(b"\x1b[200~" + text.encode() + b"\x1b[201~\r")
+        assert await box.typist.deliver("two") is Delivery.DELIVERED
+        assert box.sent() == ["one", text, "two"]
+
+    play(tmp_path, scenario, "sleepy")
 
 
 def test_what_the_terminal_says_of_itself_is_no_draft(tmp_path: Path) -> None:
