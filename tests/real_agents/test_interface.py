@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from tests.real_agents.test_kinds import log_of, write_design
 
 pytestmark = [pytest.mark.real_agents, pytest.mark.timeout(600)]
 
+UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PROGRAMS = {
     "claude-code": "claude",
     "codex": "codex",
@@ -97,6 +100,11 @@ def processes(workspace: ScratchWorkspace, name: str) -> list[psutil.Process]:
     return sorted(found, key=lambda item: item.create_time())
 
 
+def session_of(program: psutil.Process) -> list[str]:
+    """The session id among the arguments of a program, of which only some have one."""
+    return [word for word in program.cmdline() if UUID.fullmatch(word)]
+
+
 def type_keys(workspace: ScratchWorkspace, *keys: str) -> None:
     """Press keys in the pane of w01, as a person who has attached to it; each is a text or the name of a key."""
     for key in keys:
@@ -137,16 +145,18 @@ def test_a_persons_own_prompt_is_a_turn_that_their_key_submits(
     workspace.until(lambda: len(reports(workspace, "idle")) > 1, what="the interrupt", timeout_s=60)
     workspace.until(lambda: not server.held("held"), what="the end of the call to the model", timeout_s=60)
     type_keys(workspace, "Write it now.")
+    time.sleep(1.0)  # as a person: some programs take keys that come at once for a paste, Enter included
     type_keys(workspace, "Enter")
     workspace.until(lambda: len(reports(workspace, "idle")) > 2, what="the end of the person's turn", timeout_s=120)
     assert "Ctrl-]" in reports(workspace, "idle")[-1]["note"]
+    assert "typed into it" in reports(workspace, "exploring")[-1]["note"]
     assert not reports(workspace, "done")
     type_keys(workspace, "C-]")
     end(workspace, server, run, 3)
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)
-def test_a_program_that_has_died_is_started_again_with_its_conversation(
+def test_a_program_that_died_while_its_hub_did_goes_on_with_its_conversation(
     workspace: ScratchWorkspace, model: Any, kind: str
 ) -> None:
     # By its shell: some programs overwrite only a file that they have read since their start.
@@ -155,10 +165,14 @@ def test_a_program_that_has_died_is_started_again_with_its_conversation(
     run = start(workspace, server, kind)
     workspace.until(lambda: reports(workspace, "done"), what="the first turn", timeout_s=400)
     program = processes(workspace, PROGRAMS[kind])[0]
+    session = session_of(program)
     program.kill()
     workspace.until(lambda: not program.is_running() or program.status() == "zombie", what="its end")
+    psutil.Process(workspace.hub_pid()).kill()
+    assert workspace.aegis("hub", "start").code == 0
     sent = workspace.aegis("send", "w01", "Write it anew.", "--wait", "120", "--json")
     assert sent.json["delivery"] == "delivered", (sent.out, log_of(workspace, "w01"))
-    both = [item for item in server.received if b"Write it anew" in item.body and b"[[script:worker]]" in item.body]
-    assert both, "the new prompt is in the conversation of the old one"
+    words = (b"[[script:worker]]", b"feat(worker): add the file", b"Write it anew")
+    assert [item for item in server.received if all(word in item.body for word in words)], "it is one conversation"
+    assert session_of(processes(workspace, PROGRAMS[kind])[0]) == session
     end(workspace, server, run, 4)
