@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
+import time
 from pathlib import Path
 from tokenize import detect_encoding
 
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.filling import FILLING_NAME
 from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.domain.path.file_name import name_of, read_name, write_name
 from aegis_tui.domain.path.letter_case import folded
@@ -19,6 +22,10 @@ MAX_LINES = 600
 """The most lines that one read shows."""
 MAX_LINE_CHARS = 1000
 _BINARY_PROBE_BYTES = 8192
+MAX_FILLING_S = 120.0
+"""How long a tool waits for the files of its worktree, in seconds."""
+
+_FILLING_POLL_S = 0.05
 
 
 class OwnWorktree:
@@ -26,6 +33,7 @@ class OwnWorktree:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
+        self._is_whole = False
 
     def locate(self, path: str) -> str:
         """Return the POSIX path, relative to the root, that `path` leads to after links are followed.
@@ -45,6 +53,28 @@ class OwnWorktree:
         if relative.parts[0] == ".git":
             raise Refused(f"{path} belongs to git", code="path.git")
         return write_name(relative.as_posix())
+
+    async def complete(self, path: str | None = None) -> None:
+        """Return when all files of the worktree are there: in a large repository they are added in the background.
+
+        Returns at once if `path` is given and names a file that is there, and after `MAX_FILLING_S` in any case.
+
+        Args:
+            path: In written form; it need not be usable.
+        """
+        if self._is_whole or (path and self._has_file(path)):
+            return
+        mark = _git_folder(self.root) / FILLING_NAME
+        ends_at = time.monotonic() + MAX_FILLING_S
+        while mark.exists() and time.monotonic() < ends_at:  # noqa: ASYNC110 - another process removes it
+            await asyncio.sleep(_FILLING_POLL_S)
+        self._is_whole = True
+
+    def _has_file(self, path: str) -> bool:
+        try:
+            return (self.root / read_name(path)).is_file()
+        except (OSError, ValueError):
+            return False
 
     def place(self, path: str) -> Path:
         """Return the absolute path of `path`, a result of `locate`; whether it exists is not checked."""
@@ -265,3 +295,11 @@ def _near_miss(text: str, old: str) -> str:
         if wanted and " ".join(line.split()) == wanted:
             return f"; its first line is like line {number}, but spaces or later lines differ"
     return ""
+
+
+def _git_folder(root: Path) -> Path:
+    """Return the git folder that the file `.git` of a worktree names; `.git` itself without such a file."""
+    try:
+        return root / (root / ".git").read_text("utf-8", "surrogateescape").removeprefix("gitdir: ").rstrip("\n")
+    except OSError:
+        return root / ".git"

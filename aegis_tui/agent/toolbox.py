@@ -31,6 +31,9 @@ from aegis_tui.sdk.context import whole_context
 
 _log = logging.getLogger(__name__)
 
+_WITHOUT_FILES = (tools.VerdictArguments, tools.ProposeDesignArguments)
+"""Calls that need no file of the worktree."""
+
 _BASH_OUTPUT_BYTES = 24 * 1024
 _BASH_ENVIRONMENT = {
     "GIT_EDITOR": "true",
@@ -125,6 +128,7 @@ class Toolbox:
     async def call(self, call: ToolCall) -> ToolResult:
         """Run one call and return its result; errors are part of the result. Raises nothing but cancellation."""
         if call.name in self.foreign.names:
+            await self._worktree.complete()
             text, is_usable = await self.foreign.call(call)
             return ToolResult("\n".join([text, *self._writer.take_news()]), is_usable=is_usable)
         try:
@@ -132,6 +136,8 @@ class Toolbox:
         except UsageError as error:
             self._screen.problem(f"unusable call of {call.name or 'a tool without a name'}: {error.code}")
             return ToolResult(f"Error: {error}", is_usable=False)
+        if not isinstance(arguments, _WITHOUT_FILES):
+            await self._worktree.complete(getattr(arguments, "path", None))
         try:
             result = await self._handlers[type(arguments)](arguments)
         except AegisError as error:

@@ -9,8 +9,6 @@ import asyncio
 import dataclasses
 import json
 import logging
-import os
-import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from aegis_tui.orchestrator.confinement import boundary_variables, source_of, wr
 from aegis_tui.orchestrator.last_screen import LastScreens
 from aegis_tui.orchestrator.private_refs import PrivateRefs
 from aegis_tui.orchestrator.run_kinds import FindServers
+from aegis_tui.orchestrator.token_file import token_in
 from aegis_tui.ports.agent_kind import FindKind, Launch
 from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree, WorktreeSpec
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
@@ -108,6 +107,10 @@ class InstanceKeeper:
         self._refs = PrivateRefs(repository, places.instances_dir)
         self.screens = LastScreens(terminal, places.logs_dir)
 
+    async def fill(self, *, on: bool = True) -> None:
+        """Complete the worktrees that an earlier hub has left incomplete, in the background; `on=False` stops it."""
+        await (self._repository.continue_filling() if on else self._repository.stop_filling())
+
     async def prepare(
         self, instance: Instance, run: Run, scope: Mapping[str, object], context: str
     ) -> PreparedInstance:
@@ -137,9 +140,10 @@ class InstanceKeeper:
                 branch=instance.branch or "",
                 base_oid=instance.base_oid or run.facts.base_oid,
                 guard=guard,
+                first=instance.partition,
             )
         )
-        token = _token(folder / "token")
+        token = token_in(folder / "token")
         whole_scope = {**scope, "ignore_case": run.facts.ignore_case, "submodules": run.facts.submodules}
         write_private(folder / "scope.json", json.dumps(whole_scope, ensure_ascii=False, sort_keys=True))
         write_private(folder / "context.md", context)
@@ -179,7 +183,7 @@ class InstanceKeeper:
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
         private = None if level is SandboxLevel.NONE else self._refs.git_folder(instance)
         mounts = await self._repository.git_mounts(worktree, private=private)
-        around = await self._surround(run, folder, worktree.path, confined=level is not SandboxLevel.NONE)
+        around = await self._surround(run, folder, worktree, confined=level is not SandboxLevel.NONE)
         kind = self._find_kind(instance.kind)
         launch = self._launch(instance, run, folder, worktree.path)
         environment = self._environment(instance, run, launch) | kind.environment(launch)
@@ -214,9 +218,13 @@ class InstanceKeeper:
         record = {"argv": argv, "env": environment, "cwd": str(worktree.path)}
         write_private(folder / "launch.json", json.dumps(record, indent=1))  # paths need not be UTF-8
 
-    async def _surround(self, run: Run, folder: Path, worktree: Path, *, confined: bool) -> Surroundings:
+    async def _surround(self, run: Run, folder: Path, worktree: Worktree, *, confined: bool) -> Surroundings:
+        """Prepare a worktree's environment; wait for all of its files first if that needs them."""
+        source = source_of(run)
+        if not worktree.is_whole and await self._surroundings.reads_tree(source):
+            await self._repository.completed(worktree.path)
         around = await self._surroundings.prepare(
-            worktree, folder / "home", (), confined=confined, committed=True, source=source_of(run)
+            worktree.path, folder / "home", (), confined=confined, committed=True, source=source
         )
         await asyncio.to_thread(write_environment, folder, around, run)
         return around
@@ -372,24 +380,7 @@ class InstanceKeeper:
             Path(instance.worktree),
             rescue=RescueName(instance.run or "none", instance.instance_id),
             already_saved=saved_tree,
+            reuse=not traits_of(instance.role).has_writable_worktree,
         )
         await self._refs.forget(instance)
         return rescued.ref if rescued else None
-
-
-def _token(path: Path) -> str:
-    """Return the token in that file; write a new one of 32 random bytes, in hex, if there is none (contract 2).
-
-    Raises OSError.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        if text := path.read_text("ascii").strip():
-            return text
-        path.unlink()
-        return _token(path)
-    token = secrets.token_hex(32)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(token + "\n")
-    return token

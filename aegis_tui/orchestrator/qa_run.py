@@ -96,8 +96,10 @@ class QaRunner:
             OSError: The folder for scratch worktrees cannot be written, or a command cannot be started.
         """
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
-        async with self._scratch(run, oid, name) as (scratch, home):
-            worktree, confined = scratch.path, level is not SandboxLevel.NONE
+        confined = level is not SandboxLevel.NONE
+        reuse = confined and oid == run.facts.base_oid
+        async with self._scratch(run, oid, name, reuse=reuse) as (scratch, home):
+            worktree = scratch.path
             mounts = await self._repository.git_mounts(scratch)
             prepared = self._surroundings.prepare(
                 worktree, home, list(limits_s), confined=confined, source=source_of(run)
@@ -125,7 +127,7 @@ class QaRunner:
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     @contextlib.asynccontextmanager
-    async def _scratch(self, run: Run, oid: str, name: str) -> AsyncIterator[tuple[Worktree, Path]]:
+    async def _scratch(self, run: Run, oid: str, name: str, *, reuse: bool) -> AsyncIterator[tuple[Worktree, Path]]:
         path = self._scratch_dir / f"{run.run}-{name}"
         try:
             worktree = await whole(self._repository.add_scratch(path, oid))
@@ -140,7 +142,7 @@ class QaRunner:
             finally:
                 await whole(asyncio.to_thread(shutil.rmtree, home, ignore_errors=True))
         finally:
-            await whole(self._repository.remove_worktree(worktree.path, rescue=None))
+            await whole(self._repository.remove_worktree(worktree.path, rescue=None, reuse=reuse))
 
     async def _run_one(
         self, command: str, worktree: Path, home: Path, around: Surroundings, level: SandboxLevel, *, limit_s: float

@@ -112,6 +112,7 @@ class Workflow:
             ("fences", self._follow_fences),
             ("disks", self._watch_disks),
         ]
+        await self._parts.keeper.fill()
         self._tasks = [asyncio.create_task(_forever(name, loop), name=name) for name, loop in loops]
 
     async def stop(self) -> None:
@@ -126,6 +127,7 @@ class Workflow:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._parts.keeper.fill(on=False)
         if not await self._log.read(_has_instances):
             try:
                 await self._all_quiet()

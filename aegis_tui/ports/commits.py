@@ -35,6 +35,14 @@ class Blob:
     """None when it is larger than the caller allows."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A ref and the id of the object that it points to."""
+
+    name: str
+    oid: str
+
+
 class Commits(Protocol):
     """Reads commits and blobs, and moves refs. Paths and object ids are as in `aegis_tui.ports.repository`.
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from aegis_tui.ports.commits import ChangedPath, Commits
+from aegis_tui.ports.commits import ChangedPath, Commits, Ref
+from aegis_tui.ports.filling import Filling
 from aegis_tui.ports.git_mounts import GitMounts
 
 
@@ -77,6 +78,9 @@ class WorktreeSpec:
     """Short name, `aegis/<run>/<instance>`; created at `base_oid` unless it exists."""
     base_oid: str
     guard: Guard
+    first: tuple[str, ...] | None = None
+    """Globs of the files that the instance needs first: in a large repository only their folders, and the files of the
+    folders above them, are sure to be there when the worktree is returned. None: all files are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class Worktree:
     """The folder of its guard's hooks; None for a scratch worktree."""
     empty: tuple[str, ...] = ()
     """Submodules of a scratch worktree that are not set up and therefore empty."""
+    is_whole: bool = True
+    """False while files are missing that are being added in the background; see `Filling.completed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +134,6 @@ class RescueRef:
     """`refs/aegis/rescue/<run>/<instance>/<n>`."""
     oid: str
     tree: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """A ref and the id of the object that it points to."""
-
-    name: str
-    oid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +181,7 @@ class ComposeResult:
     """True when the piece had been merged before; then nothing was written."""
 
 
-class Repository(Commits, Protocol):
+class Repository(Commits, Filling, Protocol):
     """One git repository. No method blocks the event loop or touches the person's checkout, index or stash.
 
     They raise only `GitError`, `GitUnavailable`, `Refused`, `Conflict` and `MergeConflict`, and `OSError` where a file
@@ -251,7 +249,7 @@ class Repository(Commits, Protocol):
         ...
 
     async def remove_worktree(
-        self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None
+        self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None, reuse: bool = False
     ) -> RescueRef | None:
         """Remove a worktree that this program created, after saving content that is nowhere else; its branch stays.
 
@@ -259,6 +257,8 @@ class Repository(Commits, Protocol):
             path: Its folder.
             rescue: Whose work it is. None only for scratch worktrees, whose content is discarded.
             already_saved: A tree that is kept elsewhere; a worktree with equal content needs no rescue.
+            reuse: Nothing that an agent controls could write there. If all files of a large worktree are as they were
+                checked out, they may become those of the next worktree, which is then ready at once.
 
         Returns:
             The ref under which the work was saved; None when there was nothing to save, or no worktree.

@@ -75,6 +75,17 @@ class QaEnvironment(Protocol):
         """
         ...
 
+    async def reads_tree(self, source: EnvironmentSource = NO_SOURCE) -> bool:
+        """Return whether `prepare` reads more of a worktree than the names in its top folder.
+
+        Args:
+            source: As for `prepare`.
+
+        Raises:
+            GitError: git fails.
+        """
+        ...
+
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
         """Return the obstacles found after a command has run, such as an import that led to another checkout.
 

@@ -191,6 +191,16 @@ class UntrustedFolder:
             if place is not None:
                 _unlink(*place)
 
+    def claim(self, name: str, content: bytes) -> bool:
+        """Create a regular file; return False if there is anything under that name. Raises OSError."""
+        try:
+            descriptor = os.open(name, _CREATE, 0o600, dir_fd=self._descriptor)
+        except FileExistsError:
+            return False
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        return True
+
     def write(self, name: str, content: bytes, *, mode: int = 0o600) -> None:
         """Write a regular file in one step, replacing whatever has that name, even a folder.
 

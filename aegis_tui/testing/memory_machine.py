@@ -83,6 +83,10 @@ class BareEnvironment:
         """See `QaEnvironment.inspect`; never finds an obstacle."""
         return ()
 
+    async def reads_tree(self, source: EnvironmentSource = NO_SOURCE) -> bool:
+        """See `QaEnvironment.reads_tree`; it never does."""
+        return False
+
     async def stamp(self, source: EnvironmentSource = NO_SOURCE) -> str:
         """See `QaEnvironment.stamp`; always empty."""
         return ""

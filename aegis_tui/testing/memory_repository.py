@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from aegis_tui.errors import Conflict, GitError, MergeConflict, Refused
-from aegis_tui.ports.commits import Blob, ChangedPath
+from aegis_tui.ports.commits import Blob, ChangedPath, Ref
 from aegis_tui.ports.git_mounts import GitMounts
 from aegis_tui.ports.repository import (
     ComposeResult,
     FileConflict,
     Guard,
     MergePreview,
-    Ref,
     RepositoryFacts,
     RescueName,
     RescueRef,
@@ -111,6 +110,15 @@ class MemoryRepository:
         self.worktrees[spec.path], self.guards[spec.path] = made, spec.guard
         return made
 
+    async def completed(self, path: Path) -> None:
+        """See `Repository.completed`; worktrees are complete at once."""
+
+    async def continue_filling(self) -> None:
+        """See `Repository.continue_filling`; nothing is ever incomplete."""
+
+    async def stop_filling(self) -> None:
+        """See `Repository.stop_filling`."""
+
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
         """See `Repository.add_scratch`; neither path nor commit is checked."""
         self.worktrees[path] = Worktree(path, None, oid, self.common_dir / "worktrees" / path.name)
@@ -121,7 +129,7 @@ class MemoryRepository:
         return ()
 
     async def remove_worktree(
-        self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None
+        self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None, reuse: bool = False
     ) -> RescueRef | None:
         """See `Repository.remove_worktree`; saves what is in `unsaved`, and returns None for an unknown path."""
         worktree, unsaved = self.worktrees.pop(path, None), self.unsaved.pop(path, None)

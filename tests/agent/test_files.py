@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from aegis_tui.agent import files
 from aegis_tui.agent.files import MAX_LINES, OwnWorktree, numbered, replace_once
+from aegis_tui.domain.filling import FILLING_NAME
 from aegis_tui.errors import Refused, UsageError
 
 
@@ -97,3 +100,42 @@ def test_a_file_is_put_back_byte_for_byte(tmp_path: Path) -> None:
     assert worktree.restore("b", none)
     assert (tmp_path / "a").read_bytes() == b"\xff\0"
     assert not (tmp_path / "b").exists()
+
+
+@pytest.fixture
+def incomplete(worktree: Path) -> tuple[Path, Path]:
+    """A worktree to which the hub is still adding files, and the mark that says so."""
+    admin = Path((worktree / ".git").read_text("utf-8").removeprefix("gitdir: ").strip())
+    mark = admin / FILLING_NAME
+    mark.write_text("")
+    return worktree, mark
+
+
+def test_a_file_that_is_missing_is_waited_for_and_one_that_is_there_is_not(incomplete: tuple[Path, Path]) -> None:
+    folder, mark = incomplete
+    (folder / "here.py").write_text("x = 1\n")
+
+    async def run() -> None:
+        own = OwnWorktree(folder)
+        await asyncio.wait_for(own.complete("here.py"), 5)
+        for wanted in ("away.py", ".", None, "\0", "../here.py"):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(own.complete(wanted), 0.1)
+        waiting = asyncio.create_task(own.complete("away.py"))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        mark.unlink()
+        await asyncio.wait_for(waiting, 5)
+
+    asyncio.run(run())
+
+
+def test_a_worktree_that_never_becomes_complete_is_waited_for_only_so_long(
+    incomplete: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_FILLING_S", 0.1)
+    asyncio.run(asyncio.wait_for(OwnWorktree(incomplete[0]).complete(), 5))
+
+
+def test_a_folder_that_is_no_worktree_is_complete(tmp_path: Path) -> None:
+    asyncio.run(asyncio.wait_for(OwnWorktree(tmp_path).complete(), 5))

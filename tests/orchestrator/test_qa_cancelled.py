@@ -14,6 +14,7 @@ import pytest
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.git.repository import GitRepository
 from aegis_tui.ports.repository import Worktree
+from aegis_tui.sdk.untrusted_folder import TRASH
 from tests.orchestrator.qa_lab import Lab
 
 
@@ -41,11 +42,11 @@ def test_a_check_that_is_cancelled_leaves_no_worktree(lab: Lab, moment: str, mon
             await asyncio.wait({asyncio.create_task(cancel())})
         return made
 
-    async def remove_worktree(repository: GitRepository, path: Path, *, rescue: None) -> None:
+    async def remove_worktree(repository: GitRepository, path: Path, *, rescue: None, reuse: bool = False) -> None:
         if moment == "removing":
             cancelling = asyncio.create_task(cancel())
             await asyncio.wait({cancelling})
-        await remove(repository, path, rescue=rescue)
+        await remove(repository, path, rescue=rescue, reuse=reuse)
 
     add, remove = GitRepository.add_scratch, GitRepository.remove_worktree
     monkeypatch.setattr(GitRepository, "add_scratch", add_scratch)
@@ -83,7 +84,7 @@ def test_a_check_that_is_cancelled_while_its_environment_is_made_leaves_nothing(
 
     monkeypatch.setattr(ProjectEnvironment, "_places", places)
 
-    async def check() -> list[Path]:
+    async def check() -> None:
         task = asyncio.create_task(lab.begin(oid, {"true": 60}, sandbox="off"))
         await asyncio.to_thread(started.wait)
         for _ in range(2):
@@ -91,6 +92,7 @@ def test_a_check_that_is_cancelled_while_its_environment_is_made_leaves_nothing(
             await asyncio.sleep(0.01)
         await asyncio.wait({task})
         assert task.cancelled()
-        return list(lab.state.iterdir())
+        assert [path.name for path in lab.state.iterdir() if not path.name.startswith(TRASH)] == []
 
-    assert asyncio.run(check()) == []
+    asyncio.run(check())
+    assert list(lab.state.iterdir()) == []

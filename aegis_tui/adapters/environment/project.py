@@ -102,6 +102,15 @@ class ProjectEnvironment:
         _, active = self._virtualenvs(self._places(self._root))
         return active or prefix_of_path(self._environ.get("PATH", os.defpath), self._root)
 
+    async def reads_tree(self) -> bool:
+        """Return whether `prepare` reads more of a worktree than the names in its top folder.
+
+        It does if the checkout has an environment, or if one is active that may lead to the checkout's files.
+        """
+        places = await asyncio.to_thread(lambda: list(self._places(self._root)))
+        _, active = self._virtualenvs(places)
+        return bool(places) or active is not None
+
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
         """Return an empty result: `prepare` returns all obstacles before a command runs."""
         return ()

@@ -86,6 +86,12 @@ class ProvidedEnvironment(QaEnvironment):
         )
 
     @override
+    async def reads_tree(self, source: EnvironmentSource = NO_SOURCE) -> bool:
+        if source.prepared or await self._parts.project.reads_tree():
+            return True
+        return bool(source.base_oid and await self._parts.included.find(source.base_oid))
+
+    @override
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
         return await self._parts.project.inspect(worktree, home, command)
 

@@ -73,6 +73,11 @@ class AdminFolders:
         admin = self.find(path)
         return admin if admin is not None and read_record(admin) is not None and path.is_dir() else None
 
+    def recorded(self) -> list[tuple[Path, Path]]:
+        """Return the completed worktrees of ours as pairs: the worktree and its git folder."""
+        admins = [path.parent for path in self._home.glob(f"*/{RECORD_NAME}")]
+        return [(Path(gitdir).parent, admin) for admin in admins if (gitdir := _read(admin, "gitdir").rstrip("\n"))]
+
     def has_records(self) -> bool:
         """Return whether the repository has a completed worktree of ours."""
         return any(self._home.glob(f"*/{RECORD_NAME}"))

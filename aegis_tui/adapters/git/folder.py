@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
 import stat
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,11 @@ from aegis_tui.sdk.untrusted_folder import UntrustedFolder, delete_tree
 
 MAX_FILE_BYTES = 4 << 30
 """Larger files are not saved by our commits: git would read them for minutes."""
+
+_deleting: set[Path] = set()
+"""What a thread of this process is deleting: two on one tree would hinder each other."""
+
+_deleting_lock = threading.Lock()
 
 _SCRATCH = re.compile(r"aegis-(?:git|demo)-(\d+)-.*")
 
@@ -42,12 +49,13 @@ def find_scratch_of_the_dead(parent: Path | None = None) -> list[Path]:
     with contextlib.suppress(OSError):
         for path in (parent or Path(tempfile.gettempdir())).iterdir():
             named = _SCRATCH.fullmatch(path.name)
-            if named and path.lstat().st_uid == os.getuid() and not _is_alive(int(named[1])):
+            if named and path.lstat().st_uid == os.getuid() and not is_alive(int(named[1])):
                 left.append(path)
     return left
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Return whether there is a process with this id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -73,8 +81,20 @@ def delete_trash(parent: Path) -> None:
     Its content may be an agent's, so no link in it is followed.
     """
     for aside in parent.glob(f"{_TRASH}*"):
-        with contextlib.suppress(OSError):
-            delete_tree(aside)
+        with _deleting_lock:
+            if aside in _deleting:
+                continue
+            _deleting.add(aside)
+        try:
+            with contextlib.suppress(OSError):
+                delete_tree(aside)
+        finally:
+            _deleting.discard(aside)
+
+
+def begin_to_delete_trash(parent: Path) -> None:
+    """Do the same in a thread and return at once; the event loop waits for the thread when it is closed."""
+    asyncio.get_running_loop().run_in_executor(None, delete_trash, parent)
 
 
 def exists(path: Path) -> bool:

@@ -8,8 +8,7 @@ from typing import Literal, cast
 
 from aegis_tui.adapters.git.run import GitOutput, GitRunner
 from aegis_tui.domain.path.file_name import name_of, write_name
-from aegis_tui.ports.commits import Blob, ChangedPath
-from aegis_tui.ports.repository import Ref
+from aegis_tui.ports.commits import Blob, ChangedPath, Ref
 
 MAX_BLOB_BYTES = 64 << 20
 """How much of one blob is read at most, if the caller sets no other limit."""

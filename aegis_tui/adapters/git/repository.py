@@ -20,13 +20,12 @@ from aegis_tui.adapters.git.rescues import GitRescues
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.snapshot import Snapshots
 from aegis_tui.adapters.git.worktree import Worktrees
-from aegis_tui.ports.commits import Blob, ChangedPath
+from aegis_tui.ports.commits import Blob, ChangedPath, Ref
 from aegis_tui.ports.git_mounts import GitMounts
 from aegis_tui.ports.repository import (
     ComposeResult,
     Guard,
     MergePreview,
-    Ref,
     RepositoryFacts,
     RescueName,
     RescueRef,
@@ -118,8 +117,9 @@ class GitRepository:
     async def add_worktree(self, spec: WorktreeSpec) -> Worktree:
         """Create the worktree of an instance, with its branch and its guard, and return it.
 
-        A complete one keeps its work. What is left of an incomplete one is saved under a rescue
-        ref if it may be work, and then replaced.
+        One that was created before keeps its work. What is left of one whose creation was interrupted is saved under a
+        rescue ref if it may be work, and then replaced. In a large repository, files outside `spec.first` may still be
+        missing; they are added in the background.
 
         Raises:
             Refused: Something that is no worktree of ours is at the path, the work in it cannot be saved, or a glob of
@@ -127,6 +127,18 @@ class GitRepository:
             Conflict: Another program is writing the repository's configuration.
         """
         return await self._worktrees.add(spec)
+
+    async def completed(self, path: Path) -> None:
+        """Return when no files are being added to the worktree at `path` any longer; raises nothing."""
+        await self._worktrees.filler.wait(path)
+
+    async def continue_filling(self) -> None:
+        """Go on to complete worktrees, in the background, that a process which was killed has left incomplete."""
+        self._worktrees.continue_filling()
+
+    async def stop_filling(self) -> None:
+        """Give up to complete worktrees, until `continue_filling`; to be awaited before the event loop is closed."""
+        await self._worktrees.filler.stop()
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
         """Create a worktree for checks with a detached HEAD at `oid`; an earlier one at `path` is replaced.
@@ -147,7 +159,7 @@ class GitRepository:
         return await self._worktrees.restore_scratch(scratch)
 
     async def remove_worktree(
-        self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None
+        self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None, reuse: bool = False
     ) -> RescueRef | None:
         """Remove a worktree of ours after saving content that is nowhere else; its branch stays.
 
@@ -155,6 +167,7 @@ class GitRepository:
             path: Its folder.
             rescue: Whose work it is; None only for scratch worktrees, whose content is discarded.
             already_saved: A tree that is kept elsewhere; a worktree with equal content needs no rescue.
+            reuse: Its files may become those of another worktree; see `Repository.remove_worktree`.
 
         Returns:
             The ref of the work; None if there was nothing to save, or no worktree.
@@ -162,7 +175,7 @@ class GitRepository:
         Raises:
             Refused: The work cannot be saved, `rescue` is missing, or it is no worktree of ours; nothing was removed.
         """
-        return await self._worktrees.remove(path, rescue=rescue, already_saved=already_saved)
+        return await self._worktrees.remove(path, rescue=rescue, already_saved=already_saved, reuse=reuse)
 
     async def list_worktrees(self) -> tuple[WorktreeEntry, ...]:
         """Return all worktrees of the repository, the main one first, and those whose folder is gone.
@@ -323,7 +336,8 @@ class GitRepository:
         if worktree.branch is None:
             return GitMounts(self.common_dir, (), shown)
         run_folder = Path(worktree.branch).parent
-        mounts = await asyncio.to_thread(_mounts, self.common_dir, worktree, run_folder, private)
+        async with self._worktrees.lock():  # what is copied must not change meanwhile
+            mounts = await asyncio.to_thread(_mounts, self.common_dir, worktree, run_folder, private)
         return replace(mounts, read_only=(*mounts.read_only, *shown))
 
     async def take_in(self, private: Path, oids: Sequence[str]) -> None:

@@ -110,6 +110,7 @@ class Snapshots:
             places = [":(top)", *(f":(top,exclude,literal){name}" for name in submodules)]
             await self._runner.run(
                 *("-c", "core.safecrlf=false", "-c", "advice.addEmbeddedRepo=false"),
+                *("-c", "core.sparseCheckout=true"),  # a file that is there is read, whatever bit the index has
                 *("add", "--all", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul"),
                 work_tree=path,
                 env=env | await self._filters.off(),

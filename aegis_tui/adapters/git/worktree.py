@@ -10,20 +10,22 @@ import logging
 import os
 import shutil
 import tempfile
-import time
 import weakref
 from functools import partial
 from pathlib import Path
 
 from aegis_tui.adapters.git import admin as admin_files
 from aegis_tui.adapters.git.admin import LOCK_PREFIX, SCRATCH_LOCK, AdminFolders, Record, is_reserved, read_record
+from aegis_tui.adapters.git.cone import cone_of, cone_patterns
 from aegis_tui.adapters.git.discovery import Discovery
-from aegis_tui.adapters.git.filters import Filters
-from aegis_tui.adapters.git.folder import delete_trash, exists, has_content, is_folder, make_savable, put_aside
+from aegis_tui.adapters.git.filling import Filler, is_filling, mark_filling
+from aegis_tui.adapters.git.folder import begin_to_delete_trash, exists, has_content, is_folder, make_savable, put_aside
 from aegis_tui.adapters.git.guard import write_guard
 from aegis_tui.adapters.git.objects import Objects
+from aegis_tui.adapters.git.pool import Pool
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.snapshot import Snapshots
+from aegis_tui.adapters.git.spare import CHECKOUT_DEADLINE_S, CONE, WHOLE, Checkouts, discard, place
 from aegis_tui.adapters.git.submodules import Submodules
 from aegis_tui.adapters.git.worktree_config import enable_worktree_config, restore_worktree_config
 from aegis_tui.domain.path.file_name import write_name
@@ -31,12 +33,6 @@ from aegis_tui.errors import Conflict, GitError, Refused
 from aegis_tui.ports.repository import Guard, RescueName, RescueRef, Worktree, WorktreeEntry, WorktreeSpec
 
 logger = logging.getLogger(__name__)
-
-_CHECKOUT_DEADLINE_S = 600.0
-_WHOLE = ("-c", "core.sparseCheckout=false", "-c", "index.sparse=false")
-"""Agents and QA get the whole tree, even if the person's checkout is sparse."""
-
-_FAST_CHECKOUT = ("-c", "checkout.workers=4", "-c", "checkout.thresholdForParallelism=200")
 
 _locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Path, asyncio.Lock]] = weakref.WeakKeyDictionary()
 
@@ -56,14 +52,19 @@ class Worktrees:
         self._runner = runner
         self._objects = objects
         self._snapshots = snapshots
-        self._filters = Filters(runner, objects)
+        self._checkouts = Checkouts(runner, objects)
+        self._filters = self._checkouts.filters
+        self._pool = Pool(runner, self._checkouts)
+        self.filler = Filler(runner, self._checkouts, self._pool, self.lock)
         self._submodules = Submodules(place.common_dir, runner)
         self.admins = AdminFolders(place.common_dir)
 
     async def add(self, spec: WorktreeSpec) -> Worktree:
         """Create the worktree of an instance, with its branch and its guard, and return it.
 
-        A complete one keeps its work. What is left of an incomplete one is saved under a rescue ref if it may be work.
+        One that was created before keeps its work. What is left of one whose creation was interrupted is saved under a
+        rescue ref if it may be work. In a large repository, files outside `spec.first` may still be missing; they are
+        added in the background.
 
         Raises:
             Refused: Something that is no worktree of ours is at the path, its work cannot be saved, or a glob of the
@@ -71,7 +72,7 @@ class Worktrees:
             Conflict: Another program is writing the repository's configuration.
         """
         run = spec.branch.split("/")[1]
-        async with self._lock():
+        async with self.lock():
             for cut_off in self.admins.cut_off():
                 self.admins.drop(cut_off)
             admin = self.admins.find_complete(spec.path)
@@ -81,8 +82,11 @@ class Worktrees:
             admin_files.mend_link(spec.path, admin)
             await self._guard(admin, spec.guard)
             admin_files.write_record(admin, Record(spec.instance, spec.base_oid, spec.branch))
-        await asyncio.to_thread(delete_trash, spec.path.parent)
-        return Worktree(spec.path, spec.branch, spec.base_oid, admin, spec.guard.hooks_dir)
+        begin_to_delete_trash(spec.path.parent)
+        if is_partial := await asyncio.to_thread(is_filling, admin):
+            self.filler.begin(spec.path, admin)
+        place_of_hooks = spec.guard.hooks_dir
+        return Worktree(spec.path, spec.branch, spec.base_oid, admin, place_of_hooks, is_whole=not is_partial)
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
         """Create a worktree for checks with a detached HEAD at `oid`; an earlier one for checks at `path` is replaced.
@@ -94,17 +98,21 @@ class Worktrees:
             Conflict: Something else is at `path`.
             GitError: There is no such commit, or git fails.
         """
-        async with self._lock():
-            admin = self.admins.find(path)
-            if admin is not None:
-                await self._drop_scratch(path, admin)
-            elif exists(path):
-                raise Conflict(f"{path} is taken by something else", "move it away", code="worktree.path")
-            admin = await self._register(path, oid, ["--detach"], SCRATCH_LOCK)
-            await self._fill(path, admin, oid)
-            admin_files.write_record(admin, Record("", oid, None))
-            empty = await self._submodules.fill(path, oid)
-        await asyncio.to_thread(delete_trash, path.parent)
+        spare = await self._pool.take(path.parent, oid)  # before the lock is taken: it may take seconds
+        try:
+            async with self.lock():
+                admin = self.admins.find(path)
+                if admin is not None:
+                    await self._drop_scratch(path, admin)
+                elif exists(path):
+                    raise Conflict(f"{path} is taken by something else", "move it away", code="worktree.path")
+                admin = await self._register(path, oid, ["--detach"], SCRATCH_LOCK)
+                await asyncio.to_thread(place, spare, path, admin)
+                admin_files.write_record(admin, Record("", oid, None))
+                empty = await self._submodules.fill(path, oid)
+        finally:
+            discard(spare)
+        begin_to_delete_trash(path.parent)
         return Worktree(path, None, oid, admin, empty=empty)
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
@@ -121,15 +129,17 @@ class Worktrees:
             index = Path(folder, "index")
             await asyncio.to_thread(shutil.copyfile, scratch.admin_dir / "index", index)
             env = {**await self._filters.off(), "GIT_INDEX_FILE": str(index)}
-            git = partial(self._runner.run, work_tree=scratch.path, env=env, deadline_s=_CHECKOUT_DEADLINE_S)
-            await git(*_WHOLE, "update-index", "-q", "--refresh", ok=(0, 1))
+            git = partial(self._runner.run, work_tree=scratch.path, env=env, deadline_s=CHECKOUT_DEADLINE_S)
+            await git(*WHOLE, "update-index", "-q", "--refresh", ok=(0, 1))
             names = (await git("diff-files", "--name-only", "-z", "--ignore-submodules=all")).fields()
             if names:
                 stdin = b"".join(os.fsencode(name) + b"\0" for name in names)
-                await git(*_WHOLE, "checkout-index", "-f", "-q", "-z", "--stdin", stdin=stdin)
+                await git(*WHOLE, "checkout-index", "-f", "-q", "-z", "--stdin", stdin=stdin)
         return tuple(map(write_name, names))
 
-    async def remove(self, path: Path, *, rescue: RescueName | None, already_saved: str | None) -> RescueRef | None:
+    async def remove(
+        self, path: Path, *, rescue: RescueName | None, already_saved: str | None, reuse: bool = False
+    ) -> RescueRef | None:
         """Remove a worktree of ours after saving its work; return the ref of the work, None if there was none to save.
 
         If it was the last one, the repository's configuration is restored. No effect if there is nothing at `path`.
@@ -138,6 +148,7 @@ class Worktrees:
             path: The worktree.
             rescue: Whose work it is; may be None only for a scratch worktree, whose content is discarded.
             already_saved: A tree that is stored elsewhere: equal content is not saved again.
+            reuse: Its files may become those of another worktree; see `Repository.remove_worktree`.
 
         Raises:
             Refused: The work cannot be saved, `rescue` is missing, or it is no worktree of ours; nothing was removed.
@@ -145,16 +156,24 @@ class Worktrees:
             GitError: git fails.
         """
         saved: RescueRef | None = None
-        async with self._lock():
+        await self.filler.leave(path)
+        async with self.lock():
             admin = self.admins.find(path)
             if admin is not None:
-                saved = await self._remove_registered(path, admin, rescue, already_saved)
+                saved = await self._remove_registered(path, admin, rescue, already_saved, reuse=reuse)
             elif exists(path):
                 saved = await self._remove_stray(path, rescue)
             if not self.admins.has_records():
                 restore_worktree_config(self._common_dir)
-        await asyncio.to_thread(delete_trash, path.parent)
+                self._pool.clear()
+        begin_to_delete_trash(path.parent)
         return saved
+
+    def continue_filling(self) -> None:
+        """Complete the worktrees that a process which was killed has left incomplete, in the background."""
+        for path, admin in self.admins.recorded():
+            if is_filling(admin):
+                self.filler.begin(path, admin)
 
     async def list_all(self) -> tuple[WorktreeEntry, ...]:
         """Return all worktrees of the repository, the main one first, and those whose folder is gone.
@@ -173,7 +192,7 @@ class Worktrees:
             GitError: There is no worktree at `path`, or the guard cannot be written.
             Refused: A glob of the guard is not valid.
         """
-        async with self._lock():
+        async with self.lock():
             await self._guard(self.admins.get(path), guard)
 
     async def restore_config(self) -> bool:
@@ -185,10 +204,11 @@ class Worktrees:
             Conflict: Another program is writing the configuration.
             OSError: The configuration cannot be read or written.
         """
-        async with self._lock():
+        async with self.lock():
             return not self.admins.has_records() and restore_worktree_config(self._common_dir)
 
-    def _lock(self) -> asyncio.Lock:
+    def lock(self) -> asyncio.Lock:
+        """Return the lock that serialises changes to the worktrees of this repository."""
         locks = _locks.setdefault(asyncio.get_running_loop(), {})
         return locks.setdefault(self._common_dir, asyncio.Lock())
 
@@ -213,7 +233,11 @@ class Worktrees:
         target = [] if has_branch else ["--no-track", "-b", spec.branch]
         commit = spec.branch if has_branch else spec.base_oid
         admin = await self._register(spec.path, commit, target, f"{LOCK_PREFIX} {spec.instance}")
-        await self._fill(spec.path, admin, commit)
+        is_partial = spec.first is not None and await self._checkouts.is_large(commit)
+        if is_partial and (spare := await self._pool.take_kept(spec.path.parent, commit)):
+            await asyncio.to_thread(place, spare, spec.path, admin)
+            return admin
+        await self._fill(spec.path, admin, commit, cone_of(spec.first or ()) if is_partial else None)
         return admin
 
     async def _register(self, path: Path, commit: str, target: list[str], reason: str) -> Path:
@@ -232,32 +256,32 @@ class Worktrees:
             await self._runner.run("worktree", "add", *options, *target, "--", str(path), commit)
         return self.admins.get(path)
 
-    async def _fill(self, path: Path, admin: Path, commit: str) -> None:
+    async def _fill(self, path: Path, admin: Path, commit: str, cone: tuple[str, ...] | None = None) -> None:
         """Check a commit out into a new, empty worktree.
-
-        An agent's commit is checked out over the person's commit that it is based on, with all filters switched off, so
-        that no program is started for content that an agent wrote.
 
         Args:
             path: The worktree.
             admin: Its own git folder, which is new: only git has written to it.
             commit: The commit, or the branch that points to it.
+            cone: The folders that are wanted, besides the files of the folders above; the worktree is then marked as
+                incomplete. None for all.
 
         Raises:
             GitError: git fails.
         """
         runner = GitRunner(git_dir=admin, cwd=path)
-        off = await self._filters.off()
-        base = await self._filters.persons_base(commit) if off else None
-        if not off or base is None or base == await self._objects.resolve(commit):
-            await self._check_out(runner, path, "reset", "--hard", "--quiet", env=off if base is None else {})
+        if cone is None:
+            await self._checkouts.write(commit, runner=runner, path=path, index=admin / "index")
             return
-        await self._check_out(runner, path, "read-tree", "-u", "--reset", base, env={})
-        await asyncio.to_thread(_trust_times, admin / "index")
-        await self._check_out(runner, path, "read-tree", "-u", "-m", base, commit, env=off)
-
-    async def _check_out(self, runner: GitRunner, path: Path, *args: str, env: dict[str, str]) -> None:
-        await runner.run(*_FAST_CHECKOUT, *_WHOLE, *args, work_tree=path, env=env, deadline_s=_CHECKOUT_DEADLINE_S)
+        patterns = admin / "info" / "sparse-checkout"
+        patterns.parent.mkdir(exist_ok=True)
+        patterns.write_bytes(cone_patterns(cone))
+        await self._checkouts.write(commit, runner=runner, path=path, index=admin / "index", how=CONE)
+        shutil.rmtree(patterns.parent)
+        tops = await self._runner.run("ls-tree", "-d", "-z", "--name-only", commit)
+        for name in tops.fields():  # so that the sandbox can link to them
+            (path / name).mkdir(exist_ok=True)
+        mark_filling(admin, await self._objects.resolve(commit) or commit)
 
     async def _clear(self, path: Path, rescue: RescueName, base_oid: str) -> None:
         """Free the path of a worktree that is incomplete or lost its folder or registration; rescue its work first.
@@ -291,12 +315,14 @@ class Worktrees:
         return any(change.status != "D" for change in changes)
 
     async def _remove_registered(
-        self, path: Path, admin: Path, rescue: RescueName | None, already_saved: str | None
+        self, path: Path, admin: Path, rescue: RescueName | None, already_saved: str | None, *, reuse: bool
     ) -> RescueRef | None:
         record = read_record(admin)
         if record is None and not is_reserved(admin):
             raise Refused(f"{path} is not a worktree of ours", "git worktree remove", code="worktree.foreign")
         if admin_files.is_scratch(admin):
+            if record and reuse:
+                await self._keep(path, admin, record)
             await self._drop_scratch(path, admin)
             return None
         if rescue is None:
@@ -305,9 +331,23 @@ class Worktrees:
         if is_folder(path):
             await asyncio.to_thread(make_savable, path)
         saved = await self._snapshots.rescue(path, admin, name=rescue, base=base, already_saved=already_saved)
+        if record and reuse and saved is None and record.private is not None:
+            await self._keep(path, admin, record)
         put_aside(path, path.parent)
         self.admins.drop(admin)
         return saved
+
+    async def _keep(self, path: Path, admin: Path, record: Record) -> None:
+        """Let the next worktree of a large repository have the files of one that is removed, if they are intact."""
+        if (
+            await asyncio.to_thread(is_filling, admin)
+            or not is_folder(path)
+            or not await self._checkouts.is_large(record.base_oid)
+        ):
+            return
+        base = await self._filters.persons_base(record.base_oid)
+        if base is not None:
+            await self._pool.keep(path, admin, base)
 
     async def _remove_stray(self, path: Path, rescue: RescueName | None) -> RescueRef | None:
         """Remove a folder that was a worktree of ours until git lost its registration; rescue its content first.
@@ -346,12 +386,3 @@ class Worktrees:
         pairs = zip(scopes, scopes, strict=True)
         theirs = [folder for scope, folder in pairs if scope != "command"]  # that one is our own `-c` option
         return theirs[-1] if theirs else str(self._common_dir / "hooks")
-
-
-def _trust_times(index: Path) -> None:
-    """Set the time of a new index later than that of its files, so that git does not compare their content.
-
-    Source: git's technical documentation, racy-git.
-    """
-    later_ns = time.time_ns() + 2_000_000_000
-    os.utime(index, ns=(later_ns, later_ns))

@@ -160,9 +160,20 @@ def instance_git(root: Path) -> OwnGit | None:
         GitError: git failed there.
         GitUnavailable: git is missing or does not answer.
     """
+    admin = git_folder(root)
+    record = read_record(admin)
+    return OwnGit.of(admin) if record is not None and record.instance else None
+
+
+def git_folder(root: Path) -> Path:
+    """Return the folder of the worktree at `root` in the common git folder.
+
+    Raises:
+        GitError: git failed there.
+        GitUnavailable: git is missing or does not answer.
+    """
     (admin,) = run_git(root, ["rev-parse", "--absolute-git-dir"], ends_with=b"\n")
-    record = read_record(Path(admin))
-    return OwnGit.of(Path(admin)) if record is not None and record.instance else None
+    return Path(admin)
 
 
 def run_git(

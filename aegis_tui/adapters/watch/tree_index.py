@@ -93,6 +93,12 @@ class TreeIndex:
             elif len(oid) != _SHA1_CHARS:
                 self._algorithm = "sha256"
 
+    def learn_new(self, listed: Iterable[Listed]) -> None:
+        """Do the same with the files that were not there before and that the index knows to be unchanged."""
+        for path, oid in listed:
+            if oid is not None and path not in self._known and (seen := self._look(path)) is not None:
+                self._known[path] = seen._replace(oid=oid, is_stored=self._has_filters)
+
     def __contains__(self, path: str) -> bool:
         return path in self._known
 

@@ -37,6 +37,9 @@ BLIND_SCAN_S = 2.0
 """How often to scan, in seconds, while the system grants no more watches."""
 
 _FILL_S = 0.1
+_COMPLETE_S = 0.2
+"""How often to look whether an incomplete worktree has become complete, in seconds."""
+
 _FOLDERS = (DirCreatedEvent, DirMovedEvent, DirDeletedEvent)
 _WANTED: list[type[FileSystemEvent]] = [
     *(FileCreatedEvent, FileModifiedEvent, FileDeletedEvent, FileMovedEvent),
@@ -113,6 +116,16 @@ class TreeWatcher:
 
     def _begin(self, name: str, root: Path, loop: asyncio.AbstractEventLoop) -> WatchedTree:
         tree = WatchedTree(name, root.resolve())
+        try:
+            if tree.look_whole():
+                self._schedule(tree, loop)
+            tree.learn()
+        except AegisError:
+            self._end(tree)
+            raise
+        return tree
+
+    def _schedule(self, tree: WatchedTree, loop: asyncio.AbstractEventLoop) -> None:
         handler = _Handler(tree, self._wake, loop)
         self._roots.add(str(tree.root))
         try:
@@ -121,12 +134,12 @@ class TreeWatcher:
             tree.watch = self._observer.schedule(handler, str(tree.root), recursive=True, event_filter=_WANTED)
         except OSError as error:
             _log.warning("only scanned, not watched", extra={"aegis_path": str(tree.root), "aegis_error": str(error)})
-        try:
-            tree.learn()
-        except AegisError:
-            self._end(tree)
-            raise
-        return tree
+
+    def _complete(self, tree: WatchedTree, loop: asyncio.AbstractEventLoop) -> bool:
+        if tree.look_whole():
+            self._schedule(tree, loop)
+            tree.learn_added()
+        return tree.is_incomplete
 
     async def remove(self, name: str) -> None:
         """Stop watching a worktree; do nothing if it is not watched."""
@@ -172,10 +185,13 @@ class TreeWatcher:
         loop = asyncio.get_running_loop()
         while True:
             await self._pause(loop)
+            for tree in [tree for tree in self._trees.values() if tree.is_incomplete]:
+                await self._try(tree, partial(self._complete, tree, loop))
             for tree in [tree for tree in self._trees.values() if tree.is_touched]:
                 if changes := await self._look(tree):
                     yield changes
-            due = min(self._trees.values(), key=self._scan_at, default=None)
+            whole = [tree for tree in self._trees.values() if not tree.is_incomplete]
+            due = min(whole, key=self._scan_at, default=None)
             if due is not None and self._scan_at(due) <= loop.time():
                 period_s, due.scanned_at = loop.time() - due.scanned_at, loop.time()
                 if scanned := await self._try(due, partial(due.scan, period_s)):
@@ -186,6 +202,8 @@ class TreeWatcher:
     async def _pause(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wait until the kernel has sent an event, plus a moment for related ones, or until the next scan is due."""
         until = min((self._scan_at(tree) for tree in self._trees.values()), default=loop.time() + self._scan_s)
+        if any(tree.is_incomplete for tree in self._trees.values()):
+            until = min(until, loop.time() + _COMPLETE_S)
         with suppress(TimeoutError):
             async with asyncio.timeout_at(min(until, loop.time() + _FILL_S) if self._unread else until):
                 await self._wake.wait()

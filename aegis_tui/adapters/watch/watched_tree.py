@@ -12,14 +12,18 @@ from pathlib import Path
 from watchdog.observers.api import ObservedWatch
 
 from aegis_tui.adapters.watch.git_writes import GitWrites
-from aegis_tui.adapters.watch.listing import ignored_by_git, is_ignored_name, list_contents, list_files
+from aegis_tui.adapters.watch.listing import git_folder, ignored_by_git, is_ignored_name, list_contents, list_files
 from aegis_tui.adapters.watch.tree_index import Folders, TreeIndex
+from aegis_tui.domain.filling import FILLING_NAME
 from aegis_tui.ports.tree_watch import FileChange
 
 ROUND_S = 300.0
 """Within this time the scans read every file once, even if it looks unchanged, in seconds."""
 
 RETRY_S = 0.5
+MAX_FILLING_S = 60.0
+"""After this time, a worktree that is still incomplete counts as complete, in seconds."""
+
 _PART_BYTES = 64 << 20
 _FILL_FILES = 200
 _FILL_BYTES = 8 << 20
@@ -37,8 +41,12 @@ class WatchedTree:
         self.must_scan = False
         self.scanned_at = 0.0
         """When the watcher last scanned it, on the event loop's clock."""
+        self.is_incomplete = False
+        """The negated result of the last `look_whole`."""
         self.retry_s = RETRY_S
         """How long to wait before the next attempt after git failed, in seconds."""
+        self._mark: Path | None = None
+        self._incomplete_since = 0.0
         self._raw: deque[tuple[str, str, int]] = deque()
         self._touched: dict[str, int] = {}
         self._moved: set[str] = set()
@@ -67,6 +75,33 @@ class WatchedTree:
             GitUnavailable: git is missing or does not answer.
         """
         self.index.learn(list_contents(self.root))
+
+    def look_whole(self) -> bool:
+        """Return whether all files of the worktree's commit are there; until then, the tree is not watched.
+
+        The program adds the files of a new, large worktree in the background. A worktree that is still incomplete after
+        a minute counts as complete.
+
+        Raises:
+            GitError: The root is not a worktree.
+            GitUnavailable: git is missing or does not answer.
+        """
+        if self._mark is None:
+            self._mark = git_folder(self.root) / FILLING_NAME
+            self._incomplete_since = time.monotonic()
+        is_late = time.monotonic() - self._incomplete_since > MAX_FILLING_S
+        self.is_incomplete = not is_late and self._mark.exists()
+        return not self.is_incomplete
+
+    def learn_added(self) -> None:
+        """Record the files that were added while the worktree was incomplete; the next scan finds all other changes.
+
+        Raises:
+            GitError: git failed there.
+            GitUnavailable: git is missing or does not answer.
+        """
+        self.must_scan = True
+        self.index.learn_new(list_contents(self.root))
 
     def fill(self) -> bool:
         """Read some of the files whose content git does not know; return whether more are left."""

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.adapters.watch import watched_tree
+from aegis_tui.adapters.watch.listing import git_folder
 from aegis_tui.adapters.watch.tree_watcher import TreeWatcher
 from aegis_tui.adapters.watch.watched_tree import RETRY_S
+from aegis_tui.domain.filling import FILLING_NAME
 from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.errors import GitError
 from aegis_tui.ports.tree_watch import FileChange
@@ -310,3 +313,36 @@ def test_a_folder_that_is_no_worktree_is_refused(tmp_path: Path) -> None:
             await watcher.close()
 
     asyncio.run(main())
+
+
+def test_files_that_are_added_to_a_new_worktree_are_no_changes_but_all_others_are(worktree: Path) -> None:
+    (worktree / "big").mkdir()
+    for name in ("one.txt", "two.txt"):
+        (worktree / "big" / name).write_text(f"{name}\n")
+    git(worktree, "add", ".")
+    git(worktree, "commit", "-qm", "Big")
+    aside = worktree.parent / "aside"
+    (worktree / "big").rename(aside)
+    mark = git_folder(worktree) / FILLING_NAME
+    mark.write_text("")
+
+    def act() -> None:
+        (worktree / "mine.txt").write_text("mine\n")
+        aside.rename(worktree / "big")
+        (worktree / "big" / "two.txt").write_text("changed\n")
+        mark.unlink()
+
+    expected = {("mine.txt", "created"), ("big/two.txt", "created")}
+    changes = run(watch(worktree, act, lambda seen: seen >= expected))
+    assert {(item.path, item.change_type) for item in changes} == expected
+    later = run(watch(worktree, lambda: (worktree / "mine.txt").write_text("more\n"), bool))
+    assert {item.path for item in later} == {"mine.txt"}
+
+
+def test_a_worktree_that_never_becomes_complete_is_watched_all_the_same(
+    worktree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched_tree, "MAX_FILLING_S", 0.1)
+    (git_folder(worktree) / FILLING_NAME).write_text("")
+    changes = run(watch(worktree, lambda: (worktree / "new.txt").write_text("x\n"), bool))
+    assert {item.path for item in changes} == {"new.txt"}

@@ -1,0 +1,192 @@
+"""Completes large worktrees in the background, while their agents work already in the folders they need first (PERF-6).
+
+Until then the index has every file of the commit, and those that are missing in the worktree have git's skip-worktree
+bit, so that no git command takes them for deleted. A mark in the worktree's git folder says that it is incomplete; with
+a sandbox, the instance sees it in its own copy of that folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from aegis_tui.adapters.git.folder import scratch_folder
+from aegis_tui.adapters.git.pool import Pool
+from aegis_tui.adapters.git.pour import pour
+from aegis_tui.adapters.git.private import OwnGit
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.spare import CHECKOUT_DEADLINE_S, WHOLE, Checkouts, Spare, discard, install_index
+from aegis_tui.domain.filling import FILLING_NAME
+from aegis_tui.errors import AegisError
+from aegis_tui.sdk.untrusted_folder import UntrustedFolder, read_file
+
+_log = logging.getLogger(__name__)
+
+_INDEX_LOCK = "index.lock"
+_OURS = b"aegis-tui\n"
+"""Content of that file of git's while we replace the index; a hub that was killed may have left it."""
+
+_LOCK_POLL_S = 0.05
+_MISSING = "S "
+
+
+def mark_filling(admin: Path, commit: str) -> None:
+    """Mark a new worktree as incomplete: some files of this commit are missing. Raises OSError.
+
+    Args:
+        admin: The worktree's folder in the common git folder; it has its index already.
+        commit: The commit's id.
+    """
+    digest = hashlib.sha256((admin / "index").read_bytes()).hexdigest()
+    (admin / FILLING_NAME).write_text(f"{commit} {digest}\n", "ascii")
+
+
+def _mark_of(admin: Path) -> tuple[str, str] | None:
+    """Return the commit in a worktree's mark and the digest of the index that it was created with; None without one."""
+    raw = read_file(admin / FILLING_NAME, limit=1000)
+    if raw is None:
+        return None
+    commit, _, digest = raw.decode("ascii", "replace").strip().partition(" ")
+    return commit, digest
+
+
+def is_filling(admin: Path) -> bool:
+    """Return whether files are missing in the worktree with this folder in the common git folder."""
+    return _mark_of(admin) is not None
+
+
+class Filler:
+    """Completes worktrees of one repository.
+
+    Args:
+        runner: Runs git in the common folder.
+        checkouts: Makes checkouts.
+        pool: Has checkouts that are kept.
+        lock: Returns the lock for changes to the worktrees of the repository.
+    """
+
+    def __init__(self, runner: GitRunner, checkouts: Checkouts, pool: Pool, lock: Callable[[], asyncio.Lock]) -> None:
+        self._runner, self._checkouts, self._pool, self._lock = runner, checkouts, pool, lock
+        self._one_by_one = asyncio.Lock()
+        self._tasks: dict[Path, asyncio.Task[None]] = {}
+        self._moving: set[Path] = set()
+
+    def begin(self, path: Path, admin: Path) -> None:
+        """Start to complete a worktree in the background, unless that is under way; a failure is only logged."""
+        if path not in self._tasks:
+            task = asyncio.create_task(self._fill(path, admin), name=f"fill {path.name}")
+            self._tasks[path] = task
+            task.add_done_callback(lambda _: self._tasks.pop(path, None))
+
+    async def wait(self, path: Path) -> None:
+        """Return when nothing is completing the worktree at `path` any longer."""
+        if task := self._tasks.get(path):
+            await asyncio.wait({task})
+
+    async def leave(self, path: Path) -> None:
+        """Do the same, but soon: a checkout that is not being moved into the worktree yet is given up."""
+        if task := self._tasks.get(path):
+            if path not in self._moving:
+                task.cancel()
+            await asyncio.wait({task})
+
+    async def stop(self) -> None:
+        """Do the same for all worktrees, at the end of the process."""
+        await asyncio.gather(*(self.leave(path) for path in list(self._tasks)))
+        await asyncio.sleep(0.05)  # asyncio closes the pipes of killed programs in the next rounds of its loop
+
+    async def _fill(self, path: Path, admin: Path) -> None:
+        spare: Spare | None = None
+        try:
+            async with self._one_by_one:
+                if mark := _mark_of(admin):
+                    spare = await self._pool.take(path.parent, mark[0])
+                    self._moving.add(path)
+                    await self._move_in(spare, path, admin, mark[1])
+        except (AegisError, OSError) as error:
+            _log.warning("a worktree could not be completed: %s", error, extra={"aegis_path": str(path)})
+        finally:
+            self._moving.discard(path)
+            if spare is not None:
+                discard(spare)
+
+    async def _move_in(self, spare: Spare, path: Path, admin: Path, digest: str) -> None:
+        """Move the files of a spare into the worktree, and let the index say that they are there.
+
+        Raises:
+            GitError: git fails.
+            OSError: A file cannot be moved, or the index cannot be written.
+        """
+        await asyncio.to_thread(pour, spare.tree, path)
+        env = {**await self._checkouts.filters.off(), "GIT_INDEX_FILE": str(spare.index)}
+        refresh = (*WHOLE, "update-index", "-q", "--refresh")
+        await self._runner.run(*refresh, work_tree=path, env=env, ok=(0, 1), deadline_s=CHECKOUT_DEADLINE_S)
+        while True:
+            async with self._lock():
+                own = await asyncio.to_thread(OwnGit.of, admin)
+                if await self._is_told(own, spare.index, digest):
+                    break
+            await asyncio.sleep(_LOCK_POLL_S)
+        if own.folder != admin:
+            await asyncio.to_thread(install_index, spare.index, admin)
+        for folder in {admin, own.folder}:
+            with UntrustedFolder(folder) as opened:
+                await asyncio.to_thread(opened.unlink, FILLING_NAME)
+
+    async def _is_told(self, own: OwnGit, full: Path, digest: str) -> bool:
+        """Replace an instance's index by one that has all files; return False if git is writing it now.
+
+        One that the instance has changed is kept; then only the skip-worktree bits in it are cleared.
+
+        Args:
+            own: The instance's git folder.
+            full: The index with all files.
+            digest: Of the index that the worktree was created with.
+
+        Raises:
+            GitError: The instance's index is damaged.
+            OSError: It cannot be written.
+        """
+        async with _locked(own.folder) as opened:
+            if opened is None:
+                return False
+            with scratch_folder() as scratch:
+                copy = scratch / "index"
+                if not await asyncio.to_thread(own.copy_index, copy):
+                    return True
+                if hashlib.sha256(copy.read_bytes()).hexdigest() != digest:
+                    await self._clear_bits(copy)
+                    full = copy
+                await asyncio.to_thread(opened.write, "index", full.read_bytes(), mode=0o644)
+        return True
+
+    async def _clear_bits(self, index: Path) -> None:
+        env = {"GIT_INDEX_FILE": str(index)}
+        listed = (await self._runner.run("ls-files", "-t", "-z", "--full-name", env=env)).fields()
+        names = [item.removeprefix(_MISSING) for item in listed if item.startswith(_MISSING)]
+        stdin = "".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape")
+        clear = (*WHOLE, "update-index", "--no-skip-worktree", "-z", "--stdin")
+        await self._runner.run(*clear, env=env, stdin=stdin, deadline_s=CHECKOUT_DEADLINE_S)
+
+
+@contextlib.asynccontextmanager
+async def _locked(folder: Path) -> AsyncIterator[UntrustedFolder | None]:
+    """Hold git's lock of the index in a git folder; yields None if git holds it.
+
+    Raises:
+        OSError: The folder cannot be opened or written.
+    """
+    with UntrustedFolder(folder) as opened:
+        if opened.read(_INDEX_LOCK, limit=100) == _OURS:
+            opened.unlink(_INDEX_LOCK)
+        if not opened.claim(_INDEX_LOCK, _OURS):
+            yield None
+            return
+        try:
+            yield opened
+        finally:
+            opened.unlink(_INDEX_LOCK)

@@ -1,0 +1,128 @@
+"""Keeps the files of a worktree that nobody could change, for the next worktree of a large repository (PERF-6).
+
+To switch such files to another commit takes as long as the commits differ; a new checkout writes every file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import uuid
+from functools import partial
+from pathlib import Path
+
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.spare import CHECKOUT_DEADLINE_S, PREFIX, WHOLE, Checkouts, Spare, discard
+from aegis_tui.errors import AegisError, GitError
+
+_log = logging.getLogger(__name__)
+
+MOST_KEPT = 2
+
+
+class Pool:
+    """The kept checkouts of one repository.
+
+    Args:
+        runner: Runs git in the common folder.
+        checkouts: Makes and switches checkouts.
+    """
+
+    def __init__(self, runner: GitRunner, checkouts: Checkouts) -> None:
+        self._runner, self._checkouts = runner, checkouts
+        self._kept: list[Spare] = []
+
+    async def take(self, parent: Path, commit: str) -> Spare:
+        """Return a complete checkout of a commit: a kept one, switched to it, or a new one in a folder inside `parent`.
+
+        Raises:
+            GitError: git fails.
+            OSError: A folder cannot be created.
+        """
+        return await self.take_kept(parent, commit) or await self._checkouts.make(parent, commit)
+
+    async def take_kept(self, parent: Path, commit: str) -> Spare | None:
+        """Return a kept checkout, switched to a commit; None if there is none on the same file system.
+
+        Raises:
+            OSError: The folder `parent` cannot be created.
+        """
+        while self._kept:
+            spare = self._kept.pop()
+            if not await asyncio.to_thread(_is_near, spare, parent):
+                discard(spare)
+                continue
+            if switched := await self._switched(spare, commit):
+                return switched
+        return None
+
+    async def _switched(self, spare: Spare, commit: str) -> Spare | None:
+        """Return a spare that is switched to a commit; None, with the spare given up, if that fails."""
+        try:
+            return await self._checkouts.switch(spare, commit)
+        except (AegisError, OSError) as error:
+            discard(spare)
+            _log.warning("a kept checkout cannot be used: %s", error)
+        except BaseException:
+            discard(spare)
+            raise
+        return None
+
+    async def keep(self, path: Path, admin: Path, base: str) -> bool:
+        """Keep the files of a worktree that is being removed; return False if that is not done.
+
+        It is not done, and nothing is changed, if a file is not as it was checked out, or if enough is kept.
+
+        Args:
+            path: The worktree; nothing runs in it any longer.
+            admin: Its folder in the common git folder, whose index only this program has written.
+            base: A commit of the person.
+
+        Raises:
+            GitError: git fails; nothing is changed.
+            OSError: A folder cannot be moved.
+        """
+        if len(self._kept) >= MOST_KEPT or not await self._is_as_checked_out(path, admin / "index"):
+            return False
+        env = {"GIT_INDEX_FILE": str(admin / "index")}
+        tree = (await self._runner.run("write-tree", env=env)).text
+        spare = Spare(path.parent / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:12]}", tree)
+        await asyncio.to_thread(_take_out, path, admin, spare)
+        if switched := await self._switched(spare, base):
+            self._kept.append(switched)
+        return True
+
+    async def _is_as_checked_out(self, path: Path, index: Path) -> bool:
+        git = partial(
+            self._runner.run,
+            work_tree=path,
+            env={**await self._checkouts.filters.off(), "GIT_INDEX_FILE": str(index)},
+            deadline_s=CHECKOUT_DEADLINE_S,
+        )
+        try:
+            others = await git(*WHOLE, "ls-files", "--others", "--directory", "-z")
+            changed = await git(*WHOLE, "diff-files", "--quiet", "--ignore-submodules=none", ok=(0, 1))
+            hidden = await git(*WHOLE, "ls-files", "-v", "-z")
+        except GitError:
+            return False
+        return not others.stdout and changed.code == 0 and all(item.startswith("H ") for item in hidden.fields())
+
+    def clear(self) -> None:
+        """Give up what is kept."""
+        while self._kept:
+            discard(self._kept.pop())
+
+
+def _is_near(spare: Spare, parent: Path) -> bool:
+    parent.mkdir(parents=True, exist_ok=True)
+    return spare.folder.stat().st_dev == parent.stat().st_dev
+
+
+def _take_out(path: Path, admin: Path, spare: Spare) -> None:
+    """Make the files of a worktree a spare: the opposite of `place`."""
+    spare.folder.mkdir()
+    path.rename(spare.tree)
+    (spare.tree / ".git").unlink()
+    shutil.copy2(admin / "index", spare.index)

@@ -1,0 +1,215 @@
+"""Complete checkouts that stand ready, or are made beside an agent at work, and become a worktree's files by renaming.
+
+A checkout of a large repository takes seconds, a rename none. Each is a folder with two entries: `tree`, the files, and
+`index`, git's index with their times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from aegis_tui.adapters.git.filters import Filters
+from aegis_tui.adapters.git.folder import begin_to_delete_trash, is_alive, put_aside
+from aegis_tui.adapters.git.objects import Objects
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.errors import GitError
+
+_log = logging.getLogger(__name__)
+
+CHECKOUT_DEADLINE_S = 600.0
+
+LARGE_FILES = 3_000
+"""With more files, a worktree is usable before it is complete, and its files are used again."""
+
+WHOLE = ("-c", "core.sparseCheckout=false", "-c", "index.sparse=false")
+"""Agents and QA get the whole tree, even if the person's checkout is sparse."""
+
+CONE = ("-c", "core.sparseCheckout=true", "-c", "core.sparseCheckoutCone=true", "-c", "index.sparse=false")
+
+_FAST_CHECKOUT = ("-c", "checkout.workers=4", "-c", "checkout.thresholdForParallelism=200")
+PREFIX = ".aegis-spare-"
+_NAME = re.compile(re.escape(PREFIX) + r"(\d+)-\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """One complete checkout of a commit."""
+
+    folder: Path
+    commit: str
+    """Its id; or that of a tree."""
+
+    @property
+    def tree(self) -> Path:
+        """The files."""
+        return self.folder / "tree"
+
+    @property
+    def index(self) -> Path:
+        """Git's index of the files."""
+        return self.folder / "index"
+
+
+class Checkouts:
+    """Checks commits out. Methods raise `GitError` if git fails.
+
+    Args:
+        runner: Runs git in the common folder.
+        objects: Reads the repository.
+    """
+
+    def __init__(self, runner: GitRunner, objects: Objects) -> None:
+        self._runner = runner
+        self._objects = objects
+        self.filters = Filters(runner, objects)
+
+    async def is_large(self, commit: str) -> bool:
+        """Return whether a commit has more than `LARGE_FILES` files."""
+        listing = ("ls-tree", "-r", "-z", "--name-only", commit)
+        try:
+            await self._runner.run(*listing, most_items=LARGE_FILES)
+        except GitError as error:
+            if error.code != "git.output":
+                raise
+            return True
+        return False
+
+    async def write(
+        self, commit: str, *, runner: GitRunner, path: Path, index: Path, how: tuple[str, ...] = WHOLE
+    ) -> None:
+        """Check a commit out into a new folder with a new index.
+
+        An agent's commit is checked out over the person's commit that it is based on, with all filters switched off, so
+        that no program is started for content that an agent wrote.
+
+        Args:
+            commit: The commit, or the branch that points to it.
+            runner: Runs git; only git has written to its folder.
+            path: The folder.
+            index: The index file.
+            how: Options of git that say which files are wanted: `WHOLE` or `CONE`.
+        """
+        off = await self.filters.off()
+        base = await self.filters.persons_base(commit) if off else None
+        if not off or base is None or base == await self._objects.resolve(commit):
+            await self._read_tree(runner, path, index, how, "--reset", commit, env=off if base is None else {})
+            return
+        await self._read_tree(runner, path, index, how, "--reset", base, env={})
+        await asyncio.to_thread(_trust_times, index)
+        await self._read_tree(runner, path, index, how, "-m", base, commit, env=off)
+
+    async def _read_tree(
+        self, runner: GitRunner, path: Path, index: Path, how: tuple[str, ...], *args: str, env: Mapping[str, str]
+    ) -> None:
+        await runner.run(
+            *(*_FAST_CHECKOUT, *how, "read-tree", "-u", *args),
+            work_tree=path,
+            env={**env, "GIT_INDEX_FILE": str(index)},
+            deadline_s=CHECKOUT_DEADLINE_S,
+        )
+
+    async def make(self, parent: Path, commit: str) -> Spare:
+        """Make a complete checkout of a commit in a new folder inside `parent`.
+
+        Raises:
+            GitError: git fails; nothing is left.
+            OSError: A folder cannot be created.
+        """
+        oid = await self._objects.resolve(commit) or commit
+        spare = Spare(parent / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:12]}", oid)
+        try:
+            await asyncio.to_thread(discard_of_the_dead, parent)
+            spare.tree.mkdir(parents=True)
+            await self.write(oid, runner=self._runner, path=spare.tree, index=spare.index)
+        except BaseException:
+            discard(spare)
+            raise
+        return spare
+
+    async def switch(self, spare: Spare, commit: str) -> Spare:
+        """Switch a spare to another commit, as `write` would check it out; the one that was given is used up.
+
+        Args:
+            spare: Of a commit of the person, or of one that is based on `commit`, which then is one of the person.
+            commit: The commit.
+
+        Returns:
+            The switched spare.
+        """
+        oid = await self._objects.resolve(commit) or commit
+        off = await self.filters.off()
+        base = await self.filters.persons_base(oid) if off else None
+        env: Mapping[str, str] = off if off and base != oid else {}
+        tree = partial(self._read_tree, self._runner, spare.tree, spare.index, WHOLE, "-m")
+        at = spare.commit
+        if env and base is not None and base != at:
+            await tree(at, base, env={})
+            at = base
+        if at != oid:
+            await tree(at, oid, env=env)
+        return replace(spare, commit=oid)
+
+
+def discard(spare: Spare) -> None:
+    """Rename a spare, and begin to delete it in a thread; nothing happens if it is gone."""
+    with contextlib.suppress(OSError):
+        put_aside(spare.folder, spare.folder.parent)
+        begin_to_delete_trash(spare.folder.parent)
+
+
+def discard_of_the_dead(parent: Path) -> None:
+    """Rename all spares in a folder whose process was killed; blocking, never raises."""
+    with contextlib.suppress(OSError):
+        for path in parent.glob(f"{PREFIX}*"):
+            made_by = _NAME.fullmatch(path.name)
+            if made_by and not is_alive(int(made_by[1])):
+                put_aside(path, parent)
+
+
+def place(spare: Spare, path: Path, admin: Path) -> None:
+    """Make a spare the files of a new worktree that has none; blocking.
+
+    Args:
+        spare: It is gone afterwards.
+        path: The worktree: a folder with nothing but git's file `.git`.
+        admin: The worktree's own git folder.
+
+    Raises:
+        OSError: A file or folder cannot be moved.
+    """
+    (path / ".git").rename(spare.tree / ".git")
+    path.rmdir()
+    spare.tree.rename(path)
+    install_index(spare.index, admin)
+    shutil.rmtree(spare.folder, ignore_errors=True)
+
+
+def install_index(index: Path, admin: Path) -> None:
+    """Copy an index with its times to a worktree's git folder, which may be on another file system; blocking.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    draft = admin / "index.aegis-new"
+    shutil.copy2(index, draft)
+    draft.replace(admin / "index")
+
+
+def _trust_times(index: Path) -> None:
+    """Set the time of a new index later than that of its files, so that git does not compare their content.
+
+    Source: git's technical documentation, racy-git.
+    """
+    later_ns = time.time_ns() + 2_000_000_000
+    os.utime(index, ns=(later_ns, later_ns))

@@ -1,0 +1,8 @@
+"""The mark of a worktree that is not complete yet: a file in the worktree's git folder (PERF-6)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FILLING_NAME: Final = "aegis-filling"
+"""Name of the file. It is deleted when every file of the worktree is there."""
