@@ -15,6 +15,7 @@ from aegis_tui.sdk.discovery import (
     ensure_hub,
     find_hub,
     find_process,
+    is_running,
     workspace_key,
     workspace_key_of,
     workspace_paths,
@@ -56,10 +57,11 @@ class Place:
         Raises:
             HubUnavailable: A hub is running and does not answer.
         """
+        asked = find_process(self.paths)  # before, so that a hub that starts meanwhile is not said to be silent
         address = find_hub(self.paths)
-        if address is None and (silent := find_process(self.paths)) is not None:
+        if address is None and asked is not None and is_running(asked.pid, asked.start_time):
             raise HubUnavailable(
-                f"hub {silent.pid} does not answer", f"end it: aegis-tui hub stop; its log is {self.paths.hub_log}"
+                f"hub {asked.pid} does not answer", f"end it: aegis-tui hub stop; its log is {self.paths.hub_log}"
             )
         if address is not None:
             _tell_version(address)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.cli import hub_stop
+from aegis_tui.cli import hub_stop, place
 from aegis_tui.cli.place import Place
 from aegis_tui.errors import HubUnavailable
 from aegis_tui.sdk import discovery
@@ -53,15 +53,32 @@ def test_a_hub_that_was_stopped_is_told_and_can_be_ended(served: Served, monkeyp
 def test_a_hub_that_heeds_nothing_is_killed_in_the_end(
     deaf: tuple[Place, subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, process = deaf
+    stopped, process = deaf
     monkeypatch.setattr(hub_stop, "STOP_DEADLINE_S", 0.2)
     monkeypatch.setattr(discovery, "HEALTH_DEADLINE_S", 0.2)
     with pytest.raises(HubUnavailable, match=f"hub {process.pid} does not answer"):
-        place.find()
-    assert find_hub(place.paths) is None and find_process(place.paths) is not None
-    hub_stop.stop_hub(place)
+        stopped.find()
+    assert find_hub(stopped.paths) is None and find_process(stopped.paths) is not None
+    hub_stop.stop_hub(stopped)
     assert process.wait(10) == -signal.SIGKILL
-    hub_stop.stop_hub(place)
+    hub_stop.stop_hub(stopped)
+
+
+def test_a_hub_that_appears_while_another_is_looked_for_is_not_called_silent(
+    deaf: tuple[Place, subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `kill -9` of a hub, an agent and a command may both start one: what the second finds is not asked yet."""
+    found, _ = deaf
+    written = found.paths.hub_json.read_text()
+    found.paths.hub_json.unlink()
+
+    def find_none(paths: WorkspacePaths) -> None:
+        assert find_hub(paths) is None
+        paths.hub_json.write_text(written)
+
+    monkeypatch.setattr(place, "find_hub", find_none)
+    assert found.find() is None
+    assert find_process(found.paths) is not None
 
 
 def test_what_the_checks_of_a_killed_hub_left_goes_with_the_stop(served: Served) -> None:
