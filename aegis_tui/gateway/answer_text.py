@@ -16,11 +16,16 @@ Fields = dict[str, Any]
 
 
 def read_answer(dialect: Dialect, body: bytes) -> AnswerFields:
-    """Return what an answer says; what is not in it is left empty, and nothing is raised.
+    """Return the text, the tool calls and the reason of the end in an answer; what is missing is empty. Never raises.
 
     Args:
-        dialect: The API of the model server's answer; one of Google's is a `chat`.
-        body: The whole body: one JSON value, or server-sent events. An error is the text of the answer.
+        dialect: The API of the model server's answer; one of Google's is read as `chat`.
+        body: The whole body: one JSON value, or server-sent events.
+
+    Returns:
+        `text`: the parts joined, of the first choice in `chat`; if there is neither text nor tool call, the first JSON
+            value with an `error`. `tool_calls`: name and arguments (a JSON text) of each, in the order of their index.
+            `finish`: the server's word for why it ended, None if it gave none.
     """
     values = [value for value in _values(body) if isinstance(value, dict)]
     read = {"messages": _read_messages, "responses": _read_response}.get(dialect, _read_chat)
@@ -123,7 +128,7 @@ def _dicts(values: Any) -> list[Fields]:
 
 
 def _text(content: Any) -> str:
-    """Return a text, or the texts of a list of parts, joined."""
+    """Return a text unchanged; of a list of parts, their texts joined; of anything else, an empty text."""
     if isinstance(content, str):
         return content
     parts: Iterable[Any] = (part.get("text") for part in _dicts(content))

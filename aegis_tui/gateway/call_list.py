@@ -24,11 +24,13 @@ class CallList:
         self._folder = folder
 
     def newest(self, count: int, is_wanted: Callable[[CallFields], bool] = lambda call: True) -> list[CallFields]:
-        """Return the newest calls, the oldest of them first; lines that cannot be read are left out.
+        """Return the newest calls that are wanted, the oldest of them first; empty if there is no list.
+
+        A line that is no complete record of a call is left out.
 
         Args:
             count: How many at most.
-            is_wanted: Whether a call counts.
+            is_wanted: Returns whether a call counts.
 
         Raises:
             OSError: A file of the list is there but cannot be read.
@@ -43,10 +45,12 @@ class CallList:
         return calls[::-1]
 
     def find(self, number: int) -> tuple[CallFields, CallTexts | None] | None:
-        """Return a call and its texts, as far as they are stored; None if it is not in the list.
+        """Return a call and its texts; None if no complete line of the list has its id.
+
+        The texts are None if they were not stored, or deleted since, or their file no longer holds them whole.
 
         Args:
-            number: Its id; of several calls with the same one, the newest counts.
+            number: The call's id; of several calls with the same one, the newest counts.
 
         Raises:
             OSError: A file is there but cannot be read.
@@ -65,10 +69,12 @@ class CallList:
                 return None
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        """Yield the lines that are JSON objects, the newest first; none if there is no list.
+        """Yield the lines that are JSON objects, the newest first: first the present file, then the older one.
+
+        Other lines and missing files are passed over.
 
         Raises:
-            OSError: A file of the list is there but cannot be read.
+            OSError: A file is there but cannot be read.
         """
         for name in (LIST_NAME, OLDER_LIST_NAME):
             try:
@@ -85,7 +91,11 @@ class CallList:
 
 
 def _call_of(line: dict[str, Any]) -> CallFields | None:
-    """Return a call as it is shown; None if its line is not complete."""
+    """Return a line of the list as the fields of a call; None if one that is needed is missing, or one is malformed.
+
+    Needed are `at`, `agent_id`, `status`, the three numbers of tokens, and `latency_s`; others get a default. `kept`
+    says whether the line has a place of texts.
+    """
     try:
         datetime.fromisoformat(str(line["at"]))
         return CallFields(

@@ -56,7 +56,10 @@ class CallText:
         self._count(request)
 
     def hear(self, part: bytes) -> None:
-        """Take the next part of the answer; once there was no room for one, nothing of the text is kept."""
+        """Take the next part of the answer.
+
+        If there is no room for it, all that was taken is dropped, `is_lost` becomes true, and later parts are ignored.
+        """
         if not self.is_lost:
             self.parts.append(part)
             self._count(part)
@@ -98,25 +101,28 @@ class CallLog:
         self._is_cleared = False
 
     def listen(self, target: str, request: bytes, secrets: Sequence[bytes]) -> CallText | None:
-        """Return a recorder for the text of a call that begins; None if no texts are stored, or that is not known yet.
+        """Return what collects the text of a call that begins; None if the limit is 0 or not known.
+
+        Nothing is written yet. Give the client's answer to its `hear`, and itself to `put` when the call has ended.
 
         Args:
             target: Path and query at the model server, without a key; cut to 1,024 characters.
             request: The body of the request.
-            secrets: Keys and tokens to replace in its texts.
+            secrets: Keys and tokens to replace by `[key]` in its texts.
         """
         if not self._find_limit_mb():
             return None
         return CallText(target, request, list(secrets), self._take)
 
     def put(self, line: dict[str, Any], text: CallText | None) -> None:
-        """Have the line of a call written, and its text, if there is one; returns at once.
+        """Hand the line of a call, and its text if there is one, to the thread that writes, and return at once.
 
-        Raises nothing: what the disk refuses is lost, with a warning in the log.
+        The thread is started if none runs. It adds `kept` to the line: file and position of the stored text, or None if
+        it was not stored, for example as it was too large. An error is only logged.
 
         Args:
-            line: The fields of the call; `kept`, where its text is stored, is added.
-            text: What `listen` returned for it.
+            line: The fields of the line; must have `id` and `at`.
+            text: What `listen` returned for the call.
         """
         self._queue.put(_LoggedCall(line, text, self._find_limit_mb()))
         if self._thread is None:
@@ -125,7 +131,10 @@ class CallLog:
             self._thread.start()
 
     def close(self) -> None:
-        """Write what waits, at most 2 s, and close the files. Safe to call twice; a later call opens them again."""
+        """Have the thread write what waits and close the files; wait for it, at most 2 s.
+
+        Safe to call twice; a later `put` opens the files again.
+        """
         thread, self._thread = self._thread, None
         if thread is not None:
             self._queue.put(None)

@@ -107,12 +107,15 @@ class Call:
     """Takes down what is said; None if that is not stored."""
 
     def hide(self, secrets: Sequence[bytes]) -> None:
-        """Have these keys replaced in what is stored of the call."""
+        """Have these keys replaced by `[key]` in the stored texts of the call; does nothing if they are not stored."""
         if self.text is not None:
             self.text.secrets += secrets
 
     def hear(self, part: bytes) -> None:
-        """Note that the client gets this next part of the answer."""
+        """Add the next part of the answer, as the client gets it, to the call's text.
+
+        Does nothing if none is stored.
+        """
         if self.text is not None:
             self.text.hear(part)
 
@@ -165,13 +168,15 @@ class Ledger:
         totals.note_begun(time.time())
 
     def listen(self, call: Call, target: str, request: bytes, secrets: Sequence[bytes]) -> None:
-        """Have what a running call says stored with it, if the person wants that; call it once, before the answer.
+        """Have request and answer of a running call stored with it, if the person's settings want that.
+
+        Else do nothing. Sets `call.text`. Call it once, before the answer; `finish` has the texts written.
 
         Args:
             call: The call.
             target: Path and query at the model server, without a key.
             request: The body of the request.
-            secrets: Keys and tokens to replace in what is stored.
+            secrets: Keys and tokens to replace by `[key]` in what is stored.
         """
         call.text = self._log.listen(target, request, secrets)
 

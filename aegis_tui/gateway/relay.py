@@ -124,7 +124,7 @@ class Relay:
 
 
 def _target(request: Request) -> str:
-    """Return path and query for the model server."""
+    """Return the path and query of the request, as the model server gets them: without a key in the query."""
     query = request.passed_query
     return request.path + (f"?{query}" if query else "")
 

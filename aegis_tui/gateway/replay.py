@@ -18,7 +18,7 @@ _VERSION: Headers = ((b"anthropic-version", b"2023-06-01"),)
 
 
 def dialect_of_target(target: str) -> Dialect:
-    """Return the API of a model server's path; `chat` for one that belongs to none."""
+    """Return the API that a path at a model server, with or without a query, belongs to; `chat` if to none."""
     return RELAYED.get(target.partition("?")[0], "chat")
 
 

@@ -52,7 +52,7 @@ class TextFiles:
         self._number, self._size_bytes = 0, 0
 
     def append(self, head: dict[str, Any], request: bytes, answer: bytes, *, limit_bytes: int) -> TextPlace | None:
-        """Store the texts of a call; old ones are deleted as far as the limit requires. Blocking.
+        """Store the texts of a call; the oldest files are deleted as far as the limit requires. Blocking.
 
         Args:
             head: Small facts about the call; values that are JSON.
@@ -61,7 +61,8 @@ class TextFiles:
             limit_bytes: The most that all files may take together.
 
         Returns:
-            The place; None if these texts alone are too large: over an eighth of the limit, and over 1 MiB.
+            The place; None, and nothing is stored, if these texts alone are too large (over an eighth of the limit and
+                over 1 MiB, or over the limit), or the head is over 8 KiB.
 
         Raises:
             OSError: They cannot be stored, for example because the disk is full; nothing of them remains.
@@ -83,14 +84,16 @@ class TextFiles:
         return place
 
     def read(self, place: TextPlace, **head: Any) -> CallTexts | None:
-        """Return the texts at a place; None if they were deleted, or belong to another call. Blocking.
+        """Return the texts at a place; None if they were deleted, are cut short, or belong to another call. Blocking.
+
+        None too if the file is not a regular one.
 
         Args:
             place: As `append` returned it.
-            head: Facts that the head must have.
+            head: Facts that the stored head must have, for example the call's `id`.
 
         Raises:
-            OSError: The file is there but cannot be read.
+            OSError: The file is there but cannot be read, or is a link.
         """
         try:
             descriptor = os.open(self._path(place.file), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -108,10 +111,10 @@ class TextFiles:
             return CallTexts(stored, request, answer) if is_whole else None
 
     def clear(self) -> None:
-        """Delete all files; one that cannot be deleted is left.
+        """Close the file that is written and delete all files of texts; one that cannot be deleted is left. Blocking.
 
         Raises:
-            OSError: The folder cannot be read.
+            OSError: The folder is there but cannot be listed.
         """
         self.close()
         for number in self._numbers():
@@ -131,7 +134,7 @@ class TextFiles:
         """Return the numbers of the files that are there, the oldest first; empty if there is no folder.
 
         Raises:
-            OSError: The folder cannot be read.
+            OSError: The folder cannot be listed.
         """
         try:
             names = [_NAME.fullmatch(name) for name in os.listdir(self._folder)]  # noqa: PTH208  # names are enough
@@ -140,10 +143,12 @@ class TextFiles:
         return sorted(int(name[1]) for name in names if name)
 
     def _open_newest(self) -> None:
-        """Open the newest file to go on with it, if it is a regular file that can be written; else none is open.
+        """Open the newest file to go on with it, and note its size; none is opened if it is no regular, writable file.
+
+        The number of the present file becomes that of the newest one in any case.
 
         Raises:
-            OSError: The folder cannot be read.
+            OSError: The folder cannot be listed.
         """
         numbers = self._numbers()
         self._number = max([self._number, *numbers])
@@ -167,13 +172,12 @@ class TextFiles:
         self._file, self._size_bytes = os.open(self._path(self._number), flags, 0o600), 0
 
     def _delete_old(self, limit_bytes: int) -> None:
-        """Delete the oldest files until all others together are within the limit; never the one that is written.
+        """Delete the oldest files until all together are within the limit.
 
-        Args:
-            limit_bytes: The most that the files may take; they take more if the one that is written does.
+        The newest, which is written, is never deleted, even if it alone takes more.
 
         Raises:
-            OSError: The folder cannot be read, or a file cannot be deleted.
+            OSError: A file cannot be deleted, or the folder cannot be listed.
         """
         sizes = dict(self._sizes())
         for number in sorted(sizes)[:-1]:

@@ -41,15 +41,21 @@ def boundary_variables(instance: Instance, run: Run, level: SandboxLevel, socket
 
 
 def source_of(run: Run) -> EnvironmentSource:
-    """Return from what the environment of a run's worktrees is made."""
+    """Return what the environment of a run's worktrees is made from: its base commit and a prepared environment's name.
+
+    The name is empty if the run has none.
+    """
     return EnvironmentSource(run.facts.base_oid, run.environment.name if run.environment else "")
 
 
 def write_environment(folder: Path, around: Surroundings, run: Run) -> None:
-    """Record what an instance's worktree has besides the tracked files, for `worktree list`; blocking.
+    """Record in `environment.json` what an instance's worktree has besides the tracked files; blocking.
+
+    `worktree list` reads it: the prepared environment, folders, number of copied files, what was left out and why, and
+    ports.
 
     Args:
-        folder: The folder of the instance.
+        folder: The folder of the instance; it exists.
         around: What was prepared.
         run: Its run.
 

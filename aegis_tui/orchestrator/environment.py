@@ -66,15 +66,19 @@ class EnvironmentPlanner:
         self._survey, self._is_allowed = survey, is_allowed
 
     async def plan(self, oid: str, level: SandboxLevel) -> EnvironmentPlan:
-        """Return the plan for the worktrees of a base commit.
+        """Return the plan for the worktrees of a base commit; no set-up command is run, and nothing written.
+
+        It names the set-up command, if one is set, with its key; else the environment folders of the checkout and
+        sentences on what is missing there. In both cases it names the files to copy: the first of them, and how many
+        they are.
 
         Args:
             oid: The base.
             level: How commands are isolated.
 
         Raises:
-            Refused: The set-up command waits for the person's permission, or would have the network without it; or more
-                would be copied than is allowed.
+            Refused: The set-up command waits for the person's permission (code `environment.consent`), or would have
+                the network without it; or more would be copied than is allowed.
             UsageError: A setting is wrong.
             GitError: git fails.
             OSError: A file cannot be read.
@@ -102,7 +106,9 @@ class EnvironmentPlanner:
         )
 
     def setup_of(self, settings: EnvironmentSettings, files: Mapping[str, str]) -> EnvironmentPlan:
-        """Return the part of the plan that a person allows: the set-up command and its key; empty without a command.
+        """Return a plan with only what a person allows: set-up command, network, key, and the lock files it depends on.
+
+        An empty plan if no command is set.
 
         Args:
             settings: The settings.
@@ -117,6 +123,8 @@ class EnvironmentPlanner:
 
     async def missing(self, files: Mapping[str, str]) -> list[str]:
         """Return what the project needs and the person's checkout does not provide, one sentence each.
+
+        Empty if nothing.
 
         Args:
             files: Tracked path -> blob id of the base.
@@ -159,10 +167,14 @@ class EnvironmentMaker:
         self._find_settings = find_settings
 
     async def make(self, run: Run) -> MadeFacts | None:
-        """Return the environment of a run, which is made if it does not exist yet; None if there is no set-up command.
+        """Return the facts of a run's environment; None if its plan has no set-up command.
+
+        One that fits is used again. Otherwise the command runs in the sandbox, and older environments are removed
+        afterwards. If it fails, or the task is cancelled, what it made is removed, but for its log.
 
         Raises:
-            SetupFailed: The command failed, or took too long; its output is in the log that the message names.
+            SetupFailed: The command failed, or took too long; its `log` is the path of the output.
+            UsageError: A setting is wrong.
             AegisError: git or the sandbox fails.
             OSError: A file or folder cannot be written.
         """
@@ -240,7 +252,11 @@ class EnvironmentMaker:
 
 
 def not_allowed(plan: EnvironmentPlan) -> AegisError:
-    """Return the refusal of a run whose set-up command waits for the person; its data has the fields of the plan."""
+    """Return, without raising it, the error for a run whose set-up command waits for the person's permission.
+
+    It is a `Refused` with the code `environment.consent` and the data `setup`, `network`, `inputs` and `key` of the
+    plan.
+    """
     network = "with the network" if plan.network else "without a network"
     return Refused(
         f"the set-up command was not allowed for the present lock files: {inert(plan.setup)} ({network})",

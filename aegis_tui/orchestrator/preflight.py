@@ -55,7 +55,7 @@ PlanEnvironment = Callable[[str, SandboxLevel], Awaitable[EnvironmentPlan]]
 
 
 async def _plan_nothing(oid: str, level: SandboxLevel) -> EnvironmentPlan:
-    """Plan worktrees with the tracked files only."""
+    """Return an empty plan, the default of `plan_environment`: worktrees get the tracked files only."""
     return EnvironmentPlan()
 
 
@@ -268,7 +268,11 @@ class Preflight:
 
 
 def _base_of(facts: RepositoryFacts) -> str:
-    """Return the commit that a run is based on; raise `Refused` if there is none yet."""
+    """Return the id of the commit that a run is based on: the checkout's HEAD.
+
+    Raises:
+        Refused: The repository has no commit yet.
+    """
     if facts.head_oid is None:
         hint = "git add . && git commit --allow-empty -m 'Start'"
         raise Refused("the repository has no commit yet", hint, code="git.no-commit")

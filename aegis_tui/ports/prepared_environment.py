@@ -49,11 +49,21 @@ class PreparedEnvironments(Protocol):
     """Keeps the environments of one workspace."""
 
     async def find(self, key: str, tree_oid: str) -> MadeEnvironment | None:
-        """Return the environment of a set-up that can be used for a tree; None if there is none."""
+        """Return the complete environment that a set-up command made and that fits a tree; None if there is none.
+
+        It was made for this very tree, or else holds nothing outside of `.venv` and `node_modules` (see
+        `is_for_every_tree`).
+
+        Args:
+            key: The key of the set-up: of its command and of the lock files' content.
+            tree_oid: The id of the git tree of a base commit.
+        """
         ...
 
     async def begin(self, key: str, oid: str) -> SetupPlace:
-        """Create the place for a set-up command; what is left of an earlier attempt is removed.
+        """Create a worktree of the base and an empty HOME for a set-up command, and return where they are.
+
+        What is left of an earlier attempt of the same name is removed first. Call `finish` or `abandon` afterwards.
 
         Args:
             key: The key of the set-up.
@@ -66,18 +76,26 @@ class PreparedEnvironments(Protocol):
         ...
 
     async def finish(self, place: SetupPlace, command: str, *, network: bool, duration_s: float) -> MadeEnvironment:
-        """Keep what the set-up command made, and return it; its worktree ends, its folder stays.
+        """Keep what the set-up command made, record it as complete, and return its facts.
 
-        What could lead a reader out of it is removed: links to places that no sandbox shows, pipes, sockets.
+        The worktree ends, its folder stays at its path, without the tracked files. What could lead a reader out of it
+        is deleted: links to places that no sandbox shows, pipes, sockets. So is what the command left in its HOME, all
+        but the downloaded packages of Rust and Go.
+
+        Args:
+            place: As `begin` returned it; the command has ended.
+            command: The command.
+            network: Whether it had the network.
+            duration_s: How long it ran.
 
         Raises:
             AegisError: git fails.
-            OSError: A file cannot be moved or deleted.
+            OSError: A file cannot be moved, deleted or written.
         """
         ...
 
     async def abandon(self, place: SetupPlace) -> None:
-        """Remove the place of a set-up command that failed, all but its log.
+        """Remove the worktree and HOME of a set-up command that failed; its log stays.
 
         Raises:
             AegisError: The worktree cannot be removed.
@@ -86,15 +104,15 @@ class PreparedEnvironments(Protocol):
         ...
 
     async def prune(self, keep: int, used: str) -> None:
-        """Remove all environments but the newest, and those that are not complete.
+        """Remove all environments, with their logs, but the newest complete ones; those that are not complete go too.
 
         Args:
-            keep: How many to keep.
+            keep: How many complete ones to keep.
             used: The name of one that is kept in any case; empty for none.
 
         Raises:
             AegisError: A worktree cannot be removed.
-            OSError: A folder cannot be removed.
+            OSError: A folder or log cannot be removed.
         """
         ...
 
@@ -103,22 +121,28 @@ class EnvironmentSurvey(Protocol):
     """Tells what the person's checkout provides for worktrees; starts nothing of the repository."""
 
     async def included(self, base_oid: str) -> tuple[str, ...]:
-        """Return what `.worktreeinclude` names: paths relative to the checkout; whole folders end in a slash.
+        """Return the files of the checkout that `.worktreeinclude` names and worktrees get as copies; empty if none.
+
+        Paths are relative to the checkout; whole folders end in a slash.
+
+        Args:
+            base_oid: The commit that the worktrees are made of.
 
         Raises:
-            Refused: The files are larger than may be copied.
+            Refused: They are together larger than the settings allow.
             GitError: git fails.
             OSError: A file cannot be read.
+            UsageError: The settings cannot be read.
         """
         ...
 
     def places(self) -> tuple[str, ...]:
-        """Return the environments of the checkout, such as `.venv`, relative to it; blocking."""
+        """Return the environment folders of the checkout, such as `.venv`, relative to it; empty if none. Blocking."""
         ...
 
     def missing(self, need: PackageNeed) -> str:
-        """Return what of a need is not installed, as a sentence with what to do; empty if all is, or it is not known.
+        """Return what of the needed packages the checkout does not provide, as a sentence with what to do. Blocking.
 
-        Blocking.
+        Empty if all are installed, or it cannot be known. Nothing is started to find out.
         """
         ...

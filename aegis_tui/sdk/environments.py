@@ -37,23 +37,31 @@ class EnvironmentFolder:
         self.path = folder
 
     def tree(self, name: str) -> Path:
-        """Return the folder in which the set-up command of an environment ran."""
+        """Return the path of the folder in which an environment's set-up command ran; it may not exist."""
         return self.path / name / "tree"
 
     def home(self, name: str) -> Path:
-        """Return the HOME that the set-up command of an environment had."""
+        """Return the path of the HOME that an environment's set-up command had; it may not exist."""
         return self.path / name / "home"
 
     def log(self, name: str) -> Path:
-        """Return the file with the output of the set-up command; it stays if the command fails."""
+        """Return the path of the file with the output of an environment's set-up command, also of one that failed.
+
+        It may not exist.
+        """
         return self.path / f"{name}.log"
 
     def find(self, key: str, tree_oid: str) -> MadeEnvironment | None:
-        """Return the environment of a set-up for a tree: one made for it, or one that is good for every tree.
+        """Return the complete environment that fits a tree, as recorded; None if there is none.
+
+        It is the one made for this tree; else the newest of the same key that is good for every tree.
 
         Args:
             key: The key of the set-up.
             tree_oid: The id of the tree.
+
+        Raises:
+            OSError: The folder cannot be listed.
         """
         made = {item.name: item for item in self.made()}
         if exact := made.get(name_of(key, tree_oid)):
@@ -61,22 +69,35 @@ class EnvironmentFolder:
         return next((item for item in made.values() if item.name.startswith(key) and item.is_for_every_tree), None)
 
     def made(self) -> list[MadeEnvironment]:
-        """Return the complete environments, the newest first."""
+        """Return the complete environments, as recorded, the newest first; empty if there are none.
+
+        One without a readable record counts as not complete.
+
+        Raises:
+            OSError: The folder cannot be listed.
+        """
         complete = [item for name in self.names() if (item := self._load(name))]
         return sorted(complete, key=lambda item: item.finished_unix, reverse=True)
 
     def logs(self) -> list[Path]:
-        """Return the files with the output of set-up commands, the newest first."""
+        """Return the paths of the files with the output of set-up commands, the newest first.
+
+        Empty if there are none.
+        """
         logs = [path for path in self.path.glob("*.log") if _NAME.match(path.stem) and path.is_file()]
         return sorted(logs, key=lambda path: path.stat().st_mtime, reverse=True)
 
     def names(self) -> Iterator[str]:
-        """Yield the names of all environments, also of those that are not complete."""
+        """Yield the names of all environments, sorted, also of those that are not complete; none if there is no folder.
+
+        Raises:
+            OSError: The folder cannot be listed.
+        """
         if self.path.is_dir():
             yield from sorted(entry.name for entry in self.path.iterdir() if entry.is_dir() and _NAME.match(entry.name))
 
     def record(self, made: MadeEnvironment) -> None:
-        """Record that an environment is complete.
+        """Write the record of an environment into its folder, which must exist: from then on it counts as complete.
 
         Raises:
             OSError: The record cannot be written.
@@ -91,11 +112,16 @@ class EnvironmentFolder:
             return None
 
     def allowed(self) -> dict[str, Any]:
-        """Return what the person allowed: the key of a set-up -> its command and when it was allowed."""
+        """Return what the person allowed, by the key of its set-up; empty if nothing, or the file cannot be read.
+
+        Each value has `command`, `network` (whether it may use it) and `allowed_at` (a timestamp). Never raises.
+        """
         return load_record(self.path / _CONSENTS)
 
     def allow(self, key: str, command: str, *, network: bool, at: str) -> None:
-        """Record that the person allows a set-up.
+        """Record that the person allows a set-up; the record of an earlier permission of the same key is replaced.
+
+        The 20 newest permissions are kept. The folder is created if needed.
 
         Args:
             key: The key of the set-up, which depends on its command and on the content of the lock files.
@@ -110,7 +136,7 @@ class EnvironmentFolder:
         self._write({**dict(others), key: {"command": command, "network": network, "allowed_at": at}})
 
     def forget(self) -> int:
-        """Take back everything that the person allowed; return how many set-ups that were.
+        """Take back everything that the person allowed; return how many set-ups that were. Nothing is written if none.
 
         Raises:
             OSError: The record cannot be written.
@@ -126,5 +152,5 @@ class EnvironmentFolder:
 
 
 def name_of(key: str, tree_oid: str) -> str:
-    """Return the name of the environment of a set-up for one tree."""
+    """Return the name of an environment: the key of its set-up, `-`, and the first 12 digits of the tree's id."""
     return f"{key}-{tree_oid[:12]}"
