@@ -24,7 +24,7 @@ def adopt_orphans(*, does: bool = True) -> None:
 
 
 def descendants() -> frozenset[psutil.Process]:
-    """Return every process below this one."""
+    """Return every process below this one, at any depth, also those that have ended and are not yet waited for."""
     return frozenset(psutil.Process().children(recursive=True))
 
 

@@ -26,6 +26,6 @@ def error_words(error: BaseException) -> str:
 
 
 def sentence_of(error: AegisError) -> str:
-    """Return the message and the hint of an expected error, for the hub and the person."""
+    """Return the message of an expected error, and its hint if it has one, as one text without control characters."""
     text = error_words(error)
     return f"{text}. {inert(error.hint)}" if error.hint else text

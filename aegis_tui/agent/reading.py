@@ -39,7 +39,10 @@ def _read(call: ToolCall, allowed: Collection[str]) -> ToolCall:
 
 
 def cut_words(reply: ChatReply) -> str:
-    """Return a message about how a reply without a call was cut off; empty if it was not."""
+    """Return a message that a reply without a call was cut off at the token limit, and whether while the model thought.
+
+    Empty if it was not cut off.
+    """
     if reply.finish_reason != LENGTH:
         return ""
     has_thought = ends_in_thought(reply.text) or (reply.has_thought and not without_thoughts(reply.text).strip())

@@ -222,7 +222,7 @@ class CodeMap:
         return {**self._about({row["path"] for row in rows}), "of": self._names(places), "symbols": rows}
 
     def impact(self, place: str) -> ImpactOutput:
-        """Return the files that directly depend on `PATH` or `PATH:NAME`: that certainly call it, or import a `PATH`.
+        """Return the other files that directly depend on `PATH` or `PATH:NAME`: certainly call it, or import a `PATH`.
 
         Tests are marked `is_test`. What depends on a listed file is not followed.
 

@@ -22,7 +22,7 @@ class Prepared:
 
 
 def parse_fields(raw: bytes) -> dict[str, Any]:
-    """Return the fields of a request body.
+    """Return the fields of a request body: its JSON object, parsed.
 
     Raises:
         Rejected: The body is not a JSON object in UTF-8 (400).

@@ -301,11 +301,11 @@ class ClientConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _leave(self, *, is_abrupt: bool) -> None:
-        """Stop serving the connection, and close it once the answer was sent.
+        """Stop serving the connection, drop requests that wait, and close it once what was written is sent.
 
         Args:
-            is_abrupt: Whether the client sends nothing more. If not, what it still sends is dropped for 2 s before the
-                end.
+            is_abrupt: Whether nothing more is expected from the client. If not, only the sending side is closed at
+                first: what the client still sends is dropped, and after 2 s the connection is cut.
         """
         self._is_done = True
         self._waiting.clear()

@@ -205,7 +205,7 @@ def _side_by_side(chains: Mapping[str, Sequence[int]]) -> list[str]:
 
 
 def _equal(one: Iterable[Any], two: Iterable[Any]) -> int:
-    """Return how many values two series have in common from the beginning on."""
+    """Return how many values two series have in common from the beginning on, up to the first pair that differs."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
 
 

@@ -265,7 +265,7 @@ class Request:
 
 
 def _nothing() -> None:
-    """There is nobody to hold back."""
+    """Do nothing: the default of `press_back`'s two calls, as there is nobody to hold back."""
 
 
 @lru_cache(maxsize=4)

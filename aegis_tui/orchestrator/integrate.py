@@ -203,7 +203,9 @@ class Integrator:
         return overlaps
 
     async def overlaps(self, a: str, a_oid: str, b: str, b_oid: str) -> list[Overlapping]:
-        """Return the conflicts and soft overlaps of a merge of two heads (GIT-2); nothing is merged.
+        """Return the conflicts (`hot`) of a merge of two heads, and the other files that both change (`soft`).
+
+        Nothing is merged.
 
         Args:
             a: The name of the piece with the head `a_oid`, for the result.

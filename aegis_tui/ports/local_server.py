@@ -73,7 +73,7 @@ class LocalServer(Protocol):
             UsageError: A setting is wrong, or no parser for the model's tool calls is known.
             ModelUnavailable: The server ended during the start; the message ends with the server's last output.
             Unavailable: The script that checks the settings does not answer.
-            OSError: Its record or its log cannot be written.
+            OSError: Its record or its log cannot be written, or there is no bash.
         """
         ...
 

@@ -17,7 +17,7 @@ class ModelEndpoint(Protocol):
 
     @property
     def models(self) -> Sequence[str]:
-        """The names of the models that it serves."""
+        """The names of the models that it serves, in the order of its own list; empty if it serves none."""
         ...
 
     @property

@@ -61,22 +61,22 @@ class WorkspacePaths:
 
     @property
     def hub_lock(self) -> Path:
-        """Locked by the running hub; contains its pid and runtime folder."""
+        """The file that the running hub has locked; it contains its pid and runtime folder."""
         return self.state_dir / "hub.lock"
 
     @property
     def instances_dir(self) -> Path:
-        """Holds one folder per instance, mode 0700: brief, launch record, token."""
+        """The folder that holds one folder per instance, mode 0700: brief, launch record, token."""
         return self.state_dir / "instances"
 
     @property
     def worktrees_dir(self) -> Path:
-        """Holds one worktree per instance, outside the repository."""
+        """The folder, outside the repository, that holds one worktree per instance."""
         return self.state_dir / "worktrees"
 
     @property
     def hub_json(self) -> Path:
-        """Contains the hub's address and the person's token; mode 0600."""
+        """The file with the hub's address and the person's token; mode 0600."""
         return self.runtime_dir / "hub.json"
 
     @property
@@ -136,7 +136,7 @@ def create_with_room(paths: WorkspacePaths) -> None:
 
 
 def cannot_write(folder: Path, error: OSError) -> HubUnavailable:
-    """Return the error for a workspace folder that cannot be written, with the system's reason and what to do."""
+    """Return the error, for the caller to raise, for a workspace folder that cannot be written, and what to do."""
     if error.errno in _FULL:
         return HubUnavailable(f"the disk of {folder} is full: {error.strerror}", "free space there, then try again")
     return HubUnavailable(f"cannot write in {folder}: {error.strerror}", f"check who owns {folder}")
@@ -203,7 +203,7 @@ def workspace_key(git_common_dir: Path) -> str:
 
 
 def workspace_paths(key: str, environ: Mapping[str, str]) -> WorkspacePaths:
-    """Return the paths of workspace `key` by the XDG variables in `environ`, or by default; creates nothing."""
+    """Return the paths of workspace `key` by the variables XDG_STATE_HOME, XDG_RUNTIME_DIR and HOME, if set."""
     home = Path(environ.get("HOME") or Path.home())
     state_home = _absolute(environ.get("XDG_STATE_HOME")) or home / ".local" / "state"
     return WorkspacePaths(key, state_home / "aegis-tui" / key, _runtime_dir(key, environ))

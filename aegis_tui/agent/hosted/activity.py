@@ -51,7 +51,10 @@ class Activity:
         self._has_changed = False
 
     def tool(self, name: str) -> None:
-        """Take the name of a tool that the program's output shows; it counts at the next look of `follow`."""
+        """Note the name of a tool that the program's output shows it has called.
+
+        `follow` takes it up within a second.
+        """
         self._named.append(name)
 
     async def follow(self) -> None:

@@ -54,12 +54,15 @@ def listening_environment(home: str) -> dict[str, str]:
 
 
 def box_of(home: str) -> NoticeBox:
-    """Return the box of the instance with this home folder."""
+    """Return the box in which lines wait for the instance with this home folder; nothing is created."""
     return NoticeBox(Path(listening_environment(home)[NOTICES]))
 
 
 def tool_calls_file(home: str) -> Path:
-    """Return the file to which the hooks of the instance with this home folder append."""
+    """Return the path of the file to which the hooks of the instance with this home folder append what they get.
+
+    It may not exist.
+    """
     return Path(home) / ".aegis-tool-calls"
 
 

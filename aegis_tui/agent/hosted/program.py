@@ -154,7 +154,11 @@ class _Reading:
         self._says_failed = False
 
     async def follow(self, read_end: int) -> None:
-        """Read until every process that holds the output has closed it; then close the read end."""
+        """Read and show the output line by line until every process that holds it has closed it.
+
+        Then the read end is closed. The last lines, the summary, and whether the program reports a failure are kept. Of
+        a line that is too long, the beginning is dropped.
+        """
         stream = asyncio.StreamReader(limit=_LINE_BYTES)
         pipe = os.fdopen(read_end, "rb", buffering=0)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(

@@ -295,7 +295,10 @@ class TerminalRunner:
         self._typed = ""
 
     def _look(self, host: PtyHost) -> None:
-        """Note what has happened so far: whatever comes later belongs to the next turn."""
+        """Note how much the program has called, written and got from the keyboard.
+
+        What comes later belongs to the next turn.
+        """
         self._seen = _TurnStart(self._requests.count, host.written_bytes, host.keys.entered, host.keys.interrupts)
 
     async def _opened(self, *, anew: bool) -> tuple[PtyHost, Typist, Literal["running", "resumed", "new"]]:

@@ -90,11 +90,16 @@ def _ending(kind: KindFile, role: str) -> str:
 
 
 def later(brief: str, notices: list[str]) -> str:
-    """Return a later prompt of the same conversation: what happened in the meantime, if anything, then the brief."""
+    """Return a later prompt of the same conversation: what happened in the meantime, if anything, then the brief.
+
+    Args:
+        brief: The prompt.
+        notices: What happened, one line each; if empty, the brief is returned as it is.
+    """
     return f"{notices_text(notices)}\n\n{brief}" if notices else brief
 
 
 def refused(error: AegisError) -> str:
-    """Return the prompt that tells the program why its work was not accepted, and what to do about it."""
+    """Return the prompt that tells the program why its work was not accepted, what helps, and to finish again."""
     hint = f"\n{error.hint}" if error.hint else ""
     return f"Your work was not accepted: {error.message}{hint}\nCorrect this, then finish again."
