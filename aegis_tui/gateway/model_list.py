@@ -25,7 +25,10 @@ class _Listed(NamedTuple):
     body: bytes
 
     def models(self) -> list[dict[str, Any]]:
-        """Return the entries of its list; empty if it has none."""
+        """Return the entries with a name (`id`) of its list.
+
+        Empty if it answered with another status than 200, or no list.
+        """
         fields = parse_json(self.body) if self.status == 200 else None
         entries = fields.get("data") if isinstance(fields, dict) else None
         listed = entries if isinstance(entries, list) else []

@@ -225,9 +225,11 @@ class Quality:
             _log.exception("QA of the base failed unexpectedly", extra={"run": run.run})
 
     async def _results_of_base(self, run: Run, commands: Sequence[str], *, ahead: bool = False) -> Mapping[str, Kept]:
-        """Return the result of each command on the base; run only those without a saved result, and save the new ones.
+        """Return the result of each command on the base.
 
-        Waits for the background task of `look_ahead` first, unless it is that task itself (`ahead`).
+        Run only those whose result is not known, and save the new ones. Waits for the background task of `look_ahead`
+        first, unless it is that task itself (`ahead`). Known are saved results, and what that task found out about
+        commands that could not run.
 
         Raises:
             AegisError: git or the sandbox fails.

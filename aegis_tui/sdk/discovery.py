@@ -360,7 +360,7 @@ def _starting_elsewhere(paths: WorkspacePaths) -> int | None:
 
 
 def _spawn(argv: list[str], root: Path, log: int) -> subprocess.Popen[bytes]:
-    """Start `argv` in its own session, without AEGIS_INSTANCE; its output goes to `log`, which is closed here."""
+    """Start `argv` in its own session; its output goes to `log`, closed here. `HubUnavailable` if it cannot be run."""
     try:
         return subprocess.Popen(
             argv,

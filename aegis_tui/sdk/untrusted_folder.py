@@ -343,7 +343,7 @@ def read_file(path: Path, *, limit: int) -> bytes | None:
 
     Args:
         path: The file; its folder may be one that an agent can write, the folder's parents not.
-        limit: In bytes; None for a larger file, too.
+        limit: In bytes; for a larger file the result is None.
     """
     try:
         with UntrustedFolder(path.parent) as folder:
