@@ -91,6 +91,7 @@ class Doctor:
         describe_kinds: Returns the facts about each agent kind that can be dispatched; reads files.
         find_leftovers: Returns what workspaces without a hub left behind, one line each; blocking.
         look_at_log: Returns the condition of the log of the repository of a folder; blocking.
+        look_at_environment: Returns the checks of what worktrees of the repository of a folder would get.
         proc: The proc file system.
     """
 
@@ -112,6 +113,7 @@ class Doctor:
         describe_kinds: Callable[[], Sequence[KindFacts]] = tuple,
         find_leftovers: Callable[[], list[str]] = list,
         look_at_log: Callable[[Path], LogLook] = lambda _: LogLook("none yet"),
+        look_at_environment: Callable[[Path], Awaitable[list[Check]]] = lambda _: asyncio.sleep(0, []),
         proc: Path = Path("/proc"),
     ) -> None:
         self._programs, self._sandbox = programs, sandbox
@@ -122,6 +124,7 @@ class Doctor:
         self._folder, self._state_dir, self._proc = folder, state_dir, proc
         self._describe_kinds = describe_kinds
         self._find_leftovers, self._look_at_log = find_leftovers, look_at_log
+        self._look_at_environment = look_at_environment
 
     async def examine(self) -> list[Check]:
         """Run every check and return them in the order in which a person would fix them.
@@ -140,6 +143,7 @@ class Doctor:
             self._disk(),
             await self._left(),
             *await self._agents(),
+            *await self._look_at_environment(self._folder),
         ]
         return [*first, repository, log, held, *model, *here]
 

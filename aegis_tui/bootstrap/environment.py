@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from aegis_tui.adapters.environment.caches import CacheFinder
 from aegis_tui.adapters.environment.included import IncludedFiles
 from aegis_tui.adapters.environment.prepared import PreparedFolders
 from aegis_tui.adapters.environment.project import ProjectEnvironment
@@ -16,14 +17,17 @@ from aegis_tui.adapters.git.describe import list_files
 from aegis_tui.adapters.git.repository import GitRepository, open_repository
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.sandbox.toolchain import find_toolchain_paths
+from aegis_tui.application.doctor import Check
+from aegis_tui.application.environment_check import NAME as CHECK_NAME
+from aegis_tui.application.environment_check import environment_checks
 from aegis_tui.config import EnvironmentSettings, Limits, load_settings
 from aegis_tui.domain.environment.model import EnvironmentPlan
-from aegis_tui.errors import UsageError
+from aegis_tui.errors import AegisError, GitUnavailable, UsageError
 from aegis_tui.orchestrator.environment import EnvironmentMaker, EnvironmentPlanner
 from aegis_tui.ports.prepared_environment import MadeEnvironment
 from aegis_tui.ports.repository import Repository
 from aegis_tui.ports.sandbox import Sandbox
-from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.discovery import WorkspacePaths, workspace_paths
 from aegis_tui.sdk.environments import EnvironmentFolder
 
 
@@ -57,6 +61,7 @@ class EnvironmentWiring:
             project=self._project,
             included=self._included,
             environments=self._folder,
+            caches=CacheFinder(self._environ),
             ports_dir=self._paths.state_dir.parent / "ports",
             find_settings=self._find_settings,
         )
@@ -146,6 +151,20 @@ async def view_environment(root: Path, environ: Mapping[str, str], paths: Worksp
         included=await survey.included(head),
         missing=() if plan.setup else tuple(await wired.planner().missing(files)),
         made=tuple(folder.made()),
+    )
+
+
+async def environment_checks_at(folder: Path, environ: Mapping[str, str]) -> list[Check]:
+    """Return the checks of `doctor` about the worktrees of the repository of a folder; empty outside a repository."""
+    try:
+        repository = await open_repository(folder)
+        seen = await view_environment(repository.root, environ, workspace_paths(repository.key, environ))
+    except GitUnavailable:
+        return []
+    except AegisError as error:
+        return [Check(CHECK_NAME, False, error.message, error.hint)]
+    return environment_checks(
+        seen.plan, is_allowed=seen.is_allowed, places=seen.places, included=seen.included, missing=seen.missing
     )
 
 

@@ -17,6 +17,7 @@ from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.config import folder_problem
 from aegis_tui.application.doctor import Doctor
+from aegis_tui.bootstrap.environment import environment_checks_at
 from aegis_tui.bootstrap.log import look_at_log
 from aegis_tui.config import Settings
 from aegis_tui.errors import AegisError
@@ -59,5 +60,6 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
         describe_kinds=partial(describe_kinds, environ),
         find_leftovers=partial(find_leftovers, environ),
         look_at_log=partial(look_at_log, environ=environ),
+        look_at_environment=partial(environment_checks_at, environ=environ),
         proc=proc,
     )

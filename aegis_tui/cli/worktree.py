@@ -11,10 +11,12 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.hub_stop import close_idle_parts
 from aegis_tui.cli.place import Place, here
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.errors import Refused, UsageError
 
 if TYPE_CHECKING:
+    from aegis_tui.domain.wire.environment import WorktreeEnvironment
     from aegis_tui.domain.wire.instance import InstanceFields
     from aegis_tui.domain.wire.machine import (
         ListedWorktree,
@@ -43,7 +45,11 @@ def list_worktrees(as_json: AsJson = False) -> int:
     place = here()
     fields = _looked_at(place, _listed(place))
     rows = [
-        [item["id"] or "", item["state"], _said(item["dirty"], "dirty"), _said(item["merged"], "merged"), item["path"]]
+        [
+            *(item["id"] or "", item["state"], _said(item["dirty"], "dirty"), _said(item["merged"], "merged")),
+            environment_words(item["environment"]),
+            item["path"],
+        ]
         for item in fields
     ]
     listed: WorktreesOutput = {"worktrees": fields}
@@ -107,15 +113,35 @@ def _looked_at(place: Place, fields: list[ListedWorktree]) -> list[WorktreeCondi
         StoreError: The log is damaged.
     """
     from aegis_tui.bootstrap.checkout import heads_and_dirt
+    from aegis_tui.sdk.environments import worktree_environment
 
     if not fields:
         return []
     merged = _merged_heads(place)
     conditions = asyncio.run(heads_and_dirt(place.root, [(item["path"], item["branch"] or "") for item in fields]))
     return [
-        {**item, "dirty": dirty, "merged": None if head is None or merged is None else head in merged}
+        {
+            **item,
+            "dirty": dirty,
+            "merged": None if head is None or merged is None else head in merged,
+            "environment": worktree_environment(place.paths.instances_dir / (item["id"] or "none")),
+        }
         for item, (head, dirty) in zip(fields, conditions, strict=True)
     ]
+
+
+def environment_words(environment: WorktreeEnvironment | None) -> str:
+    """Return in a few words what a worktree has besides the tracked files; empty if nothing was recorded."""
+    if environment is None:
+        return ""
+    parts = [*(["set up"] if environment["prepared"] else []), *environment["places"]]
+    if environment["copied"]:
+        parts.append(counted(environment["copied"], "copy", "copies"))
+    if environment["left_out"]:
+        parts.append(f"{len(environment['left_out'])} not copied")
+    if environment["ports"]:
+        parts.append("ports {}-{}".format(*environment["ports"]))
+    return ", ".join(parts) or "tracked files only"
 
 
 def _merged_heads(place: Place) -> set[str] | None:

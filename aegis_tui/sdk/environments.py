@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.domain.wire.environment import WorktreeEnvironment
 from aegis_tui.ports.prepared_environment import MadeEnvironment
 from aegis_tui.sdk.private_file import load_record, write_private
 
@@ -149,6 +150,24 @@ class EnvironmentFolder:
     def _write(self, consents: dict[str, Any]) -> None:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(self.path / _CONSENTS, json.dumps(consents, indent=1))
+
+
+def worktree_environment(folder: Path) -> WorktreeEnvironment | None:
+    """Return what the worktree of an instance has besides the tracked files; None if nothing was recorded.
+
+    Args:
+        folder: The folder of the instance, which it cannot write.
+    """
+    fields = load_record(folder / ENVIRONMENT_NAME)
+    if not fields:
+        return None
+    return {
+        "prepared": str(fields.get("prepared", "")),
+        "places": [str(item) for item in fields.get("places", ())],
+        "copied": int(fields.get("copied", 0)),
+        "left_out": {str(name): str(reason) for name, reason in dict(fields.get("left_out", {})).items()},
+        "ports": [int(item) for item in fields.get("ports", ())],
+    }
 
 
 def name_of(key: str, tree_oid: str) -> str:

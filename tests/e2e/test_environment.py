@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -46,10 +45,12 @@ echo built > .env.made
 echo "made by $0"
 """
 REVIEWER = [call("verdict", decision="approve", criteria=[{"id": "works", "pass": True, "evidence": "read it"}])]
-EDIT = call("edit", path="src/shop/__init__.py", old="return 1", new="return 2")
-PROBE = call(
-    "bash", command="python3 -m unittest -q 2>&1 | tail -1; cat .env.test; ls -A .env.made; echo $AEGIS_PORT_FIRST"
+WORKS = (
+    "python3 -c 'import helperlib, shop; assert shop.__file__.startswith(\"'$PWD'\")' && grep -q TOKEN .env.test "
+    "&& test ! -e .env && test -n $AEGIS_PORT_FIRST {more} && sed -i 's/return 1/return 2/' src/shop/__init__.py"
 )
+"""What the worker does: the edit is made only if its worktree works."""
+
 DONE = call("report", status="done", summary="feat: double the price")
 
 
@@ -63,22 +64,20 @@ def workspace() -> Iterator[ScratchWorkspace]:
     assert left == []
 
 
-def run(workspace: ScratchWorkspace, steps: list[dict[str, Any]]) -> tuple[CommandResult, str]:
-    """A run with one worker; its result, and what the model was told of the steps."""
-    model = serve(
-        workspace.folder / f"scripts{len(list(workspace.folder.iterdir()))}", {"one": steps, "reviewer": REVIEWER}
-    )
+def run(workspace: ScratchWorkspace, *, more: str = "") -> CommandResult:
+    """A run with one worker, which checks its worktree before it edits; `more` is checked by it and by QA."""
+    scripts = workspace.folder / f"scripts{len(list(workspace.folder.iterdir()))}"
+    model = serve(scripts, {"one": [call("bash", command=WORKS.format(more=more)), DONE], "reviewer": REVIEWER})
     design = {
         "goal": "Double the price",
         "features": [{"id": "one", "title": "One", "brief": "Do it. [[script:one]]", "partition": ["src/**"]}],
-        "qa": {"commands": ["python3 -m unittest"]},
+        "qa": {"commands": [f"python3 -m unittest {more}"]},
     }
     place = workspace.folder / "design.yaml"
     place.write_text(json.dumps(design))
     try:
         arguments = ["--design", str(place), "--base-url", model.base_url, "--headless", "--json"]
-        answer = workspace.aegis("run", "Double", *arguments, "--note", "reviewer=[[script:reviewer]]")
-        return answer, ""
+        return workspace.aegis("run", "Double", *arguments, "--note", "reviewer=[[script:reviewer]]")
     finally:
         model.close()
 
@@ -98,7 +97,7 @@ def test_a_worktree_has_the_environment_of_the_checkout_and_the_files_that_are_n
     make_venv(workspace.root)
     (workspace.root / ".env.test").write_text("TOKEN=1\n")
     (workspace.root / ".env").write_text("SECRET=1\n")
-    answer, _ = run(workspace, [EDIT, PROBE, DONE])
+    answer = run(workspace)
     assert answer.code == 0, (answer.out[-3000:], answer.err[-3000:])
     (check,) = answer.json["qa"]
     assert (check["status"], check["executed"]) == ("passed", 3)
@@ -108,22 +107,35 @@ def test_a_worktree_has_the_environment_of_the_checkout_and_the_files_that_are_n
     assert workspace.git("status", "--porcelain") == ""
 
 
+def test_a_set_up_command_that_fails_ends_the_run_with_its_reason(workspace: ScratchWorkspace) -> None:
+    settings = '[environment]\nsetup = "echo looking; echo no such package: helperlib; exit 7"\n'
+    workspace.init({**FILES, ".agents/config.toml": settings})
+    assert workspace.aegis("environment", "allow").code == 0
+    answer = run(workspace)
+    assert answer.code == 1, (answer.out[-3000:], answer.err[-3000:])
+    error = answer.json["error"]
+    assert (error["code"], answer.json["instances"]) == ("environment.setup", [])
+    assert "failed with exit code 7: no such package: helperlib" in error["message"]
+    assert "aegis-tui environment log" in error["hint"]
+    assert "looking" in workspace.aegis("environment", "log").out
+
+
 def test_a_set_up_command_needs_consent_and_makes_the_environment_once(workspace: ScratchWorkspace) -> None:
     workspace.init(
         {**FILES, "setup-env.sh": SETUP, ".agents/config.toml": '[environment]\nsetup = "bash setup-env.sh"\n'}
     )
     (workspace.root / ".env.test").write_text("TOKEN=1\n")
-    refused, _ = run(workspace, [EDIT, DONE])
+    refused = run(workspace)
     assert (refused.code, refused.json["error"]["code"]) == (3, "environment.consent")
     assert refused.json["error"]["inputs"] == ["pyproject.toml", "setup-env.sh"]
     assert workspace.aegis("environment", "allow").code == 0
-    answer, _ = run(workspace, [EDIT, PROBE, DONE])
+    answer = run(workspace, more="&& test -s .env.made")
     assert answer.code == 0, (answer.out[-3000:], answer.err[-3000:])
     (check,) = answer.json["qa"]
     assert (check["status"], check["executed"]) == ("passed", 3)
     environment = answer.json["environment"]
     assert (environment["state"], environment["reused"]) == ("prepared", False)
     assert "made by setup-env.sh" in workspace.aegis("environment", "log").out
-    again, _ = run(workspace, [EDIT, DONE])
+    again = run(workspace, more="&& test -s .env.made")
     assert again.code == 0, (again.out[-3000:], again.err[-3000:])
     assert again.json["environment"]["reused"] is True

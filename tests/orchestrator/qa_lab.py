@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aegis_tui.adapters.environment.caches import CacheFinder
 from aegis_tui.adapters.environment.included import IncludedFiles
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.environment.provision import EnvironmentParts, ProvidedEnvironment
@@ -101,6 +102,7 @@ class Lab:
                     project=ProjectEnvironment(repository.root, repository.common_dir, self.environ),
                     included=IncludedFiles(repository.root, repository.common_dir),
                     environments=EnvironmentFolder(self.folder / "environments"),
+                    caches=CacheFinder({"HOME": os.environ["HOME"], **self.environ}),
                     ports_dir=self.folder / "ports",
                     find_settings=EnvironmentSettings,
                 )

@@ -189,6 +189,24 @@ def too_large(limit_bytes: int) -> Refused:
     )
 
 
+def is_larger(paths: Iterable[Path], limit_bytes: int) -> bool:
+    """Return whether files and folders are larger than a limit, together; links are not followed. Blocking."""
+    total = 0
+    waiting = list(paths)
+    while waiting:
+        place = waiting.pop()
+        try:
+            if place.is_symlink() or not place.is_dir():
+                total += place.lstat().st_size
+            else:
+                waiting += place.iterdir()
+        except OSError:
+            continue
+        if total > limit_bytes:
+            return True
+    return False
+
+
 def _opened(folder: Path, stack: contextlib.ExitStack) -> int:
     descriptor = os.open(folder, _FOLDER)
     stack.callback(os.close, descriptor)

@@ -19,7 +19,7 @@ from aegis_tui.adapters.git.run import GitRunner
 NAME = ".worktreeinclude"
 _LONGEST_BYTES = 1 << 20
 _LIST = ("--literal-pathspecs", "ls-files", "-z", "--others", "--ignored", "--directory")
-_NO_GLOBAL = ("-c", f"core.excludesFile={os.devnull}")
+NO_GLOBAL_EXCLUDES = ("-c", f"core.excludesFile={os.devnull}")
 """A program in a worktree does not see the person's own list of ignored files: it would commit what only that names."""
 
 
@@ -70,7 +70,7 @@ class IncludedFiles:
         for folder in [name for name in named.fields() if name.endswith("/") and name not in ignored]:
             # Git ignores not the folder, but files in it.
             inside = await runner.run(
-                *_NO_GLOBAL, *_LIST[:-1], "--exclude-standard", "--", folder, work_tree=self._root
+                *NO_GLOBAL_EXCLUDES, *_LIST[:-1], "--exclude-standard", "--", folder, work_tree=self._root
             )
             ignored |= set(inside.fields())
         return tuple(sorted(ignored))
@@ -87,6 +87,6 @@ class IncludedFiles:
             return []
         stdin = b"".join(os.fsencode(name) + b"\0" for name in names)
         options = ("check-ignore", "-z", "--stdin", "--no-index")
-        answer = await runner.run(*_NO_GLOBAL, *options, work_tree=folder, cwd=folder, stdin=stdin, ok=(0, 1))
+        answer = await runner.run(*NO_GLOBAL_EXCLUDES, *options, work_tree=folder, cwd=folder, stdin=stdin, ok=(0, 1))
         ignored = set(answer.fields())
         return [name for name in names if name in ignored]

@@ -14,6 +14,7 @@ from pathlib import Path
 import aegis_tui
 from aegis_tui.adapters.environment.active import find_active, package_sites, prefix_of_path, program_folders
 from aegis_tui.adapters.environment.astray import find_astray
+from aegis_tui.adapters.environment.included import NO_GLOBAL_EXCLUDES
 from aegis_tui.adapters.environment.node_modules import make_node_modules, package_folders, package_names
 from aegis_tui.adapters.environment.stamps import stamp
 from aegis_tui.adapters.environment.tree_map import TreeMap
@@ -164,7 +165,7 @@ class ProjectEnvironment:
                         yield theirs, place
 
     async def _ignored(self, worktree: Path, places: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
-        """Return those pairs, from `_places`, whose place in the worktree git ignores.
+        """Return those pairs, from `_places`, whose place in the worktree git ignores by the repository's own rules.
 
         Raises:
             GitError: git fails there.
@@ -172,8 +173,8 @@ class ProjectEnvironment:
         names = [f"{place.relative_to(worktree)}/" for _, place in places]
         runner = GitRunner(git_dir=self._common_dir, cwd=worktree)
         stdin = b"".join(os.fsencode(name) + b"\0" for name in names)
-        options = ("-z", "--stdin", "--no-index")
-        answer = await runner.run("check-ignore", *options, work_tree=worktree, stdin=stdin, ok=(0, 1))
+        command = (*NO_GLOBAL_EXCLUDES, "check-ignore", "-z", "--stdin", "--no-index")
+        answer = await runner.run(*command, work_tree=worktree, stdin=stdin, ok=(0, 1))
         ignored = set(answer.fields())
         return [pair for pair, name in zip(places, names, strict=True) if name in ignored]
 

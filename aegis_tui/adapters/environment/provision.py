@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from typing_extensions import override
 
-from aegis_tui.adapters.environment.copying import CopyResult, TreeCopy
+from aegis_tui.adapters.environment.build_folders import MOST_MB, find_build_folders
+from aegis_tui.adapters.environment.caches import CacheFinder
+from aegis_tui.adapters.environment.copying import CopyResult, TreeCopy, is_larger
 from aegis_tui.adapters.environment.included import IncludedFiles
 from aegis_tui.adapters.environment.ports import PortClaims
 from aegis_tui.adapters.environment.project import ProjectEnvironment
@@ -33,6 +36,7 @@ class EnvironmentParts:
     project: ProjectEnvironment
     included: IncludedFiles
     environments: EnvironmentFolder
+    caches: CacheFinder
     ports_dir: Path
     """Holds the claims of ports of all workspaces of this user."""
     find_settings: Callable[[], EnvironmentSettings]
@@ -66,21 +70,15 @@ class ProvidedEnvironment(QaEnvironment):
             worktree, home, commands, confined=confined, committed=committed, prepared=prepared
         )
         settings = await asyncio.to_thread(parts.find_settings)
-        named = await parts.included.find(source.base_oid) if source.base_oid else ()
-        made = await asyncio.to_thread(self._made, source.prepared)
-        if committed:
-            named = tuple(await parts.included.ignored_in(worktree, named))
-            made = tuple(await parts.included.ignored_in(worktree, made))
-        limit_bytes, copied = settings.copy_mb * _MIB, CopyResult()
-        for origin, names in ((prepared, made), (parts.root, named)):
-            if origin is not None and names:
-                copy = TreeCopy(origin, worktree, skip=around.places, limit_bytes=limit_bytes, result=copied)
-                await asyncio.to_thread(copy.copy, names)
+        copied = await self._copy(worktree, around.places, source, committed=committed, most_mb=settings.copy_mb)
+        made_home = parts.environments.home(source.prepared) if source.prepared else None
+        caches = await asyncio.to_thread(parts.caches.prepare, worktree, home, made_home)
         claims = PortClaims(parts.ports_dir, settings.ports)
         ports = await asyncio.to_thread(claims.claim, worktree)
         return replace(
             around,
-            environment={**around.environment, **ports},
+            environment={**around.environment, **caches.environment, **ports},
+            read_only=(*around.read_only, *caches.read_only),
             copied=copied.files,
             left_out=dict(copied.left_out),
         )
@@ -100,6 +98,51 @@ class ProvidedEnvironment(QaEnvironment):
         named = await self._parts.included.find(source.base_oid) if source.base_oid else ()
         installed = await self._parts.project.stamp([self._parts.root / name for name in named])
         return "\n".join([installed, *([f"prepared:{source.prepared}"] if source.prepared else [])])
+
+    async def _copy(
+        self, worktree: Path, places: Sequence[str], source: EnvironmentSource, *, committed: bool, most_mb: int
+    ) -> CopyResult:
+        """Copy what the set-up command made, what `.worktreeinclude` names, and build folders into a worktree.
+
+        Args:
+            worktree: The worktree.
+            places: Folders of it that are left alone.
+            source: From what its environment is made.
+            committed: Copy only what git ignores in it.
+            most_mb: How much may be copied, in MiB.
+
+        Raises:
+            Refused: It would be more.
+            GitError: git fails.
+            OSError: A file cannot be read or written.
+        """
+        parts = self._parts
+        prepared = parts.environments.tree(source.prepared) if source.prepared else None
+        named = await parts.included.find(source.base_oid) if source.base_oid else ()
+        made = await asyncio.to_thread(self._made, source.prepared)
+        if committed:
+            named = tuple(await parts.included.ignored_in(worktree, named))
+            made = tuple(await parts.included.ignored_in(worktree, made))
+        copied = CopyResult()
+        copy = partial(TreeCopy, place=worktree, skip=places, result=copied)
+        for origin, names in ((prepared, made), (parts.root, named)):
+            if origin is not None and names:
+                limited = copy(origin, limit_bytes=most_mb * _MIB)
+                await asyncio.to_thread(limited.copy, names)
+        built = [name for name in await asyncio.to_thread(self._built, worktree, copied) if name not in named]
+        if built := await parts.included.ignored_in(worktree, built):
+            await asyncio.to_thread(copy(parts.root, limit_bytes=2 * MOST_MB * _MIB).copy, built)
+        return copied
+
+    def _built(self, worktree: Path, result: CopyResult) -> list[str]:
+        """Return the build folders of the checkout to copy; note those that are too large in the result. Blocking."""
+        root, kept = self._parts.root, []
+        for name in find_build_folders(worktree, root):
+            if is_larger([root / name], MOST_MB * _MIB):
+                result.left_out[name] = f"it is larger than {MOST_MB} MiB; .worktreeinclude can name it"
+            else:
+                kept.append(name)
+        return kept
 
     def _made(self, name: str) -> tuple[str, ...]:
         return next((item.made for item in self._parts.environments.made() if item.name == name), ())

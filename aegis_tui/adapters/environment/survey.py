@@ -13,7 +13,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from aegis_tui.adapters.environment.active import package_sites
-from aegis_tui.adapters.environment.copying import too_large
+from aegis_tui.adapters.environment.copying import is_larger, too_large
 from aegis_tui.adapters.environment.included import IncludedFiles
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.environment.virtualenv import base_prefixes, is_virtualenv
@@ -49,7 +49,7 @@ class CheckoutSurvey(EnvironmentSurvey):
         names = await self._included.find(base_oid)
         if names:
             limit_bytes = (await asyncio.to_thread(self._find_settings)).copy_mb * _MIB
-            if await asyncio.to_thread(_is_larger, [self._root / name for name in names], limit_bytes):
+            if await asyncio.to_thread(is_larger, [self._root / name for name in names], limit_bytes):
                 raise too_large(limit_bytes)
         return names
 
@@ -107,21 +107,3 @@ def _sees_system(venv: Path) -> bool:
     except OSError:
         return False
     return bool(re.search(r"^include-system-site-packages\s*=\s*true\s*$", text, re.MULTILINE | re.IGNORECASE))
-
-
-def _is_larger(paths: Iterable[Path], limit_bytes: int) -> bool:
-    """Return whether files and folders are larger than a limit, together; links are not followed. Blocking."""
-    total = 0
-    waiting = list(paths)
-    while waiting:
-        place = waiting.pop()
-        try:
-            if place.is_symlink() or not place.is_dir():
-                total += place.lstat().st_size
-            else:
-                waiting += place.iterdir()
-        except OSError:
-            continue
-        if total > limit_bytes:
-            return True
-    return False

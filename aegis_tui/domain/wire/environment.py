@@ -31,6 +31,21 @@ class PreparedFields(TypedDict):
     log: str
 
 
+class WorktreeEnvironment(TypedDict):
+    """What the worktree of an instance has besides the tracked files."""
+
+    prepared: str
+    """The name of the environment that the set-up command made; empty if there is none."""
+    places: list[str]
+    """Folders that stand for environments, such as `.venv`."""
+    copied: int
+    """How many files were copied into it."""
+    left_out: dict[str, str]
+    """Path -> why it was not copied."""
+    ports: list[int]
+    """The first and the last of its ports; empty if it has none."""
+
+
 class MadeFields(TypedDict):
     """An environment that a set-up command made."""
 

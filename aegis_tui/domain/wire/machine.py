@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from aegis_tui.domain.wire.environment import WorktreeEnvironment
 from aegis_tui.domain.wire.gateway import ModelMetrics, ServerEndpoint
 from aegis_tui.domain.wire.output import GlobOverlap, ReportOutput
 
@@ -26,6 +27,8 @@ class WorktreeCondition(ListedWorktree):
     """Whether it has content that is not committed."""
     merged: bool | None
     """Whether the newest run has merged the head of its branch."""
+    environment: WorktreeEnvironment | None
+    """What it has besides the tracked files; null if nothing was recorded."""
 
 
 class WorktreesOutput(TypedDict):

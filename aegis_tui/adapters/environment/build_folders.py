@@ -1,0 +1,36 @@
+"""Folders beside a manifest that the project's tools fill and need: `vendor` and `target` (GIT-1).
+
+They are copied, because tools write in them, and only where git ignores them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from aegis_tui.adapters.environment.node_modules import package_folders
+
+BUILD_FOLDERS = {"go.mod": "vendor", "composer.json": "vendor", "Gemfile": "vendor", "Cargo.toml": "target"}
+"""Manifest -> the folder beside it."""
+
+MOST_MB = 256
+"""A folder that is larger is not copied by itself; `.worktreeinclude` can name it."""
+
+
+def find_build_folders(worktree: Path, source: Path) -> Iterator[str]:
+    """Yield the folders that a source of environments has for the projects of a worktree, each once; blocking.
+
+    They are relative to it and end in a slash.
+
+    Args:
+        worktree: The worktree, whose manifests count.
+        source: The person's checkout.
+    """
+    seen: set[str] = set()
+    for manifest, name in BUILD_FOLDERS.items():
+        for folder in package_folders(worktree, (manifest,)):
+            relative = f"{(folder / name).relative_to(worktree)}/"
+            theirs = source / relative
+            if relative not in seen and theirs.is_dir() and not theirs.is_symlink():
+                seen.add(relative)
+                yield relative

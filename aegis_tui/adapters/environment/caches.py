@@ -1,0 +1,87 @@
+"""Packages that Rust and Go keep in the person's home, for worktrees whose commands have another HOME (FLOW-7).
+
+They are shown read-only. Nothing else of those folders is, such as the file with a registry's token.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aegis_tui.adapters.environment.node_modules import package_folders
+
+_REGISTRY = ("registry", "git")
+
+
+@dataclass
+class PackageCaches:
+    """What commands need to find the packages."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    read_only: list[Path] = field(default_factory=list)
+
+
+class CacheFinder:
+    """Finds the packages of one person.
+
+    Args:
+        environ: The person's environment, with HOME, CARGO_HOME, RUSTUP_HOME, GOPATH and GOMODCACHE.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._home = Path(environ.get("HOME") or Path.home())
+
+    def prepare(self, worktree: Path, home: Path, made_home: Path | None = None) -> PackageCaches:
+        """Return what a worktree's commands need; links to packages of Rust are created in their HOME. Blocking.
+
+        Args:
+            worktree: The worktree; without a `go.mod` or `Cargo.toml` in it, nothing is returned.
+            home: The HOME of its commands.
+            made_home: The HOME of the set-up command that made the environment, whose packages come first.
+
+        Raises:
+            OSError: A link cannot be created.
+        """
+        caches = PackageCaches()
+        if any(package_folders(worktree, ("go.mod",))):
+            self._go(caches, made_home)
+        if any(package_folders(worktree, ("Cargo.toml",))):
+            self._rust(caches, home, made_home)
+        return caches
+
+    def _go(self, caches: PackageCaches, made_home: Path | None) -> None:
+        places = [made_home / "go" / "pkg" / "mod"] if made_home else []
+        if given := self._environ.get("GOMODCACHE"):
+            places.append(Path(given))
+        paths = self._environ.get("GOPATH", "").split(os.pathsep)
+        places += [Path(path) / "pkg" / "mod" for path in (*filter(None, paths), str(self._home / "go"))]
+        if place := next((path for path in places if path.is_absolute() and path.is_dir()), None):
+            caches.environment["GOMODCACHE"] = str(place)
+            caches.read_only.append(place)
+
+    def _rust(self, caches: PackageCaches, home: Path, made_home: Path | None) -> None:
+        rustup = Path(self._environ.get("RUSTUP_HOME") or self._home / ".rustup")
+        if (rustup / "toolchains").is_dir():
+            caches.environment["RUSTUP_HOME"] = str(rustup)
+            caches.read_only += [path for path in _toolchains(rustup) if path.exists()]
+        theirs = Path(self._environ.get("CARGO_HOME") or self._home / ".cargo")
+        sources = [*([made_home / ".cargo"] if made_home else []), theirs]
+        own = home / ".cargo"
+        own.mkdir(exist_ok=True)
+        if own.is_symlink():
+            return
+        caches.environment["CARGO_HOME"] = str(own)
+        for name in _REGISTRY:
+            if source := next((path / name for path in sources if (path / name).is_dir()), None):
+                caches.read_only.append(source)
+                with contextlib.suppress(FileExistsError):
+                    (own / name).symlink_to(source)
+
+
+def _toolchains(rustup: Path) -> Iterator[Path]:
+    yield rustup / "toolchains"
+    yield rustup / "settings.toml"

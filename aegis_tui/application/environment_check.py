@@ -1,0 +1,41 @@
+"""What `doctor` says about the environment that worktrees of a repository would get (GIT-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aegis_tui.application.doctor import Check
+from aegis_tui.domain.count import counted
+from aegis_tui.domain.environment.model import EnvironmentPlan
+
+NAME = "environment"
+
+
+def environment_checks(
+    plan: EnvironmentPlan,
+    *,
+    is_allowed: bool,
+    places: Sequence[str],
+    included: Sequence[str],
+    missing: Sequence[str],
+) -> list[Check]:
+    """Return a failed check for each thing that worktrees would lack, or else one check that says what they would get.
+
+    Args:
+        plan: The set-up command and its key.
+        is_allowed: Whether the person allowed it.
+        places: The environments of the checkout.
+        included: What `.worktreeinclude` names.
+        missing: What the project needs and nothing provides, as `problem; fix`.
+    """
+    if plan.setup and not is_allowed:
+        observed = f"the set-up command was not allowed for the present lock files: {plan.setup}"
+        return [Check(NAME, False, observed, "read it: aegis-tui environment show; then: aegis-tui environment allow")]
+    if missing:
+        parts = [words.partition("; ") for words in missing]
+        return [Check(NAME, False, problem, fix) for problem, _, fix in parts]
+    gets = [f"what {plan.setup} makes"] if plan.setup else []
+    gets += [*places, *([counted(len(included), "path") + " of .worktreeinclude"] if included else [])]
+    return [
+        Check(NAME, True, f"worktrees get {', '.join(gets)}" if gets else "worktrees need nothing that is known of")
+    ]
