@@ -124,7 +124,7 @@ class Doctor:
         self._folder, self._state_dir, self._proc = folder, state_dir, proc
         self._describe_kinds = describe_kinds
         self._find_leftovers, self._look_at_log = find_leftovers, look_at_log
-        self._look_at_environment = look_at_environment
+        self._more = look_at_environment
 
     async def examine(self) -> list[Check]:
         """Run every check and return them in the order in which a person would fix them.
@@ -136,15 +136,8 @@ class Doctor:
         repository, log, held, model, port = await asyncio.gather(
             self._repository(), self._log(), self._held(), self._model(), self._port()
         )
-        here = [
-            *self._inside(),
-            port,
-            self._inotify(),
-            self._disk(),
-            await self._left(),
-            *await self._agents(),
-            *await self._look_at_environment(self._folder),
-        ]
+        here = [*self._inside(), port, self._inotify(), self._disk(), await self._left(), *await self._agents()]
+        here += await self._more(self._folder)
         return [*first, repository, log, held, *model, *here]
 
     async def _python(self) -> Check:
