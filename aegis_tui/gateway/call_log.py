@@ -163,9 +163,7 @@ class CallLog:
             except Exception:  # the thread must go on to the next calls
                 _LOG.exception("model calls could not be logged")
         self._texts.close()
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._close()
 
     def _write(self, entries: list[_LoggedCall]) -> None:
         for entry in entries:
@@ -194,18 +192,33 @@ class CallLog:
 
     def _append(self, lines: bytes) -> None:
         try:
-            if self._file is None:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._file = os.open(self._list, flags, 0o600)
-                self._size_bytes = os.fstat(self._file).st_size
-            os.write(self._file, lines)
-            self._size_bytes += len(lines)
+            descriptor, before = self._open()
+            lines = before + lines
+            done = os.write(descriptor, lines)
+            self._size_bytes += done
+            if done < len(lines):
+                raise OSError("the disk is full")
             if self._size_bytes > _ROTATE_AT_BYTES:
-                os.close(self._file)
-                self._file = None
+                self._close()
                 self._list.replace(self._older)
         except OSError as error:
+            self._close()  # so that the next line does not continue one that is torn
             _LOG.warning("a model call could not be logged", extra={"reason": str(error)})
+
+    def _open(self) -> tuple[int, bytes]:
+        """Return the descriptor of the list, and what ends its last line if that is torn."""
+        if self._file is not None:
+            return self._file, b""
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.open(self._list, flags, 0o600)
+        self._size_bytes = os.fstat(self._file).st_size
+        is_torn = self._size_bytes > 0 and os.pread(self._file, 1, self._size_bytes - 1) != b"\n"
+        return self._file, b"\n" if is_torn else b""
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 def _hidden(said: bytes, secrets: Sequence[bytes]) -> bytes:

@@ -129,6 +129,22 @@ def test_a_next_process_goes_on_after_a_torn_end(tmp_path: Path) -> None:
     assert lines[1]["kept"][0] == 1
 
 
+def test_a_line_that_was_torn_costs_no_other_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model-calls.jsonl").write_text('{"id": 1, "at": "at 1"}\n{"id": 2, "a')
+    write, sizes = os.write, [5, 100]
+    log = CallLog(tmp_path)
+    put(log, 3)
+    log.close()
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[: sizes.pop(0)]))
+    for number in (4, 5):
+        put(log, number)
+        log.close()
+    monkeypatch.undo()
+    lines = (tmp_path / "model-calls.jsonl").read_text().splitlines()
+    assert [line[:9] for line in lines] == ['{"id": 1,', '{"id": 2,', '{"id": 3,', '{"id"', '{"id": 5,']
+    assert [json.loads(lines[at])["id"] for at in (0, 2, 4)] == [1, 3, 5]
+
+
 def test_texts_of_another_call_are_never_shown(tmp_path: Path) -> None:
     log = CallLog(tmp_path, lambda: 1)
     put(log, 1, b"mine")
