@@ -1,6 +1,7 @@
 """Has a call answered by the best model server, or by the next one if that fails; the same for every dialect (LLM-2).
 
-What a server gets besides what the client sent (the salt of the workspace, a priority) is decided here too.
+What a server gets besides what the client sent (the salt of the workspace, a priority, tools in the usual order) is
+decided here too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from aegis_tui.gateway.ledger import Call
 from aegis_tui.gateway.prefixes import Prefixes
 from aegis_tui.gateway.routing import Routing
 from aegis_tui.gateway.sketch import Fields, Sketch
+from aegis_tui.gateway.tool_order import ToolOrder
 from aegis_tui.gateway.upstream import Headers
 
 LEAST_URGENT = 10
@@ -86,6 +88,7 @@ class Forwarding:
         self._prefixes = prefixes
         self._salt = salt
         self._routing = Routing()
+        self._tool_order = ToolOrder()
 
     async def run(self, call: Call, dialect: Dialect, fields: Fields, ask: Ask, *, is_count: bool = False) -> None:
         """Have the servers asked, the best one first, until one answers; return when the call is complete.
@@ -103,6 +106,9 @@ class Forwarding:
         Raises:
             Rejected: The key is not usable (503); or what `ask` raises.
         """
+        tools = self._tool_order.settle(fields)
+        if tools is not None:
+            fields = {**fields, "tools": tools}
         servers = self._servers(call.model)
         sketch = self._sketch(call, dialect, fields, is_count=is_count) if len(servers) > 1 else None
         left = list(servers)
@@ -114,6 +120,7 @@ class Forwarding:
             call.endpoint = server.url
             with self._routing.running(server.url, sketch, call.agent_id, computes=not is_count) as begun:
                 added = self._added(server, call, dialect, is_count=is_count)
+                added |= {} if tools is None else {"tools": tools}
                 key = upstream_key(self._access)
                 attempt = Attempt(server, key, added, is_last=not left, routing=self._routing, begun=begun)
                 if await ask(attempt):

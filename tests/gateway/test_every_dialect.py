@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
 from aegis_tui.gateway.text_files import TextFiles, TextPlace
+from aegis_tui.gateway.tool_order import MOST_SETS, ToolOrder
 from tests.gateway.conftest import (
     CHAT_STREAM,
     OTHER_TOKEN,
@@ -230,3 +231,47 @@ def test_models_of_all_servers_are_listed_once_also_while_the_first_is_gone(
     first.answers["/v1/models"] = lambda _: whole(b'{"error": "no"}', status=401)
     gateway.write_map(first.url, more=["http://127.0.0.1:9/v1"])
     assert gateway.client().get("/v1/models").status_code == 401
+
+
+def with_tools(route: Route, names: Iterable[str]) -> dict[str, Any]:
+    """A request that offers these tools, each with a schema of its own."""
+    listed = [{"name": name, "description": f"does {name}", "parameters": {"type": "object"}} for name in names]
+    if route.is_google:
+        return {**route.body("grüß dich"), "tools": [{"functionDeclarations": listed}]}
+    if route.at_server == CHAT:
+        return {**route.body("grüß dich"), "tools": [{"type": "function", "function": tool} for tool in listed]}
+    return {**route.body("grüß dich"), "tools": listed}
+
+
+@pytest.mark.parametrize("route", ANSWERING, ids=lambda route: route.path)
+def test_the_same_tools_reach_the_server_in_the_same_order(
+    gateway: Gateway, servers: tuple[ModelServer, ModelServer], route: Route
+) -> None:
+    model_server, _ = servers
+    gateway.write_map(model_server.url)
+    one, other = gateway.client(), gateway.client(OTHER_TOKEN)
+    for client, names in ((one, "abc"), (other, "cab"), (one, "abcd"), (one, "bca")):
+        assert client.post(route.path, json=with_tools(route, names)).status_code == 200
+    first, second, more, last = (seen.json for seen in model_server.calls(route.at_server))
+    assert first == second == last
+    assert [tool.get("function", tool)["name"] for tool in first["tools"]] == ["a", "b", "c"]
+    assert len(more["tools"]) == 4
+    (between,) = gateway.client(PERSON_TOKEN).get("/v1/prefixes").json()["prefixes"]
+    assert between["reason"] == "they are equal"
+
+
+def test_tools_that_cannot_be_told_apart_keep_their_order() -> None:
+    order = ToolOrder()
+    a, b = {"name": "a", "n": 1}, {"name": "b"}
+    assert order.settle({"tools": [a, b]}) is None
+    assert order.settle({"tools": [b, a]}) == [a, b]
+    for kept in ([b, {**a, "cache_control": {}}], [b, a, a], [b, a, {}], [b, a, 7], [b], [], "ba", None):
+        assert order.settle({"tools": kept}) is None
+
+
+def test_the_order_of_a_limited_number_of_sets_is_kept() -> None:
+    order = ToolOrder()
+    for number in range(MOST_SETS + 1):
+        order.settle({"tools": [{"name": "z"}, {"name": f"{number}"}]})
+    assert order.settle({"tools": [{"name": "0"}, {"name": "z"}]}) is None, "it was forgotten"
+    assert order.settle({"tools": [{"name": f"{MOST_SETS}"}, {"name": "z"}]}) is not None
