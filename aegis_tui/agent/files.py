@@ -57,7 +57,8 @@ class OwnWorktree:
     async def complete(self, path: str | None = None) -> None:
         """Return when all files of the worktree are there: in a large repository they are added in the background.
 
-        Returns at once if `path` is given and names a file that is there, and after `MAX_FILLING_S` in any case.
+        Returns at once if `path` names a file that is there; after `MAX_FILLING_S` (120 s) in any case, even if some
+        are missing. Once it has waited, it never waits again.
 
         Args:
             path: In written form; it need not be usable.
@@ -298,7 +299,10 @@ def _near_miss(text: str, old: str) -> str:
 
 
 def _git_folder(root: Path) -> Path:
-    """Return the git folder that the file `.git` of a worktree names; `.git` itself without such a file."""
+    """Return the path of the git folder that the file `.git` of a worktree names.
+
+    That of `.git` if it cannot be read.
+    """
     try:
         return root / (root / ".git").read_text("utf-8", "surrogateescape").removeprefix("gitdir: ").rstrip("\n")
     except OSError:

@@ -249,7 +249,7 @@ def _card(name: str) -> Fields:
 
 
 def _kept_headers(answer: UpstreamAnswer) -> list[tuple[bytes, bytes]]:
-    """Return the headers that the client gets: those of the server that do not depend on the form of the body."""
+    """Return the headers for the client: those of the server that do not depend on the body's form, and its URL."""
     kept = [header for header in answer.headers if header[0] in _KEPT]
     return [*kept, (UPSTREAM_HEADER, answer.base_url.encode("utf-8"))]
 

@@ -17,7 +17,7 @@ class Framing:
     count: int = 0
 
     def head(self) -> tuple[bytes, bytes]:
-        """Return the header with the type of the body."""
+        """Return the `content-type` header, name and value, for a body of this form."""
         return (b"content-type", b"text/event-stream" if self.is_sse else b"application/json")
 
     def frame(self, event: Fields) -> bytes:

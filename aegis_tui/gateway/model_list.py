@@ -50,6 +50,8 @@ class ModelList:
     async def send(self, request: Request, _share: Share) -> None:
         """Send the list of the only server as it is; of several servers, each model that any of them lists, once.
 
+        If none of several lists a model, the first answer is sent as it is.
+
         Raises:
             Rejected: No model server is configured (503), the key is not usable (503), or none answers in time (502).
         """

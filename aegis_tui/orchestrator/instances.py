@@ -108,7 +108,10 @@ class InstanceKeeper:
         self.screens = LastScreens(terminal, places.logs_dir)
 
     async def fill(self, *, on: bool = True) -> None:
-        """Complete the worktrees that an earlier hub has left incomplete, in the background; `on=False` stops it."""
+        """Start to add the missing files, in the background, to worktrees that an earlier hub left incomplete.
+
+        With `on=False`, stop to add files to any worktree.
+        """
         await (self._repository.continue_filling() if on else self._repository.stop_filling())
 
     async def prepare(
@@ -219,7 +222,14 @@ class InstanceKeeper:
         write_private(folder / "launch.json", json.dumps(record, indent=1))  # paths need not be UTF-8
 
     async def _surround(self, run: Run, folder: Path, worktree: Worktree, *, confined: bool) -> Surroundings:
-        """Prepare a worktree's environment; wait for all of its files first if that needs them."""
+        """Prepare a worktree's environment, record it in `folder` for `worktree list`, and return it.
+
+        If that needs more than the names in the top folder, wait first until all files of the worktree are there.
+
+        Raises:
+            GitError: git fails.
+            OSError: A file cannot be written.
+        """
         source = source_of(run)
         if not worktree.is_whole and await self._surroundings.reads_tree(source):
             await self._repository.completed(worktree.path)

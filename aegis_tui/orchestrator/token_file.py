@@ -10,7 +10,10 @@ from pathlib import Path
 def token_in(path: Path) -> str:
     """Return the token in that file; write a new one of 32 random bytes, in hex, if there is none (contract 2).
 
-    Raises OSError.
+    An empty file is replaced.
+
+    Raises:
+        OSError: The file cannot be read or written.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -10,13 +10,22 @@ class Filling(Protocol):
     """Adds the missing files to worktrees, in the background."""
 
     async def completed(self, path: Path) -> None:
-        """Return when no files are being added to the worktree at `path` any longer; raises nothing."""
+        """Return when the missing files of the worktree at `path` are added, or that was given up; at once if none are.
+
+        Raises nothing, so files may still be missing, for example after an error of the disk.
+        """
         ...
 
     async def continue_filling(self) -> None:
-        """Go on to complete worktrees, in the background, that a process which was killed has left incomplete."""
+        """Start to add the missing files, in the background, to worktrees that an ended process left incomplete.
+
+        Returns at once. A failure later on is only logged.
+        """
         ...
 
     async def stop_filling(self) -> None:
-        """Give up to complete worktrees, until `continue_filling`; to be awaited before the event loop is closed."""
+        """Stop to add files to worktrees; `continue_filling` resumes it. Await it before the event loop is closed.
+
+        Files that are being moved into a worktree at present are all moved first.
+        """
         ...

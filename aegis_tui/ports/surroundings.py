@@ -76,13 +76,14 @@ class QaEnvironment(Protocol):
         ...
 
     async def reads_tree(self, source: EnvironmentSource = NO_SOURCE) -> bool:
-        """Return whether `prepare` reads more of a worktree than the names in its top folder.
+        """Return whether `prepare` reads more of a worktree than the names in its top folder, so needs all its files.
 
         Args:
             source: As for `prepare`.
 
         Raises:
             GitError: git fails.
+            OSError: A file cannot be read.
         """
         ...
 

@@ -192,7 +192,7 @@ class UntrustedFolder:
                 _unlink(*place)
 
     def claim(self, name: str, content: bytes) -> bool:
-        """Create a regular file; return False if there is anything under that name. Raises OSError."""
+        """Create a file, mode 0600; return False if there is anything under that name, even a link. Raises OSError."""
         try:
             descriptor = os.open(name, _CREATE, 0o600, dir_fd=self._descriptor)
         except FileExistsError:
