@@ -21,10 +21,12 @@ def parse_address(text: str) -> tuple[str, int]:
     """Return host and port of an address; a name in lower case and without its final dot, an IP address in short form.
 
     Args:
-        text: Such as `api.example.org:443` or `[2001:db8::1]:443`.
+        text: `HOST:PORT`, the host a name, an IPv4 address, or an IPv6 address in brackets: `[2001:db8::1]:443`. Port 1
+            to 65535.
 
     Raises:
-        ValueError: It is none; the message says what is wrong.
+        ValueError: It is not of this form, or the host is neither a name nor an IP address; the message quotes it and
+            says which.
     """
     match = _ADDRESS.match(text)
     if match is None or not 1 <= int(match["port"]) <= 65535:
@@ -39,14 +41,18 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def may_stand_for(host: str, address: str) -> bool:
-    """Return whether a connection to a listed host may go to this IP address, to which it was resolved.
+    """Return whether a connection to a listed host may go to the IP address that its name was resolved to.
 
-    A name must not lead to this machine or to the link-local network, where services answer that trust every local
-    program; `localhost` leads to this machine only. An address that is listed itself is always allowed.
+    `localhost` may lead to loopback addresses only. Any other name must not lead to a loopback, link-local, unspecified
+    or multicast address, as services there trust every local program; all other addresses are allowed. If the host
+    itself is an IP address, that one is always allowed. An IPv4 address mapped into IPv6 counts as the IPv4 address.
 
     Args:
         host: As `parse_address` returns it.
-        address: An IP address.
+        address: An IP address; an IPv6 zone (`%eth0`) is ignored.
+
+    Raises:
+        ValueError: `address` is not an IP address.
     """
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
@@ -59,10 +65,12 @@ def may_stand_for(host: str, address: str) -> bool:
 
 
 def boundary_word(level: str, allowed: Mapping[str, Sequence[str]]) -> str:
-    """Return the boundary in a few words: `closed`, `2 addresses allowed`, `no sandbox`.
+    """Return what agents may reach, in a few words: `closed`, `2 addresses allowed`, `no sandbox`.
+
+    Counts different addresses over all kinds; `closed` means that none is listed.
 
     Args:
-        level: How agents are isolated, as the report has it; `none` for not at all.
+        level: The level of isolation. Only `none` (no sandbox) makes a difference.
         allowed: Kind of agent -> the addresses that it may reach.
     """
     if level == "none":
@@ -72,5 +80,11 @@ def boundary_word(level: str, allowed: Mapping[str, Sequence[str]]) -> str:
 
 
 def allowed_words(allowed: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return for each kind of agent, sorted, what it may reach: `codex may reach api.example.org:443`."""
+    """Return for each kind of agent with addresses, sorted, what it may reach: `codex may reach api.example.org:443`.
+
+    Kinds without addresses are left out.
+
+    Args:
+        allowed: Kind of agent -> the addresses that it may reach, kept in this order.
+    """
     return [f"{kind} may reach {', '.join(addresses)}" for kind, addresses in sorted(allowed.items()) if addresses]

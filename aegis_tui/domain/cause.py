@@ -36,19 +36,24 @@ class Cause(FrozenModel):
     @field_validator("message", "hint", mode="before")
     @classmethod
     def _carry(cls, text: Any) -> Any:
-        """Put a text with a file name that is not UTF-8 into git's quoted form, shortened; change no other value."""
+        """Return a text that fits a cause: one that cannot be encoded as UTF-8 in git's quoted form, shortened.
+
+        Such a text names a file whose name is not UTF-8. Any other value is returned unchanged, also one that is too
+        long.
+        """
         quoted = encodable_text(text) if isinstance(text, str) else text
         return text if quoted is text else ended(quoted)
 
     @property
     def is_certain(self) -> bool:
-        """True when every other instance would fail in the same way."""
+        """Whether the outlook is `certain`: every other instance would fail in the same way."""
         return self.outlook == "certain"
 
     def repeats(self, other: Cause | None) -> bool:
         """Return whether both causes have the outlook `repeated`, the same code and the same message; False for None.
 
-        A third instance would then meet it too. Messages are compared without numbers and object ids.
+        Another instance would then fail in the same way. Messages are compared without numbers, object ids and
+        differences of white space (see `gist`).
         """
         return (
             other is not None
@@ -58,11 +63,13 @@ class Cause(FrozenModel):
 
 
 def cause_of(error: AegisError, *, outlook: Outlook | None = None) -> Cause:
-    """Turn an error into a cause; its texts are shortened to what a `Cause` may hold.
+    """Return the cause that an error stands for, with its code (first 100 characters), message and hint.
+
+    Message and hint lose their middle beyond `MESSAGE_CHARS` characters (see `ended`).
 
     Args:
         error: The error that was raised.
-        outlook: Overrides the outlook that follows from `error.is_certain`: `certain`, or else `may-pass`.
+        outlook: The outlook of the cause; None for `certain` if `error.is_certain`, else `may-pass`.
     """
     return Cause(
         code=error.code[:100],
@@ -73,7 +80,10 @@ def cause_of(error: AegisError, *, outlook: Outlook | None = None) -> Cause:
 
 
 def ended(text: str, limit: int = MESSAGE_CHARS) -> str:
-    """Return the text if it has at most `limit` characters, else its beginning and end with ` ... ` in between."""
+    """Return the text if it has at most `limit` characters, else its beginning and end with ` ... ` in between.
+
+    The result has at most `limit` characters.
+    """
     if len(text) <= limit:
         return text
     half = (limit - 5) // 2
@@ -81,10 +91,16 @@ def ended(text: str, limit: int = MESSAGE_CHARS) -> str:
 
 
 def gist(text: str) -> str:
-    """Return a message without what differs between tries: `#` for each number or object id, and single blanks."""
+    """Return a message without what differs between tries: each number or hexadecimal id with a digit becomes `#`.
+
+    Runs of white space become one blank, and blanks at both ends are cut off.
+    """
     return _SPACE.sub(" ", _NUMBER.sub("#", text)).strip()
 
 
 def one_line(text: str, limit: int = SHORT_CHARS) -> str:
-    """Return the lines of a text joined with `; `, without blank ones; over `limit`, its middle is left out."""
+    """Return the stripped lines of a text joined with `; `, blank ones left out.
+
+    If that has more than `limit` characters, its middle is replaced by ` ... `.
+    """
     return ended("; ".join(line.strip() for line in text.splitlines() if line.strip()), limit)

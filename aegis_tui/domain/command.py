@@ -58,8 +58,12 @@ _CLIENT: dict[str, type[ClientCommand]] = by_type(ClientCommand)
 def loggable(command: AnyCommand, actor: Actor) -> AnyCommand:
     """Return the command with all texts encodable as UTF-8, so that it can be logged.
 
-    A command of the hub may name a file whose name is not UTF-8: the whole text is then put into git's quoted form
-    (`write_name`). A command of any other sender was checked on arrival and is returned unchanged.
+    Only the hub's own commands may name a file whose name is not UTF-8: a text with such a name is put into git's
+    quoted form (see `write_name`) in a copy. A command of any other sender was checked on arrival and is returned as it
+    is.
+
+    Raises:
+        ValidationError: Pydantic's; a quoted text is longer than its field allows.
     """
     if actor is not THE_HUB or is_encodable(command):
         return command
@@ -67,13 +71,16 @@ def loggable(command: AnyCommand, actor: Actor) -> AnyCommand:
 
 
 def parse_command(fields: dict[str, Any]) -> ClientCommand:
-    """Parse a client's JSON object into a command; the types of hub-only commands are refused as unknown.
+    """Parse a client's JSON object into the command that its `type` names.
+
+    Commands that only the hub may send are unknown.
 
     Args:
         fields: The object without `v` and `request_id`.
 
     Raises:
-        UsageError: Unknown type, unknown or missing field, or an invalid value; the message names the field.
+        UsageError: The type is unknown, or a field is unknown, missing or invalid; the message names the first such
+            field.
     """
     name = fields.get("type")
     model = _CLIENT.get(name) if isinstance(name, str) else None

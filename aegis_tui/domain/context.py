@@ -33,12 +33,13 @@ from aegis_tui.domain.workspace import Workspace
 
 
 def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = None) -> SharedContext:
-    """Return the snapshot of contract 6, with instances, the newest run, exchanges and open scope requests added.
+    """Return the shared context as JSON values: task, joined agents, locks, recent changes, specs, progress and more.
 
-    Its `run` is the open run, else the newest one that has ended; None if there was none.
+    It holds partitions, all instances, the run, exchanges of messages and open scope requests too, but no tokens and no
+    hashes of them. Its `run` is the open run, else the newest one that has ended; None if there was none.
 
     Args:
-        workspace: State after the last logged event.
+        workspace: State after the last logged event; not changed.
         key: The workspace key.
         now: The hub's clock in seconds; if given, each lock gets `expires_in_s`.
     """
@@ -78,7 +79,10 @@ def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = No
 
 
 def mirror_view(workspace: Workspace) -> dict[str, Any]:
-    """Return the whole state as JSON values without token hashes; a mirror applies the events after its `seq`."""
+    """Return the whole state as JSON values, with None for each token hash.
+
+    A client can load it and apply the events after its `seq` to follow the state.
+    """
     plain = workspace.dump()
     for instance in plain["instances"]["instances"]:
         instance["token_hash"] = None
@@ -86,7 +90,10 @@ def mirror_view(workspace: Workspace) -> dict[str, Any]:
 
 
 def instance_view(instance: Instance) -> InstanceFields:
-    """Return one instance as clients get it: JSON values, no token hash, and its state in one word as `word`."""
+    """Return one instance as clients get it: its fields as JSON values, without the token hash.
+
+    Its state in one word is added as `word`.
+    """
     plain: dict[str, Any] = instance.model_dump(mode="json", exclude={"token_hash"})
     return cast(InstanceFields, {**plain, "word": instance.word})
 
@@ -124,7 +131,7 @@ def _locks(workspace: Workspace, now: float | None) -> dict[str, HeldLock]:
 def progress(workspace: Workspace, run: Run | None) -> MergeProgress:
     """Return the number of a run's pieces (`total`), of the merged ones (`completed`), and their `percentage`.
 
-    All are 0 without a run.
+    All are 0 without a run or without pieces; the percentage is a whole number.
     """
     pieces = list(run.pieces.values()) if run else []
     done = sum(piece.status == "applied" for piece in pieces)
@@ -136,9 +143,10 @@ def progress(workspace: Workspace, run: Run | None) -> MergeProgress:
 
 
 def run_view(workspace: Workspace, run: Run) -> RunView:
-    """Return one run as JSON values in the form that clients get: stage, gates, pieces, reviews, conflicts and more.
+    """Return one run as JSON values: status, stage, gates, pieces, reviews, conflicts, QA, commit, options and more.
 
-    Once it is no longer open, it has no gates and no QA of its base.
+    Feedback of pieces and criteria and findings of reviews are left out. Once the run is no longer open, its `gates`
+    are empty and its `base_qa` is None.
     """
     gates = gates_of(workspace, run) if run.is_open else []
     return {

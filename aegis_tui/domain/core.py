@@ -89,7 +89,8 @@ def execute(
 ) -> CommandOutcome:
     """Decide one command, apply its events to the workspace and return them with the reply.
 
-    If rights and limits allow the command, the session of the sender is extended, whatever the decision is.
+    If rights and limits allow the command, the session of the sender is extended, whatever the decision is. A granted
+    lock that the reply shows has the seconds that it has left in `expires_in_s`.
 
     Args:
         workspace: State after the last logged event; changed in place.
@@ -99,9 +100,14 @@ def execute(
         now: The hub's clock in seconds; only compared with deadlines of this process.
         timestamp: The wall clock, RFC 3339 UTC; only recorded in the events.
 
+    Returns:
+        The events of the command and those that follow from them, in order, and the reply. The caller must log them
+        first.
+
     Raises:
-        AegisError: The command is refused; nothing has changed, except for the events in the error's attribute `audit`
+        AegisError: The command is refused; no state has changed, except for the events in the error's attribute `audit`
             (if it has one), which are applied and must be logged.
+        RuntimeError: Following events lead to more without end; a fault of the core.
     """
     stamp = _Stamp(workspace, now, timestamp)
     check_right(workspace, command, actor)
@@ -160,7 +166,13 @@ class _Stamp:
 
 
 def _decided(workspace: Workspace, command: AnyCommand, actor: Actor, request_id: str) -> Decision | LockRefused:
-    """Return what the rule of the command decides; the refusal of a lock without its traceback and the frames there."""
+    """Return what the rule of this command's type decides. A refused lock is returned, not raised.
+
+    Its traceback is dropped, so that it keeps no frames alive.
+
+    Raises:
+        AegisError: The rule refuses the command for any other reason.
+    """
     try:
         return RULES[type(command)](workspace, command, actor, request_id)
     except LockRefused as refusal:
@@ -168,10 +180,11 @@ def _decided(workspace: Workspace, command: AnyCommand, actor: Actor, request_id
 
 
 def _refused(stamp: _Stamp, refusal: LockRefused) -> LockHeld:
-    """Apply the audit events of a refusal and return the error that carries them.
+    """Apply the audit events of a refused lock and return, not raise, the error that carries them as `audit`.
 
-    Made here and raised by the caller, whose frame has no name for it: an error that is a local variable of the frame
-    in its own traceback is a reference cycle, and the next collection then falls into one of the next commands.
+    The error tells also in how many seconds the lock of the holder expires, where one is known. Made here and raised by
+    the caller, whose frame has no name for it: an error that is a local variable of the frame in its own traceback is a
+    reference cycle, and the next collection then falls into one of the next commands.
     """
     stamp.apply(list(refusal.audit))
     error = LockHeld(refusal.message, refusal.hint, code=refusal.code, **refusal.data)
@@ -181,7 +194,10 @@ def _refused(stamp: _Stamp, refusal: LockRefused) -> LockHeld:
 
 
 def evolve(workspace: Workspace, event: Event) -> frozenset[Key]:
-    """Apply one logged event, as replay and mirrors do, and return what changed. Never raises, reads no clock."""
+    """Apply one logged event to the workspace in place, as replay and mirrors do, and return the keys of what changed.
+
+    Never raises, reads no clock and sets no deadlines.
+    """
     return workspace.evolve(event)
 
 
@@ -195,7 +211,9 @@ def _arm(workspace: Workspace, event: Event, now: float) -> None:
 
 
 def touch(workspace: Workspace, agent_id: str, now: float) -> None:
-    """Extend the session of a joined instance to its full time, because it has sent something. Not logged (HUB-8).
+    """Extend the session of a joined instance to `SESSION_TTL_S` from now, because it has sent something.
+
+    Not logged (HUB-8).
 
     No effect for an unknown instance, and for one that has not joined or has ended.
     """
@@ -205,14 +223,17 @@ def touch(workspace: Workspace, agent_id: str, now: float) -> None:
 
 
 def rearm(workspace: Workspace, now: float) -> None:
-    """Set the deadlines after a replay: every lock, wait and session gets its full time, as too long is safe."""
+    """Set the deadlines after a replay: every lock, wait and session of a joined instance gets its full time from now.
+
+    They may so live longer than they should, which is the safe side.
+    """
     workspace.deadlines.rearm_all(workspace.locks, now)
     for instance in workspace.instances.alive():
         touch(workspace, instance.agent_id, now)
 
 
 def due_commands(workspace: Workspace, now: float) -> list[AnyCommand]:
-    """Return commands for the hub that end the locks, waits and sessions that are due by now.
+    """Return commands for the hub that end the locks, waits and sessions whose deadline has come by `now`, in seconds.
 
     Their deadlines are removed, so that each command is returned only once. Empty if nothing is due.
     """
@@ -230,12 +251,16 @@ def due_commands(workspace: Workspace, now: float) -> list[AnyCommand]:
 def settled(workspace: Workspace, event: Event, now: float) -> tuple[str, str, AnyReply | AegisError] | None:
     """Return the pending request that an event answers: agent id, request id, and the reply or the refusal; else None.
 
-    The locks of one request are granted together, so only the first of their events answers it.
+    Only the grant of a lock that was waited for and the end of a wait without a grant answer one. The locks of one
+    request are granted together, so only the first of their events answers it.
 
     Args:
-        workspace: State after the event.
+        workspace: State after the event; not changed.
         event: The event.
         now: The hub's clock in seconds, for the `expires_in_s` of locks in the answer.
+
+    Returns:
+        The error is a `LockHeld` that is returned, not raised.
     """
     data = event.data
     if type(data) is LockAcquired and data.waited:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return the number and the noun in singular or plural: `1 file`, `0 files`.
+    """Return the number and the noun, in the singular for 1: `1 file`, `0 files`.
 
     Args:
         number: How many there are.
@@ -20,6 +20,6 @@ _SHOWN = 12
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the names joined with commas: at most twelve, and then how many more there are."""
+    """Return the names joined with `, `: the first twelve, then ` and N more`; empty for none."""
     shown = ", ".join(names[:_SHOWN])
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

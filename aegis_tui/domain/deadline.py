@@ -72,6 +72,8 @@ class Deadlines:
     def arm(self, agent_id: str, data: EventData, now: float) -> None:
         """Set or remove the deadlines that a lock event starts or ends; other events change nothing.
 
+        A grant or a renewal starts that of a lock, and a grant or a refused wait ends that of the wait.
+
         Args:
             agent_id: The instance that the event is about.
             data: The event's data.
@@ -110,7 +112,10 @@ class Deadlines:
         self._extended_s += by_s
 
     def due(self, now: float) -> list[Due]:
-        """Remove and return what is due by now, earliest first; each is returned only once."""
+        """Remove and return the deadlines that are at or before `now`, in seconds, the earliest first.
+
+        Empty if none is.
+        """
         passed: list[Due] = []
         while (first := self._first()) is not None and first.at_s + self._extended_s <= now:
             _, name = heapq.heappop(self._heap)
@@ -136,9 +141,9 @@ class Deadlines:
         return None if first is None else first.at_s + self._extended_s
 
     def _first(self) -> _Entry | None:
-        """Bring the earliest deadline to the top of the heap and return it; None if there is none.
+        """Return the earliest deadline, which is then at the top of the heap; None if there is none. It is not removed.
 
-        Renewed sessions are moved down first, and outdated entries are removed.
+        Outdated entries of the heap that are earlier are corrected or dropped on the way.
         """
         while self._heap:
             at_s, name = self._heap[0]
@@ -181,7 +186,7 @@ class Deadlines:
 
 
 def _name(kind: DueKind, agent_id: str, id_: str) -> _Name:
-    """Return the key of a deadline.
+    """Return the key of a deadline in the table of deadlines.
 
     The agent id is part of it for a wait only: lock ids are unique in the workspace, but request ids only for one
     agent.

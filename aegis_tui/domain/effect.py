@@ -126,9 +126,10 @@ _BY_PHASE: dict[Phase, type[PrepareInstance | LaunchInstance | StopInstance | Re
 
 
 def needed(workspace: Workspace) -> list[Effect]:
-    """Return every effect, a step for the hub to carry out, that the state requires now, in the order of start.
+    """Return the effects, steps outside the hub's state, that the state requires now, in the order of their start.
 
-    None depends on another. Empty if no run is open or ending, and while there is nothing to do but wait.
+    None depends on the result of another. Empty if no run is open or ending, or if it only waits for agents. The same
+    state gives the same effects until their results are recorded.
     """
     run = workspace.runs.current()
     if run is None:
@@ -191,5 +192,5 @@ STEP_WORDS: Final[Mapping[type[Effect], str]] = MappingProxyType(
 
 
 def step_words(effect: Effect) -> str:
-    """Describe an effect to a person, with the run, piece or agent that it concerns."""
+    """Return what an effect does as words for a person, with its run, piece or agent: `merging api`."""
     return STEP_WORDS[type(effect)].format(**asdict(effect))

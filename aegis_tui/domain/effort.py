@@ -27,14 +27,14 @@ class Effort:
         return self._left
 
     def spend(self, steps: int, *globs: str) -> None:
-        """Subtract the steps of work on these globs, which is done or about to be done.
+        """Subtract steps from what is left, for work on these globs that is done or about to be done.
 
         Args:
             steps: How many.
             globs: The globs that the refusal names; they do not change the cost.
 
         Raises:
-            Refused: More steps were spent than the request has (code `glob.effort`).
+            Refused: More steps are spent than the request had (code `glob.effort`); they are subtracted even so.
         """
         self._left -= steps
         if self._left < 0:

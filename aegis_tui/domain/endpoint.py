@@ -25,7 +25,7 @@ _HINT = (
 def normalise_base_url(url: str) -> str:
     """Return the base URL in the form in which it is stored and compared: lower-case host, ending in `/v1`.
 
-    A port stays as it is given. Slashes at the end are left out.
+    A port stays as it is given, also 80 or 443. Slashes at the end are left out.
 
     Args:
         url: With or without `/v1`; a path before it is kept.
@@ -64,7 +64,7 @@ def host_and_port(base_url: str) -> tuple[str, int]:
 
 
 def is_address(host: str) -> bool:
-    """Return whether the host is an IP address in its usual form, so that no name has to be resolved."""
+    """Return whether the host is an IP address of version 4 or 6, without brackets; no name has to be resolved then."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -73,17 +73,21 @@ def is_address(host: str) -> bool:
 
 
 def may_look_up(host: str) -> bool:
-    """Return whether a name server query for this name stays in the private network; for names only, not for addresses.
+    """Return whether a query of name servers for this name stays in the private network; for names only, not addresses.
 
-    It does for single-label names and private-use domains; a public name would be sent to public name servers. Sources:
-    RFC 6761, RFC 6762, RFC 8375, ICANN's reservation of `.internal`.
+    True for names without a dot and for those that end in `.localhost`, `.local`, `.internal`, `.lan`, `.home.arpa` or
+    `.test`; False for an empty one. A public name would be sent to public name servers. Sources: RFC 6761, RFC 6762,
+    RFC 8375, ICANN's reservation of `.internal`.
     """
     name = host.lower().rstrip(".")
     return bool(name) and ("." not in name or name.endswith(tuple(f".{suffix}" for suffix in _PRIVATE_SUFFIXES)))
 
 
 def is_allowed_address(address: str) -> bool:
-    """Return whether a text is a loopback or private IP address; IPv4 mapped into IPv6 counts as IPv4."""
+    """Return whether a text is a loopback or private IP address, or a link-local one of IPv6 (`fe80::/10`).
+
+    IPv4 mapped into IPv6 counts as IPv4. False for what is no IP address.
+    """
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -94,14 +98,14 @@ def is_allowed_address(address: str) -> bool:
 
 
 def check_endpoint(url: str, addresses: Sequence[str]) -> None:
-    """Return if every address of the endpoint is loopback or private.
+    """Return if every address of the endpoint is one that `is_allowed_address` accepts.
 
     Args:
         url: The endpoint, for the message.
         addresses: All addresses that its host resolves to.
 
     Raises:
-        Refused: An address is public, or there is no address (code `boundary.endpoint`).
+        Refused: An address is another one, or there is no address (code `boundary.endpoint`).
     """
     if not addresses:
         raise Refused(f"{url} has no address", hint=_HINT, code="boundary.endpoint")
@@ -116,7 +120,7 @@ def check_endpoint(url: str, addresses: Sequence[str]) -> None:
 
 
 def check_name(host: str) -> None:
-    """Return if this host name, which is not an address, may be resolved at all.
+    """Return if this host name, which is not an address, may be resolved: `may_look_up` says so.
 
     Raises:
         Refused: It is a public name, for which the query alone would leave the boundary (code `boundary.endpoint`).

@@ -59,7 +59,10 @@ def type_fits(pattern: str, name: str) -> bool:
 
 
 def event_to_wire(event: Event) -> Envelope:
-    """Return the event as the envelope of contract 6: {v, seq, type, agent_id, timestamp, data}."""
+    """Return the event as the JSON object of contract 6: {v, seq, type, agent_id, timestamp, data}.
+
+    `data` has no type.
+    """
     return {
         "v": SCHEMA_VERSION,
         "seq": event.seq,
@@ -71,7 +74,12 @@ def event_to_wire(event: Event) -> Envelope:
 
 
 def event_from_wire(envelope: Mapping[str, Any]) -> Event:
-    """Parse an envelope of contract 6 into an event.
+    """Parse the JSON object of contract 6 into an event.
+
+    Data that an older version wrote is brought to the newest form.
+
+    Args:
+        envelope: The object as parsed; not changed.
 
     Raises:
         StoreError: This program does not know its version or type, or a field is missing, unknown or invalid.

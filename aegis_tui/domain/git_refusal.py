@@ -61,16 +61,21 @@ _KNOWN: tuple[tuple[re.Pattern[str], GitRefusal], ...] = (
 
 
 def read_refusal(output: str) -> GitRefusal | None:
-    """Return what the first known error in the error output of a git command means; None when there is none in it.
+    """Return what a known error in the error output of a git command means; None when there is none in it.
 
-    Only lines of git itself are read (`error:`, `fatal:`), because a hook may print anything.
+    If there are several, the first kind in this module's list counts. Only lines of git itself are read (`error:`,
+    `fatal:`), because a hook may print anything.
     """
     own = "\n".join(line for line in output.splitlines() if line.startswith(("error:", "fatal:")))
     return next((meaning for pattern, meaning in _KNOWN if pattern.search(own)), None)
 
 
 def read_commit_refusal(output: str) -> GitRefusal:
-    """Return what refused a commit: the instance's guard, a known error of git, or else a hook; never None."""
+    """Return what refused a commit, from the command's error output; never None.
+
+    The code is `commit.guard` if the instance's own guard wrote a line, else that of a known error of git, else
+    `commit.hook`.
+    """
     if GUARD_MARK in output:
         return GitRefusal("commit.guard", "", False)
     return read_refusal(output) or GitRefusal("commit.hook", "", False)

@@ -21,7 +21,7 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
 def agent_type(kind: str) -> str:
-    """Return the first part of an agent id for a kind: `CLAUDE` for `claude-code`; it never has a `-`."""
+    """Return the first part of an agent id for a kind, up to its first `-`, in upper case: CLAUDE for claude-code."""
     return kind.partition("-")[0].upper()
 
 
@@ -31,7 +31,10 @@ def agent_id(kind: str, instance_id: str) -> str:
 
 
 def instance_id(name: str) -> str:
-    """Return the short form of an agent id, such as `w01` for `NATIVE-w01`; any other text unchanged, also `w01`."""
+    """Return what follows the first `-` of an agent id, such as `w01` for `NATIVE-w01`; any other text unchanged.
+
+    It counts as an agent id if the part before the `-` is in upper case.
+    """
     head, dash, tail = name.partition("-")
     return tail if dash and head.isupper() and tail else name
 
@@ -48,7 +51,7 @@ def check_instance_id(text: str) -> str:
 
 
 def next_instance_id(role: str, number: int) -> str:
-    """Return the id of the `number`-th instance of a role, counted from 1, such as `w01`.
+    """Return the id of the `number`-th instance of a role: the role's prefix and two digits or more, such as `w01`.
 
     Raises:
         KeyError: There is no such role.
@@ -57,17 +60,22 @@ def next_instance_id(role: str, number: int) -> str:
 
 
 def branch_of(run: str, instance: str) -> str:
-    """Return the branch that an instance, named by its short id, commits on in a run (contract 1)."""
+    """Return the branch that an instance commits on in a run: `aegis/RUN/INSTANCE` (contract 1).
+
+    Args:
+        run: The run's id.
+        instance: The instance's short id, such as `w01`.
+    """
     return f"aegis/{run}/{instance}"
 
 
 def working_ref(run: str) -> str:
-    """Return the full name of the ref onto which accepted pieces are merged (contract 1, 4)."""
+    """Return the full name of the ref onto which accepted pieces are merged: `refs/heads/aegis/RUN/integration`."""
     return f"refs/heads/aegis/{run}/integration"
 
 
 def result_branch(run: str) -> str:
-    """Return the branch that the run's one squash commit is on (contract 1, 4)."""
+    """Return the branch that the run's one squash commit is on: `aegis/RUN/result` (contract 1, 4)."""
     return f"aegis/{run}/result"
 
 

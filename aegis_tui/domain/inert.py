@@ -37,8 +37,8 @@ _BEFORE_EMOJI_SELECTOR = frozenset("#*0123456789‼⁉〰〽")
 def is_hidden(char: str) -> bool:
     """Return whether one character is hidden: not seen by a reader, but acted on by a terminal or a parser.
 
-    These are controls (also tab and line break), direction marks, zero-width characters, surrogates and the like. The
-    neighbours of the character are not considered.
+    These are controls (also tab and line break), direction marks, zero-width characters, surrogates, private and
+    unassigned code points and the like. The neighbours of the character are not considered.
     """
     if " " <= char <= "~":
         return False
@@ -61,6 +61,8 @@ def has_hidden(text: str) -> bool:
 
 def inert(text: str, *, keep: str = "") -> str:
     """Return the text with each character that `is_hidden` replaced by `�`, except inside an emoji.
+
+    Line breaks and tabs are hidden characters too.
 
     Args:
         text: Any text, even with unpaired surrogates; the result can be encoded.
@@ -97,10 +99,12 @@ def without_hidden(text: str, *, keep: str = "") -> str:
 
 
 def escape_hidden(json_text: str) -> str:
-    """Escape the hidden characters in JSON text: programs read the same values, and a screen shows them harmlessly.
+    r"""Return JSON text with each hidden character as a `\uXXXX` escape: the same values, but harmless on a screen.
+
+    Line feeds stay, and what is part of an emoji.
 
     Args:
-        json_text: As `json.dumps` returns it; line breaks between its parts and emoji stay.
+        json_text: Valid JSON without hidden characters outside of strings, such as `json.dumps` returns.
     """
     if json_text.isascii() and json_text.isprintable():
         return json_text
@@ -119,7 +123,10 @@ def _escape(char: str) -> str:
 
 
 def _is_emoji_part(text: str, at: int) -> bool:
-    """Return whether the character at index `at` joins or selects the emoji around it: they are drawn as one."""
+    """Return whether the character at index `at` is a zero-width joiner between two emoji, or a selector after one.
+
+    Such characters are drawn as one with their neighbours.
+    """
     char = text[at]
     if char not in (_JOINER, _AS_EMOJI) or at == 0:
         return False

@@ -46,10 +46,11 @@ class Limit(NamedTuple):
             )
 
     def check_size(self, value: object) -> None:
-        """Return if a value, written as JSON, has at most as many bytes as the limit allows.
+        """Return if a value, written as compact JSON in UTF-8, has at most as many bytes as the limit allows.
 
         Raises:
             LimitReached: It has more.
+            TypeError: JSON cannot hold the value.
         """
         self.check(len(compact_json(value).encode("utf-8", "replace")))
 

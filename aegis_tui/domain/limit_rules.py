@@ -49,7 +49,9 @@ def check_limits(workspace: Workspace, command: AnyCommand, actor: Actor) -> Non
 
 
 def _check_content(workspace: Workspace, command: AnyCommand) -> None:
-    """Return if the content of a command keeps the limits that are the same for every sender; most commands have none.
+    """Return if the content of a command keeps the limits that are the same for every sender.
+
+    Only commands with a partition, a spec, a task, a design, tokens or findings have such limits.
 
     Raises:
         LimitReached: It does not; the error names the limit.

@@ -68,7 +68,10 @@ class McpServer(BaseModel):
 
     @property
     def place(self) -> str:
-        """The host and the port of the URL, as an address; empty without one."""
+        """The host and the port of the URL as `HOST:PORT`, with the usual port if it names none.
+
+        Empty without a URL.
+        """
         if not self.url:
             return ""
         parts = urlsplit(self.url)
@@ -77,7 +80,7 @@ class McpServer(BaseModel):
 
     @property
     def is_local(self) -> bool:
-        """Whether the URL leads to this machine."""
+        """Whether the URL leads to this machine: its host is `localhost` or a loopback address. False without a URL."""
         host = urlsplit(self.url).hostname or ""
         try:
             return host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -100,6 +103,9 @@ class McpServer(BaseModel):
 def check_server_name(name: str) -> None:
     """Return if a server may have that name, which becomes part of the names of its tools.
 
+    It has at most 32 lower-case letters, digits, and single `-` or `_` inside; it begins with a letter and is not
+    `OWN`.
+
     Raises:
         ValueError: It may not.
     """
@@ -113,11 +119,14 @@ def local_addresses(servers: Mapping[str, McpServer]) -> tuple[str, ...]:
 
 
 def usable(servers: Mapping[str, McpServer], allowed: Collection[str]) -> dict[str, McpServer]:
-    """Return the servers that need nothing outside the boundary.
+    """Return the servers, by name, that need no address outside the boundary: all that they need is among `allowed`.
 
     Args:
         servers: The servers by name.
-        allowed: The addresses that agents of the kind may reach.
+        allowed: The addresses that agents of the kind may reach, as `host:port`.
+
+    Raises:
+        ValueError: One of the allowed addresses is none.
     """
     return {name: server for name, server in servers.items() if not server.lacking(allowed)}
 

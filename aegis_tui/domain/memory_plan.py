@@ -65,16 +65,23 @@ def plan_memory(
     utilization: float = 0.9,
     kv_bytes: int | None = None,
 ) -> MemoryPlan:
-    """Compute what fits.
+    """Compute how many conversations of which length fit beside the weights; `lines` of the result is the arithmetic.
 
     Args:
         shape: The model.
         cards: Where it is served.
         sessions: How many conversations run at once, 1 or more.
-        longest_tokens: How long one may get; None for the longest that the model can have.
-        weight_bytes: The size of its files, if they are there; else it is computed from the shape.
-        utilization: The share of each card that the server may use (`--gpu-memory-utilization`).
+        longest_tokens: How long one may get; None for the longest that the model can have, or 32,768 if that is
+            unknown.
+        weight_bytes: The size of its files, if they are there; None to compute it from the shape.
+        utilization: The share of each card that the server may use, 0 to 1 (`--gpu-memory-utilization`).
         kv_bytes: Bytes of a number in the KV cache (`--kv-cache-dtype fp8` makes it 1); None for the model's own.
+
+    Returns:
+        Where the weights do not fit, with a negative `left_bytes` and 0 tokens; no error is raised.
+
+    Raises:
+        ZeroDivisionError: `sessions` is 0.
     """
     number_bytes = kv_bytes or shape.dtype_bytes
     copies = max(1, -(-cards.number // shape.kv_heads))
@@ -108,13 +115,19 @@ def plan_memory(
 
 
 def _fixed_bytes(shape: ModelShape, layer_bytes: int, tokens: int) -> int:
-    """Return what a conversation of this length takes in layers whose share does not grow with each token."""
+    """Return the bytes that a conversation of this length takes in layers with a sliding window or a fixed state.
+
+    Of a window it takes at most the window's tokens.
+    """
     sliding = shape.sliding_layers * layer_bytes * min(tokens, shape.window_tokens)
     return shape.linear_layers * shape.state_bytes + sliding
 
 
 def _context(room: int, token_bytes: int, fixed: Callable[[int], int], longest: int) -> int:
-    """Return the longest conversation of at most `longest` tokens that fits into `room` bytes; 0 if none does."""
+    """Return how many tokens, at most `longest`, a conversation may have in `room` bytes; 0 if none fits.
+
+    Below `longest` it is rounded down to a multiple of 1,024.
+    """
     low, high = 0, longest
     while low < high:
         middle = (low + high + 1) // 2

@@ -59,7 +59,10 @@ class EngineRates(NamedTuple):
 
 
 def metrics_of(reading: EngineMeters, moving: EngineRates) -> ModelMetrics:
-    """Return a reading, and the rates since an earlier one, as JSON (contract 9)."""
+    """Return a reading, and the rates since an earlier one, as a JSON object (contract 9).
+
+    It has `running`, `waiting`, `kv_cache`, `tokens_per_s`, `prefix_hit_rate` and `ttft_s`; None for what is not known.
+    """
     return {
         "running": reading.running,
         "waiting": reading.waiting,
@@ -71,9 +74,9 @@ def metrics_of(reading: EngineMeters, moving: EngineRates) -> ModelMetrics:
 
 
 def parse_metrics(text: str) -> EngineMeters:
-    """Read the known metrics from a scrape; unknown and invalid lines are skipped.
+    """Read the known metrics from a scrape, summed over engines; unknown and invalid lines are skipped. Never raises.
 
-    A missing metric is 0, but `kv_cache` is None.
+    A missing metric is 0, but `kv_cache` is None. That one is a mean, from 0 to 1.
 
     Args:
         text: The body of `/metrics`.
@@ -98,13 +101,14 @@ def parse_metrics(text: str) -> EngineMeters:
 def rates(prev: EngineMeters | None, cur: EngineMeters, dt_s: float) -> EngineRates:
     """Compute the rates between two readings; a rate that cannot be computed is None.
 
-    A token counter that has decreased means a new engine, counted from 0.
+    A token counter that has decreased means a new engine, counted from 0. If no prompt token was looked up, or no
+    request began, in between, that rate counts from the start of the engine.
 
     Args:
         prev: The earlier reading. None for the first one: then there are no tokens per second, and the other rates
             count from the start of the engine.
         cur: The later reading.
-        dt_s: Seconds between them.
+        dt_s: Seconds between them; without a positive number there are no tokens per second.
     """
     if prev is not None and cur.generation_tokens_total < prev.generation_tokens_total:
         prev = EngineMeters()
@@ -118,7 +122,10 @@ def rates(prev: EngineMeters | None, cur: EngineMeters, dt_s: float) -> EngineRa
 
 
 def summed(readings: Sequence[EngineMeters]) -> EngineMeters:
-    """Return one reading for several servers: sums, and the mean of the KV cache over those that report it."""
+    """Return one reading for several servers: sums, and the mean of the KV cache over those that report it.
+
+    All 0, with None for the KV cache, for no readings.
+    """
     fills = [reading.kv_cache for reading in readings if reading.kv_cache is not None]
     totals = {
         name: sum(getattr(reading, name) for reading in readings) for name in EngineMeters._fields if name != "kv_cache"

@@ -72,7 +72,10 @@ def json_of(model: BaseModel, kind: type[T], *, without: AbstractSet[str] = froz
 
 
 def compact_json(value: Any) -> str:
-    """Return a value as JSON without spaces, for log and wire; `encodable` quotes text that UTF-8 cannot encode.
+    """Return a value as JSON without spaces, for log and wire.
+
+    If UTF-8 cannot encode a text in it (a lone surrogate, as in a file name that is not UTF-8), each such text is in
+    git's quoted form.
 
     Raises:
         PydanticSerializationError: It holds an object that pydantic cannot write as JSON.
@@ -84,7 +87,10 @@ def compact_json(value: Any) -> str:
 
 
 def is_encodable(value: Any) -> bool:
-    """Return whether a value can be written as JSON in UTF-8: it cannot if a text in it has a lone surrogate."""
+    """Return whether a value can be written as JSON in UTF-8.
+
+    It cannot if a text in it has a lone surrogate, or it holds an object that pydantic cannot write.
+    """
     try:
         to_json(value)
     except PydanticSerializationError:

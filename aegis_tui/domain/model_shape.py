@@ -49,20 +49,25 @@ class ModelShape(NamedTuple):
 
     @property
     def parameters(self) -> int:
-        """All parameters."""
+        """The number of all parameters."""
         return self.quantized_parameters + self.other_parameters
 
     @property
     def weight_bytes(self) -> int:
-        """The size of all weights."""
+        """The size of all weights in bytes, after quantization."""
         return int(self.quantized_parameters * self.parameter_bits / 8) + self.other_parameters * self.dtype_bytes
 
 
 def read_shape(config: Config) -> ModelShape:
-    """Return the numbers of a model from the fields of its `config.json`.
+    """Return the numbers of a model from the fields of its `config.json`; those of a `text_config` in it come first.
+
+    What such a file may leave out has the usual value; an unknown data type counts as 16 bits.
+
+    Args:
+        config: The parsed file.
 
     Raises:
-        UsageError: A field that every such file has is missing, or is not a number.
+        UsageError: A field that every such file has is missing, or is not a whole number.
     """
     fields = {**config, **config["text_config"]} if isinstance(config.get("text_config"), Mapping) else config
     kinds = _kinds(fields)
@@ -103,7 +108,13 @@ def _head_dim(fields: Config) -> int:
 
 
 def _kinds(fields: Config) -> list[str]:
-    """Return for each layer how it attends."""
+    """Return for each layer how it attends: `FULL`, `SLIDING` or `LINEAR`; an unknown kind counts as `FULL`.
+
+    `layer_types` counts first, then the intervals of the config.
+
+    Raises:
+        UsageError: The number of layers is missing, or a number is not a whole one.
+    """
     count = _number(fields, "num_hidden_layers")
     named = fields.get("layer_types")
     if isinstance(named, list) and len(named) == count:
@@ -118,7 +129,11 @@ def _kinds(fields: Config) -> list[str]:
 
 
 def _parameters(fields: Config, kinds: list[str]) -> tuple[int, int]:
-    """Return the parameters of the linear layers, and all others."""
+    """Return the number of parameters of the linear layers, and that of all others (embeddings, routers, norms).
+
+    Raises:
+        UsageError: A number that this needs is missing from the config, or is not a whole one.
+    """
     hidden, vocabulary = _number(fields, "hidden_size"), _number(fields, "vocab_size")
     small = 0
     other = hidden * vocabulary * (1 if fields.get("tie_word_embeddings") else 2) + hidden * (2 * len(kinds) + 1)

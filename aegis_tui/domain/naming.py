@@ -40,7 +40,7 @@ def check_kind(text: str) -> str:
 
 
 def check_outside_id(text: str) -> str:
-    """Return the instance id that a person chose for an agent that they connect, if it is allowed.
+    """Return the short instance id that a person chose for an agent that they connect, unchanged, if it is allowed.
 
     Raises:
         UsageError: It is not a valid instance id, is reserved, has the form of the ids that the hub assigns (`w01`), or
@@ -113,10 +113,16 @@ def check_word(field: str, text: str) -> str:
 
 
 def is_event_pattern(text: str) -> bool:
-    """Return whether a text has the form of a pattern of event types, such as `lock:*`; the types may not exist."""
+    """Return whether a text has the form of a pattern of event types, such as `lock:*`; the types need not exist.
+
+    It has 1 to 100 letters, digits and `*>_.:-`, with a letter or `*` first.
+    """
     return _EVENT_PATTERN.match(text) is not None
 
 
 def _shown(text: str) -> str:
-    """Quote the first 60 characters of a name for an error message, with hidden characters replaced."""
+    """Return the first 60 characters of a name in quotes for an error message, with hidden characters replaced.
+
+    A longer name ends in `…`.
+    """
     return f"'{inert(text[:60])}{'…' if len(text) > 60 else ''}'"

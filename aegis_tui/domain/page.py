@@ -49,8 +49,8 @@ def messages_page(waiting: Iterable[PendingMessage], after: int, *, most: int = 
 
     Args:
         waiting: The messages newer than `after`, oldest first.
-        after: The cursor in the request.
-        most: The size of the page in bytes.
+        after: The cursor in the request: the number of the last message that the sender has.
+        most: The size of the page in bytes, as JSON; the only message of a page may be larger.
 
     Returns:
         `messages`, `more` (whether some are left), and `next_after`, the cursor for the next request.
@@ -122,7 +122,11 @@ def section_page(view: SharedContext, section: str, after: str, *, most: int = S
 
 
 def size_of(value: object) -> int:
-    """Return the size in bytes of a value written as compact JSON."""
+    """Return the size in bytes of a value written as compact JSON in UTF-8.
+
+    Raises:
+        PydanticSerializationError: It holds an object that pydantic cannot write as JSON.
+    """
     return len(compact_json(value).encode("utf-8", "replace"))
 
 

@@ -36,7 +36,11 @@ class Entry(NamedTuple):
 
 
 def make_entry(facts: FileFacts) -> Entry:
-    """Return what the store keeps of a content that has these facts."""
+    """Return what the store keeps of a file's content: packed facts, the names that it mentions, and its symbols.
+
+    Each symbol gets the words of its name, the other words of its signature and documentation (without words that occur
+    in every signature, such as `def`), and a vector of both. The order of the symbols stays.
+    """
     symbols = tuple(_symbol(symbol) for symbol in facts.symbols)
     mention = " ".join(sorted(facts.mentions()))
     return Entry(facts.lines, pack_facts(facts._replace(symbols=())), mention, symbols)
@@ -50,16 +54,16 @@ def _symbol(symbol: MapSymbol) -> SymbolEntry:
 
 
 def entry_to_wire(entry: Entry) -> list[Any]:
-    """Return an entry as values of JSON; see `entry_from_wire`."""
+    """Return an entry as a list that JSON can hold; `entry_from_wire` makes the entry again."""
     symbols = [[*item[:3], item.vector.decode("latin-1")] for item in entry.symbols]
     return [*entry[:3], symbols]
 
 
 def entry_from_wire(wire: list[Any]) -> Entry:
-    """Return the entry that `entry_to_wire` gave.
+    """Return the entry of which `entry_to_wire` made these values, also after a trip through JSON.
 
     Raises:
-        ValueError: The values have another form.
+        ValueError: The values have another form; not every such value is found.
     """
     try:
         lines, relations, mention, symbols = wire

@@ -88,7 +88,11 @@ class FileFacts(NamedTuple):
     bindings: tuple[Binding, ...] = ()
 
     def mentions(self) -> frozenset[str]:
-        """Return each name that the file calls, imports or derives from, without what stands before its last dot."""
+        """Return each name that the file calls, imports or derives from, reduced to its last dotted part.
+
+        Of an import it has the taken name, the alias and every part of the module's path. Names that are only defined
+        or only read are not among them.
+        """
         names = {call.target.rpartition(".")[2] for call in self.calls}
         for item in self.imports:
             names.update((item.name, item.alias, *_last_parts(item.module)))
@@ -102,7 +106,7 @@ def _last_parts(module: str) -> list[str]:
 
 
 def pack_facts(facts: FileFacts) -> str:
-    """Return the facts as JSON; see `unpack_facts`."""
+    """Return the facts as JSON text, from which `unpack_facts` makes equal facts again."""
     return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -110,7 +114,7 @@ def unpack_facts(text: str) -> FileFacts:
     """Return the facts that `pack_facts` wrote.
 
     Raises:
-        ValueError: The text is damaged.
+        ValueError: The text is not JSON, or has not the shape of facts.
     """
     try:
         language, lines, symbols, imports, calls, bindings = json.loads(text)

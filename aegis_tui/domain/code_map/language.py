@@ -35,10 +35,14 @@ _TEST_FILE: Final = re.compile(
 
 
 def language_of(path: str) -> str:
-    """Return the language of a file by the end of its path; `text` if the map does not know it."""
+    """Return the language that the suffix of a path stands for in `SUFFIXES`, in any case of letters; else `text`."""
     return SUFFIXES.get(PurePosixPath(path).suffix.lower(), TEXT)
 
 
 def is_test(path: str) -> bool:
-    """Return whether a file holds tests, by the usual names of the languages' test tools."""
+    """Return whether a file holds tests, by its path alone.
+
+    It does if it lies in a folder `test`, `tests`, `__tests__` or `spec` at any depth, or its name follows the custom
+    of a test tool: `test_x.py`, `conftest.py`, `x_test.go`, `x.spec.ts`, `XTest.java` and the like.
+    """
     return _TEST_FILE.search(path) is not None

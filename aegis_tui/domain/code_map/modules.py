@@ -24,13 +24,17 @@ class ModuleIndex:
         self._python = {name: path for path, name in self._python_names()}
 
     def _python_names(self) -> Iterator[tuple[str, str]]:
-        """Yield path and dotted name of each Python file, seen from the folder in which its outermost package is."""
+        """Yield path and dotted name of each Python file, in descending order of the paths; see `python_name`."""
         for path in sorted(self._paths, reverse=True):
             if language_of(path) == "python":
                 yield path, self.python_name(path)
 
     def python_name(self, path: str) -> str:
-        """Return the dotted name of a Python file, counted from the folder that holds its outermost package."""
+        """Return the dotted name of a Python file, counted from the folder that holds its outermost package.
+
+        A package is a folder with an `__init__` file; `src/a/b/c.py` is `a.b.c` if `a` and `b` are packages, and
+        `src/a/b/__init__.py` is `a.b`. Empty for an `__init__` file in the top folder.
+        """
         folder, file = posixpath.split(path)
         parts = [] if file in _INIT else [file.rpartition(".")[0]]
         while folder and any(posixpath.join(folder, init) in self._paths for init in _INIT):
@@ -39,7 +43,16 @@ class ModuleIndex:
         return ".".join(parts)
 
     def files(self, path: str, item: Import) -> list[str]:
-        """Return the files that an import in the file `path` names; none if it names something outside of the view."""
+        """Return the files of this index that an import in the file `path` names; empty if there are none.
+
+        At most one for most languages; for Go all Go files of the package's folder, for Rust perhaps both forms of a
+        module. Always empty for other languages, and for JavaScript modules that are not named by a relative path. In
+        Python it is the module's file, also if `item.name` is a submodule (see `submodule`).
+
+        Args:
+            path: The file with the import; its suffix decides on the language.
+            item: The import.
+        """
         language = language_of(path)
         if language == "python":
             file = self.python(path, item.module, item.level)
@@ -57,7 +70,9 @@ class ModuleIndex:
         return []
 
     def python(self, path: str, module: str, level: int) -> str | None:
-        """Return the file of a Python module as imported in the file `path`; None if it is not in the view.
+        """Return the file of a Python module as imported in the file `path`; None if it is not in this index.
+
+        An absolute name is looked up from the outermost packages, then next to the importing file.
 
         Args:
             path: The file with the import.
@@ -74,16 +89,26 @@ class ModuleIndex:
         return self._python_file(posixpath.join(posixpath.dirname(path), module.replace(".", "/")))
 
     def submodule(self, path: str, name: str) -> str | None:
-        """Return the file of the module `name` in the package whose `__init__` is the file `path`; else None."""
+        """Return the file of the module or package `name` in the package whose `__init__` file is `path`.
+
+        None if there is no such module, or if `path` is not an `__init__` file.
+        """
         folder, file = posixpath.split(path)
         return self._python_file(posixpath.join(folder, name)) if file in _INIT else None
 
     def folder(self, folder: str) -> list[str]:
-        """Return the files directly in a folder, sorted; the top folder is the empty string."""
+        """Return the files of this index that lie directly in a folder, sorted; empty for an unknown folder.
+
+        Args:
+            folder: Its path without a final slash; the empty string for the top folder.
+        """
         return self._folders.get(folder, [])
 
     def beside(self, path: str) -> list[str]:
-        """Return the files in the folder of a file that have its name with another end, as `a.c` for `a.h`."""
+        """Return the other files in the folder of a file that have its name with another suffix, as `a.c` for `a.h`.
+
+        Sorted.
+        """
         stem = path.rpartition(".")[0]
         return [
             file for file in self.folder(posixpath.dirname(path)) if file.rpartition(".")[0] == stem != path != file
@@ -107,7 +132,10 @@ class ModuleIndex:
         return [path for path in self._ends.get(posixpath.basename(end), ()) if f"/{path}".endswith(f"/{end}")]
 
     def _folder_like(self, module: str) -> list[str]:
-        """Return the files of the folder whose path ends an import path of Go, the longest that does."""
+        """Return the files of the folder whose path is the longest possible end of a Go import path.
+
+        Empty if there is none.
+        """
         parts = module.split("/")
         for at in range(len(parts)):
             if files := self._folders.get("/".join(parts[at:])):

@@ -19,12 +19,23 @@ class FactSource(Protocol):
     """Where the facts of the files of a view come from."""
 
     def facts(self, path: str) -> FileFacts | None:
-        """Return the facts of a file; None if it is not in the view."""
+        """Return the facts of the file at this path; None if the source has no such file."""
         ...
 
 
 def resolve_other(source: FactSource, modules: ModuleIndex, path: str, call: CallSite) -> SymbolPlace | None:
-    """Return the definition that a call reaches; None if that is not known."""
+    """Return the definition that a call in a file reaches; None if that is not known. For languages other than Python.
+
+    A call on `this` or `self` is looked up in the file, first in the class around it. A plain name is looked up in the
+    file outside of classes. Everything else, and a plain name that is not there, in the imported files and those whose
+    names are visible without an import. Each step needs exactly one definition with the last name.
+
+    Args:
+        source: Where facts of files come from.
+        modules: The files of the same source, by the names under which they are imported.
+        path: The file with the call.
+        call: The call, as the facts of this file have it.
+    """
     facts = source.facts(path)
     if facts is None:
         return None
@@ -44,9 +55,10 @@ def resolve_other(source: FactSource, modules: ModuleIndex, path: str, call: Cal
 
 
 def _whole(source: FactSource, modules: ModuleIndex, path: str, facts: FileFacts) -> list[str]:
-    """Return the files whose names can be used in a file without importing each name.
+    """Return the files whose names can be used in a file without naming each in an import.
 
-    These are the files of its package, or those that it includes; which, depends on the language.
+    In C and C++ the included files with their siblings of another suffix; in Go and Java the other files of the folder
+    in this language; empty in any other language.
     """
     language = language_of(path)
     if language in ("c", "cpp"):
@@ -64,14 +76,14 @@ def _in_file(source: FactSource, path: str, name: str) -> SymbolPlace | None:
 
 
 def _only(path: str, facts: FileFacts, name: str, *, owner: str = "", is_plain: bool = False) -> SymbolPlace | None:
-    """Return the definition of a name in a file if there is exactly one, else None.
+    """Return the function, method or class with a name in a file if there is exactly one, else None.
 
     Args:
         path: The file.
         facts: Its facts.
-        name: The last name.
-        owner: The class that it is in; empty for any.
-        is_plain: Only what is in no class.
+        name: The last dotted part of the name.
+        owner: The dotted name of the class that it must be in; empty for any.
+        is_plain: Only what has no dotted name, so is in no class.
     """
     indexes = [
         at

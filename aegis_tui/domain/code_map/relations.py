@@ -19,19 +19,25 @@ class MapView(Protocol):
     """The files of one worktree, as the store of a code map answers for them."""
 
     def paths(self) -> list[str]:
-        """Return the paths of all files."""
+        """Return the paths of all files of the worktree, relative to its root."""
         ...
 
     def facts(self, path: str) -> FileFacts | None:
-        """Return the facts of a file; None if it is not in the view."""
+        """Return the facts of the file at this path; None if the worktree has no such file."""
         ...
 
     def mentioning(self, name: str) -> list[str]:
-        """Return the paths whose file mentions a name; see `FileFacts.mentions`."""
+        """Return the paths of the files that call, import or derive from something of this name.
+
+        See `FileFacts.mentions`.
+
+        Args:
+            name: The last dotted part of a name.
+        """
         ...
 
     def places(self, name: str) -> list[SymbolPlace]:
-        """Return the definitions with that last name."""
+        """Return all definitions in the worktree whose name has this last dotted part."""
         ...
 
 
@@ -58,22 +64,41 @@ class Relations:
         self.resolver = Resolver(self, self.modules)
 
     def facts(self, path: str) -> FileFacts | None:
-        """Return the facts of a file; None if it is not in the view."""
+        """Return the facts of the file at this path, read once and then remembered.
+
+        None if the view has no such file.
+        """
         if path not in self._facts:
             self._facts[path] = self._view.facts(path)
         return self._facts[path]
 
     def target(self, path: str, call: CallSite) -> SymbolPlace | None:
-        """Return the definition that a call reaches; for making an instance, the class. None if that is not known."""
+        """Return the definition that a call in a file reaches; for making an instance, the class.
+
+        None if that is not known.
+
+        Args:
+            path: The file with the call.
+            call: The call, as the facts of this file have it.
+        """
         if language_of(path) == "python":
             return self.resolver.call(path, call.scope, call.target)
         return resolve_other(self, self.modules, path, call)
 
     def callers(self, place: SymbolPlace) -> list[Site]:
-        """Return the calls of a function, method or class, in order of path and line; empty if there are none.
+        """Return the calls of a function, method or class in all files, sorted by path and line.
 
-        A call of a method whose target is not known is among them, as not `certain`, if no other definition has its
-        name.
+        Empty if there are none.
+
+        A call of a method whose target is not known is among them, with `certain` False, if no other definition in the
+        worktree has its last name and built-in types have no method of that name. For `__init__` and `__new__`, the
+        calls that make an instance of the class, or of a class that inherits it, are added.
+
+        Args:
+            place: The definition.
+
+        Raises:
+            LookupError: The file of `place` is not in the view.
         """
         symbol = self._symbol(place)
         name = symbol.name.rpartition(".")[2]
@@ -84,9 +109,10 @@ class Relations:
         return sorted(set(sites))
 
     def callees(self, place: SymbolPlace) -> list[tuple[SymbolPlace, int]]:
-        """Return the definitions that are called inside a definition, each with the line of its first call.
+        """Return the definitions called inside a definition, each with the line of its first call, in that order.
 
-        Calls whose target is not known are left out.
+        Definitions nested in it count as inside. Calls whose target is not known are left out. Empty for a file that is
+        not in the view.
         """
         facts = self.facts(place.path)
         inside = set() if facts is None else set(_inside(facts, place.at))
@@ -97,14 +123,17 @@ class Relations:
         return list(first_lines.items())
 
     def importers(self, path: str) -> list[str]:
-        """Return the files that import a file, sorted; empty if there are none."""
+        """Return the files of the view that import the file at this path, sorted; empty if there are none."""
         folder, file = posixpath.split(path)
         names = {file.partition(".")[0], posixpath.basename(folder)} - {"__init__", "mod", "index", ""}
         candidates = {item for name in names for item in self._view.mentioning(name)} - {path}
         return sorted(item for item in candidates if path in self.imports(item))
 
     def imports(self, path: str) -> set[str]:
-        """Return the files that a file imports, as far as they are in the view; empty for a file outside of it."""
+        """Return the files of the view that a file imports, without itself; empty for a file that is not in the view.
+
+        For Python these include submodules that are imported by name from their package.
+        """
         facts = self.facts(path)
         imported: set[str] = set()
         for item in facts.imports if facts is not None else ():
@@ -115,9 +144,13 @@ class Relations:
         return imported - {path}
 
     def tests(self, place: SymbolPlace) -> list[Site]:
-        """Return the calls of a definition from tests, and the tests that import its file and mention its name.
+        """Return the calls of a definition from test files, sorted by path and line.
 
-        A test is a file that `is_test` takes for one.
+        Besides those that `callers` finds, calls by its last name in test files that import its file are among them, as
+        not `certain`, if `callers` found none in that file. `is_test` says by the path what a test file is.
+
+        Raises:
+            LookupError: The file of `place` is not in the view.
         """
         sites = [site for site in self.callers(place) if is_test(site.path)]
         name = self._symbol(place).name.rpartition(".")[2]
@@ -134,12 +167,18 @@ class Relations:
         return sorted(set(sites))
 
     def _sites(self, name: str, place: SymbolPlace, *, makes: bool) -> Iterator[Site]:
-        """Yield the calls that reach a definition.
+        """Yield the calls that reach a definition, as `certain`, file by file.
+
+        With `makes` False, a call of unknown target `x.NAME` is yielded too, not `certain`, if the definition is in a
+        class and the only one of this last name, and built-in types have no such method.
 
         Args:
-            name: Its last name.
+            name: The last dotted part of its name; an alias under which a file imports it counts as well.
             place: The definition.
-            makes: Whether it is a class, of which the calls are wanted that make an instance.
+            makes: Whether it is a class of which only the certain calls are wanted.
+
+        Raises:
+            LookupError: The file of `place` is not in the view.
         """
         is_only = not makes and "." in self._symbol(place).name and len(self._view.places(name)) == 1
         for path in self._view.mentioning(name):
@@ -158,11 +197,21 @@ class Relations:
                     yield _site(path, facts, call, certain=False)
 
     def _is_same(self, target: SymbolPlace, place: SymbolPlace) -> bool:
-        """Return whether two places are one definition: overloads and branches define a name several times."""
+        """Return whether two places have the same file and the same dotted name.
+
+        Overloads and branches define a name several times.
+
+        Raises:
+            LookupError: The file is not in the view.
+        """
         return target.path == place.path and self._symbol(target).name == self._symbol(place).name
 
     def _made_by(self, init: SymbolPlace) -> list[SymbolPlace]:
-        """Return the classes whose instances are made with an `__init__`: its own class and those that inherit it."""
+        """Return the Python classes whose instances are made with this `__init__` or `__new__`.
+
+        These are its own class and those derived from it, at any depth, that do not define another one. Empty if its
+        class is unknown.
+        """
         owner_name = self._symbol(init).name.rpartition(".")[0]
         facts = self.facts(init.path)
         at = next((at for at, item in enumerate(facts.symbols) if item.name == owner_name), None) if facts else None
@@ -174,7 +223,7 @@ class Relations:
         return [owner for owner in classes if (made := self.resolver.constructor(owner)) and self._is_same(made, init)]
 
     def _derived(self, place: SymbolPlace) -> list[SymbolPlace]:
-        """Return the classes of Python that name a class as a base."""
+        """Return the Python classes that directly name the class at this place among their bases."""
         name = self._symbol(place).name.rpartition(".")[2]
         derived = []
         for path in self._view.mentioning(name):
@@ -198,7 +247,7 @@ def _site(path: str, facts: FileFacts, call: CallSite, *, certain: bool) -> Site
 
 
 def _inside(facts: FileFacts, at: int) -> Iterable[int]:
-    """Yield the indexes of a definition and of those inside it."""
+    """Yield the index of the definition `at` and of those nested in it, by dotted name and line, in order."""
     outer = facts.symbols[at]
     for inner, symbol in enumerate(facts.symbols):
         if inner == at or (symbol.name.startswith(f"{outer.name}.") and outer.line <= symbol.line <= outer.last):
@@ -206,5 +255,8 @@ def _inside(facts: FileFacts, at: int) -> Iterable[int]:
 
 
 def _is_common(name: str) -> bool:
-    """Return whether built-in types have a method of that name, so that a call of it says nothing."""
+    """Return whether str, bytes, list, dict, set, tuple, int or object has an attribute of that name.
+
+    A call of it then says nothing about which definition is meant.
+    """
     return any(hasattr(kind, name) for kind in (str, bytes, list, dict, set, tuple, int, object))

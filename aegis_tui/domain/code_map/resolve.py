@@ -35,7 +35,7 @@ class FactsSource(Protocol):
     """Where the facts of the files of a view come from."""
 
     def facts(self, path: str) -> FileFacts | None:
-        """Return the facts of a file; None if it is not in the view."""
+        """Return the facts of the file at this path; None if the source has no such file."""
         ...
 
 
@@ -52,7 +52,10 @@ class _File:
         self.stars = [item for item in facts.imports if item.name == "*"]
 
     def scopes(self, scope: int) -> Iterator[int]:
-        """Yield a scope and those around it, the innermost first, and at the end `MODULE_SCOPE`."""
+        """Yield a scope, the index of a definition, and those around it, the innermost first.
+
+        The last one is always `MODULE_SCOPE`.
+        """
         while scope >= 0:
             yield scope
             name = self.facts.symbols[scope].name
@@ -69,7 +72,7 @@ class Resolver:
         self._files: dict[str, _File | None] = {}
 
     def symbol(self, place: SymbolPlace) -> MapSymbol:
-        """Return the symbol of a definition that this resolver has returned.
+        """Return the symbol at a place that this resolver has returned.
 
         Raises:
             LookupError: The file is not in the view.
@@ -80,26 +83,38 @@ class Resolver:
         return file.facts.symbols[place.at]
 
     def call(self, path: str, scope: int, target: str) -> SymbolPlace | None:
-        """Return the definition that a call reaches: a function, a method, or the class that is made; None if unknown.
+        """Return the definition that a call reaches: a function, a method, or the class of which it makes an instance.
+
+        None if that cannot be read off the text.
 
         Args:
             path: The file with the call.
-            scope: As `CallSite.scope`.
-            target: As `CallSite.target`.
+            scope: The index of the innermost definition around the call, or `MODULE_SCOPE`.
+            target: What is called, without arguments, as `self.store.put` or `make().run`.
         """
         meaning = self.expression(path, scope, target)
         return meaning.place if meaning is not None and meaning.kind == "symbol" else None
 
     def constructor(self, place: SymbolPlace) -> SymbolPlace | None:
-        """Return the `__init__` that making an instance of a class runs; None if it is outside of the view."""
+        """Return the `__init__` that making an instance of a class runs, its own or the nearest inherited one.
+
+        None if no file of the view defines it.
+        """
         return self._member(place, "__init__", _DEEPEST)
 
     def imported(self, path: str, item: Import) -> Meaning | None:
-        """Return what an import in the file `path` names; None if that is outside of the view."""
+        """Return what an import in the file `path` names: a module or a definition; None if that is not in the view."""
         return self._imported(path, item, _DEEPEST)
 
     def expression(self, path: str, scope: int, text: str, depth: int = _DEEPEST) -> Meaning | None:
-        """Return what an expression means that has the form of `CallSite.target`; None if that cannot be read off."""
+        """Return what an expression means in a scope of a file; None if that cannot be read off.
+
+        Args:
+            path: The file.
+            scope: The index of the innermost definition around the expression, or `MODULE_SCOPE`.
+            text: Dotted names, with `()` after each that is called, as `make().run`.
+            depth: How many steps of looking up may be nested; at 0 there is no answer.
+        """
         first, *rest = text.split(".")
         meaning = self._first(path, scope, first, depth)
         for at, part in enumerate(rest):
@@ -134,7 +149,7 @@ class Resolver:
     def _own(
         self, path: str, file: _File, scope: int, kind: Literal["symbol", "instance", "parents"]
     ) -> Meaning | None:
-        """Return the class around a scope, or its instance, or its parents; None outside of a class."""
+        """Return the innermost class around a scope as a meaning of this kind; None if the scope is in no class."""
         for one in file.scopes(scope):
             if one >= 0 and file.facts.symbols[one].kind == "class":
                 return Meaning(kind, SymbolPlace(path, one))
@@ -168,7 +183,10 @@ class Resolver:
         return None
 
     def _bound(self, path: str, bindings: list[Binding], depth: int) -> Meaning | None:
-        """Return what a variable is, if all its bindings that can be read off agree; else None."""
+        """Return what a variable is, if all of its bindings that can be read off mean the same; else None.
+
+        Bindings that cannot be read off are ignored.
+        """
         meanings = {meaning for one in bindings if (meaning := self._one_bound(path, one, depth - 1)) is not None}
         return meanings.pop() if len(meanings) == 1 else None
 
@@ -180,7 +198,10 @@ class Resolver:
         return self._annotated(path, binding.scope, binding.value, depth)
 
     def _before(self, path: str, binding: Binding) -> int:
-        """Return the scope in which a binding's value is read: for `x = x()`, the one around its own."""
+        """Return the scope in which a binding's value is read: the binding's own.
+
+        For a value that begins with the bound name, as `x = x()`, it is the one around it.
+        """
         if binding.value[1:].split(".")[0].partition("()")[0] != binding.target:
             return binding.scope
         file = self._file(path)
@@ -188,7 +209,12 @@ class Resolver:
         return scopes[1] if len(scopes) > 1 else MODULE_SCOPE
 
     def _annotated(self, path: str, scope: int, annotation: str, depth: int) -> Meaning | None:
-        """Return the instance that an annotation speaks of, if exactly one of its classes is in the view; else None."""
+        """Return the instance that an annotation speaks of, if exactly one class that it names is in the view.
+
+        Else None.
+
+        `Self` stands for the class around the scope.
+        """
         meanings = set()
         for name in classes_in(annotation):
             if name.rpartition(".")[2] == "Self" and (file := self._file(path)) is not None:
@@ -209,7 +235,10 @@ class Resolver:
         return self._global(file, item.name, depth)
 
     def _global(self, path: str, name: str, depth: int) -> Meaning | None:
-        """Return what a name of a module means to others: a definition, import or submodule of its own; else None."""
+        """Return what a name of the module at `path` means to others; None if unknown.
+
+        It may be defined there, imported there, or be a submodule if the file is the package's `__init__`.
+        """
         file = self._file(path)
         if file is None or depth <= 0:
             return None
@@ -231,9 +260,10 @@ class Resolver:
         return None if place is None else Meaning("symbol", place)
 
     def _self_value(self, place: SymbolPlace, name: str, depth: int) -> Meaning | None:
-        """Return what the attribute `self.NAME` of a class's instances is, by the bindings in the class or a base.
+        """Return what the attribute NAME of a class's instances is, by its bindings in the class or a base.
 
-        None if it is bound nowhere, or its bindings do not agree.
+        The nearest class with bindings counts. A binding is an assignment or annotation of `self.NAME` in a method, or
+        of NAME in the class body. None if there is none, none can be read off, or they do not agree.
         """
         for owner in self.lineage(place, depth):
             file = self._file(owner.path)
@@ -252,7 +282,16 @@ class Resolver:
         return None
 
     def _member(self, place: SymbolPlace, name: str, depth: int, *, skips_own: bool = False) -> SymbolPlace | None:
-        """Return the definition of an attribute in a class or the nearest of its bases; None if that is elsewhere."""
+        """Return the definition of an attribute in a class or the nearest of its bases.
+
+        None if none of the view has it.
+
+        Args:
+            place: The class.
+            name: The attribute.
+            depth: How many steps of looking up may be nested.
+            skips_own: Whether to look in the bases only, as `super()` does.
+        """
         for owner in list(self.lineage(place, depth))[int(skips_own) :]:
             file = self._file(owner.path)
             if file is None:
@@ -263,7 +302,12 @@ class Resolver:
         return None
 
     def lineage(self, place: SymbolPlace, depth: int = _DEEPEST) -> Iterator[SymbolPlace]:
-        """Yield a class and its bases in the view, depth first, each once."""
+        """Yield a class and its bases, as far as the view defines them, depth first, each once; at most 64.
+
+        Args:
+            place: The class, which comes first.
+            depth: How many steps of looking up a base may take; at 0 the class alone is yielded.
+        """
         seen: dict[SymbolPlace, None] = {}
         waiting = [place]
         while waiting and len(seen) < 64:
@@ -279,7 +323,11 @@ class Resolver:
             waiting = [item.place for item in meanings if item is not None and item.kind == "symbol"] + waiting
 
     def _result(self, meaning: Meaning | None, depth: int) -> Meaning | None:
-        """Return what calling something gives: a class its instance, others what their annotation says; else None."""
+        """Return what calling something gives; None if that cannot be read off.
+
+        A class gives its instance, an instance the result of its `__call__`, a function or method what its return
+        annotation says.
+        """
         if meaning is None or meaning.kind in ("module", "parents") or depth <= 0:
             return None
         if meaning.kind == "instance":
@@ -291,9 +339,9 @@ class Resolver:
         return self._annotated(meaning.place.path, meaning.place.at, symbol.returns, depth - 1)
 
     def _value(self, meaning: Meaning | None, depth: int) -> Meaning | None:
-        """Return what an attribute is when it is read: a method that is not called counts as a property.
+        """Return what an attribute is when it is read: for a method the result of calling it, as if it were a property.
 
-        None if unknown.
+        Any other meaning is returned unchanged, None too.
         """
         if meaning is not None and meaning.kind == "symbol" and self.symbol(meaning.place).kind == "method":
             return self._result(meaning, depth)

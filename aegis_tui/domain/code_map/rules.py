@@ -14,10 +14,10 @@ from aegis_tui.errors import HubUnavailable
 
 
 def map_ask(workspace: Workspace, command: MapAsk, actor: Actor, request_id: str) -> Decision:
-    """Return the answer that the hub has read.
+    """Return the answer that the hub has put into the command, as the reply; no events.
 
     Raises:
-        HubUnavailable: This hub has no code map.
+        HubUnavailable: The command has no answer, as this hub has no code map.
     """
     if command.answer is None:
         raise HubUnavailable("this hub has no code map", "search the files instead")

@@ -15,10 +15,11 @@ class Scopes:
     """The extents of a file's definitions, as offsets into its text; a scope is the index of one."""
 
     def __init__(self, extents: Sequence[tuple[int, int]]) -> None:
-        """Store the extents.
+        """Store the extents; the index of each is its scope.
 
         Args:
-            extents: The offset of the first byte and the one after the last, sorted; no two overlap in part.
+            extents: The offset of each definition's first byte and the one after its last, sorted by the first; of two
+                that overlap, one contains the other.
         """
         self._extents = extents
         self._starts = [start for start, _ in extents]
@@ -31,22 +32,28 @@ class Scopes:
             open_ones.append(at)
 
     def outer(self, scope: int) -> int:
-        """Return the scope directly around a scope; `MODULE_SCOPE` if there is none."""
+        """Return the scope directly around a scope; `MODULE_SCOPE` if there is none.
+
+        Raises:
+            IndexError: There is no such scope.
+        """
         return self._outer[scope]
 
     def innermost(self, offset: int) -> int:
-        """Return the innermost scope around an offset; `MODULE_SCOPE` if there is none."""
+        """Return the innermost scope that contains the byte at an offset; `MODULE_SCOPE` if there is none."""
         scope = bisect_right(self._starts, offset) - 1
         while scope >= 0 and self._extents[scope][1] <= offset:
             scope = self._outer[scope]
         return scope
 
     def around(self, items: Iterable[T], *, key: Callable[[T], int]) -> Iterator[tuple[T, int]]:
-        """Yield each item with the innermost scope around its offset (see `innermost`), in the order of the items.
+        """Yield each item with the innermost scope that contains its offset, or `MODULE_SCOPE`.
+
+        The order of the items stays.
 
         Args:
             items: The items.
-            key: Item -> its offset.
+            key: Item -> its offset in bytes.
         """
         for item in items:
             yield item, self.innermost(key(item))

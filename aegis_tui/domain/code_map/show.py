@@ -15,13 +15,16 @@ _SPECIAL: Final = re.compile(r"__\w+__\Z")
 
 
 def render_symbols(facts: FileFacts, form: Literal["outline", "signatures"], *, within: MapSymbol | None = None) -> str:
-    """Return the definitions of a file, one per line as `LINE: SIGNATURE`, indented by their depth.
+    """Return the definitions of a file, one per line as `LINE: SIGNATURE`, by line, indented by their depth.
+
+    Empty if there is nothing to show.
 
     Args:
         facts: Of the file.
-        form: `outline` has public classes and functions only; `signatures` has all, with variables, the imports in
-            front, and the first line of each documentation.
-        within: Only this symbol and those inside it, without the imports.
+        form: `outline` has public classes, functions, methods and headings only, without documentation; `signatures`
+            has all but variables inside functions and methods, with the imports outside of functions and each first
+            paragraph of documentation.
+        within: Only what begins on the lines of this symbol, without the imports; None for all.
     """
     lines = list(_imports(facts)) if form == "signatures" and within is None else []
     for symbol in sorted(facts.symbols, key=lambda item: (item.line, -item.last)):
@@ -50,7 +53,10 @@ def _is_shown(symbol: MapSymbol, form: str, within: MapSymbol | None) -> bool:
 
 
 def _imports(facts: FileFacts) -> Iterator[tuple[int, str]]:
-    """Yield line and text for each module that the file imports outside of functions, with the names taken from it."""
+    """Yield line and text of each import outside of functions: `import MODULE: NAME, NAME`, or `import MODULE` alone.
+
+    Names taken from one module on one line are yielded together.
+    """
     names: dict[tuple[int, str], list[str]] = {}
     for item in facts.imports:
         if item.scope < 0:

@@ -19,9 +19,10 @@ _TRANSPARENT: Final = frozenset(
 
 
 def classes_in(annotation: str) -> list[str]:
-    """Return the names of the classes that a value with the annotation may be an instance of, as written.
+    """Return the names of the classes that a value with this Python annotation may be an instance of, as written.
 
-    `None` is left out. A container such as `list[A]` gives the name of the container.
+    `None` is left out. A container such as `list[A]` gives the name of the container; `Optional[A]`, `Awaitable[A]`,
+    `Iterator[A]` and the like give those of `A`. What is no name is left out, so the result may be empty.
     """
     text = annotation.strip().strip("'\"").strip()
     known: list[str] = []
@@ -42,7 +43,10 @@ def classes_in(annotation: str) -> list[str]:
 
 
 def parameters_of(signature: str) -> list[str]:
-    """Return the names of the parameters in the signature of a Python function."""
+    """Return the names of the parameters in the signature of a Python function, in order, without `*`, `/` and stars.
+
+    Those in front of the first `(` are not looked for; a signature without one gives none.
+    """
     _, _, rest = signature.partition("(")
     depth, end = 1, len(rest)
     for at, letter in enumerate(rest):
@@ -55,7 +59,12 @@ def parameters_of(signature: str) -> list[str]:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Return the parts of a text between separators that are not in brackets."""
+    """Return the parts of a text between separators outside of `[]`, `()` and `{}`; at least one part, perhaps empty.
+
+    Args:
+        text: The text.
+        separator: One character.
+    """
     parts, depth, begin = [], 0, 0
     for at, letter in enumerate(text):
         depth += (letter in "[({") - (letter in "])}")

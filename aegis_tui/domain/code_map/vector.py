@@ -23,10 +23,12 @@ _GROUP: Final = 3
 
 
 def vector_of(words: Iterable[str]) -> bytes:
-    """Return the vector of a text's words, as `DIMENSION` bits; all zero for no words.
+    """Return a vector of `DIMENSION` bits, as bytes, in which each group of three letters of a word sets one bit.
+
+    Words that share letters share bits. All zero for no words.
 
     Args:
-        words: In lower case, such as `text.words_of` returns; their order has no effect.
+        words: In lower case, such as `text.words_of` returns; their order and number have no effect.
     """
     bits = 0
     for word in words:
@@ -44,10 +46,12 @@ def _bits(word: str) -> int:
 
 
 def nearest(query: bytes, vectors: Iterable[tuple[int, bytes]], *, count: int, least: float = 0.2) -> list[int]:
-    """Return the keys of the vectors nearest to `query`, the nearest first.
+    """Return the keys of the vectors nearest to `query`, the nearest first; equally near ones by their keys.
+
+    Vectors that share no bit with it are left out, so the result may be empty.
 
     Args:
-        query: A vector.
+        query: A vector of `vector_of`.
         vectors: Pairs of key and vector.
         count: How many keys to return at most.
         least: The smallest cosine that counts, from 0 to 1.

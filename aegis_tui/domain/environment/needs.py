@@ -36,7 +36,10 @@ class PackageNeed:
 
 
 def wanted_files(files: Collection[str]) -> list[str]:
-    """Return the files that `needs_of` reads, sorted."""
+    """Return those of the files that say which packages a project needs, sorted.
+
+    They are `pyproject.toml`, `package.json` and `requirements.txt`, at most three folders deep.
+    """
     names = ("pyproject.toml", "package.json", "requirements.txt")
     return sorted(path for path in files if posixpath.basename(path) in names and path.count("/") <= _DEEPEST)
 
@@ -44,8 +47,10 @@ def wanted_files(files: Collection[str]) -> list[str]:
 def needs_of(files: Collection[str], read: Read) -> list[PackageNeed]:
     """Return what the files of a project ask for, in the order of their paths; only needs with at least one package.
 
+    Requirements with a condition, an address or a path are passed over, and so is a file that cannot be parsed.
+
     Args:
-        files: All tracked paths.
+        files: All tracked paths; those of `wanted_files` are read.
         read: Returns the text of a file.
     """
     needs = []
@@ -59,11 +64,11 @@ def needs_of(files: Collection[str], read: Read) -> list[PackageNeed]:
 
 
 def missing_words(need: PackageNeed, absent: Collection[str], *, where: str) -> str:
-    """Return the sentence for a need that nothing meets, with what to do about it.
+    """Return the sentence, without a full stop, that packages of a need are not installed, and what to do about it.
 
     Args:
         need: The need.
-        absent: The packages that are not installed.
+        absent: The packages that are not installed; the first four by name are listed, the others counted.
         where: Where they were looked for; empty if there is no place at all.
     """
     listed = sorted(absent)
@@ -78,7 +83,7 @@ def missing_words(need: PackageNeed, absent: Collection[str], *, where: str) -> 
 
 
 def normal_name(name: str) -> str:
-    """Return the normal form of the name of a Python package (PEP 503)."""
+    """Return the name of a Python package in lower case with `-` for each run of `-`, `_` and `.` (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -12,12 +12,13 @@ FIRST_VARIABLE, LAST_VARIABLE = "AEGIS_PORT_FIRST", "AEGIS_PORT_LAST"
 
 
 def choose_ports(count: int, taken: Iterable[range], *, start: int, is_free: Callable[[range], bool]) -> range | None:
-    """Return the first free range of so many ports, looking from a place on and then from the beginning.
+    """Return the first free range of `count` ports from `FIRST` to `LAST`, searched from `start` on in a circle.
 
     Args:
         count: How many ports; at least 1.
         taken: The ranges of others; they may have other lengths.
-        start: Any number, by which the search begins somewhere else for different owners.
+        start: Any number, by which the search begins somewhere else for different owners; ranges are counted, not
+            ports.
         is_free: Returns whether nobody listens on the ports of a range; asked only about ranges that are not taken.
 
     Returns:

@@ -37,7 +37,8 @@ _DEEPEST = 4
 def input_files(command: str, files: Collection[str]) -> tuple[str, ...]:
     """Return the tracked files that decide what a set-up command does, sorted.
 
-    They are lock files, manifests, lists of requirements, settings of package managers, and what the command names.
+    They are lock files, manifests, lists of requirements and settings of package managers, at most four folders deep,
+    and files that the command names.
 
     Args:
         command: The set-up command.
@@ -50,7 +51,9 @@ def input_files(command: str, files: Collection[str]) -> tuple[str, ...]:
 
 
 def setup_key(command: str, inputs: Mapping[str, str], *, network: bool) -> str:
-    """Return the key of a set-up, 16 hex digits; the same exactly while nothing changes that a person should know of.
+    """Return a hash of these arguments, 16 hex digits, under which a person allows the set-up.
+
+    Another value gives another.
 
     Args:
         command: The set-up command.
@@ -62,7 +65,10 @@ def setup_key(command: str, inputs: Mapping[str, str], *, network: bool) -> str:
 
 
 def _named(command: str, files: Collection[str]) -> Iterator[str]:
-    """Yield the tracked files that a command may name, such as a script that it runs, also in a folder it enters."""
+    """Yield the tracked files whose path is a word of the command, or ends in `/` and a word that has a dot in it.
+
+    So a script that the command runs is found also in a folder that it enters.
+    """
     words = {posixpath.normpath(word) for word in _BETWEEN.split(command) if word}
     ends = tuple(f"/{word}" for word in words if "." in word and not word.startswith((".", "/", "-")))
     for path in files:

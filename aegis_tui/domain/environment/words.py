@@ -6,7 +6,11 @@ from aegis_tui.domain.environment.model import MadeFacts
 
 
 def environment_words(made: MadeFacts) -> str:
-    """Return what the set-up command did, in one sentence without a full stop."""
+    """Return which command made the environment, now or before, in one phrase without a full stop.
+
+    If it ran now, whether it had the network and how many seconds it took are added. Of a command of several lines only
+    the first is shown.
+    """
     if made.reused:
         return f"uses the environment that {_quoted(made.command)} made before"
     network = "with the network" if made.network else "without a network"

@@ -22,7 +22,7 @@ class SegmentBits:
     """Which positions of a segment accept which characters. Position n, of token n, is bit n; bit `size` is the end."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
-        """Index the tokens of a segment; no star may follow a star."""
+        """Index the tokens of a segment; the caller makes sure that no star follows a star."""
         self.size = len(tokens)
         self.stars = 0
         self._chars: dict[str, int] = {}
@@ -39,7 +39,10 @@ class SegmentBits:
         self._ranges = sum(map(len, self._sets))
 
     def lookup_steps(self, tokens: Sequence[Token]) -> int:
-        """Return the cost, in steps, of calling `fitting` for each character set in these tokens without a cache."""
+        """Return what calling `fitting` for each character set in these tokens would cost without its cache, in steps.
+
+        A step is about half a microsecond (see `Effort`).
+        """
         classes = {token.ranges for token in tokens if isinstance(token, CharSet)}
         read = sum(len(ranges) * len(self._sets) for ranges in classes)
         return (read + len(classes) * (len(self._chars) + len(self._sets) + self._ranges)) // _RANGES_A_STEP
@@ -97,7 +100,7 @@ class SegmentBits:
             tokens: The tokens of the other segment; no star follows a star.
 
         Returns:
-            One number for each of the tokens, and one for the end; its bits are the positions here.
+            One number for each of the tokens, and one for the end; bit n of it stands for position n here.
         """
         ways = [0] * (len(tokens) + 1)
         row = 1 << self.size
@@ -120,7 +123,7 @@ def bits_of(tokens: tuple[Token, ...]) -> SegmentBits:
 
 
 def meet(one: Ranges, other: Ranges) -> bool:
-    """Return whether two sorted lists of disjoint ranges have a code point in common."""
+    """Return whether two lists of disjoint ranges (first, last), each sorted, have a code point in common."""
     i = j = 0
     while i < len(one) and j < len(other):
         if one[i][1] < other[j][0]:

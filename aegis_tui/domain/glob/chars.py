@@ -24,7 +24,10 @@ _COMPATIBLE = range(0x2F800, 0x2FA20)
 
 @lru_cache(maxsize=1024)
 def common_char(a: Token, b: Token) -> str:
-    """Return the most readable character that both tokens accept, `.` only as the last choice; empty without one."""
+    """Return the most readable character that both tokens accept; empty if there is none.
+
+    Letters and digits come first, a dot last. Of two stars or sets any character may be chosen; the result is cached.
+    """
     if isinstance(a, str) or isinstance(b, str):
         char, other = (a, b) if isinstance(a, str) else (str(b), a)
         return char if other is STAR or other == char or (isinstance(other, CharSet) and char in other) else ""
@@ -62,7 +65,10 @@ def _ranges_of(token: Token) -> Ranges:
 
 @cache
 def _active_ranges() -> Ranges:
-    """Return the characters that may combine or change places with a neighbour: marks, and what takes a mark."""
+    """Return the ranges of the characters that may combine with a neighbour, or change places with it, in NFC.
+
+    Cached.
+    """
     active: set[int] = set(range(_L_FIRST, _T_LAST + 1)) | set(range(_LV_FIRST, _LV_LAST + 1, _T_COUNT))
     for char in map(chr, (*_NORMALIZED, *_COMPATIBLE)):
         if unicodedata.combining(char):
@@ -81,7 +87,10 @@ _LV_FIRST, _LV_LAST, _T_COUNT = 0xAC00, 0xD7A3, 28
 
 @cache
 def _changed_ranges(*, ignore_case: bool) -> Ranges:
-    """Return the characters that no prepared name has: `prepare` replaces them, with `ignore_case` by folded ones."""
+    """Return the ranges of the characters that `prepare` replaces, so that no prepared name has them; cached.
+
+    With `ignore_case` those that case folding replaces are among them.
+    """
     if ignore_case:
         return merge_ranges((*_changed_ranges(ignore_case=False), *folded_ranges()))
     every = map(chr, (*_NORMALIZED, *_COMPATIBLE))

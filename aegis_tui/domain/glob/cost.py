@@ -13,9 +13,9 @@ def compile_within(text: str, effort: Effort, *, ignore_case: bool = False) -> G
     """Charge `effort` for what the braces of a glob expand to, then return the compiled glob.
 
     Args:
-        text: The glob, rooted at the repository.
+        text: The glob, relative to the root of the repository.
         effort: What the request may still cost.
-        ignore_case: Compare paths case-folded.
+        ignore_case: Whether paths are compared case-folded.
 
     Raises:
         Refused: code `glob`, when the text is not a glob; code `glob.effort`, when it would cost too much.
@@ -25,9 +25,10 @@ def compile_within(text: str, effort: Effort, *, ignore_case: bool = False) -> G
 
 
 def count_alternatives(text: str) -> int:
-    """Return how many globs the braces of a text expand to, at least; cheap, and defined for invalid text as well.
+    """Return how many globs the braces of a text expand to, at most `MAX_ALTERNATIVES` + 1. Never raises.
 
-    Counts up to `MAX_ALTERNATIVES` plus one: a glob that expands to more is refused.
+    A glob that expands to more than `MAX_ALTERNATIVES` is refused when it is compiled. For an invalid text the number
+    means nothing.
     """
     most = MAX_ALTERNATIVES + 1
     counts, choices = [1], list[int]()

@@ -27,14 +27,17 @@ class _Node:
 
 
 def near_pairs(groups: Sequence[Sequence[Glob]], effort: Effort) -> list[tuple[Place, Place]]:
-    """Return the pairs of globs of different groups that may overlap, in the order of groups and globs.
+    """Return the pairs of globs of different groups that may overlap: those whose leading literal folders agree.
 
-    A design of many globs in separate folders has few such pairs, and only these are compared. Each glob is given as
-    the index of its group and its index there; that of the earlier group comes first.
+    A design of many globs in separate folders has few such pairs, and only these are compared.
 
     Args:
         groups: Lists of globs, all compiled with the same rule about case.
         effort: Charged for every pair.
+
+    Returns:
+        Each glob as the index of its group and its index there; that of the earlier group comes first in its pair.
+        Sorted by the two groups, then by the two globs.
 
     Raises:
         Refused: code `glob.effort`, when there are too many pairs.

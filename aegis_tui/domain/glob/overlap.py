@@ -86,7 +86,10 @@ class _Meter:
             raise _TooMuchError
 
     def common_name(self, one: Segment, other: Segment) -> str | None:
-        """Return a name that both segments match, or None. Raises _TooMuchError when the search costs too much."""
+        """Return a name that both segments match, or None; charges for the search, once for each pair.
+
+        Raises _TooMuchError when the comparison has cost as much as it may.
+        """
         name, steps = _segment_witness(one, other)
         pair = one, other
         if self._compared is None:
@@ -126,7 +129,7 @@ def _differ(a: Segment, b: Segment) -> bool:
 
 @lru_cache(maxsize=16384)
 def _pattern_witness(a: Pattern, b: Pattern) -> tuple[str | None, int]:
-    """Return a path that both match, or None, and the cost in steps.
+    """Return a path that both patterns match, or None, and what the search cost in steps.
 
     If the cost is over `MOST_STEPS`, the search was given up, and None decides nothing. Cached for more pairs than one
     request can pay for, so that pairs that were compared before take no time.
@@ -152,7 +155,10 @@ def _path_witness(a: Pattern, b: Pattern, meter: _Meter) -> str | None:
 
 
 def _filled_to(pattern: Pattern, size: int) -> Pattern:
-    """Return the pattern with its `**` replaced by as many any-segments, maybe none, as make it `size` long."""
+    """Return the pattern with its only `**` replaced by as many any-segments, maybe none, as make it `size` long.
+
+    A pattern that is too long even without it comes back longer than `size`.
+    """
     at = pattern.index(GLOBSTAR)
     return pattern[:at] + (ANY_SEGMENT,) * (size - len(pattern) + 1) + pattern[at + 1 :]
 
@@ -330,7 +336,7 @@ def _char_steps(one: Token, other: Token) -> int:
 
 
 def _filled(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
-    """Return the tokens with every star as any one character and a star: `a.py` is more readable than `.py`."""
+    """Return the tokens with any one character put before every star, so that a search finds `a.py` and not `.py`."""
     return tuple(part for token in tokens for part in ((ANY_CHAR, STAR) if token is STAR else (token,)))
 
 
@@ -378,11 +384,11 @@ def _search(
 
 
 def _tail(name: str, is_careful: bool) -> str:
-    """Return a text that two beginnings of names share if the search may treat them alike.
+    """Return a text that is equal for two beginnings of names which the search may treat alike.
 
-    It says whether the name is only dots and, when careful, what may still combine: whether a mark after a name in NFC
-    combines with the last starter depends only on that starter and on the class of the last mark (Unicode Standard
-    Annex 15).
+    It says whether the name is at most two dots and, when careful, what may still combine: whether a mark after a name
+    in NFC combines with the last starter depends only on that starter and on the class of the last mark (Unicode
+    Standard Annex 15).
     """
     if name in _DOTS:
         return name

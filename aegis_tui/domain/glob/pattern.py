@@ -95,7 +95,7 @@ class Glob:
         )
 
     def folded(self) -> Glob:
-        """Return the same glob, compiled to ignore case."""
+        """Return the same glob, compiled to ignore case; itself if it does so already."""
         return self if self.ignore_case else compile_glob(self.text, ignore_case=True)
 
 
@@ -120,7 +120,7 @@ def compile_glob(text: str, *, ignore_case: bool = False) -> Glob:
 
 
 def escape_glob(path: str) -> str:
-    """Return a glob that matches exactly this path; both are in written form (see `write_name`)."""
+    """Return a glob that matches exactly this path; both in written form, quoted as git does (`write_name`)."""
     return write_name("".join(f"\\{char}" if char in "\\*?[]{}!," else char for char in name_of(path)))
 
 
@@ -328,7 +328,7 @@ def _parse_segment(raw: str, ignore_case: bool) -> Segment:
 
 
 def _text_before(tokens: Sequence[Token]) -> str:
-    """Return the characters before the first wildcard of these tokens; empty if it comes first."""
+    """Return the literal characters before the first wildcard of these tokens; empty if it comes first."""
     return "".join(str(token) for token in takewhile(lambda token: isinstance(token, str), tokens))
 
 
@@ -382,7 +382,7 @@ def _fold(char: str) -> str:
 
 @cache
 def _folds() -> dict[str, str]:
-    """Return the characters that simple case folding changes, with their folded form. None above U+1E943 has case."""
+    """Return each character that simple case folding changes -> its folded form. None above U+1E943 has case."""
     folds: dict[str, str] = {}
     for char in map(chr, range(0x1E944)):
         folded = next((form for form in (char.casefold(), char.lower()) if len(form) == 1), char)
@@ -393,5 +393,5 @@ def _folds() -> dict[str, str]:
 
 @cache
 def folded_ranges() -> Ranges:
-    """Return the characters that case folding replaces, so that no folded name has them."""
+    """Return the ranges of the characters that case folding replaces, so that no folded name has them."""
     return merge_ranges((ord(char), ord(char)) for char in _folds())

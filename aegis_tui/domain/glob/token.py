@@ -38,7 +38,7 @@ Token = str | CharSet | Wild
 
 
 def merge_ranges(ranges: Iterable[tuple[int, int]]) -> Ranges:
-    """Return the same code points as sorted, disjoint ranges."""
+    """Return the same code points as sorted, disjoint ranges with a gap between each two; the input may overlap."""
     merged: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
         if merged and low <= merged[-1][1] + 1:

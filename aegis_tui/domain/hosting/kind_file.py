@@ -211,18 +211,25 @@ class KindFile(FrozenModel):
 
     @property
     def checks_edits(self) -> bool:
-        """Whether the program asks before each of its edits whether it may be made, by a hook of its own (PART-3)."""
+        """Whether the program asks before each of its edits whether it may be made, by a hook of its own (PART-3).
+
+        True if a configuration file names the command that checks edits.
+        """
         return any(f"<<{GUARD}>>" in file.text for file in self.files)
 
     @property
     def hears_between_calls(self) -> bool:
-        """Whether a hook of the program passes waiting messages to it between two of its tool calls (AGENT-6)."""
+        """Whether a hook of the program passes waiting messages to it between two of its tool calls (AGENT-6).
+
+        True if a configuration file names the command that brings them.
+        """
         return any(f"<<{HEAR}>>" in file.text for file in self.files)
 
     def can_be(self, role: str) -> bool:
         """Return whether an instance of this kind can take a role.
 
-        If `roles` is empty, a kind with MCP can take all, others those that give no verdict and propose no design.
+        If `roles` is not empty, it lists them. Else a kind with MCP can take all, others those that give no verdict and
+        propose no design.
 
         Raises:
             KeyError: There is no such role, `roles` is empty, and the kind has no MCP.
@@ -230,12 +237,18 @@ class KindFile(FrozenModel):
         return role in self.roles if self.roles else bool(self.mcp) or not ROLES[role].is_judge
 
     def tool_name(self, tool: str) -> str:
-        """Return the name under which the program's model sees a tool of our MCP server; empty if the kind has none."""
+        """Return the name under which the program's model sees a tool of our MCP server.
+
+        Empty if the program has no MCP.
+        """
         return self.mcp.format(tool=tool)
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Return an argument or a variable's value with each `{name}` replaced; a name without a value stays as it is."""
+    """Return an argument or a variable's value with each `{name}` replaced by its value, unquoted.
+
+    A `{name}` without a value stays as it is.
+    """
     return _IN_ARGUMENT.sub(lambda match: values.get(match[1], match[0]), text)
 
 
@@ -257,13 +270,16 @@ def texts_at(value: Any, paths: Sequence[str]) -> list[str]:
     """Return the texts at these paths of a JSON value, path by path, without space at their ends.
 
     A path such as `message.content[].text` means the field `text` of each item of the list `content`. Empty texts,
-    values of other types and paths that do not exist are left out.
+    values of other types and paths that do not exist are left out. Never raises.
     """
     return [text.strip() for text in _values_at(value, paths, str) if text.strip()]
 
 
 def is_true_at(value: Any, paths: Sequence[str]) -> bool:
-    """Return whether a JSON value has `true` at one of these paths, such as `message.content[].is_error`."""
+    """Return whether a JSON value has `true` at one of these paths, such as `message.content[].is_error`.
+
+    Never raises.
+    """
     return any(_values_at(value, paths, bool))
 
 

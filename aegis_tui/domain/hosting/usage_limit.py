@@ -73,15 +73,18 @@ class Reset(NamedTuple):
 
 
 def find_reset(text: str, limit: UsageLimit, *, now: datetime, zone_of: ZoneOf) -> Reset | None:
-    """Return what a text says about a usage limit; None if it names none. Only its last 64 KiB of characters are read.
+    """Return what a text says about a usage limit and its end; None if no rule fits. Reads its last 65,536 characters.
 
-    Where a rule fits several times, its last place counts.
+    The first rule that fits counts; where it fits several times, its last place counts.
 
     Args:
         text: What was printed, shown or answered.
         limit: The rules.
         now: The present time, in the time zone that times without one are in.
         zone_of: Finds time zones by name.
+
+    Returns:
+        With a time that is None if the text names none, or one that cannot exist.
     """
     text = text[-_MOST_CHARS:]
     for rule in limit.rules:
@@ -99,7 +102,13 @@ def _line_of(text: str, match: re.Match[str]) -> str:
 
 
 def _end(parts: Mapping[str, str], now: datetime, zone_of: ZoneOf) -> datetime | None:
-    """Return the time that the groups of a pattern name; None if they name none, or one that cannot exist."""
+    """Return the time that the groups of a pattern name; None if they name none, or one that cannot exist.
+
+    Never raises.
+
+    An `epoch` counts before lengths of time from now, and these before a date or time of day. An unknown zone counts as
+    the machine's own.
+    """
     try:
         if "epoch" in parts:
             return datetime.fromtimestamp(float(parts["epoch"]), UTC)
@@ -112,10 +121,17 @@ def _end(parts: Mapping[str, str], now: datetime, zone_of: ZoneOf) -> datetime |
 
 
 def _on_the_clock(parts: Mapping[str, str], now: datetime) -> datetime:
-    """Return the next time with this date and time of day, in the time zone of `now`; midnight without a time of day.
+    """Return the time that a date and a time of day name, in the time zone of `now`; midnight without a time of day.
+
+    Without a date it is today, or tomorrow if it has been past for an hour. A date without a year is in this year, or
+    in the next one if that is more than 180 days ago.
+
+    Args:
+        parts: With `date`, `clock` or both, as `_date` and `_time_of_day` read them.
+        now: The present time.
 
     Raises:
-        ValueError: There is no such date or time of day.
+        ValueError: There is no such date or time of day, or it has another form.
     """
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     hour, minute = _time_of_day(parts.get("clock", "0"))
@@ -129,7 +145,7 @@ def _on_the_clock(parts: Mapping[str, str], now: datetime) -> datetime:
 
 
 def _time_of_day(text: str) -> tuple[int, int]:
-    """Return hour and minute of a text such as `3pm`, `3:45 PM` or `15:45`.
+    """Return hour and minute of a text such as `3pm`, `3:45 PM` or `15:45`; the hour may be out of range, as in `30`.
 
     Raises:
         ValueError: It has another form.
@@ -144,6 +160,8 @@ def _time_of_day(text: str) -> tuple[int, int]:
 
 def _date(text: str) -> tuple[int | None, int, int]:
     """Return year, month and day of `Oct 6`, `Sep 5th, 2025` or `2025-09-05`; the year is None if it is not named.
+
+    The date need not exist: `Feb 31` is returned too.
 
     Raises:
         ValueError: It has another form.

@@ -23,10 +23,11 @@ from aegis_tui.errors import Refused
 
 
 def register(workspace: Workspace, command: AgentRegister, actor: Actor, request_id: str) -> Decision:
-    """Let an instance join; the reply has its agent id, its session and the TTL of that.
+    """Let an instance join; the reply has its agent id, its session and how long that lasts, in seconds.
 
-    One that joins for the first time gets the first prompt for its task. One that has joined already keeps its session,
-    so that it can reconnect. With a person's token, the agent that the command names joins outside a run.
+    An instance of a run that joins for the first time gets the first prompt for its task, and the spec of its piece is
+    marked as in progress. One that has joined already keeps its session, so that it can reconnect: no events. With a
+    person's token, the agent that the command names joins outside a run.
 
     Raises:
         Refused: An instance that sends this does not live. Or a person's agent has an id that is or was another's, or
@@ -85,7 +86,7 @@ def _join_outside(workspace: Workspace, command: AgentRegister, request_id: str)
 
 
 def _known_as(workspace: Workspace, short: str) -> Instance | None:
-    """Return the instance with that short id in any letter case; None if there is none.
+    """Return the instance with that short id, such as `w01`, in any case of letters; None if there is none.
 
     A file system that ignores case has one folder for both.
     """
@@ -94,10 +95,13 @@ def _known_as(workspace: Workspace, short: str) -> Instance | None:
 
 
 def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
-    """Return the first prompt of an instance, by its task; None for a free task and for an instance outside a run.
+    """Return the message with the first prompt of an instance, by its task; not sent yet.
 
-    What all instances with that kind of task are told is apart, in `guidance` of its context, because it comes before
-    what is the instance's own.
+    None for a free task and for an instance outside a run. What all instances with that kind of task are told is apart,
+    in `guidance` of its context, because it comes before what is the instance's own.
+
+    Raises:
+        KeyError: Its review or its piece is not in the run.
     """
     run = workspace.runs.by_id.get(instance.run or "")
     if run is None:

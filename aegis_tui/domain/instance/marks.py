@@ -45,7 +45,8 @@ def mark_launched(workspace: Workspace, command: InstanceMarkLaunched, actor: Ac
 def mark_exited(workspace: Workspace, command: InstanceMarkExited, actor: Actor, request_id: str) -> Decision:
     """Record that the program of an instance ended; an instance that was not asked to stop is lost.
 
-    No events if the instance is unknown, was only planned, or is recorded as ended already.
+    Then its locks end and its unfinished piece goes to a fresh instance. No events if the instance is unknown, was only
+    planned, or is recorded as ended already.
     """
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase in (Phase.GONE, Phase.RECLAIMED, Phase.PLANNED):
@@ -76,7 +77,10 @@ def mark_reclaimed(workspace: Workspace, command: InstanceMarkReclaimed, actor: 
 
 
 def mark_failed(workspace: Workspace, command: InstanceMarkFailed, actor: Actor, request_id: str) -> Decision:
-    """Record that an instance could not be started: it is lost. No events if it is unknown or no longer living."""
+    """Record that an instance could not be started. It is lost, so that its piece goes to a fresh instance.
+
+    No events if it is unknown or no longer living.
+    """
     instance = workspace.get_instance(command.agent_id)
     if instance is None or not instance.is_alive:
         return Decision()

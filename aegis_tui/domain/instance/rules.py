@@ -72,11 +72,11 @@ def named_instance(workspace: Workspace, name: str) -> Instance:
 
 
 def living_instance(workspace: Workspace, name: str) -> Instance:
-    """Return the instance with this id, if it has not ended and is not being stopped; the id as in `named_instance`.
+    """Return the instance with this id, in long or short form, if it has not ended and is not being stopped.
 
     Raises:
         UsageError: There is no such instance.
-        Refused: It has ended, or is being stopped.
+        Refused: It has ended, or is being stopped (code `instance.gone`).
     """
     instance = named_instance(workspace, name)
     if not instance.is_alive:
@@ -86,9 +86,9 @@ def living_instance(workspace: Workspace, name: str) -> Instance:
 
 
 def piece_of(workspace: Workspace, instance: Instance) -> tuple[Run, Piece] | None:
-    """Return the run and the piece that an instance works on.
+    """Return the run and the piece that is assigned to an instance.
 
-    None if it works on none: it is outside a run, a reviewer, or was replaced by another instance.
+    None if it works on none: it is outside a run, a scout or a reviewer, or was replaced by another instance.
     """
     run = workspace.runs.by_id.get(instance.run or "")
     piece = run.pieces.get(instance.piece or "") if run else None
@@ -105,9 +105,10 @@ def spec_path(spec_id: str) -> str:
 def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id: str) -> Decision:
     """Record what an agent reports of itself; a report that changes nothing is not logged.
 
-    A scout that is done is stopped, and its note goes to the worker that it scouted for. An instance of a run that
-    reports `failed` or `blocked` is stopped, and its piece goes to a fresh one. If its piece is submitted already, that
-    stands: the report is recorded as `done`, and nobody is stopped.
+    A scout that reports `done` is stopped, and its note goes to the worker that it scouted for. An instance of a run
+    that reports `failed` or `blocked` is stopped, its locks are released, and its piece goes to a fresh one. But if its
+    piece is submitted already and the run is open, that stands: the report is recorded as `done`, and nobody is
+    stopped.
 
     Raises:
         Refused: The sender is not a living instance.
@@ -143,8 +144,8 @@ def _stands(workspace: Workspace, instance: Instance) -> tuple[str, list[Draft]]
     """Return the piece of an instance that stays submitted even if the instance fails now.
 
     Returns:
-        Its name, and the events that restore the status that it had before a person wrote to the worker. None if there
-        is no such piece: the instance has none, has not submitted it, or the run is over.
+        Its name, and the events that make it submitted again if a person's prompt had taken it back, which may be none.
+        None if there is no such piece: the instance has none, has not submitted it, or the run is not open.
     """
     run_and_piece = piece_of(workspace, instance)
     if run_and_piece is None or not run_and_piece[0].is_open:
@@ -182,7 +183,7 @@ def _hand_over(workspace: Workspace, scout: Instance, text: str) -> list[Draft]:
 
 
 def give_up(workspace: Workspace, instance: Instance, reason: str) -> list[Draft]:
-    """Return the events that stop an instance that will not finish, and release its locks.
+    """Return the events that stop an instance that will not finish, and end its locks and waits.
 
     Its unfinished piece goes to a fresh instance; a piece that it had submitted before stays submitted.
     """
@@ -214,7 +215,9 @@ def lose(workspace: Workspace, instance: Instance, reason: str, cause: Cause | N
 
 
 def leave(workspace: Workspace, command: AgentLeave, actor: Actor, request_id: str) -> Decision:
-    """Let the sender leave; an instance of a run then counts as lost.
+    """Let the sender leave, which ends its locks; an instance of a run is lost then.
+
+    The unfinished piece of such an instance goes to a fresh one.
 
     Raises:
         Refused: The sender is not a living instance.
@@ -227,9 +230,10 @@ def leave(workspace: Workspace, command: AgentLeave, actor: Actor, request_id: s
 
 
 def session_expire(workspace: Workspace, command: SessionExpire, actor: Actor, request_id: str) -> Decision:
-    """End a session that missed its heartbeats; an instance of a run then counts as lost.
+    """End the session and the locks of an instance that missed its heartbeats.
 
-    No events if the instance is not joined or has another session.
+    An instance of a run is lost then, and its unfinished piece goes to a fresh one. No events if the instance is not
+    joined or has another session.
     """
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.JOINED or instance.session != command.session:
@@ -244,7 +248,7 @@ def session_expire(workspace: Workspace, command: SessionExpire, actor: Actor, r
 def stop(workspace: Workspace, command: InstanceStop, actor: Actor, request_id: str) -> Decision:
     """Stop an instance; its unfinished piece goes to a fresh one, and an instance outside a run leaves.
 
-    No events when it is stopping or has ended already.
+    The reply has its agent id, with its phase if nothing is done: there are no events when it is stopping or has ended.
 
     Raises:
         UsageError: There is no such instance.
@@ -260,11 +264,12 @@ def stop(workspace: Workspace, command: InstanceStop, actor: Actor, request_id: 
 def send(workspace: Workspace, command: InstanceSend, actor: Actor, request_id: str) -> Decision:
     """Queue a prompt for an instance; it counts as delivered when the instance acknowledges it (PANE-4).
 
-    A piece that the instance has submitted is taken back, so that its next work counts.
+    A piece that the instance has submitted is taken back, so that its next work counts. The reply has the number of the
+    message's event, `seq`.
 
     Raises:
         UsageError: There is no such instance.
-        Refused: It does not live, or the pieces of its run are already judged as a whole.
+        Refused: It does not live, or its piece is submitted and the pieces of its run are already judged as a whole.
     """
     instance = living_instance(workspace, command.agent_id)
     message = MessageSent(to=instance.agent_id, text=command.text, kind="prompt", context={"task": "free"})
@@ -301,7 +306,11 @@ def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Dr
 
 
 def start(workspace: Workspace, command: InstanceStart, actor: Actor, request_id: str) -> Decision:
-    """Plan one more instance, with a free task or as a scout of a feature; a run plans its workers itself.
+    """Plan one more instance in the open run, with a free task or as a scout of a feature.
+
+    A run plans its workers itself.
+
+    The reply has its new agent id. A kind that cannot take the role is replaced by the built-in agent.
 
     Raises:
         Refused: No run is open, or the run's options do not allow the kind (code `agent.guard`).
@@ -333,7 +342,7 @@ def task_update(workspace: Workspace, command: TaskUpdate, actor: Actor, request
 
     Raises:
         UsageError: There is no such spec, or the task id or the status is not valid.
-        Refused: The spec is not assigned to the instance that sends this.
+        Refused: An instance sends this to which the spec is not assigned.
     """
     spec = workspace.specs.by_id.get(command.spec_id)
     if spec is None:

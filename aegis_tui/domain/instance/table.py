@@ -58,9 +58,10 @@ class InstanceTable:
         return ids.next_instance_id(role, self.counters.get(role, 0) + 1)
 
     def forget_ended(self, kept_runs: Container[str]) -> list[str]:
-        """Remove the ended instances that no view asks for; return their agent ids.
+        """Remove the ended instances that no view asks for; return their agent ids, empty if there are none.
 
-        These are all of other runs, and of those that joined outside a run all but the newest `KEPT_ENDED`.
+        These are all of other runs, and of those that joined outside a run all but the newest `KEPT_ENDED`. Their ids
+        stay reserved in `former`.
 
         Args:
             kept_runs: Runs whose instances stay, ended or not.
@@ -81,14 +82,14 @@ class InstanceTable:
         return [item.agent_id for item in gone]
 
     def find(self, name: str) -> Instance | None:
-        """Return the instance with this id, in its long or short form; None when there is none."""
+        """Return the instance with this agent id, or else the first with this short id; None when there is none."""
         if instance := self.by_id.get(name):
             return instance
         short = ids.instance_id(name)
         return next((item for item in self.by_id.values() if item.instance_id == short), None)
 
     def by_token_hash(self, token_hash: str) -> Instance | None:
-        """Return the instance with this token hash; None if there is none or it is no longer alive (HUB-8)."""
+        """Return the instance with this token hash; None if there is none, or it is lost, stopping or ended (HUB-8)."""
         instance = self.by_id.get(self._hashes.get(token_hash, ""))
         return instance if instance and instance.is_alive else None
 
@@ -101,7 +102,9 @@ class InstanceTable:
         return (item for item in self.by_id.values() if item.is_alive)
 
     def evolve(self, agent_id: str, data: InstanceEvent, timestamp: str) -> frozenset[Key]:
-        """Apply one event and return what changed. Never raises.
+        """Apply one event in place and return the key of the instance that it changed; empty if it changes none.
+
+        Never raises.
 
         An event about an unknown instance changes nothing, unless the instance is planned or joins by it: then it is
         added.
@@ -124,7 +127,10 @@ class InstanceTable:
         self.counters[data.role] = self.counters.get(data.role, 0) + 1
 
     def _join_outside(self, agent_id: str, data: AgentJoined, timestamp: str) -> Instance:
-        """Add and return an agent that a person connects with `connect` (contract 2)."""
+        """Add and return an agent that a person connects outside a run, from its agent id (contract 2).
+
+        It is only planned yet.
+        """
         kind, _, short = agent_id.partition("-")
         instance = Instance(
             agent_id=agent_id, instance_id=short, role=data.role, kind=kind.lower(), planned_at=timestamp
@@ -203,7 +209,7 @@ class InstanceTable:
 
     @classmethod
     def load(cls, plain: dict[str, object]) -> InstanceTable:
-        """Rebuild the table from what `dump` returned.
+        """Return a new table with the content that `dump` returned.
 
         Raises:
             ValueError: A value has another form.

@@ -20,8 +20,9 @@ _DONE = (PieceStatus.ACCEPTED, PieceStatus.APPLIED)
 def urgencies(workspace: Workspace) -> dict[str, int]:
     """Return how much others wait for each living instance: agent id -> points, at most 9.
 
-    A lock gives points, and more for each request that waits for it; so do pieces, reviews and a design that others
-    need. An instance that nobody waits for has 0, or is left out.
+    Each lock that it holds gives 1, and 2 for each request that waits for it. In an open run its unfinished piece gives
+    1 for each piece that waits for it, and 2 if it is the foundation; a review in progress that the run waits for, and
+    the design, give 2. An instance that nobody waits for has 0, or is left out.
     """
     points: Counter[str] = Counter()
     for lock in workspace.locks.locks():

@@ -10,11 +10,15 @@ from aegis_tui.domain.lock.wait import Wait
 
 
 def find_cycle(table: LockTable, asked: Wait) -> tuple[str, ...]:
-    """Return the shortest cycle of waiting instances that this request would close.
+    """Return the shortest cycle of waiting instances that this request would close if it were queued now.
 
     An instance waits for the holders and for the requests ahead of its own in the queue; it waits for the asker also
-    where the new request would go ahead of its own. All requests of an instance count as one node of the graph,
-    because it releases nothing while it waits.
+    where the new request would go ahead of its own. All requests of an instance count as one node of the graph, because
+    it releases nothing while it waits.
+
+    Args:
+        table: State after the last logged event; not changed.
+        asked: The new request.
 
     Returns:
         Agent ids, the asker first, each followed by one that it waits for; empty when there is no cycle.

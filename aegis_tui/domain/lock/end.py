@@ -46,7 +46,7 @@ def release(
     token: int | None = None,
     reason: str = "release",
 ) -> list[Draft]:
-    """Return the events that release one lock by id, or the asker's own locks on a path.
+    """Return the events that release one lock by id, or the asker's own locks on a path; at least one.
 
     Args:
         table: State after the last logged event.
@@ -196,7 +196,7 @@ def drop_holder(table: LockTable, agent_id: str, reason: str) -> list[Draft]:
 def check_token(table: LockTable, agent_id: str, *, path: str, token: int) -> GrantedLock:
     """Return the instance's current lock with this token on the path, a region of it, or a directory above it.
 
-    A higher token is refused like a lower one: the token names one grant (LOCK-3). The caller checks the mode.
+    Any other number is refused, a higher one too: the token names one grant (LOCK-3). The caller checks the mode.
 
     Raises:
         StaleToken: There is no such lock now, or its region is stale.
@@ -209,7 +209,7 @@ def check_token(table: LockTable, agent_id: str, *, path: str, token: int) -> Gr
 
 
 def released(lock: GrantedLock, reason: str) -> LockReleased:
-    """The event that records the release of a lock."""
+    """Return the event that records the release of a lock; changes nothing."""
     path, region = lock.resource.path, lock.resource.region
     return LockReleased(lock_id=lock.lock_id, path=path, region=region, token=lock.token, reason=reason)
 

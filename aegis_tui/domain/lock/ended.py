@@ -22,7 +22,10 @@ class EndedLocks:
         self._ends: dict[tuple[str, str], int] = {}
 
     def note(self, lock: GrantedLock | None, seq: int) -> None:
-        """Record that a lock ended with event `seq`; None and locks in other modes than EXCLUSIVE are ignored."""
+        """Record that a lock ended with event `seq`; None and locks in other modes than EXCLUSIVE are ignored.
+
+        Beyond `KEPT_ENDS` pairs of path and holder, the oldest end is dropped.
+        """
         if lock is None or lock.mode is not LockMode.EXCLUSIVE:
             return
         key = (lock.resource.path, lock.agent_id)
@@ -32,7 +35,7 @@ class EndedLocks:
             del self._ends[next(iter(self._ends))]
 
     def has_ended(self, path: str, after: int, is_holder: Callable[[str], bool]) -> bool:
-        """Whether a lock on the path, or on a folder above it, ended after event `after`.
+        """Return whether a recorded lock on the path, or on a folder above it, ended after event `after`.
 
         Args:
             path: Relative to the repository, in NFC.
@@ -45,12 +48,12 @@ class EndedLocks:
         )
 
     def dump(self) -> list[list[Any]]:
-        """Return the ends as plain values for a snapshot, oldest first."""
+        """Return the ends as [path, agent id, event number] for a snapshot, oldest first."""
         return [[path, agent_id, seq] for (path, agent_id), seq in self._ends.items()]
 
     @classmethod
     def load(cls, plain: list[list[Any]]) -> EndedLocks:
-        """Rebuild the record from what `dump` returned.
+        """Return a new record with what `dump` returned.
 
         Raises:
             ValueError: An entry does not have three parts.

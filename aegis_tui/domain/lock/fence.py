@@ -56,7 +56,13 @@ class FenceTable:
         self._granted.setdefault(agent_id, set()).add(token)
 
     def write(self, seq: int, agent_id: str, data: CodeWritten) -> None:
-        """Record a write under a token that was current then; `seq` is its event."""
+        """Record a write of an instance under a lock's token; the caller has checked that the token was current.
+
+        Args:
+            seq: The number of the event.
+            agent_id: The instance.
+            data: The event's data, with file, token and blob ids.
+        """
         fields = data.model_dump(include={"file", "token", "base_oid", "new_oid"})
         self.writes.append(FencedWrite(seq=seq, agent_id=agent_id, **fields))
         self._counts[agent_id] += 1
@@ -66,7 +72,7 @@ class FenceTable:
         return self._counts[agent_id]
 
     def clear(self) -> None:
-        """Remove all tokens and writes; called when the run has finished."""
+        """Remove all tokens and writes, also their counts; called when the run has finished."""
         self.writes.clear()
         self._counts.clear()
         self._granted.clear()
@@ -94,7 +100,7 @@ class FenceTable:
 
     @classmethod
     def load(cls, plain: dict[str, Any]) -> FenceTable:
-        """Rebuild the table from what `dump` returned.
+        """Return a new table with what `dump` returned.
 
         Raises:
             KeyError: A part is missing.
@@ -108,7 +114,7 @@ class FenceTable:
 
 
 def lines_of(content: bytes) -> list[bytes]:
-    """Return the lines of a content without line ends; blank lines are left out."""
+    """Return the lines of a content without line ends (LF or CR LF); lines of white space only are left out."""
     return [line for raw in content.split(b"\n") if (line := raw.rstrip(b"\r")).strip()]
 
 
@@ -125,10 +131,12 @@ def only_written(handed: bytes, base: bytes, written: Iterable[bytes]) -> bool:
 
 
 def dropped_lines(composed: bytes, merged: bytes, seen: Collection[bytes]) -> list[bytes]:
-    """Return the lines on the working ref that a merge would remove although its writer never had them; no blank ones.
+    """Return the lines of the merged branch's file that a merge would remove although the writer never had them.
+
+    Blank lines do not count; a line that is anywhere in the file after the merge is kept. In the order of the file.
 
     Args:
-        composed: The file on the working ref now.
+        composed: The file on the run's merged branch now.
         merged: The file after the merge.
         seen: Contents that the writer started from or overwrote.
     """

@@ -21,10 +21,12 @@ from aegis_tui.errors import StaleToken
 
 
 def check_tokens(workspace: Workspace, piece: Piece, tokens: Iterable[int]) -> None:
-    """Return if each token was granted to an instance that works, or worked, on the piece.
+    """Return if each token was granted to an instance that works, or worked, on the piece; no tokens pass.
+
+    A token stays valid after its lock was released.
 
     Raises:
-        StaleToken: One was not. A token stays valid after its lock was released.
+        StaleToken: One was not; the error lists them.
     """
     unknown = sorted(set(tokens) - workspace.fences.granted_to(piece.agents))
     if unknown:
@@ -66,7 +68,13 @@ def fence_finding(
 
 
 def piece_fences(workspace: Workspace, run: Run, piece: Piece) -> PieceFences:
-    """Return what is known of the writes that a piece's instances made under locks; empty parts if there are none."""
+    """Return the writes that a piece's instances made under locks, and what overtook them.
+
+    Empty parts if there are none.
+
+    `writes` has them by file. `overtaken` has for a file the newest write of another piece that is merged and came
+    after them. `forks` are the commits that the instances started from.
+    """
     paths = dict.fromkeys(item.file for item in workspace.fences.writes if item.agent_id in piece.agents)
     instances = [workspace.get_instance(agent) for agent in piece.agents]
     return PieceFences(
@@ -77,7 +85,10 @@ def piece_fences(workspace: Workspace, run: Run, piece: Piece) -> PieceFences:
 
 
 def _overtaker(workspace: Workspace, run: Run, piece: Piece, path: str) -> FencedWrite | None:
-    """Return the newest write to the file by another merged piece after the last write of this piece, else None."""
+    """Return the newest recorded write to the file by an instance of another, merged piece that submitted this file.
+
+    None unless it came after the last write of this piece's own instances.
+    """
     composed = {
         agent: other
         for other in run.pieces.values()
@@ -94,7 +105,7 @@ def _overtaker(workspace: Workspace, run: Run, piece: Piece, path: str) -> Fence
 
 
 def stale_at_composition(workspace: Workspace, run: Run, piece: Piece, kept: Iterable[str]) -> list[Finding]:
-    """Return a finding for each file of an accepted piece whose token is stale now.
+    """Return a finding for each file of an accepted piece whose token is stale now; empty if there is none.
 
     That is a file that another merged piece wrote later under a newer token, and that is not in `kept`: the files in
     which the merge is known to keep the lines that the other piece wrote.
@@ -123,7 +134,13 @@ def stale_crossings(
 ) -> list[tuple[str, FencedWrite]]:
     """Return the overlapping files that another merged piece wrote later under a newer token, each with that write.
 
-    They are sorted by path.
+    They are sorted by path, each once; empty if there is none.
+
+    Args:
+        workspace: State after the last logged event.
+        run: The run of the piece.
+        piece: The piece whose writes came first.
+        overlaps: Files that the piece and another have both changed.
     """
     overtaken = piece_fences(workspace, run, piece).overtaken
     return [(path, overtaken[path]) for path in sorted({item.path for item in overlaps}) if path in overtaken]

@@ -126,7 +126,9 @@ def _rank(table: LockTable, agent_id: str, mode: LockMode, resource: Resource) -
 
 
 def _refuse_second_upgrade(table: LockTable, wait: Wait) -> None:
-    """Return if no other holder waits to upgrade the same resource; if one does, both would wait for each other.
+    """Return if no other holder waits to upgrade the same resource, or one that overlaps it, to an EXCLUSIVE lock.
+
+    If one does, both would wait for each other.
 
     Raises:
         LockRefused: One does (code UPGRADE).

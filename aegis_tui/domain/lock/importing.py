@@ -70,7 +70,9 @@ def read_old_file(content: bytes) -> object:
 
 
 def parse_old_locks(data: object, *, now: datetime) -> tuple[list[OldLock], list[Skipped]]:
-    """Return the locks in a file that still have time left, and the entries that are skipped.
+    """Return the locks in a file that still have time left, and the entries that are skipped, each with the reason.
+
+    Expired locks are among the skipped ones. Both lists are in the order of the file.
 
     Args:
         data: The JSON value of the file, from `read_old_file`.
@@ -123,7 +125,7 @@ def _fields(entry: object) -> Mapping[str, Any]:
 
 
 def _quoted(value: object) -> str:
-    """Return a value that is not understood in a form short enough for one line: a text or number, or its type."""
+    """Return a value for a message: a text or number, cut to 60 characters, or else its type, such as `a list`."""
     return str(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
@@ -163,7 +165,11 @@ def _left_s(fields: Mapping[str, Any], now: datetime) -> float:
 
 
 def _instant(value: object) -> datetime:
-    """Parse a timestamp: RFC 3339 text, or seconds or milliseconds since 1970; UTC where no zone is given.
+    """Return the time that a value names: RFC 3339 text, or seconds or milliseconds since 1970.
+
+    UTC where no zone is given.
+
+    A text of digits counts as a number. Numbers above 1e11 count milliseconds.
 
     Raises:
         ValueError: It is none of these.

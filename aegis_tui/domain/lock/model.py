@@ -45,7 +45,7 @@ COMPATIBLE: Final[Mapping[LockMode, frozenset[LockMode]]] = MappingProxyType(
 
 
 def is_as_strong(held: LockMode, asked: LockMode) -> bool:
-    """Whether a lock held in mode `held` also permits what mode `asked` permits."""
+    """Return whether a lock held in mode `held` also permits what mode `asked` permits: the same mode, or EXCLUSIVE."""
     return held in (asked, LockMode.EXCLUSIVE)
 
 
@@ -71,7 +71,11 @@ class Region(FrozenModel):
         return f"{self.lines[0]}-{self.lines[1]}" if self.lines is not None else self.symbol or ""
 
     def overlaps(self, other: Region) -> bool:
-        """Whether the two regions may share a line. Lines and a symbol always may: only a parser could decide."""
+        """Return whether the two regions of one file may share a line.
+
+        Two symbols do if they are the same or one is inside the other. Lines and a symbol always may: only a parser
+        could decide.
+        """
         if self.lines is not None and other.lines is not None:
             return self.lines[0] <= other.lines[1] and other.lines[0] <= self.lines[1]
         if self.symbol is not None and other.symbol is not None:
@@ -79,7 +83,10 @@ class Region(FrozenModel):
         return True
 
     def covers(self, other: Region) -> bool:
-        """Whether all of `other` is certain to lie inside this region."""
+        """Return whether all of `other` is certain to lie inside this region of the same file.
+
+        False for lines and a symbol, of which that cannot be known.
+        """
         if self.lines is not None and other.lines is not None:
             return self.lines[0] <= other.lines[0] and other.lines[1] <= self.lines[1]
         if self.symbol is not None and other.symbol is not None:
@@ -118,7 +125,10 @@ class Resource(FrozenModel):
 
     @property
     def sort_key(self) -> tuple[str, int, tuple[int, int], str]:
-        """The canonical order in which the resources of one request are granted."""
+        """The key by which the resources of one request are sorted before they are granted: by path, then by region.
+
+        A whole path comes before its line ranges, and these before its symbols.
+        """
         if self.region is None:
             return (self.path, 0, (0, 0), "")
         if self.region.lines is not None:
@@ -126,7 +136,11 @@ class Resource(FrozenModel):
         return (self.path, 2, (0, 0), self.region.symbol or "")
 
     def overlaps(self, other: Resource) -> bool:
-        """Whether the two may share a line of a file."""
+        """Return whether the two may share a line: of the same path, or one is a folder above the other.
+
+        Two regions of one path overlap if their recorded lines in a content that both know cross, or their names do;
+        without such a content, lines are compared as they are if neither has records, and else count as overlapping.
+        """
         if self.path != other.path:
             return is_below(self.path, other.path) or is_below(other.path, self.path)
         if self.region is None or other.region is None:
@@ -138,7 +152,11 @@ class Resource(FrozenModel):
         return any(cross(mine, theirs) for mine, theirs in known) or not (known or is_named)
 
     def covers(self, other: Resource) -> bool:
-        """Whether all of `other` is certain to lie inside this resource."""
+        """Return whether all of `other` is certain to lie inside this resource; a whole path covers all below it.
+
+        A region covers another if its lines do in every content that both know; without such a content, symbols are
+        compared by name, and lines only if neither has recorded ones.
+        """
         if self.path != other.path:
             return self.region is None and is_below(other.path, self.path)
         if self.region is None or other.region is None:
@@ -164,7 +182,7 @@ def conflicts(resource: Resource, mode: LockMode, other: Resource, other_mode: L
 
 
 def lock_id_of(token: int) -> str:
-    """The id of the lock that was granted with this token."""
+    """Return the id of the lock that was granted with this token: `L` and the token."""
     return f"L{token}"
 
 
@@ -201,7 +219,11 @@ class GrantedLock(FrozenModel):
     """Blob id of the newest content in the holder's checkout in which the place of the region is known."""
 
     def refuses(self, agent_id: str, resource: Resource, mode: LockMode) -> bool:
-        """Whether this lock prevents a grant of `resource` in `mode` to `agent_id`. A stale lock prevents nothing."""
+        """Return whether this lock prevents a grant of `resource` in `mode` to `agent_id`.
+
+        It does if it is another agent's, the resources overlap and the modes exclude each other. A stale lock prevents
+        nothing.
+        """
         return not self.stale and self.agent_id != agent_id and conflicts(self.resource, self.mode, resource, mode)
 
     def is_weaker(self, resource: Resource, mode: LockMode) -> bool:

@@ -72,10 +72,10 @@ def _check_own(workspace: Workspace, lock: GrantedLock, path: str, rewrite: Rewr
 
 
 def _waits_moved(wait: Wait, path: str, rewrite: Rewrite, *, is_here: bool) -> Iterator[LockWaitMoved]:
-    """Yield the events for the regions of one file that a request waits for.
+    """Yield an event for each region of one file that a request waits for, with its lines after a write.
 
-    Such a region grows with a change by its holder. One whose lines in the replaced content are not recorded gets no
-    event.
+    The region keeps its lines where the write leaves them, and else grows with the change as one by its holder would.
+    One whose lines in the replaced content are not recorded, or are gone, gets no event.
 
     Args:
         wait: The request.

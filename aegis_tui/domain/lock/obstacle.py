@@ -16,7 +16,10 @@ class LockObstacle(NamedTuple):
     at: Resource
 
     def facts(self, table: LockTable) -> dict[str, Any]:
-        """Return holder, mode and place as fields for a refusal; `lock_id` is the lock that must end first, or None."""
+        """Return holder, mode and place as fields for a refusal: `held_by`, `mode`, `path`, `region` and `lock_id`.
+
+        `lock_id` is the lock that must end first; None if only requests block it. `region` is None for a whole path.
+        """
         first = self.by if isinstance(self.by, GrantedLock) else _oldest(table, self.by)
         region = self.at.region
         return {
@@ -29,7 +32,10 @@ class LockObstacle(NamedTuple):
 
 
 def obstacle(table: LockTable, wait: Wait) -> LockObstacle | None:
-    """Return what blocks the request: the oldest lock, else the first request ahead of it; None if nothing does."""
+    """Return what blocks the request: the oldest lock of another instance, else the first request ahead of it.
+
+    None if nothing does.
+    """
     if (holder := _oldest(table, wait)) is not None:
         return LockObstacle(holder, holder.resource)
     ahead = min(table.waits_ahead_of(wait), key=lambda other: other.order, default=None)

@@ -53,28 +53,38 @@ class Rewrite(FrozenModel):
 
 
 def blob_id(content: bytes, algorithm: Literal["sha1", "sha256"] = "sha1") -> str:
-    """The blob id that git gives this content, without filters, in a repository with this hash algorithm."""
+    """Return the blob id that git gives this content, without filters, in a repository with this hash algorithm.
+
+    It is in hexadecimal digits: 40, or 64 for SHA-256.
+    """
     return hashlib.new(algorithm, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def names_of(content: bytes) -> frozenset[str]:
-    """Every blob id that git may give a content: with either hash algorithm, and with line ends changed by filters."""
+    """Return every blob id that git may give a content.
+
+    These are the ids with either hash algorithm, of the content as it is, with LF and with CR LF line ends.
+    """
     plain = content.replace(b"\r\n", b"\n")
     forms = {content, plain, plain.replace(b"\n", b"\r\n")}
     return frozenset(blob_id(form, algorithm) for form in forms for algorithm in ("sha1", "sha256"))
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines of a text with their line ends, split at newlines only."""
+    r"""Return the lines of a text with their newlines, split at `\n` only; the last one may have none.
+
+    Empty for no text.
+    """
     lines = text.split("\n")
     last = lines.pop()
     return [f"{line}\n" for line in lines] + ([last] if last else [])
 
 
 def line_hunks(before: str, after: str) -> tuple[Hunk, ...]:
-    """Return the hunks that turn `before` into `after`, in order of lines; empty if they are equal.
+    """Return the changes of lines that turn `before` into `after`, in order of lines; empty if they are equal.
 
-    A change of over 2,000 lines, old and new together, is one hunk.
+    Each is placed as late as it can be where the lines around it repeat; `slack` says by how many lines it could be
+    earlier. A change of over 2,000 lines, old and new together without equal ones at both ends, is one hunk.
     """
     old, new = split_lines(before), split_lines(after)
     head = _common_length(old, new)
@@ -110,7 +120,9 @@ def _common_length(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def _slid(old: list[str], new: list[str], block: tuple[int, int, int, int], floor: int, ceiling: int) -> Hunk:
-    """The hunk of a changed block at its lowest possible place; only a pure insertion or removal can have other places.
+    """Return the hunk of a changed block at its lowest possible place, with its slack.
+
+    Only a pure insertion or removal can have other places.
 
     Args:
         old: The lines before.
@@ -134,7 +146,9 @@ def _slid(old: list[str], new: list[str], block: tuple[int, int, int, int], floo
 
 
 def move(span: Span, hunks: Iterable[Hunk]) -> Span | None:
-    """Where the span is after another instance's change; None when a hunk changes its lines, which makes it stale.
+    """Return where the span is after another instance's change.
+
+    None when a hunk changes its lines, which makes it stale.
 
     Lines that are inserted directly before its first or after its last line do not become part of it.
 
@@ -154,7 +168,7 @@ def move(span: Span, hunks: Iterable[Hunk]) -> Span | None:
 
 
 def grow(span: Span, hunks: Iterable[Hunk]) -> Span | None:
-    """Where the span is after its holder's change; lines inserted inside it or at an end become part of it.
+    """Return where the span is after its holder's change; lines inserted inside it or at an end become part of it.
 
     Args:
         span: The span before.
@@ -180,9 +194,9 @@ def grow(span: Span, hunks: Iterable[Hunk]) -> Span | None:
 
 
 def move_all(spans: Iterable[Span], hunks: Sequence[Hunk]) -> tuple[Span, ...] | None:
-    """Where the spans are after another instance's change; None when it changes lines of one, which makes that stale.
+    """Return where the spans are after another instance's change, in their order; None when it changes lines of one.
 
-    Lines that are inserted directly before or after a span do not become part of it.
+    That span is stale then. Lines that are inserted directly before or after a span do not become part of it.
 
     Args:
         spans: The spans before.
@@ -192,7 +206,9 @@ def move_all(spans: Iterable[Span], hunks: Sequence[Hunk]) -> tuple[Span, ...] |
 
 
 def grow_all(spans: Iterable[Span], hunks: Sequence[Hunk]) -> tuple[Span, ...] | None:
-    """Where the spans are after their holder's change; lines inserted inside one or at its ends become part of it.
+    """Return where the spans are after their holder's change, in their order.
+
+    Lines inserted inside one or at its ends become part of it.
 
     Args:
         spans: The spans before.
@@ -216,7 +232,7 @@ def is_inside(hunk: Hunk, spans: Iterable[Span]) -> bool:
 
 
 def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """The same lines in as few spans as possible, sorted."""
+    """Return the same lines in as few spans as possible, sorted; spans that touch become one."""
     merged: list[Span] = []
     for first, last in sorted(spans):
         if merged and first <= merged[-1][1] + 1:
@@ -227,12 +243,12 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 
 def cross(one: Iterable[Span], other: Sequence[Span]) -> bool:
-    """Whether the two have a line in common."""
+    """Return whether any span of the one has a line in common with any of the other."""
     return any(a <= d and c <= b for a, b in one for c, d in other)
 
 
 def contain(outer: Iterable[Span], inner: Iterable[Span]) -> bool:
-    """Whether every line of `inner` is one of `outer`."""
+    """Return whether every line of `inner` is in `outer`; True for no lines."""
     wide = joined(outer)
     return all(any(a <= c and d <= b for a, b in wide) for c, d in inner)
 
@@ -244,7 +260,7 @@ def common(one: Iterable[View], other: Iterable[View]) -> list[tuple[tuple[Span,
 
 
 def with_view(views: Sequence[View], view: View, *, keep: str | None = None) -> tuple[View, ...]:
-    """Return the views with `view` added; an older view of the same content is left out.
+    """Return the views with `view` added, at most `MAX_VIEWS`; an older view of the same content is left out.
 
     If that one is the first, `view` takes its place, else it is added at the end. If there would be more than
     `MAX_VIEWS`, the oldest goes, but not the first, nor that of the blob `keep`.

@@ -37,8 +37,8 @@ DEFAULT_TTL_S = 300.0
 def lock_acquire(workspace: Workspace, command: LockAcquire, actor: Actor, request_id: str) -> Decision:
     """Grant all of the locks, queue the request as a whole, or refuse it (LOCK-2).
 
-    A queued request gets its reply when its wait ends. A request that was granted before is answered with the locks
-    that it still has.
+    The reply has the locks, also those that the sender held before and that suffice. A queued request gets its reply
+    when its wait ends. A request that was granted before is answered with the locks that it still has.
 
     Raises:
         LockRefused: HELD: another instance blocks it and it does not wait. UPGRADE: another holder already waits to
@@ -46,7 +46,7 @@ def lock_acquire(workspace: Workspace, command: LockAcquire, actor: Actor, reque
             path.
         PartitionRefused: A path belongs to git.
         Refused: The instance has ended.
-        UsageError: A resource or a duration is not valid.
+        UsageError: There is no resource, or a resource or a duration is not valid.
     """
     mode = LockMode(command.lock_type)
     resources = [_spelled(workspace, item) for item in _resources(command)]
@@ -92,7 +92,10 @@ def _acquired(
 
 
 def _spelled(workspace: Workspace, resource: Resource) -> Resource:
-    """Return the resource; if git ignores case, in the spelling that is locked or waited for already (PART-1)."""
+    """Return the resource, with its path in NFC.
+
+    If git ignores case, in the spelling that is locked or waited for already.
+    """
     path = _spelling(workspace, resource.path)
     return resource if path == resource.path else resource.model_copy(update={"path": path})
 
@@ -127,7 +130,10 @@ def granted_reply(
 
 
 def lock_to_wire(lock: GrantedLock) -> LockFields:
-    """Return one lock in the form of contract 5; `expires_in_s` is its whole TTL, for the caller to replace."""
+    """Return one lock in the form of contract 5; `expires_in_s` is its whole TTL in seconds, for the caller to replace.
+
+    A lock of a region also has `stale` and, if a file was read for it, `base_oid` and `spans`: its lines in that blob.
+    """
     region = lock.resource.region
     plain: LockFields = {
         "lock_id": lock.lock_id,
@@ -173,10 +179,10 @@ def first_line(error: ValueError) -> str:
 
 
 def may_hold(workspace: Workspace, agent_id: str, path: str, mode: LockMode) -> bool:
-    """Whether an agent may lock a path in this mode (PART-3).
+    """Return whether an agent may lock a path in this mode (PART-3). Changes nothing.
 
-    Only an EXCLUSIVE lock of an instance depends on the partitions. An instance outside a run may also lock a path
-    that no instance owns and that is not shared.
+    Only an EXCLUSIVE lock of an instance depends on the partitions; all else is allowed. An instance outside a run may
+    also lock a path that no instance owns and that is not shared.
     """
     instance = workspace.get_instance(agent_id)
     if mode is not LockMode.EXCLUSIVE or instance is None:
@@ -225,7 +231,9 @@ def lock_renew(workspace: Workspace, command: LockRenew, actor: Actor, request_i
 
 
 def lock_release(workspace: Workspace, command: LockRelease, actor: Actor, request_id: str) -> Decision:
-    """Release the sender's locks that the command names, or cancel its request; an unknown request is no error.
+    """Release the sender's locks that the command names, or cancel its request, waiting or granted.
+
+    The reply lists the ids of the released locks; it is empty for an unknown request, which is no error.
 
     Raises:
         UsageError: A request is named together with a lock, or not exactly one of id and path.

@@ -51,18 +51,27 @@ class Outline:
         self.line_count = line_count
 
     def find(self, name: str) -> Symbol | None:
-        """The symbol with that dotted name; None when there is none."""
+        """Return the symbol with that dotted name; None when there is none."""
         return self.symbols.get(name)
 
     def nearest(self, name: str) -> list[str]:
-        """At most five names that a person may have meant, the likeliest first; empty if none is similar."""
+        """Return at most five names that a person may have meant, the likeliest first; empty if none is similar.
+
+        Those with the same last part come first, in any case of letters.
+        """
         last = name.rpartition(".")[2].casefold()
         same = [known for known in self.symbols if known.rpartition(".")[2].casefold() == last]
         alike = get_close_matches(name, list(self.symbols), n=_NEAREST, cutoff=0.4)
         return list(dict.fromkeys([*same, *alike]))[:_NEAREST]
 
     def enclosing(self, hunks: Sequence[Hunk]) -> Symbol | None:
-        """The smallest symbol that contains the whole change; None when no symbol does, or there is no change."""
+        """Return the smallest symbol that contains the whole change; None when no symbol does, or there is no change.
+
+        `<module>` counts as larger than any other.
+
+        Args:
+            hunks: The change, in the line numbers of this content.
+        """
         around = [
             symbol for symbol in self.symbols.values() if hunks and all(is_inside(hunk, symbol.spans) for hunk in hunks)
         ]

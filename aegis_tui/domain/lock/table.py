@@ -62,32 +62,32 @@ class LockTable:
 
     @property
     def next_order(self) -> int:
-        """The order that the next queued request gets."""
+        """The place in the order of arrival that the next queued request gets: a number that never repeats."""
         return self._next_order
 
     def locks(self) -> list[GrantedLock]:
-        """Every lock, by token."""
+        """Return every lock that is held, stale ones too, sorted by token."""
         return sorted(self._locks.values(), key=lambda lock: lock.token)
 
     def waits(self) -> list[Wait]:
-        """Every waiting request, in order of arrival."""
+        """Return every waiting request, in order of arrival."""
         return sorted(self._waits.values(), key=lambda wait: wait.order)
 
     def ready(self) -> list[Wait]:
-        """Waiting requests that nothing blocks, in order of arrival. No two of them block each other."""
+        """Return the waiting requests that nothing blocks, in order of arrival. No two of them block each other."""
         return sorted(self._ready.values(), key=lambda wait: wait.order) if self._ready else []
 
     def find(self, lock_id: str) -> GrantedLock | None:
-        """The lock with that id; None when it is not held."""
+        """Return the lock with that id; None when it is not held."""
         return self._locks.get(lock_id)
 
     def granted(self, agent_id: str, request_id: str) -> list[GrantedLock]:
-        """The locks that the request was granted and that are still held, in canonical order."""
+        """Return the locks that the request was granted and that are still held, sorted by path and region."""
         locks = self._granted.get((agent_id, request_id), {}).values()
         return sorted(locks, key=lambda lock: lock.resource.sort_key)
 
     def waiting(self, agent_id: str, request_id: str) -> Wait | None:
-        """The request, if it is waiting; None when it was never queued, is granted or has ended."""
+        """Return the request, if it is waiting; None when it was never queued, is granted or has ended."""
         return self._waits.get((agent_id, request_id))
 
     def locks_of(self, agent_id: str) -> list[GrantedLock]:
@@ -95,7 +95,7 @@ class LockTable:
         return sorted(self._locks_of.get(agent_id, {}).values(), key=lambda lock: lock.token)
 
     def count_of(self, agent_id: str) -> int:
-        """The number of locks that the instance holds and of resources that it waits for."""
+        """Return the number of locks that the instance holds and of resources that its requests wait for, together."""
         waits = self._waits_of.get(agent_id)
         waiting = sum(len(wait.resources) for wait in waits.values()) if waits else 0
         return len(self._locks_of.get(agent_id, ())) + waiting
@@ -109,7 +109,7 @@ class LockTable:
         return sorted(self._locks_near.near(path), key=lambda lock: lock.token)
 
     def spelling(self, path: str) -> str:
-        """The path in the letter case in which it is locked or waited for; as given when it is neither."""
+        """Return the path in the letter case in which it is locked or waited for; as given when it is neither."""
         return self._locks_near.spelling(path) or self._waits_near.spelling(path) or path
 
     def waits_on(self, path: str) -> list[Wait]:
@@ -117,9 +117,10 @@ class LockTable:
         return sorted(self._waits_near.near(path), key=lambda wait: wait.order)
 
     def held_by(self, agent_id: str, resource: Resource, mode: LockMode | None = None) -> GrantedLock | None:
-        """The instance's lock that covers all of `resource` and is not stale; None when there is none.
+        """Return the instance's lock that covers all of `resource` and is not stale; None when there is none.
 
-        Of several an EXCLUSIVE one comes first, then the newest.
+        Of several an EXCLUSIVE one comes first, then the newest. A lock on a region counts only if its lines are known
+        in the content that `resource` was located in.
 
         Args:
             agent_id: The instance.
@@ -145,7 +146,7 @@ class LockTable:
                     yield lock
 
     def waits_for(self, lock: GrantedLock) -> list[Wait]:
-        """Requests of other instances that the lock blocks, in order of arrival."""
+        """Return the requests of other instances that the lock blocks, in order of arrival."""
         return [
             wait
             for wait in self.waits_on(lock.resource.path)
@@ -165,7 +166,7 @@ class LockTable:
                     yield other
 
     def is_blocked(self, wait: Wait) -> bool:
-        """Whether a lock of another instance, or a request ahead in the queue, blocks this one."""
+        """Return whether a lock of another instance, or another's request ahead in the queue, blocks this one."""
         return any(True for _ in self.holders_against(wait)) or any(True for _ in self.waits_ahead_of(wait))
 
     # Events
@@ -325,7 +326,7 @@ class LockTable:
 
     @classmethod
     def load(cls, state: dict[str, Any]) -> LockTable:
-        """Rebuild the table from what `dump` returned.
+        """Return a new table in the state that `dump` returned.
 
         Raises:
             KeyError: A part of the state is missing.
@@ -362,7 +363,10 @@ V = TypeVar("V")
 
 
 def _discard(index: dict[K, dict[str, V]], key: K, name: str) -> None:
-    """Remove `name` under `key`, and the key when nothing is left there."""
+    """Remove `name` from the entries under `key`, and the key when no entry is left there.
+
+    No effect if it is missing.
+    """
     values = index.get(key, {})
     values.pop(name, None)
     if not values:

@@ -33,7 +33,7 @@ class Wait(FrozenModel):
     review_blobs: dict[str, str] = Field(default_factory=dict)
 
     def is_behind(self, other: Wait) -> bool:
-        """Whether `other` must be granted or withdrawn before this one (fairness: no overtaking).
+        """Return whether `other` must be granted or withdrawn before this one (fairness: no overtaking).
 
         It must if it is of another instance, the modes exclude each other, and on a common resource it has the higher
         rank, or the same and came first.
@@ -48,7 +48,11 @@ class Wait(FrozenModel):
         )
 
     def moved(self, data: LockWaitMoved) -> Wait:
-        """Return the request with the place of one of its regions in one more content; the same if it has none such."""
+        """Return the request with the new lines that the event gives one of its regions for one content of the file.
+
+        The same if it has no such region. If the content is in the waiter's own checkout, a region of lines takes its
+        new lines, and they become its first view.
+        """
         view = View(base_oid=data.base_oid, spans=data.spans)
         return self.model_copy(update={"resources": tuple(_moved(item, data, view) for item in self.resources)})
 

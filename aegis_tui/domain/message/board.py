@@ -53,7 +53,7 @@ class MessageBoard:
 
     @property
     def writes(self) -> list[Write]:
-        """The newest fenced write of each instance to each path, oldest first; a copy."""
+        """The newest fenced write (under a lock's token) of each instance to each path, oldest first; a copy."""
         return list(self._writes.values())
 
     def clear_writes(self) -> None:
@@ -61,7 +61,9 @@ class MessageBoard:
         self._writes.clear()
 
     def has_written(self, path: str, oid: str, is_writer: Callable[[str], bool]) -> bool:
-        """Whether the newest fenced write to a path by one of these writers left the content with blob id `oid`.
+        """Return whether the newest fenced write to a path by one of these writers left the content with blob id `oid`.
+
+        Only the newest `KEPT_WRITES` writes are known.
 
         Args:
             path: The file, in NFC.
@@ -73,12 +75,12 @@ class MessageBoard:
         return next(newest, None) == oid
 
     def forget(self, agents: Container[str]) -> None:
-        """Remove the messages to these instances, which will not read them any more."""
+        """Remove the unacknowledged messages to these instances, which will not read them any more."""
         for seq in [seq for seq, item in self.waiting.items() if item.to in agents]:
             self._drop(seq)
 
     def evolve(self, seq: int, agent_id: str, data: MessageEvent, timestamp: str) -> frozenset[Key]:
-        """Apply one event and return the keys that changed.
+        """Apply one event in place and return the keys that changed; a broadcast changes nothing. Never raises.
 
         Args:
             seq: The number of the event.
@@ -150,7 +152,7 @@ class MessageBoard:
 
     @classmethod
     def load(cls, plain: dict[str, Any]) -> MessageBoard:
-        """Rebuild the board from what `dump` returned.
+        """Return a new board with what `dump` returned.
 
         Raises:
             ValueError: A value has another form.

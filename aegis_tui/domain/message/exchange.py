@@ -74,7 +74,7 @@ class Exchange(StateModel):
         return tuple(sorted({item for path in self.files for item in self._following(path)}))
 
     def _following(self, path: str) -> tuple[str, ...]:
-        """The events that may come for one file; `code:writing` may not while the plan is only proposed.
+        """Return the events that may come for one file; `code:writing` may not while the plan is only proposed.
 
         Where only that would be left, they are the events that may come for the plan.
         """
@@ -102,7 +102,7 @@ class Exchange(StateModel):
 
     @property
     def is_over(self) -> bool:
-        """Whether every file is approved; False while no file is known."""
+        """Whether every file is approved by a review; False while no file is known."""
         return bool(self.files) and set(self.files.values()) == {APPROVED}
 
 
@@ -113,7 +113,13 @@ class ExchangeTable:
         self.by_feature: dict[str, Exchange] = {}
 
     def check(self, event: str, data: Mapping[str, Any]) -> None:
-        """Check that an event may come now; an event outside any exchange always may.
+        """Return if an event may come now.
+
+        One outside any open exchange, or of no plan, code, review or fix type, always may.
+
+        Args:
+            event: The type of the event, such as `code:written`.
+            data: Its fields; `feature`, `file` and `files` say which exchange is meant.
 
         Raises:
             Refused: Code `exchange.order`; `data['expected']` lists what may come.
@@ -132,7 +138,8 @@ class ExchangeTable:
     def evolve(self, agent_id: str, event: str, data: Mapping[str, Any]) -> frozenset[Key]:
         """Apply one broadcast and return what changed. Never raises: one that fits no exchange changes nothing.
 
-        `plan:proposed` opens an exchange, or starts it again; one whose files are all approved is closed.
+        `plan:proposed` with a feature opens an exchange, or starts it again; beyond `KEPT_EXCHANGES` the oldest is
+        closed then. One whose files are all approved is closed too.
         """
         feature = data.get("feature")
         if event == BEGIN and isinstance(feature, str) and feature:
@@ -158,7 +165,11 @@ class ExchangeTable:
         self.by_feature = {name: item for name, item in self.by_feature.items() if item.opened_by not in agents}
 
     def _meant(self, event: str, data: Mapping[str, Any]) -> list[Exchange]:
-        """The open exchanges that an event may be about, if any; several only if it names neither feature nor file."""
+        """Return the open exchanges that an event may be about; several only if it names neither feature nor file.
+
+        A feature counts before files. Of several that know a file, one is taken in which the event may come now. Empty
+        if there is none.
+        """
         feature, files = data.get("feature"), named_files(data)
         if isinstance(feature, str):
             return [self.by_feature[feature]] if feature in self.by_feature else []
@@ -174,7 +185,7 @@ class ExchangeTable:
 
     @classmethod
     def load(cls, plain: Iterable[dict[str, Any]]) -> ExchangeTable:
-        """Rebuild the table from what `dump` returned.
+        """Return a new table with what `dump` returned.
 
         Raises:
             ValueError: An exchange is not valid.
@@ -187,7 +198,10 @@ class ExchangeTable:
 
 
 def named_files(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """The paths that an event's data names, in `file` or `files`, each once; values that are no text are ignored."""
+    """Return the paths that an event's data names, in `file` or `files`, each once.
+
+    Values that are no text are ignored.
+    """
     one, many = data.get("file"), data.get("files")
     listed = many if isinstance(many, (list, tuple)) else ()
     return tuple(dict.fromkeys(item for item in (one, *listed) if isinstance(item, str) and item))

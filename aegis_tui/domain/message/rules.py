@@ -23,9 +23,11 @@ from aegis_tui.errors import StaleToken, UsageError
 
 
 def broadcast(workspace: Workspace, command: BroadcastSend, actor: Actor, request_id: str) -> Decision:
-    """Broadcast an event to all. `code:writing` and `code:written` need a current EXCLUSIVE token (LOCK-3).
+    """Broadcast an event to all. `code:writing` and `code:written` need `file` and a current EXCLUSIVE token (LOCK-3).
 
-    Within an exchange an event must come in order (ROLE-12); a person may start the exchange again at any time.
+    A written file is recorded instead of broadcast, with the new places of the locked regions. Within an exchange (the
+    ordered plan, code, review and fix events of a feature) an event must come in order (ROLE-12); a person may start
+    the exchange again at any time.
 
     Raises:
         StaleToken: The token is not that of a current EXCLUSIVE lock, or the write goes beyond the locked region.
@@ -66,7 +68,7 @@ def _fenced(workspace: Workspace, command: BroadcastSend, actor: Actor) -> Decis
 
 
 def message_send(workspace: Workspace, command: MessageSend, actor: Actor, request_id: str) -> Decision:
-    """Send a note to another instance.
+    """Send a note to another instance, which reads it later; the reply has the number of its event, `seq`.
 
     Raises:
         UsageError: There is no such instance.
@@ -84,7 +86,10 @@ def message_read(workspace: Workspace, command: MessageRead, actor: Actor, reque
 
 
 def ack(workspace: Workspace, command: Ack, actor: Actor, request_id: str) -> Decision:
-    """Record what became of a message to the sender; an acknowledgement of anything else changes nothing."""
+    """Record what became of a message to the sender, which is then no longer unacknowledged.
+
+    An acknowledgement of any other message, or of one that was acknowledged before, changes nothing.
+    """
     message = workspace.messages.waiting.get(command.of)
     if message is None or message.to != actor.agent_id:
         return Decision()
@@ -118,9 +123,11 @@ def file_observed(workspace: Workspace, command: FileObserved, actor: Actor, req
 
 
 def _was_covered(workspace: Workspace, command: FileObserved) -> bool:
-    """Whether an EXCLUSIVE lock was held between the write and now, or the content was written under one.
+    """Return whether the change of a file on disk was made under an EXCLUSIVE lock, as far as that can be known.
 
-    Locks of the agent itself count and, if it writes in the person's checkout, those of all that write there.
+    It was if such a lock on the path, or a path above or below, is held now or ended since the file changed, or the
+    content is that of the newest fenced write. Locks of the agent itself count and, if it writes in the person's
+    checkout, those of all that write there.
     """
     path = unicodedata.normalize("NFC", command.path)
     here = _folder(workspace, command.agent_id)
@@ -136,7 +143,7 @@ def _was_covered(workspace: Workspace, command: FileObserved) -> bool:
 
 
 def _folder(workspace: Workspace, agent_id: str) -> str | None:
-    """The worktree that an agent writes in; None means the person's own checkout, also for an unknown agent."""
+    """Return the worktree that an agent writes in; None means the person's own checkout, also for an unknown agent."""
     instance = workspace.get_instance(agent_id)
     return instance.worktree if instance is not None else None
 

@@ -25,7 +25,9 @@ _ESCAPE: Final = re.compile(r'\\([abtnvfr"\\]|[0-3][0-7]{2})')
 
 
 def write_name(name: str) -> str:
-    """Return the written form of a name or path.
+    r"""Return the written form of a name or path: itself, or in git's quoted form, such as `"latin\351.txt"`.
+
+    It is quoted if it is not UTF-8 or begins with a quotation mark.
 
     Args:
         name: As Python holds it; it may have lone surrogates (PEP 383).
@@ -39,7 +41,7 @@ def write_name(name: str) -> str:
 
 
 def read_name(text: str) -> str:
-    """Return the name as Python holds it, from its written form.
+    """Return the name as Python holds it, from its written form, which is quoted as by git or plain (`write_name`).
 
     Raises:
         ValueError: It begins with a quotation mark, but is not in git's quoted form, or has a NUL in it.
@@ -84,7 +86,12 @@ def canonical_name(text: str) -> str:
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Whether `path` lies inside `folder`, both in their written form; a path is not inside itself."""
+    """Return whether `path` lies inside `folder`, at any depth, both in their written form.
+
+    A path is not inside itself.
+
+    Compares text only; letter case counts.
+    """
     if path.startswith(QUOTE):
         path, folder = name_of(path), name_of(folder)
     return path.startswith(f"{folder}/")
@@ -123,7 +130,7 @@ def _quote(name: str) -> str:
 
 
 def _is_foreign(name: str) -> bool:
-    """Whether a text has a surrogate that represents no byte: no file name has one, text from elsewhere may."""
+    """Return whether a text has a surrogate that stands for no byte (PEP 383): no file name has one, other text may."""
     return any(not "\udc80" <= char <= "\udcff" for char in _SURROGATE.findall(name))
 
 

@@ -17,10 +17,10 @@ _DOT_GIT = re.compile(r"(?:\.git|git~1)[. ]*(?::.*)?\Z", re.DOTALL)
 
 
 def is_git_name(name: str) -> bool:
-    """Whether one part of a path is `.git` on some file system.
+    """Return whether one part of a path is `.git` on some file system that git supports.
 
-    Ignored are letter case, compatibility forms, characters that HFS+ ignores, dots and spaces at the end, and all
-    that follows a colon (an NTFS stream); `git~1` is the short name of `.git` on NTFS.
+    Ignored are letter case, compatibility forms, characters that HFS+ ignores, dots and spaces at the end, and all that
+    follows a colon (an NTFS stream); `git~1` is the short name of `.git` on NTFS.
     """
     if name.isascii() and name[:1] not in (".", "g", "G"):
         return False
@@ -29,7 +29,7 @@ def is_git_name(name: str) -> bool:
 
 
 def is_git_path(path: str) -> bool:
-    """Whether any part of a path is `.git`, in the repository, a submodule or a worktree.
+    """Return whether any part of a path is `.git` on some file system: in the repository, a submodule or a worktree.
 
     A backslash separates parts too, as on NTFS.
 

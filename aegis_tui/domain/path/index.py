@@ -12,13 +12,20 @@ T = TypeVar("T")
 
 
 def path_key(path: str, *, ignore_case: bool = False) -> str:
-    """Return the key of a path, equal for all its spellings: the name of its written form, prepared by `prepare`."""
+    """Return the key of a path, equal for all its spellings, quoted or not: the name in NFC.
+
+    With `ignore_case` it is case-folded too.
+
+    Args:
+        path: In its written form.
+        ignore_case: Whether paths that differ only in case get one key.
+    """
     return prepare(name_of(path), ignore_case=ignore_case)
 
 
 @lru_cache(maxsize=1024)
 def _directories(path: str) -> tuple[str, ...]:
-    """Every directory that `path` lies in, innermost first."""
+    """Return every directory that `path` lies in, innermost first, in written form; cached."""
     directories: list[str] = []
     while path := parent_of(path):
         directories.append(path)
@@ -74,7 +81,8 @@ class PathIndex(Generic[T]):
     def spelling(self, path: str) -> str | None:
         """Return `path` in the letter case in which it, or a path above or below it, was added; None if none was.
 
-        The part below the longest path that was added keeps its letter case.
+        The part below the longest path that was added keeps its letter case. Of several spellings the first by code
+        point is taken.
         """
         folded = self._spellings()
         name, tail = name_of(path), ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 
 def folded(path: str) -> str:
-    """Return the form of a path that is equal for paths that differ only in case or in Unicode composition (NFC)."""
+    """Return a path in NFC and case-folded: equal for paths that differ only in case or in Unicode composition."""
     return unicodedata.normalize("NFC", path).casefold()
 
 
@@ -35,7 +35,7 @@ def case_clashes(fresh: Iterable[str], there: Iterable[str]) -> list[tuple[str, 
 
 
 def _prefixes(path: str) -> Iterator[str]:
-    """The folders that a path lies in, outermost first, and itself."""
+    """Yield the folders that a path lies in, outermost first, and then the path itself."""
     for at, char in enumerate(path):
         if char == "/":
             yield path[:at]
