@@ -105,6 +105,7 @@ def test_a_worktree_has_the_environment_of_the_checkout_and_the_files_that_are_n
     assert (environment["state"], environment["places"]) == ("linked", [".venv"])
     assert (environment["included"], environment["missing"]) == ([".env.test"], [])
     assert workspace.git("status", "--porcelain") == ""
+    assert workspace.git("for-each-ref", "refs/aegis/rescue") == "", "copies are nobody's work"
 
 
 def test_a_set_up_command_that_fails_ends_the_run_with_its_reason(workspace: ScratchWorkspace) -> None:

@@ -35,11 +35,11 @@ class CacheFinder:
         self._environ = environ
         self._home = Path(environ.get("HOME") or Path.home())
 
-    def prepare(self, worktree: Path, home: Path, made_home: Path | None = None) -> PackageCaches:
+    def prepare(self, root: Path, home: Path, made_home: Path | None = None) -> PackageCaches:
         """Return what a worktree's commands need; links to packages of Rust are created in their HOME. Blocking.
 
         Args:
-            worktree: The worktree; without a `go.mod` or `Cargo.toml` in it, nothing is returned.
+            root: The person's checkout; without a `go.mod` or `Cargo.toml` in it, nothing is returned.
             home: The HOME of its commands.
             made_home: The HOME of the set-up command that made the environment, whose packages come first.
 
@@ -47,9 +47,9 @@ class CacheFinder:
             OSError: A link cannot be created.
         """
         caches = PackageCaches()
-        if any(package_folders(worktree, ("go.mod",))):
+        if any(package_folders(root, ("go.mod",))):
             self._go(caches, made_home)
-        if any(package_folders(worktree, ("Cargo.toml",))):
+        if any(package_folders(root, ("Cargo.toml",))):
             self._rust(caches, home, made_home)
         return caches
 

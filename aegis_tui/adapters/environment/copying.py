@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aegis_tui.errors import Refused
+from aegis_tui.sdk.given_files import mark_given
 
 FICLONE = 0x40049409
 """The request that clones a file on Linux."""
@@ -157,6 +158,7 @@ class TreeCopy:
                     copy.flush()
                 os.fchmod(writing, stat.S_IMODE(status.st_mode) & 0o777 | 0o600)
                 os.utime(writing, ns=(status.st_atime_ns, status.st_mtime_ns))
+                mark_given(writing)
         self._result.files += 1
         self._result.size_bytes += status.st_size
 

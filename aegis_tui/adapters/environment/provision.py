@@ -72,7 +72,7 @@ class ProvidedEnvironment(QaEnvironment):
         settings = await asyncio.to_thread(parts.find_settings)
         copied = await self._copy(worktree, around.places, source, committed=committed, most_mb=settings.copy_mb)
         made_home = parts.environments.home(source.prepared) if source.prepared else None
-        caches = await asyncio.to_thread(parts.caches.prepare, worktree, home, made_home)
+        caches = await asyncio.to_thread(parts.caches.prepare, parts.root, home, made_home)
         claims = PortClaims(parts.ports_dir, settings.ports)
         ports = await asyncio.to_thread(claims.claim, worktree)
         return replace(
@@ -86,6 +86,8 @@ class ProvidedEnvironment(QaEnvironment):
     @override
     async def reads_tree(self, source: EnvironmentSource = NO_SOURCE) -> bool:
         if source.prepared or await self._parts.project.reads_tree():
+            return True
+        if await asyncio.to_thread(lambda: any(find_build_folders(self._parts.root, self._parts.root))):
             return True
         return bool(source.base_oid and await self._parts.included.find(source.base_oid))
 

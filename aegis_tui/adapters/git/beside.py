@@ -17,6 +17,7 @@ from pathlib import Path
 from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.domain.path.file_name import write_name
+from aegis_tui.sdk.given_files import is_given
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
 FILE_BYTES, ALL_BYTES, MOST_FILES = 8 << 20, 64 << 20, 5_000
@@ -112,10 +113,17 @@ def _files(folder: UntrustedFolder, roots: Sequence[str]) -> Iterator[tuple[str,
             continue
         seen.add(name)
         if stat.S_ISREG(status.st_mode):
-            yield name, status
+            if not _is_unchanged(folder, name):
+                yield name, status
         elif stat.S_ISDIR(status.st_mode) and not _is_repository(folder, name):
             entries = sorted((entry for entry, _ in folder.statuses(name)), reverse=True)
             waiting += [f"{name}/{entry}" for entry in entries if not _MADE_AGAIN.fullmatch(entry)]
+
+
+def _is_unchanged(folder: UntrustedFolder, name: str) -> bool:
+    """Return whether a file is one that this program copied into the worktree, and the person still has."""
+    with folder.open(name) as file:
+        return file is not None and is_given(file.fileno())
 
 
 def _is_repository(folder: UntrustedFolder, name: str) -> bool:

@@ -14,6 +14,7 @@ from aegis_tui.adapters.environment.copying import CopyResult, TreeCopy
 from aegis_tui.adapters.environment.included import IncludedFiles
 from aegis_tui.adapters.environment.ports import PortClaims
 from aegis_tui.errors import Refused
+from aegis_tui.sdk.given_files import is_given
 
 
 @pytest.fixture
@@ -30,6 +31,11 @@ def copy(source: Path, place: Path, *names: str, skip: tuple[str, ...] = (), lim
     return result
 
 
+def is_marked(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_given(file.fileno())
+
+
 def test_a_copy_has_content_times_and_rights_and_is_no_hard_link(trees: tuple[Path, Path]) -> None:
     source, place = trees
     (source / "data/deep").mkdir(parents=True)
@@ -42,7 +48,9 @@ def test_a_copy_has_content_times_and_rights_and_is_no_hard_link(trees: tuple[Pa
     status = made.stat()
     assert (made.read_text(), status.st_mode & 0o777, status.st_mtime_ns) == ("#!/bin/sh\n", 0o755, 2_000)
     assert (status.st_nlink, tool.stat().st_nlink) == (1, 1)
+    assert is_marked(made) and not is_marked(tool)
     made.write_text("changed")
+    assert not is_marked(made)
     assert tool.read_text() == "#!/bin/sh\n" and (result.files, result.left_out) == (1, {})
 
 
