@@ -141,8 +141,8 @@ class CodeMap:
     def search(self, text: str, *, count: int = 10) -> SymbolsOutput:
         """Return definitions that a text speaks of, the best first, `count` at most; `symbols` is empty without any.
 
-        Those that have its words come first, then those with similarly spelled words; files with a word in their path
-        are preferred.
+        A word of the text counts most, then a similarly spelled one; a file with a word in its path counts more, a test
+        or a variable less.
         """
         words = list(dict.fromkeys(words_of(text)))
         ranked: dict[tuple[str, int], tuple[float, Located]] = {}
@@ -164,7 +164,7 @@ class CodeMap:
 
         Args:
             place: `PATH`, `PATH:SYMBOL`, or a folder (`.` for the whole repository).
-            form: `outline`, `signatures` or `body`; of a folder the same is shown for each.
+            form: `outline`, `signatures` or `body` of a file or symbol; no effect for a folder.
 
         Raises:
             UsageError: There is no such file, folder or symbol in the map.
@@ -307,7 +307,7 @@ class CodeMap:
         return "\n".join(lines[span[0] - 1 : span[1]])
 
     def _pointers(self, place: SymbolPlace) -> list[str]:
-        """Return `PATH:SYMBOL` of what a symbol calls, so that a reader can go on from it."""
+        """Return `PATH:SYMBOL` of what a symbol calls, at most `_MOST_FOUND`, so that a reader can go on from it."""
         relations = self._relate()
         return [self._pointer(target) for target, _ in relations.callees(place)][:_MOST_FOUND]
 

@@ -19,7 +19,9 @@ def environment_checks(
     included: Sequence[str],
     missing: Sequence[str],
 ) -> list[Check]:
-    """Return a failed check for each thing that worktrees would lack, or else one check that says what they would get.
+    """Return one check that says what worktrees get, or a failed check for each thing that they would lack.
+
+    If the set-up command is not allowed, the one check returned is that failure.
 
     Args:
         plan: The set-up command and its key.

@@ -80,11 +80,11 @@ class Leftovers:
     async def clear_scratch(self) -> None:
         """Remove the scratch worktrees that a killed hub left; call it before the first check of a new hub.
 
-        One that cannot be removed is left where it is, without an error.
+        One that git cannot remove is left where it is, without an error.
 
         Raises:
             GitError: git cannot list the worktrees.
-            OSError: A folder of worktrees cannot be read.
+            OSError: A folder of worktrees cannot be read, or a worktree cannot be moved away.
         """
         for path, entry in (await self._worktrees()).items():
             if path.parent == self._scratch_dir:

@@ -48,9 +48,9 @@ class Setup:
         self._root, self._common_dir, self._roles = root.resolve(), common_dir.resolve(), roles
 
     def write(self, *, agent_docs: bool = False) -> SetupChange:
-        """Write the files that are missing; files that exist stay as they are.
+        """Write the files that are missing; files that exist stay as they are. Return the names of what was written.
 
-        Adds a block to `info/exclude` as well.
+        Adds a block to `info/exclude` as well, unless it has it; that counts as written.
 
         Args:
             agent_docs: Whether to add a block about the workspace to AGENTS.md, for agents of other kinds.
@@ -84,6 +84,9 @@ class Setup:
 
         A changed file without such a block is kept. Folders that were created and are empty are deleted, and then the
         record.
+
+        Returns:
+            The names of the files that were restored or cleared of our block, and of those kept.
 
         Raises:
             UsageError: Nothing was set up here, or the record cannot be read.
