@@ -117,7 +117,7 @@ def seen(boundary_workspace: ScratchWorkspace, tmp_path_factory: pytest.TempPath
     workspace.git("remote", "add", "origin", str(remote))
     hub = workspace.aegis("hub", "start", "--json").json
     runtime = Path(hub["socket"]).parent
-    state = next((workspace.folder / "state" / "aegis-tui").iterdir())
+    state = next((workspace.folder / "state" / "aegis-tui").glob("*/logs")).parent
     with closing(Listener()) as listener:
         places = {
             **{"REMOTE": str(remote), "ROOT": str(workspace.root), "RUNTIME": str(runtime), "STATE": str(state)},
@@ -240,7 +240,7 @@ def test_no_token_is_in_argv_environment_tmux_or_pane(seen: Seen) -> None:
     found = [name for name, text in seen.public.items() if any(token in text for token in seen.tokens)]
     assert found == []
     assert not any(token in seen.pane for token in seen.tokens)
-    state = next((seen.workspace.folder / "state" / "aegis-tui").iterdir())
+    state = next((seen.workspace.folder / "state" / "aegis-tui").glob("*/logs")).parent
     logs = [*(path for path in state.glob("logs/**/*") if path.is_file()), state / "log.db"]
     assert not [path.name for path in logs if any(token.encode() in path.read_bytes() for token in seen.tokens)]
 
