@@ -33,7 +33,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 
 
 def log(
-    call: Annotated[int | None, typer.Argument(metavar="[CALL]", min=1, help="Show this call alone.")] = None,
+    call: Annotated[int | None, typer.Argument(metavar="CALL", min=1, help="Show this call alone.")] = None,
     agent: Annotated[str | None, typer.Option("--agent", metavar="ID", help="Only calls of this agent.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only calls that ended with an error.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest calls.")] = 20,
@@ -45,7 +45,7 @@ def log(
     its cache, the tokens of the answer, the seconds to the first byte and to the end, and how it ended. The newest is
     the last.
 
-    Requests and answers are stored as far as [model_log] in your settings allows. No hub is needed or started.
+    Requests and answers are stored as far as the setting model_log.kept_mb allows. No hub is needed or started.
 
     Exit code 2 if there is no such call, 5 outside a repository.
     """
@@ -150,7 +150,7 @@ def _find(number: int) -> tuple[CallFields, CallTexts | None]:
 def _why_not(call: CallFields) -> str:
     if call["kept"]:
         return f"request and answer of call {call['id']} were deleted, to make room for newer ones"
-    return f"request and answer of call {call['id']} were not stored; see [model_log] in docs/configuration.md"
+    return f"request and answer of call {call['id']} were not stored: see model_log.kept_mb in aegis-tui config list"
 
 
 def _row(call: CallFields) -> list[str]:
