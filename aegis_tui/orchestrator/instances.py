@@ -357,7 +357,7 @@ class InstanceKeeper:
         The processes end even if the pane is gone; no error if nothing is left.
 
         Raises:
-            TerminalError: tmux does not answer.
+            TerminalError: tmux does not answer; then the processes may still run.
         """
         await self.screens.keep(instance.instance_id)
         await self._terminal.close_pane(instance.instance_id)

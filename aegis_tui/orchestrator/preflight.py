@@ -246,6 +246,9 @@ class Preflight:
 
         The commands are none if the person chose so, else the person's own, else those detected, else those that the
         person named for an earlier run. If none is known, there are suggestions.
+
+        Raises:
+            GitError: git fails.
         """
         own = tuple(filter(str.strip, options.checks))
         if options.unchecked or own:

@@ -121,6 +121,9 @@ class QaRunner:
 
         Args:
             run: The run; its sandbox option, its base and its environment are used.
+
+        Raises:
+            GitError: git fails.
         """
         installed = await self._surroundings.stamp(source_of(run))
         parts = (*self._environment(Path("HOME")).items(), ("sandbox", run.options.sandbox), installed)
