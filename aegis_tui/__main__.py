@@ -14,7 +14,7 @@ def main() -> None:
         sys.stdout.write(f"aegis-tui {__version__}\n")
         raise SystemExit(0)
     if arguments[:1] == ["pane-exec"]:
-        from aegis_tui.cli import pane_exec
+        from aegis_tui.orchestrator import pane_exec
 
         pane_exec.main(arguments[1:])
     from aegis_tui.cli.main import run

@@ -140,11 +140,11 @@ class Git:
 
     async def operation_in_progress(self) -> str | None:
         """Return `rebase`, `merge`, `cherry-pick` or `revert` if such an operation is unfinished; else None."""
-        for name, operation in _IN_PROGRESS.items():
-            finished = await self.run("rev-parse", "--git-path", name, with_errors=False)
-            if finished.code == 0 and (self.worktree / finished.output.strip()).exists():
-                return operation
-        return None
+        finished = await self.run("rev-parse", "--absolute-git-dir", with_errors=False, errors="surrogateescape")
+        folder = Path(finished.output.removesuffix("\n"))
+        if finished.code != 0:
+            return None
+        return next((operation for name, operation in _IN_PROGRESS.items() if (folder / name).exists()), None)
 
     async def newest_base(self, candidates: Sequence[str]) -> str | None:
         """Return the newest of the merge bases of HEAD with each of the `candidates`; None if there is none.

@@ -1,4 +1,4 @@
-"""What one instance is told about its confinement, and the MCP servers that it gets (SEC-4, AGENT-5, AGENT-7)."""
+"""What one instance is told about its confinement, how it is started, and its MCP servers (SEC-4, AGENT-5, AGENT-7)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from aegis_tui.domain.environment.ports import FIRST_VARIABLE, LAST_VARIABLE
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.mcp_server import usable
 from aegis_tui.domain.run.model import Run
+from aegis_tui.errors import UsageError
+from aegis_tui.orchestrator import pane_exec
 from aegis_tui.orchestrator.run_kinds import FindServers
 from aegis_tui.ports.sandbox import SandboxLevel
 from aegis_tui.ports.surroundings import EnvironmentSource, Surroundings
@@ -71,6 +73,26 @@ def write_environment(folder: Path, around: Surroundings, run: Run) -> None:
         "ports": ports,
     }
     write_private(folder / ENVIRONMENT_NAME, json.dumps(record, ensure_ascii=True))
+
+
+def write_launch(folder: Path, argv: list[str], environment: dict[str, str], cwd: Path) -> None:
+    """Write the launch record of an instance, from which its pane starts its program; blocking.
+
+    Args:
+        folder: The folder of the instance.
+        argv: The program, in its sandbox.
+        environment: All of its variables.
+        cwd: The folder that it starts in.
+
+    Raises:
+        UsageError: No program can be started with this, because of a NUL in a text or `=` in a variable's name.
+        OSError: The file cannot be written.
+    """
+    try:
+        record = pane_exec.render_launch(argv, environment, str(cwd))
+    except ValueError as error:
+        raise UsageError(f"its program cannot be started: {error}", is_certain=True) from error
+    write_private(folder / pane_exec.RECORD_NAME, record)
 
 
 def write_servers(

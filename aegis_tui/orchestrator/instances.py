@@ -19,7 +19,7 @@ from aegis_tui.domain.ids import hash_token, working_ref
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.role import traits_of
 from aegis_tui.domain.run.model import Run
-from aegis_tui.orchestrator.confinement import boundary_variables, source_of, write_environment, write_servers
+from aegis_tui.orchestrator import confinement, pane_exec
 from aegis_tui.orchestrator.last_screen import LastScreens
 from aegis_tui.orchestrator.private_refs import PrivateRefs
 from aegis_tui.orchestrator.run_kinds import FindServers
@@ -190,7 +190,7 @@ class InstanceKeeper:
         kind = self._find_kind(instance.kind)
         launch = self._launch(instance, run, folder, worktree.path)
         environment = self._environment(instance, run, launch) | kind.environment(launch)
-        environment |= boundary_variables(instance, run, level, self._places.sockets_dir)
+        environment |= confinement.boundary_variables(instance, run, level, self._places.sockets_dir)
         environment["AEGIS_AGENT_MODE"] = run.options.agent_mode
         environment |= {f"AEGIS_TOOL_{name}": value for name, value in around.environment.items()}
         shown_as = [*mounts.shown_as]
@@ -216,10 +216,9 @@ class InstanceKeeper:
             second_layer=True,
             keep_environment=True,
         )
-        await asyncio.to_thread(write_servers, folder, self._find_servers, instance, run, environment)
+        await asyncio.to_thread(confinement.write_servers, folder, self._find_servers, instance, run, environment)
         argv = self._sandbox.wrap(kind.argv(launch), spec, level)
-        record = {"argv": argv, "env": environment, "cwd": str(worktree.path)}
-        write_private(folder / "launch.json", json.dumps(record, indent=1))  # paths need not be UTF-8
+        confinement.write_launch(folder, argv, environment, worktree.path)
 
     async def _surround(self, run: Run, folder: Path, worktree: Worktree, *, confined: bool) -> Surroundings:
         """Prepare a worktree's environment, record it in `folder` for `worktree list`, and return it.
@@ -230,13 +229,13 @@ class InstanceKeeper:
             GitError: git fails.
             OSError: A file cannot be written.
         """
-        source = source_of(run)
+        source = confinement.source_of(run)
         if not worktree.is_whole and await self._surroundings.reads_tree(source):
             await self._repository.completed(worktree.path)
         around = await self._surroundings.prepare(
             worktree.path, folder / "home", (), confined=confined, committed=True, source=source
         )
-        await asyncio.to_thread(write_environment, folder, around, run)
+        await asyncio.to_thread(confinement.write_environment, folder, around, run)
         return around
 
     def _launch(self, instance: Instance, run: Run, folder: Path, worktree: Path) -> Launch:
@@ -298,7 +297,7 @@ class InstanceKeeper:
         pane = await self._terminal.open_pane(
             PaneSpec(
                 instance=instance.instance_id,
-                argv=(sys.executable, "-P", "-m", "aegis_tui", "pane-exec", instance.instance_id),
+                argv=(sys.executable, "-I", "-S", pane_exec.__file__, instance.instance_id),
                 cwd=self._places.instances_dir,
                 title=instance.agent_id,
             )

@@ -12,19 +12,22 @@ from typing import Any
 _RECORD_BYTES = 64 * 1024
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str | bytes) -> None:
     """Replace `path` by a file of mode 0600 with this text; a reader sees either the old or the new file, complete.
 
-    Its folder must exist.
+    Args:
+        path: The file, in a folder that exists.
+        text: Its content; a `str` is written as UTF-8.
 
     Raises:
         OSError: It cannot be written; no temporary file remains.
     """
+    content = text if isinstance(text, bytes) else text.encode()
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
         draft.replace(path)
     except OSError:
         draft.unlink(missing_ok=True)

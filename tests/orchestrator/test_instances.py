@@ -11,6 +11,7 @@ import pytest
 
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.instance.model import Instance
+from aegis_tui.orchestrator.pane_exec import load_launch
 from aegis_tui.ports.agent_kind import Launch
 from tests.orchestrator.run_bench import Bench
 
@@ -36,6 +37,12 @@ def given(bench: Bench) -> dict[str, dict[str, str]]:
     return found
 
 
+def launch_of(bench: Bench) -> tuple[list[str], dict[str, str], str]:
+    """Argv, environment and folder of w01."""
+    given(bench)
+    return load_launch(str(bench.places["instances"].parent), "w01")
+
+
 def test_the_token_stands_in_its_file_and_nowhere_else(bench: Bench) -> None:
     found = given(bench)
     assert {"w01", "w02", "r01"} <= set(found)
@@ -49,13 +56,12 @@ def test_the_token_stands_in_its_file_and_nowhere_else(bench: Bench) -> None:
 
 
 def test_the_launch_record_has_paths_and_names_and_only_what_is_passed_on(bench: Bench) -> None:
-    record = json.loads(given(bench)["w01"]["launch.json"])
-    environment = record["env"]
+    _, environment, cwd = launch_of(bench)
     assert environment["AEGIS_AGENT_ID"] == "NATIVE-w01"
     assert environment["AEGIS_TOKEN_FILE"].endswith("/instances/w01/token")
     assert environment["HOME"].endswith("/instances/w01/home")
     assert environment["PATH"] == "/usr/bin"
-    assert record["cwd"].endswith("/worktrees/w01")
+    assert cwd.endswith("/worktrees/w01")
 
 
 class Parrot:
@@ -68,11 +74,11 @@ class Parrot:
 
 def test_another_kind_is_started_by_its_own_words_in_the_common_surroundings(bench: Bench) -> None:
     bench.kinds[NATIVE] = Parrot()
-    record = json.loads(given(bench)["w01"]["launch.json"])
-    assert record["argv"][-3:] == ["parrot", "w01", "worker"]
-    assert record["env"]["PARROT_SCOPE"].endswith("/instances/w01/scope.json")
-    assert record["env"]["AEGIS_INSTANCE"] == "w01"
-    assert "OPENAI_BASE_URL" not in record["env"]
+    argv, environment, _ = launch_of(bench)
+    assert argv[-3:] == ["parrot", "w01", "worker"]
+    assert environment["PARROT_SCOPE"].endswith("/instances/w01/scope.json")
+    assert environment["AEGIS_INSTANCE"] == "w01"
+    assert "OPENAI_BASE_URL" not in environment
 
 
 def test_the_scope_says_what_is_mine_and_whose_the_rest_is(bench: Bench) -> None:

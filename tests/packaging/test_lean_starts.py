@@ -36,6 +36,16 @@ def test_a_process_starts_without_what_it_does_not_need(module: str, unused: tup
     assert done.stdout.strip() == "[]"
 
 
+def test_an_agent_does_not_look_for_plugins_of_pydantic() -> None:
+    code = (
+        "import importlib.metadata as metadata\nmetadata.entry_points = lambda **_: print('searched') or ()\n"
+        "from aegis_tui.bootstrap import agent\nfrom aegis_tui.agent.settings import InstanceScope\n"
+        "agent.run_agent = lambda *_: print(InstanceScope().partition)\nagent.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["()"]
+
+
 @pytest.mark.parametrize("line", ["hub start", "server start --json"])
 def test_who_starts_a_hub_has_it_begin_before_anything_else_is_imported(line: str, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True, timeout=60)

@@ -14,7 +14,6 @@ import os
 import stat
 import struct
 import sys
-from typing import NoReturn
 
 EXIT_NO_LANDLOCK = 125
 LEAST_ABI = 2
@@ -31,8 +30,10 @@ _SCOPED = (1 << 0) | (1 << 1)
 """Abstract unix sockets and signals of processes outside (from version 6 on)."""
 
 
-def main(argv: list[str]) -> NoReturn:
+def main(argv: list[str]) -> None:
     """Restrict this process to the writable paths before `--` in `argv`, then become the program after it.
+
+    Does not return. `typing`, which has a word for that, would take as long to import as all else.
 
     Raises:
         SystemExit: The restriction cannot be set, or the program cannot be started; the exit code is 125.
