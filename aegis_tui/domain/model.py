@@ -107,5 +107,5 @@ def first_problem(error: ValidationError) -> str:
 
 
 def by_type(union: object) -> dict[str, Any]:
-    """Return the classes in a union of commands or events, by the type names of the contract."""
+    """Return the classes in a union of commands or events: name of the type, such as `lock:renew` -> class."""
     return {member.model_fields["type"].default: member for member in get_args(union)}

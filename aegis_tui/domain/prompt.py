@@ -33,7 +33,10 @@ CUT_REMINDER = (
 
 
 def inert(text: str) -> str:
-    """Return the text without controls and other invisible characters except newlines and tabs, safe on a terminal."""
+    """Return the text without controls and other invisible characters except newlines and tabs, safe on a terminal.
+
+    CR LF becomes a newline; characters that belong to an emoji stay.
+    """
     return without_hidden(text.replace("\r\n", "\n"), keep="\n\t")
 
 
@@ -56,11 +59,13 @@ def system_text(shared_context: str) -> str:
 def scope_text(
     agent_id: str, *, partition: Sequence[str], moved: Mapping[str, Sequence[str]] = MappingProxyType({})
 ) -> str:
-    """Describe to an instance what is its own; the order of the globs and names in the arguments makes no difference.
+    """Return the text that tells an instance what it may write, and its id; globs and names are sorted.
+
+    Their order in the arguments makes no difference.
 
     Args:
         agent_id: The instance.
-        partition: The globs that only it may write.
+        partition: The globs that only it may write; empty for none.
         moved: Name of another piece -> the globs that it has now, if they differ from the design that the shared text
             describes.
     """
@@ -90,17 +95,25 @@ def opening_text(shared: Sequence[str], brief: str, scope: str) -> str:
 
 
 def notices_text(lines: Sequence[str]) -> str:
-    """Return a message that lists events which matter to this instance; it is added between turns (AGENT-6)."""
+    """Return a message with one line for each event that matters to this instance.
+
+    It is added between turns (AGENT-6).
+    """
     return "Meanwhile:\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def unparsed_tool_call(text: str) -> bool:
-    """Return whether a reply's text holds the marks of a tool call that the server, set up wrong, did not parse."""
+    """Return whether a reply's text holds the start of a tool call, such as `<tool_call>`.
+
+    A server that is set up wrong leaves it in the text instead of parsing it.
+    """
     return _PARSER_MARKS.search(text) is not None
 
 
 def commit_message(summary: str, *, kind: str) -> str:
     """Turn a report's summary into a conventional commit message with a subject of at most 72 characters.
+
+    Hidden characters and a full stop at the end of the subject are left out; the message ends in a newline.
 
     Args:
         summary: What the model wrote; its first line becomes the subject, `update` if it is empty. A subject that is

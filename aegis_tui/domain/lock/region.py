@@ -105,7 +105,7 @@ def line_hunks(before: str, after: str) -> tuple[Hunk, ...]:
 
 
 def rewrite_of(before: str, after: str) -> Rewrite:
-    """The rewrite that replaces the content `before` by `after`."""
+    """Return the blob ids (SHA-1) and the changed lines of a write that replaces the content `before` by `after`."""
     old, new = (blob_id(text.encode("utf-8", "replace")) for text in (before, after))
     return Rewrite(base_oid=old, new_oid=new, hunks=line_hunks(before, after))
 

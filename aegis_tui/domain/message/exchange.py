@@ -84,7 +84,10 @@ class Exchange(StateModel):
         return following or PLAN_ORDER[self.plan]
 
     def _concerned(self, event: str, data: Mapping[str, Any]) -> tuple[str, ...]:
-        """The files that an event is about: those that it names, else all for which it may come now, maybe none."""
+        """Return the files that an event is about: those that it names, else all for which it may come now.
+
+        Empty if there are none.
+        """
         return named_files(data) or tuple(path for path in self.files if event in self._following(path))
 
     def apply(self, event: str, data: Mapping[str, Any]) -> None:

@@ -80,7 +80,10 @@ def message_send(workspace: Workspace, command: MessageSend, actor: Actor, reque
 
 
 def message_read(workspace: Workspace, command: MessageRead, actor: Actor, request_id: str) -> Decision:
-    """Return the unacknowledged messages to the sender, as many as fit into one reply; `more` if some are left."""
+    """Return the unacknowledged messages to the sender after event `after`, oldest first, as many as fit in one reply.
+
+    The reply has `more` (whether some are left) and `next_after`. Reading acknowledges nothing.
+    """
     waiting = workspace.messages.for_agent(actor.agent_id, command.after)
     return Decision([], messages_page(waiting, command.after))
 

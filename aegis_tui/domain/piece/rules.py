@@ -56,7 +56,9 @@ HOW_TO_ALLOW: Final = (
 
 
 def submit(workspace: Workspace, command: DiffSubmit, actor: Actor, request_id: str) -> Decision:
-    """Accept a submission from the one instance that works on the spec (SPEC-10).
+    """Accept a submission from the one instance that works on the spec (SPEC-10); it is checked and merged later.
+
+    The reply has the name of the piece.
 
     Raises:
         Refused: The sender is not a living instance, the spec is not the sender's, the run has ended, or the piece is
@@ -144,7 +146,10 @@ def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, 
 
 
 def _broken(run: Run, findings: Iterable[RuleFinding]) -> dict[Severity, list[RuleFinding]]:
-    """Return the findings that nobody has allowed, by severity."""
+    """Return the findings that nobody has allowed in this run, by severity.
+
+    There is a list, perhaps empty, for each of `error`, `person` and `warning`.
+    """
     by_severity: dict[Severity, list[RuleFinding]] = {"error": [], "person": [], "warning": []}
     for item in findings:
         if item.key not in run.allowed and item.severity in by_severity:
@@ -153,10 +158,12 @@ def _broken(run: Run, findings: Iterable[RuleFinding]) -> dict[Severity, list[Ru
 
 
 def observed(run: Run, overlaps: Sequence[Overlapping]) -> list[Draft]:
-    """Return an event for each overlap of two pieces that is not known yet; empty if all are.
+    """Return an event for each overlap of two pieces (one path that both change) that is not known yet.
 
-    One that conflicts now, but only touched the same file before or was resolved, is new; one that was resolved and
-    only touches the same file now is not.
+    Empty if all are.
+
+    An overlap that conflicts now (`hot`), but only touched the same file before or was resolved, is new; one that was
+    resolved and only touches the same file now is not.
     """
     drafts: list[Draft] = []
     for item in {conflict_id(overlap): overlap for overlap in overlaps}.values():
@@ -171,13 +178,15 @@ def observed(run: Run, overlaps: Sequence[Overlapping]) -> list[Draft]:
 
 
 def conflict_id(item: Overlapping) -> str:
-    """Return the id of a conflict: its two pieces and its path; the same whichever of the pieces is `a`."""
+    """Return the id of a conflict, `PIECE~PIECE:PATH`; the same whichever of the pieces is `a`."""
     first, second = sorted((item.a, item.b))
     return f"{first}~{second}:{item.path}"
 
 
 def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Overlapping]) -> list[Draft]:
     """Return the events that reject the merge of a piece and send it back to be rebased, or let the run fail.
+
+    It fails after too many rejections of the piece (see `send_back`).
 
     Args:
         workspace: State after the last logged event.
@@ -267,8 +276,8 @@ def reopen(
 def mark_applied(workspace: Workspace, command: MergeMarkApplied, actor: Actor, request_id: str) -> Decision:
     """Record that a piece is merged, or send it back if the merge would remove what has a newer token (LOCK-3).
 
-    Conflicts with pieces that were merged before are resolved by that. No events if the run is not open, or the piece
-    is not accepted with this commit.
+    Its spec is completed, and conflicts with pieces that were merged before are resolved by that; the worker of the
+    foundation is stopped. No events if the run is not open, or the piece is not accepted with this commit.
     """
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
@@ -326,7 +335,7 @@ def mark_rejected(workspace: Workspace, command: MergeMarkRejected, actor: Actor
 
 
 def conflicts_observed(workspace: Workspace, command: ConflictsObserved, actor: Actor, request_id: str) -> Decision:
-    """Record new conflicts between pieces that are still being worked on (GIT-2); no events if the run is over."""
+    """Record the conflicts between pieces that are not known yet (GIT-2); no events if the run is unknown or over."""
     run = workspace.runs.by_id.get(command.run)
     return Decision() if run is None or not run.is_open else Decision(observed(run, command.overlaps))
 

@@ -22,7 +22,9 @@ MAX_TARGET_BYTES = 1023
 
 
 def name_problem(path: str) -> str:
-    """Return why a path is too long to be checked out; empty when it is not. Nothing else about it is checked.
+    """Return why a path, or a part of it, has too many bytes to be checked out; empty when it has not.
+
+    Nothing else about it is checked.
 
     Args:
         path: In its written form (contract 3).
@@ -38,6 +40,9 @@ def name_problem(path: str) -> str:
 
 def link_problem(path: str, target: str) -> str:
     """Return why a symbolic link may not be submitted; empty when it may.
+
+    It may not if its target is empty, leads out of the repository or into git's own folder, or has `..` after a name,
+    which may be a link itself.
 
     Args:
         path: The path of the link, in its written form.
@@ -56,7 +61,14 @@ def link_problem(path: str, target: str) -> str:
 
 
 def escapes(path: str, target: str) -> bool:
-    """Whether a symbolic link at `path` to `target`, as git stores it, leads out of the repository."""
+    """Return whether a symbolic link leads out of the repository, by its text alone.
+
+    An absolute target does; `..` is counted without following other links.
+
+    Args:
+        path: The path of the link, relative to the repository.
+        target: The target as git stores it.
+    """
     if target.startswith("/"):
         return True
     reached = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))

@@ -63,6 +63,9 @@ def tools_of(command: str, place: CommandPlace | None = None) -> tuple[QaReader,
 def assess(command: str, outcome: Outcome, *, tools: Sequence[QaReader] = ()) -> CheckResult:
     """Determine the result of a command: status, counts and names of tests, and why it did not run or ran no test.
 
+    The status is `not_run` if the command could not run, or not to its end, `empty` if its test tool executed no test,
+    else `passed` or `failed`. If the output lacks its middle, counts and names of tests are left out.
+
     Args:
         command: The command as the person wrote it.
         outcome: How it ended, what it printed, and the result files that it left.
@@ -116,7 +119,10 @@ _EMPTY_HINT = f"check where the command looks for tests, {OWN_COMMAND}"
 
 
 def _stop(command: str, outcome: Outcome) -> str:
-    """Return why the last program of a command stopped early, by its exit code; empty when that is not known."""
+    """Return why the last program of a command stopped early, by its exit code.
+
+    Empty when the code does not show that.
+    """
     programs = programs_of(command)
     return exit_reason(programs[-1], outcome.exit_code) if programs else ""
 
@@ -136,10 +142,10 @@ def _remedy(reading: Reading, text: str) -> str:
 
 
 def _combined(readings: Sequence[Reading]) -> Reading | None:
-    """Combine the readings of several tools of one command; None for no reading.
+    """Return one reading for several tools of one command; None for no reading.
 
-    A count is unknown if any tool's is; only failures that are known are counted nevertheless. A tool that executed no
-    test is left out if another executed some.
+    Counts are added, and lists joined. A count is unknown if any tool's is; only failures that are known are counted
+    nevertheless. A tool that executed no test is left out if another executed some.
     """
     if len(readings) < 2:
         return readings[0] if readings else None

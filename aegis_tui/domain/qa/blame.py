@@ -18,11 +18,12 @@ _PATH = re.compile(r"(?<![\w./+@-])[\w./+@-]+\.[A-Za-z]{1,5}\b")
 def blame(table: PartitionTable, outputs: Sequence[str], changed: Mapping[str, Collection[str]]) -> list[str]:
     """Return the pieces whose files the outputs name, most often named first; empty when they name no such file.
 
-    Only pieces in `changed` are returned, and never the foundation.
+    A path counts for each piece that changes a file of that path, or one that ends in it; if there is none, for the
+    piece whose partition it is in. Only pieces in `changed` are returned, and never the foundation.
 
     Args:
         table: The present partitions by piece name; a person may have changed them since the design.
-        outputs: What the failing commands printed.
+        outputs: What the failing commands printed; the last 512 Ki characters of each are searched.
         changed: Piece name -> paths that it changes.
     """
     votes: dict[str, int] = {}

@@ -80,7 +80,7 @@ class QaCheck(FrozenModel):
 
 
 def accept(check: QaCheck, by: str) -> QaCheck:
-    """Return the check with `ok` set and accepted by `by` if it is acceptable; any other check unchanged."""
+    """Return a copy of the check with `ok` set and accepted by `by` if it is acceptable; any other check unchanged."""
     if not check.is_acceptable:
         return check
     return check.model_copy(update={"ok": True, "is_acceptable": False, "accepted_by": by})
@@ -93,7 +93,7 @@ def waits_for_person(checks: Sequence[QaCheck]) -> bool:
 
 
 def why(check: QaCheck) -> str:
-    """Return why a check closes the gate, in words; never empty."""
+    """Return why a check closes the gate, in words; never empty. Only for a check that is not `ok`."""
     if check.reason:
         return check.reason
     if check.new_failures:

@@ -26,7 +26,10 @@ _PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
 
 
 def is_simple(command: str) -> bool:
-    """Return whether the command is one program with plain arguments, so that arguments can be added at its end."""
+    """Return whether the command is one program with plain arguments, so that arguments can be added at its end.
+
+    False if it has any character that is special in a shell, such as `|`, `$` or `*`.
+    """
     return not _SPECIAL.search(command) and len(programs_of(command)) == 1
 
 
@@ -67,7 +70,10 @@ def _unwrapped(words: list[str]) -> Words:
 
 
 def _inside(words: list[str]) -> list[str] | None:
-    """Return the command that a wrapper starts; None when the first word is not a wrapper."""
+    """Return the words of the command that a wrapper such as `npx`, `timeout 5` or `uv run` starts, perhaps none.
+
+    `python -m MODULE` counts as a wrapper too. None when the first word is no wrapper.
+    """
     if not words:
         return None
     name, rest = words[0].rsplit("/", 1)[-1], words[1:]
@@ -91,7 +97,8 @@ def _without_options(words: list[str]) -> list[str]:
 def script_of(command: str) -> str | None:
     """Return the name of the package script that a command runs (`npm test`, `pnpm run unit`); None when it runs none.
 
-    `bun test` runs bun's own test tool, not a script; a script of another folder is not in this package.json.
+    None also for a command with several programs. `bun test` runs bun's own test tool, not a script; a script of
+    another folder is not in this package.json.
     """
     programs = programs_of(command)
     if len(programs) != 1 or programs[0][0] not in ("npm", "pnpm", "yarn", "bun"):

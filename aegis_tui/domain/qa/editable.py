@@ -27,14 +27,18 @@ def pth_folders(text: str) -> list[str]:
 
 
 def quoted_paths(text: str) -> list[str]:
-    """Return every absolute path between quotation marks, as in the table of a finder or in `sys.path.insert`."""
+    """Return every absolute path between quotation marks, in order, as in `sys.path.insert` or a finder's table."""
     return [match["path"] for match in _QUOTED.finditer(text)]
 
 
 def translate_pth(text: str, translate: Translate) -> str:
     """Return the text of a `.pth` or `.egg-link` file with its folders translated, also those in lines of code.
 
-    A path for which `translate` returns None stays as it is.
+    A line or path for which `translate` returns None stays as it is. Each line ends in a newline.
+
+    Args:
+        text: The text.
+        translate: Takes an absolute path and returns the path to use instead; None to leave it unchanged.
     """
     lines = []
     for line in text.splitlines():
@@ -44,7 +48,10 @@ def translate_pth(text: str, translate: Translate) -> str:
 
 
 def translate_quoted(text: str, translate: Translate) -> str:
-    """Return the text with the absolute paths between quotation marks translated; those without a new path stay."""
+    """Return the text with the absolute paths between quotation marks translated.
+
+    Those for which `translate` returns None stay.
+    """
 
     def replaced(match: re.Match[str]) -> str:
         instead = translate(match["path"])

@@ -25,10 +25,10 @@ def is_worth_a_rerun(check: QaCheck, result: CheckResult) -> bool:
 
 
 def flaky_tests(first: CheckResult, second: CheckResult) -> tuple[str, ...]:
-    """Return the tests that failed in the first run and passed in the second, in order.
+    """Return the tests that failed in the first run and passed in the second, each once, in the order of the first.
 
     A test that the second run did not execute is none. If the second run does not name its tests, it must have executed
-    as many as the first.
+    as many as the first. Empty if the second run did not run to its end.
     """
     if second.status not in ("passed", "failed"):
         return ()

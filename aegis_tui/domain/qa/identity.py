@@ -20,7 +20,8 @@ def lost_tests(base: Collection[str], now: Collection[str], changed: Collection[
     Args:
         base: Names of the tests that ran on the base.
         now: Names of the tests that ran on the result.
-        changed: Files that the result changes; only tests in them can have moved. None when that is not known.
+        changed: Files that the result changes; only tests in them can have moved. None when that is not known: then all
+            can.
     """
     gone, fresh = sorted(set(base) - set(now)), sorted(set(now) - set(base))
     gone, fresh = _unmatched(gone, fresh, _function)
@@ -57,7 +58,10 @@ def _may_have_moved(test: str, changed: Collection[str] | None) -> bool:
 
 
 def _function(test: str) -> str:
-    """Return a test's file and name without parameters; in names that are sentences, numbers count as parameters."""
+    """Return a test's name without parameters, with its file if the name has one.
+
+    In a name that is a sentence, each number becomes `#`; a unittest name, `test (class)`, stays as it is.
+    """
     if _UNITTEST.fullmatch(test):
         return test
     path, separator, name = test.partition("::") if "::" in test else ("", "", test)
@@ -66,7 +70,10 @@ def _function(test: str) -> str:
 
 
 def _name(test: str) -> str:
-    """Return only the name of a test's function, without file and class, or the whole name if it is a sentence."""
+    """Return only the name of a test's function, without file, class and parameters.
+
+    A name that is a sentence is returned whole, with `#` for its numbers.
+    """
     if match := _UNITTEST.fullmatch(test):
         return match[1]
     last = _function(test).rpartition("::")[2]

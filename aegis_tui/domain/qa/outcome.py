@@ -58,7 +58,7 @@ class Reading:
 
     @property
     def executed(self) -> int | None:
-        """How many tests ran; None when not known."""
+        """How many tests ran: `ran`, or else passed and failed together; None when not known."""
         if self.ran is not None:
             return self.ran
         return None if self.passed is None else self.passed + (self.failed or 0)

@@ -9,7 +9,7 @@ PLACEHOLDER = "no test specified"
 
 
 def scripts_of(text: str) -> dict[str, str]:
-    """Return the scripts in the text of a package.json, name -> command; empty when the text is invalid."""
+    """Return the scripts in the text of a package.json, name -> command; empty when the text is invalid or has none."""
     try:
         plain = json.loads(text)
     except (ValueError, RecursionError):

@@ -30,7 +30,8 @@ NOTHING_TO_ACCEPT = "to accept them when a run starts: aegis-tui run GOAL --acce
 def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: Actor, request_id: str) -> Decision:
     """Record QA of the merged tree: open the gate, wait for a person, send pieces back to workers, or end the run.
 
-    No events if the run does not wait for QA of this commit in this round.
+    The gate opens only if there is a check and all are `ok`; failures of the base that were accepted are. No events if
+    the run does not wait for QA of this commit in this round.
     """
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.stage is not Stage.FINAL_QA or run.qa is not None:
@@ -48,7 +49,8 @@ def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: A
 def base_checked(workspace: Workspace, command: commands.QaMarkBaseChecked, actor: Actor, request_id: str) -> Decision:
     """Record QA of the base, run before FINAL-QA, if it would close the gate, so that a person can act in time.
 
-    No events if it would not, if this is known already, or if the run has ended or has its QA.
+    One that would no longer close it is recorded too, if the last record says that it would. No events if nothing has
+    changed, or if the run is not open or has its QA.
     """
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.qa is not None:
@@ -90,6 +92,9 @@ def _hint(checks: Sequence[QaCheck]) -> str:
 
 def _shut(workspace: Workspace, run: Run, checks: Sequence[QaCheck], blamed: Sequence[str]) -> list[Draft]:
     """Return the events that follow from QA that closes the gate: wait for a person, end the run, or send pieces back.
+
+    It waits if only an acceptance is missing and a person attends the run. It ends if a check could not run on the base
+    either, or nobody attends and the base fails in the same way.
 
     Args:
         workspace: State after the last logged event.
@@ -143,13 +148,13 @@ def blocked(run: Run, reason: str, command: str) -> events.GateBlocked:
 
 
 def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, request_id: str) -> Decision:
-    """Accept the failures of the base; if QA waits for that, its gate opens.
+    """Accept the failures of the base; if QA waits for that, its gate opens. The reply names the run.
 
     That the sender is the person was checked before (`rights`). No events if they are accepted already and QA does not
     wait.
 
     Raises:
-        UsageError: There is no such run.
+        UsageError: There is no such run, or none is named and none is active.
         Refused: The run has ended, the base has no failure that can be accepted, or QA fails for another reason too.
     """
     run = workspace.runs.by_id.get(command.run) if command.run else workspace.runs.current()

@@ -73,7 +73,8 @@ OWN_COMMAND = "or name another command in the design: qa: {commands: [...]}"
 def find_trouble(command: str, outcome: Outcome) -> Obstacle | None:
     """Return why the command certainly did not run to its end, by how it ended; None when it may have.
 
-    That is: an obstacle in the outcome, a time limit, a missing program or a signal.
+    That is: the first obstacle in the outcome, a time limit (its own or that of the run), a missing program, or a
+    signal.
     """
     if outcome.obstacles:
         return outcome.obstacles[0]
@@ -136,7 +137,7 @@ def _last(pattern: re.Pattern[str], text: str) -> str:
 
 
 def no_script(name: str) -> Obstacle:
-    """Return the obstacle of a package script that does not exist."""
+    """Return the obstacle that package.json has no script of this name, with what to do about it."""
     return Obstacle(
         kind="program_missing", reason=f"package.json has no script {name}", remedy=f"add it, {OWN_COMMAND}"
     )
@@ -177,7 +178,10 @@ def _killed(exit_code: int, text: str) -> Obstacle | None:
 
 
 def last_lines(text: str) -> str:
-    """Return the last three lines of an output that are not blank, shortened and joined to one; may be empty."""
+    """Return the last three lines of an output that are not blank, cut to 120 characters each and joined with ` / `.
+
+    Empty for an output without such lines.
+    """
     lines = [line.strip()[:120] for line in text.splitlines() if line.strip()]
     return " / ".join(lines[-LAST_LINES:])
 

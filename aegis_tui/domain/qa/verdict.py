@@ -48,7 +48,7 @@ def judge(
     removes: Sequence[str] = (),
     changed: Collection[str] | None = None,
 ) -> CheckVerdict:
-    """Compare one command on the merged tree with the base.
+    """Compare one command on the merged tree with the base, and return whether it keeps the gate open.
 
     Args:
         command: The command; used as the name of a failure that has none.
@@ -59,7 +59,8 @@ def judge(
 
     Returns:
         A verdict that is `ok` only if the command passed, or failed with exactly the failures of the base, and no test
-        of the base is missing that the design does not remove.
+        of the base is missing that the design does not remove. One that is not `ok` says why, and whether a person may
+        accept it.
     """
     if result.status in ("not_run", "empty"):
         return _not_run(result, base, removes)
@@ -174,7 +175,8 @@ def _fresh(result: CheckResult, base: CheckResult) -> tuple[str, ...]:
 def _ends_otherwise(result: CheckResult, base: CheckResult) -> str:
     """Return a message when the exit codes differ without a new failure that explains it; empty otherwise.
 
-    Then a second program of the command fails now. A code that is not known explains nothing: empty too.
+    Then a second program of the command fails now, or fails in another way. A code that is not known explains nothing:
+    empty too.
     """
     if result.exit_code is None or base.exit_code is None or result.exit_code == base.exit_code:
         return ""
@@ -258,6 +260,9 @@ def compare(
     tail: str = "",
 ) -> QaCheck:
     """Judge one check with `judge`, and return it in the form in which it is logged.
+
+    At most `MAX_NAMES` new failures are named. A check that passed by its exit code alone, without a count of tests,
+    gets a note that says so.
 
     Args:
         number: Its position among the commands, from 1.

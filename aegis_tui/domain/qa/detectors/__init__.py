@@ -44,7 +44,7 @@ def wanted_files(files: Collection[str], *, detectors: Sequence[QaDetector] = DE
         detectors: Those whose files are wanted.
 
     Returns:
-        At most `BUILD_FILES_READ` build files and `TESTS_READ` test files, each part sorted by path.
+        At most `BUILD_FILES_READ` build files and at most `TESTS_READ` test files, each part sorted by path.
     """
     samplers = [detector for detector in detectors if isinstance(detector, SamplesTests)]
     tests = sorted(path for path in files if any(sampler.is_test(path) for sampler in samplers))
@@ -57,7 +57,9 @@ def wanted_files(files: Collection[str], *, detectors: Sequence[QaDetector] = DE
 
 
 def detect_qa(files: Collection[str], read: Read, *, detectors: Sequence[QaDetector] = DETECTORS) -> tuple[str, ...]:
-    """Return the QA commands of a repository; empty when no detector is sure.
+    """Return the QA commands of a repository, in the order in which to run them; empty when no detector is sure.
+
+    Make is asked only if no detector before it knows a command.
 
     Args:
         files: All tracked paths.

@@ -22,7 +22,7 @@ class QaDetector(Protocol):
         ...
 
     def wants(self, path: str) -> bool:
-        """True for a tracked file whose text `commands` may ask for."""
+        """Return whether a tracked file is one whose text `commands` may ask for."""
         ...
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
@@ -30,7 +30,7 @@ class QaDetector(Protocol):
 
         Args:
             files: All tracked paths.
-            read: Returns the text of a file.
+            read: Returns the text of a file; empty for one that is not at hand.
         """
         ...
 
@@ -40,7 +40,7 @@ class SamplesTests(Protocol):
     """A detector that also looks into test files. A repository may have thousands, so it gets only some of them."""
 
     def is_test(self, path: str) -> bool:
-        """True for a file that it wants and of which a sample is enough."""
+        """Return whether a path is a test file that the detector wants and of which a sample is enough."""
         ...
 
 

@@ -15,11 +15,15 @@ class CargoDetector:
     name = "cargo"
 
     def wants(self, path: str) -> bool:
-        """True for `Cargo.toml` of the root."""
+        """Return whether the path is `Cargo.toml` of the root."""
         return path == _MANIFEST
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Yield a test of the root, which reaches the members of a workspace; else one of each crate below it."""
+        """Yield `cargo test` if the root has a Cargo.toml, which reaches the members of a workspace.
+
+        Else one such command for each crate below the root, at most four (see `folders_of`). Whether there are tests is
+        not looked at.
+        """
         folders = [""] if _MANIFEST in files else folders_of(files, _MANIFEST)
         for folder in folders:
             yield f"cargo test --manifest-path {folder}{_MANIFEST}" if folder else "cargo test"

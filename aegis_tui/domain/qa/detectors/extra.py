@@ -17,12 +17,16 @@ _CHANGES_FILES = re.compile(r"--fix\b|--write\b|--watch\b|\bwatch\b")
 
 
 def wanted_extra(files: Collection[str]) -> list[str]:
-    """Return what `detect_extra` reads besides the files that detectors want."""
+    """Return which of setup.cfg, pyproject.toml and package.json the root has: what `detect_extra` reads."""
     return [name for name in ("setup.cfg", "pyproject.toml", "package.json") if name in files]
 
 
 def detect_extra(files: Collection[str], read: Read) -> tuple[str, ...]:
     """Return the commands of the type checkers and linters that the root configures, each once.
+
+    Empty if there are none.
+
+    Known are ruff, flake8, mypy, pyright, and scripts such as `lint` of package.json that change no files.
 
     Args:
         files: All tracked paths.

@@ -17,7 +17,12 @@ class GoDetector:
         return False
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Yield a vet of each module that has Go files, and a test of it where it has tests."""
+        """Yield `go vet` of each module that has Go files, and `go test` of it where it has tests.
+
+        The root comes first.
+
+        A module is a folder with a go.mod; at most four count (see `folders_of`).
+        """
         for folder in folders_of(files, "go.mod"):
             below = [path for path in files if path.endswith(".go") and path.startswith(folder)]
             if not below:

@@ -23,7 +23,10 @@ class MavenDetector:
         return False
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Yield a test of the root, without the network; nothing if it has no tests or Gradle builds it too."""
+        """Yield one `mvn test` of the root, without the network, by the wrapper `mvnw` if the root has it.
+
+        Nothing without a pom.xml there, without tests under `src/test`, or if Gradle builds it too.
+        """
         if "pom.xml" in files and not any(name in files for name in _GRADLE) and _has_tests(files):
             yield f"{'sh mvnw' if 'mvnw' in files else 'mvn'} -B -o test"
 
@@ -38,7 +41,10 @@ class GradleDetector:
         return False
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Yield a test of the build, without the network; nothing if it has no tests or Maven builds it too."""
+        """Yield one `gradle test` of the root, without the network, by the wrapper `gradlew` if the root has it.
+
+        Nothing without Gradle's files there, without tests under `src/test`, or if Maven builds it too.
+        """
         if any(name in files for name in _GRADLE) and "pom.xml" not in files and _has_tests(files):
             yield f"{'sh gradlew' if 'gradlew' in files else 'gradle'} --offline --no-daemon --continue test"
 

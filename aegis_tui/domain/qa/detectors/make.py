@@ -21,7 +21,10 @@ class MakeDetector:
         return path in _NAMES
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Yield the run of `test` or of `check`, if it has something to do: a recipe, or other targets."""
+        """Yield `make test`, or else `make check`, if the root's Makefile has such a target.
+
+        The target must have a recipe, or name other targets.
+        """
         name = next((name for name in _NAMES if name in files), None)
         targets = {match[1]: match[0] for match in _TARGET.finditer(read(name))} if name else {}
         for target in ("test", "check"):

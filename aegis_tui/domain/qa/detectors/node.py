@@ -24,10 +24,12 @@ class NodeDetector:
         return path == _MANIFEST or (path.endswith(f"/{_MANIFEST}") and path.count("/") <= 2 and not is_aside(path))
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Yield the run of the root's test script; nothing if it has none or only npm's placeholder.
+        """Yield the run of the root's test script, by its package manager.
 
-        A script that watches for changes is replaced by a run of its tool that ends, or left out if the tool is not
-        known.
+        Else of those of the packages below the root.
+
+        The latter if the root has no script or only npm's placeholder. A script of the root that watches for changes is
+        replaced by a run of its tool that ends, or left out if the tool is not known.
         """
         script = scripts_of(read(_MANIFEST)).get("test") if _MANIFEST in files else None
         if script is None or PLACEHOLDER in script or not script.strip():
@@ -45,7 +47,10 @@ class NodeDetector:
             yield "npx --no-install vitest run" if programs[0][0] == "vitest" else "npx --no-install jest"
 
     def _below(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Yield the run of the test script of each package below the root; not of one whose script may not end."""
+        """Yield the run of the test script of each package below the root, at most four (see `folders_of`).
+
+        A package is left out if it has no script or npm's placeholder, or the script watches for changes.
+        """
         for folder in folders_of(files, _MANIFEST):
             script = scripts_of(read(f"{folder}{_MANIFEST}")).get("test", "")
             programs = [words for words in programs_of(script) if words]
@@ -55,7 +60,16 @@ class NodeDetector:
 
 
 def _package_manager(files: Collection[str], read: Read, folder: str = "", *, inside: str = "") -> str:
-    """Return the command that runs the test script of the root, or of the folder `inside`, by its package manager."""
+    """Return the command that runs the test script of a package: by pnpm, yarn or bun, or else npm.
+
+    `packageManager` of the root's package.json says which, or else the lock file in the folder or the root.
+
+    Args:
+        files: All tracked paths.
+        read: Returns the text of a file.
+        folder: The folder of the package, with a slash at its end; empty for the root.
+        inside: The same without the slash, to run the script from the root; empty for the root.
+    """
     try:
         named = str(json.loads(read(_MANIFEST)).get("packageManager", "")).partition("@")[0]
     except (ValueError, AttributeError, RecursionError):

@@ -53,7 +53,10 @@ class PythonDetector:
                 yield f"cd {folder.rstrip('/')} && {command}"
 
     def _projects(self, files: Collection[str]) -> list[str]:
-        """Return the folders of the projects below a root that is none itself; empty if a test is in none of them."""
+        """Return the folders of the projects below a root that is none itself, each with a slash at its end, sorted.
+
+        Empty if the root is a project, or a test is in none of them.
+        """
         if any(name in files for name in _PROJECT_FILES) or any(name in files for name in _BUILD_FILES):
             return []
         folders = sorted({folder for name in _PROJECT_FILES for folder in folders_of(files, name)})
@@ -88,12 +91,15 @@ def _read_below(read: Read, folder: str, path: str) -> str:
 
 
 def _django(files: Collection[str], read: Read) -> str | None:
-    """Return the run of Django's tests, if the root is a project of Django; else None."""
+    """Return the run of Django's tests, if the root has a manage.py that names Django; else None."""
     return "python3 manage.py test" if "manage.py" in files and "django" in read("manage.py") else None
 
 
 def _declared(files: Collection[str], read: Read) -> str | None:
-    """Return the one command by which the project says itself that it is tested; None for none or several."""
+    """Return the one command by which the project says itself that it is tested; None for none or several.
+
+    Only commands of unittest and Django count (see `declared_commands`).
+    """
     commands = declared_commands(files, read)
     return commands[0] if len(commands) == 1 else None
 
@@ -138,7 +144,10 @@ def _reaches(start: str, path: str, files: Collection[str]) -> bool:
 
 
 def _names_pytest(files: Collection[str], read: Read) -> bool:
-    """True when a build file or a list of requirements names pytest, or there is a conftest.py or a pytest.ini."""
+    """Return whether a build file or a list of requirements names pytest, or there is a conftest.py or a pytest.ini.
+
+    Those two count in any folder but those of examples, test data and the like.
+    """
     names = {path.rsplit("/", 1)[-1] for path in files if not is_aside(path)}
     if names & {"conftest.py", "pytest.ini", ".pytest.ini"} or _PYTEST_SECTION.search(read("setup.cfg")):
         return True

@@ -17,11 +17,15 @@ class RubyDetector:
     name = "ruby"
 
     def wants(self, path: str) -> bool:
-        """True for the build files of the root."""
+        """Return whether the path is the Gemfile, the Rakefile or a gemspec of the root."""
         return path in ("Gemfile", "Rakefile") or (path.endswith(".gemspec") and "/" not in path)
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Yield RSpec where specs are and something names it, and the tests of Rails or of rake's test task."""
+        """Yield RSpec where specs are and something names it, and then the tests of Rails, or of rake's test task.
+
+        The latter two only where there are tests below `test`. Each runs through bundler if the root has a Gemfile, but
+        Rails.
+        """
         named = [path for path in files if self.wants(path)]
         bundler = "bundle exec " if "Gemfile" in files else ""
         specs = any(re.search(r"(?:^|/)spec/.+_spec\.rb$", path) and not is_aside(path) for path in files)

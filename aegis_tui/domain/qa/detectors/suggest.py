@@ -16,7 +16,9 @@ _PYTHON_TEST = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_test)\.py$")
 
 
 def suggest_qa(files: Collection[str], read: Read) -> tuple[str, ...]:
-    """Return commands that may check the repository, at most `MOST`, each once; empty if nothing points to any.
+    """Return commands that may check the repository, at most `MOST`, each once, the likeliest first.
+
+    Empty if nothing in the repository points to any.
 
     Args:
         files: All tracked paths.

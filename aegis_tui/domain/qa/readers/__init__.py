@@ -34,10 +34,12 @@ def tool_parts(command: str) -> list[str]:
 
 
 def exit_reason(words: Words, exit_code: int | None) -> str:
-    """Return why the test tool that a program line starts gave up, by its exit code; empty where that does not say so.
+    """Return why the test tool that a program line starts gave up, by its exit code.
+
+    Empty where the code does not say so, and for tools whose codes are not known here.
 
     Args:
-        words: The program and its arguments.
+        words: The program and its arguments; at least the program.
         exit_code: None if it was ended early.
     """
     explaining = [reader for reader in READERS if isinstance(reader, ExplainsExit)]

@@ -88,7 +88,10 @@ def plain(output: str) -> str:
 
 
 def relative(name: str, root: str) -> str:
-    """Return a name or text without the path of the tree `root`, so that it is the same in two trees."""
+    """Return a name or text with every occurrence of the path of the tree `root` and a slash left out.
+
+    So it is the same in two trees. Unchanged without a root.
+    """
     return name.replace(f"{root.rstrip('/')}/", "") if root else name
 
 
@@ -98,7 +101,13 @@ def repeated(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def runs(command: str, name: str, place: CommandPlace) -> bool:
-    """Return whether a command starts a tool by its name, directly or in the package script that it runs."""
+    """Return whether a command starts a tool by its name, directly or in the package script that it runs.
+
+    Args:
+        command: The command line.
+        name: The name of the tool's program.
+        place: Where package.json is read.
+    """
     return any(is_named(words, name) for words in programs_of(_text_run(command, place)))
 
 
@@ -113,5 +122,5 @@ def is_named(words: Words, name: str) -> bool:
 
 
 def script_text(place: CommandPlace, script: str) -> str | None:
-    """Return the command of a script in package.json; None when there is no such script."""
+    """Return the command of a script in the worktree's package.json; None when there is no such script or file."""
     return scripts_of(place.read("package.json")).get(script)

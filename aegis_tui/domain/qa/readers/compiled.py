@@ -29,7 +29,7 @@ class GoReader:
         return words[0] == "go" and "test" in words[1:4]
 
     def ask(self, command: str, place: CommandPlace) -> Asked:
-        """Put `-json` behind `go test`: it changes how results are printed and nothing else.
+        """Return the command with `-json` behind `go test`, which changes only how results are printed; no result file.
 
         Any other command, and one that is more than one plain program, stays as it is.
         """
@@ -38,7 +38,11 @@ class GoReader:
         return Asked(_GO_TEST.sub("go test -json", command, count=1))
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Return the results in the JSON stream, else in the lines of packages and failures; None without either."""
+        """Return the results in the JSON stream, else in the lines of packages and failures; None without either.
+
+        Lines do not count the tests that passed: `passed` is None then. A package that does not build is among
+        `unloaded`.
+        """
         text = plain(outcome.output)
         events = [event for event in _json_lines(text) if "Action" in event]
         if not events:
@@ -95,17 +99,21 @@ class CargoReader:
         return words[0] == "cargo" and any(word in ("test", "t") for word in words[1:4])
 
     def ask(self, command: str, place: CommandPlace) -> Asked:
-        """Put `--no-fail-fast` behind `cargo test`, or what follows a failed program is compared on neither tree.
+        """Return the command with `--no-fail-fast` behind `cargo test`; no result file, as stable cargo writes none.
 
-        Any other command, and one that is more than one plain program, stays as it is. Stable cargo has no format for
-        programs: no result file is asked for.
+        Without it, what follows a failed test program would be compared on neither tree. Any other command, and one
+        that is more than one plain program, stays as it is.
         """
         if not is_simple(command) or "--no-fail-fast" in command or not _CARGO_TEST.match(command):
             return Asked(command)
         return Asked(_CARGO_TEST.sub(r"\g<0> --no-fail-fast", command, count=1))
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Return the results of all test programs together; None without a result, build error or failed download."""
+        """Return the results of all test programs together; None without a result, build error or failed download.
+
+        Crates that do not compile are among `unloaded`; a failed download is `stopped`. Names of all tests are None if
+        the lines do not name as many as the totals count.
+        """
         text = plain(outcome.output)
         results = self._result.findall(text)
         broken = tuple(dict.fromkeys(f"{name} ({part})" if part else name for name, part in self._broken.findall(text)))
@@ -167,7 +175,10 @@ class CtestReader:
         return Asked(command)
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Return the results by the lines of tests; None when there is no trace of ctest."""
+        """Return the results by the lines of tests; None when there is no trace of ctest.
+
+        A test that could not be started is among `unloaded`; no test found gives counts of 0.
+        """
         text = plain(outcome.output)
         states = {m[1]: m[2] for m in map(self._line.match, text.splitlines()) if m}
         totals = self._total.search(text)
@@ -211,13 +222,19 @@ class JvmReader:
         )
 
     def ask(self, command: str, place: CommandPlace) -> Asked:
-        """Return the same command, and where the result files will be that Maven and Gradle write anyway."""
+        """Return the same command, with globs of the result files that Maven and Gradle write anyway.
+
+        A command that names neither gets no files.
+        """
         if not re.search(r"\b(?:mvnw?|gradlew?)\b", command):
             return Asked(command)
         return Asked(command, {}, tuple(Wanted(self.tool, pattern) for pattern in self._patterns))
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Return the results in the files, else the printed totals; None without these and without a build error."""
+        """Return the results in the files, else the printed totals; None without these and without a build error.
+
+        Files that cannot be read are like no files. A build error is `stopped`.
+        """
         text = plain(outcome.output)
         broken = [next(filter(None, groups)) for groups in self._broken.findall(text)]
         stopped = f"the build broke before the tests: {broken[0]}" if broken else ""

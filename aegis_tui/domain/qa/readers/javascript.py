@@ -32,9 +32,10 @@ class JestReader:
         return is_named(words, self.tool)
 
     def ask(self, command: str, place: CommandPlace) -> Asked:
-        """Add options for a result file at the end of a plain command, or behind `npm test --`.
+        """Return the command with options for a result file at its end, or behind `npm test --`.
 
-        Where they might reach another program, or the project has such options itself, the command stays as it is.
+        Where they might reach another program, or the command or the project has such options itself, it stays as it
+        is.
         """
         path = f"{place.results_dir}/{self.tool}.json"
         longer = _appended(command, self.tool, self._options.format(path=shlex.quote(path)), place)
@@ -46,7 +47,10 @@ class JestReader:
         return False
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Return the results in the file, else in the summary; None without either."""
+        """Return the results in the files, else in the printed summary; None without either.
+
+        Files of tests that could not be loaded are among `unloaded`.
+        """
         files = [file.content for file in outcome.files if file.tool == self.tool]
         return read_jest_json(self.tool, files, outcome.root) or self._by_text(plain(outcome.output))
 
@@ -92,7 +96,7 @@ class MochaReader:
         return is_named(words, self.tool)
 
     def ask(self, command: str, place: CommandPlace) -> Asked:
-        """Return the same command: a reporter would take the place of the person's."""
+        """Return the same command, without a result file: a reporter would take the place of the person's."""
         return Asked(command)
 
     def read(self, outcome: Outcome) -> Reading | None:
@@ -126,6 +130,8 @@ def _sum(word: str, summaries: Iterable[str]) -> int:
 
 def read_jest_json(tool: str, files: Iterable[bytes], root: str) -> Reading | None:
     """Return jest's JSON of several runs as one reading; None when there is none, or one cannot be read.
+
+    A test is named `FILE::FULL NAME`. A file without results that failed is among `unloaded`.
 
     Args:
         tool: The name of the tool in the reading.

@@ -32,12 +32,12 @@ class Case:
 
     @property
     def ran(self) -> bool:
-        """True unless it was skipped."""
+        """Whether the test ran: it was not skipped."""
         return self.state != "skipped"
 
     @property
     def is_bad(self) -> bool:
-        """True for a failure or an error."""
+        """Whether the test failed or ended in an error."""
         return self.state in ("failed", "error")
 
 
@@ -84,7 +84,7 @@ def _check(content: bytes) -> None:
 
 
 def _walk(node: JUnitXml | TestSuite) -> Iterator[TestCase]:
-    """Yield the cases below a node; a suite yields those of the suites inside it by itself."""
+    """Yield every test case below a node, in order, also those of suites inside suites, each once."""
     for item in node:
         if isinstance(item, TestSuite):
             yield from _walk(item)
@@ -104,7 +104,10 @@ def _case(item: TestCase) -> Case:
 
 
 def total(files: Iterable[bytes], name: Callable[[Case], str]) -> tuple[list[Case], list[str]] | None:
-    """Return the cases of all files together, and the identity that `name` gives each; None if a file is unreadable."""
+    """Return the cases of all files together, and the name that `name` gives each, as two lists in the same order.
+
+    None if a file is unreadable (see `read_cases`).
+    """
     cases: list[Case] = []
     try:
         for content in files:

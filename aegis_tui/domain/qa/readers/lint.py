@@ -29,15 +29,18 @@ class LintReader:
     """Exit codes with which it has looked at everything."""
 
     def starts(self, words: Words) -> bool:
-        """Return whether a program with its arguments is this tool."""
+        """Return whether a program with its arguments begins with this tool's program, and verb if it has one."""
         return words[: len(self.program)] == self.program
 
     def ask(self, command: str, place: CommandPlace) -> Asked:
-        """Return the command as it is."""
+        """Return the command as it is, without a result file."""
         return Asked(command)
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Return the complaints; without any, that there are none, or that the tool stopped."""
+        """Return each complaint of the output as a failure, `FILE: COMPLAINT`; an empty reading for exit code 0.
+
+        With an exit code that is not among `codes`, the reading is `stopped`. None if it failed without a complaint.
+        """
         text = plain(outcome.output)
         failures = repeated(f"{relative(file, outcome.root)}: {words}" for file, words in self.find(text))
         if outcome.exit_code is not None and outcome.exit_code not in self.codes:

@@ -49,7 +49,11 @@ class PytestReader:
         return Asked(command, {"PYTEST_ADDOPTS": options}, (Wanted(self.tool, path),))
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Return the results in the file if only one session ran, else in the summaries; None if pytest left none."""
+        """Return the results in the file if only one session ran, else in the summaries; None if pytest left no trace.
+
+        The names of all tests are known from the file only. Modules that could not be imported are among `unloaded`; an
+        interruption or a wrong option is `stopped`.
+        """
         text = plain(outcome.output)
         summaries = _SUMMARY.findall(text)
         files = [file.content for file in outcome.files if file.tool == self.tool]
@@ -73,7 +77,7 @@ class PytestReader:
         )
 
     def exit_reason(self, words: Words, exit_code: int | None) -> str:
-        """Return why pytest itself gave up; empty for other programs and codes."""
+        """Return why pytest itself gave up, by exit code 2, 3 or 4; empty for other programs and codes."""
         return _EXITS.get(exit_code or 0, "") if words[0] in ("pytest", "py.test") else ""
 
 

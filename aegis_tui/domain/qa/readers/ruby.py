@@ -28,7 +28,10 @@ class RspecReader:
         return words[0] == "rspec"
 
     def ask(self, command: str, place: CommandPlace) -> Asked:
-        """Ask for a JSON file besides the progress, unless the project or the command chooses its own formats."""
+        """Return the command with a variable, SPEC_OPTS, that asks RSpec for a JSON file besides the progress.
+
+        Without it if the command does not start RSpec, or the command or the project chooses formats itself.
+        """
         programs = programs_of(command)
         if not any(self.starts(words) for words in programs) or _FORMATS.search(command):
             return Asked(command)
@@ -43,7 +46,10 @@ class RspecReader:
         return Asked(command, {"SPEC_OPTS": options}, (Wanted(self.tool, file),))
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Return the results in the JSON file, else those in the summary; None without either."""
+        """Return the results in the JSON files, else those in the printed summaries; None without either.
+
+        Files that could not be loaded are among `unloaded`. The names of all tests are known from the files only.
+        """
         text = plain(outcome.output)
         files = [plain_json for file in outcome.files if file.tool == self.tool if (plain_json := _json(file.content))]
         if files:
@@ -117,14 +123,20 @@ class MinitestReader:
         return words[0] == "ruby" and any(re.search(r"(?:^|/)(?:test_\w+|\w+_test)\.rb$", word) for word in words[1:])
 
     def ask(self, command: str, place: CommandPlace) -> Asked:
-        """Ask rake's test task for the name of every test; other commands stay as they are."""
+        """Return a command with `rake test` with a variable, TESTOPTS, that makes it name every test.
+
+        Others, and those that set it themselves, stay as they are. There is no result file.
+        """
         programs = programs_of(command)
         if not any(words[0] == "rake" and self.starts(words) for words in programs) or "TESTOPTS" in command:
             return Asked(command)
         return Asked(command, {"TESTOPTS": "-v"})
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Return the results of all sessions in the output together; None without a trace of either tool."""
+        """Return the results of all sessions in the output together; None without a trace of either tool.
+
+        The names of all tests are None unless a verbose run names as many as it counts.
+        """
         text = plain(outcome.output)
         sessions = _RUNS.findall(text)
         if not sessions:

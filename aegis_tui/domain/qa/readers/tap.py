@@ -26,15 +26,19 @@ class TapReader:
     tool = "tap"
 
     def starts(self, words: Words) -> bool:
-        """Return whether a program with its arguments writes TAP, such as `node --test`."""
+        """Return whether a program writes TAP: prove, tap, tape, bats, or node with `--test`."""
         return words[0] in ("prove", "tap", "tape", "bats") or (words[0] == "node" and "--test" in words)
 
     def ask(self, command: str, place: CommandPlace) -> Asked:
-        """Return the same command: TAP comes on stdout by itself."""
+        """Return the same command, without a result file: TAP comes on stdout by itself."""
         return Asked(command)
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Return the results by the test lines, or by the counts and failures of node; None without a trace of TAP."""
+        """Return the results by the test lines, or by the counts and failures of node; None without a trace of TAP.
+
+        A test with parents is named `PARENT > TEST`; a failed test that is named like a source file is `unloaded`
+        instead. A bail-out, or fewer tests than were planned, is `stopped`.
+        """
         text = plain(outcome.output)
         counts = {word: int(number) for word, number in _SUMMARY.findall(text)}
         is_tap = bool(_VERSION.search(text)) or (bool(_PLAN.search(text)) and "ok" in text)

@@ -28,14 +28,23 @@ class UnittestReader:
         return words[0] == "unittest" or (any(word.endswith("manage.py") for word in words[:2]) and "test" in words)
 
     def ask(self, command: str, place: CommandPlace) -> Asked:
-        """Add `-v` to a plain `python -m unittest`, so that it names its tests; other commands stay as they are."""
+        """Return a plain `python -m unittest` with `-v` added, so that it names its tests.
+
+        Other commands stay as they are.
+
+        There is no result file.
+        """
         words = programs_of(command)[0] if is_simple(command) else ()
         if words[:1] != ("unittest",) or not _SAYS_HOW.isdisjoint(words):
             return Asked(command)
         return Asked(f"{command} -v")
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Return the results of all sessions in the output together; None without a trace of unittest."""
+        """Return the results of all sessions in the output together; None without a trace of unittest.
+
+        Modules that could not be imported are among `unloaded`, not among the failures. The names of all tests are None
+        unless a verbose run names as many as it counts.
+        """
         text = plain(outcome.output)
         sessions = _RAN.findall(text)
         if not sessions:
