@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from aegis_tui.agent.process import Finished, run_process
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import GitError
+from aegis_tui.sdk.given_files import is_given
 
 _log = logging.getLogger(__name__)
 _ENVIRONMENT = {
@@ -125,7 +127,9 @@ class Git:
         return [name for name in listed.output.split("\0") if name] if listed.code == 0 else []
 
     def has_loose_files(self, folder: str) -> bool:
-        """Return whether a submodule's folder contains files although the submodule is not initialised.
+        """Return whether a submodule's folder contains files that are new or changed, if it is not initialised here.
+
+        Files that the worktree was given, from the person's submodule, do not count.
 
         Args:
             folder: Its path in the worktree; False if there is no such folder, or a link.
@@ -136,7 +140,7 @@ class Git:
         place = self.worktree / folder
         if place.is_symlink() or not place.is_dir() or (place / ".git").exists():
             return False
-        return next(place.iterdir(), None) is not None
+        return _has_own_files(place)
 
     async def operation_in_progress(self) -> str | None:
         """Return `rebase`, `merge`, `cherry-pick` or `revert` if such an operation is unfinished; else None."""
@@ -162,3 +166,16 @@ class Git:
 
     async def _is_ancestor(self, older: str, newer: str) -> bool:
         return (await self.run("merge-base", "--is-ancestor", older, newer)).code == 0
+
+
+def _has_own_files(folder: Path) -> bool:
+    """Return whether there is a file below a folder that the worktree was not given, or was given and changed."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = Path(place, name)
+            if path.is_symlink() or not path.is_file():
+                continue
+            with path.open("rb") as file:
+                if not is_given(file.fileno()):
+                    return True
+    return False

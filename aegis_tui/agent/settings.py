@@ -40,7 +40,7 @@ class InstanceScope(FrozenModel):
     moved: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Other piece -> its globs, if they are no longer those of the design."""
     submodules: tuple[str, ...] = ()
-    """Paths of submodules, whose folders are empty in the worktree."""
+    """Paths of submodules, whose files no commit here can hold."""
     ignore_case: bool = False
     """Whether paths are compared case-folded, as the hub does if `core.ignorecase` is set."""
 

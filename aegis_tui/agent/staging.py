@@ -109,8 +109,8 @@ class Staging:
         lost = [folder for folder in folders if self._git.has_loose_files(folder)]
         if lost:
             raise Refused(
-                f"there are files in {_names(lost)}, a submodule that is not set up here: no commit can hold them",
-                "Move them to your partition or delete them, then report again",
+                f"there are new or changed files in {_names(lost)}, a submodule: no commit here can hold them",
+                "Move them to your partition, or undo the changes, then report again",
                 code="git.submodule",
             )
 

@@ -12,6 +12,7 @@ from aegis_tui.adapters.environment.included import IncludedFiles
 from aegis_tui.adapters.environment.prepared import PreparedFolders
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.environment.provision import EnvironmentParts, ProvidedEnvironment
+from aegis_tui.adapters.environment.submodule_files import SubmoduleFiles
 from aegis_tui.adapters.environment.survey import CheckoutSurvey
 from aegis_tui.adapters.git.describe import list_files
 from aegis_tui.adapters.git.repository import GitRepository, open_repository
@@ -61,6 +62,7 @@ class EnvironmentWiring:
             project=self._project,
             included=self._included,
             environments=self._folder,
+            submodules=SubmoduleFiles(self._repository.common_dir),
             caches=CacheFinder(self._environ),
             ports_dir=self._paths.state_dir.parent / "ports",
             find_settings=self._find_settings,

@@ -80,7 +80,7 @@ def disk_objection(*, free_bytes: int, checkout_bytes: int, worktrees: int, plac
 def remarks(condition: RepositoryCondition) -> tuple[str, ...]:
     """Return warnings that a person should see before work starts, one sentence each; empty if there are none.
 
-    They are about a result that will not be signed, a sparse checkout, and submodules, which agents see empty.
+    They are about a result that will not be signed, a sparse checkout, and submodules, which agents cannot change.
     """
     return tuple(_remarks(condition))
 
@@ -95,8 +95,8 @@ def _remarks(condition: RepositoryCondition) -> Iterator[str]:
         yield "your checkout is sparse; agents and QA work on the whole tree"
     if condition.submodules:
         yield (
-            f"submodules are empty for agents: {_named(condition.submodules)}; "
-            "QA has those that are initialised in your checkout (git submodule update --init initialises all)"
+            f"agents can read submodules but not change them: {_named(condition.submodules)}; those that are not "
+            "initialised in your checkout are empty (git submodule update --init initialises all)"
         )
 
 

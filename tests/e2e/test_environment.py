@@ -44,6 +44,7 @@ echo $PWD/src > $site/__editable__.shop.pth
 echo built > .env.made
 echo "made by $0"
 """
+IDENTITY = ("-c", "user.name=P", "-c", "user.email=p@example.org")
 REVIEWER = [call("verdict", decision="approve", criteria=[{"id": "works", "pass": True, "evidence": "read it"}])]
 WORKS = (
     "python3 -c 'import helperlib, shop; assert shop.__file__.startswith(\"'$PWD'\")' && grep -q TOKEN .env.test "
@@ -94,10 +95,17 @@ def test_a_worktree_has_the_environment_of_the_checkout_and_the_files_that_are_n
     workspace: ScratchWorkspace,
 ) -> None:
     workspace.init(FILES)
+    library = workspace.folder / "library"
+    workspace.git("init", "-q", str(library))
+    (library / "code.txt").write_text("library\n")
+    workspace.git("-C", str(library), "add", "-A")
+    workspace.git("-C", str(library), *IDENTITY, "commit", "-qm", "start")
+    workspace.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "vendor/library")
+    workspace.git("commit", "-qm", "chore: library")
     make_venv(workspace.root)
     (workspace.root / ".env.test").write_text("TOKEN=1\n")
     (workspace.root / ".env").write_text("SECRET=1\n")
-    answer = run(workspace)
+    answer = run(workspace, more="&& grep -q library vendor/library/code.txt")
     assert answer.code == 0, (answer.out[-3000:], answer.err[-3000:])
     (check,) = answer.json["qa"]
     assert (check["status"], check["executed"]) == ("passed", 3)

@@ -14,6 +14,7 @@ from aegis_tui.adapters.environment.caches import CacheFinder
 from aegis_tui.adapters.environment.included import IncludedFiles
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.environment.provision import EnvironmentParts, ProvidedEnvironment
+from aegis_tui.adapters.environment.submodule_files import SubmoduleFiles
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.result_files import LocalResultFiles
@@ -102,6 +103,7 @@ class Lab:
                     project=ProjectEnvironment(repository.root, repository.common_dir, self.environ),
                     included=IncludedFiles(repository.root, repository.common_dir),
                     environments=EnvironmentFolder(self.folder / "environments"),
+                    submodules=SubmoduleFiles(repository.common_dir),
                     caches=CacheFinder({"HOME": os.environ["HOME"], **self.environ}),
                     ports_dir=self.folder / "ports",
                     find_settings=EnvironmentSettings,

@@ -19,6 +19,7 @@ from aegis_tui.adapters.environment.copying import CopyResult, TreeCopy, is_larg
 from aegis_tui.adapters.environment.included import IncludedFiles
 from aegis_tui.adapters.environment.ports import PortClaims
 from aegis_tui.adapters.environment.project import ProjectEnvironment
+from aegis_tui.adapters.environment.submodule_files import SubmoduleFiles
 from aegis_tui.config import EnvironmentSettings
 from aegis_tui.domain.qa.obstacle import Obstacle
 from aegis_tui.ports.surroundings import NO_SOURCE, EnvironmentSource, QaEnvironment, Surroundings
@@ -36,6 +37,7 @@ class EnvironmentParts:
     project: ProjectEnvironment
     included: IncludedFiles
     environments: EnvironmentFolder
+    submodules: SubmoduleFiles
     caches: CacheFinder
     ports_dir: Path
     """Holds the claims of ports of all workspaces of this user."""
@@ -69,6 +71,8 @@ class ProvidedEnvironment(QaEnvironment):
         around = await parts.project.prepare(
             worktree, home, commands, confined=confined, committed=committed, prepared=prepared
         )
+        if committed and source.base_oid:
+            await parts.submodules.fill(worktree, source.base_oid)
         settings = await asyncio.to_thread(parts.find_settings)
         copied = await self._copy(worktree, around.places, source, committed=committed, most_mb=settings.copy_mb)
         made_home = parts.environments.home(source.prepared) if source.prepared else None
@@ -86,6 +90,8 @@ class ProvidedEnvironment(QaEnvironment):
     @override
     async def reads_tree(self, source: EnvironmentSource = NO_SOURCE) -> bool:
         if source.prepared or await self._parts.project.reads_tree():
+            return True
+        if await asyncio.to_thread((self._parts.root / ".gitmodules").is_file):
             return True
         if await asyncio.to_thread(lambda: any(find_build_folders(self._parts.root, self._parts.root))):
             return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from aegis_tui.adapters.git.filters import LIST_FILTERS, switched_off
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import GitError
+from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
 _SUBMODULE = "160000 "
 _DEADLINE_S = 600.0
@@ -29,6 +31,27 @@ class Submodules:
 
     def __init__(self, common_dir: Path, runner: GitRunner) -> None:
         self._common_dir, self._runner = common_dir, runner
+
+    async def _links(self, commit: str) -> list[tuple[str, str]]:
+        """Return path and commit of each submodule."""
+        tree = (await self._runner.run("ls-tree", "-r", "-z", "--full-tree", commit)).fields()
+        rows = (row.partition("\t") for row in tree if row.startswith(_SUBMODULE))
+        return [(path, head.split()[2]) for head, _, path in rows]
+
+    async def fill_empty(self, worktree: Path, commit: str) -> list[str]:
+        """Check out the submodules of a commit whose folders are empty in a worktree; return the paths of those filled.
+
+        A folder that is missing, a link, or below a link is left alone: the worktree may be one of an agent's commit.
+
+        Raises:
+            GitError: The commit cannot be read.
+        """
+        names, filled = await self._names(commit), []
+        for path, oid in await self._links(commit):
+            is_empty = await asyncio.to_thread(_is_empty_folder, worktree, path)
+            if is_empty and await self._fill(worktree / path, names.get(path), oid):
+                filled.append(path)
+        return filled
 
     async def fill(self, worktree: Path, commit: str) -> tuple[str, ...]:
         """Check out the submodules of a commit in a fresh worktree of it; do nothing if it has no `.gitmodules`.
@@ -46,14 +69,12 @@ class Submodules:
         """
         if not await asyncio.to_thread((worktree / ".gitmodules").is_file):
             return ()
-        tree = (await self._runner.run("ls-tree", "-r", "-z", "--full-tree", commit)).fields()
-        rows = (row.partition("\t") for row in tree if row.startswith(_SUBMODULE))
         names = await self._names(commit)
         return tuple(
             [
                 write_name(path)
-                for head, _, path in rows
-                if not await self._fill(worktree / path, names.get(path), head.split()[2])
+                for path, oid in await self._links(commit)
+                if not await self._fill(worktree / path, names.get(path), oid)
             ]
         )
 
@@ -81,6 +102,13 @@ class Submodules:
         except GitError:
             return False
         return True
+
+
+def _is_empty_folder(worktree: Path, path: str) -> bool:
+    """Return whether a path in a worktree is an empty folder, reached without a link."""
+    with UntrustedFolder(worktree) as folder:
+        status = folder.status(path)
+        return status is not None and stat.S_ISDIR(status.st_mode) and next(folder.names(path), None) is None
 
 
 def _is_own_folder(path: Path, top: Path) -> bool:

@@ -125,7 +125,7 @@ class RunFacts(FrozenModel):
     boundary_level: str = "none"
     boundary_layers: dict[str, str] = Field(default_factory=dict)
     submodules: tuple[str, ...] = ()
-    """Paths of the submodules of the base, whose folders are empty in every worktree."""
+    """Paths of the submodules of the base, which no piece can change."""
     logs: str = ""
     """The folder of the logs: `hub.log`, and `<instance>.log` with the last content of an instance's pane."""
     kinds: tuple[str, ...] = (NATIVE,)

@@ -1,4 +1,4 @@
-"""Find partitions inside a submodule: its folder is empty in every worktree, and no commit here holds its files."""
+"""Find partitions inside a submodule: no commit of this repository holds its files."""
 
 from __future__ import annotations
 
