@@ -38,5 +38,5 @@ def collected(*parts: Mapping[K, V]) -> Mapping[K, V]:
 
 
 def each_of(union: object, value: V) -> dict[Any, V]:
-    """Return a table with the same value for every member of a union of classes."""
+    """Return a new table, member -> `value`, for every member of a union of classes; empty for what is no union."""
     return dict.fromkeys(get_args(union), value)

@@ -60,7 +60,10 @@ def rehearsal_of(workspace: Workspace, command: AnyCommand, actor: Actor) -> Reh
 
 
 def _may(workspace: Workspace, command: AnyCommand, actor: Actor) -> bool:
-    """Return whether the rights and the limits, which are checked before globs are compared, allow the command."""
+    """Return whether the rights and the limits, which are checked before globs are compared, allow the command.
+
+    Never raises.
+    """
     try:
         check_right(workspace, command, actor)
         check_limits(workspace, command, actor)

@@ -119,7 +119,10 @@ _FOR_EVERY_ROLE: Final = frozenset(action for action, holders in RIGHTS.items() 
 
 
 def action_of(command: AnyCommand) -> str:
-    """Return the name of the row of `RIGHTS` for a command; that of a broadcast of an unknown event is no such row."""
+    """Return the name of the row of `RIGHTS` for a command: its type, with the mode of a lock or a broadcast's event.
+
+    All broadcasts of the `note` family have one row. For a broadcast of an unknown event there is no row of that name.
+    """
     if type(command) is LockAcquire:
         return f"{command.type} {command.lock_type}"
     if type(command) is BroadcastSend:

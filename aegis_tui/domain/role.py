@@ -84,5 +84,8 @@ _UNKNOWN = RoleTraits("")
 
 
 def traits_of(role: str) -> RoleTraits:
-    """Return the traits of a role; for an unknown one, from a log or a team's own role file, the default traits."""
+    """Return the traits of a role; for an unknown one, from a log or a team's own role file, the default traits.
+
+    An unknown role so has no letter, builds, writes and judges nothing.
+    """
     return ROLES.get(role, _UNKNOWN)

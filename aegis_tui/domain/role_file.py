@@ -43,8 +43,10 @@ class Role(FrozenModel):
 def split_front_matter(text: str) -> tuple[str, str]:
     """Return the YAML between the two `---` lines at the start of a role file, and the text after them, stripped.
 
+    The YAML is not parsed.
+
     Raises:
-        UsageError: The text does not start with two such lines.
+        UsageError: The first line is not `---`, or no other line is.
     """
     lines = text.splitlines()
     if not lines or lines[0].strip() != _FENCE:

@@ -28,5 +28,8 @@ GENERAL = ReviewLens(name="general")
 
 
 def for_lens(name: str | None) -> str:
-    """Return words to put after what is reviewed: ` for security`; empty for the general lens and for None."""
+    """Return words to put after what is reviewed: ` for LENS`, with a blank in front.
+
+    Empty for the general lens and for None.
+    """
     return "" if name in (None, GENERAL.name) else f" for {name}"

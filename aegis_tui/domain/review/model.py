@@ -28,5 +28,5 @@ class Review(StateModel):
 
     @property
     def is_decided(self) -> bool:
-        """True once a verdict was given."""
+        """Whether a verdict was given, an approval or a rejection."""
         return self.status in ("APPROVED", "CHANGES_REQUESTED")

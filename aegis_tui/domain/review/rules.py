@@ -30,12 +30,12 @@ def verdict(workspace: Workspace, command: ReviewVerdict, actor: Actor, request_
     """Record a reviewer's verdict (REV-4); an instance that gave it is stopped, as its task is done.
 
     The piece is queued for merging or sent back once all reviews that decide have a verdict; if the merged tree is
-    rejected, pieces are sent back.
+    rejected, pieces are sent back. The run fails after too many rejections.
 
     Raises:
         UsageError: There is no such review.
-        Refused: The review is another reviewer's or is decided, the run has ended, an approval has a failed criterion,
-            or a rejection has neither a finding nor a failed criterion.
+        Refused: The sender is an instance that does not live, the review is another reviewer's or is decided, the run
+            has ended, an approval has a failed criterion, or a rejection has neither a finding nor a failed criterion.
     """
     run = next((item for item in workspace.runs.by_id.values() if command.review_id in item.reviews), None)
     if run is None:
@@ -113,7 +113,7 @@ def _of_piece(workspace: Workspace, run: Run, piece: Piece, done: ReviewComplete
 
 
 def _findings(item: Review | ReviewCompleted) -> list[Finding]:
-    """Return what has to change after a rejection: its findings, and its failed criteria as findings."""
+    """Return what has to change after a rejection: its findings, then its failed criteria as findings; may be empty."""
     failed = [criterion for criterion in item.criteria if not criterion.passed]
     return [*item.findings, *(_as_finding(criterion) for criterion in failed)]
 

@@ -48,12 +48,12 @@ class PathChange:
 
     @property
     def added_characters(self) -> int:
-        """How much text the rules search."""
+        """How many characters the added lines have: the text that the rules search."""
         return sum(len(line) for _, line in self.added)
 
     @property
     def head(self) -> str:
-        """The first lines of the new content."""
+        """The first `HEADER_LINES` lines of the new content; empty if it has no text."""
         return first_lines(self.text)
 
 
@@ -111,5 +111,5 @@ def _added(text: str, former: str) -> tuple[tuple[int, str], ...]:
 
 
 def first_lines(text: str) -> str:
-    """Return the beginning of a text, where its header is looked for."""
+    """Return the first `HEADER_LINES` lines of a text, where its header is looked for."""
     return "\n".join(text.split("\n", HEADER_LINES)[:HEADER_LINES])

@@ -26,7 +26,11 @@ class RuleFinding(FrozenModel):
     severity: Severity = "error"
 
     def as_finding(self) -> Finding:
-        """Return it in the form in which workers and reports get all findings."""
+        """Return it in the form in which workers and reports get all findings, with rule and remedy in its message.
+
+        Its severity is `warning`, or `error` for all others; for `person` the message says that only a person may allow
+        it.
+        """
         words = f"{self.msg} (rule {self.rule})"
         if self.severity == "person":
             words += "; only a person may allow this"

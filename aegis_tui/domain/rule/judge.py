@@ -59,12 +59,15 @@ def judge(
 ) -> tuple[RuleFinding, ...]:
     """Return what the rules find in a piece, in the order of the rules and then of the changes.
 
+    Each rule names at most `SHOWN_PER_RULE` places, and then how many more there are. At the end come findings of
+    severity `person`: one for each file that is too large to be read, and one if no secret scanner ran.
+
     Args:
         rules: The rules in effect.
         changes: What the piece changes.
-        scan: What the secret scanner found in these changes. If none ran, that is a finding which only a person may
-            allow, unless no rule asks for a scan.
-        neighbours: For rules of the kind `header`.
+        scan: What the secret scanner found in these changes. That none ran counts only if a rule asks for a scan and a
+            line was added.
+        neighbours: For rules of the kind `header`: path of a new file -> the first lines of similar files of the base.
     """
     findings: list[RuleFinding] = []
     for rule in rules:
@@ -85,7 +88,10 @@ def needs_neighbours(rules: Iterable[MergeRule], path: str) -> bool:
 
 
 def windows(line: str) -> Iterator[str]:
-    """Yield the parts of a line in which patterns are searched: the line itself, unless it is long."""
+    """Yield the parts of a line in which patterns are searched: the line itself, unless it is longer than `WINDOW`.
+
+    Then they are parts of `WINDOW` characters that overlap by `OVERLAP`.
+    """
     if len(line) <= WINDOW:
         yield line
         return
@@ -196,7 +202,12 @@ def _unscanned(changes: Sequence[PathChange], scan: SecretScan) -> RuleFinding:
 
 
 def unjudged(changes: Sequence[PathChange], reason: str) -> RuleFinding:
-    """Return the finding that stands for all others if the rules could not be applied to a piece."""
+    """Return the finding, of severity `person`, that stands for all others if the rules could not be applied.
+
+    Args:
+        changes: What the piece changes; at least one.
+        reason: Why they could not be applied; shortened.
+    """
     return RuleFinding(
         rule=UNREADABLE,
         key=_key(UNREADABLE, *(change.blob for change in changes)),

@@ -86,17 +86,23 @@ class MergeRule(FrozenModel):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the fields alone: what was compiled from them is compared by identity."""
+        """Return how to pickle the rule: by its fields alone, as compiled globs are compared by identity."""
         return MergeRule.model_validate, (self.model_dump(),)
 
     def applies_to(self, path: str) -> bool:
-        """Return whether the rule looks at a path, given in its written form."""
+        """Return whether the rule looks at a path, given in its written form; letter case is ignored.
+
+        It does if one of `paths` matches, or there are none, and none of `not_paths` does.
+        """
         if self._paths and not any(glob.matches(path) for glob in self._paths):
             return False
         return not any(glob.matches(path) for glob in self._not_paths)
 
     def finds(self, line: str) -> bool:
-        """Return whether a line of text is a finding of a rule of the kind `line`."""
+        """Return whether `pattern` matches anywhere in a line and `unless` does not, so that the line is a finding.
+
+        For rules of the kind `line`.
+        """
         return self._pattern.search(line) is not None and not self.excuses(line)
 
     def excuses(self, line: str) -> bool:
@@ -104,7 +110,7 @@ class MergeRule(FrozenModel):
         return bool(self.unless) and self._unless.search(line) is not None
 
     def has_header(self, head: str) -> bool:
-        """Return whether the beginning of a file contains what a rule of the kind `header` asks for."""
+        """Return whether `pattern` matches anywhere in the beginning of a file; for rules of the kind `header`."""
         return self._pattern.search(head) is not None
 
     @cached_property
@@ -125,7 +131,10 @@ class MergeRule(FrozenModel):
 
 
 def wrong_examples(rule: MergeRule) -> list[str]:
-    """Return what is wrong with the examples of a rule, one line each; empty if it finds all `hits` and no `misses`."""
+    """Return what is wrong with the examples of a rule, one line each; empty if it finds all `hits` and no `misses`.
+
+    Always empty for the kinds `binary`, `size` and `secret`.
+    """
     if rule.kind not in ("line", "path", "header"):
         return []
     check = {"line": rule.finds, "path": rule.applies_to, "header": rule.has_header}[rule.kind]

@@ -20,14 +20,15 @@ MAX_RULES = 500
 
 
 def parse_rules(text: str, name: str) -> tuple[MergeRule, ...]:
-    """Return the rules of one file, in its order.
+    """Return the rules of one file, in its order; those that are off too.
 
     Args:
         text: The content of the file.
         name: Its path, for messages.
 
     Raises:
-        UsageError: It is no TOML, or a rule is not valid; the message names the file and the rule.
+        UsageError: It is no TOML, has anything but `[[rule]]` tables or more than `MAX_RULES` of them, or a rule is not
+            valid; the message names the file and the rule.
     """
     try:
         plain = tomllib.loads(text)
@@ -53,6 +54,8 @@ def _parsed(row: Any, number: int, name: str) -> MergeRule:
 
 def combined(shipped: Iterable[MergeRule], own: Iterable[MergeRule]) -> tuple[MergeRule, ...]:
     """Return the rules in effect: a team's rule replaces the shipped one of its name; those that are off are left out.
+
+    A replaced rule keeps the place of the shipped one; other rules of the team come after those.
 
     Args:
         shipped: The rules that come with the program.

@@ -51,9 +51,9 @@ def allow(workspace: Workspace, command: RuleAllow, actor: Actor, request_id: st
 
 
 def refuse(workspace: Workspace, command: RuleRefuse, actor: Actor, request_id: str) -> Decision:
-    """Send a piece back to its worker because of what it waits for; it counts as a rejection.
+    """Send a piece back to its worker because of what it waits for; it counts as a rejection, which may end the run.
 
-    That the sender is the person was checked before (`rights`).
+    That the sender is the person was checked before (`rights`). The reply names the run.
 
     Raises:
         UsageError: There is no such run or piece.

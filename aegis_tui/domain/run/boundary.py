@@ -8,7 +8,10 @@ from aegis_tui.domain.run.report_model import BoundaryReport
 
 
 def boundary_of(run: Run) -> BoundaryReport:
-    """Return how the agents of a run are isolated, and what they may reach besides hub and model."""
+    """Return how the agents of a run are isolated, and what they may reach besides hub and model, as a JSON object.
+
+    `level` and `layers` say how, `allowed` has the addresses by kind of agent, and `word` is the whole in a few words.
+    """
     facts, allowed = run.facts, run.options.boundary
     return {
         "level": facts.boundary_level,

@@ -33,7 +33,7 @@ def _with_note(run: Run, role: str, text: str) -> str:
 
 
 def design_brief(run: Run) -> str:
-    """Return the Commander's task when a run has a goal but no design."""
+    """Return the Commander's task when a run has a goal but no design: to propose one. The goal is in it."""
     return _with_note(
         run,
         "commander",
@@ -47,10 +47,15 @@ def design_brief(run: Run) -> str:
 def work_brief(run: Run, piece: Piece, *, rescue_ref: str | None) -> str:
     """Return the task of a worker for its feature, or of the Commander for the foundation; without a design, the goal.
 
+    Pieces that it depends on and the feedback on an earlier submission are named.
+
     Args:
         run: The run.
         piece: The piece to build.
         rescue_ref: The ref with the saved work of an earlier instance; None when there is none.
+
+    Raises:
+        StopIteration: The design has no feature of the piece's name.
     """
     design = run.design
     if design is None:
@@ -110,7 +115,10 @@ def guidance_text(run: Run, instance: Instance) -> str:
 
 
 def review_brief(run: Run, review: Review) -> str:
-    """Return the task of a reviewer: the author's task, and where to look; never what the author says about it."""
+    """Return the task of a reviewer: the author's task, and where to look; never what the author says about it.
+
+    At most 200 changed files are named.
+    """
     piece, design = review.piece, run.design
     parts = [f"Review {'the merged result of all pieces' if piece == COMPOSITION else piece}."]
     if design is not None:
@@ -168,7 +176,15 @@ def rebase_brief(run: Run, piece: str, overlaps: Sequence[Overlapping]) -> str:
 
 
 def qa_brief(run: Run, piece: str, checks: Sequence[QaCheck]) -> str:
-    """Return the message to a worker when QA of the merged tree fails, with each check that closes the gate."""
+    """Return the message to a worker when QA of the merged tree fails, with each check that closes the gate.
+
+    Of each it has the command, the end of the output and the new failures.
+
+    Args:
+        run: The run.
+        piece: The name of the worker's piece.
+        checks: All checks; those that are `ok` are left out.
+    """
     parts = [
         f"QA failed on the merged tree, and {piece} may be the cause. First get the merged state: "
         f"`git rebase aegis/{run.run}/integration` (also in $AEGIS_INTEGRATION_REF). Then fix the failures inside "

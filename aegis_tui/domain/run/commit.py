@@ -41,7 +41,10 @@ def conventional_subject(text: str, *, kind: str = "feat") -> str:
 
 
 def _begun_small(text: str) -> str:
-    """Lower the first letter of the text, unless its first word is a name or an abbreviation: README, JSON, GitHub."""
+    """Return the text with its first letter in lower case, unless its first word is a name or an abbreviation.
+
+    README, JSON and GitHub are such: they have another capital letter.
+    """
     first = text.split(" ", 1)[0]
     letters = "".join(filter(str.isalpha, first))
     is_word = letters[1:] == letters[1:].lower() and (len(letters) > 1 or first == "A")
@@ -49,7 +52,15 @@ def _begun_small(text: str) -> str:
 
 
 def commit_trailers(run: str, agent_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Return the trailers of a commit by name, in the order in which they are written; each instance is named once."""
+    """Return the trailers of a commit, name -> values, in the order in which they are written.
+
+    They are `Aegis-Run`, `Aegis-Instance` and `Co-Authored-By`; each instance is named once, and the last two are left
+    out without instances.
+
+    Args:
+        run: The run's id.
+        agent_ids: The instances, in the order in which they are to be named.
+    """
     agents = list(dict.fromkeys(agent_ids))
     trailers = {"Aegis-Run": [run], "Aegis-Instance": agents}
     authors = [f"{name} <{email}>" for name, email in map(author_of, agents)]

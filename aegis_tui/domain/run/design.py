@@ -162,7 +162,8 @@ def check_design(
 ) -> list[DesignIssue]:
     """Return the rules that the design breaks, at most `MOST_ISSUES`; empty when a run may use it.
 
-    A design that takes too many steps to check breaks a rule too; nothing is raised for it.
+    Checked are ids, kinds, dependencies, time limits, each glob, and overlaps of globs of different owners. A design
+    that takes too many steps to check breaks a rule too; nothing is raised for it.
 
     Args:
         design: A design of valid form.
@@ -170,8 +171,6 @@ def check_design(
         kind_faults: Of the kinds that cannot be started here: why.
         ignore_case: Compare paths without case, as git does when `core.ignorecase` is set.
         effort: The steps left to the whole request; None gives this call the steps of a request.
-
-    Source: contract 4, PART-1, FLOW-2.
     """
     areas = list(_areas(design))
     compiled: dict[Location, Glob] = {}
@@ -192,7 +191,7 @@ def check_design(
 
 
 def topological(features: Sequence[Feature]) -> list[str]:
-    """Sort the ids of features so that each comes after its dependencies, and otherwise in file order.
+    """Return the ids of features so that each comes after its dependencies, and otherwise in file order.
 
     Args:
         features: Features with unique ids; dependencies on other ids are ignored.

@@ -7,7 +7,11 @@ from aegis_tui.domain.run.report_model import EnvironmentReport
 
 
 def environment_report(run: Run) -> EnvironmentReport:
-    """Return the environment of a run's worktrees, as far as it is known yet."""
+    """Return the environment of a run's worktrees as a JSON object, as far as it is known yet.
+
+    Its `state` is `prepared` if the set-up command made it, `linked` if the worktrees get those of the person's
+    checkout, `copied` if they only get the files of `.worktreeinclude`, else `none`.
+    """
     plan, made = run.facts.environment, run.environment
     return {
         "state": "prepared" if made else "linked" if plan.places else "copied" if plan.included else "none",

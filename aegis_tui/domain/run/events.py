@@ -58,7 +58,7 @@ class Budget(FrozenModel):
     """Minutes from the first call of a run on; no limit when unset."""
 
     def limits(self) -> dict[str, float]:
-        """Return the limits that are set, by name."""
+        """Return the limits that are set, by the name of the field; empty if none is."""
         limits = {
             "instance_tokens": self.instance_tokens,
             "instance_minutes": self.instance_minutes,

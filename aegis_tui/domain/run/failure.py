@@ -43,7 +43,7 @@ def fail(
     instance: Instance | None = None,
     feature: str | None = None,
 ) -> list[Draft]:
-    """Return the event that ends a run without a commit; the work so far stays in rescue refs.
+    """Return the event that ends a run without a commit, with its error; the work so far stays in rescue refs.
 
     Args:
         run: The run that ends.
@@ -51,7 +51,7 @@ def fail(
         message: What happened, to what, and why.
         hint: What to do about it; where the work is kept is added to it.
         cause: The message of the first error; `message` when left out.
-        instance: The instance that met it.
+        instance: The instance that met it; its last note and its log file are named.
         feature: The piece that it concerns; that of the instance when left out.
     """
     kept = kept_words(run)
@@ -69,7 +69,10 @@ def fail(
 
 
 def kept_words(run: Run) -> str:
-    """Tell a person where the work of a run without a commit is kept, and the git commands to show and use it."""
+    """Return where the work of a run without a commit is kept, and the git commands to show and use it, for a person.
+
+    It is one line of parts separated by `; `; at most three pieces that were submitted but not merged are named.
+    """
     place = f"refs/aegis/runs/{run.run}"
     words = []
     if run.working_oid != run.facts.base_oid:
@@ -83,7 +86,7 @@ def kept_words(run: Run) -> str:
 
 
 def error_lines(error: Mapping[str, Any]) -> list[str]:
-    """Describe to a person how a run failed: message, first cause, instance, its last output, hint, log file.
+    """Return lines that say how a run failed: message, first cause, instance, its last output, hint, log file.
 
     What is not known, or is in the message already, has no line; there is at least one line.
 
@@ -107,7 +110,7 @@ def error_lines(error: Mapping[str, Any]) -> list[str]:
 
 
 def _is_in(words: str, text: str) -> bool:
-    """Return whether a text contains these words, however lines are broken or joined with `; `; true for no words."""
+    """Return whether a text contains these words, ignoring white space and semicolons; True for no words."""
     plain, known = ("".join(item.replace(";", "").split()) for item in (words, text))
     return plain in known
 
@@ -120,7 +123,7 @@ def _log_of(run: Run, instance: Instance | None) -> str | None:
 
 
 def fail_task(run: Run, code: str, task: str, given_up: GivenUp, *, back: str = "") -> list[Draft]:
-    """Return the event that ends a run because one of its tasks was given up.
+    """Return the event that ends a run because one of its tasks was given up, with cause, hint and instance of that.
 
     Args:
         run: The run that ends.
@@ -170,7 +173,10 @@ def given_up(tried: Sequence[Instance], limit: int) -> GivenUp | None:
 
 
 def why(instance: Instance) -> str:
-    """Return why an instance ended without finishing its task: its cause, its note, or words that it gave no reason."""
+    """Return why an instance ended without finishing its task: the message of its cause, else its note.
+
+    If it has neither, words that it gave no reason; never empty.
+    """
     if instance.cause is not None:
         return instance.cause.message
     return instance.note or "it ended without giving a reason"

@@ -33,7 +33,15 @@ MAX_REVIEWERS = 4
 
 
 def follow(workspace: Workspace) -> list[Draft]:
-    """Return the next events that follow from the state alone; empty if there are none or no run is open or ending."""
+    """Return the next events that follow from the state alone; empty if there are none or no run is open or ending.
+
+    These plan instances, request reviews, open gates, change the stage, or end the run. Of an ending run they stop its
+    instances; a halted run has none. Only one step is returned at once: apply the events and call again until it is
+    empty.
+
+    Args:
+        workspace: State after the last event; not changed.
+    """
     run = workspace.runs.current()
     if run is None:
         return []
@@ -135,7 +143,10 @@ def _plan_workers(workspace: Workspace, run: Run) -> Iterator[Draft]:
 
 
 def _has_slot(workspace: Workspace, run: Run) -> bool:
-    """Return whether one more worker may start; the worker of a piece that is not merged counts as long as it lives."""
+    """Return whether one more worker may start: fewer than `options.workers` are busy.
+
+    The worker of a feature that is not merged counts as long as it lives.
+    """
     busy = sum(
         1
         for piece in run.features()

@@ -14,7 +14,7 @@ RUN_EVENTS = ("run:started", "run:finished")
 
 
 def past_runs(events: Iterable[Event]) -> list[PastRun]:
-    """List every run, oldest first, with its goal and its outcome.
+    """Return every run in the order of the log, oldest first, with its goal and its outcome.
 
     Args:
         events: The log in order; runs that ended in a part that was compacted away are missing.

@@ -77,7 +77,7 @@ class Run(StateModel):
         return self.status in (RunStatus.ACTIVE, RunStatus.HALTED)
 
     def features(self) -> list[Piece]:
-        """Return the pieces of the design's features, without the foundation."""
+        """Return the pieces of the design's features, without the foundation, in the order of the design."""
         return [piece for piece in self.pieces.values() if piece.name != FOUNDATION]
 
     def reviews_of(self, piece: Piece) -> list[Review]:
@@ -85,15 +85,19 @@ class Run(StateModel):
         return [review for name in piece.review_ids if (review := self.reviews.get(name)) is not None]
 
     def is_blocking(self, review: Review | ReviewCompleted) -> bool:
-        """Return whether what is reviewed needs this approval.
+        """Return whether what is reviewed is merged only if this review approves it.
 
-        The composition always does; a piece does unless the run has the lens of the review and that is not blocking.
+        That of the merged tree always counts; that of a piece does unless the run has the lens of the review and that
+        is not blocking.
         """
         blocking = all(lens.blocking for lens in self.facts.lenses if lens.name == review.lens)
         return blocking or review.piece == COMPOSITION
 
     def held_findings(self, piece: Piece) -> list[RuleFinding]:
-        """Return the findings for which a piece waits for a person; empty if it does not wait."""
+        """Return the findings that only a person may allow, for which a piece waits now; empty if it does not wait.
+
+        Those that were allowed are left out.
+        """
         waits = piece.is_held and piece.status is PieceStatus.SUBMITTED
         return (
             [item for item in piece.broken if item.key not in self.allowed and item.severity == "person"]

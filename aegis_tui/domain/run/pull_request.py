@@ -24,10 +24,15 @@ class PullRequestText(NamedTuple):
 
 
 def pull_request_text(report: Report) -> PullRequestText:
-    """Return the text for a pull request.
+    """Return the text for a pull request about a run's commit: the commit's subject, and a body in Markdown.
+
+    The body has goal, pieces, checks of the last round, reviews and allowed findings. What agents wrote stands in code.
+
+    Args:
+        report: The report of the run.
 
     Raises:
-        Refused: The run made no commit.
+        Refused: The run made no commit (code `run.no-commit`).
     """
     commit = report["commit"]
     if commit is None:
@@ -46,7 +51,7 @@ def pull_request_text(report: Report) -> PullRequestText:
 
 
 def _code(text: str) -> str:
-    """Return a text as code that Markdown does not interpret, in one line."""
+    """Return a text as code that Markdown does not interpret, in one line; empty for a blank text."""
     plain = " ".join(inert(text, keep="\n\t").split())
     if not plain:
         return ""

@@ -176,7 +176,7 @@ def fold_report(events: Iterable[Event], run: str, *, commit: CommitSeen | None 
     """Return the report of one run (contract 4); of an open run, the report so far.
 
     Args:
-        events: The log from the run's first event or an earlier one, in order; events after its end are ignored.
+        events: The log from the run's first event or an earlier one, in order; events after its end are not read.
         run: The run's id.
         commit: Git's facts about the commit: {subject, files, trailers}; they replace those of the log.
 
@@ -208,7 +208,7 @@ class ReportFold:
         return bool(self._tally.ended_at)
 
     def report(self, *, commit: CommitSeen | None = None) -> Report:
-        """Return the report so far.
+        """Return the report so far; more events may be added afterwards.
 
         Args:
             commit: Git's facts about the commit: {subject, files, trailers}; they replace those of the log.

@@ -20,7 +20,10 @@ class RuleTally:
         self._scanners: list[str] = []
 
     def take(self, data: PieceChecked | PieceHeld | RuleAllowed) -> None:
-        """Add one event."""
+        """Add one event of the run: the check of a piece, that a piece waits for a person, or an allowed finding.
+
+        A finding of the same piece that is no longer there counts as repaired.
+        """
         if isinstance(data, RuleAllowed):
             self._allowed[data.finding.key] = data.by
             row = self._broken_rules.get(data.finding.key) or _row(data.piece, data.finding)

@@ -48,7 +48,7 @@ from aegis_tui.errors import DesignRefused, Refused, UsageError
 
 
 def parse_design(fields: dict[str, Any]) -> Design:
-    """Parse the fields of a design; only its form is checked.
+    """Return a design made of these fields; only its form is checked.
 
     Raises:
         DesignRefused: Fields are missing, unknown or invalid; `data['issues']` names each.
@@ -120,6 +120,8 @@ def checked_design(
 def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str) -> Decision:
     """Start a run; with a design in the command, agree to it too. The hub's preflight has filled in `run` and `facts`.
 
+    The reply names the run. Only one run may be open at a time.
+
     Raises:
         Refused: The preflight's facts are missing, another run is open, globs cost too much to compare, or the options
             do not allow the agent kind (code `agent.guard`).
@@ -178,7 +180,7 @@ def _spec(run: str, piece: str, title: str, dependencies: tuple[str, ...]) -> Sp
 def propose(workspace: Workspace, command: DesignPropose, actor: Actor, request_id: str) -> Decision:
     """Propose a design for the current run; if the run has the option `yes`, it is agreed at once.
 
-    An instance that proposes is stopped, as its task is done.
+    An instance that proposes is stopped, as its task is done. The reply says whether the design is agreed.
 
     Raises:
         Refused: No run waits for a design, the sender is an instance with another task, or globs cost too much to
@@ -279,7 +281,10 @@ def run_fail(workspace: Workspace, command: RunFail, actor: Actor, request_id: s
 
 
 def mark_prepared(workspace: Workspace, command: RunMarkPrepared, actor: Actor, request_id: str) -> Decision:
-    """Record that the working ref of the run exists; no events if that is known already or there is no such run."""
+    """Record that the branch for merged pieces exists, and the environment that was made for the worktrees, if any.
+
+    No events if that is known already or there is no such run.
+    """
     run = workspace.runs.by_id.get(command.run)
     if run is None or run.prepared:
         return Decision()

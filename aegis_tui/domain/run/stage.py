@@ -29,7 +29,10 @@ class Gate(NamedTuple):
 
 
 def gates_of(workspace: Workspace, run: Run) -> list[Gate]:
-    """Return the gates of the run's present stage, each passed or not as the state is now; their order is fixed."""
+    """Return the conditions (gates) of the run's present stage, each passed or not as the state is now; at least one.
+
+    Their order is fixed for each stage. A closed one says why and, where one is known, which command would open it.
+    """
     return _GATES[run.stage](workspace, run)
 
 
@@ -40,7 +43,10 @@ def following(stage: Stage) -> Stage | None:
 
 
 def ready_features(run: Run) -> list[str]:
-    """Return the names of the features, merged or not, whose dependencies are all merged onto the working ref."""
+    """Return the names of the features whose dependencies are all merged, in the order of the design.
+
+    Features that are merged themselves are among them.
+    """
     applied = {name for name, piece in run.pieces.items() if piece.status is PieceStatus.APPLIED}
     return [piece.name for piece in run.features() if applied.issuperset(piece.depends_on)]
 
@@ -71,7 +77,10 @@ def _foundation(workspace: Workspace, run: Run) -> list[Gate]:
 
 
 def rules_gate(run: Run) -> Gate:
-    """Return the gate that is closed while pieces wait until the person allows what the merge rules found (FLOW-9)."""
+    """Return the gate that is closed while pieces wait until the person allows what the merge rules found (FLOW-9).
+
+    It is passed if no piece waits.
+    """
     waiting = [(piece.name, item) for piece in run.pieces.values() for item in run.held_findings(piece)]
     if not waiting:
         return Gate(RULES_GATE, True, "no piece waits for a person")

@@ -56,7 +56,10 @@ class RunTable:
         return self.by_id[run]
 
     def current(self) -> Run | None:
-        """Return the run that is not completed; None when there is none. A workspace has at most one."""
+        """Return the run that is not completed (active, halted or ending); None when there is none.
+
+        There is at most one.
+        """
         return next((run for run in self.by_id.values() if run.status is not RunStatus.COMPLETED), None)
 
     def latest(self) -> Run | None:
@@ -64,7 +67,10 @@ class RunTable:
         return next(reversed(self.by_id.values()), None)
 
     def names(self) -> list[str]:
-        """Return the names of all known runs, oldest first; a new run needs another name."""
+        """Return the ids of all runs that the table knows, those of which only the outcome is kept too, oldest first.
+
+        A new run needs another id.
+        """
         return [*self.past, *self.by_id]
 
     def forget_ended(self) -> None:
@@ -88,7 +94,15 @@ class RunTable:
         return None
 
     def evolve(self, agent_id: str, data: RunEvent) -> frozenset[Key]:
-        """Apply one event and return what changed. Never raises: one about an unknown run or piece changes nothing."""
+        """Apply one event in place and return the key of the run that changed.
+
+        Never raises: one about an unknown run changes nothing and returns an empty set, one about an unknown piece
+        changes no piece.
+
+        Args:
+            agent_id: The instance that it belongs to; has no effect.
+            data: The event's data.
+        """
         if isinstance(data, events.RunStarted):
             self.by_id[data.run] = Run(
                 run=data.run, goal=data.goal, options=data.options, facts=data.facts, working_oid=data.facts.base_oid
@@ -101,7 +115,11 @@ class RunTable:
         return run.keys()
 
     def hand(self, data: SpecTaskAssigned | SpecDiffSubmitted) -> frozenset[Key]:
-        """Record that the piece of a spec was assigned or submitted; return what changed, nothing for no piece."""
+        """Record that the piece of a spec was assigned to an instance or submitted; return the key of its run.
+
+        Empty, and nothing is recorded, for a spec that describes no piece. A submission drops the reviews and findings
+        of the one before.
+        """
         run_and_piece = self.piece_of_spec(data.specId)
         if run_and_piece is None:
             return frozenset()
@@ -124,7 +142,7 @@ class RunTable:
 
     @classmethod
     def load(cls, plain: list[dict[str, Any]], past: Iterable[tuple[str, bool | None]] = ()) -> RunTable:
-        """Rebuild the table from the result of `dump` and from the items of `past`.
+        """Return a new table from the result of `dump` and from the items of `past`.
 
         Raises:
             ValueError: A run is not valid.
@@ -226,7 +244,10 @@ def _piece(run: Run, data: PieceEvent) -> None:
 
 
 def _forget_findings(run: Run, piece: Piece) -> None:
-    """Drop the findings and criteria that the reviews of a piece kept until all had a verdict; the log has them."""
+    """Remove the findings and criteria from the reviews of a piece's present submission; the log still has them.
+
+    They are kept only until all reviews have a verdict.
+    """
     for review in run.reviews_of(piece):
         review.criteria, review.findings = (), ()
 

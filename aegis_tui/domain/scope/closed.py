@@ -46,6 +46,8 @@ def _names_git(segment: Segment) -> bool:
 def check_new_globs(globs: Iterable[str]) -> None:
     """Return if a new partition may hold these globs. Partitions in the log are not checked again.
 
+    All globs together may take as many steps as one request.
+
     Raises:
         Refused: Code `glob`: a text is not a glob, or has an invisible character. Code `glob.effort`: too costly.
         PartitionRefused: A glob names a path of git or of specs.
@@ -63,10 +65,10 @@ def check_new_globs(globs: Iterable[str]) -> None:
 
 
 def check_not_git(path: str) -> None:
-    """Return if a path does not belong to git.
+    """Return if no part of a path, in its written form, is git's own folder on some file system (see `is_git_path`).
 
     Raises:
-        PartitionRefused: It does.
+        PartitionRefused: One is.
     """
     if is_git_path(path):
         raise PartitionRefused(

@@ -200,7 +200,7 @@ class PartitionTable:
 
     @classmethod
     def load(cls, plain: Mapping[str, Any]) -> PartitionTable:
-        """Rebuild the table from what `dump` returned.
+        """Return a new table with what `dump` returned.
 
         Raises:
             KeyError: A part is missing.
@@ -219,15 +219,15 @@ class PartitionTable:
         """Replace the partition of an instance. Overlaps are not checked here: ask `overlaps_with` first.
 
         Raises:
-            Refused: code `glob`; the table is then unchanged.
+            Refused: code `glob`: a text is not a glob; the table is then unchanged.
         """
         self._owned[agent_id] = _compile(globs, self.ignore_case)
 
     def set_scope(self, *, shared: Sequence[str] = (), joint: Sequence[str] = ()) -> None:
-        """Replace the shared and the joint globs.
+        """Replace the shared and the joint globs; a list that is left out becomes empty.
 
         Raises:
-            Refused: code `glob`; the table is then unchanged.
+            Refused: code `glob`: a text is not a glob; the table is then unchanged.
         """
         self._shared, self._joint = _compile(shared, self.ignore_case), _compile(joint, self.ignore_case)
 
@@ -247,6 +247,8 @@ class PartitionTable:
 
     def overlaps_with(self, agent_id: str, globs: Sequence[str], *, effort: Effort | None = None) -> list[Overlap]:
         """Return the overlaps with other instances and with the shared and joint lists if an instance had these globs.
+
+        In each, `a` is one of these globs. Empty if there are none. The table is not changed.
 
         Args:
             agent_id: The instance; its current partition is not compared.

@@ -25,7 +25,7 @@ MOST_NAMED = 200
 def globs_of(workspace: Workspace, run: Run, piece: Piece) -> tuple[str, ...]:
     """Return the partition for the next worker of a piece: that of its last worker, or else that of the design.
 
-    Empty when there is neither.
+    Empty when there is neither. A last worker that the state no longer holds does not count.
     """
     last = workspace.get_instance(piece.agents[-1]) if piece.agents else None
     if last is not None:
@@ -75,9 +75,9 @@ def as_partitioned(run: Run, name: str, globs: Sequence[str]) -> Run:
 
 
 def _waiting(workspace: Workspace, agent_id: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the pieces of the open run without a living worker that may still get one, with their globs.
+    """Yield the pieces of the open run that have no living worker, with the globs that their next worker gets.
 
-    A piece whose last worker is this instance is left out.
+    Left out are a merged foundation and a piece whose last worker is this instance. None if no run is open.
     """
     run = workspace.runs.current()
     if run is None or not run.is_open:
@@ -93,6 +93,8 @@ def _waiting(workspace: Workspace, agent_id: str) -> Iterator[tuple[str, tuple[s
 def taken_overlaps(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> list[Overlap]:
     """Return the overlaps of globs with other instances, with pieces that wait, and with shared and joint lists.
 
+    In each, `a` is one of these globs. Empty if an instance may have them.
+
     Args:
         workspace: State after the last logged event.
         agent_id: The instance that would get the globs; what it has now is not compared.
@@ -105,7 +107,10 @@ def taken_overlaps(workspace: Workspace, agent_id: str, globs: Sequence[str]) ->
 
 
 def waiting_globs(workspace: Workspace, agent_id: str) -> dict[str, tuple[str, ...]]:
-    """Return, by name, the globs of the pieces that wait for a worker, except those that this instance had last."""
+    """Return the globs of the pieces of the open run that wait for a worker, by the name of the piece.
+
+    A piece that this instance had last is left out.
+    """
     return dict(_waiting(workspace, agent_id))
 
 
@@ -150,6 +155,8 @@ def check_free(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> Non
 
 def dispatch_overlap(workspace: Workspace, name: str, globs: Sequence[str]) -> Overlap | None:
     """Return the first overlap of a worker that is about to start with a living instance; None when there is none.
+
+    Shared and joint lists are not compared.
 
     Args:
         workspace: State after the last logged event.

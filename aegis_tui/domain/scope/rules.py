@@ -94,7 +94,11 @@ def _asked(workspace: Workspace, request: str, actor: Actor) -> tuple[ScopeReque
 
 
 def grant(workspace: Workspace, command: ScopeGrant, actor: Actor, request_id: str) -> Decision:
-    """Grant a request for a path: the asker may write it, under a lock. Nobody can grant its own request.
+    """Grant a request for a path: the asker may write it, under a lock, and gets a message.
+
+    Nobody can grant its own request.
+
+    A person, the Commander and the instance whose partition has the path may answer.
 
     Raises:
         UsageError: There is no such open request.

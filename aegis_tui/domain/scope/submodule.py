@@ -12,6 +12,8 @@ from aegis_tui.errors import Refused
 def submodule_issues(design: Design, submodules: Iterable[str], *, ignore_case: bool = False) -> list[DesignIssue]:
     """Return an issue for each glob that only paths of a submodule can match; a wide glob such as `**` gives none.
 
+    Of a glob with braces one alternative is enough. In the order of the design; empty without submodules.
+
     Args:
         design: A well-formed design; its shared globs are not examined, nor texts that are not globs.
         submodules: Paths of the submodules in the base commit.

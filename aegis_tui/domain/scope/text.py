@@ -46,8 +46,8 @@ def scope_of(workspace: Workspace, run: Run, instance: Instance) -> dict[str, An
 def shared_text(run: Run) -> str:
     """Return the text that the prompt of every instance of a run starts with, byte for byte the same (LLM-3).
 
-    It holds the goal, who may write what by the design, and the rules for all. A later change of a partition does not
-    change it.
+    It holds the goal, who may write what by the design if there is one yet, and the rules for all. A later change of a
+    partition does not change it.
     """
     parts = ["# The run", f"Goal: {run.goal}"]
     if run.design is not None:

@@ -44,7 +44,9 @@ class SpecState(StateModel):
 
 
 def find_cycle_from(start: str, needs: Callable[[str], Iterable[str]]) -> tuple[str, ...]:
-    """The first cycle that can be reached from a name, as a closed path (`a, b, a`); empty when there is none (SPEC-5).
+    """Return the first cycle that can be reached from a name, as a closed path (`a, b, a`).
+
+    Empty when there is none (SPEC-5).
 
     Args:
         start: The name to begin with; only what can be reached from it is searched.

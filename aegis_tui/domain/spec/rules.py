@@ -20,7 +20,7 @@ from aegis_tui.errors import Conflict, Refused, UsageError
 
 
 def create(workspace: Workspace, command: SpecCreate, actor: Actor, request_id: str) -> Decision:
-    """Add a spec to the workspace, outside any run.
+    """Add a spec to the workspace, outside any run; the reply has its id.
 
     Raises:
         UsageError: The id, the title or the dependencies are not valid.
@@ -56,6 +56,8 @@ def _dependencies(workspace: Workspace, name: str, new: Mapping[str, tuple[str, 
 
 def claim(workspace: Workspace, command: TaskClaim, actor: Actor, request_id: str) -> Decision:
     """Assign a ready spec to the sender. Of several claims of one revision exactly one succeeds.
+
+    The reply has its id and its next revision.
 
     Raises:
         UsageError: There is no such spec.

@@ -37,7 +37,7 @@ class SpecTable:
         """Final status by id of the newest `KEPT_PAST` removed specs, oldest first."""
 
     def is_known(self, spec_id: str) -> bool:
-        """Whether a spec with that id exists or is one of the newest `KEPT_PAST` that were removed."""
+        """Return whether a spec with that id exists or is one of the newest `KEPT_PAST` that were removed."""
         return spec_id in self.by_id or spec_id in self.past
 
     def forget_ended(self, kept_runs: Container[str]) -> None:
@@ -55,7 +55,10 @@ class SpecTable:
             del self.past[next(iter(self.past))]
 
     def evolve(self, data: SpecEvent) -> frozenset[Key]:
-        """Apply one event and return what changed. Never raises: an event about an unknown spec changes nothing."""
+        """Apply one event in place and return the key of the spec that changed; its revision is one higher then.
+
+        Never raises: an event about an unknown spec changes nothing and returns an empty set, unless it adds the spec.
+        """
         if isinstance(data, SpecCreated):
             self.by_id[data.specId] = SpecState(
                 spec_id=data.specId, **data.model_dump(exclude={"type", "specId"}), status="approved"
@@ -74,7 +77,10 @@ class SpecTable:
         return sorted(free, key=lambda spec: (-spec.priority, spec.spec_id))
 
     def is_ready(self, spec: SpecState) -> bool:
-        """Whether the spec is approved and its direct dependencies are completed."""
+        """Return whether the spec is approved and its direct dependencies are completed.
+
+        An unknown dependency is not.
+        """
         return spec.status == "approved" and all(map(self._is_completed, spec.dependencies))
 
     def _is_completed(self, spec_id: str) -> bool:
@@ -87,7 +93,7 @@ class SpecTable:
 
     @classmethod
     def load(cls, plain: list[dict[str, Any]], past: Iterable[tuple[str, str]] = ()) -> SpecTable:
-        """Rebuild the table from what `dump` returned, and from the items of its `past`.
+        """Return a new table with what `dump` returned, and with the items of its `past`.
 
         Raises:
             ValueError: A spec is not valid.

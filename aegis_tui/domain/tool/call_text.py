@@ -57,7 +57,10 @@ def read_text_calls(
 
 
 def without_thoughts(text: str) -> str:
-    """Return the text outside `<think>` and `</think>`; a server may have left out either mark."""
+    """Return the text without what is between `<think>` and `</think>`; a server may have left out either mark.
+
+    Without the first mark all up to the second is left out, without the second all from the first on.
+    """
     head, mark, rest = text.partition("</think>")
     if mark and "<think>" not in head:
         text = rest
@@ -65,7 +68,7 @@ def without_thoughts(text: str) -> str:
 
 
 def ends_in_thought(text: str) -> bool:
-    """Whether a text ends inside `<think>`: without a `</think>` after the last one."""
+    """Return whether a text ends inside `<think>`: without a `</think>` after the last one."""
     return text.rfind("<think>") > text.rfind("</think>")
 
 

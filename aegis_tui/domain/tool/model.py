@@ -26,9 +26,12 @@ class ToolArguments(FrozenModel):
     @field_validator("*")
     @classmethod
     def _holds_no_nul(cls, value: Any) -> Any:
-        """Raise ValueError for a text with a NUL; return any other value unchanged.
+        """Return any value unchanged that is no text with a NUL.
 
         No program accepts a NUL in an argument, and a file with one cannot be read again as text.
+
+        Raises:
+            ValueError: It is such a text.
         """
         if isinstance(value, str) and "\0" in value:
             raise ValueError("contains a NUL character, which is not allowed")
@@ -129,7 +132,10 @@ class Tool:
     arguments: type[ToolArguments]
 
     def schema(self) -> dict[str, Any]:
-        """Return the `tools` entry of a chat completions request; the same on every call."""
+        """Return the tool as an entry of `tools` in a chat completions request: {type, function}.
+
+        The same on every call.
+        """
         raw = self.arguments.model_json_schema(by_alias=True)
         parameters = _tidy(raw, raw.get("$defs", {}))
         parameters.pop("description", None)
@@ -186,9 +192,9 @@ _ORDER = ("read", "search", "signatures", "bash", "report", "edit", "lock", "wri
 def tool_schemas(names: Collection[str]) -> list[dict[str, Any]]:
     """Return the `tools` field for a role that may call `names`, in a fixed order, so that prompts share a prefix.
 
-    Chat templates put the tools before or right after the system message. Offering every tool to every role would let
-    all roles share the whole list, but measured with a prefix cache it saves nothing: the longer prompts of all calls
-    cost as much as the few tools that each role computes once (LLM-3).
+    Each tool is listed once. Chat templates put the tools before or right after the system message. Offering every tool
+    to every role would let all roles share the whole list, but measured with a prefix cache it saves nothing: the
+    longer prompts of all calls cost as much as the few tools that each role computes once (LLM-3).
 
     Raises:
         KeyError: There is no such tool.

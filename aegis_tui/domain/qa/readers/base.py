@@ -78,7 +78,12 @@ class ExplainsExit(Protocol):
     """A reader whose tool says by its exit code why it gave up."""
 
     def exit_reason(self, words: Words, exit_code: int | None) -> str:
-        """Return why the tool gave up; empty for program lines of other tools and for codes that do not say so."""
+        """Return why the tool gave up, in words; empty for program lines of other tools and for other exit codes.
+
+        Args:
+            words: The program and its arguments.
+            exit_code: None if it was ended early.
+        """
         ...
 
 

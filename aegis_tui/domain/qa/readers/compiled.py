@@ -216,7 +216,10 @@ class JvmReader:
     )
 
     def starts(self, words: Words) -> bool:
-        """Return whether a program with its arguments is a Maven or Gradle run that tests."""
+        """Return whether a program is Maven or Gradle with a goal that runs tests.
+
+        These are test, verify, check, install, build and package.
+        """
         return words[0] in ("mvn", "mvnw", "gradle", "gradlew") and any(
             word.rsplit(":", 1)[-1] in ("test", "verify", "check", "install", "build", "package") for word in words[1:]
         )

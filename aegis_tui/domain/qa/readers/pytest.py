@@ -41,7 +41,10 @@ class PytestReader:
         return words[0] in ("pytest", "py.test") or is_named(words, "pytest")
 
     def ask(self, command: str, place: CommandPlace) -> Asked:
-        """Ask for a result file by a variable, whatever the command is, unless the project has one written itself."""
+        """Return the command with a variable, PYTEST_ADDOPTS, that asks pytest for a result file.
+
+        Any command gets it, unless it or the project's configuration has such a file written itself.
+        """
         if any(_OWN_FILE.search(text) for text in (command, *map(place.read, _CONFIGURATION))):
             return Asked(command)
         path = f"{place.results_dir}/pytest.xml"

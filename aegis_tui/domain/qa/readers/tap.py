@@ -72,7 +72,10 @@ def _by_spec(text: str, counts: dict[str, int], root: str) -> Reading:
 
 
 def _points(text: str) -> Iterator[tuple[str, bool, str]]:
-    """Yield the name of each test with its parents, whether it is bad, and its directive; children come after it."""
+    """Yield for each test line the name with its parents, whether it is not ok, and its directive.
+
+    The directive is `skip`, `todo` or empty. Children come directly after their parent.
+    """
     waiting: list[tuple[int, str, bool, str]] = []
     for line in text.splitlines():
         match = _POINT.match(line)
