@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -80,7 +81,8 @@ def leave_work(workspace: ScratchWorkspace) -> None:
 def persons_own(workspace: ScratchWorkspace) -> dict[str, str]:
     """What must stay byte for byte: the files of the checkout, its index, HEAD, the stash and the person's branches."""
     root = workspace.root
-    files = [path for path in root.rglob("*") if path.is_file() and ".git" not in path.relative_to(root).parts]
+    top = [path for path in root.iterdir() if path.name != ".git"]
+    files = [path for place in top for path in (place, *place.rglob("*")) if path.is_file()]
     own = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in [*files, root / ".git/index"]}
     listed = workspace.git("for-each-ref", "refs/heads/main", "refs/stash", "refs/tags")
     return {**own, "HEAD": workspace.git("rev-parse", "HEAD"), "refs": listed}
@@ -89,11 +91,11 @@ def persons_own(workspace: ScratchWorkspace) -> dict[str, str]:
 def marks_in_worktrees(workspace: ScratchWorkspace) -> set[bytes]:
     """The marks that are now in files of any worktree."""
     marks: set[bytes] = set()
-    for place in (workspace.folder / "state").glob("aegis-tui/*/worktrees/*/src/*/*.txt"):
-        try:
-            marks.update(MARK.findall(place.read_bytes()))
-        except OSError:  # taken away meanwhile, which the refs make up for
-            continue
+    for folder, _, names in os.walk(workspace.folder / "state"):  # folders that go away meanwhile are passed over
+        if "/worktrees/" in folder and "/src/" in folder:
+            for name in names:
+                with contextlib.suppress(OSError):  # taken away meanwhile, which the refs make up for
+                    marks.update(MARK.findall(Path(folder, name).read_bytes()))
     return marks
 
 
