@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.errors import Refused, Unavailable
+from aegis_tui.errors import Refused, Unavailable, UsageError
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.app import GatewayApp
 from aegis_tui.gateway.client_connection import MOST_STRANGERS
@@ -60,14 +60,29 @@ def run_gateway(runtime: Path, state: Path) -> None:
     Raises:
         Refused: Other users can access the runtime folder.
         Unavailable: Another gateway runs for this folder, its path is too long for a socket, or no port is free.
+        UsageError: AEGIS_ORPHAN_S is not a number.
         OSError: A folder or a file in it cannot be used.
     """
+    orphan_s = _orphan_s()
     _check_private(runtime)
     with _only_one(runtime / "gateway.lock"):
-        asyncio.run(_serve(runtime, state))
+        asyncio.run(_serve(runtime, state, orphan_s))
 
 
-async def _serve(runtime: Path, state: Path) -> None:
+def _orphan_s() -> float:
+    """Return how long agents survive their hub, in seconds: AEGIS_ORPHAN_S, at least 1; 600 if it is not set.
+
+    Raises:
+        UsageError: It is not a number.
+    """
+    text = os.environ.get("AEGIS_ORPHAN_S")
+    try:
+        return max(1.0, float(text)) if text else _ORPHAN_S
+    except ValueError as error:
+        raise UsageError(f"AEGIS_ORPHAN_S is {text!r}, which is not a number of seconds") from error
+
+
+async def _serve(runtime: Path, state: Path, orphan_s: float) -> None:
     access = AccessMap(runtime / "gateway-map.json")
     ledger = Ledger(state / "logs", lambda: access.current.kept_mb)
     upstream = Upstream()
@@ -82,7 +97,7 @@ async def _serve(runtime: Path, state: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     paths = WorkspacePaths(state.name, state, runtime)
-    beside = (_stop_when_useless(paths, server, ledger, access), app.engine.keep_learning())
+    beside = (_stop_when_useless(paths, server, ledger, access, orphan_s), app.engine.keep_learning())
     tasks = [asyncio.create_task(work) for work in beside]
     try:
         await server.start([tcp, unix])
@@ -125,17 +140,15 @@ def _limits() -> tuple[int, int]:
     return min(MOST_STRANGERS, descriptors // 8), min(MOST_CALLS, descriptors // 16)  # a call needs two descriptors
 
 
-async def _stop_when_useless(paths: WorkspacePaths, server: GatewayServer, ledger: Ledger, access: AccessMap) -> None:
+async def _stop_when_useless(
+    paths: WorkspacePaths, server: GatewayServer, ledger: Ledger, access: AccessMap, orphan_s: float
+) -> None:
     """Stop the server once its `gateway.json` is gone or another's, or once nobody has needed it for long enough.
 
-    Nobody needs it while neither the hub's process nor a call runs. Long enough is AEGIS_ORPHAN_S (600 s), after which
+    Nobody needs it while neither the hub's process nor a call runs. Long enough is `orphan_s`, the seconds after which
     agents end, and at most 20 s more; 10 s at most if the gateway's map names no instance. With its `gateway.json`
     gone, it stops even while calls run. Checks this every 2 s, and returns once it has told the server to stop.
-
-    Raises:
-        ValueError: AEGIS_ORPHAN_S is not a number.
     """
-    orphan_s = float(os.environ.get("AEGIS_ORPHAN_S") or _ORPHAN_S)
     limit_s = orphan_s + min(orphan_s, _AFTER_AGENTS_S)
     loop = asyncio.get_running_loop()
     alive_at = loop.time()

@@ -227,6 +227,31 @@ def test_it_ends_when_its_hub_has_been_gone_for_as_long_as_agents_wait(
     assert not (gateway.runtime / "gateway.sock").exists()
 
 
+@pytest.mark.parametrize("text", ["ten minutes", "600s"])
+def test_without_a_number_of_seconds_to_wait_it_does_not_start(
+    gateway_folders: Gateway, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("AEGIS_ORPHAN_S", text)
+    folders = ["--runtime", str(gateway_folders.runtime), "--state", str(gateway_folders.state)]
+    argv = [sys.executable, "-m", "aegis_tui.gateway", *folders]
+    refused = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+
+    assert refused.returncode == 2
+    assert f"AEGIS_ORPHAN_S is {text!r}" in refused.stderr
+    assert not gateway_folders.published
+
+
+def test_a_wait_that_is_no_limit_at_all_counts_as_the_shortest(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.stop()
+    monkeypatch.setenv("AEGIS_ORPHAN_S", "nan")
+    gateway.start()
+
+    assert gateway.process is not None
+    assert gateway.process.wait(20) == 0
+
+
 def test_without_callers_it_ends_soon_after_its_hub(gateway_folders: Gateway) -> None:
     gateway_folders.write_map("", instances={})
     gateway_folders.start(
