@@ -72,7 +72,7 @@ class LogFile(Protocol):
             What was kept and what is lost.
 
         Raises:
-            StoreError: A file cannot be read or written. The log is unchanged then, unless its files could not be
-                renamed at the end: the damaged ones may have their other name already, with no log in their place.
+            StoreError: A file cannot be read or written. The log is unchanged then: files that were renamed have their
+                former names again, unless the system refuses that too.
         """
         ...

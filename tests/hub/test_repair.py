@@ -192,6 +192,27 @@ def test_a_repair_that_cannot_keep_the_damaged_log_leaves_all_of_it_in_place(pat
     assert done is not None and (done.kept, done.lost) == (LAST, None)
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_a_repair_that_fails_at_its_last_step_gives_every_file_its_name_back(
+    paths: WorkspacePaths, suffix: str
+) -> None:
+    paths.create()
+    killed(paths)
+    ahead = Path(f"{paths.log_db}-wal")
+    raw = bytearray(ahead.read_bytes())
+    raw[raw.index(b'"seq":20,') + 30] ^= 4
+    ahead.write_bytes(raw)
+    Path(f"{paths.log_db}-shm").touch()
+    paths.log_db.with_name(f"log.damaged-1.db{suffix}").mkdir()  # a rename to this name fails
+    names = sorted(paths.state_dir.glob("log*"))
+    mark = paths.log_db.with_suffix(".mark").read_bytes()
+    with pytest.raises(StoreError, match="cannot salvage"):
+        repair_log(paths)
+    assert sorted(paths.state_dir.glob("log*")) == names
+    assert ahead.read_bytes() == raw
+    assert paths.log_db.with_suffix(".mark").read_bytes() == mark
+
+
 async def retry(paths: WorkspacePaths, request_id: str) -> int:
     engine = Engine(SqliteEventLog(paths.log_db), SystemClock())
     await engine.open()

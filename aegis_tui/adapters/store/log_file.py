@@ -38,6 +38,7 @@ class SqliteLogFile:
         """Replace it by a new log with everything that can be read; return what was kept and lost; see `LogFile`.
 
         Raises:
-            StoreError: A file cannot be read or written; the log is unchanged.
+            StoreError: A file cannot be read or written. The log is unchanged then: files that were renamed have their
+                former names again, unless the system refuses that too.
         """
         return await salvage(self._path, timestamp, begin_anew)

@@ -70,7 +70,8 @@ async def salvage(path: Path, timestamp: str, begin_anew: BeginAnew) -> Salvage:
         What was kept and what is lost.
 
     Raises:
-        StoreError: A file cannot be read or written; the log is unchanged.
+        StoreError: A file cannot be read or written. The log is unchanged then: files that were renamed have their
+            former names again, unless the system refuses that too.
     """
     draft, merged = path.with_name(f"{path.stem}.salvaged.db"), path.with_name(f"{path.stem}.merged.db")
     try:
@@ -81,8 +82,7 @@ async def salvage(path: Path, timestamp: str, begin_anew: BeginAnew) -> Salvage:
         fillers = _fillers(first_lost, newest, timestamp)
         snapshot = source.snapshot if source.events else (newest, begin_anew(newest))
         await _write(draft, [*source.events, *fillers], source.replies, snapshot)
-        aside = _put_aside(path)
-        _replace(draft, path)
+        aside = _exchange(draft, path)
     except (sqlite3.Error, OSError) as error:
         raise store_error(path, "salvage", error) from error
     finally:
@@ -208,32 +208,47 @@ async def _write(draft: Path, events: list[Event], replies: list[_Reply], snapsh
         await log.close()
 
 
-def _put_aside(path: Path) -> Path | None:
-    """Keep the damaged files under another name, and return it; None if there is no log.
+def _exchange(draft: Path, path: Path) -> Path | None:
+    """Put the new log `draft` and its mark in the place of a log, whose files get another name.
 
-    The log itself also keeps its name until the new one replaces it.
+    Returns:
+        The new name of the damaged log, beside which are its `-wal` and `-shm`; None if there was no log.
 
     Raises:
-        OSError: A file cannot be linked or renamed.
+        OSError: A file cannot be linked or renamed. Those that were renamed before it have their former names again,
+            as far as the system permits.
     """
-    number = 1
-    while (aside := path.with_name(f"{path.stem}.damaged-{number}.db")).exists():
-        number += 1
-    has_log = path.exists()
+    aside, has_log = _unused_name(path), path.exists()
     if has_log:
         os.link(path, aside)  # first: if it fails, the write-ahead log must still be beside the log
-    for suffix in ("-wal", "-shm"):
-        if (file := Path(f"{path}{suffix}")).exists():
-            file.replace(f"{aside}{suffix}")
+    mark, old_mark = path.with_suffix(".mark"), draft.with_suffix(".old")
+    beside = [(Path(f"{path}{suffix}"), Path(f"{aside}{suffix}")) for suffix in _FILES[1:]]
+    renames = [*beside, (mark, old_mark), (draft.with_suffix(".mark"), mark), (draft, path)]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for old, new in renames:
+            if old.exists() or old in (draft, draft.with_suffix(".mark")):
+                old.replace(new)
+                done.append((old, new))
+    except OSError:
+        with contextlib.suppress(OSError):
+            for old, new in reversed(done):
+                new.replace(old)
+            if has_log:
+                aside.unlink()
+        raise
     return aside if has_log else None
 
 
-def _replace(draft: Path, path: Path) -> None:
-    draft.with_suffix(".mark").replace(path.with_suffix(".mark"))
-    draft.replace(path)
+def _unused_name(path: Path) -> Path:
+    number = 1
+    while (aside := path.with_name(f"{path.stem}.damaged-{number}.db")).exists():
+        number += 1
+    return aside
 
 
 def _remove(*drafts: Path) -> None:
     for draft in drafts:
-        for file in (*(Path(f"{draft}{suffix}") for suffix in _FILES), draft.with_suffix(".mark")):
+        beside = (draft.with_suffix(".mark"), draft.with_suffix(".old"))
+        for file in (*(Path(f"{draft}{suffix}") for suffix in _FILES), *beside):
             file.unlink(missing_ok=True)
