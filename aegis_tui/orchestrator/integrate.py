@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -74,10 +75,10 @@ class Integrator:
             if error.code != "git.output":
                 raise
             return _unusable("structure", "it changes more files than can be compared: submit less at once")
-        preview = await self._repository.predict(run.working_oid, head_oid)
+        predicted = self._repository.predict(run.working_oid, head_oid)
+        preview, others = await asyncio.gather(predicted, self._against_open(run, piece, head_oid))
         changed += await self._beyond(run, bases, preview.tree, {item.path for item in changed})
         blocking, soft = await self._against_applied(run, piece, head_oid, preview)
-        others = await self._against_open(run, piece, head_oid)
         clashes = await self._case_clashes(run, preview.tree or head_oid, changed)
         fence = FenceCheck(self._repository, fences)
         dropped = await fence.dropped(run.working_oid, preview.tree)

@@ -78,7 +78,7 @@ class Checkout:
             Refused: git has no name or no email address configured.
             GitError: git fails.
         """
-        name, email = await self._objects.config("user.name"), await self._objects.config("user.email")
+        name, email = await asyncio.gather(self._objects.config("user.name"), self._objects.config("user.email"))
         if not name or not email:
             raise Refused("git does not know who you are", IDENTITY_HINT, code="preflight.identity")
         return name, email

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Literal, cast
 
+from aegis_tui.adapters.git.known import KnownAnswers
 from aegis_tui.adapters.git.run import GitOutput, GitRunner
 from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.ports.commits import Blob, ChangedPath, Ref
@@ -17,6 +18,8 @@ _MAX_DIFF_BYTES = 32 << 20
 """The limit for the list of changes between two commits, about 200,000 files; agents can write such commits."""
 
 _RENAMED = "R"
+_KEPT_CHANGES = 1000
+"""A longer list of changes is not kept."""
 
 
 class Objects:
@@ -28,6 +31,9 @@ class Objects:
 
     def __init__(self, runner: GitRunner) -> None:
         self._runner = runner
+        self._bases: KnownAnswers[list[str]] = KnownAnswers()
+        self._changes: KnownAnswers[list[ChangedPath]] = KnownAnswers(64)
+        self._ancestors: KnownAnswers[bool] = KnownAnswers()
 
     async def resolve(self, ref: str) -> str | None:
         """Return the id of the commit that a ref or an object id names; None if there is none, or it is no commit.
@@ -46,8 +52,12 @@ class Objects:
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Return whether a commit can be reached from another, or is the same; raises `GitError` if one is missing."""
-        answer = await self._runner.run("merge-base", "--is-ancestor", ancestor, descendant, ok=(0, 1))
-        return answer.code == 0
+
+        async def ask() -> bool:
+            answer = await self._runner.run("merge-base", "--is-ancestor", ancestor, descendant, ok=(0, 1))
+            return answer.code == 0
+
+        return await self._ancestors.get((ancestor, descendant), ask)
 
     async def merge_bases(self, one: str, other: str) -> list[str]:
         """Return the best common ancestors of two commits, the one that git prefers first; empty if they have none.
@@ -55,7 +65,11 @@ class Objects:
         Raises:
             GitError: One of the commits does not exist.
         """
-        return (await self._runner.run("merge-base", "--all", one, other, ok=(0, 1))).text.split()
+
+        async def ask() -> list[str]:
+            return (await self._runner.run("merge-base", "--all", one, other, ok=(0, 1))).text.split()
+
+        return list(await self._bases.get((one, other), ask))
 
     async def read_blob(self, oid: str, *, limit: int = MAX_BLOB_BYTES) -> bytes:
         """Return the content of a blob, named by its id or as `revision:path` with the path in its written form.
@@ -118,9 +132,13 @@ class Objects:
         Raises:
             GitError: One does not exist, or the list is too long (code `git.output`).
         """
-        options = ("-r", "-M", "-z", "--raw", "--end-of-options")
-        answer = await self._runner.run("diff-tree", *options, base, head, output_bytes=_MAX_DIFF_BYTES)
-        return await asyncio.to_thread(_sorted_changes, answer)
+
+        async def ask() -> list[ChangedPath]:
+            options = ("-r", "-M", "-z", "--raw", "--end-of-options")
+            answer = await self._runner.run("diff-tree", *options, base, head, output_bytes=_MAX_DIFF_BYTES)
+            return await asyncio.to_thread(_sorted_changes, answer)
+
+        return list(await self._changes.get((base, head), ask, may_keep=lambda it: len(it) <= _KEPT_CHANGES))
 
     async def tree_paths(self, oid: str) -> tuple[str, ...]:
         """Return the written form of the path of every file and submodule in a commit or tree, in git's order.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 
 from aegis_tui.adapters.git.folder import scratch_folder
+from aegis_tui.adapters.git.known import KnownAnswers
+from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner, failure
 from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.ports.repository import FileConflict, MergePreview
@@ -13,6 +16,8 @@ from aegis_tui.ports.repository import FileConflict, MergePreview
 _MARKER_SIZE = 7
 _TEXT_LIMIT = 4000
 _BINARY_PROBE = 8000
+_KEPT_PATHS = 1000
+"""A longer list of changed paths is not kept."""
 _ATTRIBUTES = ".gitattributes"
 _STAGE_LINE = re.compile(r"(?P<mode>[0-7]{6}) (?P<oid>[0-9a-f]+) (?P<stage>[123])\t(?P<path>.*)", re.DOTALL)
 
@@ -33,10 +38,13 @@ class Merges:
 
     Args:
         runner: Runs git in the common folder.
+        objects: Reads the repository.
     """
 
-    def __init__(self, runner: GitRunner) -> None:
-        self._runner = runner
+    def __init__(self, runner: GitRunner, objects: Objects) -> None:
+        self._runner, self._objects = runner, objects
+        self._merged: KnownAnswers[Merge] = KnownAnswers(64)
+        self._changes: KnownAnswers[frozenset[str]] = KnownAnswers(64)
 
     async def merge(self, ours: str, theirs: str) -> Merge:
         """Merge two commits into a tree; conflicts do not raise, but make the result not clean.
@@ -61,14 +69,16 @@ class Merges:
     async def predict(self, ours: str, theirs: str) -> MergePreview:
         """Return what merging two commits would give; conflicts raise nothing. Writes only objects, no ref.
 
+        A clean merge is kept: what was predicted once for two commits is not asked again.
+
         Raises:
             GitError: One of the commits does not exist.
         """
-        merge = await self.merge(ours, theirs)
-        base = (await self._runner.run("merge-base", ours, theirs, ok=(0, 1))).text
-        both: set[str] = set()
-        if base:
-            both = await self._changed(base, ours) & await self._changed(base, theirs)
+        merge, bases = await asyncio.gather(self._merged_once(ours, theirs), self._objects.merge_bases(ours, theirs))
+        both: frozenset[str] = frozenset()
+        if bases and bases[0] not in (ours, theirs):  # else one side has changed nothing
+            mine, others = await asyncio.gather(self._changed(bases[0], ours), self._changed(bases[0], theirs))
+            both = mine & others
         conflicts = await self.conflicts(merge)
         return MergePreview(
             clean=merge.clean,
@@ -90,15 +100,25 @@ class Merges:
             conflicts.append(FileConflict(path, blobs.get(1), blobs.get(2), blobs.get(3), len(hunks), cut))
         return tuple(conflicts)
 
-    async def _changed(self, base: str, tip: str) -> set[str]:
-        listed = await self._runner.run("diff-tree", "-r", "-z", "--name-only", base, tip)
-        return set(map(write_name, listed.fields()))
+    async def _merged_once(self, ours: str, theirs: str) -> Merge:
+        return await self._merged.get((ours, theirs), lambda: self.merge(ours, theirs), may_keep=_is_clean)
+
+    async def _changed(self, base: str, tip: str) -> frozenset[str]:
+        async def ask() -> frozenset[str]:
+            listed = await self._runner.run("diff-tree", "-r", "-z", "--name-only", base, tip)
+            return frozenset(map(write_name, listed.fields()))
+
+        return await self._changes.get((base, tip), ask, may_keep=lambda paths: len(paths) <= _KEPT_PATHS)
 
     async def _hunks(self, tree: str, path: str) -> list[str]:
         answer = await self._runner.run("cat-file", "blob", f"{tree}:{name_of(path)}", ok=(0, 128))
         if answer.code or b"\0" in answer.stdout[:_BINARY_PROBE]:
             return []
         return conflict_hunks(answer.stdout.decode("utf-8", "replace"))
+
+
+def _is_clean(merge: Merge) -> bool:
+    return merge.clean
 
 
 def conflict_hunks(text: str) -> list[str]:

@@ -61,7 +61,7 @@ class GitRepository:
         self._condition = Condition(place, self._runner)
         self._snapshots = Snapshots(self._runner, self._objects, self._intake)
         self._worktrees = Worktrees(place, self._runner, self._objects, self._snapshots)
-        self._merges = Merges(self._runner)
+        self._merges = Merges(self._runner, self._objects)
         self._composer = Composer(self._runner, self._objects, self._merges, self._checkout)
         self.rescues = GitRescues(self._runner, self._objects, self._composer)
         """The work that was saved before its worktree was removed."""

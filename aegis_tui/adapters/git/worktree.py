@@ -373,10 +373,12 @@ class Worktrees:
 
     async def _guard(self, admin: Path, guard: Guard) -> None:
         key = "extensions.worktreeConfig"
-        answer = await self._runner.run("config", "--local", "--type=bool", "--get", key, ok=(0, 1))
+        answer, theirs = await asyncio.gather(
+            self._runner.run("config", "--local", "--type=bool", "--get", key, ok=(0, 1)), self._person_hooks()
+        )
         if answer.text != "true":
             enable_worktree_config(self._common_dir)
-        settings = await asyncio.to_thread(write_guard, guard, await self._person_hooks())
+        settings = await asyncio.to_thread(write_guard, guard, theirs)
         admin_files.include_settings(admin, settings)
 
     async def _person_hooks(self) -> str:

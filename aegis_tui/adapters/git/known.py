@@ -1,0 +1,45 @@
+"""Answers about commits and trees that are named by their ids: they never change, so git is asked only once."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+class KnownAnswers(Generic[T]):
+    """The latest answers to one question about objects.
+
+    Args:
+        most: How many answers are kept.
+    """
+
+    def __init__(self, most: int = 256) -> None:
+        self._most = most
+        self._kept: OrderedDict[tuple[str, ...], T] = OrderedDict()
+
+    async def get(
+        self, names: tuple[str, ...], ask: Callable[[], Awaitable[T]], *, may_keep: Callable[[T], bool] | None = None
+    ) -> T:
+        """Return the answer for these objects. An error of `ask` is raised, and asked again the next time.
+
+        Args:
+            names: The objects. A name that is no full object id, such as a branch, can come to mean another object:
+                such an answer is not kept.
+            ask: Asks git.
+            may_keep: Returns False for an answer that must not be kept; None to keep all.
+        """
+        if names in self._kept:
+            self._kept.move_to_end(names)
+            return self._kept[names]
+        answer = await ask()
+        if all(map(_OID.fullmatch, names)) and (may_keep is None or may_keep(answer)):
+            self._kept[names] = answer
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return answer
