@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import unicodedata
-from collections.abc import Callable, Collection, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -137,10 +137,19 @@ class Typist:
         host: The program on its terminal.
         requests: What it sends to its model.
         changes: What its input box does to a text, as in `TerminalMode`.
+        is_free: Returns once the program works on nothing and no person is typing there; by default, it waits for the
+            person only.
     """
 
-    def __init__(self, host: PtyHost, requests: Requests, changes: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        host: PtyHost,
+        requests: Requests,
+        changes: Collection[str] = (),
+        is_free: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         self._host, self._requests, self._changes = host, requests, changes
+        self._is_free = is_free or host.keys.no_draft.wait
         self._one = asyncio.Lock()
 
     async def deliver(self, text: str, on_typing: Callable[[], None] = lambda: None) -> Delivery:
@@ -193,7 +202,7 @@ class Typist:
         """
         if not await _is_done(self._shows_input_box(), _READY_S):
             return False
-        await self._host.keys.no_draft.wait()
+        await self._is_free()
         return self._host.code is None
 
     async def _shows_input_box(self) -> None:

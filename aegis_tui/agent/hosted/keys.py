@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Collection
 
 SUBMIT_KEY = b"\x1d"
@@ -39,6 +40,8 @@ class PersonKeys:
         self.no_draft.set()
         self.entered = 0
         """How often they have pressed Enter; line ends in what they pasted do not count."""
+        self.entered_at = 0.0
+        """When they have pressed Enter last, by the monotonic clock."""
         self.interrupts = 0
         """How often they have pressed a key that ends the program's turn."""
         self.interrupts_at_enter = 0
@@ -70,7 +73,7 @@ class PersonKeys:
         self.interrupts += self._interrupt.fullmatch(keys) is not None
         for byte in SEQUENCE.sub(b"", keys):
             if byte in _ENTER:
-                self.entered += 1
+                self.entered, self.entered_at = self.entered + 1, time.monotonic()
                 self.interrupts_at_enter = self.interrupts
             if byte in _ENDS_DRAFT:
                 self.no_draft.set()

@@ -178,22 +178,27 @@ class HostedSession(InstanceLife):
         self.progress.write_checks = layers.words
 
     async def _do(self, prompt: Prompt) -> TaskOutcome:
-        self._outcome = await self._done(prompt)
+        try:
+            self._outcome = await self._done(prompt)
+        except asyncio.CancelledError:
+            self._outcome = TaskOutcome("interrupted", INTERRUPTED)
+            raise
+        finally:
+            self._is_handled.set()
         return self._outcome
 
     async def _done(self, prompt: Prompt) -> TaskOutcome:
         """Do the task of a prompt, or handle what a person has done; return how that ended."""
         person = self._person
         if prompt.act != "prompt" and (person is None or not person.is_due(prompt.act)):
-            self._is_handled.set()
             return self._outcome
         self._adopt(prompt)
-        await self._begin_work(prompt)
         notices = self.inbox.take_notices() if prompt.act == "prompt" else []
         self.activity.begin_task()
         following = asyncio.create_task(self.activity.follow())
         on_delivery = DeliveryReport(self._answer, numbers_of(notices) + ([] if prompt.seq is None else [prompt.seq]))
         try:
+            await self._begin_work(prompt)
             if prompt.act != "prompt" and person is not None:
                 return await self._followed(person, prompt.act)
             return await self._answered(self._text_of(prompt, [notice.line for notice in notices]), on_delivery)
@@ -207,7 +212,6 @@ class HostedSession(InstanceLife):
         finally:
             await cancel(following)
             await on_delivery(Delivery.REFUSED, "the turn was interrupted before the program got it")
-            self._is_handled.set()
 
     def _adopt(self, prompt: Prompt) -> None:
         """Take over the task, spec and review that a prompt names, and show the prompt in the pane.
@@ -279,10 +283,11 @@ class HostedSession(InstanceLife):
             return await self._until_accepted(replace(ran, code=0, says_failed=False), said or "")
         if is_turn and ran.is_alive:
             return TaskOutcome("interrupted", INTERRUPTED if ran.is_interrupted else YOUR_TURN)
-        if is_turn or self._outcome.state == "interrupted":
-            await self.progress.report(QUIT)
-            return TaskOutcome("interrupted", QUIT)
-        return self._outcome
+        if not is_turn and self._outcome.state != "interrupted":
+            return self._outcome
+        if not is_turn:
+            await self.progress.report(QUIT)  # the state does not change
+        return TaskOutcome("interrupted", QUIT)
 
     async def _until_accepted(self, ran: Ran, said: str) -> TaskOutcome:
         """Submit the work, and tell the program what was wrong until it is accepted; return the outcome.

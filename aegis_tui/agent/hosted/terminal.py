@@ -7,6 +7,7 @@ What a person does in the interface is seen too: a prompt of theirs is a turn.
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -22,6 +23,7 @@ from aegis_tui.agent.hosted.program import Ran, descendants
 from aegis_tui.agent.hosted.pty_host import PtyHost
 from aegis_tui.agent.hosted.relay import Counted
 from aegis_tui.agent.hosted.runner import OnDelivery, PersonAct, ignore_delivery, ignore_tool, program_environment
+from aegis_tui.agent.hosted.turn_end import turn_over
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.hosting.kind_file import KindFile, fill
 from aegis_tui.errors import Unavailable, UsageError
@@ -29,14 +31,12 @@ from aegis_tui.ports.terminal import Delivery
 from aegis_tui.sdk.awake import awake_wait
 
 _LOOK_S = 0.5
-_SETTLED_S = 3.0
 _BY_ITSELF_S = 5.0
 """How long after the end of a usage limit a program may take to call its model by itself."""
 _LONGEST_PAUSE_S = 180.0
 """The longest that a program pauses by itself after a refusal of its model server, whatever the server asks for."""
-_LONGEST_CHILD_S = 900.0
-"""A process that the program has started counts as work for that long; then as a server that it keeps."""
-
+_CALL_S = 5.0
+"""How long a program may take from a person's Enter to the call to its model."""
 _TOOLS_S = 20.0
 """How long the first prompt waits until the program has got the list of its MCP tools."""
 _BETWEEN_KEYS_S = 0.3
@@ -89,6 +89,8 @@ class TerminalRunner:
         self._host: PtyHost | None = None
         self._typist: Typist | None = None
         self._is_at_work = False
+        self._asks_submission = False
+        """Whether a person has pressed the key that submits in a program that has ended meanwhile."""
         self._seen = _TurnStart()
         self._typed = ""
         """The prompt of the present turn, as it was typed; empty if a person has typed it."""
@@ -111,8 +113,6 @@ class TerminalRunner:
             Unavailable: The prompt was refused, or it is not known whether it arrived (code `agent.prompt`).
             OSError: The program cannot be started.
         """
-        if self.is_due("turn"):
-            await self.follow("turn")
         self._is_at_work = True
         try:
             host, delivery = await self._deliver(text, on_delivery)
@@ -170,8 +170,8 @@ class TerminalRunner:
         A person has begun a turn if they have pressed Enter and the program has called its model since the last turn.
         """
         host = self._host
-        if host is None or self._is_at_work:
-            return False
+        if self._is_at_work or host is None:
+            return act == "submit" and self._asks_submission and not self._is_at_work
         if act == "turn":
             return host.keys.entered > self._seen.entered and self._requests.count > self._seen.calls
         return host.keys.asks_submission if act == "submit" else host.code is not None
@@ -200,15 +200,17 @@ class TerminalRunner:
 
     def takes_submission(self) -> bool:
         """Return whether a person has pressed the key that submits the work since the last call."""
-        if self._host is None:
-            return False
-        asks, self._host.keys.asks_submission = self._host.keys.asks_submission, False
+        asks, self._asks_submission = self._asks_submission, False
+        if self._host is not None:
+            asks = asks or self._host.keys.asks_submission
+            self._host.keys.asks_submission = False
         return asks
 
     async def close(self) -> None:
         """End the program and return when it has ended; no effect if it does not run."""
         if self._host is not None:
             host, self._host = self._host, None
+            self._asks_submission = self._asks_submission or host.keys.asks_submission
             await host.__aexit__(None, None, None)
 
     async def _deliver(self, text: str, on_delivery: OnDelivery) -> tuple[PtyHost, Delivery]:
@@ -238,6 +240,22 @@ class TerminalRunner:
         await on_delivery(delivery, _NOT_DELIVERED.get(delivery, ""))
         return host, delivery
 
+    async def _person_is_done(self, host: PtyHost) -> None:
+        """Return once a person has no unsent text in the program, and it works on no prompt of theirs; or it has ended.
+
+        For some seconds after they have pressed Enter, the program may not have called its model yet.
+        """
+        keys = host.keys
+        while True:
+            await keys.no_draft.wait()
+            if host.code is not None or keys.entered == self._seen.entered:
+                return
+            left_s = keys.entered_at + _CALL_S - time.monotonic()
+            if await self._requests.more_than(self._seen.calls, timeout_s=max(left_s, 0.1)):
+                await self._turn(host, keys.interrupts_at_enter, descendants())
+            else:
+                self._look(host)
+
     def _whole(self, text: str) -> str:
         """Return a prompt as it is typed: first the prompts that the program has lost, then this one."""
         return _NEXT_PROMPT.join([*(lost.strip() for lost in self._lost), text])
@@ -258,7 +276,7 @@ class TerminalRunner:
                 works for the answer.
         """
         written_bytes = self._seen.written_bytes
-        over = asyncio.create_task(self._turn_over(processes))
+        over = asyncio.create_task(turn_over(host, self._count, processes))
         gone = asyncio.create_task(host.ended())
         try:
             await asyncio.wait({over, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -334,7 +352,7 @@ class TerminalRunner:
             interrupts=mode.interrupt,
         )
         await host.__aenter__()
-        self._host, self._typist = host, Typist(host, self._requests, mode.changes)
+        self._host, self._typist = host, Typist(host, self._requests, mode.changes, partial(self._person_is_done, host))
         self._look(host)
         if self._kind.mcp:
             with suppress(TimeoutError):
@@ -354,26 +372,6 @@ class TerminalRunner:
         await self.close()
         return Ran(code, "", tail[-2000:])
 
-    async def _turn_over(self, before: frozenset[psutil.Process]) -> None:
-        """Return when the program has had no running or new call to its model, and no process at work, for 3 s.
-
-        A process started since `before` counts as work for 15 minutes. Times are counted by looks every half second:
-        while the machine sleeps, nothing gets older.
-
-        Args:
-            before: The processes below this one at the start of the turn.
-        """
-        quiet_s, calls = 0.0, -1
-        seen_s: dict[psutil.Process, float] = {}
-        while quiet_s < _SETTLED_S:
-            await asyncio.sleep(_LOOK_S)
-            counted = await self._count()
-            is_busy = counted is None or counted.running > 0 or counted.calls != calls
-            calls = counted.calls if counted else calls
-            seen_s = {child: seen_s.get(child, 0.0) + _LOOK_S for child in await asyncio.to_thread(_children, before)}
-            is_busy = is_busy or any(age_s < _LONGEST_CHILD_S for age_s in seen_s.values())
-            quiet_s = 0.0 if is_busy else quiet_s + _LOOK_S
-
 
 _NOT_DELIVERED = {
     Delivery.REFUSED: "the program showed no input box, so the prompt was not typed",
@@ -382,13 +380,3 @@ _NOT_DELIVERED = {
 _WAS_TYPED = (
     "the turn was interrupted after the prompt was typed, before a call of the program to its model contained it"
 )
-
-
-def _children(before: frozenset[psutil.Process]) -> list[psutil.Process]:
-    """Return the processes below this one that run and are not among `before`."""
-    children = []
-    for process in descendants() - before:
-        with suppress(psutil.Error):
-            if process.status() != psutil.STATUS_ZOMBIE:
-                children.append(process)
-    return children

@@ -8,7 +8,7 @@ import json
 import os
 import pty
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,9 @@ from tests.agent.hosted.cage import ME, settings_of, values_of
 INTERFACE = r"""
 import json, os, sys, threading, time, tty
 
-# What it is told, by pasted and typed text, it calls its model with; `FILE path: text` lines it writes, `WORK n` takes
-# n seconds, in which Escape stops it; `QUIT n` and Ctrl-C end it, and `/exit` ends it without a call to its model.
+# What it is told, by pasted and typed text, it calls its model with. It writes the lines `FILE path: text`. `WORK n`
+# takes n seconds, in which Escape stops it, and `THINK n` some time between two calls. `QUIT n` and Ctrl-C end it, and
+# `/exit` does so without a call to its model.
 tty.setraw(0)
 place = os.environ["PARROT_PLACE"]
 for name, noted in (("starts", sys.argv[1:]), ("pids", os.getpid())):
@@ -59,6 +60,12 @@ def work(text):
         if line.startswith("WORK ") and stop.wait(float(line[5:])):
             note("stopped", text)
             break
+        if line.startswith("THINK "):  # between two calls: nothing but its interface moves
+            note("ends", text)
+            for _ in range(int(line[6:])):
+                os.write(1, b".")
+                time.sleep(0.2)
+            note("calls", text)
         if line.startswith("QUIT "):
             note("ends", text)
             os._exit(int(line[5:]))
@@ -93,6 +100,9 @@ TERMINAL = {
     "again": [sys.executable, "{home}/parrot.py", "--resume", "{session}"],
     "ready": "Ready to type",
 }
+
+Perform = Callable[..., None]
+"""Runs a scenario, a coroutine function of a `Stage`, with further arguments of `staged`."""
 
 
 @dataclass
