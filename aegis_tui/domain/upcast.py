@@ -38,7 +38,14 @@ def lift_snapshot(plain: Plain) -> Plain:
 
 
 def four_words(data: Plain) -> Plain:
-    """Add `status` to QA checks from before 2026-11-28, which had only `ok`: `passed` or `failed`. Others stay."""
+    """Add `status` to QA checks from before 2026-11-28, which had only `ok`: `passed` or `failed`. Others stay.
+
+    One that was `ok` with failed tests becomes `failed`. The number of tests is added as `executed`, as the sum of both
+    counts.
+
+    Raises:
+        AttributeError: `data` is no dictionary.
+    """
     checks = data.get("checks")
     return {**data, "checks": [_four_words(item) for item in checks]} if isinstance(checks, list | tuple) else data
 
@@ -105,6 +112,8 @@ def checks_of_runs(plain: Plain) -> Plain:
 
 def reviews_of_pieces(plain: Plain) -> Plain:
     """Add `review_ids`, new on 2026-11-29, to the pieces without it: the one review that a piece could have before.
+
+    Empty for a piece without a review, or with a newer submission that waits.
 
     Raises:
         KeyError, TypeError, AttributeError: It is not a snapshot of any version.

@@ -77,7 +77,10 @@ Words = Mapping[type[EventData], Callable[[Any], str]]
 
 
 def sentence(event: Event) -> str:
-    """Describe an event in one sentence, without its type, its time and the agent that it concerns."""
+    """Return what an event says in one phrase, to be read after the name of the agent that it concerns.
+
+    It has neither type nor time. It may hold text from agents with hidden characters, which the caller makes inert.
+    """
     return WORDS[type(event.data)](event.data)
 
 

@@ -83,7 +83,10 @@ class Workspace:
         self.deadlines = Deadlines()
 
     def evolve(self, event: Event) -> frozenset[Key]:
-        """Apply one event and return what changed. Never raises, reads no clock."""
+        """Apply one event in place and return the keys of what changed. Never raises, reads no clock.
+
+        Ended runs, specs and instances that no view needs any more are dropped on the way.
+        """
         keys = self._apply(event)
         if type(event.data) in _ENDINGS:
             keys |= self._forget()
@@ -119,7 +122,8 @@ class Workspace:
     def _forget(self) -> frozenset[Key]:
         """Drop ended runs, specs and instances that no view needs, to keep the state small; the log still has them.
 
-        Returns the keys of the instances that were dropped.
+        With an instance go the messages to it, its exchanges and its scope requests. Returns the keys of the instances
+        that were dropped; empty if none was.
         """
         self.runs.forget_ended()
         self.specs.forget_ended(self.runs.by_id)
@@ -210,7 +214,10 @@ class Workspace:
         return frozenset({("partition", agent_id)})
 
     def _grant(self, agent_id: str, path: str) -> None:
-        """Let a living instance write the path, and record it with its piece; for an ended instance do nothing."""
+        """Let a living instance write the path, and record it with its piece, whose next worker may too.
+
+        For an ended or unknown instance do nothing.
+        """
         instance = self.instances.by_id.get(agent_id)
         if instance is None or not instance.is_alive:
             return
@@ -250,7 +257,7 @@ class Workspace:
 
     @classmethod
     def load(cls, plain: dict[str, Any]) -> Workspace:
-        """Rebuild the workspace from the result of `dump`; its deadlines are unset until `rearm`.
+        """Return a new workspace from the result of `dump`; its deadlines are unset until `rearm`.
 
         Snapshots of earlier versions are converted, and ended things that no view needs are dropped from them.
 

@@ -80,15 +80,18 @@ def resolve(answer: ReplyFuture, result: Reply | AegisError) -> None:
 
 
 def stopping() -> HubUnavailable:
-    """Return the error for a request to a hub that is stopping."""
+    """Return, not raise, the error for a request to a hub that is stopping; the same request can be sent again."""
     return HubUnavailable("the hub is stopping", "send the request again under the same id when it is back")
 
 
 def internal(error: Exception) -> AegisError:
-    """Return the error for a request on which the hub itself failed; it names only the type of `error`."""
+    """Return, not raise, the error for a request on which the hub itself failed; it names only the type of `error`."""
     return AegisError(f"the hub failed on this request ({type(error).__name__})", "see the hub's log", code="internal")
 
 
 def unreadable(error: Exception) -> StoreError:
-    """Return the error for all requests while the state cannot be rebuilt from the log."""
+    """Return, not raise, the error for all requests while the state cannot be rebuilt from the log.
+
+    It names only the type of `error`.
+    """
     return StoreError(f"the state cannot be rebuilt from the log ({type(error).__name__})", "see the hub's log")

@@ -16,7 +16,7 @@ class Changes:
         self._wake = asyncio.Event()
 
     def note(self, keys: Iterable[Key]) -> None:
-        """Add changed keys, for the next `take`; never blocks."""
+        """Add changed keys for the next `take`, and wake a waiting one, also for no keys; never blocks."""
         self._keys.update(keys)
         self._wake.set()
 

@@ -40,7 +40,9 @@ class CodeMapService:
         """Do nothing: the service has no tasks."""
 
     def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
-        """Return an awaitable of a `map:ask` with its answer; None for any other command.
+        """Return an awaitable of a `map:ask` with its answer about the sender's worktree; None for any other command.
+
+        At most two questions are answered at a time. Before `start`, the command comes back without an answer.
 
         Raises:
             UsageError: When awaited: the map does not have what is asked about.

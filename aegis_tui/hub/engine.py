@@ -389,7 +389,7 @@ class Engine:
                 self._work.set()
 
     def _is_due_by(self, instant: float) -> bool:
-        """Return whether a deadline ends by then, on the clock of `now`; always, when the state must be rebuilt."""
+        """Return whether a deadline ends by then, in seconds of the hub's clock, or the state must be rebuilt first."""
         next_at = self._workspace.deadlines.next_at()
         return self._broken is not None or (next_at is not None and next_at <= instant)
 

@@ -30,7 +30,7 @@ class OutgoingMessage:
 
 
 def outgoing(seq: int, envelope: Mapping[str, object]) -> OutgoingMessage:
-    """Encode an envelope as text and as a WebSocket frame; `seq` is 0 for messages that are not logged events.
+    """Encode an envelope as JSON text and as a WebSocket frame; `seq` is 0 for messages that are not logged events.
 
     A server's frames are unmasked, so one frame serves every receiver (RFC 6455 5.1).
     """
@@ -64,7 +64,8 @@ class Subscriber:
 
         Args:
             interest: The events to receive.
-            after: Begin after the event with this number, and drop what is queued; None for what comes from now on.
+            after: Begin after the event with this number, read from the log, and drop what is queued; None to go on as
+                before with what is still to come.
         """
         self._fanout.regroup(self, interest)
         if after is not None:
@@ -148,7 +149,7 @@ class Subscriber:
             self._is_live = True
 
     async def _snapshot(self) -> OutgoingMessage:
-        """Return a message with the shared context, and continue after its last event.
+        """Return a message of the type `context:sync` with the shared context, and move the cursor to its last event.
 
         It is for a receiver whose next events were compacted away.
 
@@ -181,7 +182,7 @@ class Fanout:
         engine.add_listener(self._publish)
 
     def __len__(self) -> int:
-        """How many subscribers there are."""
+        """Return how many subscribers there are."""
         return len(self._subscribers)
 
     def join(self, actor: Actor) -> Subscriber:
@@ -191,7 +192,10 @@ class Fanout:
         return subscriber
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Remove a subscriber, which then gets no more events, and count what it missed; call it once for each."""
+        """Remove a subscriber, which then gets no more events, and add the events that its queue dropped to `dropped`.
+
+        Call it once for each.
+        """
         self.dropped += subscriber.dropped
         self._subscribers.discard(subscriber)
         self._ungroup(subscriber)

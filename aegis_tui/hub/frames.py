@@ -41,7 +41,11 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
-        """Process received bytes in small parts; when `hold` is called, stop reading and keep the rest for `go_on`."""
+        """Process received bytes in small parts; called by asyncio.
+
+        When `hold` is called in between, stop reading and keep the rest for `go_on`. What follows a protocol error is
+        dropped.
+        """
         self._unread += data
         self._look()
         if self._is_held and not self.read_paused:

@@ -27,7 +27,7 @@ class RequestGuard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it as `refuse` does.
+        """Pass the request on to the application, or refuse it as `refuse` does.
 
         403 for any `Origin`, and for a `Host` that is missing, given twice or not local; 413 for a declared length over
         1 MiB or that is no number. What is no HTTP or WebSocket request is passed on.

@@ -43,12 +43,19 @@ class Identity:
         self._joining_key = joining_key
 
     def resolve(self, token: str | None) -> Actor | None:
-        """Return the actor that a token belongs to; None for no token, a wrong one, or that of an ended instance."""
+        """Return the actor that a token belongs to: the person or a living instance.
+
+        None for no token, a wrong one, or that of an instance that has ended, is lost or is being stopped.
+        """
         admitted = self.admit(token)
         return admitted.actor if admitted is not None else None
 
     def is_current(self, admitted: Pass | None) -> bool:
-        """Return whether `admit` would still accept the token of this pass; False for None."""
+        """Return whether `admit` would still accept the token of this pass, without comparing tokens; False for None.
+
+        The person's stays valid; that of an instance while it lives and, if it was connected by hand, in the same
+        session.
+        """
         if admitted is None or admitted.actor is THE_PERSON:
             return admitted is not None
         instance: Instance | None = self._engine.peek(lambda workspace: workspace.get_instance(admitted.actor.agent_id))
@@ -62,7 +69,8 @@ class Identity:
         """Check a token for a connection that stays open; `is_current` can later check cheaply if it is still valid.
 
         Returns:
-            Who it belongs to; None for no token, a wrong one, or that of an instance that has ended.
+            Who it belongs to; None for no token, a wrong one, or that of an instance that has ended, is lost or is
+            being stopped.
         """
         if not token or len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
             return None
@@ -88,7 +96,15 @@ class Identity:
 
 
 def joining_token(joining_key: bytes, agent_id: str, session: str) -> str:
-    """Return the token of an agent that a person connected by hand, for one session of it."""
+    """Return the token of an agent that a person connected by hand: its id and an HMAC-SHA256 of id and session.
+
+    It is valid only while the agent has this session.
+
+    Args:
+        joining_key: The secret key of the hub.
+        agent_id: The agent.
+        session: The id of its session.
+    """
     proof = hmac.new(joining_key, f"{agent_id}\n{session}".encode(), hashlib.sha256).hexdigest()
     return f"{agent_id}.{proof}"
 

@@ -212,10 +212,10 @@ def _check_unfilled(command: CommandData) -> None:
 
 
 def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str | None, dict[str, Any]]:
-    """Split a client's JSON object into the request id, None if it has none, and all fields but `v` and `request_id`.
+    """Return the request id of a client's JSON object, None if it has none, and all fields but `v` and `request_id`.
 
     Args:
-        frame: The object.
+        frame: The object; not changed.
         is_plain: Its text had no escape sequence, so it cannot hold unpaired surrogates and is not searched for them.
 
     Raises:
@@ -262,9 +262,9 @@ def reply_object(frame: dict[str, Any], reply: Reply) -> Reply:
 
 
 def refused(frame: dict[str, Any], error: Exception) -> tuple[Reply, AegisError]:
-    """Return the reply object for a request that failed, and the error in it.
+    """Return the reply object for a request that failed, and the error in it. Never raises.
 
-    An error that is no `AegisError` is logged, and replaced by one with code `internal`.
+    An error that is no `AegisError` is logged, and replaced by one with code `internal` that names only its type.
     """
     if not isinstance(error, AegisError):
         _log.error("a request failed", extra={"aegis_command": str(frame.get("type"))[:60]}, exc_info=error)

@@ -50,13 +50,14 @@ class Interest:
         return cls(types=("*",))
 
     def with_types(self, types: object) -> Interest:
-        """Return an interest with the same globs and other types.
+        """Return a new interest with the same globs and other types.
 
         Args:
             types: What a client sent: a list of event types or patterns; an empty list selects none.
 
         Raises:
-            UsageError: It is not a list of texts, is too long, or holds an invalid pattern.
+            UsageError: It is not a list of texts, has over `MAX_PATTERNS` of them, or holds an invalid or overlong
+                pattern.
         """
         names = _texts("types", types, 'for example ["lock:*", "specs.>"]')
         if "" in names:
@@ -68,14 +69,14 @@ class Interest:
         return Interest(names, self.globs)
 
     def with_globs(self, paths: object) -> Interest:
-        """Return an interest with the same types and further globs.
+        """Return a new interest with the same types and these globs added to its own.
 
         Args:
             paths: What a client sent: a list of globs.
 
         Raises:
             Refused: A glob is not valid, or takes too many steps to compile.
-            UsageError: It is not a list of texts, or there are too many globs.
+            UsageError: It is not a list of texts, or there would be over `MAX_PATTERNS` globs.
         """
         effort = Effort()
         wanted = _texts("paths", paths, 'for example ["src/**"]')

@@ -38,7 +38,10 @@ class RuntimeFiles:
         self._listen = listen
 
     async def keep(self) -> None:
-        """Check twice a second, and restore what is missing; never returns. A failure is logged and tried again."""
+        """Check twice a second, and restore the socket or hub.json when missing; never returns, cancel it to end.
+
+        An OSError or AegisError is logged, and the check repeated.
+        """
         while True:
             await asyncio.sleep(CHECK_S)
             try:

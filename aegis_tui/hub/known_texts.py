@@ -25,7 +25,13 @@ class KnownTexts:
         self._size = 0
 
     def keep(self, text: str) -> str:
-        """Keep a text as the newest and return its blob id; drop the oldest others when the limits are exceeded."""
+        """Keep a text as the newest and return its blob id (SHA-1).
+
+        Drop the oldest others when the limits are exceeded.
+
+        Args:
+            text: The content; a byte that is not UTF-8 is a lone surrogate (PEP 383).
+        """
         raw = text.encode("utf-8", "surrogateescape")
         oid = blob_id(raw)
         if oid not in self._texts:
@@ -40,7 +46,7 @@ class KnownTexts:
         return oid
 
     def find(self, named: str) -> str | None:
-        """Return the id for `text` of the kept content that git may call `named`; None when no such content is kept.
+        """Return the id under which `text` has the kept content that git may call `named`; None when none is kept.
 
         Args:
             named: A blob id by either hash algorithm, also of the content with its line ends changed by git's filters.

@@ -81,7 +81,8 @@ class McpDoor:
     async def _keep(self, opening: asyncio.Future[ASGIApp]) -> None:
         """Load the MCP library, put its application into `opening`, and run its sessions until `close` is called.
 
-        If it cannot be loaded, `opening` gets `HubUnavailable`. One task does all this, as the library requires.
+        If it cannot be loaded, `opening` gets `HubUnavailable` and this returns. One task does all this, as the library
+        requires.
         """
         try:
             library = await asyncio.to_thread(importlib.import_module, "aegis_tui.sdk.mcp_server")

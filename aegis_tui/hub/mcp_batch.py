@@ -56,7 +56,10 @@ class Batches:
             await self._app(scope, _replayed(body, receive), send)
 
     async def _answer(self, scope: Scope, receive: Receive, message: object) -> Any:
-        """Return the answer to one message of a batch: an error for `initialize`, None for a notification."""
+        """Return the answer of the application to one message of a batch, as parsed JSON; None for a notification.
+
+        For `initialize`, which must not be in a batch, it is an error object.
+        """
         if isinstance(message, dict) and message.get("method") == "initialize":
             return _invalid(message.get("id"), "initialize must not be part of a batch")
         answer = bytearray()

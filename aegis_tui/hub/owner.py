@@ -22,9 +22,12 @@ _log = logging.getLogger(__name__)
 
 
 def own(pid: int | None = None) -> str:
-    """Return the value for the variable `OWNER` that makes a running process, by default this one, the owner of a hub.
+    """Return the value for the variable `OWNER` that makes a running process the owner of a hub.
 
     It names the process by id and start time. The hub ends when its owner has ended (see `outlive`).
+
+    Args:
+        pid: The process; None for this one.
     """
     pid = os.getpid() if pid is None else pid
     return f"{pid} {process_start_time(pid)}"

@@ -30,12 +30,21 @@ class RequestTimer(PeerProtocol):
     strangers: Strangers
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Accept a connection of this user and give it `REQUEST_S` seconds for its first request; called by uvicorn."""
+        """Accept a connection of this user and give it `REQUEST_S` seconds for its first request; called by asyncio.
+
+        A connection of another user is closed.
+
+        Raises:
+            OSError: The system does not say who opened it, for example because it is closed already.
+        """
         super().connection_made(transport)
         self.strangers.wait_for(transport, REQUEST_S)
 
     def data_received(self, data: bytes) -> None:
-        """Process input; the time for a request runs on while it is incomplete, and ends with its last byte."""
+        """Process received bytes; called by asyncio. The time for a request runs on while it is incomplete.
+
+        It ends with the last byte of the request, or when the connection becomes a WebSocket.
+        """
         super().data_received(data)
         if self.transport.get_protocol() is self:
             self._note_progress()
@@ -46,7 +55,7 @@ class RequestTimer(PeerProtocol):
         self._note_progress()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting for a connection that is closed; called by uvicorn."""
+        """Take a closed connection off the list of those that have a time limit; called by asyncio."""
         self.strangers.settle(self.transport)
         super().connection_lost(exc)
 
@@ -63,7 +72,7 @@ class Frames(FrameProtocol):
     strangers: Strangers
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give a new WebSocket `REQUEST_S` seconds to identify itself; called by uvicorn."""
+        """Give a new WebSocket `REQUEST_S` seconds to identify itself, after which it is closed; called by uvicorn."""
         super().connection_made(transport)
         self.close_timeout = CLOSE_S
         self.strangers.wait_for(self.transport, REQUEST_S)
@@ -78,7 +87,7 @@ class Frames(FrameProtocol):
         super().hand_texts_to(on_text)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting for a connection that is closed; called by uvicorn."""
+        """Take a closed connection off the list of those that have a time limit; called by asyncio."""
         self.strangers.settle(self.transport)
         super().connection_lost(exc)
 

@@ -41,7 +41,9 @@ class PeerProtocol(H11Protocol):
     """uvicorn's HTTP protocol; a connection from another user's process is closed unread."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn itself
-        """Accept a connection, or close it if another user opened it; called by asyncio.
+        """Accept a connection, or close it at once if another user's process opened it; called by asyncio.
+
+        A TCP connection, of which this is not known, is accepted.
 
         Raises:
             OSError: The system does not say who opened it, for example because it is closed already.

@@ -38,7 +38,10 @@ class RateLimit:
         self._left: dict[str, tuple[float, float]] = {}
 
     def take(self, sender: str, amount: float = 1) -> bool:
-        """Take `amount` from the sender's bucket; return False, and take nothing, when it holds less."""
+        """Take `amount` from the sender's bucket and return True; return False, and take nothing, when it holds less.
+
+        A full bucket holds `burst`; it gains `per_s` each second.
+        """
         now = self._now()
         burst = self._burst
         left, seen_at = self._left.get(sender, (burst, now))
@@ -75,7 +78,9 @@ class Door:
         self._under_way: Counter[tuple[str, str]] = Counter()
 
     def take(self, actor: Actor, size: int) -> None:
-        """Count one command, also if it is refused; no effect for the person and the hub.
+        """Count one command of an instance and its bytes, also if it is refused later.
+
+        No effect for the person and the hub.
 
         Args:
             actor: Who sends it.

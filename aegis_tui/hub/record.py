@@ -65,6 +65,8 @@ def _lock(paths: WorkspacePaths, descriptor: int) -> None:
 def write_record(paths: WorkspacePaths, address: HubAddress) -> None:
     """Write the hub's address to hub.json, atomically and with mode 0600; a folder of that name is renamed.
 
+    The text is remembered in this process, for `publish_again` and `set_gateway`.
+
     Raises:
         OSError: It cannot be written.
     """
@@ -114,6 +116,8 @@ def put_aside(path: Path) -> None:
 def withdraw_record(paths: WorkspacePaths) -> None:
     """Delete hub.json, so that no client looks for a hub that has ended; no effect if it is gone.
 
+    A folder of that name is renamed instead.
+
     Raises:
         OSError: It cannot be deleted.
     """
@@ -122,7 +126,7 @@ def withdraw_record(paths: WorkspacePaths) -> None:
 
 
 def set_gateway(paths: WorkspacePaths, url: str | None, socket: str | None) -> None:
-    """Set or, with None, remove the gateway's addresses in hub.json.
+    """Set or, with None, remove the gateway's addresses in hub.json, which is written anew.
 
     Args:
         paths: The workspace's folders.
@@ -163,7 +167,9 @@ def forget_key(paths: WorkspacePaths) -> None:
 
 
 def load_or_create_key(path: Path) -> bytes:
-    """Return the 32 random bytes in the file at `path`; create it with mode 0600 if it does not hold such a key.
+    """Return the 32 random bytes in the file at `path`, in hexadecimal.
+
+    Create it with mode 0600 if it holds no such key.
 
     Raises:
         OSError: The file exists but cannot be read, or cannot be written.

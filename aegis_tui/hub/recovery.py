@@ -32,7 +32,9 @@ async def recover(log: EventLog, *, now: float) -> Workspace:
 
 
 async def recover_from(log: EventLog, *, now: float) -> tuple[Workspace, int]:
-    """Rebuild the state from an open log, with every deadline counted from `now`, the hub's clock in seconds.
+    """Rebuild the state from an open log: the newest usable snapshot, then every event after it.
+
+    Every lock, wait and session gets its full time from `now`, the hub's clock in seconds. The log is only read.
 
     Returns:
         The state after the last logged event, and the number of the last event in the snapshot that was used, 0 without

@@ -191,15 +191,19 @@ class RegionService:
 
 
 def read_text(folder: Path, path: str) -> str | None:
-    """Read a file of a checkout; bytes that are not UTF-8 become lone surrogates (PEP 383).
+    """Return the text of a file in a checkout; bytes that are not UTF-8 become lone surrogates (PEP 383).
 
-    The path is tried as it is written, then in Unicode normal form NFC.
+    The path is tried as it is written, then in Unicode normal form NFC. No symbolic link is followed.
+
+    Args:
+        folder: The checkout.
+        path: The file, relative to it, in its written form.
 
     Returns:
-        The text; None when the file is larger than `MAX_FILE_BYTES` or its permissions do not allow reading.
+        None when the file is larger than `MAX_FILE_BYTES` or its permissions do not allow reading.
 
     Raises:
-        UsageError: There is no such file, its path contains a symbolic link, or it cannot be read.
+        UsageError: There is no such regular file, its path contains a symbolic link, or it cannot be read.
     """
     hint = "lock the path without lines or symbol"
     try:

@@ -51,10 +51,11 @@ async def _repair(paths: WorkspacePaths, file: LogFile) -> Salvage | None:
 
 
 async def _is_sound(file: LogFile) -> bool:
-    """Return whether the log is undamaged and the state can be rebuilt from it; true for a workspace without a log.
+    """Return whether the log is undamaged and the state can be rebuilt from it; True for a workspace without a log.
 
     Raises:
         DiskFull: The log cannot be opened because the disk is full, which says nothing about it.
+        StoreError: The file cannot be read to look for damage.
     """
     if await asyncio.to_thread(file.find_damage) is not None:
         return False
@@ -102,7 +103,9 @@ async def _keep_ids(paths: WorkspacePaths, file: LogFile) -> None:
 
 
 def _given_ids(paths: WorkspacePaths) -> dict[str, int]:
-    """Return, for each role, the highest instance number that has a folder or a worktree; roles without one are absent.
+    """Return for each role the highest number of an instance that has a folder or a worktree, such as 3 for `w03`.
+
+    Roles without one are absent.
 
     Raises:
         OSError: A folder exists but cannot be read.

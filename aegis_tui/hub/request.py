@@ -56,7 +56,7 @@ def parse_json(text: str | bytes | bytearray) -> Any:
 
 
 def check_request_id(request_id: object) -> None:
-    """Return if a client may use this request id; None, for no id, is allowed.
+    """Return if a client may use this request id: 1 to 200 visible characters; None, for no id, is allowed.
 
     Raises:
         UsageError: It is not a text, is empty or too long, or has invisible characters.

@@ -49,7 +49,11 @@ class JSONResponse(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """Return the encoded body."""
+        """Return the content as compact JSON in UTF-8; a text that UTF-8 cannot encode is in git's quoted form.
+
+        Raises:
+            PydanticSerializationError: It holds an object that pydantic cannot write as JSON.
+        """
         return compact_json(content).encode()
 
 
@@ -95,7 +99,10 @@ def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: F
 
 
 def rest_routes(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout) -> list[RestRoute]:
-    """Return the routes that `/openapi.json` describes. All but `/healthz`, which shows no content, need a token."""
+    """Return the routes that `/openapi.json` describes, with their handlers. All but `/healthz` need a token.
+
+    `/healthz` tells the process id and the number of the newest event.
+    """
     answers = _RouteAnswers(engine, identity, ingress, fanout)
     known = (401, 403, 413, 500, 503)
     command = {"content": {"application/json": {"schema": schema.reference("Command")}}, "required": True}
@@ -153,9 +160,11 @@ class _RouteAnswers:
     ) -> tuple[Reply, AegisError | None]:
         """Answer a lock request that may wait; if the client disconnects meanwhile, withdraw the request.
 
+        A command without an id gets one, by which it can be withdrawn.
+
         Args:
             request: The HTTP request, whose body was read.
-            frame: The command in it.
+            frame: The command in it; not changed.
             actor: The sender.
             size: The size of the body in bytes.
 
@@ -251,7 +260,10 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _broken(_request: Request, error: Exception) -> JSONResponse:
-    """Answer an unexpected error with an error object; clients would take Starlette's plain text for a missing hub."""
+    """Return the answer to an unexpected error: status 500 with an error object of code `internal`.
+
+    Clients would take Starlette's plain text for a missing hub.
+    """
     return _failed(internal(error), 500)
 
 

@@ -62,11 +62,16 @@ class HubService(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Stop everything that `start` began; the engine still accepts commands."""
+        """Stop everything that `start` began, and wait for it; the engine still accepts commands.
+
+        Called only after `start`.
+        """
         ...
 
     def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
-        """Fill in fields of a client's command that only this service knows, before it is decided.
+        """Return how to fill in fields of a client's command that only this service knows, before it is decided.
+
+        It does not wait itself.
 
         Returns:
             An awaitable of the completed command, which raises `AegisError` to refuse it; None for commands that do not
@@ -208,7 +213,7 @@ async def run_hub(
 def watch_children_by_handle() -> None:
     """Let asyncio wait for programs by pidfd, as it does from Python 3.12 on, instead of by a thread for each.
 
-    No effect where the system has no pidfd.
+    Call it before the event loop starts. No effect from Python 3.12 on, and where the system has no pidfd.
     """
     if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
         try:
@@ -219,7 +224,12 @@ def watch_children_by_handle() -> None:
 
 
 def main_hub(root: Path, *, make_log: MakeLog, services: Sequence[HubService] = ()) -> int:
-    """Run the hub in this process until it is told to end, with its log also on stderr.
+    """Run the hub of the repository at `root` in this process until it is told to end, with its log also on stderr.
+
+    Args:
+        root: The repository.
+        make_log: Makes the log for a path.
+        services: The hub's services, in the order of their start.
 
     Returns:
         The exit code of contract 3: 0 after an orderly end. An `AegisError` or `OSError` is written to stderr and gives

@@ -60,7 +60,7 @@ class RestRoute:
 
 
 def reference(model: str) -> dict[str, str]:
-    """Return a JSON reference to the schema of the documents that has this name."""
+    """Return a JSON reference, `{"$ref": ...}`, to the schema of the documents that has this name; not checked."""
     return {"$ref": f"{_PREFIX}{model}"}
 
 
@@ -153,7 +153,7 @@ def _make_alike(schema: dict[str, Any], json_type: dict[str, Any]) -> None:
 
 
 def _put_into_envelope(command: dict[str, Any]) -> None:
-    """Add `v` and `request_id` to the schema of a command's own fields, and make `type` required; in place."""
+    """Add `v` and `request_id` to the JSON Schema of a command's own fields, and make `type` required; in place."""
     request_id = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "null"}]}
     described = {"description": "Identifies a retry; the reply holds the same id.", "default": None}
     version = {"type": "integer", "const": SCHEMA_VERSION, "default": SCHEMA_VERSION}
@@ -163,7 +163,7 @@ def _put_into_envelope(command: dict[str, Any]) -> None:
 
 
 def _event(model: type[BaseModel], name: str) -> dict[str, Any]:
-    """Return the schema of an event: the envelope of contract 6 with the data of one type.
+    """Return the JSON Schema of an event: the envelope of contract 6 with the data of one type, which it refers to.
 
     Args:
         model: The model of the data.
@@ -224,10 +224,11 @@ def _named_in(node: Any) -> Iterator[str]:
 
 
 def openapi(routes: Sequence[RestRoute]) -> dict[str, Any]:
-    """Return the OpenAPI document of the hub's REST routes.
+    """Return a new OpenAPI 3.1 document of the hub's REST routes, with all schemas that they refer to.
 
     Raises:
         KeyError: A route refers to a schema that does not exist.
+        LookupError: A model has no name in `schema_names`.
     """
     paths = {route.path: {route.method.lower(): _operation(route)} for route in routes}
     return {
@@ -273,7 +274,10 @@ def asyncapi() -> dict[str, Any]:
 
 
 def _as_draft_07(node: Any) -> Any:
-    """Return a copy of a schema for AsyncAPI 3: `prefixItems` becomes `items`, object discriminators are left out."""
+    """Return a copy of a schema, or of a part of one, in the form of JSON Schema draft 7, as AsyncAPI 3 needs it.
+
+    `prefixItems` becomes `items`, and discriminators with a `propertyName` are left out.
+    """
     if isinstance(node, list):
         return [_as_draft_07(item) for item in node]
     if not isinstance(node, dict):

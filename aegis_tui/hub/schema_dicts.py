@@ -153,7 +153,13 @@ def _replaced(hint: Any, type_of: TypeOf) -> Any:
 
 
 def _lines(kind: type[Any]) -> dict[str, str]:
-    """Return the line under each field of a JSON type that has one, also of those that it inherits."""
+    """Return the docstring under each field of a JSON type (`TypedDict`) that has one: name of the field -> text.
+
+    Those of inherited fields are among them. Empty for a type that is made by a call.
+
+    Raises:
+        OSError: The source of its module cannot be read.
+    """
     module = sys.modules[kind.__module__]
     classes = [node for node in _tree(module.__name__).body if isinstance(node, ast.ClassDef)]
     lines: dict[str, str] = {}

@@ -273,7 +273,9 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
 
 
 def name_of(model: type[Any]) -> str:
-    """Return the name of a model: as in `NAMES`, or else from the type of a message (`note:left` gives NoteLeft).
+    """Return the name of a model in the hub's documents: as in `NAMES`, or else from the type of a command or event.
+
+    `note:left` gives NoteLeft.
 
     Raises:
         LookupError: It has none.

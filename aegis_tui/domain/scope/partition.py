@@ -265,7 +265,10 @@ class PartitionTable:
         return _overlaps_between([(agent_id, wanted)], [*others, *lists], effort)
 
     def is_closed(self, path: str) -> bool:
-        """Whether no partition and no grant can open the path: it is git's own, a spec, or outside the repository."""
+        """Return whether no partition and no grant can open the path.
+
+        So it is with git's own paths, specs, and what is no path inside the repository. Letter case is ignored.
+        """
         return self._reserved(path) is not None
 
     def owner_of(self, path: str) -> str | None:

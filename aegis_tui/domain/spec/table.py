@@ -43,7 +43,7 @@ class SpecTable:
     def forget_ended(self, kept_runs: Container[str]) -> None:
         """Remove the specs of runs that are not in `kept_runs`, and outside runs all but the newest ended ones.
 
-        The final status of the newest removed ones is kept.
+        Of those, `KEPT_ENDED` stay. The final status of the newest `KEPT_PAST` removed ones is kept in `past`.
         """
         gone = [spec for spec in self.by_id.values() if spec.run is not None and spec.run not in kept_runs]
         ended = [spec for spec in self.by_id.values() if spec.run is None and spec.status in ENDED]

@@ -247,7 +247,10 @@ def _explain(name: str, error: ValidationError) -> str:
 
 
 def _tidy(node: Any, definitions: Mapping[str, Any]) -> Any:
-    """Return the schema without titles, references, defaults and null variants, which confuse small models."""
+    """Return a part of a JSON Schema without titles, references, defaults and null variants.
+
+    These confuse small models. References are replaced by what they name, and keys are sorted.
+    """
     if isinstance(node, list):
         return [_tidy(item, definitions) for item in node]
     if not isinstance(node, dict):

@@ -87,9 +87,11 @@ def _schema(name: str) -> dict[str, Any]:
 
 
 def _object_in(text: str, depth: int) -> dict[str, Any] | None:
-    """The object in a text: plain, encoded again, alone in a list, in a code fence, or before marks; None if none.
+    """Return the object in a text: plain, encoded again, alone in a list, in a code fence, or before marks.
 
-    An empty text and `null` give an empty object.
+    None if none.
+
+    An empty text and `null` give an empty object. A mark is a tag such as `</tool>` or `<|end|>`.
 
     Args:
         text: The text.
@@ -111,7 +113,10 @@ def _object_in(text: str, depth: int) -> dict[str, Any] | None:
 
 
 def parse_json(text: str) -> Any:
-    """Parse a JSON text; None when it is not JSON, and for `null`. A raw line break inside a string is accepted."""
+    """Return the value of a JSON text; None when it is not JSON, and for `null`.
+
+    A raw line break inside a string is accepted, NaN and Infinity are not. Never raises.
+    """
     try:
         return json.loads(text, strict=False, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -132,7 +137,9 @@ def _refuse(constant: str) -> Any:
 
 
 def _unwrapped(fields: dict[str, Any], name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The inner object of `{"name": "read", "arguments": {...}}` or of a similar wrapping; else `fields` unchanged.
+    """Return the inner object of `{"name": "read", "arguments": {...}}` or of a similar wrapping.
+
+    Else `fields` unchanged.
 
     Args:
         fields: The object.
@@ -158,7 +165,11 @@ def _unwrapped(fields: dict[str, Any], name: str, schema: Mapping[str, Any]) -> 
 
 
 def _fitted(value: Any, schema: Mapping[str, Any]) -> Any:
-    """Convert a value to the form of its schema where the meaning is certain; else return it unchanged."""
+    """Return a value in the form of its JSON Schema where the meaning is certain, else unchanged; inner values too.
+
+    A text with a number, a boolean, a list or an object becomes that; a single item becomes a list; an optional field
+    that is null is left out; letter case is corrected to that of the only choice that fits.
+    """
     match schema.get("type"):
         case "object":
             return _fitted_object(value, schema)

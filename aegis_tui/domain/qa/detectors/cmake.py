@@ -23,7 +23,10 @@ class CmakeDetector:
         return path == _MANIFEST or (path.endswith(f"/{_MANIFEST}") and path.count("/") <= 2)
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Yield the three steps from sources to results; nothing if tests are not turned on or none is named."""
+        """Yield the commands that configure, build and run ctest, in a folder `build` or, if that is taken, `build-qa`.
+
+        Nothing if the root's CMakeLists.txt does not turn tests on, or no CMakeLists.txt near it adds a test.
+        """
         if _MANIFEST not in files or not _TESTS_ON.search(_COMMENT.sub("", read(_MANIFEST))):
             return
         texts = (_COMMENT.sub("", read(path)) for path in files if self.wants(path))
