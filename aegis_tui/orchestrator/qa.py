@@ -334,7 +334,7 @@ async def _read_here(command: str, outcome: Outcome, tools: Sequence[QaReader]) 
 
 
 def keep_run(ran: CommandRun, result: CheckResult) -> Kept:
-    """Return the result of a command with its output, and with notes on changed files and empty submodules added.
+    """Return the result of a command with its output, and with notes on changed files, submodules and lock files.
 
     The reasons why it could not run, if any, are appended to its output.
 
@@ -348,6 +348,8 @@ def keep_run(ran: CommandRun, result: CheckResult) -> Kept:
     if ran.empty and result.status != "passed":
         said.append(f"empty submodules: {_list(ran.empty)}; to fill them, run in your checkout: {SET_UP}")
         result = result.model_copy(update={"remedy": f"{SET_UP}, or {result.remedy}" if result.remedy else SET_UP})
+    if ran.outdated and result.status != "passed":
+        said.append(f"it ran in the environment of the base, and {_list(ran.outdated)} changed since")
     result = result.model_copy(update={"note": "; ".join(said)})
     notes = [f"[aegis-tui: {item.reason}]" for item in ran.outcome.obstacles]
     return Kept(result, "\n".join([ran.outcome.output, *notes]) if notes else ran.outcome.output)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aegis_tui.config import Limits
+from aegis_tui.domain.environment.setup import input_files
 from aegis_tui.domain.qa.assess import ask, tools_of
 from aegis_tui.domain.qa.command import script_of
 from aegis_tui.domain.qa.obstacle import Obstacle
@@ -46,6 +47,8 @@ class CommandRun:
     """Tracked files that it changed; they were restored before the next command ran. Not known for the last one."""
     empty: tuple[str, ...] = ()
     """Paths of submodules that are empty in the worktree, because the person's checkout has not initialised them."""
+    outdated: tuple[str, ...] = ()
+    """Lock files and manifests that differ from those of the base, whose environment it had."""
 
 
 class QaRunner:
@@ -112,7 +115,15 @@ class QaRunner:
                     last = next(reversed(done))
                     done[last] = replace(done[last], changed=await self._repository.restore_scratch(scratch))
                 done[command] = await self._run_one(command, worktree, home, around, level, limit_s=limit_s)
-            return {command: replace(ran, empty=scratch.empty) for command, ran in done.items()}
+        outdated = await self._outdated(run, oid)
+        return {command: replace(ran, empty=scratch.empty, outdated=outdated) for command, ran in done.items()}
+
+    async def _outdated(self, run: Run, oid: str) -> tuple[str, ...]:
+        """Return the files that decide what an environment has and are not those of the base."""
+        if oid == run.facts.base_oid:
+            return ()
+        changed = await self._repository.changed_paths(run.facts.base_oid, oid)
+        return input_files(run.facts.environment.setup, [item.path for item in changed])
 
     async def fingerprint(self, run: Run) -> str:
         """Return a hash of what a result depends on besides the tree and the command, 64 hexadecimal digits.

@@ -234,7 +234,7 @@ def test_it_is_made_once_per_base_and_shared_where_nothing_was_built_from_source
 
 
 def test_a_command_that_fails_says_why_and_leaves_only_its_log(desk: Callable[..., Desk]) -> None:
-    place = desk("echo first; echo 'no such package: x' >&2; exit 3")
+    place = desk("echo first; rm .git; echo 'no such package: x' >&2; exit 3")
     place.allow()
     with pytest.raises(SetupFailed) as failed:
         place.make()

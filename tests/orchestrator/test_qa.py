@@ -135,6 +135,14 @@ def test_each_way_of_running_nothing_or_less_shuts_the_gate(
     assert words in (check.reason or "")
 
 
+def test_a_failing_check_names_the_lock_files_that_its_environment_does_not_know(lab: Lab) -> None:
+    base = lab.commit({"a.py": "", "requirements.txt": "x==1\n"})
+    merged = lab.commit({"a.py": "1", "requirements.txt": "x==2\n", "uv.lock": "2"})
+    words = "it ran in the environment of the base, and requirements.txt, uv.lock changed since"
+    assert words in lab.judge(base, merged, "exit 3").note
+    assert "environment" not in lab.judge(base, merged, "true").note
+
+
 def test_a_design_names_the_tests_that_go(lab: Lab) -> None:
     base = lab.commit({"test_a.py": case_with(2), "test_b.py": case_with(2)})
     merged = lab.commit({"test_b.py": None})

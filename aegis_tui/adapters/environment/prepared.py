@@ -88,8 +88,8 @@ class PreparedFolders(PreparedEnvironments):
 
     @override
     async def prune(self, keep: int, used: str) -> None:
-        made = [item.name for item in await asyncio.to_thread(self._folder.made)]
-        kept = {*made[:keep], used}
+        others = [item.name for item in await asyncio.to_thread(self._folder.made) if item.name != used]
+        kept = {*others[: keep - 1 if used else keep], used}
         for name in await asyncio.to_thread(lambda: list(self._folder.names())):
             if name not in kept:
                 await self._remove(name)
@@ -106,7 +106,8 @@ class PreparedFolders(PreparedEnvironments):
 
     async def _remove(self, name: str) -> None:
         tree = self._folder.tree(name)
-        if (tree / ".git").exists():
+        # Asked of git, not of the folder: the command can delete the `.git` file in it.
+        if any(entry.path == tree for entry in await self._repository.list_worktrees()):
             await self._repository.remove_worktree(tree, rescue=None)
         if (self._folder.path / name).exists():
             await asyncio.to_thread(delete_tree, self._folder.path / name)
