@@ -26,6 +26,8 @@ from aegis_tui.sdk.awake import awake_wait
 from aegis_tui.sdk.notice_box import NoticeBox
 
 _LEAVE_TIMEOUT_S = 2.0
+_ANSWER_TIMEOUT_S = 5.0
+"""A turn that is cancelled answers for its prompt, and must not wait for a hub that is gone."""
 _RECONNECT_S = 1.0
 _REASON_CHARS = 500
 
@@ -246,11 +248,14 @@ class InstanceLife(ABC):
         await self._acknowledge()
 
     async def _acknowledge(self) -> None:
-        """Send the answers that the hub has not got yet; after an error the rest is sent with the next heartbeat."""
+        """Send the answers that the hub has not got yet; after an error the rest is sent with the next heartbeat.
+
+        Waits at most 5 s for each; the hub takes an answer that it has got already once more, without effect.
+        """
         while self._unanswered:
             answer = self._unanswered.popleft()
             try:
-                await self._link.command("ack", **answer)
+                await self._link.command("ack", timeout_s=_ANSWER_TIMEOUT_S, **answer)
             except AegisError as error:
                 self._unanswered.appendleft(answer)
                 self._screen.problem(f"a message could not be acknowledged: {error}")

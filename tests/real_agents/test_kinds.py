@@ -6,14 +6,12 @@ programs; one that is missing fails its test.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from aegis_tui.sdk.discovery import workspace_key_of
@@ -103,44 +101,6 @@ def test_a_program_does_a_workers_task_in_its_own_interface(workspace: ScratchWo
     assert workspace.git("show", f"{report['commit']['oid']}:src/worker.py") == "worker = 1"
     prompts = [item.body.count(b"[[script:worker]]") for item in server.received]
     assert max(prompts) == 1, "the prompt is in the conversation once"
-
-
-@pytest.mark.parametrize("how", ["stop", "kill the wrapper", "kill the hub"])
-@pytest.mark.parametrize("kind", ["claude-code", "opencode"])
-def test_nothing_that_a_program_started_outlives_its_end(
-    workspace: ScratchWorkspace, serve: Any, kind: str, how: str
-) -> None:
-    command = "setsid sleep 7123 >/dev/null 2>&1 & setsid nohup sleep 7124 >/dev/null 2>&1 & sleep 1; echo started"
-    server = serve([{"tool": "cli:shell", "args": {"command": command}}, {"text": "feat: never", "gate": "held"}])
-    options = [
-        "--design",
-        write_design(workspace, {"worker": kind}),
-        "--base-url",
-        server.base_url,
-        "--detach",
-        "--json",
-    ]
-    assert workspace.aegis("run", "Files", *options).code == 0
-    workspace.until(lambda: len(sleepers()) == 2, what="the sleepers", timeout_s=120)
-    if how == "stop":
-        assert workspace.aegis("stop", "w01").code == 0
-    elif how == "kill the wrapper":
-        (wrapper,) = [item for item in workspace.processes() if item.cmdline()[-1:] == ["aegis_tui.agent.hosted"]][-1:]
-        wrapper.kill()
-    else:
-        psutil.Process(workspace.hub_pid()).kill()
-        workspace.aegis("hub", "stop", "--force")
-    workspace.until(lambda: not sleepers(), what="the end of the sleepers", timeout_s=60)
-
-
-def sleepers() -> list[int]:
-    """The processes that the program has started with its shell, wherever they are now."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.cmdline() in (["sleep", "7123"], ["sleep", "7124"]):
-                found.append(process.pid)
-    return found
 
 
 def test_aider_does_a_workers_task(workspace: ScratchWorkspace, serve: Any) -> None:
