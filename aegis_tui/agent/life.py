@@ -30,6 +30,8 @@ _ANSWER_TIMEOUT_S = 5.0
 """A turn that is cancelled answers for its prompt, and must not wait for a hub that is gone."""
 _RECONNECT_S = 1.0
 _REASON_CHARS = 500
+_BEATS_IN_ORPHAN_TIME = 3
+"""So many heartbeats have to fail before an instance takes itself for one without a hub."""
 
 BEAT_S = 5.0
 """Seconds between two heartbeats to the hub (contract 5)."""
@@ -44,7 +46,7 @@ class InstanceLife(ABC):
         agent_type: The first part of its agent id, such as `NATIVE`.
         link: The connection to the hub.
         screen: Shows in the pane what happens.
-        beat_s: Seconds between two heartbeats.
+        beat_s: Seconds between two heartbeats; less where the instance may be only a short time without a hub.
         box: Where notices wait that others may bring to the model first; without it, they wait in the inbox.
     """
 
@@ -63,7 +65,7 @@ class InstanceLife(ABC):
         self._role_name, self._agent_type = role, agent_type
         self._link = link
         self._screen = screen
-        self._beat_s = beat_s
+        self._beat_s = min(beat_s, settings.orphan_s / _BEATS_IN_ORPHAN_TIME)
         self.inbox = Inbox(settings.agent_id, box)
         self.progress = Progress(link, screen)
         self._scope = WriteScope(settings.agent_id, settings.scope)

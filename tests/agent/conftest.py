@@ -91,9 +91,32 @@ class Bench:
         return self.console.getvalue()
 
 
+def _settings(worktree: Path, role: str, base_url: str, *, orphan_s: float) -> AgentSettings:
+    return AgentSettings(
+        orphan_s=orphan_s,
+        instance_id="w01",
+        agent_id=ME,
+        role=role,
+        hub="",
+        token_file=worktree / "none",
+        base_url=base_url,
+        model=None,
+        scope=InstanceScope(partition=MINE, joint=JOINT, owners={"src/b/**": OTHER}),
+        shared_context="# Repository\n\nA shop.",
+        max_turns=12,
+        worktree=worktree,
+    )
+
+
 @asynccontextmanager
 async def running(
-    worktree: Path, *, role: str = "worker", base_url: str = "", waiting: str = "", orphan_s: float = 600.0
+    worktree: Path,
+    *,
+    role: str = "worker",
+    base_url: str = "",
+    waiting: str = "",
+    orphan_s: float = 600.0,
+    beat_s: float = 0.05,
 ) -> AsyncIterator[Bench]:
     partitions = PartitionTable()
     partitions.set(ME, MINE)
@@ -102,27 +125,13 @@ async def running(
     hub = MemoryHub(partitions)
     if waiting:
         await hub.prompt(ME, waiting)
-    scope = InstanceScope(partition=MINE, joint=JOINT, owners={"src/b/**": OTHER})
     async with CannedModel() as server:
-        settings = AgentSettings(
-            orphan_s=orphan_s,
-            instance_id="w01",
-            agent_id=ME,
-            role=role,
-            hub="",
-            token_file=worktree / "none",
-            base_url=base_url or server.base_url,
-            model=None,
-            scope=scope,
-            shared_context="# Repository\n\nA shop.",
-            max_turns=12,
-            worktree=worktree,
-        )
+        settings = _settings(worktree, role, base_url or server.base_url, orphan_s=orphan_s)
         console = io.StringIO()
         screen = Screen(Pane(console))
         model = OpenAIChat(settings.base_url, attempts=2, backoff_s=0.01)
         session = AgentSession(
-            settings, load_role(role), link=hub.link(ME), model=model, symbols=SYMBOLS, screen=screen, beat_s=0.05
+            settings, load_role(role), link=hub.link(ME), model=model, symbols=SYMBOLS, screen=screen, beat_s=beat_s
         )
         task = asyncio.create_task(session.run())
         try:

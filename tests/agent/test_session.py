@@ -139,6 +139,14 @@ def test_an_instance_that_the_hub_no_longer_takes_ends_itself(play: Play) -> Non
     play(scenario)
 
 
+def test_an_instance_that_may_be_without_a_hub_for_less_than_a_beat_goes_on_with_it(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.until(lambda: len(bench.hub.of_type("heartbeat")) >= 6)
+        assert bench.hub.of_type("agent:leave") == [] and "this agent ends" not in bench.screen
+
+    play(scenario, orphan_s=1.0, beat_s=5.0)
+
+
 def test_an_instance_whose_hub_stays_away_saves_its_work_and_ends(play: Play) -> None:
     async def scenario(bench: Any) -> None:
         (bench.worktree / "src" / "a").mkdir(parents=True, exist_ok=True)

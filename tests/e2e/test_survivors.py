@@ -78,7 +78,6 @@ def workspace() -> Iterator[ScratchWorkspace]:
     config = scratch.folder / "config" / "aegis-tui"
     (config / "agents").mkdir(parents=True)
     (config / "agents" / "hydra.toml").write_text(KIND % (NUMBERS["hydra"], NUMBERS["hydra"]), "utf-8")
-    (config / "config.toml").write_text("orphan_s = 3\n", "utf-8")
     yield scratch
     scratch.aegis("hub", "stop", "--force")
     left = scratch.leftovers()
@@ -128,6 +127,8 @@ def agents(workspace: ScratchWorkspace) -> Sequence[psutil.Process]:
 def test_nothing_that_an_agent_started_survives_it(
     workspace: ScratchWorkspace, model: RecordedLLM, sandbox: str, mode: str, how: str
 ) -> None:
+    if how == "kill the hub":
+        (workspace.folder / "config" / "aegis-tui" / "config.toml").write_text("orphan_s = 3\n", "utf-8")
     started = start(workspace, model, sandbox=sandbox, agent_mode=mode)
     hidden = {f"{number}3" for number in NUMBERS.values()} if (sandbox, how) == ("off", "kill the agents") else set()
     must_end = {process: length for process, length in started.items() if length not in hidden}

@@ -34,8 +34,9 @@ import json, os, subprocess, sys
 place = os.environ["PARROT_PLACE"]
 said = sys.stdin.read() if "--stdin" in sys.argv else sys.argv[-1]
 number = len(os.listdir(place))
-with open(f"{place}/{number}", "w") as file:
+with open(f"{place}.new", "w") as file:
     json.dump({"argv": sys.argv[1:], "said": said, "key": os.environ.get("PARROT_KEY")}, file)
+os.rename(f"{place}.new", f"{place}/{number}")  # who sees it sees all of it
 with open(os.environ["PARROT_SCRIPT"]) as file:
     steps = json.load(file)
 step = steps[min(number, len(steps) - 1)]
