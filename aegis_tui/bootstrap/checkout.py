@@ -45,7 +45,14 @@ async def leftovers_at(root: Path, paths: WorkspacePaths) -> Leftovers:
 
 
 def leftovers_of(repository: Repository, paths: WorkspacePaths) -> Leftovers:
-    """Return the `Leftovers` that removes what killed processes of a workspace left behind; nothing is removed yet."""
+    """Return the `Leftovers` that removes what killed processes of a workspace left behind; nothing is removed yet.
+
+    These are worktrees of instances and temporary folders.
+
+    Args:
+        repository: The repository.
+        paths: The workspace's folders.
+    """
     return Leftovers(
         repository,
         worktrees_dir=paths.worktrees_dir,
@@ -134,6 +141,7 @@ async def make_setup(root: Path) -> Setup:
 
     Raises:
         GitUnavailable: git is missing, or `root` is in no repository.
+        OSError: A role file of the program cannot be read.
     """
     repository = await open_repository(root)
     roles = {path.stem: path.read_text("utf-8") for path in SHIPPED.glob("*.md")}

@@ -17,7 +17,7 @@ A = TypeVar("A", bound=MapAnswer)
 
 
 def ask_code_map(files: Files, paths: WorkspacePaths, question: Callable[[CodeMap], A], *, anew: bool = False) -> A:
-    """Return the answer of the map of a worktree, which is refreshed before.
+    """Return the answer of the map of a worktree, which is refreshed before. Blocking.
 
     The map is in the file that all worktrees of the workspace share. If that is damaged, it is begun anew, and the
     question is asked again; `rebuilt` in the answer says so.

@@ -29,11 +29,11 @@ def answer(fields: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         fields: `question` (a `MapAsk`), `root`, `worktree` (None for the checkout at `root`), and `key`, `state_dir`
-            and
-            `runtime_dir` of the workspace.
+            and `runtime_dir` of the workspace.
 
     Raises:
         AegisError: The question cannot be answered.
+        KeyError, ValidationError: `fields` has another form.
     """
     question = MapAsk.model_validate(fields["question"])
     paths = WorkspacePaths(fields["key"], Path(fields["state_dir"]), Path(fields["runtime_dir"]))

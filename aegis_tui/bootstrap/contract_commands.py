@@ -18,10 +18,10 @@ _PREFIX = "#/components/schemas/"
 
 
 def commands() -> dict[str, Any]:
-    """Return the document: a JSON Schema (2020-12) for each command, and the schemas that these refer to.
+    """Return the document of what commands print with `--json`: {$schema, info, commands, failure, components}.
 
-    A command has another schema for each option that changes what it prints; `failure` is what any of them prints if it
-    fails. The schemas are named after the types.
+    `commands` has a JSON Schema (2020-12) for each command, with an alternative for each option that changes what it
+    prints; `failure` is what any of them prints if it fails. The schemas that these refer to are named after the types.
     """
     kinds = dict.fromkeys(kind for shapes in OUTPUTS.values() for kind in shapes)
     models = [(model, "serialization") for model in _models_of([Printed, FailureOutput, *kinds])]

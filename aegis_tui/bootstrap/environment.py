@@ -56,7 +56,7 @@ class EnvironmentWiring:
         self._folder = environments_of(paths)
 
     def surroundings(self) -> ProvidedEnvironment:
-        """Return what prepares worktrees for agents and QA."""
+        """Return what gives worktrees of agents and QA what they need besides tracked files; prepares nothing yet."""
         parts = EnvironmentParts(
             root=self._repository.root,
             project=self._project,
@@ -70,7 +70,7 @@ class EnvironmentWiring:
         return ProvidedEnvironment(parts)
 
     def maker(self, sandbox: Sandbox, limits: Limits) -> EnvironmentMaker:
-        """Return what runs the set-up command.
+        """Return what runs the set-up command of a run and keeps its result; runs nothing yet.
 
         Args:
             sandbox: The sandbox that it runs in.
@@ -89,11 +89,11 @@ class EnvironmentWiring:
         )
 
     def survey(self) -> CheckoutSurvey:
-        """Return what tells what the checkout provides."""
+        """Return what finds out which environments and files the person's checkout provides; reads nothing yet."""
         return CheckoutSurvey(self._repository.root, self._project, self._included, self._find_settings)
 
     def planner(self) -> EnvironmentPlanner:
-        """Return what plans the environment before a run."""
+        """Return what plans, before a run starts, what its worktrees will get; reads nothing yet."""
         return EnvironmentPlanner(
             find_settings=self._find_settings,
             list_files=partial(list_files, self._repository.common_dir),
@@ -104,7 +104,7 @@ class EnvironmentWiring:
 
 
 def environments_of(paths: WorkspacePaths) -> EnvironmentFolder:
-    """Return the folder of a workspace's environments, and of what its person allowed."""
+    """Return the folder of a workspace's environments, and of what its person allowed; it need not exist."""
     return EnvironmentFolder(paths.state_dir / "environments")
 
 
@@ -122,7 +122,14 @@ class EnvironmentView:
 
 
 async def setup_at(root: Path, environ: Mapping[str, str], paths: WorkspacePaths) -> EnvironmentPlan:
-    """Return the set-up command for the present commit of a checkout, with its key; empty if none is set.
+    """Return the set-up command for the present commit of a checkout, with its key; `setup` is empty if none is set.
+
+    Nothing is run.
+
+    Args:
+        root: A folder in the checkout.
+        environ: The environment, from which settings are read.
+        paths: The workspace's folders.
 
     Raises:
         UsageError: A setting is wrong, or there is no commit yet.

@@ -37,7 +37,11 @@ class _Watch:
         self._service: WatchService | None = None
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Import the watcher in a thread, then start it; called once the hub serves."""
+        """Import the watcher in a thread, then start it; called once the hub serves.
+
+        Raises:
+            Exception: What importing or starting it raises.
+        """
         self._service = (await asyncio.to_thread(_load_watching))(self._root)
         await self._service.start(engine, paths)
 

@@ -51,7 +51,9 @@ def log_reader(paths: WorkspacePaths) -> LogReader:
 
 
 async def open_instances(paths: WorkspacePaths) -> list[InstanceFields]:
-    """Return the instances of the current run of a workspace whose hub does not run; empty if it has no current run.
+    """Return the instances of the current run of a workspace whose hub does not run, as clients get them.
+
+    Empty if it has no current run. No hub can start meanwhile.
 
     Raises:
         HubUnavailable: The hub runs, or the state folder cannot be written.
@@ -67,7 +69,8 @@ async def open_instances(paths: WorkspacePaths) -> list[InstanceFields]:
 def look_at_log(folder: Path, environ: Mapping[str, str]) -> LogLook:
     """Return the condition of the log of the repository at `folder`. Reads all of it unless a hub runs. Blocking.
 
-    Without a log or a repository, the condition is `none yet`. Raises nothing: what is wrong is in the result.
+    Without a log or a repository, the condition is `none yet`. Errors of the log and of the file system are in the
+    result, not raised.
     """
     try:
         paths = workspace_paths(workspace_key_of(folder), environ)

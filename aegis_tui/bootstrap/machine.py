@@ -41,7 +41,7 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
         settings: The person's settings.
         folder: The person's current folder.
         environ: The environment.
-        proc: The proc file system.
+        proc: The folder of the proc file system; only tests give another.
     """
     key = ModelKey(environ)
     return Doctor(

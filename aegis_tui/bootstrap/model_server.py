@@ -41,9 +41,12 @@ async def served_models(base_url: str) -> list[str]:
 
 
 async def look_at(base_url: str) -> ServerOutput:
-    """Return `endpoints` and `metrics` of a model server (contract 9); the model server's key is sent if set.
+    """Return `endpoints` and `metrics` of one model server (contract 9); the model server's key is sent if set.
 
     A server that does not answer, or refuses the key, is returned as unhealthy. `metrics` is empty if it has none.
+
+    Args:
+        base_url: Its address.
 
     Raises:
         UsageError: The address is not valid, or the key file cannot be used.
@@ -76,7 +79,10 @@ def model_files(model: str, config: Path | None) -> ModelFiles:
 
 
 def cards() -> list[CardFields]:
-    """Return the accelerators of this machine; empty if there are none, or they cannot be asked. Blocking."""
+    """Return the accelerators of this machine; empty if there are none, or they cannot be asked. Blocking.
+
+    Starts the driver's program to ask.
+    """
     return find_cards(os.environ)
 
 

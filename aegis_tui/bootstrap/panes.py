@@ -96,6 +96,8 @@ def attach_argv(paths: WorkspacePaths, instance: str, *, read_only: bool, enviro
 async def close_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> None:
     """End the gateway, every pane and the tmux server of a workspace whose hub has ended, before it is removed.
 
+    No effect for what does not run.
+
     Raises:
         TerminalUnavailable: There is no tmux.
         TerminalError: tmux does not answer or does not end.
@@ -108,7 +110,7 @@ async def close_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> 
 async def close_idle_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> bool:
     """End the gateway and the tmux server of a workspace whose hub has ended, and return True.
 
-    If an agent still runs, nothing is ended, and the result is False.
+    If a program still runs in one of its panes, nothing is ended, and the result is False.
 
     Raises:
         TerminalUnavailable: There is no tmux.

@@ -76,6 +76,12 @@ class Wiring:
     async def wire(self, engine: Engine, paths: WorkspacePaths) -> Wired:
         """Remove leftovers of killed processes, then return the workflow and its preflight; it is not started yet.
 
+        Deleting saved work that is due begins in the background.
+
+        Args:
+            engine: The hub's engine.
+            paths: The workspace's folders.
+
         Raises:
             GitUnavailable: git is missing, or the folder is in no repository.
             GitError: git fails.
@@ -147,7 +153,10 @@ class Wiring:
         task.add_done_callback(self._tasks.discard)
 
     async def _tidy_rescues(self, repository: GitRepository) -> None:
-        """Delete saved work that is due; note a warning if the rest takes too much space. A failure is only logged."""
+        """Delete saved work that is due; add a warning for the person if the rest takes too much space.
+
+        An `AegisError` is only logged.
+        """
         try:
             settings = load_settings(self._environ, project=self._root)
             if warning := await Rescues(repository.rescues).tidy(retention_of(settings)):
@@ -239,7 +248,7 @@ def _find_servers(environ: Mapping[str, str], root: Path) -> Mapping[str, McpSer
 
 
 def _environment_settings(environ: Mapping[str, str], root: Path) -> EnvironmentSettings:
-    """Return the present settings about what worktrees get.
+    """Return the present settings about what worktrees get besides tracked files; reads files.
 
     Raises:
         UsageError: A setting is wrong.

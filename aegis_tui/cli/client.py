@@ -52,7 +52,7 @@ def token_file_of(place: Place, instance: str | None) -> Path | None:
 
 
 def read_token(path: Path) -> str:
-    """Return the token that a file holds, without blanks around it; empty if the file is.
+    """Return the token that a file holds, without white space around it; empty if the file is.
 
     Raises:
         UsageError: The file cannot be read, or is not ASCII.
@@ -66,7 +66,7 @@ def read_token(path: Path) -> str:
 
 
 def address_of(place: Place) -> HubAddress:
-    """Return the address of the running hub.
+    """Return the address of the running hub of a workspace; starts none.
 
     Raises:
         HubUnavailable: No hub is running, or it does not answer.

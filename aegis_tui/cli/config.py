@@ -96,7 +96,9 @@ def _origin(item: SettingValue) -> list[str]:
 
 
 def _project() -> Path | None:
-    """Return the checkout whose settings apply; None outside a checkout, or if git is missing.
+    """Return the checkout around the current folder, whose settings apply.
+
+    None outside a checkout, or if git is missing.
 
     Raises:
         UsageError: The current folder does not exist.

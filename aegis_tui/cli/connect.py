@@ -150,10 +150,16 @@ def _exports(given: dict[str, str], url: str | None) -> Iterator[str]:
 
 
 def _prompt(hub: HubQuick, given: dict[str, str], url: str | None, membership: Membership) -> int:
-    """Print the variables, then send each line of stdin to the hub as a command of contract 5, `TYPE NAME=VALUE ...`.
+    """Print the variables on stderr, then send each line of stdin to the hub as a command, `TYPE NAME=VALUE ...`.
 
-    Each reply or error is printed as JSON, also for a line that cannot be read; then the next line is read. Returns 0
-    at an empty line or at the end of stdin.
+    Each reply or error is printed as JSON on stdout, also for a line that cannot be read; then the next line is read.
+    Returns 0 at an empty line or at the end of stdin.
+
+    Args:
+        hub: The client that speaks as the agent.
+        given: The AEGIS variables.
+        url: The gateway's address; None leaves the model variables out.
+        membership: The agent's session with the hub.
 
     Raises:
         _Ended: The agent was stopped meanwhile.

@@ -104,7 +104,9 @@ def _check_programs() -> None:
 
 
 def _options(ground: Playground, place: Place, workers: int, look: Look) -> GivenOptions:
-    """Return the options of the command `run:start`; the run uses the scripted model, unless `look` has a base URL.
+    """Return the options of the command `run:start` for the demo.
+
+    The run uses the scripted model, or the model server that `look` names. All its agents are built-in ones.
 
     Raises:
         UsageError: A setting is wrong.
@@ -130,7 +132,7 @@ def _watch(ground: Playground, place: Place, options: GivenOptions, *, quiet: bo
     Raises:
         HubUnavailable: The hub cannot be started, or the run has not ended within `DEADLINE_S` (180 s).
         ModelUnavailable: The scripted model does not answer when it is told to go on.
-        AegisError: The hub refuses the run.
+        AegisError: The hub refuses the run, or the design of the scenario cannot be read.
     """
     design = load_design(ground.scenario / "design.yaml")
     hub = place.started_hub()

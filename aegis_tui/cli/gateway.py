@@ -101,7 +101,11 @@ def _ask(kind: type[T], target: str) -> T:
 
 
 def _known(name: str, seen: PrefixesAnswer) -> str:
-    """Return the agent id that a name stands for, in full or in short.
+    """Return the full agent id that a name stands for, in full or in short; of several the first.
+
+    Args:
+        name: Such as `NATIVE-w01` or `w01`.
+        seen: The gateway's answer, with the agents whose prompts it knows.
 
     Raises:
         UsageError: The gateway has seen no prompt of it.

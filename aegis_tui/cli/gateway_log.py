@@ -116,7 +116,9 @@ async def _replay(
 
 
 def _server(base_url: str | None) -> tuple[str, str | None]:
-    """Return the model server that the person names, or else that of the settings, and its key.
+    """Return the model server that the person names, or else that of the settings, and its key, None if there is none.
+
+    The address is in its normal form, ending in `/v1`.
 
     Raises:
         UsageError: The address or a setting is wrong, or the key file cannot be used.
@@ -172,7 +174,10 @@ def _row(call: CallFields) -> list[str]:
 
 
 def _asked(dialect: Dialect, request: str) -> Iterator[str]:
-    """Yield the parts of a request's prompt, indented below their names, and its other fields on one line."""
+    """Yield lines that show a request: its fields but the prompt on one line, then each part of the prompt.
+
+    A part is indented below its name. A request that is not a JSON object is yielded as it is.
+    """
     from aegis_tui.gateway.sketch import PROMPT_FIELDS, texts_of
     from aegis_tui.gateway.usage import parse_json
 

@@ -55,7 +55,7 @@ class RateLimit:
         return is_allowed
 
     def _forget_full(self, now: float) -> None:
-        """Drop buckets that are full again: they are the same as unused ones."""
+        """Drop the buckets that are full again by `now`, in seconds: they are the same as unused ones."""
         full_after_s = self._burst / self._per_s
         self._left = {name: kept for name, kept in self._left.items() if now - kept[1] < full_after_s}
 

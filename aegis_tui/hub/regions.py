@@ -145,7 +145,7 @@ class RegionService:
         raise _unknown(path, region.symbol or "", outline)
 
     async def _elsewhere(self, path: str, oid: str, spans: tuple[Span, ...]) -> list[View]:
-        """Find the same lines in the other kept contents of a file in which regions are locked or waited for.
+        """Return where the same lines are in other kept contents of a file in which regions are locked or waited for.
 
         Args:
             path: The file.
@@ -154,6 +154,7 @@ class RegionService:
 
         Returns:
             A view for each content that still has all of these lines; at most `MAX_VIEWS` - 1 contents are compared.
+            Empty before `start`.
         """
         if self._engine is None:
             return []

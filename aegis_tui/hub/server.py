@@ -25,7 +25,7 @@ RECEIVE_BUFFER_BYTES = 128 * 1024
 
 
 def open_loopback(port: int | None) -> socket.socket:
-    """Open a listening TCP socket on 127.0.0.1.
+    """Open a listening TCP socket on 127.0.0.1 and return it; the caller closes it.
 
     Args:
         port: The port, which must be free; 0 for any free port; None for 9999 or, if that is busy, any free port.
@@ -73,9 +73,9 @@ def parse_port(text: str | None) -> int | None:
 
 
 def open_unix(path: Path) -> socket.socket:
-    """Open a unix socket bound to `path` with mode 0600, replacing an old one. The caller holds the workspace's lock.
+    """Return a unix socket bound to `path` with mode 0600, replacing an old file there; the caller closes it.
 
-    It does not listen yet: the server does that.
+    The caller holds the workspace's lock. It does not listen yet: the server does that.
 
     Raises:
         HubUnavailable: The socket cannot be bound.
@@ -143,7 +143,11 @@ class HubServer:
         self._keepers = [asyncio.create_task(keeping, name="hub-runtime-files") for keeping in keep]
 
     async def _listen(self, listener: socket.socket) -> None:
-        """Serve one more socket as uvicorn serves the first ones; it is closed with them. Errors of the system pass."""
+        """Serve one more bound socket as uvicorn serves the first ones; it is closed with them.
+
+        Raises:
+            OSError: The socket cannot listen.
+        """
         state, config = self._server.server_state, self._server.config
         served = await asyncio.get_running_loop().create_server(
             lambda: config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn itself calls it
@@ -157,7 +161,10 @@ class HubServer:
         self._sockets.append(listener)
 
     async def close(self) -> None:
-        """Refuse new connections, close the open ones after two seconds at most, and return when all are closed."""
+        """Refuse new connections, close the open ones after two seconds at most, and return when all are closed.
+
+        The sockets are closed too. Call it once, after `open`.
+        """
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)

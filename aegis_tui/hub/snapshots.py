@@ -57,7 +57,8 @@ class SnapshotKeeper:
     def keep_if_due(self, workspace: Workspace) -> None:
         """Copy the state and save it in the background, if enough events were logged since the last snapshot.
 
-        No effect while one is being saved. That it cannot be saved is only logged.
+        These are `every_events`, and four times as many while snapshots would take too large a share of the time. No
+        effect while one is being saved. That it cannot be saved is only logged.
 
         Args:
             workspace: The state after the last logged event; not changed.

@@ -125,6 +125,8 @@ class StreamSession:
     async def _receive_rest(self) -> None:
         """Answer each message that the connection does not hand to `_take`, such as a binary one, with a refusal.
 
+        Also a JSON object in text that gets here is ignored.
+
         Raises:
             WebSocketDisconnect: The connection has closed; nothing else ends this.
         """
@@ -223,7 +225,7 @@ class StreamSession:
 
         Raises:
             UsageError: It is no text, or there are too many globs.
-            Refused: It is not a valid glob.
+            Refused: It is not a valid glob, or takes too many steps to compile.
         """
         if not isinstance(path, str):
             raise UsageError("path must be a glob, as a string", 'for example "src/**"')
@@ -232,9 +234,10 @@ class StreamSession:
         return (Interest() if is_first else interest).with_globs([path])
 
     def _hello(self, frame: dict[str, Any], actor: Actor) -> Reply | AegisError:
-        """Subscribe as a hello frame says, and return its reply or its refusal.
+        """Subscribe as a hello frame says, and return its reply, or its refusal, which is not raised.
 
-        By default to all event types from now on; `types` selects some, `paths` adds globs, `after` starts earlier.
+        By default to all event types from now on; `types` selects some, `paths` adds globs, `after` starts earlier. A
+        refused hello changes no subscription.
         """
         try:
             interest = Interest().with_types(_given(frame, "types", ["*"])).with_globs(_given(frame, "paths", []))

@@ -80,6 +80,6 @@ class TokenFiles:
 
 
 def _living(workspace: Workspace) -> set[str]:
-    """Return the short ids of the instances that have not ended."""
+    """Return the short ids of the instances that have not ended; those that are being stopped are among them."""
     ended = (Phase.GONE, Phase.RECLAIMED)
     return {item.instance_id for item in workspace.instances.by_id.values() if item.phase not in ended}

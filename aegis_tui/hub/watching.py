@@ -48,7 +48,10 @@ class LogTimes:
         self._times = deque([(time.time_ns(), seq)], maxlen=_KEPT_TIMES)
 
     def note(self, events: Sequence[Event]) -> None:
-        """Record that a batch of events, at least one, has just been logged."""
+        """Record that a batch of events, at least one, has just been logged.
+
+        Beyond 4,096 batches the oldest is dropped.
+        """
         self._times.append((time.time_ns(), events[-1].seq))
 
     def seq_at(self, instant_ns: int) -> int:
@@ -85,7 +88,7 @@ class WatchService:
 
     @property
     def watched(self) -> frozenset[str]:
-        """The agent ids of those whose worktrees are watched."""
+        """The agent ids of those whose worktrees are watched: instances, and `person` for the person's."""
         return frozenset(self._watched[name].agent_id for name in self._watcher.names if name in self._watched)
 
     @property
@@ -152,9 +155,9 @@ class WatchService:
                         await self._add(name, item)
 
     def _of_person(self, taken: Iterable[str]) -> dict[str, _Watched]:
-        """Return the person's worktrees by folder, without the one the hub was started in and the hub's own.
+        """Return the person's worktrees by folder, without the one the hub was started in and any in the hub's folder.
 
-        If git cannot list the worktrees, this is logged and those that are known already are returned.
+        If git cannot list the worktrees, this is logged and those that are known already are returned. Blocking.
 
         Args:
             taken: The worktrees of instances, which are left out too.

@@ -78,9 +78,9 @@ class WorkflowService:
             self._wired.sockets_dir.rmdir()
 
     def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
-        """Return an awaitable of a person's `run:start` with the preflight's facts; None for all other commands.
+        """Return an awaitable of a `run:start` of the person or the hub with the preflight's facts; else None.
 
-        It waits until the workflow has started.
+        It waits until the workflow has started; `run` and `facts` of the command are replaced.
 
         Raises:
             AegisError: When awaited: the preflight refuses the run.
