@@ -84,7 +84,8 @@ async def _ask_child(question: bytes) -> bytes:
 def _answer() -> None:
     """Run the separate process: read function and arguments from stdin, write the answer to stdout, both pickled.
 
-    Processor time and memory are limited; the time in case its parent no longer exists.
+    Processor time (60 s) and memory (2 GiB) are limited; the time in case its parent no longer exists. An error of the
+    function ends the process, with its traceback on stderr.
     """
     resource.setrlimit(resource.RLIMIT_CPU, (int(ANSWER_S), int(ANSWER_S)))
     with contextlib.suppress(OSError, ValueError):

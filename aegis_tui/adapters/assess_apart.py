@@ -35,5 +35,8 @@ async def assess_apart(command: str, outcome: Outcome, tools: Sequence[QaReader]
 
 
 def assess_with(command: str, outcome: Outcome, tools: Sequence[QaReader]) -> CheckResult:
-    """Return what `assess` returns for the same arguments; by position only, as `ask_apart` passes them."""
+    """Return what `assess` returns.
+
+    It takes `tools` by position, because `ask_apart` passes arguments by position only.
+    """
     return assess(command, outcome, tools=tools)

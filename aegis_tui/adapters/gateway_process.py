@@ -64,10 +64,11 @@ class GatewayProcess:
     async def serve(self, plan: GatewayPlan) -> None:
         """Make sure that the gateway runs with this plan; return when it serves.
 
-        A gateway that runs already, also one of an earlier hub, only gets the new plan.
+        A gateway that runs already, also one of an earlier hub, only gets the new plan, in the file `gateway-map.json`.
 
         Raises:
             Unavailable: The gateway does not start; the message has the last lines of its log.
+            UsageError: The person's settings, which name the key file, cannot be used.
             OSError: A file cannot be written, or the process cannot be started.
         """
         async with self._lock:

@@ -14,9 +14,10 @@ from aegis_tui.domain.rule.model import MergeRule
 async def judge_apart(
     rules: Sequence[MergeRule], changes: Sequence[PathChange], scan: SecretScan, neighbours: Neighbours
 ) -> tuple[RuleFinding, ...]:
-    """Return what the rules find in the changes, as `judge` does, with long text in a separate process.
+    """Return what the merge rules find in the changes, as `judge` does for the same arguments; not blocking.
 
-    If that fails or takes over a minute, the result is one finding that only a person may allow.
+    Over 256 Ki added characters are judged in a separate process. If that fails or takes over a minute, the result is
+    one finding, which says so and which only a person may allow.
 
     Raises:
         OSError: The separate process cannot be started.

@@ -42,12 +42,16 @@ class LocalResultFiles:
 
         First those with an absolute path, then those of globs in the order of their paths.
 
-        Files after the first 2,000, and those that would make more than 16 MiB, are left out too. Never raises.
+        Of files that match globs, those after the first 2,000 are left out, and every file that would make more than 16
+        MiB.
 
         Args:
-            wanted: Absolute paths, or globs below `root`.
+            wanted: Absolute paths, or globs below `root`, which find only names that end in `.xml`.
             root: The worktree.
             since_ns: Older files (`st_mtime_ns`) are left out.
+
+        Raises:
+            Refused: A pattern is not a glob (code `glob`).
         """
         return await asyncio.to_thread(lambda: tuple(_collect(wanted, root, since_ns))) if wanted else ()
 

@@ -21,14 +21,21 @@ class HostedAgent:
         self._name, self._kind = name, kind
 
     def argv(self, launch: Launch) -> list[str]:
-        """Return the command of the wrapper, the same for every launch.
+        """Return the command that starts the wrapper: `python -P -m aegis_tui.agent.hosted`.
 
-        It has `-P` because it starts in a folder whose `json.py` must not be imported.
+        `launch` has no effect on it.
+
+        The wrapper starts the vendor's program for each prompt. `-P` keeps Python from importing modules of the folder
+        that it starts in, which an agent can write.
         """
         return [sys.executable, "-P", "-m", "aegis_tui.agent.hosted"]
 
     def environment(self, launch: Launch) -> dict[str, str]:
-        """Return the variables of the wrapper, with the description of the kind; the token stays in its file."""
+        """Return the variables of the wrapper: those of `agent_environment`, the name of the kind, and its description.
+
+        The description is the kind's file as JSON, in AEGIS_KIND_FILE; the name is in AEGIS_KIND. The agent's token is
+        not among them: it is passed in a file.
+        """
         return {
             **agent_environment(launch),
             "AEGIS_KIND": self._name,

@@ -57,7 +57,9 @@ def installed_kinds() -> tuple[str, ...]:
 
 
 def describe_kinds(environ: Mapping[str, str] = os.environ) -> tuple[KindFacts, ...]:
-    """Return the facts about every kind, also what keeps it from being started; imports no class of a kind.
+    """Return the facts about every kind, in the order of `installed_kinds`; imports no class of a kind.
+
+    A kind that cannot be started is included: its `fault` says why, and its `remedy` what to do.
 
     Args:
         environ: The environment; its PATH, and the folder of `scripts/install-agents`, are searched for the programs
@@ -67,11 +69,12 @@ def describe_kinds(environ: Mapping[str, str] = os.environ) -> tuple[KindFacts, 
 
 
 def check_kind(name: str) -> None:
-    """Check that a kind can be started here, as far as that is possible without importing it.
+    """Check that a kind can be started here, as far as that is possible without importing it; return nothing.
 
     Raises:
-        UsageError: There is no such kind, or its TOML file is not valid.
-        Unavailable: A program is not on PATH; the hint is the command that installs it.
+        UsageError: There is no such kind, or its TOML file is missing or not valid.
+        Unavailable: A program that it needs is neither on PATH nor in the folder of `scripts/install-agents`; the hint
+            says how to install it.
     """
     facts = next((item for item in describe_kinds() if item.name == name), None)
     if facts is None:
@@ -86,11 +89,11 @@ def check_kind(name: str) -> None:
 
 
 def find_kind(name: str) -> AgentKind:
-    """Return the kind of that name.
+    """Return the kind of that name, ready to start instances.
 
     Raises:
         UsageError: `check_kind` refuses it, or its class cannot be imported or created.
-        Unavailable: A program is not on PATH.
+        Unavailable: A program that it needs is not on PATH.
     """
     check_kind(name)
     if name == NATIVE:
@@ -126,9 +129,10 @@ def _files(folder: Path) -> Iterator[_Known]:
 
 
 def _entries() -> Iterator[_Known]:
-    """Yield the kinds of other packages: for each entry point, the file that lies beside its module.
+    """Yield the kinds that other packages announce: for each entry point, the TOML file beside its module.
 
-    If its package is not installed, the kind has no file but says what is wrong. Invalid names are skipped.
+    The file may not exist. If the package is not installed, the kind has no file; `fault` says so. Invalid names are
+    skipped.
     """
     for entry in entry_points(group=GROUP):
         if not _NAME.match(entry.name):
@@ -173,7 +177,11 @@ def _is_limited(kind: KindFile) -> bool:
 
 
 def _abilities(name: str, kind: KindFile) -> str:
-    """Return which roles a kind can take, and when a write outside the partition is refused (PART-3)."""
+    """Return, in words for a person, which roles a kind can take and when its writes are checked.
+
+    That is before each edit, or only at the commit (PART-3: writes outside the part of the tree that an agent may
+    change are refused).
+    """
     roles = "every role" if not kind.roles else f"as {', '.join(kind.roles)}"
     if _is_limited(kind):
         roles = "builds; gives no verdicts and proposes no designs, as it has no MCP"

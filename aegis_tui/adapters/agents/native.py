@@ -11,19 +11,25 @@ class NativeAgent:
     """The built-in agent, an `AgentKind`. It receives prompts from the hub and reports its state to it."""
 
     def argv(self, launch: Launch) -> list[str]:
-        """Return the command of the built-in agent, the same for every launch.
+        """Return the command that starts the built-in agent: `python -P -m aegis_tui.agent`.
 
-        It has `-P` because it starts in a folder whose `json.py` must not be imported.
+        `launch` has no effect on it.
+
+        `-P` keeps Python from importing modules of the folder that it starts in, which an agent can write.
         """
         return [sys.executable, "-P", "-m", "aegis_tui.agent"]
 
     def environment(self, launch: Launch) -> dict[str, str]:
-        """Return the variables that name the model server, the role files and the shared context file."""
+        """Return the variables of `agent_environment`: the model server, the role files, the shared context file."""
         return agent_environment(launch)
 
 
 def agent_environment(launch: Launch) -> dict[str, str]:
-    """Return the variables of a program of this package that is an instance: the built-in agent or the wrapper."""
+    """Return the variables that every agent program of this package gets, the built-in one and the wrapper of others.
+
+    They name the gateway as model server, the folder of role files, the shared context file and, if one is chosen, the
+    model; and they switch off Python's output buffer and the writing of `.pyc` files.
+    """
     return {
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -75,7 +75,10 @@ class _BatchSource:
         self._error: BaseException | None = None
 
     def take(self) -> _Batch:
-        """Return the next contents; empty at the end."""
+        """Return the next contents, at most 16.
+
+        Empty at the end of the iterator and after an error of it (see `check`).
+        """
         with self._lock:
             if self._error is not None:
                 return []
@@ -92,7 +95,11 @@ class _BatchSource:
 
 
 def _serve(source: _BatchSource, answers: queue.SimpleQueue[tuple[_Batch, list[Entry] | None] | None]) -> None:
-    """Have a worker read batches until there are none; put each into `answers`, and None at the end."""
+    """Have a separate process read batches until `source` has none left, and put the outcomes into `answers`.
+
+    Each outcome is the batch and its entries, or the batch and None if the process failed. The last item is None, also
+    if no process can be started. The process is killed at the end.
+    """
     argv = [sys.executable, "-P", "-m", _WORKER]  # not from the folder of the code that is read
     try:
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
@@ -108,7 +115,7 @@ def _serve(source: _BatchSource, answers: queue.SimpleQueue[tuple[_Batch, list[E
 
 
 def _ask(worker: subprocess.Popen[bytes], batch: _Batch) -> list[Entry] | None:
-    """Return what a worker has read of a batch; None if it has failed."""
+    """Have a worker read a batch; return one entry per content, in its order, or None if the worker has failed."""
     question = [[key.language, content.decode("latin-1")] for key, content in batch]
     try:
         if worker.stdin is None or worker.stdout is None:

@@ -27,7 +27,8 @@ class ChildMap:
 
         Raises:
             UsageError: The map does not have what is asked about.
-            StoreError: The worktree or the map cannot be read, or there is no answer in two minutes.
+            StoreError: The worktree or the map cannot be read, or the process cannot be started or gives no valid
+                answer of at most 1 MiB within two minutes.
         """
         fields = {
             "question": question.model_dump(mode="json", exclude={"answer"}),
@@ -47,7 +48,11 @@ class ChildMap:
 
 
 async def _ask(question: bytes) -> bytes:
-    """Return what the process prints; cut off if that is too long, empty if it takes too long or cannot be started."""
+    """Return what the process prints for a question; cut off soon after 1 MiB, empty if it cannot be started.
+
+    Empty as well if it has not ended its output within two minutes. Raises nothing; the process has ended when this
+    returns.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", PROGRAM),

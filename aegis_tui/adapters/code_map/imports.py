@@ -24,8 +24,8 @@ def imports_of(language: str, text: str, line: int, scope: int) -> Iterator[Impo
     Args:
         language: The statement's language, any but Python; an unknown one is read as C.
         text: The statement.
-        line: Its line.
-        scope: The definition around it, as `Import.scope`.
+        line: Its line, from 1; it is taken over into each `Import`.
+        scope: The index of the innermost definition around it, or that of the top level; taken over as `Import.scope`.
     """
     if language in ("javascript", "typescript", "tsx"):
         pairs = _script(text)
@@ -73,7 +73,14 @@ def _java(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _rust(tree: str, prefix: str) -> Iterator[tuple[str, str, str]]:
-    """Yield what a use tree takes: `a::{b, c as d}` takes b and c of the module a."""
+    """Yield module, name and alias of everything that a `use` tree takes: `a::{b, c as d}` takes b and c of module a.
+
+    A lower-case name without an alias may be a module: then it is a part of the module's path too.
+
+    Args:
+        tree: The text after `use`, without its semicolon.
+        prefix: The path in front of the tree; empty for a whole statement.
+    """
     head, brace, rest = tree.partition("{")
     if brace:
         for part in _parts(rest.rpartition("}")[0]):
@@ -88,7 +95,7 @@ def _rust(tree: str, prefix: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Yield the parts between commas that are not in braces."""
+    """Yield the parts of a text between commas that are not in braces; a blank part at the end is left out."""
     depth, begin = 0, 0
     for at, letter in enumerate(text):
         depth += (letter == "{") - (letter == "}")

@@ -111,7 +111,15 @@ class _PythonFile:
         return f"{self._symbols[scope].name}.{name}" if scope >= 0 else name
 
     def _symbol(self, at: int, node: Node) -> MapSymbol:
-        """Return the symbol of a definition; those before it are in `_symbols`, so that their index is the scope."""
+        """Return the symbol of one class or function, with its lines, signature and the start of its docstring.
+
+        The symbols of all definitions before it must be in `_symbols` already: the name of the one around it is taken
+        from there.
+
+        Args:
+            at: Its index in `_definitions`.
+            node: Its node.
+        """
         outer = self._scopes.outer(at)
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
         line, parent = node.start_point[0] + 1, node.parent
@@ -130,7 +138,7 @@ class _PythonFile:
         return MapSymbol(full, kind, first, line, last, head, doc, (), returns)
 
     def _field(self, node: Node) -> MapSymbol:
-        """Return the symbol of a variable of a module or class."""
+        """Return the symbol of a variable of a module or class, from the node of its assignment."""
         line, last = node.start_point[0] + 1, node.end_point[0] + 1
         name = self._name(self._scopes.innermost(node.start_byte), self._text(node.child_by_field_name("left")))
         return MapSymbol(name, "variable", line, line, last, one_line(self._text(node), limit=120), "")
@@ -188,7 +196,11 @@ class _PythonFile:
         return self._text(node.child_by_field_name("name")), self._text(node.child_by_field_name("alias"))
 
     def _binding(self, node: Node) -> Binding | None:
-        """Return what a parameter, an assignment or a `with` says about a variable's type; None if nothing useful."""
+        """Return what a parameter, an assignment or a `with` says about the type of a variable; None if nothing.
+
+        The text of the result is the annotation, or else `=` and the assigned expression in the form of `_dotted`. None
+        as well for an expression that this cannot name, and for a target other than a name, `self.x` or `cls.x`.
+        """
         scope = self._scopes.innermost(node.start_byte)
         kind = node.type
         if kind == "as_pattern":

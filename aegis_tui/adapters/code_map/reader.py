@@ -48,11 +48,13 @@ class SourceReader:
         return _headings(language, content)
 
     def derive_all(self, items: Iterable[tuple[BlobKey, bytes]], *, count: int) -> Iterator[tuple[BlobKey, Entry]]:
-        """Yield what is to be stored of each content; many of them are shared out to other processes.
+        """Yield each key with what is to be stored of its content; many contents are shared out to other processes.
+
+        With other processes, the order is any. An error that `items` raises is raised, after what was read before it.
 
         Args:
             items: The contents.
-            count: How many there are, about.
+            count: How many there are, about: 200 are worth one process, and there are three at most.
         """
         workers = self.workers(count)
         if workers > 0:
@@ -62,7 +64,10 @@ class SourceReader:
             yield key, self.entry(key.language, content)
 
     def workers(self, count: int) -> int:
-        """Return how many other processes help to read so many contents; 0 if it is not worth it."""
+        """Return how many other processes help to read `count` contents: one for each 200, at most three.
+
+        At most one less than this machine has cores, and so possibly 0.
+        """
         return min(_MOST_WORKERS, (os.cpu_count() or 1) - 1, count // _WORTH_A_PROCESS)
 
     def entry(self, language: str, content: bytes) -> Entry:
@@ -78,7 +83,7 @@ def _headings(language: str, content: bytes) -> FileFacts:
 
 
 def _markdown(lines: list[str]) -> Iterator[MapSymbol]:
-    """Yield the headings of a Markdown text, those in fenced code left out."""
+    """Yield a symbol of the kind `heading` for each heading of a Markdown text; lines in fenced code are left out."""
     is_code = False
     for number, line in enumerate(lines, start=1):
         if _FENCE.match(line):

@@ -39,10 +39,14 @@ def insert(connection: sqlite3.Connection, key: BlobKey, entry: Entry) -> bool:
 
 
 def remove(connection: sqlite3.Connection, blob: int) -> None:
-    """Delete what is known of a content from the three stores, within the caller's transaction, if it is there.
+    """Delete all rows of a content, within the caller's transaction; does nothing if it is not stored.
+
+    Args:
+        connection: The code map.
+        blob: The content's number in the table `blob`.
 
     Raises:
-        ValueError: It is damaged; nothing was deleted.
+        ValueError: The rows are damaged; nothing was deleted.
         sqlite3.Error: The file cannot be written or is damaged; the caller rolls back.
     """
     if (facts := whole_facts(connection, blob)) is None:
@@ -90,7 +94,14 @@ def symbols_of(connection: sqlite3.Connection, blob: int) -> Iterator[MapSymbol]
 
 
 def located(row: tuple[Any, ...]) -> Located:
-    """Return a symbol with its path, from a row of the path and the columns of `SYMBOL_COLUMNS`."""
+    """Return a symbol with its path and its index in the file.
+
+    Args:
+        row: A path, and then the columns of `SYMBOL_COLUMNS`.
+
+    Raises:
+        ValueError: The list of base classes in it is no JSON.
+    """
     return Located(row[0], row[1] % SLOTS, _symbol(row[2:]))
 
 

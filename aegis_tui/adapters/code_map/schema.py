@@ -44,5 +44,10 @@ CREATE INDEX temp.view_by_blob ON view(blob);
 
 
 def create_index(name: str, *, prefix: str = "") -> str:
-    """Return the statement that creates the full-text table `name` of `INDEXES`, with `prefix` before its name."""
+    """Return the SQL statement that creates one of the full-text tables.
+
+    Args:
+        name: A key of `INDEXES`; KeyError for any other.
+        prefix: Put before the table's name, such as `temp.again_`.
+    """
     return f"CREATE VIRTUAL TABLE {prefix}{name} USING {INDEXES[name]}"

@@ -49,8 +49,11 @@ class SqliteMapStore:
     def __init__(self, path: Path) -> None:
         """Open or create the file (mode 0600); its folder is created too.
 
+        A file that is damaged, has the form of another version, or was begun before the last start of the machine is
+        replaced by an empty one; `rebuilt` says why.
+
         Raises:
-            StoreError: It cannot be opened or created.
+            StoreError: It cannot be opened, created or replaced.
         """
         self.path = path
         self._rebuilt: str | None = None
@@ -92,10 +95,11 @@ class SqliteMapStore:
             name.unlink(missing_ok=True)
 
     def _connect(self) -> sqlite3.Connection:
-        """Open the file and create what is missing in it.
+        """Open the file and create what is missing in it; return the connection, which the caller closes.
 
         Raises:
             sqlite3.Error: It is damaged, or cannot be opened.
+            OSError: It cannot be created.
             _NotUsable: Its rows have another form, or may not all have reached the disk.
         """
         self.path.touch(mode=0o600)
@@ -138,7 +142,7 @@ class SqliteMapStore:
             raise StoreError(f"the code map {self.path} cannot be built anew: {error}", "") from error
 
     def missing(self, keys: Sequence[BlobKey]) -> list[BlobKey]:
-        """Return those of the keys that are not stored, each once."""
+        """Return those of the keys whose content is not stored, each once, in the given order."""
 
         def look(connection: sqlite3.Connection) -> list[BlobKey]:
             if len(keys) < 64:
@@ -164,7 +168,10 @@ class SqliteMapStore:
         self._run(write)
 
     def set_view(self, view: Mapping[str, BlobKey]) -> None:
-        """Set the files of later questions (the view), and delete the oldest contents when many are in no view.
+        """Set the view: the files that later questions on this connection are about, and the content of each.
+
+        If the file holds over 5,000 contents more than twice as many as the view has, the oldest that are not in the
+        view are deleted, until 2,500 of them are left.
 
         Args:
             view: Path -> key of the content that the file has; a file whose content is not stored is left out.
@@ -186,7 +193,14 @@ class SqliteMapStore:
         self._run(write)
 
     def _prune(self, connection: sqlite3.Connection, count: int) -> None:
-        """Delete the oldest contents that are not in the view; other worktrees derive them again if they need them."""
+        """Delete the `count` oldest contents that are not in the view.
+
+        Other worktrees derive them again if they need them.
+
+        Raises:
+            ValueError: The rows of one are damaged; nothing was deleted.
+            sqlite3.Error: The file cannot be written or is damaged; nothing was deleted.
+        """
         statement = "SELECT id FROM blob WHERE id NOT IN (SELECT blob FROM temp.view) ORDER BY id LIMIT ?"
         with _transaction(connection):
             for (blob,) in connection.execute(statement, (count,)).fetchall():
@@ -234,9 +248,9 @@ class SqliteMapStore:
         return self._run(look)
 
     def mentioning(self, name: str) -> list[str]:
-        """Return the paths of the files set by `set_view` that mention a name, also in other letter case, sorted.
+        """Return the paths of the files set by `set_view` in whose code a name occurs as a word, sorted.
 
-        Empty for a name that is not one word, such as a dotted one.
+        Letter case is ignored. Empty for a name that is not one word, such as a dotted one.
         """
         statement = (
             "SELECT v.path FROM mention m JOIN temp.view v ON v.blob = m.rowid WHERE mention MATCH ? ORDER BY v.path"
@@ -246,9 +260,10 @@ class SqliteMapStore:
         return self._run(lambda connection: [row[0] for row in connection.execute(statement, (_quoted([name]),))])
 
     def matching(self, words: Sequence[str], *, count: int) -> list[Located]:
-        """Return up to `count` symbols that have some of the words, the best first; a word in a name counts most.
+        """Return up to `count` symbols that have some of the words in name, signature or documentation, best first.
 
-        Only symbols in the files set by `set_view`; empty for no words.
+        Words are compared by their stems (`running` finds `run`); one in the name counts four times. Only symbols in
+        the files set by `set_view`; empty for no words.
         """
         statement = (
             f"SELECT v.path, {_COLUMNS} FROM meaning m JOIN symbol s ON s.id = m.rowid "
@@ -262,9 +277,10 @@ class SqliteMapStore:
         )
 
     def alike(self, words: Sequence[str], *, count: int) -> list[Located]:
-        """Return up to `count` symbols whose words share letter groups with the given ones, nearest first.
+        """Return up to `count` symbols whose words are spelt like the given ones, nearest first.
 
-        Only symbols in the files set by `set_view`; empty for no words.
+        Two words are alike if they have groups of three letters in common. Only symbols in the files set by `set_view`;
+        empty for no words.
         """
         every = f"SELECT s.id, s.vector FROM symbol s WHERE s.id / {SLOTS} IN (SELECT blob FROM temp.view)"
         one = (
@@ -293,7 +309,10 @@ class SqliteMapStore:
         return self._run(look)
 
     def disagreements(self) -> list[str]:
-        """Return in words where the three stores do not agree; empty if they do. Reads everything."""
+        """Return in words, at most 20 times, where the tables of the file contradict each other; empty if they agree.
+
+        Reads everything, and changes nothing.
+        """
         return self._run(disagreements)
 
 
@@ -306,10 +325,11 @@ class _NotUsable(Exception):
 
 
 def _create_or_check(connection: sqlite3.Connection) -> None:
-    """Create the tables in a new file, or check those of another; within a transaction.
+    """Create the tables in a new file, or check those of an old one; call it within a transaction.
 
     Raises:
-        _NotUsable: Its rows have another form, or may not all have reached the disk.
+        _NotUsable: The rows have another form, or may not all have reached the disk, as the machine was started since.
+        sqlite3.Error: The file is damaged, or cannot be written.
     """
     about = {"format": FORMAT, "boot": boot_id()}
     if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'about'").fetchone()[0]:
@@ -336,7 +356,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def boot_id() -> str:
-    """Return a text that is another one after each start of the machine."""
+    """Return a text that identifies this run of the machine: it is another one after each start."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     return str(int(psutil.boot_time()) // 60)

@@ -13,12 +13,16 @@ _MOST = 20
 
 
 def disagreements(connection: sqlite3.Connection) -> list[str]:
-    """Return in words where the stores do not agree, 20 at most; empty if they do.
+    """Return in words where the tables of a code map contradict each other, 20 at most; empty if they agree.
 
-    Both full-text tables are made again from the other rows, in memory, and compared with those in the file.
+    Each content must have its symbols and their vectors, and both full-text tables must hold what these give: they are
+    made again in memory and compared. The file is not changed.
+
+    Args:
+        connection: The code map, with no transaction open.
 
     Raises:
-        sqlite3.Error: The file is damaged.
+        sqlite3.Error: The file cannot be read.
     """
     return [words for words, _ in zip(_all(connection), range(_MOST), strict=False)]
 
@@ -43,7 +47,10 @@ def _all(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _one(connection: sqlite3.Connection, blob: int) -> Iterator[str]:
-    """Yield what is wrong with one content, and add its rows to the full-text tables in memory."""
+    """Yield what is wrong with one content, and add its rows to the full-text tables in memory.
+
+    Nothing for a content that is not stored. If its rows are damaged, that is yielded, and nothing is added.
+    """
     try:
         facts = whole_facts(connection, blob)
     except ValueError as error:

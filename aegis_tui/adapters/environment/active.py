@@ -18,12 +18,14 @@ _DEADLINE_S = 10.0
 def find_active(places: Sequence[Path], root: Path, environ: Mapping[str, str], own_prefix: Path) -> Path | None:
     """Return the environment whose programs the project's commands should find first; None if PATH alone decides.
 
+    The first of these that exists: the one in VIRTUAL_ENV unless it is `own_prefix`, the best one directly in `root`,
+    the one in CONDA_PREFIX, the only one of `places`, and at last the one in VIRTUAL_ENV even if it is `own_prefix`.
+
     Args:
-        places: The project's virtual environments, best first; a single one is used even if it is in a subfolder.
+        places: The project's virtual environments, best first.
         root: The top folder of the project.
         environ: The person's environment, with VIRTUAL_ENV and CONDA_PREFIX.
-        own_prefix: The environment of this program, used for the project only if VIRTUAL_ENV names it and there is no
-            other.
+        own_prefix: The environment that this program itself runs in.
     """
     beside = [place for place in places if place.parent == root]
     named = Path(environ.get("VIRTUAL_ENV") or "/")

@@ -18,13 +18,14 @@ MOST_MB = 256
 
 
 def find_build_folders(worktree: Path, source: Path) -> Iterator[str]:
-    """Yield the folders that a source of environments has for the projects of a worktree, each once; blocking.
+    """Yield the `vendor` and `target` folders that a checkout has beside the manifests of a worktree, each once.
 
-    They are relative to it and end in a slash.
+    They are relative to the worktree and end in a slash; `BUILD_FOLDERS` says which manifest has which. Links are left
+    out. Blocking.
 
     Args:
         worktree: The worktree, whose manifests count.
-        source: The person's checkout.
+        source: The person's checkout, whose folders count.
     """
     seen: set[str] = set()
     for manifest, name in BUILD_FOLDERS.items():

@@ -36,15 +36,17 @@ class CacheFinder:
         self._home = Path(environ.get("HOME") or Path.home())
 
     def prepare(self, root: Path, home: Path, made_home: Path | None = None) -> PackageCaches:
-        """Return what a worktree's commands need; links to packages of Rust are created in their HOME. Blocking.
+        """Return the variables and read-only folders by which commands find downloaded packages of Go and Rust.
+
+        For Rust, a folder `.cargo` with links to the packages is created in the HOME of the commands. Blocking.
 
         Args:
             root: The person's checkout; without a `go.mod` or `Cargo.toml` in it, nothing is returned.
-            home: The HOME of its commands.
+            home: The HOME of the commands, which exists.
             made_home: The HOME of the set-up command that made the environment, whose packages come first.
 
         Raises:
-            OSError: A link cannot be created.
+            OSError: The folder or a link cannot be created.
         """
         caches = PackageCaches()
         if any(package_folders(root, ("go.mod",))):

@@ -60,17 +60,18 @@ class TreeCopy:
         self._result = result
 
     def copy(self, names: Iterable[str]) -> None:
-        """Copy files, links and whole folders; what exists in the place already stays as it is.
+        """Copy files, links and whole folders, and count them in the result; what exists in the place stays as it is.
 
         Links are copied as links; those that lead out of the source are left out, and an absolute one that leads into
-        it leads into the place instead. Pipes, sockets and devices are left out.
+        it leads into the place instead. Pipes, sockets, devices and what cannot be opened are left out too. What is
+        left out is noted in the result with the reason; a path that is missing, or contains `..` or `.git`, is ignored.
 
         Args:
             names: Paths relative to the source; a slash at the end is ignored.
 
         Raises:
-            Refused: More than the limit would be copied; the files so far stay.
-            OSError: A file cannot be read or written.
+            Refused: More than the limit would be copied (code `environment.size`); the files so far stay.
+            OSError: The source or the place cannot be opened, or a file cannot be read to its end or written.
         """
         for name in names:
             parts = [part for part in name.split("/") if part]
@@ -127,7 +128,13 @@ class TreeCopy:
                 self._entry(inner, made, [*parts, entry])
 
     def _folder(self, place: int, name: str, relative: str) -> int | None:
-        """Open a folder of the place, which is made if it is missing; None if something else has that name."""
+        """Open a folder of the place, creating it if it is missing, and return its descriptor, which the caller closes.
+
+        None if it cannot be opened, as when something else has that name; this is noted in the result.
+
+        Raises:
+            OSError: It cannot be created.
+        """
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o755, dir_fd=place)
         try:
@@ -182,7 +189,7 @@ class TreeCopy:
 
 
 def too_large(limit_bytes: int) -> Refused:
-    """Return the error for files that are larger than the limit on what is copied into a worktree."""
+    """Return (not raise) the error for files that are larger than the limit on what is copied into a worktree."""
     return Refused(
         f"the files that .worktreeinclude names, or that the set-up command made, have more than {limit_bytes // _MIB} "
         "MiB, which every worktree would copy",
@@ -192,7 +199,10 @@ def too_large(limit_bytes: int) -> Refused:
 
 
 def is_larger(paths: Iterable[Path], limit_bytes: int) -> bool:
-    """Return whether files and folders are larger than a limit, together; links are not followed. Blocking."""
+    """Return whether files and folders together are larger than a limit; blocking.
+
+    Links are not followed, and what cannot be read counts as nothing.
+    """
     total = 0
     waiting = list(paths)
     while waiting:
@@ -222,7 +232,12 @@ def _entered(folder: int, name: str, stack: contextlib.ExitStack) -> int:
 
 
 def _cloned(reading: int, writing: int) -> bool:
-    """Return whether a file could be cloned; False where the system or the file system cannot."""
+    """Clone the content of one open file into another, which then shares its blocks on disk.
+
+    Return whether that worked.
+
+    False where the system or the file system cannot do it; the file to write is then unchanged.
+    """
     try:
         fcntl.ioctl(writing, FICLONE, reading)
     except OSError:

@@ -30,12 +30,14 @@ class PortClaims:
         self._folder, self._count = folder, count
 
     def claim(self, worktree: Path) -> dict[str, str]:
-        """Return the variables with the ports of a worktree; the same again for the same worktree. Blocking.
+        """Return two variables with the first and last port of a worktree; the same again for the same worktree.
 
-        Empty if worktrees get no ports, or if none are left.
+        Blocking.
+
+        New ports are recorded in a file of the folder of claims. Empty if worktrees get no ports, or if none are left.
 
         Raises:
-            OSError: The folder of claims cannot be written.
+            OSError: The folder of claims cannot be read or written.
         """
         if not self._count:
             return {}
@@ -52,7 +54,13 @@ class PortClaims:
         return {FIRST_VARIABLE: str(ports.start), LAST_VARIABLE: str(ports.stop - 1)}
 
     def _claims(self) -> list[tuple[range, Path]]:
-        """Return the ranges in use with their worktrees; delete the claims of worktrees that are gone."""
+        """Return the ranges in use with their worktrees; delete the claims of worktrees that are gone.
+
+        The caller holds the lock of the folder.
+
+        Raises:
+            OSError: The folder or a claim cannot be read, or a claim cannot be deleted.
+        """
         claims = []
         for entry in self._folder.iterdir():
             first, _, last = entry.name.partition("-")

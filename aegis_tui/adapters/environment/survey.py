@@ -89,7 +89,10 @@ class CheckoutSurvey(EnvironmentSurvey):
 
 
 def _installed(site: Path) -> Iterable[str]:
-    """Yield the normal names of the packages whose metadata a package folder contains."""
+    """Yield the names of the packages whose metadata a package folder contains, in the normal form of PEP 503.
+
+    Nothing if the folder cannot be read.
+    """
     try:
         names = [entry.name for entry in site.iterdir()]
     except OSError:

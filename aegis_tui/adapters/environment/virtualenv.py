@@ -30,7 +30,9 @@ def site_packages(venv: Path) -> list[Path]:
 
 
 def hook_files(site: Path) -> list[Path]:
-    """Return the files in a package folder that lead elsewhere: `.pth`, `.egg-link` and modules of import finders.
+    """Return the files of at most 1 MiB in a package folder that make Python import from elsewhere, sorted.
+
+    These are `.pth` and `.egg-link` files, and modules that editable installs use as import finders.
 
     Raises:
         OSError: The folder cannot be read.

@@ -55,7 +55,7 @@ class _PartialCall:
             raise Odd("a tool call whose arguments are neither text nor an object", arguments)
 
     def arguments(self) -> str:
-        """Return the text of the arguments as received so far; it may be empty or invalid JSON."""
+        """Return the JSON text of the arguments as received so far; it may be empty or incomplete."""
         joined, last = "".join(self.texts), self.texts[-1] if self.texts else ""
         if self.fields is not None and not _is_object(joined):
             return json.dumps(self.fields, ensure_ascii=False)

@@ -39,7 +39,10 @@ class EventStream:
         """The first line that is not part of an event; a page of HTML consists of such lines."""
 
     def feed(self, chunk: bytes) -> list[str]:
-        """Return the data of every event that `chunk` completes."""
+        """Return the data of every event that `chunk` completes, in order; often empty.
+
+        Raises nothing, whatever the bytes.
+        """
         if self._skips_lf and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._skips_lf = False
@@ -157,7 +160,10 @@ def _parse(text: str) -> Any:
 
 
 def show_piece(value: Any) -> str:
-    """Return a value that was not understood as one line of at most 200 characters, safe on a terminal and in a log."""
+    """Return a value that was not understood as one line, safe to show on a terminal and in a log.
+
+    Over 200 characters it is cut off, with an ellipsis at the end. Raises nothing, whatever the value.
+    """
     if not isinstance(value, str):
         try:
             value = json.dumps(value, ensure_ascii=False, default=str)

@@ -173,12 +173,12 @@ class SocketAnswer:
             raise ValueError("more than one answer to a request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header or a trailer."""
+        """Keep a header or a trailer in `headers`; a further value of the same name is added after a comma."""
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
     def on_headers_complete(self) -> None:
-        """Take the status over; interim ones such as 100 are ignored, with their headers."""
+        """Set `status` and `is_last` from the headers; the headers of an interim answer, such as 100, are dropped."""
         status = self._parser.get_status_code()
         if status in _INTERIM:
             self.headers.clear()
@@ -187,14 +187,15 @@ class SocketAnswer:
             self.status = status
 
     def on_message_complete(self) -> None:
-        """Note that the body is complete."""
+        """Set `is_whole`: the body is complete; an interim answer, such as 100, does not count."""
         self.is_whole = self.status != 0
 
     async def _receive(self) -> None:
-        """Wait for more of the answer, and parse it.
+        """Wait for more of the answer, and parse it; what was received is then in `status`, `headers` and `_parts`.
 
         Raises:
-            HttpFailed: Nothing more comes, or it is no HTTP.
+            HttpFailed: Nothing was received for the idle timeout, the connection ended too early, or what was received
+                before is not HTTP.
         """
         if self._failure is not None:
             raise self._failure
@@ -220,15 +221,18 @@ class SocketAnswer:
             self._fail()
 
     def _fail(self) -> None:
-        """Note that the rest of the answer cannot be read; what was received before can be."""
+        """Note that the rest of the answer cannot be read: the next `_receive` raises.
+
+        What was received before can be used.
+        """
         self.is_last = True
         self._failure = HttpFailed("RemoteProtocolError")
 
     def _end(self) -> None:
-        """Take note of the end of the connection, which may be the end of the body too (RFC 9112, 6.3).
+        """Take note of the end of the connection, which is the end of a body without a length too (RFC 9112, 6.3).
 
         Raises:
-            HttpFailed: It is not.
+            HttpFailed: The answer is not complete: its headers are missing, or they give its body a length.
         """
         is_open_ended = not {"content-length", "transfer-encoding"} & self.headers.keys()
         if not self.status or not is_open_ended:

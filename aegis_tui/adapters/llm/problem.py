@@ -56,7 +56,11 @@ _TEMPLATE = re.compile(
 
 
 def problem_of(status: int, body: bytes | str, headers: Mapping[str, str], server: str) -> AegisError:
-    """Return the error that an HTTP answer with a status of 300 or more represents.
+    """Return (not raise) the error that an HTTP answer with a status of 300 or more represents.
+
+    `ModelUnavailable` if trying again may help; else `ContextOverflow`, `ModelKeyRefused`, `ModelAbsent` or
+    `HistoryRefused` if the status or the text says so, and `ModelRefused` otherwise. A refusal by the gateway itself
+    may be `ModelMalformed` too.
 
     Args:
         status: The HTTP status.
@@ -75,7 +79,10 @@ def problem_of(status: int, body: bytes | str, headers: Mapping[str, str], serve
 
 
 def problem_in_stream(chunk: Mapping[str, Any], server: str) -> AegisError | None:
-    """Return the error in a chunk of a stream or in a body with status 200; None if it is a normal reply."""
+    """Return the error in a chunk of a stream or in a body with status 200; None if it is a normal reply.
+
+    The class is chosen as by `problem_of`, for the status that the error names, or else for 500.
+    """
     problem = chunk.get("error")
     if not problem and chunk.get("object") == "error":
         problem = chunk

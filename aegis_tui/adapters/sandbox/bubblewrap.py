@@ -106,7 +106,14 @@ class BubblewrapSandbox:
         self._probing = asyncio.Lock()
 
     async def probe(self) -> SandboxReport:
-        """Return which protections work here, by trying a forbidden write and connection; tried once per object."""
+        """Return which protections work here, found out by trying forbidden writes, reads and connections.
+
+        Tried once per object; later calls return the same report. If no sandbox works, nothing is raised: the level of
+        the report is `none`, with the reason and a remedy.
+
+        Raises:
+            OSError: A temporary folder or a listening port cannot be created.
+        """
         async with self._probing:
             if self._report is None:
                 self._report = await self._try()
@@ -143,14 +150,14 @@ class BubblewrapSandbox:
         return report.level
 
     def wrap(self, argv: Sequence[str], spec: SandboxSpec, level: SandboxLevel) -> list[str]:
-        """Return the argv that runs `argv` in the sandbox; with level `none`, `argv` unchanged.
+        """Return the argv that runs `argv` in the sandbox; with level `none`, `argv` unchanged. Starts nothing.
 
-        A spec without limits gets those that this object was created with.
-        The thread that starts it must outlive it: bubblewrap ends with its parent thread (`PR_SET_PDEATHSIG`,
-        prctl(2)).
+        A spec without limits gets those that this object was created with. The thread that starts it must outlive it:
+        bubblewrap ends with its parent thread (`PR_SET_PDEATHSIG`, prctl(2)).
 
         Raises:
-            Refused: The name of a variable in the spec's environment looks like that of a secret.
+            Refused: The name of a variable in the spec's environment looks like that of a secret (code
+                `sandbox.environment`).
         """
         if level is SandboxLevel.NONE:
             return list(argv)
@@ -159,7 +166,7 @@ class BubblewrapSandbox:
 
 
 def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) -> list[str]:
-    """Return the command line that runs a program in a sandbox. A pure function.
+    """Return the command line that runs a program in a sandbox; starts nothing and reads no file.
 
     Args:
         argv: The program and its arguments.
@@ -167,7 +174,8 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
         view: What this machine offers, and what every sandbox shows.
 
     Raises:
-        Refused: The name of a variable in the spec's environment looks like that of a secret.
+        Refused: The name of a variable in the spec's environment looks like that of a secret (code
+            `sandbox.environment`).
     """
     signals = "INT,QUIT"
     spec = _with_possible_links(spec, view)

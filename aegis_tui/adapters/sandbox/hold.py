@@ -40,14 +40,17 @@ def main(argv: list[str]) -> None:
 
 
 def set_limit(number: int, value: int) -> None:
-    """Lower both limits of a resource of this process; a limit that is lower already stays.
+    """Set the soft and the hard limit of a resource of this process to a value; it can only lower the hard one.
+
+    If the hard limit is lower than the value, both are set to the hard limit.
 
     Args:
         number: One of the constants `resource.RLIMIT_...`.
-        value: The limit.
+        value: The limit, in the unit of that constant.
 
     Raises:
         OSError: It cannot be set.
+        ValueError: The resource or the value is not valid.
     """
     hard = resource.getrlimit(number)[1]
     lowest = value if hard == resource.RLIM_INFINITY else min(value, hard)
@@ -55,12 +58,12 @@ def set_limit(number: int, value: int) -> None:
 
 
 def enter(parent: str, file: str, value: str) -> None:
-    """Create a control group for this process, enter it, and remove groups whose process has ended.
+    """Create a control group for this process, set its limit, and enter it; first `sweep` removes old groups.
 
     Args:
         parent: The folder to create it in.
-        file: The name of the file of its limit.
-        value: The limit.
+        file: The name of the file of its limit, such as `pids.max`.
+        value: The limit, as text for that file.
 
     Raises:
         OSError: It cannot be created, limited or entered.
@@ -75,7 +78,9 @@ def enter(parent: str, file: str, value: str) -> None:
 
 
 def sweep(parent: str) -> None:
-    """Remove the empty control groups below `parent` of processes that have ended; one that cannot be removed is left.
+    """Remove the control groups below `parent` that this module created for processes that have ended.
+
+    One that cannot be removed, because it is not empty, is left.
 
     Raises:
         OSError: `parent` is no folder, or cannot be read.

@@ -48,7 +48,7 @@ def main(argv: list[str]) -> None:
 
 
 def given_environment() -> dict[str, str]:
-    """Return the variables that this process was started with: Python adds LC_CTYPE where the locale is C (PEP 538)."""
+    """Return the environment of this process without LC_CTYPE, if only Python added that (PEP 538)."""
     variables = dict(os.environ)
     try:
         with open("/proc/self/environ", "rb") as file:  # noqa: PTH123 - pathlib would double the time to start

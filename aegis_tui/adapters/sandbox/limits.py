@@ -85,7 +85,8 @@ def find_mechanisms(bwrap: str, bwrap_help: str, proc: Path = Path("/proc"), uid
 def outer_argv(limits: Limits, mechanisms: Mechanisms) -> list[str]:
     """Return the argv to put before the command line of the sandbox, which sets the limits that hold from outside it.
 
-    These are the size of files and, as far as this machine can, memory and the number of processes.
+    These are the size of files and of core dumps (none), and, as far as this machine can, memory and the number of
+    processes. Without a limit of memory in `limits`, half of the machine's memory is the limit.
     """
     memory_bytes = _memory_limit(limits, mechanisms)
     values = ((mechanisms.processes, limits.processes), (mechanisms.memory, memory_bytes))
@@ -102,7 +103,7 @@ def outer_argv(limits: Limits, mechanisms: Mechanisms) -> list[str]:
 def inner_argv(limits: Limits, mechanisms: Mechanisms) -> list[str]:
     """Return the argv to put before the program inside the sandbox, which limits the number of its processes.
 
-    Empty where a control group limits it, and for root, for whom this limit does not count.
+    Empty if a control group limits it already, and for root, to whom RLIMIT_NPROC does not apply.
     """
     if mechanisms.processes or mechanisms.is_root:
         return []

@@ -59,7 +59,7 @@ def _number(path: Path) -> int | None:
 
 
 def first_words(errors: str, status: int) -> str:
-    """Return why bubblewrap failed, as one line: its first message, or its exit status if it wrote nothing.
+    """Return in one line why bubblewrap failed: its first message, or its exit status if it wrote nothing.
 
     Args:
         errors: What was written to stderr; the first line is used if none begins with `bwrap:`.

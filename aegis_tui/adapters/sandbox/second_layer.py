@@ -36,16 +36,18 @@ class SecondLayer:
 
 
 def landlock_argv(writable: Iterable[Path]) -> list[str]:
-    """Return the argv to put before a program that may write only below these paths.
+    """Return the argv to put before a program that may write only below these paths; it starts `landlock.py`.
 
     Args:
-        writable: Folders and files, as they are named inside the sandbox.
+        writable: Folders and files, as they are named inside the sandbox; those that do not exist are ignored.
     """
     return [sys.executable, "-I", "-S", _SCRIPT, *map(str, writable), "--"]
 
 
 async def try_landlock(abi: int) -> SecondLayer:
-    """Let a program write where it may and where it must not, under Landlock alone; return what happened.
+    """Run a program under Landlock alone that writes where it may and where it must not; return whether Landlock works.
+
+    It works if the first write succeeded and the second was refused; else the words of the result say why not.
 
     Args:
         abi: The version of Landlock that the kernel offers; 0 for none.

@@ -31,7 +31,11 @@ class _Collector:
             self.paths.append(path)
 
     def add_prefix(self, folder: Path) -> None:
-        """Add a folder of programs, and the libraries beside it unless it lies directly in the home or root folder."""
+        """Add a folder of programs, and the folders of libraries beside it, such as `lib` and `share`.
+
+        Of `~/.local` only `bin` and `lib` are added; of the home folder, the root folder, and a folder without `lib`,
+        only the folder of programs.
+        """
         prefix = folder.parent
         if prefix == self.home / ".local":
             parts: tuple[str, ...] = ("bin", "lib")
@@ -43,7 +47,10 @@ class _Collector:
             self.add(prefix / part)
 
     def add_entry(self, entry: Path) -> None:
-        """Add one entry of PATH, and what its programs need to start; a missing folder and the home are ignored."""
+        """Add one entry of PATH, and the folders that its programs need to start.
+
+        A missing folder, the home and the root folder, and what is added already are ignored.
+        """
         if not entry.is_dir() or entry in (Path("/"), self.home) or self.covers(entry):
             return
         if entry.is_relative_to("/nix/store") or _real(entry).is_relative_to("/nix/store"):
@@ -60,7 +67,10 @@ class _Collector:
             self.add(self.home / ".rustup" / "settings.toml")
 
     def follow_links(self, entry: Path) -> None:
-        """Add the targets of the links in a folder of programs (uv and pipx tools, version managers), if readable."""
+        """Add what the links in a folder of programs lead to, as uv, pipx and version managers set them.
+
+        Nothing if the folder cannot be read.
+        """
         try:
             links = [_real(item) for item in entry.iterdir() if item.is_symlink()]
         except OSError:

@@ -72,7 +72,7 @@ def library_name() -> str:
 
 
 def scan_with_library(texts: Sequence[ScannedText]) -> tuple[SecretHit, ...]:
-    """Return what the library finds in the added lines, each place once; blocking.
+    """Return what the library finds in the added lines of the texts, each hit once, in their order; blocking.
 
     Raises:
         ImportError: The library is not installed.
@@ -83,7 +83,7 @@ def scan_with_library(texts: Sequence[ScannedText]) -> tuple[SecretHit, ...]:
 
 @cache
 def load_detectors() -> tuple[_Detector, ...]:
-    """Import the library, which takes half a second, and return its detectors.
+    """Import the library, which takes half a second, and return its detectors; later calls return the same ones.
 
     Raises:
         ImportError: It is not installed.
@@ -109,7 +109,10 @@ def _scan(detectors: Sequence[_Detector], text: ScannedText) -> Iterator[SecretH
 
 
 def _groups(lines: Sequence[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
-    """Yield the lines in groups that are searched at once: most groups have nothing, and one search is faster."""
+    """Yield the lines in groups of at most `WINDOW` characters, in order; a longer line is a group of its own.
+
+    Most groups contain nothing, and one search through a group is faster than one for each line.
+    """
     group: list[tuple[int, str]] = []
     size = 0
     for number, line in lines:
@@ -129,7 +132,10 @@ def _may_find(detector: _Detector, joined: str) -> bool:
 
 
 def _is_worth_it(detector: _Detector, text: str) -> bool:
-    """Return False for a text in which the slowest detector cannot find anything."""
+    """Return whether a detector may find anything in a text.
+
+    False only for the slowest one, if none of its words is in it.
+    """
     if detector.secret_type != "Secret Keyword":
         return True
     folded = text.casefold()

@@ -56,10 +56,12 @@ class ScannerPrograms:
         return [name for name in PROGRAMS if shutil.which(name, path=self._path)]
 
     async def scan(self, name: str, texts: Sequence[ScannedText]) -> tuple[str, tuple[SecretHit, ...]]:
-        """Have one program look at the texts; return its name with its version, and what it found.
+        """Have one program look at the texts; return its name with its version, and what it found in the added lines.
+
+        Only the first added line of each finding is returned.
 
         Raises:
-            ScannerFailedError: It cannot be started, fails, takes too long, or answers in an unknown form.
+            ScannerFailedError: It cannot be started, fails, takes over a minute, or answers in an unknown form.
         """
         program = shutil.which(name, path=self._path) or name
         try:
@@ -98,7 +100,13 @@ def _argv(program: str, name: str, version: str, folder: Path, report: Path) -> 
 
 
 def _lay_out(folder: Path, texts: Sequence[ScannedText]) -> None:
-    """Write each text to `<number>/<its name>`: some patterns look at the name."""
+    """Write the content of each text to `folder/<its index>/<its file name>`, because some patterns look at the name.
+
+    A name with unusual characters is replaced by `file`.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
     for number, text in enumerate(texts):
         place = folder / str(number)
         place.mkdir(parents=True)
@@ -108,10 +116,13 @@ def _lay_out(folder: Path, texts: Sequence[ScannedText]) -> None:
 
 
 def _read(report: Path) -> Any:
-    """Return what a report holds; a program that finds nothing may write none.
+    """Return the JSON value in a report.
+
+    An empty list if there is no report, as some programs that find nothing write none.
 
     Raises:
-        ScannerFailedError: It is too large or no JSON.
+        ScannerFailedError: It is larger than 32 MiB, or not JSON.
+        OSError: It cannot be read.
     """
     with contextlib.suppress(FileNotFoundError):
         if report.stat().st_size > _MAX_REPORT_BYTES:
@@ -124,7 +135,12 @@ def _read(report: Path) -> Any:
 
 
 def _hits(report: Any, texts: Sequence[ScannedText], name: str) -> Iterator[SecretHit]:
-    """Yield the added lines that a report names.
+    """Yield one hit for each finding in a report that covers an added line: the first such line.
+
+    Args:
+        report: The report's JSON value, in the form of gitleaks, betterleaks 1 or betterleaks 2.
+        texts: What was scanned; the report names a text by its index.
+        name: The program, for messages.
 
     Raises:
         ScannerFailedError: The report has no known form, or says that the scan is not complete.
@@ -143,10 +159,10 @@ def _hits(report: Any, texts: Sequence[ScannedText], name: str) -> Iterator[Secr
 
 
 def _place(row: Any, name: str) -> tuple[int, int, int, str]:
-    """Return the number of the text, the first and the last line, and what was found there.
+    """Return the index of the text, the first and the last line, and the kind of secret of a finding.
 
     Raises:
-        ScannerFailedError: The row has no known form.
+        ScannerFailedError: The finding has no known form.
     """
     try:
         where = row.get("location") or row

@@ -18,11 +18,13 @@ Ask = Callable[[Sequence[ScannedText]], Awaitable[tuple[SecretHit, ...]]]
 
 
 async def ask_library(texts: Sequence[ScannedText]) -> tuple[SecretHit, ...]:
-    """Return what the library finds, without blocking the event loop; more than a little text in a separate process.
+    """Return what the library finds in the added lines, without blocking the event loop.
+
+    Over 256 Ki characters are scanned in a separate process.
 
     Raises:
-        ImportError: It is not installed.
-        AnswerLostError: It failed, or took too long.
+        ImportError: The library is not installed.
+        AnswerLostError: The separate process failed, also because the library is not installed, or took over a minute.
         OSError: The separate process cannot be started.
     """
     size = sum(len(line) for text in texts for _, line in text.lines)

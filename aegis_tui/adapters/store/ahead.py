@@ -17,9 +17,10 @@ _MOST_PAGES = 1 << 30
 
 
 def merge_ahead(path: Path, merged: Path) -> bool:
-    """Copy a log with all frames of its write-ahead log applied, up to the last complete transaction, past damage too.
+    """Copy a log (a SQLite file) with all frames of its write-ahead log applied, also those after damage.
 
-    Return whether there is such a transaction; if not, the copy is of no use and may be missing.
+    Frames after the last complete transaction are left out. Return whether there is such a transaction; if not, the
+    copy is of no use and may be missing.
 
     Args:
         path: The log; it and its write-ahead log are not changed.
@@ -46,9 +47,14 @@ def merge_ahead(path: Path, merged: Path) -> bool:
 
 
 def _frames(raw: bytes, page_bytes: int) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the current frames of a write-ahead log: page number, size of the log in pages, and the page.
+    """Yield the frames of a write-ahead log that belong to its header: page number, size of the log in pages, the page.
 
-    The size is 0 except in the last frame of a transaction.
+    Frames of an earlier use of the file are left out; checksums are not looked at. The size is 0 except in the last
+    frame of a transaction.
+
+    Args:
+        raw: The whole file.
+        page_bytes: The size of a page, as its header says.
     """
     salt = raw[16:24]
     for start in range(_HEADER_BYTES, len(raw) - _FRAME.size - page_bytes + 1, _FRAME.size + page_bytes):

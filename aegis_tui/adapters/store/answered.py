@@ -25,7 +25,10 @@ class AnsweredIndex:
     _used: int
 
     def __init__(self, entries: Iterable[tuple[object, int]] = ()) -> None:
-        """Add pairs of request and event number."""
+        """Create the index with these pairs of request and event number.
+
+        Of two for one request the later pair counts.
+        """
         self._make(SMALLEST)
         for key, seq in entries:
             self.add(key, seq)
@@ -67,7 +70,7 @@ class AnsweredIndex:
         return self._seqs[at] or None
 
     def forget_before(self, seq: int) -> None:
-        """Remove the entries of events before `seq`."""
+        """Remove the entries of events with a number below `seq`."""
         kept = [(hashed, at_seq) for hashed, at_seq in self._entries() if at_seq >= seq]
         if len(kept) < self._used:
             self._remake(kept, len(self._seqs))

@@ -55,11 +55,11 @@ def check_unopened(path: Path) -> int:
 def find_damage(path: Path) -> str | None:
     """Return the damage of a log, in words; None if every page and every row is intact. Changes nothing.
 
-    A missing log is damage only if events were acknowledged.
+    A missing log is damage only if the file with the mark says that events were acknowledged.
 
     Raises:
         StoreError: A newer program wrote it, or it is not a file.
-        OSError: It may not be read.
+        OSError: It, or the file with the mark, may not be read.
     """
     try:
         check_unopened(path)

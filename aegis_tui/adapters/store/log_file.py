@@ -26,7 +26,9 @@ class SqliteLogFile:
         return SqliteEventLog(self._path)
 
     def find_damage(self) -> str | None:
-        """Return its damage, in words; None if it is intact, or missing and nothing was acknowledged.
+        """Return its damage, in words; None if it is intact, or missing and nothing was ever acknowledged.
+
+        Changes nothing.
 
         Raises:
             StoreError: A newer program wrote it, or it is not a file.

@@ -37,7 +37,7 @@ class AcknowledgedMark:
         return int(seq) if crc == zlib.crc32(raw[:8]) else None
 
     def open(self, seq: int) -> None:
-        """Open or create the file and store this number; from now on the file itself survives a power loss.
+        """Open or create the file and store this number; the file and this number survive a power loss.
 
         Raises:
             OSError: It cannot be written.

@@ -38,10 +38,10 @@ class LogReader:
         self._path = path
 
     def events(self, types: Sequence[str] = (), *, after: int = 0) -> list[Event]:
-        """Return the logged events after number `after`, of the given types or all, in order, each checked.
+        """Return the logged events after number `after`, of the given types or of all, in order, each checked.
 
         Raises:
-            StoreError: The log is damaged, or cannot be read.
+            StoreError: An event is damaged or was written by a newer program, or the log cannot be read.
         """
         marks = ",".join("?" * len(types))
         chosen = f" AND type IN ({marks})" if types else ""
@@ -53,10 +53,10 @@ class LogReader:
             raise StoreError(f"cannot read {self._path}: {error}", WAY_OUT) from error
 
     def workspace(self) -> Workspace:
-        """Return the state after the last logged event: the newest snapshot plus the later events.
+        """Return the state after the last logged event: the newest intact snapshot plus the later events.
 
         Raises:
-            StoreError: The log is damaged, or cannot be read.
+            StoreError: An event is damaged or was written by a newer program, or the log cannot be read.
         """
         workspace = next(self._snapshots(), None) or Workspace()
         for event in self.events(after=workspace.seq):

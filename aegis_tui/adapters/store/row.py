@@ -32,14 +32,19 @@ wrote one page per client of its batch. A file that still has that order keeps i
 
 
 def event_row(event: Event) -> EventRow:
-    """Return the columns of an event as they are stored: its number, what is searched for, its JSON and a checksum."""
+    """Return an event's columns as they are stored: number, timestamp, type, agent id, its JSON, and a checksum."""
     body = compact_json(event_to_wire(event))
     fields = (event.seq, event.timestamp, event.type, event.agent_id, body)
     return (*fields, checksum(*fields))
 
 
 def reply_row(item: LoggedReply, seq: int) -> ReplyRow:
-    """Return the columns of an answer as they are stored: its request, `seq` of its event, its JSON and a checksum."""
+    """Return the columns of an answer as they are stored: agent id, request id, `seq`, its JSON, and a checksum.
+
+    Args:
+        item: The answer, with the request that it belongs to.
+        seq: The number of the event with which it is stored.
+    """
     text = compact_json(item.reply)
     return *item.key, seq, text, checksum(*item.key, seq, text)
 
@@ -92,7 +97,7 @@ def pack_snapshot(seq: int, state: dict[str, Any]) -> tuple[int, bytes, int]:
 
 
 def unpack_snapshot(row: tuple[Any, ...]) -> tuple[int, dict[str, Any]] | None:
-    """Return `seq` and state in a complete row of the table `snapshot`; None if its checksum is wrong."""
+    """Return `seq` and state of a complete row of the table `snapshot`; None if its checksum is wrong."""
     seq, body, crc = row
     if not isinstance(body, bytes) or crc != zlib.crc32(body, seq):
         return None
@@ -105,5 +110,5 @@ def decode(raw: bytes) -> str:
 
 
 def checksum(*parts: object) -> int:
-    """Return the checksum of the other fields of a row, in their order."""
+    """Return the CRC-32 of the other fields of a row, given in the order of the columns."""
     return zlib.crc32("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"))

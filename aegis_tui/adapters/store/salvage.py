@@ -122,6 +122,7 @@ def _sources(path: Path, merged: Path) -> Iterator[_Source]:
 
     Raises:
         OSError: A file cannot be read or written.
+        StoreError: A newer version of the program wrote an event.
     """
     yield _NOTHING
     with contextlib.suppress(sqlite3.DatabaseError):
@@ -135,10 +136,12 @@ def _sources(path: Path, merged: Path) -> Iterator[_Source]:
 def _read(path: Path) -> _Source:
     """Return the newest usable snapshot of a log, the unbroken events around it, and their answers.
 
-    Without events, nothing in the log can be used.
+    A snapshot is usable if an intact event is next to it; without one, the events must begin with number 1. If the
+    result has no events, nothing in the log can be used.
 
     Raises:
         sqlite3.DatabaseError: The log cannot be opened.
+        StoreError: A newer version of the program wrote an event.
     """
     with open_unchanged(path) as old:
         first, highest = _bounds(old)

@@ -142,11 +142,21 @@ class SqliteEventLog:
         await self._run(lambda: self._save_snapshot(seq, state))
 
     async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
-        """Return the intact snapshots with their `seq`, newest first; empty if there are none."""
+        """Return the intact snapshots with their `seq`, newest first; empty if there are none.
+
+        Snapshots of a state after the newest event on disk are left out.
+        """
         return await self._run(self._load_snapshots)
 
     async def restore_replies(self, rows: Sequence[ReplyRow]) -> None:
-        """Insert answers of another log unchanged: complete rows of its table `request`."""
+        """Insert answers of another log unchanged, replacing those with the same row.
+
+        Args:
+            rows: Complete rows of its table `request`, with their checksums.
+
+        Raises:
+            StoreError: They cannot be written; or one is damaged, and then they are in the log nevertheless.
+        """
         await self._run(lambda: self._restore_replies(rows))
 
     async def _run(self, job: Callable[[], T]) -> T:
@@ -344,7 +354,10 @@ class SqliteEventLog:
 
 
 def _first_bytes(cursor: Iterable[tuple[Any, ...]], most: int) -> list[tuple[Any, ...]]:
-    """Return rows until their bodies exceed `most` bytes; at least one, if there is any."""
+    """Return rows of the table `event`, up to the first with which their bodies exceed `most` characters; at least one.
+
+    Empty only if the cursor has none.
+    """
     rows: list[tuple[Any, ...]] = []
     for row in cursor:
         most -= len(row[4])
@@ -355,7 +368,9 @@ def _first_bytes(cursor: Iterable[tuple[Any, ...]], most: int) -> list[tuple[Any
 
 
 def store_error(path: Path, doing: str, error: Exception) -> StoreError:
-    """Return the error for a failure of SQLite or the system, with the reason and what to do; `DiskFull` if it is full.
+    """Return (not raise) the error for a failure of SQLite or the system, with the reason and what to do.
+
+    `DiskFull` if the text of the failure speaks of a full or read-only disk, else `StoreError`.
 
     Args:
         path: The log.

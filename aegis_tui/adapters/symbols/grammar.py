@@ -26,10 +26,14 @@ _GRAMMARS: Mapping[str, tuple[str, str]] = {
 
 @cache
 def grammar(language: str) -> Language:
-    """Return the grammar of a language, one of python, javascript, typescript, tsx, go, rust, java, c, cpp.
+    """Return the grammar of a language; it is imported at the first call, never downloaded.
+
+    Args:
+        language: One of python, javascript, typescript, tsx, go, rust, java, c, cpp.
 
     Raises:
-        ImportError: Its package is not installed.
+        ImportError: Its package, or tree-sitter, is not installed.
+        KeyError: It is another language.
     """
     from tree_sitter import Language
 

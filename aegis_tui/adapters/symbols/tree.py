@@ -101,14 +101,14 @@ _QUALIFIED = re.compile(r"(?:\w+::)*~?\w+")
 
 
 def read_tree(language: str, text: str) -> Iterable[Definition] | None:
-    """Return the definitions of a file in that language.
+    """Return the definitions of a file in that language, in their order.
 
     Args:
         language: One of python, javascript, typescript, tsx, go, rust, java, c, cpp.
         text: The whole file.
 
     Returns:
-        None if it cannot be parsed, is nested too deeply, or its grammar is not installed.
+        None if the text has a syntax error, is nested too deeply, or the grammar of the language is not installed.
     """
     try:
         from tree_sitter import Parser
@@ -132,7 +132,7 @@ def definitions_in(
     Args:
         parent: The root of a file, or the body of a class.
         scope: The dotted name of the class around them, with a dot at its end; empty at the top of the file.
-        within: `class` for the body of a class.
+        within: `class` for the body of a class: functions in it are methods.
 
     Raises:
         RecursionError: The text is nested too deeply.
@@ -180,7 +180,10 @@ def _one(node: Node, outer: Node, scope: str, within: SymbolKind | None) -> Iter
 
 
 def _name(node: Node) -> str | None:
-    """Return the name of a definition; None if it has none, or one that is not a plain word."""
+    """Return the name of a definition's node, with its type in front for a method of Go.
+
+    None if it has no name, or one that is not a plain word: then it is no definition that can be named.
+    """
     if node.type == "impl_item":
         return _first_type(node.child_by_field_name("type"))
     if (declarator := node.child_by_field_name("declarator")) is not None and node.type not in _VALUED:

@@ -13,7 +13,9 @@ _TIMEOUT_S = 10.0
 
 
 def find_cards(environ: Mapping[str, str]) -> list[CardFields]:
-    """Return the accelerators with their memory and load; empty if there are none, or they cannot be asked. Blocking.
+    """Return the NVIDIA accelerators with their memory and load, as `nvidia-smi` lists them. Blocks for at most 10 s.
+
+    Empty if there are none, the program is missing or fails, or it does not answer in time.
 
     Args:
         environ: The environment; the program is looked for on its PATH.

@@ -11,7 +11,10 @@ from aegis_tui.errors import Unavailable
 
 
 def environment_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder of the environment, which `start-vllm.sh` looks into too; it may not exist."""
+    """Return the folder of vLLM's own virtual environment, below XDG_DATA_HOME or `~/.local/share`; it may not exist.
+
+    `start-vllm.sh` looks for vLLM there too.
+    """
     data = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".local" / "share")
     return Path(data) / "aegis-tui" / "vllm"
 
@@ -35,7 +38,8 @@ def set_up(folder: Path, package: str, environ: Mapping[str, str]) -> Path:
         environ: The environment of the commands; pip takes its index from it or from its own configuration.
 
     Raises:
-        Unavailable: A command failed, or the package brings no program `vllm`.
+        Unavailable: A command failed, or the package brings no program `vllm` (code `vllm.setup`).
+        OSError: The folder above the environment cannot be created, or a command cannot be started.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for argv in setup_commands(folder, package):

@@ -28,7 +28,7 @@ class ModelFiles(NamedTuple):
 
 
 def find_model(model: str, environ: Mapping[str, str], *, config: Path | None = None) -> ModelFiles:
-    """Return the files of a model.
+    """Return what the files of a model on this machine say: its config and the size of its weights. Downloads nothing.
 
     Args:
         model: A folder, or a name: then the cache of Hugging Face is searched (HF_HUB_CACHE, HF_HOME).
@@ -36,7 +36,7 @@ def find_model(model: str, environ: Mapping[str, str], *, config: Path | None = 
         config: Its `config.json`, if it is elsewhere; the size of the weights is then not known.
 
     Raises:
-        UsageError: The model is not on this machine, or its `config.json` is no JSON object.
+        UsageError: The model is not on this machine, or its `config.json` cannot be read or is no JSON object.
     """
     if config is not None:
         return ModelFiles(model, _load(config), None)
@@ -64,6 +64,9 @@ def _weight_bytes(folder: Path) -> int | None:
     """Return the size of a model's weights: what their index says, or else that of the files; None if unknown.
 
     The index goes first: the files of a download that was broken off are incomplete, and some models have them twice.
+
+    Raises:
+        UsageError: The index cannot be read, or is no JSON object.
     """
     sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
     index = folder / _INDEX
