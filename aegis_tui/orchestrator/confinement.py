@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aegis_tui.domain.environment.ports import FIRST_VARIABLE, LAST_VARIABLE
+from aegis_tui.domain.glob.pattern import escape_glob
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.mcp_server import usable
 from aegis_tui.domain.run.model import Run
@@ -118,3 +119,9 @@ def write_servers(
         write_private(path, render_servers(servers, egress=environment.get(EGRESS_VARIABLE)))
     else:
         path.unlink(missing_ok=True)
+
+
+def needed_first(instance: Instance, run: Run) -> tuple[str, ...]:
+    """Return globs of the files that an instance needs first: its partition, or what it reviews."""
+    review = run.reviews.get(instance.review_id or "")
+    return (*instance.partition, *(escape_glob(path) for path in (review.files if review else ())))

@@ -143,7 +143,7 @@ class InstanceKeeper:
                 branch=instance.branch or "",
                 base_oid=instance.base_oid or run.facts.base_oid,
                 guard=guard,
-                first=instance.partition,
+                first=confinement.needed_first(instance, run),
             )
         )
         token = token_in(folder / "token")

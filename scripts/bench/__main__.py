@@ -15,6 +15,7 @@ from scripts.bench.code_map import run_code_map
 from scripts.bench.core import run_core
 from scripts.bench.gateway import run_gateway
 from scripts.bench.hub import run_hub
+from scripts.bench.large import run_large
 from scripts.bench.page import PAGE, read_evidence, render_page
 from scripts.bench.product import run_product
 from scripts.bench.record import Figure, read_records, record_of, write_record
@@ -24,6 +25,7 @@ from scripts.bench.tui import run_tui
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "core": run_core,
     "gateway": run_gateway,
+    "git": run_large,
     "hub": run_hub,
     "map": run_code_map,
     "product": run_product,

@@ -117,10 +117,14 @@ GOALS = (
     ),
     Goal("PERF-5 c", "`aegis-tui` until it shows the newest of 100,000 events", "< 1 s", "tui", "truth", 1000.0),
     Goal(
-        "PERF-6",
-        "new worktree in a 50,000-file repository, until its files can be edited",
-        "≤ 10% of `git worktree add`",
+        "PERF-6 a",
+        "new worktree in a 50,000-file repository, until its partition can be edited",
+        "≤ 0.1 × `git worktree add`",
+        "git",
+        "usable_share",
+        at_most=0.1,
     ),
+    Goal("PERF-6 b", "the same, until all files are there", "≤ 1.25 ×", "git", "whole_share", at_most=1.25),
     Goal("PERF-7", "conflict check of all pairs of 10 worktrees with 50,000 files each", "< 600 ms"),
     Goal("PERF-8", "4 workers compared with 1, on four independent features", "≤ 30% of the time"),
     Goal(
@@ -254,7 +258,9 @@ GOALS = (
         "submitted_merged",
         1.0,
     ),
-    Goal("PERF-19", "one-line change in a 50,000-file repository, from start to commit", "< 10 s"),
+    Goal(
+        "PERF-19", "one-line change in a 50,000-file repository, from start to commit", "< 10 s", "git", "change", 10.0
+    ),
     Goal("PERF-20", "pytest of the whole suite on 2 cores", "< 3 min, no test over 10 s"),
     Goal("PERF-21", "512 disjoint branches merged into one tree", "≤ 2.0 s and ≥ 15 × sequential `git merge`"),
     Goal("PERF-22", "QA runs to find the k faulty pieces among N", "≤ k·⌈log2 N⌉ + 1"),

@@ -28,12 +28,12 @@ _FILES = {
     "tests/test_app.py": "import unittest\n\n\nclass Works(unittest.TestCase):\n    def test_it(self) -> None:\n"
     "        self.assertTrue(True)\n",
 }
-_VERDICT = {
+VERDICT = {
     "decision": "approve",
     "criteria": [{"id": "brief", "pass": True, "evidence": "Scripted: no model has judged this piece."}],
     "findings": [],
 }
-_REVIEW = [{"tool": "read", "args": {"path": "src/app.py"}}, {"tool": "verdict", "args": _VERDICT}]
+_REVIEW = [{"tool": "read", "args": {"path": "src/app.py"}}, {"tool": "verdict", "args": VERDICT}]
 
 
 def run_product() -> list[Figure]:

@@ -11,15 +11,24 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from aegis_tui.adapters.git.folder import scratch_folder
-from aegis_tui.adapters.git.pool import Pool
 from aegis_tui.adapters.git.pour import pour
 from aegis_tui.adapters.git.private import OwnGit
 from aegis_tui.adapters.git.run import GitRunner
-from aegis_tui.adapters.git.spare import CHECKOUT_DEADLINE_S, WHOLE, Checkouts, Spare, discard, install_index
+from aegis_tui.adapters.git.spare import (
+    CHECKOUT_DEADLINE_S,
+    MISSING,
+    WHOLE,
+    Checkouts,
+    Spare,
+    discard,
+    install_index,
+    joined,
+)
 from aegis_tui.domain.filling import FILLING_NAME
 from aegis_tui.errors import AegisError
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder, read_file
@@ -31,7 +40,6 @@ _OURS = b"aegis-tui\n"
 """Content of that file of git's while we replace the index; a hub that was killed may have left it."""
 
 _LOCK_POLL_S = 0.05
-_MISSING = "S "
 
 
 def mark_filling(admin: Path, commit: str) -> None:
@@ -65,15 +73,14 @@ class Filler:
     Args:
         runner: Runs git in the common folder.
         checkouts: Makes checkouts.
-        pool: Has checkouts that are kept.
         lock: Returns the lock for changes to the worktrees of the repository.
     """
 
-    def __init__(self, runner: GitRunner, checkouts: Checkouts, pool: Pool, lock: Callable[[], asyncio.Lock]) -> None:
-        self._runner, self._checkouts, self._pool, self._lock = runner, checkouts, pool, lock
-        self._one_by_one = asyncio.Lock()
+    def __init__(self, runner: GitRunner, checkouts: Checkouts, lock: Callable[[], asyncio.Lock]) -> None:
+        self._runner, self._checkouts, self._lock = runner, checkouts, lock
         self._tasks: dict[Path, asyncio.Task[None]] = {}
         self._moving: set[Path] = set()
+        self._leaving: set[Path] = set()
 
     def begin(self, path: Path, admin: Path) -> None:
         """Start to complete a worktree in the background, unless that is under way; a failure is only logged."""
@@ -88,11 +95,13 @@ class Filler:
             await asyncio.wait({task})
 
     async def leave(self, path: Path) -> None:
-        """Do the same, but soon: a checkout that is not being moved into the worktree yet is given up."""
+        """Do the same, but soon: what is not being moved into the worktree yet is given up."""
         if task := self._tasks.get(path):
+            self._leaving.add(path)
             if path not in self._moving:
                 task.cancel()
             await asyncio.wait({task})
+            self._leaving.discard(path)
 
     async def stop(self) -> None:
         """Do the same for all worktrees, at the end of the process."""
@@ -102,11 +111,13 @@ class Filler:
     async def _fill(self, path: Path, admin: Path) -> None:
         spare: Spare | None = None
         try:
-            async with self._one_by_one:
-                if mark := _mark_of(admin):
-                    spare = await self._pool.take(path.parent, mark[0])
-                    self._moving.add(path)
-                    await self._move_in(spare, path, admin, mark[1])
+            if (mark := _mark_of(admin)) is None:
+                return
+            async with self._checkouts.turn:
+                spare = await self._checkouts.make_rest(path.parent, mark[0], admin / "index")
+                self._moving.add(path)
+                await asyncio.to_thread(pour, spare.tree, path)
+            await self._tell(spare.index, path, admin, mark[1])
         except (AegisError, OSError) as error:
             _log.warning("a worktree could not be completed: %s", error, extra={"aegis_path": str(path)})
         finally:
@@ -114,25 +125,23 @@ class Filler:
             if spare is not None:
                 discard(spare)
 
-    async def _move_in(self, spare: Spare, path: Path, admin: Path, digest: str) -> None:
-        """Move the files of a spare into the worktree, and let the index say that they are there.
+    async def _tell(self, full: Path, path: Path, admin: Path, digest: str) -> None:
+        """Let the worktree's index say that all files are there; wait while git is writing it, but not for `leave`.
 
         Raises:
             GitError: git fails.
-            OSError: A file cannot be moved, or the index cannot be written.
+            OSError: The index cannot be written.
         """
-        await asyncio.to_thread(pour, spare.tree, path)
-        env = {**await self._checkouts.filters.off(), "GIT_INDEX_FILE": str(spare.index)}
-        refresh = (*WHOLE, "update-index", "-q", "--refresh")
-        await self._runner.run(*refresh, work_tree=path, env=env, ok=(0, 1), deadline_s=CHECKOUT_DEADLINE_S)
         while True:
             async with self._lock():
                 own = await asyncio.to_thread(OwnGit.of, admin)
-                if await self._is_told(own, spare.index, digest):
+                if await self._is_told(own, full, digest):
                     break
+            if path in self._leaving:
+                return
             await asyncio.sleep(_LOCK_POLL_S)
         if own.folder != admin:
-            await asyncio.to_thread(install_index, spare.index, admin)
+            await asyncio.to_thread(install_index, full, admin)
         for folder in {admin, own.folder}:
             with UntrustedFolder(folder) as opened:
                 await asyncio.to_thread(opened.unlink, FILLING_NAME)
@@ -162,15 +171,16 @@ class Filler:
                     await self._clear_bits(copy)
                     full = copy
                 await asyncio.to_thread(opened.write, "index", full.read_bytes(), mode=0o644)
+                changed_ns = full.stat().st_mtime_ns
+                os.utime(own.folder / "index", ns=(changed_ns, changed_ns), follow_symlinks=False)
         return True
 
     async def _clear_bits(self, index: Path) -> None:
         env = {"GIT_INDEX_FILE": str(index)}
-        listed = (await self._runner.run("ls-files", "-t", "-z", "--full-name", env=env)).fields()
-        names = [item.removeprefix(_MISSING) for item in listed if item.startswith(_MISSING)]
-        stdin = "".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape")
+        listed = (await self._runner.run(*WHOLE, "ls-files", "-t", "-z", env=env)).fields()
+        missing = [item.removeprefix(MISSING) for item in listed if item.startswith(MISSING)]
         clear = (*WHOLE, "update-index", "--no-skip-worktree", "-z", "--stdin")
-        await self._runner.run(*clear, env=env, stdin=stdin, deadline_s=CHECKOUT_DEADLINE_S)
+        await self._runner.run(*clear, env=env, stdin=joined(missing), deadline_s=CHECKOUT_DEADLINE_S)
 
 
 @contextlib.asynccontextmanager

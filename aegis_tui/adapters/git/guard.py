@@ -103,7 +103,7 @@ def _rule_lines(guard: Guard) -> Iterator[bytes]:
 def _render_config(guard: Guard) -> str:
     name, email = author_of(guard.agent_id)
     sections: list[tuple[str, dict[str, str]]] = [
-        ("core", {"hooksPath": str(guard.hooks_dir), "askPass": "", "sparseCheckout": "false"}),
+        ("core", {"hooksPath": str(guard.hooks_dir), "askPass": "", "sparseCheckout": "false", "splitIndex": "false"}),
         ("index", {"sparse": "false"}),
         *((who, {"name": name, "email": email}) for who in ("user", "author", "committer")),
         ("commit", {"gpgSign": "false"}),

@@ -41,7 +41,10 @@ class Pool:
             GitError: git fails.
             OSError: A folder cannot be created.
         """
-        return await self.take_kept(parent, commit) or await self._checkouts.make(parent, commit)
+        if kept := await self.take_kept(parent, commit):
+            return kept
+        async with self._checkouts.turn:
+            return await self._checkouts.make(parent, commit)
 
     async def take_kept(self, parent: Path, commit: str) -> Spare | None:
         """Return a kept checkout, switched to a commit; None if there is none on the same file system.

@@ -36,6 +36,8 @@ _OPTIONS = (
     "-c",
     "core.fsmonitor=false",
     "-c",
+    "core.splitIndex=false",
+    "-c",
     "gc.auto=0",
     "-c",
     "maintenance.auto=false",

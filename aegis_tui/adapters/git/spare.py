@@ -14,7 +14,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,15 @@ WHOLE = ("-c", "core.sparseCheckout=false", "-c", "index.sparse=false")
 
 CONE = ("-c", "core.sparseCheckout=true", "-c", "core.sparseCheckoutCone=true", "-c", "index.sparse=false")
 
-_FAST_CHECKOUT = ("-c", "checkout.workers=4", "-c", "checkout.thresholdForParallelism=200")
+_FAST_CHECKOUT = (
+    "-c",
+    f"checkout.workers={min(4, os.cpu_count() or 1)}",
+    "-c",
+    "checkout.thresholdForParallelism=200",
+)
+MISSING = "S "
+"""How `git ls-files -t` marks a file with the skip-worktree bit."""
+
 PREFIX = ".aegis-spare-"
 _NAME = re.compile(re.escape(PREFIX) + r"(\d+)-\w+")
 
@@ -73,6 +81,8 @@ class Checkouts:
         self._runner = runner
         self._objects = objects
         self.filters = Filters(runner, objects)
+        self.turn = asyncio.Lock()
+        """Held while many files are written: two checkouts at once are both ready only when the second one is."""
 
     async def is_large(self, commit: str) -> bool:
         """Return whether a commit has more than `LARGE_FILES` files."""
@@ -104,6 +114,8 @@ class Checkouts:
         base = await self.filters.persons_base(commit) if off else None
         if not off or base is None or base == await self._objects.resolve(commit):
             await self._read_tree(runner, path, index, how, "--reset", commit, env=off if base is None else {})
+            if off:
+                await asyncio.to_thread(_trust_times, index)
             return
         await self._read_tree(runner, path, index, how, "--reset", base, env={})
         await asyncio.to_thread(_trust_times, index)
@@ -120,7 +132,7 @@ class Checkouts:
         )
 
     async def make(self, parent: Path, commit: str) -> Spare:
-        """Make a complete checkout of a commit in a new folder inside `parent`.
+        """Make a complete checkout of a commit in a new folder inside `parent`; to be called in one's `turn`.
 
         Raises:
             GitError: git fails; nothing is left.
@@ -130,12 +142,72 @@ class Checkouts:
         spare = Spare(parent / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:12]}", oid)
         try:
             await asyncio.to_thread(discard_of_the_dead, parent)
-            spare.tree.mkdir(parents=True)
+            await asyncio.to_thread(spare.tree.mkdir, parents=True)
             await self.write(oid, runner=self._runner, path=spare.tree, index=spare.index)
         except BaseException:
             discard(spare)
             raise
         return spare
+
+    async def make_rest(self, parent: Path, commit: str, index: Path) -> Spare:
+        """Check out the files that are missing in a worktree, in a new folder inside `parent`, in one's `turn`.
+
+        They are those that have the skip-worktree bit in its index. In the index of the result no file has that bit,
+        and the files that the worktree has keep their times.
+
+        Args:
+            parent: The folder.
+            commit: The commit that the worktree was created with.
+            index: The index of the worktree.
+
+        Raises:
+            GitError: git fails; nothing is left.
+            OSError: A folder or file cannot be created.
+        """
+        spare = Spare(parent / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:12]}", commit)
+        try:
+            await asyncio.to_thread(discard_of_the_dead, parent)
+            await asyncio.to_thread(spare.tree.mkdir, parents=True)
+            await asyncio.to_thread(shutil.copy2, index, spare.index)
+            await self._write_missing(spare, commit)
+        except BaseException:
+            discard(spare)
+            raise
+        return spare
+
+    async def _write_missing(self, spare: Spare, commit: str) -> None:
+        named = {"GIT_INDEX_FILE": str(spare.index)}
+        listed = (await self._runner.run(*WHOLE, "ls-files", "-t", "-z", env=named)).fields()
+        missing = [item.removeprefix(MISSING) for item in listed if item.startswith(MISSING)]
+        off = await self.filters.off()
+        base = await self.filters.persons_base(commit) if off else None
+        changed: set[str] = set()
+        if base is not None and base != commit:
+            changed.update((await self._runner.run("diff-tree", "-r", "-z", "--name-only", base, commit)).fields())
+        elif off and base is None:
+            changed.update(missing)
+        checkout = (
+            *_FAST_CHECKOUT,
+            *WHOLE,
+            "checkout-index",
+            "-q",
+            "-u",
+            "-z",
+            "--stdin",
+            "--ignore-skip-worktree-bits",
+        )
+        clear = (*WHOLE, "update-index", "--no-skip-worktree", "-z", "--stdin")
+        steps: tuple[tuple[tuple[str, ...], list[str], Mapping[str, str]], ...] = (
+            (checkout, [name for name in missing if name not in changed], {}),
+            (checkout, [name for name in missing if name in changed], off),
+            (clear, missing, {}),
+        )
+        git = partial(self._runner.run, work_tree=spare.tree, deadline_s=CHECKOUT_DEADLINE_S)
+        for arguments, names, env in steps:
+            if names:
+                await git(*arguments, stdin=joined(names), env={**env, **named})
+            if off:
+                await asyncio.to_thread(_trust_times, spare.index)
 
     async def switch(self, spare: Spare, commit: str) -> Spare:
         """Switch a spare to another commit, as `write` would check it out; the one that was given is used up.
@@ -159,6 +231,11 @@ class Checkouts:
         if at != oid:
             await tree(at, oid, env=env)
         return replace(spare, commit=oid)
+
+
+def joined(names: Iterable[str]) -> bytes:
+    """Return names as git reads them with `-z`."""
+    return "".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape")
 
 
 def discard(spare: Spare) -> None:
@@ -208,6 +285,8 @@ def install_index(index: Path, admin: Path) -> None:
 
 def _trust_times(index: Path) -> None:
     """Set the time of a new index later than that of its files, so that git does not compare their content.
+
+    Without the filters that wrote the files, it would take them for changed.
 
     Source: git's technical documentation, racy-git.
     """

@@ -55,7 +55,7 @@ class Worktrees:
         self._checkouts = Checkouts(runner, objects)
         self._filters = self._checkouts.filters
         self._pool = Pool(runner, self._checkouts)
-        self.filler = Filler(runner, self._checkouts, self._pool, self.lock)
+        self.filler = Filler(runner, self._checkouts, self.lock)
         self._submodules = Submodules(place.common_dir, runner)
         self.admins = AdminFolders(place.common_dir)
 

@@ -29,7 +29,14 @@ class Shell:
 
     def attempt(self, cwd: Path, *args: str) -> tuple[int, str]:
         done = subprocess.run(
-            ["git", *args], cwd=cwd, env=self.env, capture_output=True, text=True, timeout=30, check=False
+            ["git", *args],
+            cwd=cwd,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=30,
+            check=False,
         )
         return done.returncode, (done.stdout + done.stderr).rstrip("\n")
 

@@ -130,6 +130,13 @@ def test_a_file_that_the_agent_wrote_in_the_place_of_a_missing_one_stays(
     assert git(partial.path, "status", "--porcelain") == f" M {AWAY}"
 
 
+def test_a_file_that_the_agent_deleted_meanwhile_does_not_come_back(repo: Path, git: Shell, partial: Worktree) -> None:
+    (partial.path / "src/a.py").unlink()
+    fill(repo, partial.path)
+    assert (partial.path / AWAY).is_file()
+    assert git(partial.path, "status", "--porcelain") == " D src/a.py"
+
+
 def test_no_link_of_the_agent_is_followed(repo: Path, tmp_path: Path, partial: Worktree) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -158,6 +165,23 @@ def test_the_index_waits_until_git_has_written_it(repo: Path, git: Shell, partia
     asyncio.run(run())
     assert git(partial.path, "status", "--porcelain") == ""
     assert not (partial.admin_dir / FILLING_NAME).exists()
+
+
+def test_a_lock_that_git_never_removes_delays_no_removal(repo: Path, git: Shell, partial: Worktree) -> None:
+    (partial.admin_dir / "index.lock").write_bytes(b"")
+
+    async def run() -> RescueRef | None:
+        repository = await open_repository(repo)
+        await repository.continue_filling()
+        while not (partial.path / AWAY).exists():  # noqa: ASYNC110 - a file system has no event for it
+            await asyncio.sleep(0.01)
+        (partial.path / AWAY).write_text("changed\n")
+        saved = repository.remove_worktree(partial.path, rescue=RescueName("r1", "w01"))
+        return await asyncio.wait_for(saved, 30)
+
+    rescue = asyncio.run(run())
+    assert rescue is not None
+    assert git(repo, "diff-tree", "-r", "--name-status", "HEAD", rescue.tree) == f"M\t{AWAY}"
 
 
 def test_an_instance_with_a_git_folder_of_its_own_sees_all_files_too(
