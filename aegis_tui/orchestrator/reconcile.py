@@ -221,12 +221,8 @@ class Reconciler:
                 _log.warning("a failure could not be logged: %s", error.message)
         await asyncio.sleep(grown_pause_s(tries, FIRST_PAUSE_S, LONGEST_PAUSE_S, is_varied=False))
 
-    async def _instance(self, agent_id: str) -> tuple[Instance, Run]:
-        def view(workspace: Workspace) -> tuple[Instance, Run]:
-            instance = workspace.instances.by_id[agent_id]
-            return instance.model_copy(), workspace.runs.by_id[instance.run or ""].model_copy(deep=True)
-
-        return await self._port.read(view)
+    async def _instance(self, agent_id: str) -> Instance:
+        return await self._port.read(lambda workspace: workspace.instances.by_id[agent_id].model_copy())
 
     async def _run(self, name: str) -> Run:
         return await self._port.read(lambda workspace: workspace.runs.by_id[name].model_copy(deep=True))
@@ -253,31 +249,32 @@ class Reconciler:
             AegisError: git fails, or the core refuses the record.
             OSError: A file of the instance cannot be written.
         """
-        instance, run = await self._instance(effect.agent_id)
+        instance = await self._instance(effect.agent_id)
+        run = await self._run(instance.run or "")
         scope = await self._port.read(lambda workspace: scope_of(workspace, run, instance))
         prepared = await self._keeper.prepare(instance, run, scope, shared_text(run))
         command = InstanceMarkPrepared(
             agent_id=effect.agent_id, worktree=str(prepared.worktree), token_hash=prepared.token_hash
         )
         await self._port.submit(command, THE_HUB)
-        now, _ = await self._instance(effect.agent_id)
+        now = await self._instance(effect.agent_id)
         if now.worktree is None:
             made = now.model_copy(update={"worktree": str(prepared.worktree)})
             await self._keeper.reclaim(made, saved_tree=None)
 
     async def _launch(self, effect: LaunchInstance) -> AnyCommand:
-        instance, _ = await self._instance(effect.agent_id)
+        instance = await self._instance(effect.agent_id)
         await self._before_launch()
         pane, pid = await self._keeper.launch(instance)
         return InstanceMarkLaunched(agent_id=effect.agent_id, pane=pane, pid=pid)
 
     async def _stop_instance(self, effect: StopInstance) -> AnyCommand:
-        instance, _ = await self._instance(effect.agent_id)
+        instance = await self._instance(effect.agent_id)
         await self._keeper.stop(instance)
         return InstanceMarkExited(agent_id=effect.agent_id, reason="stopped")
 
     async def _reclaim(self, effect: ReclaimInstance) -> AnyCommand:
-        instance, _ = await self._instance(effect.agent_id)
+        instance = await self._instance(effect.agent_id)
         ref = await self._keeper.reclaim(instance, saved_tree=None)
         return InstanceMarkReclaimed(agent_id=effect.agent_id, rescue_ref=ref)
 

@@ -273,10 +273,11 @@ def _fences(workspace: Workspace) -> list[Fence]:
     run = workspace.runs.current()
     if run is None:
         return []
+    copy = run.model_copy(deep=True)
     return [
         Fence(
             item.model_copy(),
-            run.model_copy(deep=True),
+            copy,
             scope_of(workspace, run, item),
             workspace.partitions.grants.get(item.agent_id, ()),
         )

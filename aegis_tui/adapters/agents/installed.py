@@ -76,16 +76,23 @@ def check_kind(name: str) -> None:
         Unavailable: A program that it needs is neither on PATH nor in the folder of `scripts/install-agents`; the hint
             says how to install it.
     """
-    facts = next((item for item in describe_kinds() if item.name == name), None)
-    if facts is None:
+    _find_checked(name)
+
+
+def _find_checked(name: str) -> _Known:
+    """Return the kind of that name after the checks of `check_kind`; only its own file is read."""
+    kind = next((item for source in _sources(os.environ) for item in source if item.name == name), None)
+    if kind is None:
         known = installed_kinds()
         meant = nearest(name, known)
         hint = f"did you mean {meant}? There are {', '.join(known)}" if meant else f"one of {', '.join(known)}"
         raise UsageError(f"there is no agent kind {name}", hint, is_certain=True)
+    facts = _facts(kind, search_path(os.environ))
     if facts.missing:
         raise Unavailable(f"the agent kind {name} {facts.fault}", facts.remedy, code="agent.program", is_certain=True)
     if facts.fault:
         raise UsageError(f"the agent kind {name} cannot be used: {facts.fault}", facts.remedy, is_certain=True)
+    return kind
 
 
 def find_kind(name: str) -> AgentKind:
@@ -95,10 +102,9 @@ def find_kind(name: str) -> AgentKind:
         UsageError: `check_kind` refuses it, or its class cannot be imported or created.
         Unavailable: A program that it needs is not on PATH.
     """
-    check_kind(name)
+    known = _find_checked(name)
     if name == NATIVE:
         return NativeAgent()
-    known = next(item for item in _all_kinds(os.environ) if item.name == name)
     if known.entry is None or not known.entry.attr:
         return HostedAgent(name, _load(known))
     try:
@@ -111,15 +117,17 @@ def find_kind(name: str) -> AgentKind:
 
 
 def _all_kinds(environ: Mapping[str, str]) -> list[_Known]:
-    """Return every kind once, sorted by name after the built-in one.
-
-    If several sources have a name, one that is shipped comes before the person's own, and that before other packages'.
-    """
+    """Return every kind once, sorted by name after the built-in one; of one name, that of the first source."""
     known: dict[str, _Known] = {}
-    for source in (_files(_SHIPPED), _files(user_file(environ).parent / "agents"), _entries()):
+    for source in _sources(environ):
         for kind in source:
             known.setdefault(kind.name, kind)
     return sorted(known.values(), key=lambda kind: (kind.name != NATIVE, kind.name))
+
+
+def _sources(environ: Mapping[str, str]) -> tuple[Iterator[_Known], ...]:
+    """Return the kinds that are shipped, the person's own, and those of other packages; each is only read if needed."""
+    return _files(_SHIPPED), _files(user_file(environ).parent / "agents"), _entries()
 
 
 def _files(folder: Path) -> Iterator[_Known]:

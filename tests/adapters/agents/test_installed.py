@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -211,3 +213,19 @@ def test_a_kind_that_cannot_be_used_is_a_wrong_usage_that_names_it(name: str, wo
 def test_the_built_in_agent_is_told_the_model_only_where_there_is_one() -> None:
     told = NativeAgent().environment(LAUNCH)
     assert told["AEGIS_MODEL"] == "m" and told["OPENAI_BASE_URL"] == LAUNCH.gateway_url
+
+
+def test_of_a_kind_that_ships_no_other_file_is_read_and_no_package_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(**_: object) -> None:
+        raise AssertionError("the installed packages were looked through")
+
+    read: list[str] = []
+
+    def loads(text: str, parse: Callable[[str], dict[str, Any]] = tomllib.loads) -> dict[str, Any]:
+        read.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(installed, "entry_points", asked)
+    monkeypatch.setattr(tomllib, "loads", loads)
+    assert isinstance(find_kind("native"), NativeAgent)
+    assert len(read) == 1
