@@ -23,7 +23,7 @@ _NOW = "aegis-tui hub restart --now ends it at once; a step that is interrupted 
 def restart_hub(place: Place, *, now: bool, wait_s: float = WAIT_S) -> HubAddress:
     """End the hub between two steps of its work and start it again; return its address. If none is running, start it.
 
-    What it waits for is printed on stderr. A hub that does not answer is ended at once.
+    What it waits for is printed on stderr. Without `now`, a hub that does not answer at the beginning is ended at once.
 
     Args:
         place: The workspace.

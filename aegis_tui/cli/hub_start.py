@@ -91,7 +91,10 @@ def _gateway_fields(address: HubAddress) -> GatewayFields:
 def gateway_line(address: HubAddress) -> str:
     """Return the line of `hub status` about the model gateway: its URL, and why it serves no model, if so.
 
-    If there is no gateway, the line says why, or that it is being started.
+    If there is no gateway, the line says why, or that it is being started. Asks nobody.
+
+    Args:
+        address: The address of the hub, with what hub.json says of the gateway.
     """
     if address.gateway_url is None:
         return f"no model gateway: {address.gateway_problem or 'it is being started'}"

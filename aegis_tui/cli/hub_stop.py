@@ -84,7 +84,11 @@ def _has_open_run(place: Place) -> bool:
 
 
 def _may_end(run: str, living: list[str]) -> bool:
-    """Ask the person whether the run may end; False means that its agents continue without a hub.
+    """Ask the person on stderr whether the run may end; False means that its agents continue without a hub.
+
+    Args:
+        run: The run's id.
+        living: The agent ids of its living instances, which the question names.
 
     Raises:
         Refused: There is no terminal to ask at, or the person chose neither of the two (code `hub.run-open`).

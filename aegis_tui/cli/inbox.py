@@ -80,10 +80,15 @@ def answer(
 
 
 def _give(hub: HubQuick, need: Need, text: str) -> str:
-    """Send the command that gives the answer `text`, yes or no; return what that does, in words.
+    """Send the command that gives the answer `text`, usually yes or no; return what that does, in words.
+
+    Args:
+        hub: The client that speaks as the person.
+        need: What waits; not an instance that asks.
+        text: The answer.
 
     Raises:
-        UsageError: The need, which is not that of an instance, takes no such answer; nothing was sent.
+        UsageError: The need takes no such answer; nothing was sent.
         AegisError: The hub refuses the command.
     """
     known = ANSWERS[need.kind]
@@ -121,11 +126,12 @@ def _not_empty(text: str) -> str:
 def _waiting(place: Place, hub: HubQuick) -> list[tuple[Need, str | None]]:
     """Return what waits for the person, oldest first, each with the timestamp since when it waits.
 
-    That is None, and the need comes first, if the log no longer has it. Empty if nothing waits.
+    The timestamp is None, and the need comes first, if the log no longer has it. Empty if nothing waits.
 
     Raises:
         HubUnavailable: The hub does not answer.
         StoreError: The log cannot be read.
+        UsageError: There is no log file.
     """
     from aegis_tui.bootstrap.log import log_reader
 

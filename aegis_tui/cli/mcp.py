@@ -69,6 +69,9 @@ def _own_client(instance: str | None) -> EnsembleClient:
 def _own_servers(environ: Mapping[str, str]) -> ServersFile:
     """Return the MCP servers of the person's settings that the instance of this pane gets; none outside a pane.
 
+    Args:
+        environ: The environment, which names the instance's token file; the list of servers is beside it.
+
     Raises:
         UsageError: Their file is not valid.
     """

@@ -122,6 +122,8 @@ class Membership:
     def _find(self) -> InstanceView | None:
         """Return the agent's entry in the hub's state (contract 6); None if it has none.
 
+        It asks as the person, as the agent's own token may be invalid.
+
         Raises:
             HubUnavailable: No hub is running, or it does not answer.
         """

@@ -34,7 +34,8 @@ _QA_WORDS = {"not_run": "COULD NOT RUN", "empty": "EXECUTED NO TEST"}
 def narrate(event: Envelope) -> str | None:
     """Return the text for an event as the hub sends it: time (UTC, `HH:MM:SS`), who, what happened; details below.
 
-    None if the event is not in `TOLD` or is of no interest to a person, or if this version cannot read it.
+    None if the event is not in `NARRATED` or is of no interest to a person, or if this version cannot read it. The text
+    may have hidden characters; whoever prints it makes them harmless.
 
     Raises:
         KeyError: It has no `type`.

@@ -20,7 +20,10 @@ _BYTE = re.compile("[\udc80-\udcff]")
 
 
 def inert(text: str) -> str:
-    """Return the text with `�` in place of each hidden or control character (SEC-2); tabs and newlines are kept."""
+    """Return the text with `�` in place of each hidden or control character (SEC-2).
+
+    Tabs and newlines are kept, and what is part of an emoji.
+    """
     return shown(text, keep="\n\t")
 
 

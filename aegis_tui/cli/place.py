@@ -40,7 +40,9 @@ class Place:
 
     @property
     def settings(self) -> Settings:
-        """The settings of the person and the project. They are read on each access, since most commands need none.
+        """The settings of the person and the project, read from their files on each access.
+
+        Most commands need none.
 
         Raises:
             UsageError: A setting is unknown or wrong.

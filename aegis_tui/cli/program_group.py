@@ -142,7 +142,9 @@ class ProgramGroup:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _pass_on(self, number: int, _frame: object) -> None:
-        """On SIGINT to this process, pass it on to the program; on SIGTERM and SIGHUP, begin to end the program.
+        """Act on a signal to this process: pass SIGINT on to the program.
+
+        On SIGTERM and SIGHUP, begin to end the program.
 
         A signal that comes before the program runs is kept, and takes effect as soon as it does.
         """

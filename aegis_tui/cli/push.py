@@ -87,7 +87,7 @@ def _looked_at(place: Place, source: str | None, remote: str | None, to: str | N
 
 
 def _result_of(place: Place, source: str | None) -> tuple[str, str | None]:
-    """Return what to push, as a name for git, and the branch of a run; None for what is no run.
+    """Return what to push, as a name for git, and the branch of a run's result; the branch is None for what is no run.
 
     Args:
         place: The workspace.
@@ -123,7 +123,12 @@ def _lines(plan: PushPlan, seen: RuleReport) -> list[str]:
 
 
 def _check(plan: PushPlan, seen: RuleReport, *, anyway: bool) -> None:
-    """Return if the push may be offered.
+    """Return if the push may be offered: nothing is lost, and the rules found no more than warnings.
+
+    Args:
+        plan: What would be pushed.
+        seen: What the rules found in it.
+        anyway: Whether findings do not matter.
 
     Raises:
         Refused: It would lose commits of the remote, or the rules found something.
@@ -141,10 +146,10 @@ def _check(plan: PushPlan, seen: RuleReport, *, anyway: bool) -> None:
 
 
 def _agrees(plan: PushPlan) -> bool:
-    """Ask the person.
+    """Ask the person on stderr whether to push; return True for y or yes on stdin, else False.
 
     Raises:
-        UsageError: Nobody can be asked.
+        UsageError: Nobody can be asked, as stdin is no terminal.
     """
     if not sys.stdin.isatty():
         raise UsageError("nobody can be asked whether to push", "look with --dry-run, then push with --yes")

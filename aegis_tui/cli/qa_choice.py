@@ -11,9 +11,13 @@ SUGGESTIONS = "suggestions"
 
 
 def ask_for_checks(error: AegisError) -> tuple[str, ...] | None:
-    """Return the commands that the person chooses or types, after a run was refused because none is known.
+    """Return the commands that the person chooses or types, after a run was refused because no QA command is known.
 
-    None if the refusal is another one, nobody can be asked, or the person gives no answer.
+    Asks on stderr, and reads one line of stdin: numbers of the suggested commands, with commas, or one command. None if
+    the refusal is another one, nobody can be asked, or the answer is empty or has a number that was not offered.
+
+    Args:
+        error: The refusal.
     """
     suggested = error.data.get(SUGGESTIONS)
     if not isinstance(suggested, list) or not sys.stdin.isatty() or not sys.stderr.isatty():

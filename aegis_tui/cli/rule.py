@@ -173,7 +173,7 @@ def refuse(
 
 
 def finding_line(item: RuleFinding) -> str:
-    """Return one finding in a line: severity, place, what was found, and the rule."""
+    """Return one finding in a line: severity, file with line if known, what was found, and the rule's name."""
     return f"{item.severity}  {_where(item.file, item.line)}  {item.msg} ({item.rule})"
 
 

@@ -121,9 +121,11 @@ def _run(
 def _started(place: Place, fields: StartFields, *, keep_hub: bool) -> str:
     """Start the run and return its id; ask the person, if possible, about a set-up command or unknown QA commands.
 
+    After each answer the run is tried again. `keep_hub` as in `_start`.
+
     Raises:
         HubUnavailable: No hub can be started, or none replies within `RECONNECT_S` (60 s).
-        AegisError: The hub refuses the run.
+        AegisError: The hub refuses the run, and nobody can be asked about the reason, or gives no answer.
     """
     while True:
         try:

@@ -239,6 +239,8 @@ class _History:
     def transcript(self, instance: str) -> Sequence[str]:
         """Return the lines that an instance, by its id, showed in its pane until now or its end; blocking.
 
+        Call it in a thread without a running event loop.
+
         Raises:
             UsageError: The id is not valid, or nothing is kept.
         """

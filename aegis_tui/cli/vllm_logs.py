@@ -75,7 +75,13 @@ class GrowingLog:
         self._open = ""
 
     def last(self, count: int) -> list[str]:
-        """Return the last lines of what is there, at most `count`, and of the last 4 MiB; call it once, first."""
+        """Return the last lines of what is there, at most `count`, and of the last 4 MiB; call it once, first.
+
+        A line that has no end yet is not among them.
+
+        Raises:
+            OSError: The log cannot be read.
+        """
         start = max(0, os.fstat(self._file.fileno()).st_size - _TAIL_BYTES)
         self._file.seek(start)
         lines = self.added()
@@ -100,13 +106,16 @@ class GrowingLog:
         return lines
 
     def rest(self) -> list[str]:
-        """Return the last line if it has no end; empty if it has one."""
+        """Return the text after the last line end as the only item; empty if there is none. Call it last."""
         said, self._open = self._open.removesuffix("\r"), ""
         return [said] if said else []
 
 
 def _split(text: str) -> list[str]:
-    """Return the lines of a text, and what follows the last line end; a CR at the end may be half of a line end."""
+    """Return the lines of a text without their ends (LF, CR LF or CR), and last what follows the last end.
+
+    That may be empty. A CR at the end of the text may be half of a line end: it stays in the last item.
+    """
     held = "\r" if text.endswith("\r") else ""
     lines = text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     lines[-1] += held

@@ -106,7 +106,12 @@ def setup(
 
 
 def _cards_of(card_gb: float | None, number: int | None, present: Sequence[CardFields]) -> Cards:
-    """Return the cards to plan for: those that were named, or else those of this machine.
+    """Return the cards to plan for: those that were named, or else those of this machine, each like the smallest.
+
+    Args:
+        card_gb: The memory of a named card in GiB; None for this machine's.
+        number: How many; None for one named card, or all of this machine's.
+        present: The cards of this machine.
 
     Raises:
         UsageError: None were named, and there are none here.

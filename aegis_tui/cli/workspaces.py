@@ -53,7 +53,10 @@ def _item(known: KnownWorkspace) -> WorkspaceItem:
 
 
 def _state(paths: WorkspacePaths) -> tuple[Workspace, bool]:
-    """Return the state that the log gives, empty if there is none, and whether the log is damaged."""
+    """Return the state that the log gives, and whether the log is damaged.
+
+    An empty state if it is, or there is no log.
+    """
     from aegis_tui.bootstrap.log import log_reader
 
     try:

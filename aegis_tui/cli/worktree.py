@@ -104,11 +104,14 @@ def _said(value: bool | None, word: str) -> str:
 
 
 def _looked_at(place: Place, fields: list[ListedWorktree]) -> list[WorktreeCondition]:
-    """Add to each worktree whether it has uncommitted content, and whether its branch is merged; None if not known.
+    """Return the worktrees, each with whether it has uncommitted content, and whether its branch is merged.
+
+    None if unknown.
 
     After a squash the history does not tell; the log does: it has the commit of each piece that was merged.
 
     Raises:
+        HubUnavailable: A hub is running and does not answer.
         GitError: git fails.
         StoreError: The log is damaged.
     """
