@@ -18,6 +18,7 @@ def environment_checks(
     places: Sequence[str],
     included: Sequence[str],
     missing: Sequence[str],
+    suggested: str = "",
 ) -> list[Check]:
     """Return one check that says what worktrees get, or a failed check for each thing that they would lack.
 
@@ -29,13 +30,15 @@ def environment_checks(
         places: The environments of the checkout.
         included: What `.worktreeinclude` names.
         missing: What the project needs and nothing provides, as `problem; fix`.
+        suggested: A set-up command that may make it; empty if none is known.
     """
     if plan.setup and not is_allowed:
         observed = f"the set-up command was not allowed for the present lock files: {plan.setup}"
         return [Check(NAME, False, observed, "read it: aegis-tui environment show; then: aegis-tui environment allow")]
     if missing:
         parts = [words.partition("; ") for words in missing]
-        return [Check(NAME, False, problem, fix) for problem, _, fix in parts]
+        more = f", such as: {suggested}" if suggested else ""
+        return [Check(NAME, False, problem, fix + more) for problem, _, fix in parts]
     gets = [f"what {plan.setup} makes"] if plan.setup else []
     gets += [*places, *([counted(len(included), "path") + " of .worktreeinclude"] if included else [])]
     return [

@@ -23,6 +23,7 @@ from aegis_tui.application.environment_check import NAME as CHECK_NAME
 from aegis_tui.application.environment_check import environment_checks
 from aegis_tui.config import EnvironmentSettings, Limits, load_settings
 from aegis_tui.domain.environment.model import EnvironmentPlan
+from aegis_tui.domain.environment.suggest import suggest_setup
 from aegis_tui.errors import AegisError, GitUnavailable, UsageError
 from aegis_tui.orchestrator.environment import EnvironmentMaker, EnvironmentPlanner
 from aegis_tui.ports.prepared_environment import MadeEnvironment
@@ -119,6 +120,8 @@ class EnvironmentView:
     included: tuple[str, ...]
     missing: tuple[str, ...]
     made: tuple[MadeEnvironment, ...]
+    suggested: str
+    """A set-up command that may make what is missing; empty if nothing is missing, or none is known."""
 
 
 async def setup_at(root: Path, environ: Mapping[str, str], paths: WorkspacePaths) -> EnvironmentPlan:
@@ -153,12 +156,14 @@ async def view_environment(root: Path, environ: Mapping[str, str], paths: Worksp
     repository, wired, head, files = await _opened(root, environ, paths)
     folder, survey = environments_of(paths), wired.survey()
     plan = wired.planner().setup_of(load_settings(environ, project=repository.root).environment, files)
+    missing = () if plan.setup else tuple(await wired.planner().missing(files))
     return EnvironmentView(
+        suggested=suggest_setup(files) if missing else "",
         plan=plan,
         is_allowed=plan.key in folder.allowed(),
         places=survey.places(),
         included=await survey.included(head),
-        missing=() if plan.setup else tuple(await wired.planner().missing(files)),
+        missing=missing,
         made=tuple(folder.made()),
     )
 
@@ -173,7 +178,12 @@ async def environment_checks_at(folder: Path, environ: Mapping[str, str]) -> lis
     except AegisError as error:
         return [Check(CHECK_NAME, False, error.message, error.hint)]
     return environment_checks(
-        seen.plan, is_allowed=seen.is_allowed, places=seen.places, included=seen.included, missing=seen.missing
+        seen.plan,
+        is_allowed=seen.is_allowed,
+        places=seen.places,
+        included=seen.included,
+        missing=seen.missing,
+        suggested=seen.suggested,
     )
 
 

@@ -54,6 +54,7 @@ def show(as_json: AsJson = False) -> int:
         "places": list(seen.places),
         "included": list(seen.included),
         "missing": list(seen.missing),
+        "suggested": seen.suggested,
         "made": [
             {
                 "name": item.name,
@@ -71,6 +72,7 @@ def show(as_json: AsJson = False) -> int:
         ["linked", ", ".join(fields["places"]) or "nothing"],
         ["copied", ", ".join(fields["included"]) or "nothing (no .worktreeinclude names an ignored file)"],
         *(["missing", words] for words in fields["missing"]),
+        *([["suggested", f"environment.setup = {seen.suggested!r}"]] if seen.suggested else []),
         *(["made", f"{item['name']} by {item['command']} in {item['duration_s']:.0f} s"] for item in fields["made"]),
     ]
     output.result(fields, as_json=as_json, lines=output.table(rows))

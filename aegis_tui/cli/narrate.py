@@ -136,6 +136,8 @@ def _facts(facts: RunFacts) -> Iterator[str]:
         yield "  scripted model: its replies are read from files"
     if others := facts.other_models:
         yield f"  model {facts.model}; also served: {', '.join(others)} (choose with --model)"
+    if setup := facts.environment.setup:
+        yield f"  worktrees are set up with {setup.splitlines()[0]} (its output: aegis-tui environment log)"
     if included := facts.environment.included:
         more = facts.environment.included_count - len(included)
         yield f"  copied into each worktree: {', '.join(included)}{f' and {more} more' if more else ''}"

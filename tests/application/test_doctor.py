@@ -180,6 +180,22 @@ def test_what_would_be_refused_before_a_run_is_told(folder: Path) -> None:
     assert not check.ok and "/nowhere/objects" in check.observed and "alternates" in check.fix
 
 
+def test_what_worktrees_would_lack_is_told_with_a_way_to_get_it(folder: Path) -> None:
+    assert examine(folder)["environment"].ok
+    (folder / "requirements.txt").write_text("left-pad==1\nno-such-package>=2\n")
+    git = ["git", "-C", str(folder), "-c", "user.name=P", "-c", "user.email=p@example.org"]
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-qm", "needs"], check=True)
+    check = examine(folder)["environment"]
+    assert (check.ok, check.essential) == (False, False)
+    assert "requirements.txt asks for left-pad, no-such-package" in check.observed
+    assert "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt" in check.fix
+    (folder / ".agents").mkdir(exist_ok=True)
+    (folder / ".agents/config.toml").write_text('[environment]\nsetup = "make env"\n')
+    check = examine(folder)["environment"]
+    assert not check.ok and "make env" in check.observed and "aegis-tui environment allow" in check.fix
+
+
 def test_a_folder_for_sockets_that_tmux_cannot_use_is_told(folder: Path, tmp_path: Path) -> None:
     long = tmp_path / ("x" * 95)
     long.mkdir()

@@ -76,6 +76,8 @@ class EnvironmentOutput(TypedDict):
     """What `.worktreeinclude` names."""
     missing: list[str]
     """What the project needs and the checkout does not provide."""
+    suggested: str
+    """A set-up command that may make it; empty if none is known."""
     made: list[MadeFields]
 
 

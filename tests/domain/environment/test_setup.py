@@ -7,6 +7,7 @@ import pytest
 from aegis_tui.domain.environment.needs import PackageNeed, missing_words, needs_of
 from aegis_tui.domain.environment.ports import FIRST, LAST, choose_ports
 from aegis_tui.domain.environment.setup import input_files, setup_key
+from aegis_tui.domain.environment.suggest import suggest_setup
 
 TREE = ["pyproject.toml", "uv.lock", "src/a.py", "web/package.json", "scripts/setup.sh", "requirements/dev.in"]
 
@@ -50,6 +51,26 @@ def test_the_key_changes_with_command_content_and_network_and_with_nothing_else(
         setup_key("npm ci", {"package-lock.json": "1", "b": "2"}, network=True),
     ]
     assert len({first, *others}) == 5 and all(len(key) == 16 for key in others)
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        (["uv.lock", "pyproject.toml"], "uv sync --frozen"),
+        (["requirements.txt", "a.py"], "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt"),
+        (["pyproject.toml", "src/a.py"], "python3 -m venv .venv && .venv/bin/pip install -e ."),
+        (["package.json", "yarn.lock", ".yarnrc.yml"], "yarn install --immutable"),
+        (
+            ["api/uv.lock", "web/pnpm-lock.yaml", "web/package.json"],
+            "(cd api && uv sync --frozen) && (cd web && pnpm install --frozen-lockfile)",
+        ),
+        (["go.sum", "go.mod", "main.go"], "go mod download"),
+        (["pyproject.toml", "Cargo.toml", "Cargo.lock"], "cargo fetch --locked"),
+        (["README.md", "a/b/c/d/uv.lock"], ""),
+    ],
+)
+def test_a_set_up_command_is_suggested_by_lock_files(files: list[str], command: str) -> None:
+    assert suggest_setup(files) == command
 
 
 PYPROJECT = """[project]
