@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from aegis_tui.cli import output
 from aegis_tui.errors import GitUnavailable, HubUnavailable, UsageError
 from aegis_tui.sdk.discovery import (
+    ENDING_S,
     WorkspacePaths,
     ensure_hub,
     find_hub,
@@ -61,7 +63,7 @@ class Place:
         """
         asked = find_process(self.paths)  # before, so that a hub that starts meanwhile is not said to be silent
         address = find_hub(self.paths)
-        if address is None and asked is not None and is_running(asked.pid, asked.start_time):
+        if address is None and asked is not None and not _ends(asked):
             raise HubUnavailable(
                 f"hub {asked.pid} does not answer", f"end it: aegis-tui hub stop; its log is {self.paths.hub_log}"
             )
@@ -99,6 +101,16 @@ class Place:
             HubUnavailable: The hub does not start, or does not answer.
         """
         return HubQuick(self.started(), timeout_s=timeout_s)
+
+
+def _ends(hub: HubAddress) -> bool:
+    """Return whether the process of a hub that does not answer has ended, or ends within `ENDING_S`."""
+    end = time.monotonic() + ENDING_S
+    while is_running(hub.pid, hub.start_time):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 _warned: set[str] = set()

@@ -9,18 +9,20 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from aegis_tui.errors import HubUnavailable
-from aegis_tui.sdk.discovery import WorkspacePaths, cannot_write, is_running, load_address
+from aegis_tui.sdk.discovery import ENDING_S, WorkspacePaths, cannot_write, find_hub, is_running, load_address
 from aegis_tui.sdk.private_file import write_private
 from aegis_tui.sdk.quick import HubAddress
 
 RECORD = "hub.json"
 JOINING_KEY = "joining.key"
 """The file in the state folder with the key of the tokens of agents that a person connects."""
+_POLL_S = 0.02
 _published: dict[Path, str] = {}
 """The text that this process last wrote to hub.json, by runtime folder; needed when the file was deleted."""
 
@@ -29,8 +31,9 @@ _published: dict[Path, str] = {}
 def only_hub(paths: WorkspacePaths) -> Iterator[None]:
     """Hold the workspace's lock while the context is open; the system releases it even if this process is killed.
 
-    This process's id and runtime folder are written to the lock file. It never waits for another hub. Without a log,
-    event numbers start again; then tokens of an earlier log are made invalid (`forget_key`).
+    This process's id and runtime folder are written to the lock file. If the hub that holds it does not answer, wait
+    up to `ENDING_S` for its end, because a killed one needs a moment on a busy machine. Without a log, event numbers
+    start again; then tokens of an earlier log are made invalid (`forget_key`).
 
     Raises:
         HubUnavailable: Another hub holds it (code `hub.running`), or the state folder cannot be written.
@@ -50,7 +53,7 @@ def only_hub(paths: WorkspacePaths) -> Iterator[None]:
 
 def _lock(paths: WorkspacePaths, descriptor: int) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(paths, descriptor)
     except BlockingIOError as error:
         match = re.search(rb'"pid": *(\d+)', os.pread(descriptor, 4096, 0))
         name = f"hub {int(match[1])}" if match else "a hub"
@@ -60,6 +63,23 @@ def _lock(paths: WorkspacePaths, descriptor: int) -> None:
         forget_key(paths)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "runtime_dir": str(paths.runtime_dir)}).encode(), 0)
+
+
+def _take(paths: WorkspacePaths, descriptor: int) -> None:
+    """Take the lock; `BlockingIOError` if a hub that answers holds it, or one that does not is there for `ENDING_S`."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    except BlockingIOError:
+        if find_hub(paths) is not None:
+            raise
+    end = time.monotonic() + ENDING_S
+    while time.monotonic() < end:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_POLL_S)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def write_record(paths: WorkspacePaths, address: HubAddress) -> None:

@@ -34,6 +34,8 @@ _ROOM_BYTES = 1 << 18
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 HEALTH_DEADLINE_S = 5.0
 """A hub that sends no reply within this time counts as not answering."""
+ENDING_S = 2.0
+"""How long a hub that does not answer is given to end: a killed process takes a moment on a busy machine."""
 _GIT_DEADLINE_S = 10.0
 _POLL_S = 0.01
 

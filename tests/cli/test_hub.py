@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,14 @@ def test_a_hub_that_appears_while_another_is_looked_for_is_not_called_silent(
     monkeypatch.setattr(place, "find_hub", find_none)
     assert found.find() is None
     assert find_process(found.paths) is not None
+
+
+def test_a_hub_that_is_ending_is_waited_for_and_not_called_silent(deaf: tuple[Place, subprocess.Popen[str]]) -> None:
+    found, process = deaf
+    end = threading.Timer(0.2, process.kill)
+    end.start()
+    assert found.find() is None
+    end.join()
 
 
 def test_what_the_checks_of_a_killed_hub_left_goes_with_the_stop(served: Served) -> None:

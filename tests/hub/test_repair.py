@@ -5,6 +5,9 @@ import contextlib
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -283,6 +286,21 @@ def test_a_log_of_a_newer_program_is_not_repaired(paths: WorkspacePaths) -> None
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="newer"):
         repair_log(paths)
+
+
+def test_the_lock_of_a_hub_that_is_ending_is_waited_for(paths: WorkspacePaths) -> None:
+    """`kill -9` and a new start at once: the killed process may hold the lock for a moment."""
+    paths.create()
+    holder = "import fcntl, sys, time; f = open(sys.argv[1], 'a'); fcntl.flock(f, 2); print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", holder, str(paths.hub_lock)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.read(1)
+        with pytest.raises(HubUnavailable, match="runs for this workspace already"), only_hub(paths):
+            pass
+        end = threading.Timer(0.2, process.kill)
+        end.start()
+        with only_hub(paths):
+            assert process.wait(10) != 0
+        end.join()
 
 
 def test_nothing_is_repaired_under_a_running_hub_or_without_need(paths: WorkspacePaths) -> None:
