@@ -191,6 +191,16 @@ def test_a_request_that_is_wrong_in_itself_is_exit_two(refused: Refusals) -> Non
     refused("rnu", "goal", code=2, says=["rnu"], error="usage")
 
 
+def test_a_kind_whose_program_is_missing_is_exit_five_with_the_command_that_installs_it(refused: Refusals) -> None:
+    folder = refused.workspace.folder / "config" / "aegis-tui" / "agents"
+    folder.mkdir(parents=True)
+    lines = ('title = "a parrot"', 'programs = ["no-such-parrot"]', 'install = "pipx install parrot"')
+    (folder / "parrot.toml").write_text("\n".join([*lines, "[headless]", 'argv = ["no-such-parrot", "{prompt}"]']))
+    says = ["the agent kind parrot needs no-such-parrot", "pipx install parrot"]
+    run = ("run", "g", "--headless", "--design")
+    refused(*run, str(GOOD), "--kind", "parrot", code=5, says=says, error="agent.program")
+
+
 def test_an_unknown_setting_is_named_with_its_file(refused: Refusals) -> None:
     folder = refused.workspace.folder / "config" / "aegis-tui"
     folder.mkdir()
