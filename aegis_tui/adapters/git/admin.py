@@ -83,7 +83,7 @@ class AdminFolders:
         return any(self._home.glob(f"*/{RECORD_NAME}"))
 
     def cut_off(self) -> list[Path]:
-        """Return the git folders of worktrees of ours that were interrupted before git recorded where they are."""
+        """Return the git folders of our worktrees whose creation stopped before git recorded where they are."""
         return [admin for admin in self._home.glob("*") if not (admin / "gitdir").exists() and is_reserved(admin)]
 
     def drop(self, admin: Path | None) -> None:
@@ -111,7 +111,10 @@ class AdminFolders:
 
 
 def is_reserved(admin: Path) -> bool:
-    """Return whether a worktree's git folder has a lock of ours; git writes the lock before anything else."""
+    """Return whether git's lock file in a worktree's git folder has a reason that begins with `LOCK_PREFIX`.
+
+    Then this program created the worktree: git writes that file before anything else.
+    """
     return _read(admin, "locked").startswith(LOCK_PREFIX)
 
 

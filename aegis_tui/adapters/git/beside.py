@@ -103,7 +103,11 @@ def _copy(path: Path, roots: Sequence[str], copies: Path) -> tuple[int, list[str
 
 
 def _files(folder: UntrustedFolder, roots: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield the regular files at and below paths, each once, but no file or folder that a tool makes again."""
+    """Yield the regular files at and below paths, each once, with their status.
+
+    Left out are files and folders that a tool makes again, repositories, links, and files that this program copied into
+    the worktree and that are unchanged.
+    """
     seen: set[str] = set()
     waiting = [name for name in reversed(roots) if not any(map(_MADE_AGAIN.fullmatch, name.split("/")))]
     while waiting:
@@ -121,7 +125,7 @@ def _files(folder: UntrustedFolder, roots: Sequence[str]) -> Iterator[tuple[str,
 
 
 def _is_unchanged(folder: UntrustedFolder, name: str) -> bool:
-    """Return whether a file is one that this program copied into the worktree, and the person still has."""
+    """Return whether a file is a copy of the person's that this program put into the worktree, still unchanged."""
     with folder.open(name) as file:
         return file is not None and is_given(file.fileno())
 

@@ -61,8 +61,11 @@ class Filters:
     async def persons_base(self, commit: str) -> str | None:
         """Return a commit of the person that `commit` is based on, which may be itself; None if there is none.
 
-        It is one that the checked-out commit is based on too, if there is such a one; else one of any other branch or
-        tag that is not of a run.
+        It is the best common ancestor with the checked-out commit; without one, that with another branch or a tag,
+        except branches of runs (`aegis/`).
+
+        Raises:
+            GitError: git fails.
         """
         head = await self._objects.resolve("HEAD")
         places = [head] if head else []

@@ -93,7 +93,10 @@ def delete_trash(parent: Path) -> None:
 
 
 def begin_to_delete_trash(parent: Path) -> None:
-    """Do the same in a thread and return at once; the event loop waits for the thread when it is closed."""
+    """Begin to delete, in a thread, what `put_aside` moved to a folder, and return at once; see `delete_trash`.
+
+    Call it in a running event loop, which waits for the thread when it is closed.
+    """
     asyncio.get_running_loop().run_in_executor(None, delete_trash, parent)
 
 
@@ -108,7 +111,11 @@ def is_folder(path: Path) -> bool:
 
 
 def has_content(path: Path) -> bool:
-    """Return whether there is anything but an empty folder at the path; raises OSError for an unreadable folder."""
+    """Return whether there is anything but an empty folder at the path.
+
+    Raises:
+        OSError: It is a folder that cannot be read.
+    """
     return any(path.iterdir()) if path.is_dir() else exists(path)
 
 

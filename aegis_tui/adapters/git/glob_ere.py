@@ -95,7 +95,10 @@ def _byte_patterns(ranges: list[Range]) -> list[bytes]:
 
 
 def _utf8_sequences(low: int, high: int) -> Iterator[list[Range]]:
-    """Yield sequences of byte ranges that together encode exactly the code points `low` to `high`."""
+    """Yield sequences of byte ranges that together encode exactly the code points `low` to `high`.
+
+    Surrogates, which have no encoding, are left out.
+    """
     for start, end in _without_surrogates(low, high):
         for first, last in _split_by_length(start, end):
             yield from _same_length(list(chr(first).encode()), list(chr(last).encode()))

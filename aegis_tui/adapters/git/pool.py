@@ -62,7 +62,7 @@ class Pool:
         return None
 
     async def _switched(self, spare: Spare, commit: str) -> Spare | None:
-        """Return a spare that is switched to a commit; None, with the spare given up, if that fails."""
+        """Return a spare that is switched to a commit; None, with the spare renamed and deleted, if that fails."""
         try:
             return await self._checkouts.switch(spare, commit)
         except (AegisError, OSError) as error:
@@ -113,7 +113,7 @@ class Pool:
         return not others.stdout and changed.code == 0 and all(item.startswith("H ") for item in hidden.fields())
 
     def clear(self) -> None:
-        """Give up what is kept."""
+        """Keep none any longer: rename the kept checkouts, and begin to delete them in a thread."""
         while self._kept:
             discard(self._kept.pop())
 
@@ -124,7 +124,11 @@ def _is_near(spare: Spare, parent: Path) -> bool:
 
 
 def _take_out(path: Path, admin: Path, spare: Spare) -> None:
-    """Make the files of a worktree a spare: the opposite of `place`."""
+    """Turn the files of a worktree into a spare, without its `.git` file; the opposite of `place`. Blocking.
+
+    Raises:
+        OSError: A folder cannot be created or moved.
+    """
     spare.folder.mkdir()
     path.rename(spare.tree)
     (spare.tree / ".git").unlink()

@@ -33,7 +33,18 @@ def pour(source: Path, target: Path) -> None:
 
 
 def _pour_folder(sources: int, targets: int, place: str) -> list[str]:
-    """Move the entries of one folder; return the names of the folders in it that both sides have."""
+    """Move the entries of one folder; return the names of the folders in it that both sides have.
+
+    Nothing is moved if one of the two folders cannot be opened. A file that the target has stays as it is.
+
+    Args:
+        sources: A descriptor of the top folder to move from.
+        targets: A descriptor of the top folder to move to.
+        place: The folder below both, ending in a slash; empty for the top.
+
+    Raises:
+        OSError: An entry cannot be moved.
+    """
     both: list[str] = []
     with _inner(sources, place) as source, _inner(targets, place) as target:
         if source is None or target is None:
@@ -70,7 +81,14 @@ def _opened(path: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _inner(top: int, place: str) -> Iterator[int | None]:
-    """Yield a descriptor of a folder below an open one; None if a part of its path is no folder, but a link or file."""
+    """Yield a descriptor of a folder below an open one, closed at the end.
+
+    None if a part of its path cannot be opened, or is a link or a file.
+
+    Args:
+        top: The descriptor of the open folder.
+        place: The path below it, ending in a slash; empty for the folder itself.
+    """
     descriptor = os.dup(top)
     try:
         for name in place.split("/")[:-1]:

@@ -137,7 +137,10 @@ class GitRepository:
         self._worktrees.continue_filling()
 
     async def stop_filling(self) -> None:
-        """Give up to complete worktrees, until `continue_filling`; to be awaited before the event loop is closed."""
+        """Stop completing worktrees, until `continue_filling`, and return when that is done.
+
+        Await it before the event loop is closed.
+        """
         await self._worktrees.filler.stop()
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:

@@ -44,7 +44,10 @@ class GitRescues:
         return RescuedWork(ref, oid, run, instance, int(at or 0), int(used.text or 0), await self._is_merged(run, oid))
 
     async def _is_merged(self, run: str, oid: str) -> bool:
-        """Return whether the person's branch, the run's result or its integration has every file as the work has it."""
+        """Return whether the person's branch, the run's result or its integration has each file that the work changed.
+
+        The file must be the same there. Work with ignored files counts as not merged.
+        """
         for name in ("HEAD", f"refs/heads/aegis/{run}/result", f"refs/aegis/runs/{run}/integration"):
             target = await self._objects.resolve(name)
             if target and await self._has_all(target, oid):
@@ -130,7 +133,7 @@ class GitRescues:
         await self._composer.delete_ref(work.ref, work.oid)
 
     async def _start(self, work: RescuedWork) -> str:
-        """Return the commit that the work started from: where it left the person's branch.
+        """Return the commit that the work started from: the last that HEAD contains too, or else its first parent.
 
         Raises:
             GitError: The commit has no history.

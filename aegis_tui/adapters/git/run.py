@@ -137,7 +137,9 @@ class GitRunner:
 
 
 def failure(args: Sequence[str], output: GitOutput) -> GitError:
-    """Return the error for a git command that failed, with the reason that git gave, and a hint if one is known.
+    """Return (not raise) the error for a git command that failed, with the reason that git gave.
+
+    The hint is what helps, if that is known, or else to run the command by hand.
 
     Args:
         args: The command and its arguments.

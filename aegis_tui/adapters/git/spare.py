@@ -85,7 +85,11 @@ class Checkouts:
         """Held while many files are written: two checkouts at once are both ready only when the second one is."""
 
     async def is_large(self, commit: str) -> bool:
-        """Return whether a commit has more than `LARGE_FILES` files."""
+        """Return whether a commit has more than `LARGE_FILES` files.
+
+        Raises:
+            GitError: There is no such commit, or git fails.
+        """
         listing = ("ls-tree", "-r", "-z", "--name-only", commit)
         try:
             await self._runner.run(*listing, most_items=LARGE_FILES)
@@ -109,6 +113,9 @@ class Checkouts:
             path: The folder.
             index: The index file.
             how: Options of git that say which files are wanted: `WHOLE` or `CONE`.
+
+        Raises:
+            GitError: There is no such commit, or git fails; files may be there already.
         """
         off = await self.filters.off()
         base = await self.filters.persons_base(commit) if off else None
@@ -217,7 +224,10 @@ class Checkouts:
             commit: The commit.
 
         Returns:
-            The switched spare.
+            The switched spare: the same folder, with the new commit's id.
+
+        Raises:
+            GitError: There is no such commit, or git fails; the spare is then of no use.
         """
         oid = await self._objects.resolve(commit) or commit
         off = await self.filters.off()

@@ -33,7 +33,11 @@ class Submodules:
         self._common_dir, self._runner = common_dir, runner
 
     async def _links(self, commit: str) -> list[tuple[str, str]]:
-        """Return path and commit of each submodule."""
+        """Return path and commit of each submodule of a commit; empty if it has none.
+
+        Raises:
+            GitError: There is no such commit, or git fails.
+        """
         tree = (await self._runner.run("ls-tree", "-r", "-z", "--full-tree", commit)).fields()
         rows = (row.partition("\t") for row in tree if row.startswith(_SUBMODULE))
         return [(path, head.split()[2]) for head, _, path in rows]
@@ -105,7 +109,11 @@ class Submodules:
 
 
 def _is_empty_folder(worktree: Path, path: str) -> bool:
-    """Return whether a path in a worktree is an empty folder, reached without a link."""
+    """Return whether a path in a worktree is an empty folder, reached without a link; False if it does not exist.
+
+    Raises:
+        OSError: The worktree cannot be opened.
+    """
     with UntrustedFolder(worktree) as folder:
         status = folder.status(path)
         return status is not None and stat.S_ISDIR(status.st_mode) and next(folder.names(path), None) is None

@@ -170,7 +170,7 @@ class Worktrees:
         return saved
 
     def continue_filling(self) -> None:
-        """Complete the worktrees that a process which was killed has left incomplete, in the background."""
+        """Complete, in the background, the worktrees that an earlier process has left incomplete; return at once."""
         for path, admin in self.admins.recorded():
             if is_filling(admin):
                 self.filler.begin(path, admin)
@@ -208,7 +208,7 @@ class Worktrees:
             return not self.admins.has_records() and restore_worktree_config(self._common_dir)
 
     def lock(self) -> asyncio.Lock:
-        """Return the lock that serialises changes to the worktrees of this repository."""
+        """Return the lock that serialises changes to the worktrees of this repository, one per event loop."""
         locks = _locks.setdefault(asyncio.get_running_loop(), {})
         return locks.setdefault(self._common_dir, asyncio.Lock())
 
@@ -338,7 +338,15 @@ class Worktrees:
         return saved
 
     async def _keep(self, path: Path, admin: Path, record: Record) -> None:
-        """Let the next worktree of a large repository have the files of one that is removed, if they are intact."""
+        """Keep the files of a worktree that is about to be removed for the next one, if the repository is large.
+
+        Nothing is kept if the worktree is incomplete, a file is not as it was checked out, or no commit of the person
+        is known that it is based on.
+
+        Raises:
+            GitError: git fails.
+            OSError: A folder cannot be moved.
+        """
         if (
             await asyncio.to_thread(is_filling, admin)
             or not is_folder(path)

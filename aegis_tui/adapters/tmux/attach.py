@@ -59,9 +59,12 @@ def attach_argv(
 
 
 def terminal_argument(environ: Mapping[str, str]) -> list[str]:
-    """Return `TERM=…` with a known terminal type if this machine does not know the current one; else an empty list.
+    """Return `TERM=…` with a known terminal type if this machine does not know the one in `environ`.
+
+    Else an empty list.
 
     A terminal that is newer than the machine (xterm-ghostty over ssh) nearly always understands what xterm does.
+    Blocks, as `infocmp` is started.
     """
     term = environ.get("TERM", "")
     if term and can_be_drawn_on(term):

@@ -60,7 +60,9 @@ class PaneChannel:
         return list(reply.lines)
 
     async def list_panes(self) -> tuple[int, list[PaneState]]:
-        """Return the server's pid, and the panes of all instances, dead ones too; (0, []) if there is no window.
+        """Return the server's pid, and the panes of all instances, dead ones too; (0, []) if the session has no window.
+
+        The panes are in the order of their windows.
 
         Raises:
             TerminalUnavailable: No server runs.
@@ -148,7 +150,7 @@ def _capture_commands(pane_id: str, history_lines: int) -> list[list[str]]:
 
 
 def _pane_state(row: str) -> PaneState | None:
-    """Parse one line of `_PANE_FORMAT`; return None for a pane that belongs to no instance."""
+    """Return the pane that one line of tmux's output in `_PANE_FORMAT` describes; None if it belongs to no instance."""
     fields = row.split("|", 7)
     if len(fields) != 8 or not fields[6]:
         return None

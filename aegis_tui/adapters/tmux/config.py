@@ -110,7 +110,12 @@ def home_command(folder: Path, environment: Mapping[str, str]) -> list[str]:
 
 
 def socket_of(folder: str | None, socket_name: str) -> Path:
-    """Return the path of a tmux socket, by tmux's rule (tmux(1), `-L`); `folder` is TMUX_TMPDIR."""
+    """Return the path of a tmux socket, by tmux's rule (tmux(1), `-L`); the socket may not exist.
+
+    Args:
+        folder: The value of TMUX_TMPDIR; None or empty for `/tmp`.
+        socket_name: The name of the socket.
+    """
     return Path(folder or "/tmp") / f"tmux-{os.getuid()}" / socket_name
 
 

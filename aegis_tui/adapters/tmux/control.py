@@ -116,7 +116,7 @@ class ControlClient:
                 future.cancel()
 
     async def wait_ended(self) -> None:
-        """Wait until the client has ended."""
+        """Wait until the client has ended, by itself or by `close`; it then only has to be closed. Raises nothing."""
         await asyncio.wait([self._reader])
 
     async def close(self) -> None:

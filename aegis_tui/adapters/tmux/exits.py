@@ -27,7 +27,7 @@ class ExitLedger:
         return bool(self._codeless)
 
     def opened(self, key: PaneKey, instance: str) -> None:
-        """Record a new pane that no list has shown yet."""
+        """Record that a pane was opened for an instance, so that its end is reported even if no list ever shows it."""
         self._alive[key] = instance
 
     def observe(self, server_pid: int | None, panes: Iterable[PaneState], *, now: float) -> list[PaneExit]:

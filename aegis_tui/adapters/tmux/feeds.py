@@ -26,7 +26,7 @@ class DirtyFeed:
             event.set()
 
     def close(self) -> None:
-        """End the streams of all followers."""
+        """End the streams of all followers, now and later; a batch that they have not received yet comes first."""
         self._closed = True
         for event in self._followers:
             event.set()
@@ -68,7 +68,7 @@ class ExitFeed:
                 self._kept.append(exit_)
 
     def close(self) -> None:
-        """End the streams of all followers, after what they have not received yet."""
+        """End the streams of all followers, now and later, after the ends that they have not received yet."""
         self._closed = True
         for queue in self._followers:
             queue.put_nowait(None)

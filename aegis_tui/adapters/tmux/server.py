@@ -123,7 +123,10 @@ def format_literal(text: str) -> str:
 
 
 def tmux_error(text: str) -> TerminalError | TerminalUnavailable:
-    """Return the error for tmux's stderr: `TerminalUnavailable` if the server is gone, else `TerminalError`."""
+    """Return (not raise) the error for what tmux wrote to stderr.
+
+    `TerminalUnavailable` if the text says that no server runs, else `TerminalError`.
+    """
     if _GONE.search(text):
         return TerminalUnavailable(f"the tmux server is gone: {text}", "aegis-tui hub start", reason=text)
     return TerminalError(f"tmux: {text or 'failed without a message'}")
@@ -167,7 +170,7 @@ class TmuxServer:
         return self.socket_name.removeprefix("aegis-")
 
     def argv(self, *args: str) -> list[str]:
-        """Return a tmux command line for this server.
+        """Return the command line of tmux for this server, with its socket and configuration, and `args` at its end.
 
         Raises:
             TerminalUnavailable: There is no tmux.

@@ -82,6 +82,7 @@ class TmuxTerminal:
         Raises:
             TerminalUnavailable: tmux is missing or older than 3.2, or the server does not start.
             OSError: The server's configuration cannot be written.
+            ValueError: AEGIS_ORPHAN_S in the environment is not a number.
         """
         await self._server.start()
         self._link.start()
@@ -250,7 +251,11 @@ class TmuxTerminal:
         return reply.stdout[0]
 
     async def _watch(self) -> None:
-        """Report ends of panes until cancelled; without a control client, report every live pane as changed too."""
+        """Report ends of panes to the followers of `exits`, until cancelled.
+
+        Without a control client, which would report output, every live pane counts as one with new output each half
+        second.
+        """
         while True:
             self._wake.clear()
             panes = await self._observe()

@@ -144,8 +144,11 @@ class GitWrites:
         """Return when git last wrote content of its own to the worktree, in nanoseconds since 1970; 0 for never.
 
         File times have a resolution of milliseconds. What git merges, and what a program writes and adds at once, both
-        appear as stored and written at the same time; but only git records right afterwards what it has done. Raises
-        what `_changed_ns` does.
+        appear as stored and written at the same time; but only git records right afterwards what it has done.
+
+        Raises:
+            GitError: git failed there.
+            GitUnavailable: git is missing or does not answer.
         """
         names = [*_STOPPED]
         if not self._folder().last_log_line().startswith(_BY_PROGRAM):

@@ -56,7 +56,8 @@ def list_files(root: Path) -> list[str]:
 def list_contents(root: Path) -> list[Listed]:
     """Return the tracked and the untracked, not ignored files of the worktree at `root`; reads none of them.
 
-    Those that are unchanged since the index was written have its blob id.
+    A file that is unchanged since the index was written has the index's blob id, every other one None. Files in folders
+    of `IGNORED_NAMES` are left out.
 
     Raises:
         GitError: git failed there.
@@ -138,7 +139,13 @@ def ignored_by_git(root: Path, paths: Iterable[str]) -> frozenset[str]:
 
 
 def _ignored_in_parts(root: Path, paths: list[str]) -> frozenset[str]:
-    """Return the ignored paths, and those because of which git refuses a whole list, such as one behind a link."""
+    """Return the paths that git ignores, and those that make git refuse a whole list, such as one behind a link.
+
+    The list is halved until git accepts a part or refuses a single path.
+
+    Raises:
+        GitUnavailable: git is missing or does not answer.
+    """
     try:
         return _ignored(root, paths)
     except GitError:

@@ -37,14 +37,21 @@ def start_observer(roots: set[str]) -> BaseObserver:
 
 
 def _selective(roots: set[str]) -> BaseObserver:
-    """Return an observer like watchdog's own for Linux, whose instance of inotify refuses to watch ignored folders."""
+    """Return an observer like watchdog's own for Linux that does not watch folders with an ignored name; not started.
+
+    Args:
+        roots: The absolute paths of the worktrees, below which names count.
+
+    Raises:
+        OSError: The system has no more instances of inotify.
+    """
     from watchdog.observers.inotify import InotifyEmitter
     from watchdog.observers.inotify_c import InotifyFD
 
     class Selective(InotifyFD):
         @override
         def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
-            """Watch a folder, but raise OSError for an ignored one, which watchdog takes as one that has vanished."""
+            """Watch a folder; raise OSError for an ignored one, as if it had vanished, which watchdog accepts."""
             if _is_ignored(os.fsdecode(path), roots):
                 raise OSError(errno.ENOENT, "not watched")
             return super().add_callback(path, mask, callback, id_)

@@ -76,7 +76,9 @@ class TreeIndex:
         self._algorithm = "sha1"
 
     def learn(self, listed: Iterable[Listed]) -> None:
-        """Record the files' current state without reporting changes; `read_some` later reads those without a blob id.
+        """Record the files' current state without reporting changes.
+
+        The content of files without a blob id is not known then, until `read_some` has read them.
 
         Raises:
             GitError: git failed there.
@@ -94,7 +96,10 @@ class TreeIndex:
                 self._algorithm = "sha256"
 
     def learn_new(self, listed: Iterable[Listed]) -> None:
-        """Do the same with the files that were not there before and that the index knows to be unchanged."""
+        """Record the current state of files that were not known before, if git's index says that they are unchanged.
+
+        No change is reported for them. Files that are known, or not as in the index, are left to the next comparison.
+        """
         for path, oid in listed:
             if oid is not None and path not in self._known and (seen := self._look(path)) is not None:
                 self._known[path] = seen._replace(oid=oid, is_stored=self._has_filters)

@@ -104,7 +104,10 @@ class WatchedTree:
         self.index.learn_new(list_contents(self.root))
 
     def fill(self) -> bool:
-        """Read some of the files whose content git does not know; return whether more are left."""
+        """Read some of the files whose content git does not know; return whether more are left.
+
+        At most 200 files or about 8 MiB. Raises nothing; a file that cannot be read is later judged by size and times.
+        """
         return self.index.read_some(files=_FILL_FILES, size_bytes=_FILL_BYTES)
 
     def changes(self) -> list[FileChange]:
