@@ -35,7 +35,7 @@ def delta(*, finish: str | None = None, **fields: Any) -> bytes:
 
 
 def usage(prompt: int, completion: int, cached: int = 0) -> bytes:
-    """Return the chunk with the token counts of a request."""
+    """Return the chunk of a streamed reply with the numbers of prompt, completion and cached tokens."""
     details = {"cached_tokens": cached}
     counts = {"prompt_tokens": prompt, "completion_tokens": completion, "prompt_tokens_details": details}
     return sse({"choices": [], "usage": counts})
@@ -100,7 +100,7 @@ class CannedModel:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def will(self, *answers: Canned) -> None:
-        """Queue answers for the next chat requests."""
+        """Queue answers for the next chat requests, after those that are queued already; each is sent once."""
         self.answers.extend(answers)
 
     async def __aenter__(self) -> Self:

@@ -70,10 +70,10 @@ class GateOpener:
         self._url, self._headers = gates_url, {"Authorization": f"Bearer {admin_token}"}
 
     def __call__(self, name: str) -> None:
-        """Open one gate.
+        """Open one gate for good; opening it again does nothing.
 
         Raises:
-            ModelUnavailable: The server does not answer, or refuses.
+            ModelUnavailable: The server does not answer, or refuses, as for a gate that no script has.
         """
         try:
             # No certificates are needed on this machine, and loading the known ones takes up to 130 ms.

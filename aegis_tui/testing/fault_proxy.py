@@ -38,12 +38,16 @@ class FaultProxy:
         """How many connections clients have opened so far."""
 
     async def __aenter__(self) -> Self:
-        """Start listening."""
+        """Start listening on `path`, which must be free.
+
+        Raises:
+            OSError: It cannot listen there.
+        """
         self._server = await asyncio.start_unix_server(self._accept, self._path)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Cut every connection and stop."""
+        """Cut every connection, stop listening, and delete the socket."""
         if self._server is not None:
             self._server.close()
         for task in list(self._tasks):

@@ -49,7 +49,11 @@ class _State(NamedTuple):
 
 
 def find_violation(history: Iterable[Operation]) -> str | None:
-    """Return the first resource (by name) whose operations fit no order that respects real time; None if all do."""
+    """Return the first resource, by name, whose operations cannot have happened one after the other; None if all can.
+
+    The order must respect real time: an operation that returned before another was called comes first. Operations of
+    other resources have no effect.
+    """
     by_resource: dict[str, list[Operation]] = {}
     for operation in history:
         by_resource.setdefault(operation.resource, []).append(operation)
@@ -76,7 +80,14 @@ def _is_linearizable(operations: list[Operation]) -> bool:
 
 
 def _may_be_next(ordered: list[Operation], done: int) -> Iterator[int]:
-    """Yield the places of operations that can come next: no open operation had returned before they were called."""
+    """Yield the indices of the operations that can come next in an order that respects real time.
+
+    Those are the ones that are not done and were called before any other such operation with an answer had returned.
+
+    Args:
+        ordered: All operations, by the time at which they were called.
+        done: A bit for each operation that is done, by its index.
+    """
     first = (~done & (done + 1)).bit_length() - 1
     earliest_return = math.inf
     for place in range(first, len(ordered)):

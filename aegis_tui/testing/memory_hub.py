@@ -51,7 +51,7 @@ class MemoryHub:
         self._tokens = 0
 
     def link(self, agent_id: str) -> MemoryLink:
-        """Return a `HubLink` for one instance."""
+        """Return the link of one instance to this hub, as an agent uses it (`HubLink`); nothing is registered."""
         return MemoryLink(self, agent_id)
 
     def refuse_next(self, command_type: str, error: AegisError, *, after: int = 0) -> None:
@@ -76,7 +76,7 @@ class MemoryHub:
         return event
 
     async def prompt(self, agent_id: str, text: str, **context: Any) -> HubEvent:
-        """Send a prompt to an agent as the hub does; return its event."""
+        """Send a prompt to an agent as the real hub does, as an event `message:sent`; return the event."""
         return await self.publish("message:sent", "hub", to=agent_id, text=text, kind="prompt", context=context)
 
     async def wait_for(self, command_type: str, *, timeout_s: float = 10.0, **fields: Any) -> Recorded:
@@ -169,10 +169,10 @@ class MemoryHub:
         return grant
 
     async def release(self, agent_id: str, lock_id: str, token: int) -> None:
-        """Release a lock.
+        """Release a lock, and publish that; those who wait for it may then acquire it.
 
         Raises:
-            StaleToken: It is not held under this token.
+            StaleToken: It is not held by this instance under this token.
         """
         path = self._find(agent_id, lock_id, token)
         del self._locks[path]

@@ -23,14 +23,14 @@ class MemoryLog:
 
     @property
     def last_seq(self) -> int:
-        """See `EventLog.last_seq`."""
+        """The number of the newest event; `first_seq` - 1 if there is none."""
         return self.first_seq - 1 + len(self.written)
 
     async def open(self) -> None:
-        """See `EventLog.open`."""
+        """Do nothing; the log can be used at once."""
 
     async def close(self) -> None:
-        """See `EventLog.close`."""
+        """Do nothing; everything is kept."""
 
     async def append(self, events: Sequence[Event], replies: Sequence[LoggedReply]) -> None:
         """Append events and keep replies, of which the first for a request stays; the numbers are not checked."""
@@ -39,18 +39,18 @@ class MemoryLog:
             self._replies.setdefault(item.key, item.reply)
 
     async def read(self, after: int, limit: int, *, most_bytes: int | None = None) -> list[Event]:
-        """See `EventLog.read`; only `limit` counts, `most_bytes` is ignored."""
+        """Return at most `limit` events with numbers above `after`, in order; `most_bytes` is ignored."""
         start = max(0, after - self.first_seq + 1)
         return self.written[start : start + limit]
 
     async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, AnyReply]:
-        """See `EventLog.find_replies`."""
+        """Return the kept replies to those requests that have one, by request; the others are left out."""
         return {key: self._replies[key] for key in keys if key in self._replies}
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
-        """See `EventLog.save_snapshot`; nothing is deleted."""
+        """Keep a copy of the state after event `seq`; no event and no earlier snapshot is deleted."""
         self._snapshots.insert(0, (seq, deepcopy(state)))
 
     async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
-        """See `EventLog.load_snapshots`."""
+        """Return copies of the kept snapshots with their `seq`, the one that was saved last first; may be empty."""
         return deepcopy(self._snapshots)

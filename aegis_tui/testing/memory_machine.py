@@ -24,15 +24,15 @@ class OpenSandbox:
     """A `Sandbox` of a machine that cannot confine programs."""
 
     async def probe(self) -> SandboxReport:
-        """See `Sandbox.probe`; the report is always that nothing confines."""
+        """Return a report of the level `none`: nothing confines programs. Nothing is tried."""
         return SandboxReport(SandboxLevel.NONE, dict.fromkeys(("filesystem", "network", "processes"), "none"))
 
     def choose(self, mode: SandboxMode, report: SandboxReport) -> SandboxLevel:
-        """See `Sandbox.choose`; `strict` is not refused."""
+        """Return the level of the report, for every mode; `strict` is not refused."""
         return report.level
 
     def wrap(self, argv: Sequence[str], spec: SandboxSpec, level: SandboxLevel) -> list[str]:
-        """See `Sandbox.wrap`; for every level `argv` unchanged, and nothing is refused."""
+        """Return `argv` as a list, unchanged for every spec and level; nothing is refused."""
         return list(argv)
 
 
@@ -58,7 +58,7 @@ class SaidPrograms:
         tail_bytes: int = TAIL_BYTES,
         bounds: Bounds | None = None,
     ) -> ProgramResult:
-        """See `ProgramRunner.run`; only the last argument counts, all else is ignored."""
+        """Record the last argument of `argv` in `ran`, and return the prepared result for it; all else is ignored."""
         self.ran.append(argv[-1])
         return self._say(argv[-1])
 
@@ -76,19 +76,19 @@ class BareEnvironment:
         committed: bool = False,
         source: EnvironmentSource = NO_SOURCE,
     ) -> Surroundings:
-        """See `QaEnvironment.prepare`; does nothing, and returns surroundings without anything in them."""
+        """Do nothing, and return surroundings with nothing in them: no variables, paths, links or obstacles."""
         return Surroundings()
 
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
-        """See `QaEnvironment.inspect`; never finds an obstacle."""
+        """Return no obstacle."""
         return ()
 
     async def reads_tree(self, source: EnvironmentSource = NO_SOURCE) -> bool:
-        """See `QaEnvironment.reads_tree`; it never does."""
+        """Return False: `prepare` reads nothing."""
         return False
 
     async def stamp(self, source: EnvironmentSource = NO_SOURCE) -> str:
-        """See `QaEnvironment.stamp`; always empty."""
+        """Return the empty text, always."""
         return ""
 
 
@@ -96,7 +96,7 @@ class NoSecrets:
     """A `SecretScanner` that finds nothing."""
 
     async def scan(self, texts: Sequence[ScannedText]) -> SecretScan:
-        """See `SecretScanner.scan`; reads nothing, and reports the scanner `none` without a finding."""
+        """Return a scan by the scanner `none`, without findings; the texts are not read."""
         return SecretScan("none")
 
 
@@ -104,11 +104,11 @@ class NoResultFiles:
     """A `ResultFiles` for tools that write no result files."""
 
     def read_text(self, root: Path, name: str) -> str:
-        """See `ResultFiles.read_text`; always empty, and reads nothing."""
+        """Return the empty text; nothing is read."""
         return ""
 
     async def collect(self, wanted: Sequence[Wanted], *, root: Path, since_ns: int) -> tuple[ResultFile, ...]:
-        """See `ResultFiles.collect`; always empty, and reads nothing."""
+        """Return nothing, and read nothing."""
         return ()
 
 
@@ -126,14 +126,14 @@ class MemoryGateway:
         return None if self.plan is None else (self.plan.upstream, self.plan.model, dict(self.plan.instances))
 
     async def serve(self, plan: GatewayPlan) -> None:
-        """Record the plan."""
+        """Record the plan in `plan`, and count the call in `times`; nothing is started."""
         self.plan = plan
         self.times += 1
 
     def report(self, problem: str | None) -> None:
-        """Record the problem."""
+        """Record the problem, or None for no problem, in `problem`."""
         self.problem = problem
 
     async def close(self) -> None:
-        """Forget what was recorded."""
+        """Forget the plan; `times` and `problem` stay."""
         self.plan = None

@@ -85,25 +85,28 @@ class MemoryRepository:
         return {path: self._blobs[blob].decode() for path, blob in self._paths(oid).items()}
 
     def message(self, oid: str) -> str:
-        """Return the message of a commit."""
+        """Return the message of a commit; raises `KeyError` if there is no such."""
         return self._commits[oid].message
 
     def parents(self, oid: str) -> tuple[str, ...]:
-        """Return the parents of a commit."""
+        """Return the parents of a commit, in order; raises `KeyError` if there is no such."""
         return self._commits[oid].parents
 
     async def facts(self) -> RepositoryFacts:
-        """See `Repository.facts`; always `main` at the first commit, with an identity and nothing unsaved."""
+        """Return fixed facts: `main` at the first commit, a person's name and address, nothing uncommitted."""
         person = ("Person", "person@example.org")
         return RepositoryFacts(self.root, self.common_dir, self.key, self.head, "main", *person, False, 0)
 
     async def preflight(self, run: str) -> None:
-        """See `Repository.preflight`; raises only `Refused`, if the run has branches already."""
+        """Return if a run with this name may start; raises only `Refused`, if branches of it exist already."""
         if any(name.startswith(f"refs/heads/aegis/{run}/") for name in self.refs):
             raise Refused(f"there are branches of {run} already", "delete them")
 
     async def add_worktree(self, spec: WorktreeSpec) -> Worktree:
-        """See `Repository.add_worktree`; a branch that exists stays where it is, and nothing is refused."""
+        """Record the worktree of an instance, with its branch and guard, and return it; nothing is written or refused.
+
+        The branch is created at `spec.base_oid`; one that exists stays where it is.
+        """
         self.refs.setdefault(f"refs/heads/{spec.branch}", spec.base_oid)
         admin = self.common_dir / "worktrees" / spec.instance
         made = Worktree(spec.path, spec.branch, spec.base_oid, admin, spec.guard.hooks_dir)
@@ -111,27 +114,34 @@ class MemoryRepository:
         return made
 
     async def completed(self, path: Path) -> None:
-        """See `Repository.completed`; worktrees are complete at once."""
+        """Return at once: worktrees are complete as soon as they are added."""
 
     async def continue_filling(self) -> None:
-        """See `Repository.continue_filling`; nothing is ever incomplete."""
+        """Do nothing, because no worktree is ever incomplete."""
 
     async def stop_filling(self) -> None:
-        """See `Repository.stop_filling`."""
+        """Do nothing, because no worktree is ever incomplete."""
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
-        """See `Repository.add_scratch`; neither path nor commit is checked."""
+        """Record a worktree for checks at `path`, and return it.
+
+        An earlier one there is replaced, and nothing is checked.
+        """
         self.worktrees[path] = Worktree(path, None, oid, self.common_dir / "worktrees" / path.name)
         return self.worktrees[path]
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
-        """See `Repository.restore_scratch`; nothing ever changes in one."""
+        """Return no paths: no file of a worktree for checks ever changes."""
         return ()
 
     async def remove_worktree(
         self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None, reuse: bool = False
     ) -> RescueRef | None:
-        """See `Repository.remove_worktree`; saves what is in `unsaved`, and returns None for an unknown path."""
+        """Remove a worktree; if it has files in `unsaved`, save them under a new rescue ref, and return that.
+
+        None if there is no such worktree, nothing to save, or no `rescue`; the other arguments are ignored. The branch
+        stays.
+        """
         worktree, unsaved = self.worktrees.pop(path, None), self.unsaved.pop(path, None)
         if worktree is None or unsaved is None or rescue is None:
             return None
@@ -143,31 +153,41 @@ class MemoryRepository:
         return RescueRef(ref, oid, self._commits[oid].tree)
 
     async def list_worktrees(self) -> tuple[WorktreeEntry, ...]:
-        """See `Repository.list_worktrees`."""
+        """Return the worktrees that were added, in that order, without the main one; their head is not known."""
         return tuple(
             WorktreeEntry(item.path, None, item.branch, False, False, "aegis-tui", item.path.name)
             for item in self.worktrees.values()
         )
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
-        """See `Repository.set_guard`; the guard is only recorded in `guards`."""
+        """Record the guard of a worktree in `guards`; neither is checked."""
         self.guards[path] = guard
 
     async def restore_config(self) -> bool:
-        """See `Repository.restore_config`; changes nothing, and is True if there are no worktrees."""
+        """Return whether there are no worktrees; changes nothing."""
         return not self.worktrees
 
     async def snapshot_tree(self, path: Path) -> str:
-        """See `Repository.snapshot_tree`."""
+        """Return the id of a tree of the worktree's branch with its files in `unsaved`.
+
+        Raises `KeyError` for no worktree.
+        """
         return self._commits[await self.snapshot_commit(path)].tree
 
     async def snapshot_commit(self, path: Path) -> str:
-        """See `Repository.snapshot_commit`."""
+        """Return the id of a commit of the worktree's branch with its files in `unsaved`.
+
+        Raises `KeyError` for no worktree.
+        """
         tip = self.refs[f"refs/heads/{self.worktrees[path].branch}"]
         return self.write_commit({**self.files(tip), **self.unsaved.get(path, {})}, (tip,), "snapshot")
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
-        """See `Repository.changed_paths`; a rename is returned as a deletion and an addition."""
+        """Return the paths that differ between two commits or trees, sorted; a rename is a deletion and an addition.
+
+        Raises:
+            GitError: There is no such commit or tree.
+        """
         old, new = self._paths(base), self._paths(head)
         return [
             ChangedPath(
@@ -183,11 +203,14 @@ class MemoryRepository:
         ]
 
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None = None) -> str:
-        """See `Repository.diff_text`; returns only status and path of each file, and ignores `paths`."""
+        """Return a line with status and path for each file that differs, instead of a diff; `paths` is ignored."""
         return "\n".join(f"{item.status} {item.path}" for item in await self.changed_paths(base, head))
 
     async def read_blob(self, oid: str, *, limit: int = 1 << 26) -> bytes:
-        """See `Repository.read_blob`; `limit` is ignored."""
+        """Return the content of a blob, named by its id or as `commit:path`; raises `GitError` if there is none.
+
+        `limit` is ignored.
+        """
         revision, _, path = oid.partition(":")
         blob = self._paths(revision).get(path, "") if path else oid
         if blob not in self._blobs:
@@ -195,38 +218,41 @@ class MemoryRepository:
         return self._blobs[blob]
 
     async def read_blobs(self, oids: Iterable[str], *, limit: int, total: int) -> Mapping[str, Blob]:
-        """See `Repository.read_blobs`; `total` is ignored."""
+        """Return blobs by id; unknown ids are left out, one over `limit` bytes is without content.
+
+        `total` is ignored.
+        """
         sizes = {oid: len(self._blobs[oid]) for oid in oids if oid in self._blobs}
         return {oid: Blob(size, self._blobs[oid] if size <= limit else None) for oid, size in sizes.items()}
 
     async def tree_of(self, oid: str) -> str:
-        """See `Repository.tree_of`."""
+        """Return the id of a commit's tree; raises `KeyError` if there is no such commit."""
         return self._commits[oid].tree
 
     async def resolve(self, ref: str) -> str | None:
-        """Return the commit that a ref or a commit id names; None if there is none; see `Repository.resolve`."""
+        """Return the commit that a ref, by its full name, or a commit id names; None if there is none."""
         return self.refs.get(ref) or (ref if ref in self._commits else None)
 
     async def commit_exists(self, oid: str) -> bool:
-        """See `Repository.commit_exists`."""
+        """Return whether there is a commit with this id."""
         return oid in self._commits
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        """See `Repository.is_ancestor`."""
+        """Return whether a commit can be reached from another, or is the same; raises `KeyError` if that is unknown."""
         return ancestor in self._history(descendant)
 
     async def merge_bases(self, one: str, other: str) -> list[str]:
-        """See `Repository.merge_bases`; the order of several is arbitrary. Raises `KeyError` for an unknown commit."""
+        """Return the best common ancestors of two commits in any order; raises `KeyError` for an unknown commit."""
         common = set(self._history(one)) & set(self._history(other))
         return [oid for oid in common if not any(oid in self._history(more)[1:] for more in common)]
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
-        """See `Repository.list_refs`."""
+        """Return the refs at or below `prefix`, a full ref name, sorted by name; empty if there are none."""
         names = sorted(name for name in self.refs if name == prefix or name.startswith(f"{prefix}/"))
         return tuple(Ref(name, self.refs[name]) for name in names)
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
-        """See `Repository.predict`; a file that both sides change differently is one conflict.
+        """Return what merging two commits would give; a file that both sides change differently is one conflict.
 
         Raises:
             IndexError: The two have no common ancestor.
@@ -247,7 +273,13 @@ class MemoryRepository:
         return MergePreview(not conflicts, tree, tuple(both), tuple(conflicts))
 
     async def compose(self, ref: str, piece_oid: str, *, expect_oid: str, message: str, at: int) -> ComposeResult:
-        """See `Repository.compose`; raises `MergeConflict`, and `Conflict` if the ref is not at `expect_oid`."""
+        """Merge a piece onto a ref with a new commit, and move the ref; if `expect_oid` has the piece, do nothing.
+
+        Raises:
+            MergeConflict: Both change the same file; the ref is unchanged.
+            Conflict: The ref is not at `expect_oid`.
+            KeyError: There is no such commit.
+        """
         if piece_oid in self._history(expect_oid):
             return ComposeResult(expect_oid, self._commits[expect_oid].tree, already=True)
         preview = await self.predict(expect_oid, piece_oid)
@@ -258,46 +290,53 @@ class MemoryRepository:
         return ComposeResult(oid, preview.tree, already=False)
 
     async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
-        """See `Repository.squash`; raises `Conflict` if the branch is at another commit. The tree is not checked."""
+        """Write a commit of a tree, create a branch that points to it, and return its id; the tree is not checked.
+
+        Raises:
+            Conflict: The branch exists and is at another commit.
+        """
         oid = self._commit(tree, (parent,), message)
         if self.refs.setdefault(f"refs/heads/{branch}", oid) != oid:
             raise Conflict(f"{branch} exists", "delete it")
         return oid
 
     async def update_ref(self, ref: str, oid: str, expect: str | None) -> None:
-        """See `Repository.update_ref`; raises `Conflict` if the ref is not at `expect`. The commit is not checked."""
+        """Move a ref, or create it if `expect` is None; raises `Conflict` if it is not at `expect`.
+
+        `oid` is not checked.
+        """
         if self.refs.get(ref) != expect:
             raise Conflict(f"{ref} has moved", "read it again")
         self.refs[ref] = oid
 
     async def delete_ref(self, ref: str, expect: str) -> None:
-        """See `Repository.delete_ref`; raises `Conflict` if the ref is not at `expect`, or does not exist."""
+        """Delete a ref; raises `Conflict` if it is not at `expect`, or does not exist."""
         if self.refs.get(ref) != expect:
             raise Conflict(f"{ref} has moved", "read it again")
         del self.refs[ref]
 
     async def keep(self, run: str, name: str, oid: str) -> str:
-        """See `Repository.keep`; a ref of that name is replaced, and the commit is not checked."""
+        """Let `refs/aegis/runs/<run>/<name>` point to a commit, which is not checked; return that ref."""
         self.refs[f"refs/aegis/runs/{run}/{name}"] = oid
         return f"refs/aegis/runs/{run}/{name}"
 
     async def git_mounts(self, worktree: Worktree, *, private: Path | None = None) -> GitMounts:
-        """See `Repository.git_mounts`; nothing is writable or created."""
+        """Return mounts with nothing but the path of the git folder; nothing is created."""
         return GitMounts(self.common_dir, (), ())
 
     async def take_in(self, private: Path, oids: Sequence[str]) -> None:
-        """See `Repository.take_in`; does nothing, because all commits are in one store here."""
+        """Do nothing, because all commits are in one store here."""
 
     async def condition(self) -> RepositoryCondition:
-        """See `InspectedRepository.condition`; always without a fault."""
+        """Return a condition without any fault, always."""
         return RepositoryCondition()
 
     async def checkout_bytes(self) -> int:
-        """See `InspectedRepository.checkout_bytes`; always 1 MiB."""
+        """Return 1 MiB, always."""
         return _CHECKOUT_BYTES
 
     async def tree_paths(self, oid: str) -> tuple[str, ...]:
-        """See `InspectedRepository.tree_paths`."""
+        """Return the paths of the files of a commit or tree, sorted; raises `GitError` if there is no such."""
         return tuple(sorted(self._paths(oid)))
 
     def _blob(self, content: bytes) -> str:

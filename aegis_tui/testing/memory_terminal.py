@@ -43,14 +43,17 @@ class MemoryTerminal:
         self.is_running = False
 
     async def start(self) -> None:
-        """See `Terminal.start`."""
+        """Set `is_running`; nothing is started."""
         self.is_running = True
 
     async def close(self) -> None:
-        """See `Terminal.close`; does nothing, so that the streams do not end."""
+        """Do nothing, so that the streams of `dirty` and `exits` do not end."""
 
     async def open_pane(self, spec: PaneSpec) -> OpenPane:
-        """See `Terminal.open_pane`; nothing is started, and `spec` is not checked."""
+        """Return the live pane of an instance; without one, add a pane for `spec`, which is not checked.
+
+        Nothing is started.
+        """
         there = self.panes.get(spec.instance)
         if there is None or there.dead:
             number = next(self._ids)
@@ -60,15 +63,15 @@ class MemoryTerminal:
         return OpenPane(there.instance, there.pane_id, there.pid)
 
     async def find_pane(self, instance: str) -> PaneState | None:
-        """See `Terminal.find_pane`; None also if no server runs."""
+        """Return the pane of an instance, dead or alive; None if it has none, also if no server runs."""
         return self.panes.get(instance)
 
     async def list_panes(self) -> list[PaneState]:
-        """See `Terminal.list_panes`; empty also if no server runs."""
+        """Return the panes of all instances, dead ones too; empty if there are none, also if no server runs."""
         return list(self.panes.values())
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """See `Terminal.capture`; every pane shows its title."""
+        """Return by pane id what the panes show, which is their title; unknown panes are left out."""
         return {
             pane.pane_id: Screenshot((pane.title,), 80, 1, 0, 0, alternate=False)
             for pane in self.panes.values()
@@ -76,23 +79,26 @@ class MemoryTerminal:
         }
 
     async def dirty(self) -> AsyncGenerator[frozenset[str], None]:
-        """See `Terminal.dirty`; yields nothing, because nothing is ever drawn."""
+        """Yield nothing and never end, because no pane ever has output."""
         await asyncio.Event().wait()
         yield frozenset()
 
     async def exits(self) -> AsyncGenerator[PaneExit, None]:
-        """See `Terminal.exits`; of several callers, each end goes to only one."""
+        """Yield each end of a program that `end` reports, and never end.
+
+        Of several callers, each end goes to only one.
+        """
         while True:
             yield await self._exits.get()
 
     async def close_pane(self, instance: str, *, grace_s: float = 2.0) -> None:
-        """See `Terminal.close_pane`; the pane is gone at once, and `exits` does not report its end."""
+        """Remove the pane of an instance at once, if it has one; `exits` does not report its end."""
         self.panes.pop(instance, None)
 
     async def stop_server(self) -> None:
-        """See `Terminal.stop_server`; `exits` reports no end."""
+        """Remove all panes and clear `is_running`; `exits` reports no end."""
         self.lose()
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """See `Terminal.attach_argv`; the command does nothing."""
+        """Return a command that does nothing: `true` with the instance's id."""
         return ["true", instance]

@@ -59,11 +59,18 @@ class Playground:
         return {"XDG_STATE_HOME": str(self.folder / "state"), "XDG_RUNTIME_DIR": str(self.folder / "run")}
 
     def driver(self) -> GateDriver:
-        """Return the driver that opens the scenario's gates; raises `UsageError` if its `gates.yaml` is not valid."""
+        """Return a new driver that opens the scenario's gates by requests to the model server.
+
+        Raises:
+            UsageError: The scenario's `gates.yaml` is not valid.
+        """
         return GateDriver(load_gates(self.scenario), self.opener)
 
     def promise(self) -> dict[str, Any]:
-        """Return the fields of the scenario's `promise.yaml`; empty if it has none."""
+        """Return the fields of the scenario's `promise.yaml`, which says what its run must reach.
+
+        Empty if it has none.
+        """
         path = self.scenario / "promise.yaml"
         return dict(YAML(typ="safe", pure=True).load(path.read_text("utf-8"))) if path.exists() else {}
 

@@ -112,7 +112,16 @@ def _not_offered(tool: str, offered: Sequence[OfferedTool]) -> ChatError:
 
 
 def _call_of(tool: OfferedTool, args: Mapping[str, str], folder: str | None) -> ScriptedToolCall:
-    """Return a call of a program's own tool, with its own names for the arguments and values for what it requires."""
+    """Return a call of a program's own tool, with its own names for the arguments and values for what else it requires.
+
+    Args:
+        tool: The program's tool.
+        args: Portable name (`path`, `content`, `old`, `new`, `command`) -> text.
+        folder: The folder that paths are relative to; None if it is not known.
+
+    Raises:
+        ChatError: The tool has no argument for one of them, or needs an absolute path and there is no folder.
+    """
     properties = tool.schema.get("properties") or {}
     given: dict[str, Any] = {}
     for name, value in args.items():
@@ -144,7 +153,7 @@ def _placed(path: str, folder: str | None, *, is_absolute: bool) -> str:
 
 
 def _shell_command(tool: str, args: Mapping[str, str], folder: str | None) -> str:
-    """Return a command that does what a program's own tool would do."""
+    """Return a command for bash that does what `cli:read`, `cli:edit` or `cli:write` asks for."""
     path = _placed(args["path"], folder, is_absolute=False)
     name = shlex.quote(path)
     if tool == "cli:read":

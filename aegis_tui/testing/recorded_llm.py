@@ -73,7 +73,7 @@ class RecordedLLM:
     def open_gate(self, name: str) -> None:
         """Ask the server to open a gate for good: replies that wait there are sent, later ones do not wait.
 
-        Returns before it is open. A name that no script has is not refused here; the loop logs the error.
+        Returns before it is open. A name that no script has raises nothing here; the loop logs the error.
         """
         self._loop.call_soon_threadsafe(self._server.open_gate, name)
 

@@ -37,7 +37,12 @@ def plausible_value(schema: Schema, *, root: Schema) -> Any:
 
 
 def plausible_arguments(schema: Schema, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given arguments of a tool, and plausible values for others that its schema requires."""
+    """Return the given arguments of a tool, and plausible values for the others that its schema requires.
+
+    Raises:
+        KeyError: A reference in the schema points nowhere.
+        RecursionError: A schema requires itself.
+    """
     properties = schema.get("properties") or {}
     missing = [name for name in schema.get("required") or () if name not in given]
     return {**given, **{name: plausible_value(properties.get(name) or {}, root=schema) for name in missing}}

@@ -85,11 +85,15 @@ class ScratchWorkspace:
         }
 
     def init(self, files: Mapping[str, str], *, identity: bool = True) -> str:
-        """Make `repo` a git repository with one commit of `files`; return the commit's id.
+        """Make `repo` a git repository with one commit of `files` on `main`; return the commit's id.
 
         Args:
             files: Path -> text.
-            identity: Whether to set a user name and an address in its configuration.
+            identity: Whether to set a user name and an address in its configuration; without them git may refuse the
+                commit.
+
+        Raises:
+            RuntimeError: git failed.
         """
         self.root.mkdir(exist_ok=True)
         self.git("init", "-q", "-b", "main")
@@ -214,7 +218,12 @@ class ScratchWorkspace:
         }
 
     def hub_pid(self) -> int:
-        """Return the process id of the hub that runs."""
+        """Return the process id of the hub that runs.
+
+        Raises:
+            ValueError: No hub runs, so that `hub status` prints no JSON.
+            KeyError: No hub runs, so that its JSON has no `pid`.
+        """
         if self._paths is None or (address := find_hub(self._paths)) is None:
             return int(self.aegis("hub", "status", "--json").json["pid"])
         return address.pid

@@ -94,23 +94,26 @@ class PaneScreen:
         return self._tmux("capture-pane", "-p", "-t", _PANE)
 
     def lines(self) -> list[str]:
-        """Return the lines that the pane shows now."""
+        """Return the lines that the pane shows now, from the top; raises `TerminalError` if the server has ended."""
         return self.text().splitlines()
 
     def press(self, *keys: str) -> None:
         """Press keys one after the other, by tmux's names: `Enter`, `C-b`, `q`.
 
         Each key is sent by its own tmux command: a tmux inside takes keys within one millisecond for a paste.
+
+        Raises:
+            TerminalError: The server has ended.
         """
         for key in keys:
             self._tmux("send-keys", "-t", _PANE, key)
 
     def write(self, text: str) -> None:
-        """Type a text, character by character."""
+        """Type a text, character by character; raises `TerminalError` if the server has ended."""
         self._tmux("send-keys", "-t", _PANE, "-l", text)
 
     def tmux(self, *arguments: str) -> str:
-        """Run another tmux command on the pane's server and return its output."""
+        """Run another tmux command on the pane's server and return its output; raises `TerminalError` if it fails."""
         return self._tmux(*arguments)
 
     def wait(self, *patterns: str, timeout_s: float = PATIENCE_S) -> str:
@@ -160,7 +163,7 @@ class PaneScreen:
         return int(self._code.read_text("ascii"))
 
     def pid(self) -> int:
-        """Return the process id of the program."""
+        """Return the process id of the program; raises `IndexError` if it has ended."""
         shell = psutil.Process(int(self._tmux("display-message", "-p", "-t", _PANE, "#{pane_pid}")))
         return int(shell.children()[0].pid)
 

@@ -77,7 +77,7 @@ class ChatDialect:
         )
 
     def error(self, error: ChatError) -> dict[str, Any]:
-        """Return the body of a refusal, in vLLM's form."""
+        """Return the JSON body of a refusal in vLLM's form: `error` with `message`, `type`, `param` and `code`."""
         wire = {"message": str(error), "type": error.kind, "param": error.param, "code": error.status}
         return {"error": wire}
 
@@ -96,7 +96,10 @@ class ChatDialect:
         return {**_head(generation, "chat.completion"), "choices": [choice], "usage": _usage(generation)}
 
     async def stream(self, generation: Generation) -> AsyncGenerator[bytes, None]:
-        """Yield the reply as server-sent events; the last one is ``[DONE]``."""
+        """Run the generation and yield its reply as server-sent events at its pace; the last one is ``[DONE]``.
+
+        Use `whole` or `stream` of a generation, and only once.
+        """
         async with generation.running():
             yield _chunk(generation, {"role": "assistant", "content": ""})
             async for piece in generation.pieces():

@@ -28,7 +28,7 @@ class Dialect(Protocol):
         """
 
     def error(self, error: ChatError) -> dict[str, Any]:
-        """Return the body of a refusal."""
+        """Return the JSON body that tells a client of this API about a refusal; the status is sent by the caller."""
 
     async def whole(self, generation: Generation) -> dict[str, Any]:
         """Run the generation and return its reply as one object, after the time that a stream would take.
@@ -63,7 +63,10 @@ _ROUTES = {
 
 
 def find_route(request: HttpRequest) -> Route | None:
-    """Return the route of a model request; None for other requests."""
+    """Return the dialect that a model request speaks, and whether its path only counts tokens.
+
+    None for other requests.
+    """
     if request.method != "POST":
         return None
     if match := scripted_google.METHOD_PATH.fullmatch(request.path):

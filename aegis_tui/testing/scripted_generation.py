@@ -91,7 +91,7 @@ class Generation:
         self._arrived_at = arrived_at
 
     def call_id(self, index: int) -> str:
-        """Return the id of a call."""
+        """Return the id of the call with this index, the same each time."""
         return f"call-{self.number}-{index}"
 
     @asynccontextmanager

@@ -102,7 +102,7 @@ class GoogleDialect:
         )
 
     def error(self, error: ChatError) -> dict[str, Any]:
-        """Return the body of a refusal."""
+        """Return the JSON body of a refusal in Google's form: `error` with `code`, `message` and `status`."""
         status = _STATUSES.get(error.status, "FAILED_PRECONDITION")
         return {"error": {"code": error.status, "message": str(error), "status": status}}
 
@@ -119,7 +119,11 @@ class GoogleDialect:
         return _chunk(generation, parts, is_last=True)
 
     async def stream(self, generation: Generation) -> AsyncGenerator[bytes, None]:
-        """Yield the reply as server-sent events; each call is in one of them, as in Google's own streams."""
+        """Run the generation and yield its reply as server-sent events at its pace.
+
+        Each call is whole in one of them, as in Google's own streams; one that was cut off is left out. Use `whole` or
+        `stream` of a generation, and only once.
+        """
         call, arguments = -1, ""
         async with generation.running():
             async for piece in generation.pieces():
@@ -137,7 +141,7 @@ class GoogleDialect:
 
 
 def render_count(tokens: int) -> dict[str, Any]:
-    """Return the reply to a request that counts tokens."""
+    """Return the JSON reply to a request that counts tokens: `totalTokens`."""
     return {"totalTokens": tokens}
 
 

@@ -208,7 +208,10 @@ async def _send(send: _Send, reply: HttpReply, started: list[bool]) -> None:
 
 
 async def _finish(send: _Send, started: list[bool]) -> None:
-    """Complete a reply that was cut off, so that the connection can be closed properly."""
+    """Complete a reply whose handler was cancelled, so that the connection can be closed properly.
+
+    What was begun is ended; otherwise a reply with status 503 is sent.
+    """
     if started:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     else:

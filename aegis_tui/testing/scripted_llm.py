@@ -105,7 +105,7 @@ class ScriptedServer:
         return self.base_url
 
     async def stop(self) -> None:
-        """Cancel running requests and free the port."""
+        """Cancel running requests, close all connections and free the port; may be called twice."""
         await self._http.stop()
 
     async def __aenter__(self) -> ScriptedServer:
@@ -278,13 +278,16 @@ _LOOK_S = 1.0
 
 
 async def serve(server: ScriptedServer, *, announce: Path | None = None, parent: int | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, or until the parent process has ended.
+    """Serve until SIGTERM or SIGINT, or until the parent process has ended; then stop the server.
 
     Args:
         server: The server, not started yet.
         announce: A file (mode 0600) for the announcement: URLs, admin token, model and process id as JSON. It is
             removed at the end. If None, the announcement is printed as one line.
         parent: The id of the parent process; None: serve on after the parent has ended.
+
+    Raises:
+        OSError: The port is busy, or the announcement cannot be written.
     """
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -85,7 +85,7 @@ class MessagesDialect:
         return _chat_request(raw, body, stream=body.stream, max_tokens=body.max_tokens)
 
     def error(self, error: ChatError) -> dict[str, Any]:
-        """Return the body of a refusal."""
+        """Return the JSON body of a refusal in Anthropic's form: `error` with `type` and `message`."""
         kind = _ERROR_TYPES.get(error.status, "invalid_request_error")
         return {"type": "error", "error": {"type": kind, "message": str(error)}}
 
@@ -108,7 +108,10 @@ class MessagesDialect:
         }
 
     async def stream(self, generation: Generation) -> AsyncGenerator[bytes, None]:
-        """Yield the reply as server-sent events, one block for the text and one for each call."""
+        """Run the generation and yield its reply as server-sent events, at its pace.
+
+        There is a block for the text and one for each call. Use `whole` or `stream` of a generation, and only once.
+        """
         index = -1
         async with generation.running():
             yield _event("message_start", message=_message(generation))
@@ -129,7 +132,7 @@ class MessagesDialect:
 
 
 def render_count(tokens: int) -> dict[str, Any]:
-    """Return the reply to a request that counts tokens."""
+    """Return the JSON reply to a request that counts tokens: `input_tokens`."""
     return {"input_tokens": tokens}
 
 
@@ -191,7 +194,7 @@ def _message(generation: Generation) -> dict[str, Any]:
 
 
 def _block(generation: Generation, call: int | None) -> dict[str, Any]:
-    """Return a content block without its content."""
+    """Return a content block without its content: of the text for None, else of the call with this index."""
     if call is None:
         return {"type": "text", "text": ""}
     name = generation.calls[call].flat_name

@@ -37,7 +37,7 @@ def render_prompt(messages: Sequence[Mapping[str, Any]], tools: object = None) -
 
 
 def render_turn(message: Mapping[str, Any]) -> str:
-    """Return the content and the tool calls of one message as text."""
+    """Return the content and the tool calls of one message as text; content that is a list is written as JSON."""
     content = message.get("content") or ""
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     for call in message.get("tool_calls") or ():
@@ -94,7 +94,7 @@ class Meters:
         self.ttft_sum_s = 0.0
 
     def first_token(self, waited_s: float) -> None:
-        """Record the time to the first token of a request, in seconds."""
+        """Count the time that a request waited for its first token, in seconds, in the histogram and its sum."""
         self.ttft_sum_s += waited_s
         self.ttft_s[sum(waited_s > bound for bound in TTFT_BUCKETS_S)] += 1
 

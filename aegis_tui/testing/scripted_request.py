@@ -95,11 +95,17 @@ class ScriptedConversation:
     messages: list[dict[str, Any]] = field(default_factory=list)
 
     def say(self, texts: Sequence[str]) -> None:
-        """Add texts of the assistant, to its unfinished turn if there is one."""
+        """Add texts of the assistant, to its unfinished turn if the last message is one, else as a new turn."""
         self._turn()["content"] += "".join(texts)
 
     def call(self, call_id: str, name: str, arguments: str) -> None:
-        """Add a tool call of the assistant, to its unfinished turn if there is one."""
+        """Add a tool call of the assistant, to its unfinished turn if the last message is one, else as a new turn.
+
+        Args:
+            call_id: Its id.
+            name: The tool's name.
+            arguments: JSON text.
+        """
         function = {"name": name, "arguments": arguments}
         self._turn().setdefault("tool_calls", []).append({"id": call_id, "type": "function", "function": function})
 
@@ -170,7 +176,7 @@ def check_body(model: type[_Body], raw: dict[str, Any]) -> _Body:
 
 
 def dump_json(value: object) -> str:
-    """Return a value as JSON, in the one way in which the server writes and reads back arguments."""
+    """Return a value as JSON text, with characters beyond ASCII as they are; arguments are written so."""
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -78,7 +78,7 @@ class ResponsesDialect:
         )
 
     def error(self, error: ChatError) -> dict[str, Any]:
-        """Return the body of a refusal, in vLLM's form."""
+        """Return the JSON body of a refusal in vLLM's form: `error` with `message`, `type`, `param` and `code`."""
         wire = {"message": str(error), "type": error.kind, "param": error.param, "code": error.status}
         return {"error": wire}
 
@@ -94,7 +94,11 @@ class ResponsesDialect:
         return _response(generation, _status(generation), _render(items, _status(generation)))
 
     async def stream(self, generation: Generation) -> AsyncGenerator[bytes, None]:
-        """Yield the reply as numbered server-sent events, one item for the text and one for each call."""
+        """Run the generation and yield its reply as numbered server-sent events, at its pace.
+
+        There is an item for the text and one for each call; a chunk may hold several events. Use `whole` or `stream` of
+        a generation, and only once.
+        """
         numbers = itertools.count()
 
         def wire(events: list[_Event]) -> bytes:
@@ -171,22 +175,22 @@ class _Text:
         return {"type": "output_text", "text": self._text, "annotations": [], "logprobs": []}
 
     def render(self, status: str) -> dict[str, Any]:
-        """Return the item with what it has so far."""
+        """Return the item with the text that it has so far, and this status."""
         content = [self._part] if self._text else []
         return {"id": self._id, "type": "message", "status": status, "role": "assistant", "content": content}
 
     def opened(self) -> list[_Event]:
-        """Return the events of its start."""
+        """Return the events that begin the item."""
         added = _added(self._index, self.render("in_progress"))
         return [added, ("response.content_part.added", {**self._place, "part": self._part})]
 
     def grown(self, text: str) -> list[_Event]:
-        """Add text; return the event of it."""
+        """Add text to the item; return the event that tells of it."""
         self._text += text
         return [("response.output_text.delta", {**self._place, "delta": text, "logprobs": []})]
 
     def closed(self, status: str) -> list[_Event]:
-        """Return the events of its end."""
+        """Return the events that end the item, with its whole text."""
         said = ("response.output_text.done", {**self._place, "text": self._text, "logprobs": []})
         part = ("response.content_part.done", {**self._place, "part": self._part})
         return [said, part, _done(self._index, self.render(status))]
@@ -207,22 +211,22 @@ class _GrowingCall:
         return {"item_id": self._id, "output_index": self._index}
 
     def render(self, status: str) -> dict[str, Any]:
-        """Return the item with what it has so far."""
+        """Return the item with the arguments that it has so far, and this status."""
         namespace = {"namespace": self._call.namespace} if self._call.namespace else {}
         names = {"call_id": self._call_id, "name": self._call.name, **namespace}
         return {"id": self._id, "type": "function_call", "status": status, **names, "arguments": self._arguments}
 
     def opened(self) -> list[_Event]:
-        """Return the events of its start."""
+        """Return the event that begins the item."""
         return [_added(self._index, self.render("in_progress"))]
 
     def grown(self, text: str) -> list[_Event]:
-        """Add a part of the arguments; return the event of it."""
+        """Add a part of the arguments to the item; return the event that tells of it."""
         self._arguments += text
         return [("response.function_call_arguments.delta", {**self._place, "delta": text})]
 
     def closed(self, status: str) -> list[_Event]:
-        """Return the events of its end."""
+        """Return the events that end the item, with its whole arguments."""
         fields = {**self._place, "name": self._call.name, "arguments": self._arguments}
         return [("response.function_call_arguments.done", fields), _done(self._index, self.render(status))]
 
@@ -243,7 +247,7 @@ def _done(index: int, item: dict[str, Any]) -> _Event:
 
 
 def _render(items: list[_Item], status: str) -> list[dict[str, Any]]:
-    """Return the finished output; only its last item can be cut off."""
+    """Return the output items as JSON objects; the last one has this status, those before it are completed."""
     return [*(item.render("completed") for item in items[:-1]), *(item.render(status) for item in items[-1:])]
 
 

@@ -80,7 +80,12 @@ def check_kind(name: str) -> None:
 
 
 def _find_checked(name: str) -> _Known:
-    """Return the kind of that name after the checks of `check_kind`; only its own file is read."""
+    """Return the kind of that name if it can be started here; only its own file is read, and no class imported.
+
+    Raises:
+        UsageError: There is no such kind, or its TOML file is missing or not valid.
+        Unavailable: A program that it needs is missing.
+    """
     kind = next((item for source in _sources(os.environ) for item in source if item.name == name), None)
     if kind is None:
         known = installed_kinds()

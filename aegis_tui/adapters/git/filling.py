@@ -43,11 +43,14 @@ _LOCK_POLL_S = 0.05
 
 
 def mark_filling(admin: Path, commit: str) -> None:
-    """Mark a new worktree as incomplete: some files of this commit are missing. Raises OSError.
+    """Mark a new worktree as incomplete: some files of this commit are missing in it.
 
     Args:
         admin: The worktree's folder in the common git folder; it has its index already.
         commit: The commit's id.
+
+    Raises:
+        OSError: The index cannot be read, or the mark cannot be written.
     """
     digest = hashlib.sha256((admin / "index").read_bytes()).hexdigest()
     (admin / FILLING_NAME).write_text(f"{commit} {digest}\n", "ascii")
@@ -63,7 +66,11 @@ def _mark_of(admin: Path) -> tuple[str, str] | None:
 
 
 def is_filling(admin: Path) -> bool:
-    """Return whether files are missing in the worktree with this folder in the common git folder."""
+    """Return whether a worktree is marked as incomplete: then files of its commit are missing in it.
+
+    Args:
+        admin: The worktree's folder in the common git folder.
+    """
     return _mark_of(admin) is not None
 
 
@@ -95,7 +102,11 @@ class Filler:
             await asyncio.wait({task})
 
     async def leave(self, path: Path) -> None:
-        """Do the same, but soon: what is not being moved into the worktree yet is given up."""
+        """Stop completing the worktree at `path`, and return when nothing does so any longer.
+
+        Files that are being moved into the worktree are moved to the end; before that, they are given up. If git is
+        writing the index then, the worktree stays marked as incomplete.
+        """
         if task := self._tasks.get(path):
             self._leaving.add(path)
             if path not in self._moving:
@@ -104,7 +115,7 @@ class Filler:
             self._leaving.discard(path)
 
     async def stop(self) -> None:
-        """Do the same for all worktrees, at the end of the process."""
+        """Stop completing all worktrees, each as `leave` does, and wait for that; call it at the end of the process."""
         await asyncio.gather(*(self.leave(path) for path in list(self._tasks)))
         await asyncio.sleep(0.05)  # asyncio closes the pipes of killed programs in the next rounds of its loop
 
@@ -147,9 +158,12 @@ class Filler:
                 await asyncio.to_thread(opened.unlink, FILLING_NAME)
 
     async def _is_told(self, own: OwnGit, full: Path, digest: str) -> bool:
-        """Replace an instance's index by one that has all files; return False if git is writing it now.
+        """Replace an instance's index by one that has all files.
 
-        One that the instance has changed is kept; then only the skip-worktree bits in it are cleared.
+        Return False, to be tried again, if git is writing it now.
+
+        One that the instance has changed is kept; then only the skip-worktree bits in it are cleared. If the instance
+        has no index that can be copied, return True with nothing changed.
 
         Args:
             own: The instance's git folder.

@@ -139,11 +139,11 @@ class Checkouts:
         )
 
     async def make(self, parent: Path, commit: str) -> Spare:
-        """Make a complete checkout of a commit in a new folder inside `parent`; to be called in one's `turn`.
+        """Make a complete checkout of a commit in a new folder inside `parent`; the caller holds `turn`.
 
         Raises:
             GitError: git fails; nothing is left.
-            OSError: A folder cannot be created.
+            OSError: A folder cannot be created; nothing is left.
         """
         oid = await self._objects.resolve(commit) or commit
         spare = Spare(parent / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:12]}", oid)
@@ -157,7 +157,7 @@ class Checkouts:
         return spare
 
     async def make_rest(self, parent: Path, commit: str, index: Path) -> Spare:
-        """Check out the files that are missing in a worktree, in a new folder inside `parent`, in one's `turn`.
+        """Check out the files that are missing in a worktree, in a new folder inside `parent`; the caller holds `turn`.
 
         They are those that have the skip-worktree bit in its index. In the index of the result no file has that bit,
         and the files that the worktree has keep their times.
@@ -169,7 +169,7 @@ class Checkouts:
 
         Raises:
             GitError: git fails; nothing is left.
-            OSError: A folder or file cannot be created.
+            OSError: A folder or file cannot be created; nothing is left.
         """
         spare = Spare(parent / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:12]}", commit)
         try:
@@ -244,7 +244,7 @@ class Checkouts:
 
 
 def joined(names: Iterable[str]) -> bytes:
-    """Return names as git reads them with `-z`."""
+    """Return file names as git reads them with `-z`: as bytes, each with a NUL at its end."""
     return "".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape")
 
 
