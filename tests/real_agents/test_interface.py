@@ -105,6 +105,17 @@ def session_of(program: psutil.Process) -> list[str]:
     return [word for word in program.cmdline() if UUID.fullmatch(word)]
 
 
+def submissions(workspace: ScratchWorkspace) -> list[dict[str, Any]]:
+    return [event["data"] for event in workspace.events() if event["type"] == "specs.diff-submitted"]
+
+
+def say(workspace: ScratchWorkspace, words: str) -> None:
+    """Type words into the program in the pane of w01, and press Enter."""
+    type_keys(workspace, words)
+    time.sleep(1.0)  # as a person: some programs take keys that come at once for a paste, Enter included
+    type_keys(workspace, "Enter")
+
+
 def type_keys(workspace: ScratchWorkspace, *keys: str) -> None:
     """Press keys in the pane of w01, as a person who has attached to it; each is a text or the name of a key."""
     for key in keys:
@@ -132,11 +143,12 @@ def test_an_interrupt_ends_the_turn_and_the_next_prompt_goes_on(
         end(workspace, server, run, 2)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PROGRAMS if kind != "gemini-cli"])
-def test_a_persons_own_prompt_is_a_turn_that_their_key_submits(
-    workspace: ScratchWorkspace, model: Any, kind: str
-) -> None:
-    """Not for Gemini CLI: it forgets the interrupted prompt, which names the script of the model of this test."""
+def work_as_a_person(workspace: ScratchWorkspace, model: Any, kind: str) -> tuple[str, RecordedLLM]:
+    """Start a run, interrupt the first turn, and let the program write by a prompt that is typed into it.
+
+    Returns:
+        The run, and its model.
+    """
     first = [{"tool": "cli:shell", "args": {"command": "echo one"}}, {"text": "feat: never", "gate": "held"}]
     server = model(first, Write_it_now=[write(3), DONE])
     run = start(workspace, server, kind)
@@ -144,15 +156,46 @@ def test_a_persons_own_prompt_is_a_turn_that_their_key_submits(
     processes(workspace, "aegis_tui.agent.hosted")[-1].send_signal(signal.SIGINT)
     workspace.until(lambda: len(reports(workspace, "idle")) > 1, what="the interrupt", timeout_s=60)
     workspace.until(lambda: not server.held("held"), what="the end of the call to the model", timeout_s=60)
-    type_keys(workspace, "Write it now.")
-    time.sleep(1.0)  # as a person: some programs take keys that come at once for a paste, Enter included
-    type_keys(workspace, "Enter")
+    say(workspace, "Write it now.")
     workspace.until(lambda: len(reports(workspace, "idle")) > 2, what="the end of the person's turn", timeout_s=120)
     assert "Ctrl-]" in reports(workspace, "idle")[-1]["note"]
     assert "typed into it" in reports(workspace, "exploring")[-1]["note"]
-    assert not reports(workspace, "done")
+    assert not reports(workspace, "done") and not submissions(workspace)
+    return run, server
+
+
+# Not for Gemini CLI: it forgets the interrupted prompt, which names the script of the model of these tests.
+@pytest.mark.parametrize("kind", [kind for kind in PROGRAMS if kind != "gemini-cli"])
+def test_a_persons_own_prompt_is_a_turn_that_their_key_submits(
+    workspace: ScratchWorkspace, model: Any, kind: str
+) -> None:
+    run, server = work_as_a_person(workspace, model, kind)
     type_keys(workspace, "C-]")
     end(workspace, server, run, 3)
+    assert len(submissions(workspace)) == 1
+
+
+@pytest.mark.parametrize(("kind", "words"), [("claude-code", "/exit"), ("codex", "/quit")])
+def test_a_persons_own_work_is_submitted_when_they_quit_the_program(
+    workspace: ScratchWorkspace, model: Any, kind: str, words: str
+) -> None:
+    run, server = work_as_a_person(workspace, model, kind)
+    say(workspace, words)
+    end(workspace, server, run, 3)
+    assert len(submissions(workspace)) == 1
+
+
+@pytest.mark.parametrize("kind", ["claude-code", "opencode"])
+def test_work_that_the_program_reports_as_done_is_submitted_once(
+    workspace: ScratchWorkspace, model: Any, kind: str
+) -> None:
+    said = "feat(worker): as reported"
+    server = model([write(5), {"tool": "mcp:report_done", "args": {"summary": said}}, {"text": "bye"}])
+    run = start(workspace, server, kind)
+    workspace.until(lambda: reports(workspace, "done"), what="the submission", timeout_s=400)
+    end(workspace, server, run, 5)
+    (submitted,) = submissions(workspace)
+    assert workspace.git("log", "-1", "--format=%s", submitted["head_oid"]) == said
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)
