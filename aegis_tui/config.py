@@ -130,6 +130,16 @@ class RescueSettings(BaseModel):
     about the rest."""
 
 
+class WorktreeSettings(BaseModel):
+    """How much disk space worktrees may take: the table `[worktrees]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    budget_mb: int = Field(51_200, ge=1)
+    """How much disk space the worktrees of one repository may take, in MiB. If they take more when a hub starts, those
+    that no instance uses and that have no uncommitted content are removed, oldest first; a run warns about the rest."""
+
+
 class EnvironmentSettings(BaseModel):
     """What a new worktree gets besides the tracked files: the table `[environment]`."""
 
@@ -206,6 +216,8 @@ class Settings(BaseModel):
     """Limits of QA, as a table: `[qa]` with `timeout_s`."""
     rescue: RescueSettings = RescueSettings.model_construct()
     """How long saved work is kept, as a table: `[rescue]` with `days`, `merged_days` and `budget_mb`."""
+    worktrees: WorktreeSettings = WorktreeSettings.model_construct()
+    """How much disk space worktrees may take, as a table: `[worktrees]` with `budget_mb`."""
     environment: EnvironmentSettings = EnvironmentSettings.model_construct()
     """What new worktrees get, as a table: `[environment]` with `setup`, `network`, `ports` and others."""
     keys: dict[str, str] = Field(default_factory=dict)

@@ -33,7 +33,7 @@ class FolderMeter:
             now = time.monotonic()
             is_due = free_at_count - free > limit_bytes // 8 or now - counted_at > _COUNT_AGAIN_S
             if is_due and now - counted_at > took_s * _SHARE_OF_TIME:
-                size = await asyncio.to_thread(_size_of, folders)
+                size = await asyncio.to_thread(size_of, folders)
                 free_at_count, counted_at = free, time.monotonic()
                 took_s = counted_at - now
                 if size > limit_bytes:
@@ -57,7 +57,7 @@ def _free_bytes(folders: Sequence[Path]) -> int:
     return min(sum(space.values()), sum(files.values())) if files else sum(space.values())
 
 
-def _size_of(folders: Sequence[Path]) -> int:
+def size_of(folders: Sequence[Path]) -> int:
     """Return the bytes on disk below the folders, at least 4 KiB for each file; links are not followed.
 
     What vanishes or cannot be read is not counted.

@@ -16,6 +16,9 @@ from pathlib import Path
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.repository import Repository, RescueName, WorktreeEntry
 
+Measure = Callable[[Path], int]
+"""Returns the bytes that a folder takes on disk; blocking, never raises."""
+
 FindScratch = Callable[[], list[Path]]
 """Returns temporary folders of this program whose process is dead; blocking, never raises."""
 
@@ -41,12 +44,19 @@ class Leftovers:
         worktrees_dir: The folder of the instances' worktrees.
         scratch_dir: The folder of the checks' worktrees.
         find_scratch: Returns temporary folders of dead processes.
+        measure: Measures a worktree.
     """
 
     def __init__(
-        self, repository: Repository, *, worktrees_dir: Path, scratch_dir: Path, find_scratch: FindScratch
+        self,
+        repository: Repository,
+        *,
+        worktrees_dir: Path,
+        scratch_dir: Path,
+        find_scratch: FindScratch,
+        measure: Measure,
     ) -> None:
-        self._repository, self._find_scratch = repository, find_scratch
+        self._repository, self._find_scratch, self._measure = repository, find_scratch, measure
         self._worktrees_dir, self._scratch_dir = worktrees_dir.resolve(), scratch_dir.resolve()
 
     async def remove(
@@ -76,6 +86,51 @@ class Leftovers:
                 await asyncio.to_thread(shutil.rmtree, folder, True)
                 removed.append(Removed("temporary folder", str(folder)))
         return removed
+
+    async def sizes(self) -> dict[Path, int]:
+        """Return the bytes on disk of each worktree of the workspace, scratch worktrees among them.
+
+        Raises:
+            GitError: git cannot list the worktrees.
+            OSError: A folder of worktrees cannot be read.
+        """
+        return {path: await asyncio.to_thread(self._measure, path) for path in await self._worktrees()}
+
+    async def shrink(self, claimed: Collection[str], budget_bytes: int) -> tuple[list[Removed], int]:
+        """Remove worktrees without uncommitted content, oldest first, while all of them take more than the budget.
+
+        Their commits stay on their branches.
+
+        Args:
+            claimed: Paths of worktrees that are in use; they are left alone.
+            budget_bytes: How much they may take.
+
+        Returns:
+            What was removed, and the bytes that the others take.
+
+        Raises:
+            GitError: git cannot list the worktrees; nothing was removed.
+            OSError: A folder of worktrees cannot be read, or a worktree cannot be moved away; earlier ones are removed.
+        """
+        sizes, entries = await self.sizes(), await self._worktrees()
+        mine = await asyncio.to_thread(lambda: {Path(path).resolve() for path in claimed})
+        unused = [path for path in sizes if path not in mine and path.parent == self._worktrees_dir]
+        left, removed = sum(sizes.values()), list[Removed]()
+        for path in await asyncio.to_thread(sorted, unused, key=_changed):
+            if left > budget_bytes and await self._is_saved(path, entries.get(path)):
+                removed.append(await self._remove(path, entries[path]))
+                left -= sizes[path] if removed[-1].kept is None else 0
+        return removed, left
+
+    async def _is_saved(self, path: Path, entry: WorktreeEntry | None) -> bool:
+        """Return whether everything in a worktree is committed on its branch; False for what cannot be determined."""
+        if entry is None or entry.branch is None or entry.head_oid is None:
+            return False
+        try:
+            head = await self._repository.tree_of(entry.head_oid)
+            return head == await self._repository.snapshot_tree(path)
+        except AegisError:
+            return False
 
     async def clear_scratch(self) -> None:
         """Remove the scratch worktrees that a killed hub left; call it before the first check of a new hub.
@@ -130,3 +185,10 @@ def _folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
     return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from aegis_tui.adapters.disk import size_of
 from aegis_tui.adapters.git.describe import describe_commit
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
 from aegis_tui.adapters.git.push import GitPusher
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.agent.role import SHIPPED
+from aegis_tui.application.doctor import Check
 from aegis_tui.application.leftovers import Leftovers
 from aegis_tui.application.rescue import Rescues, Retention
 from aegis_tui.application.setup import Setup
 from aegis_tui.config import Settings
 from aegis_tui.domain.run.report_model import CommitSeen
-from aegis_tui.errors import AegisError
+from aegis_tui.errors import AegisError, GitUnavailable
 from aegis_tui.ports.push import Pusher
 from aegis_tui.ports.repository import Repository, WorktreeEntry
-from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.discovery import WorkspacePaths, workspace_paths
 
 
 async def describe_commit_at(root: Path, oid: str) -> CommitSeen:
@@ -58,6 +60,7 @@ def leftovers_of(repository: Repository, paths: WorkspacePaths) -> Leftovers:
         worktrees_dir=paths.worktrees_dir,
         scratch_dir=paths.state_dir / "scratch",
         find_scratch=find_scratch_of_the_dead,
+        measure=worktree_size,
     )
 
 
@@ -95,6 +98,11 @@ async def heads_and_dirt(root: Path, places: Sequence[tuple[str, str]]) -> list[
                 dirty = await repository.snapshot_tree(Path(path)) != await repository.tree_of(head)
         conditions.append((head, dirty))
     return conditions
+
+
+def worktree_size(path: Path) -> int:
+    """Return the bytes that a worktree takes on disk, 0 if it is gone; blocking."""
+    return size_of([path])
 
 
 async def unsaved_paths(root: Path, worktree: Path, branch: str) -> list[str]:
@@ -146,3 +154,23 @@ async def make_setup(root: Path) -> Setup:
     repository = await open_repository(root)
     roles = {path.stem: path.read_text("utf-8") for path in SHIPPED.glob("*.md")}
     return Setup(root, repository.common_dir, roles)
+
+
+async def worktree_checks_at(folder: Path, budget_mb: int, environ: Mapping[str, str]) -> list[Check]:
+    """Return the check of `doctor` of the space that worktrees take on disk; empty outside a repository.
+
+    Args:
+        folder: A folder in the repository.
+        budget_mb: What they may take, in MiB.
+        environ: The person's environment.
+    """
+    try:
+        repository = await open_repository(folder)
+        sizes = await leftovers_of(repository, workspace_paths(repository.key, environ)).sizes()
+    except GitUnavailable:
+        return []
+    except (AegisError, OSError) as error:
+        return [Check("worktree space", False, str(error), "aegis-tui worktree list")]
+    used_mb = sum(sizes.values()) // (1024 * 1024)
+    fix = "aegis-tui worktree list shows them; worktree repair removes unused ones and saves their work"
+    return [Check("worktree space", used_mb <= budget_mb, f"{used_mb:,} of {budget_mb:,} MiB", fix)]

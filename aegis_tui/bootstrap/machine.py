@@ -16,7 +16,8 @@ from aegis_tui.adapters.llm.trial import try_model
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.config import folder_problem
-from aegis_tui.application.doctor import Doctor
+from aegis_tui.application.doctor import Check, Doctor
+from aegis_tui.bootstrap.checkout import worktree_checks_at
 from aegis_tui.bootstrap.environment import environment_checks_at
 from aegis_tui.bootstrap.log import look_at_log
 from aegis_tui.config import Settings
@@ -60,6 +61,17 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
         describe_kinds=partial(describe_kinds, environ),
         find_leftovers=partial(find_leftovers, environ),
         look_at_log=partial(look_at_log, environ=environ),
-        look_at_environment=partial(environment_checks_at, environ=environ),
+        look_at_environment=partial(_checks_at, settings=settings, environ=environ),
         proc=proc,
     )
+
+
+async def _checks_at(folder: Path, *, settings: Settings, environ: Mapping[str, str]) -> list[Check]:
+    """Return the checks of the worktrees of a folder's repository: what they get and how much space they take.
+
+    Empty outside a repository.
+    """
+    return [
+        *await environment_checks_at(folder, environ),
+        *await worktree_checks_at(folder, settings.worktrees.budget_mb, environ),
+    ]

@@ -26,6 +26,7 @@ from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.result_files import LocalResultFiles
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
+from aegis_tui.application.leftovers import Leftovers
 from aegis_tui.application.rescue import Rescues
 from aegis_tui.bootstrap.checkout import leftovers_of, retention_of
 from aegis_tui.bootstrap.environment import EnvironmentWiring
@@ -33,8 +34,10 @@ from aegis_tui.bootstrap.rules import rule_check_of
 from aegis_tui.config import EnvironmentSettings, Limits, QaSettings, load_settings
 from aegis_tui.domain.endpoint import normalise_base_url
 from aegis_tui.domain.ids import hash_token
+from aegis_tui.domain.instance.model import Phase
 from aegis_tui.domain.mcp_server import McpServer
 from aegis_tui.domain.path.file_name import write_name
+from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.identity import joining_token
@@ -56,6 +59,8 @@ from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.private_file import write_private
 
 _log = logging.getLogger(__name__)
+
+_MIB = 1024 * 1024
 
 
 class Wiring:
@@ -90,7 +95,7 @@ class Wiring:
         repository = await open_repository(self._root)
         await asyncio.to_thread(_tidy, paths, self._root)
         await leftovers_of(repository, paths).clear_scratch()
-        self._begin(self._tidy_rescues(repository))
+        self._begin(self._tidy_up(engine, repository, paths))
         sandbox = BubblewrapSandbox(self._environ, self._limits)
         find_settings = partial(_environment_settings, self._environ, self._root)
         wired = EnvironmentWiring(repository, self._environ, paths, find_settings)
@@ -152,6 +157,11 @@ class Wiring:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _tidy_up(self, engine: Engine, repository: GitRepository, paths: WorkspacePaths) -> None:
+        """Delete saved work that is due, and worktrees for which there is no room; see the two methods below."""
+        await self._tidy_rescues(repository)
+        await self._tidy_worktrees(engine, leftovers_of(repository, paths))
+
     async def _tidy_rescues(self, repository: GitRepository) -> None:
         """Delete saved work that is due; add a warning for the person if the rest takes too much space.
 
@@ -163,6 +173,25 @@ class Wiring:
                 self._warnings.append(warning)
         except AegisError as error:
             _log.warning("saved work was not tidied up", extra={"reason": error.message})
+
+    async def _tidy_worktrees(self, engine: Engine, leftovers: Leftovers) -> None:
+        """Remove unused worktrees while all take more than `worktrees.budget_mb`; warn the person about the rest.
+
+        A failure is only logged.
+        """
+        try:
+            budget_mb = load_settings(self._environ, project=self._root).worktrees.budget_mb
+            removed, left = await leftovers.shrink(await engine.read(_claimed_worktrees), budget_mb * _MIB)
+        except (AegisError, OSError) as error:
+            _log.warning("worktrees were not tidied up: %s", error)
+            return
+        for item in removed:
+            _log.info("worktree removed for want of space", extra={"aegis_path": item.path, "kept": item.kept})
+        if left > budget_mb * _MIB:
+            self._warnings.append(
+                f"worktrees take {left // _MIB} MiB, more than worktrees.budget_mb: "
+                "aegis-tui worktree list shows them, aegis-tui worktree repair removes unused ones and saves their work"
+            )
 
     def _gateway(self, paths: WorkspacePaths, sockets_dir: Path) -> GatewayProcess:
         find_key_file = partial(self._key.file, paths.runtime_dir)
@@ -269,3 +298,9 @@ def _joined_hash(paths: WorkspacePaths) -> HashJoined:
 def _folder(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+def _claimed_worktrees(workspace: Workspace) -> frozenset[str]:
+    """Return the paths of the worktrees that instances use or will use."""
+    living = (item for item in workspace.instances.by_id.values() if item.phase is not Phase.RECLAIMED)
+    return frozenset(item.worktree for item in living if item.worktree)

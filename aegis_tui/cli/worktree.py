@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     )
 
 worktree_app = typer.Typer(no_args_is_help=True, add_completion=False, help="Worktrees of instances.")
+_MIB = 1024 * 1024
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
@@ -47,13 +49,16 @@ def list_worktrees(as_json: AsJson = False) -> int:
     rows = [
         [
             *(item["id"] or "", item["state"], _said(item["dirty"], "dirty"), _said(item["merged"], "merged")),
-            environment_words(item["environment"]),
+            *(mebibytes(item["size_bytes"]), environment_words(item["environment"])),
             item["path"],
         ]
         for item in fields
     ]
-    listed: WorktreesOutput = {"worktrees": fields}
-    output.result(listed, as_json=as_json, lines=output.table(rows) or ["no instance has a worktree"])
+    size_bytes, budget_bytes = sum(item["size_bytes"] for item in fields), place.settings.worktrees.budget_mb * _MIB
+    total = f"{mebibytes(size_bytes)} of {mebibytes(budget_bytes)} (worktrees.budget_mb)"
+    listed: WorktreesOutput = {"worktrees": fields, "size_bytes": size_bytes, "budget_bytes": budget_bytes}
+    lines = [*output.table(rows), total] if rows else ["no instance has a worktree"]
+    output.result(listed, as_json=as_json, lines=lines)
     return 0
 
 
@@ -99,6 +104,11 @@ def remove(
     return 0
 
 
+def mebibytes(size_bytes: int) -> str:
+    """Return a size in words, in MiB."""
+    return f"{size_bytes / _MIB:,.0f} MiB"
+
+
 def _said(value: bool | None, word: str) -> str:
     return f"{word}?" if value is None else word if value else f"not {word}"
 
@@ -115,7 +125,7 @@ def _looked_at(place: Place, fields: list[ListedWorktree]) -> list[WorktreeCondi
         GitError: git fails.
         StoreError: The log is damaged.
     """
-    from aegis_tui.bootstrap.checkout import heads_and_dirt
+    from aegis_tui.bootstrap.checkout import heads_and_dirt, worktree_size
     from aegis_tui.sdk.environments import worktree_environment
 
     if not fields:
@@ -127,6 +137,7 @@ def _looked_at(place: Place, fields: list[ListedWorktree]) -> list[WorktreeCondi
             **item,
             "dirty": dirty,
             "merged": None if head is None or merged is None else head in merged,
+            "size_bytes": worktree_size(Path(item["path"])),
             "environment": worktree_environment(place.paths.instances_dir / (item["id"] or "none")),
         }
         for item, (head, dirty) in zip(fields, conditions, strict=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from aegis_tui.adapters.disk import size_of
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead, scratch_folder
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.application.leftovers import Leftovers, Removed
@@ -34,27 +35,36 @@ async def _leave(state: Path) -> str:
     repository = await open_repository(state / "repo")
     base = git(state / "repo", "rev-parse", "HEAD")
     for name in ("w01", "w02"):
-        guard = Guard(
-            agent_id=f"NATIVE-{name}",
-            own_ref=f"refs/heads/aegis/run1/{name}",
-            integration_ref="refs/heads/aegis/run1/integration",
-            allow=("**",),
-            hooks_dir=state / "instances" / name / "hooks",
-        )
-        path = state / "worktrees" / name
-        await repository.add_worktree(WorktreeSpec(name, path, f"aegis/run1/{name}", base, guard))
-        (path / "unsaved.txt").write_text(f"work of {name}\n")
+        await _add(state, name, base)
+        (state / "worktrees" / name / "unsaved.txt").write_text(f"work of {name}\n")
     await repository.add_scratch(state / "scratch" / "run1-composed", base)
     return base
 
 
-async def _remove(state: Path, *claimed: Path, only: str | None = None, is_running: bool = False) -> list[Removed]:
-    leftovers = Leftovers(
+async def _add(state: Path, name: str, base: str) -> None:
+    guard = Guard(
+        agent_id=f"NATIVE-{name}",
+        own_ref=f"refs/heads/aegis/run1/{name}",
+        integration_ref="refs/heads/aegis/run1/integration",
+        allow=("**",),
+        hooks_dir=state / "instances" / name / "hooks",
+    )
+    repository = await open_repository(state / "repo")
+    await repository.add_worktree(WorktreeSpec(name, state / "worktrees" / name, f"aegis/run1/{name}", base, guard))
+
+
+async def _leftovers(state: Path) -> Leftovers:
+    return Leftovers(
         await open_repository(state / "repo"),
         worktrees_dir=state / "worktrees",
         scratch_dir=state / "scratch",
         find_scratch=lambda: find_scratch_of_the_dead(state / "tmp"),
+        measure=lambda path: size_of([path]),
     )
+
+
+async def _remove(state: Path, *claimed: Path, only: str | None = None, is_running: bool = False) -> list[Removed]:
+    leftovers = await _leftovers(state)
     return await leftovers.remove([str(path) for path in claimed], only=only, is_running=is_running)
 
 
@@ -133,3 +143,33 @@ def test_temporary_folders_go_with_the_process_that_made_them(state: Path, monke
         asyncio.run(_remove(state))
         assert mine.exists()
     assert list((state / "tmp").iterdir()) == []
+
+
+def test_over_the_budget_the_oldest_unused_worktrees_go_but_none_with_unsaved_work(state: Path) -> None:
+    base = asyncio.run(_leave(state))
+    for name in ("w03", "w04", "w05"):
+        asyncio.run(_add(state, name, base))
+    os.utime(state / "worktrees" / "w04", ns=(1, 1))
+    claimed = [str(state / "worktrees" / "w05")]
+
+    async def shrink(budget_bytes: int) -> tuple[list[Removed], int]:
+        return await (await _leftovers(state)).shrink(claimed, budget_bytes)
+
+    sizes = asyncio.run(asyncio.wait_for(_sizes(state), 60))
+    total = sum(sizes.values())
+    assert set(sizes) == {state / "worktrees" / f"w0{number}" for number in range(1, 6)} | {
+        state / "scratch" / "run1-composed"
+    }
+    assert asyncio.run(shrink(total)) == ([], total)
+    removed, left = asyncio.run(shrink(total - 1))
+    assert [Path(item.path).name for item in removed] == ["w04"] and left == total - sizes[state / "worktrees" / "w04"]
+    removed, left = asyncio.run(shrink(1))
+    assert [Path(item.path).name for item in removed] == ["w03"]
+    there = sorted(path.name for path in (state / "worktrees").iterdir() if not path.name.startswith("."))
+    assert there == ["w01", "w02", "w05"]
+    assert git(state / "repo", "for-each-ref", "refs/aegis/rescue") == ""
+    assert git(state / "repo", "rev-parse", "aegis/run1/w03") == base
+
+
+async def _sizes(state: Path) -> dict[Path, int]:
+    return await (await _leftovers(state)).sizes()

@@ -27,6 +27,8 @@ class WorktreeCondition(ListedWorktree):
     """Whether it has content that is not committed."""
     merged: bool | None
     """Whether the newest run has merged the head of its branch."""
+    size_bytes: int
+    """What it takes on disk."""
     environment: WorktreeEnvironment | None
     """What it has besides the tracked files; null if nothing was recorded."""
 
@@ -35,6 +37,10 @@ class WorktreesOutput(TypedDict):
     """`worktree list`."""
 
     worktrees: list[WorktreeCondition]
+    size_bytes: int
+    """What all of them take on disk."""
+    budget_bytes: int
+    """What they may take: `worktrees.budget_mb`."""
 
 
 class RemovedPart(TypedDict):
