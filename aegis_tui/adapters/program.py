@@ -9,7 +9,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from aegis_tui.adapters.disk import FolderMeter
@@ -40,6 +40,7 @@ class SubprocessRunner:
         head_bytes: int = 0,
         tail_bytes: int = TAIL_BYTES,
         bounds: Bounds | None = None,
+        follow: Callable[[bytes], object] | None = None,
     ) -> ProgramResult:
         """Run one program to its end, end everything that it started, and return how it ended; see `ProgramRunner`.
 
@@ -48,7 +49,7 @@ class SubprocessRunner:
             OSError: It cannot be started for another reason.
         """
         started = time.monotonic()
-        kept = _Kept(head_bytes, tail_bytes, bounds.output_bytes if bounds else None)
+        kept = _Kept(head_bytes, tail_bytes, bounds.output_bytes if bounds else None, follow)
         stopped, exit_code = "", None
         async with _started(argv, cwd, environment, kept) as (process, drained):
             stopped = await _wait(process, kept, bounds, timeout_s)
@@ -131,7 +132,10 @@ async def _started(
 class _Kept:
     """Keeps the start and the end of a stream; if a start is kept, a line between them says how much is left out."""
 
-    def __init__(self, head_bytes: int, tail_bytes: int, limit_bytes: int | None) -> None:
+    def __init__(
+        self, head_bytes: int, tail_bytes: int, limit_bytes: int | None, follow: Callable[[bytes], object] | None
+    ) -> None:
+        self._follow = follow
         self._head_bytes, self._tail_bytes, self._limit_bytes = head_bytes, tail_bytes, limit_bytes
         self._head, self._tail, self._dropped, self._size = bytearray(), bytearray(), 0, 0
         self._over = asyncio.Event()
@@ -154,6 +158,8 @@ class _Kept:
 
     def _add(self, chunk: bytes) -> None:
         self._size += len(chunk)
+        if self._follow is not None:
+            self._follow(chunk)
         room = max(0, self._head_bytes - len(self._head))
         self._head += chunk[:room]
         self._tail += chunk[room:]

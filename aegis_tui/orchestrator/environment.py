@@ -7,6 +7,7 @@ present content of the files that decide what it does, in the sandbox, and with 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -231,6 +232,7 @@ class EnvironmentMaker:
                 folders=(worktree.path, place.home),
                 disk_bytes=self._limits.disk_mb * _MIB,
             ),
+            follow=LiveLog(place.log).add,
         )
         await asyncio.to_thread(place.log.write_text, result.output, "utf-8", "replace")
         if result.exit_code != 0 or result.stopped:
@@ -249,6 +251,28 @@ class EnvironmentMaker:
             "GIT_TERMINAL_PROMPT": "0",
             "PYTHONUNBUFFERED": "1",
         }
+
+
+class LiveLog:
+    """A log file that can be read while a command runs; it ends where it would become too long.
+
+    Args:
+        path: The file; replaced.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._room = path, _LOG_BYTES // 2
+        path.write_bytes(b"")
+
+    def add(self, part: bytes) -> None:
+        """Append a part of the output; nothing once it is too long, or if the file cannot be written any more."""
+        if self._room > 0:
+            with contextlib.suppress(OSError), self._path.open("ab") as file:
+                file.write(part[: self._room])
+            self._room -= len(part)
 
 
 def not_allowed(plan: EnvironmentPlan) -> AegisError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -49,6 +49,7 @@ class ProgramRunner(Protocol):
         head_bytes: int = 0,
         tail_bytes: int = TAIL_BYTES,
         bounds: Bounds | None = None,
+        follow: Callable[[bytes], object] | None = None,
     ) -> ProgramResult:
         """Run the program to its end and return how it ended.
 
@@ -61,6 +62,7 @@ class ProgramRunner(Protocol):
             head_bytes: How many bytes at the beginning of its output are kept.
             tail_bytes: How many bytes at the end are kept.
             bounds: The program is ended when it exceeds one of them; `stopped` of the result says which.
+            follow: Receives each part of its output when it comes; called on the event loop.
 
         Raises:
             Unavailable: There is no such program, or no such folder `cwd`.

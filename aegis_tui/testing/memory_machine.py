@@ -57,6 +57,7 @@ class SaidPrograms:
         head_bytes: int = 0,
         tail_bytes: int = TAIL_BYTES,
         bounds: Bounds | None = None,
+        follow: Callable[[bytes], object] | None = None,
     ) -> ProgramResult:
         """Record the last argument of `argv` in `ran`, and return the prepared result for it; all else is ignored."""
         self.ran.append(argv[-1])

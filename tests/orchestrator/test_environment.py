@@ -7,6 +7,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -231,6 +233,27 @@ def test_it_is_made_once_per_base_and_shared_where_nothing_was_built_from_source
     other = place.make()
     assert (other.reused, other.name == built.name) == (False, False)
     assert [item.name for item in place.environments.made()] == [other.name], "only so many are kept"
+
+
+def test_the_log_can_be_read_while_the_command_runs(desk: Callable[..., Desk]) -> None:
+    place = desk("echo begun; while test ! -e ../home/go; do sleep 0.05; done; echo ended")
+    place.allow()
+
+    def watch() -> None:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            if any("begun" in path.read_text() for path in place.environments.logs()):
+                seen.append("begun")
+                next(place.environments.path.glob("*/home")).joinpath("go").mkdir()
+                return
+            time.sleep(0.05)
+
+    seen: list[str] = []
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    made = place.make()
+    watcher.join()
+    assert seen == ["begun"] and place.environments.log(made.name).read_text() == "begun\nended\n"
 
 
 def test_a_command_that_fails_says_why_and_leaves_only_its_log(desk: Callable[..., Desk]) -> None:
