@@ -123,6 +123,8 @@ class SqliteMapStore:
             if _code(error) not in _DAMAGE:
                 raise StoreError(f"the code map {self.path} cannot be used: {error}", "") from error
             raise MapDamaged(f"the code map {self.path} is damaged: {error}", "aegis-tui map build") from error
+        except OSError as error:
+            raise StoreError(f"the code map {self.path} cannot be used: {error}", "") from error
         except ValueError as error:
             raise MapDamaged(f"the code map {self.path} is damaged: {error}", "aegis-tui map build") from error
 
@@ -298,7 +300,7 @@ class SqliteMapStore:
         """Return counts and size of what the file holds, for all worktrees together.
 
         Raises:
-            OSError: The file is gone.
+            StoreError: The store cannot be read, or its file is gone.
         """
 
         def look(connection: sqlite3.Connection) -> StoreStatus:

@@ -205,3 +205,9 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 def test_the_file_is_the_person_s_alone(store: SqliteMapStore) -> None:
     assert store.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_status_of_a_file_that_was_deleted_is_the_stores_error(store: SqliteMapStore) -> None:
+    store.path.unlink()
+    with pytest.raises(StoreError, match=r"cannot be used: .*map\.db"):
+        store.status()
