@@ -131,12 +131,17 @@ class HubServer:
         """Start to serve in a task, and return when requests are answered; hub.json is written by the caller.
 
         From then on, lost unix sockets and a lost hub.json are restored in the background. An exception that ends the
-        server before that is raised, such as OSError for a socket that cannot listen.
+        server before that is raised.
+
+        Raises:
+            HubUnavailable: The server ended without an exception before it answered.
+            OSError: A socket cannot listen.
         """
         self._task = asyncio.create_task(self._server.serve(sockets=self._sockets), name="hub-server")
         while not self._server.started:
             if self._task.done():
                 await self._task
+                raise HubUnavailable("the hub's server ended before it answered", "start the hub again")
             await asyncio.sleep(0.005)
         paths = [Path(listener.getsockname()) for listener in self._sockets if listener.family == socket.AF_UNIX]
         keep = [RuntimeFiles(path, bind=open_unix, listen=self._listen).keep() for path in paths]

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
 from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.errors import AegisError, HubUnavailable, Refused, StoreError, UsageError
 from aegis_tui.hub.engine import Engine
-from aegis_tui.hub.server import open_loopback, parse_port
+from aegis_tui.hub.server import HubServer, open_loopback, parse_port
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.discovery import WorkspacePaths, find_hub
 from aegis_tui.sdk.quick import HubAddress, HubQuick
@@ -207,6 +208,21 @@ def test_a_busy_port_is_refused_when_it_was_asked_for_and_replaced_when_not() ->
     assert second.getsockname()[1] != first.getsockname()[1]
     first.close()
     second.close()
+
+
+def test_a_server_that_ends_before_it_answers_is_an_error_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def end_at_once(*_: Any, **__: Any) -> None:
+        return
+
+    async def main() -> None:
+        with open_loopback(0) as listener:
+            server = HubServer(lambda *_: end_at_once(), [listener])
+            async with asyncio.timeout(60):
+                await server.open()
+
+    monkeypatch.setattr(uvicorn.Server, "serve", end_at_once)
+    with pytest.raises(HubUnavailable, match="ended before it answered"):
+        asyncio.run(main())
 
 
 def test_an_answer_over_tcp_never_waits_for_the_receiver_to_confirm_the_one_before() -> None:
