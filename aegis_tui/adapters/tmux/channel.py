@@ -47,8 +47,8 @@ class PaneChannel:
 
         Raises:
             TerminalUnavailable: No server runs, or tmux is not installed.
-            TerminalError: The server refused the command or did not answer, or an argument contains a line break.
-            OSError: tmux cannot be started.
+            TerminalError: The server refused the command or did not answer, an argument contains a line break, or tmux
+                cannot be started.
         """
         try:
             reply = (await self._link.request([command]))[0]

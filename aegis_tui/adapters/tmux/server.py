@@ -79,8 +79,7 @@ class SetupServer(libtmux.Server):
             target: The value of its `-t` option.
 
         Raises:
-            LibTmuxException: tmux did not answer in time.
-            OSError: tmux cannot be started.
+            LibTmuxException: tmux cannot be started, or did not answer in time.
         """
         tail = [";" if arg is CHAIN else literal(str(arg)) for arg in args]
         targeted = [] if target is None else ["-t", str(target)]
@@ -104,6 +103,8 @@ class _DeadlineCommand(tmux_cmd):
             )
         except subprocess.TimeoutExpired as error:
             raise LibTmuxException(f"tmux {argv[-1]!r} did not answer in {DEADLINE_S:g} s") from error
+        except OSError as error:
+            raise LibTmuxException(f"tmux cannot be started: {error}") from error
         self.returncode = done.returncode
         self.stdout = done.stdout.decode("utf-8", "replace").splitlines()
         self.stderr = done.stderr.decode("utf-8", "replace").splitlines()
@@ -130,6 +131,15 @@ def tmux_error(text: str) -> TerminalError | TerminalUnavailable:
     if _GONE.search(text):
         return TerminalUnavailable(f"the tmux server is gone: {text}", "aegis-tui hub start", reason=text)
     return TerminalError(f"tmux: {text or 'failed without a message'}")
+
+
+def _start_error(error: OSError) -> TerminalError | TerminalUnavailable:
+    """Return the error for a tmux that cannot be started: `TerminalUnavailable` if there is none to run."""
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return TerminalUnavailable(
+            f"tmux cannot be started: {error}", "install tmux 3.2 or newer, then `aegis-tui doctor`"
+        )
+    return TerminalError(f"tmux cannot be started: {error}")
 
 
 def scope_prefix(environment: Mapping[str, str]) -> list[str]:
@@ -197,20 +207,23 @@ class TmuxServer:
 
         Raises:
             TerminalUnavailable: There is no tmux.
-            TerminalError: No answer in time.
-            OSError: tmux cannot be started.
+            TerminalError: No answer in time, or tmux cannot be started, such as with too long an argument.
         """
         args: list[str] = []
         for command in commands:
             args += [*([";"] if args else []), *map(literal, command)]
-        process = await asyncio.create_subprocess_exec(
-            *self.argv(*args),
-            env=self.environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        argv = self.argv(*args)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                env=self.environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise _start_error(error) from error
         try:
             async with asyncio.timeout(DEADLINE_S):
                 out, err = await process.communicate()
@@ -248,8 +261,8 @@ class TmuxServer:
 
         Raises:
             TerminalUnavailable: There is no tmux.
-            TerminalError: The server does not answer, or does not end within 5 s.
-            OSError: tmux cannot be started, or the socket cannot be deleted.
+            TerminalError: tmux cannot be started, the server does not answer or does not end within 5 s, or the socket
+                cannot be deleted.
         """
         reply = await self.fork([["display-message", "-p", "#{pid}|#{socket_path}"]])
         pid_text, _, socket = reply.stdout.strip().partition("|")
@@ -258,7 +271,10 @@ class TmuxServer:
             await self.fork([["kill-server"]])
             await self._wait_gone(identity)
         path = Path(socket) if socket else self.socket_path
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        try:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        except OSError as error:
+            raise TerminalError(f"the tmux socket cannot be deleted: {error}") from error
 
     @property
     def socket_path(self) -> Path:
@@ -275,7 +291,7 @@ class TmuxServer:
     def _check_version(self) -> None:
         try:
             text = get_version_str(self.argv()[0])
-        except LibTmuxException as error:
+        except (LibTmuxException, OSError) as error:
             raise TerminalUnavailable("tmux does not report its version", "install tmux 3.2 or newer") from error
         match = re.search(r"(\d+)\.(\d+)", text)
         if match and not text.endswith("openbsd") and (int(match[1]), int(match[2])) < MIN_VERSION:
@@ -296,22 +312,24 @@ class TmuxServer:
             pause_s: In seconds.
 
         Raises:
-            TerminalUnavailable: There is no tmux.
-            OSError: It cannot be started at all.
+            TerminalUnavailable: There is no tmux, or it cannot be started at all.
             ValueError: AEGIS_ORPHAN_S in the environment is not a number.
         """
         size = ["-x", str(BIRTH_WIDTH), "-y", str(BIRTH_HEIGHT)]
         home = home_command(self.config_path.parent, self.environment)
-        process = await asyncio.create_subprocess_exec(
-            *scope,
-            *self.argv("new-session", "-d", "-s", SESSION, "-n", HOME_WINDOW, *size, "--", *home),
-            env=self.environment,
-            cwd="/",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *scope,
+                *self.argv("new-session", "-d", "-s", SESSION, "-n", HOME_WINDOW, *size, "--", *home),
+                env=self.environment,
+                cwd="/",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise TerminalUnavailable(f"the tmux server does not start: {error}", "aegis-tui doctor") from error
         try:
             async with asyncio.timeout(SILENT_S):
                 await process.wait()

@@ -228,8 +228,7 @@ class TmuxTerminal:
         Raises:
             TerminalUnavailable: No server runs.
             TerminalError: tmux refuses.
-            LibTmuxException: tmux did not answer in time.
-            OSError: tmux cannot be started.
+            LibTmuxException: tmux cannot be started, or did not answer in time.
         """
         environment = dict(zip(MARKER_VARIABLES, (spec.instance, self._server.workspace), strict=True))
         window = f"={SESSION}:={spec.instance}"

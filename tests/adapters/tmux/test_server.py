@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from libtmux.exc import LibTmuxException
 
 from aegis_tui.adapters.process import find_identity, is_same_process_alive
 from aegis_tui.adapters.tmux.config import server_environment
 from aegis_tui.adapters.tmux.server import TmuxServer
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
-from aegis_tui.errors import TerminalUnavailable, UsageError
+from aegis_tui.errors import TerminalError, TerminalUnavailable, UsageError
 from aegis_tui.ports.terminal import PaneSpec
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +68,27 @@ async def test_a_missing_tmux_is_said_with_its_cure(tmp_path: Path, socket_name:
     with pytest.raises(TerminalUnavailable) as refused:
         await terminal.start()
     assert "install tmux" in refused.value.hint
+
+
+async def test_a_tmux_that_cannot_be_started_is_the_terminals_error(
+    tmp_path: Path, socket_name: str, environment: dict[str, str]
+) -> None:
+    fake = tmp_path / "tmux"
+    fake.write_text("#!/bin/sh\n")
+    fake.chmod(0o755)
+    server = TmuxServer(socket_name, config_dir=tmp_path, environment={**environment, "PATH": f"{tmp_path}:/bin"})
+    longer_than_any_argument = "x" * 10_000_000
+    with pytest.raises(TerminalError, match="cannot be started"):
+        await server.fork([["display-message", longer_than_any_argument]])
+    with pytest.raises(LibTmuxException, match="cannot be started"):
+        server.setup().cmd("display-message", longer_than_any_argument)
+    fake.unlink()
+    with pytest.raises(TerminalUnavailable):
+        await server.start()
+    with pytest.raises(TerminalUnavailable, match="cannot be started"):
+        await server.fork([["list-sessions"]])
+    with pytest.raises(TerminalUnavailable, match="cannot be started"):
+        await server.stop()
 
 
 async def test_a_tmux_that_is_too_old_is_refused(tmp_path: Path, socket_name: str) -> None:
