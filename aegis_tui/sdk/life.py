@@ -112,7 +112,8 @@ def _state_of(pid: int) -> tuple[str, int]:
     """Return a process's state, and the processor time that it has used, to be compared with an earlier result only.
 
     The state is its letter (proc_pid_stat(5)). On systems without /proc it is `T` for a stopped process, and empty for
-    any other. If there is no such process, return an empty string and 0.
+    any other: macOS calls every process running that is not stopped, so that a hung one would seem busy for ever.
+    If there is no such process, return an empty string and 0.
     """
     if (_PROC / "self" / "stat").exists():
         try:
