@@ -84,9 +84,10 @@ def end_process_tree(pid: int | None, *, marker: tuple[str, str] | None, grace_s
 
 
 def end_group(group: int, *, grace_s: float) -> None:
-    """End what is left of a process group whose leader has ended, by SIGTERM and after `grace_s` by SIGKILL; blocking.
+    """End what is left of a process group whose leader has ended, by SIGTERM and after `grace_s` by SIGKILL.
 
-    Processes of the leader's session are ended too.
+    Processes of the leader's session are ended too; this process and its ancestors are spared. Blocks until all have
+    ended, for about `grace_s` plus five seconds at most. Raises nothing.
     """
     spared = _spared()
     members = _led_by(group, spared)
@@ -101,10 +102,11 @@ def end_group(group: int, *, grace_s: float) -> None:
 
 
 def end_marked(variable: str, value: str) -> None:
-    """Kill every process that has this value of a variable in its environment, and those that they start meanwhile.
+    """Kill (SIGKILL) every process that has this value of a variable in its environment.
 
-    Blocks until they are gone, for about five seconds at most. This process and its ancestors are spared.
-    This finds processes of a program that left its session and group, but not one that cleared its environment.
+    Processes that they start meanwhile are killed too. Blocks until they are gone, for about five seconds at most. This
+    process and its ancestors are spared. This finds processes of a program that left its session and group, but not one
+    that cleared its environment.
     """
     spared = _spared()
     for _ in range(_KILL_ROUNDS):
@@ -138,7 +140,8 @@ def kill_child(process: asyncio.subprocess.Process) -> None:
 async def end_child(process: asyncio.subprocess.Process) -> None:
     """Kill a child, discard what its pipes still hold, and wait for it; one that has ended is only waited for.
 
-    A cancellation takes effect only afterwards, because a child that is not waited for leaves its pipes open.
+    A cancellation takes effect (`CancelledError`) only afterwards, because a child that is not waited for leaves its
+    pipes open.
     """
     kill_child(process)
     cancelled: asyncio.CancelledError | None = None

@@ -44,6 +44,9 @@ class SubprocessRunner:
     ) -> ProgramResult:
         """Run one program to its end, end everything that it started, and return how it ended; see `ProgramRunner`.
 
+        It is ended when its time is up, or it exceeds a bound: then the exit code is None, and for a bound `stopped`
+        says which. Standard output and error are kept together: the first `head_bytes` and the last `tail_bytes`.
+
         Raises:
             Unavailable: There is no such program, or no such folder `cwd`.
             OSError: It cannot be started for another reason.

@@ -343,7 +343,13 @@ async def _next_event(stream: Stream) -> Envelope | None:
 
 
 def _get(kind: type[T], socket: Path, target: str, token: str) -> T:
-    """Return the answer of the gateway to a GET request, as `kind`, which is not checked."""
+    """Return the gateway's answer to a GET request as the JSON value in it, whatever the status; `kind` is not checked.
+
+    Raises:
+        OSError: The gateway cannot be reached, or not in 2 s.
+        HTTPException: Its answer is not HTTP.
+        ValueError: Its answer is not JSON.
+    """
     connection = open_http(f"unix:{socket}", _GATEWAY_DEADLINE_S)
     try:
         connection.request("GET", target, headers={"Authorization": f"Bearer {token}"})

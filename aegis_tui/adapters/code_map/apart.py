@@ -36,7 +36,7 @@ def derive_apart(
         items: The contents; taken by several threads, one at a time. An error that it raises is raised at the end,
             after the contents before it were yielded.
         workers: How many processes to start.
-        derive: Reads one content, as each worker does.
+        derive: Reads one content, as each worker does; what it raises in this process is raised.
     """
     source = _BatchSource(items)
     answers: queue.SimpleQueue[tuple[_Batch, list[Entry] | None] | None] = queue.SimpleQueue()

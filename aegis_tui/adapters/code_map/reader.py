@@ -31,8 +31,8 @@ class SourceReader:
     def derive(self, language: str, content: bytes) -> FileFacts:
         """Return the facts of a content; of one that cannot be parsed, its number of lines, of Markdown its headings.
 
-        A language whose grammar is not installed counts as one that the map does not know (`aegis-tui[lang]`). A
-        content with a NUL has the language `binary` and no lines.
+        A language whose grammar is not installed (`aegis-tui[lang]`), and one that the map does not know, give the
+        number of lines only. A content with a NUL has the language `binary` and no lines. Raises nothing.
         """
         if b"\0" in content:
             return FileFacts("binary", 0)
@@ -71,7 +71,10 @@ class SourceReader:
         return min(_MOST_WORKERS, (os.cpu_count() or 1) - 1, count // _WORTH_A_PROCESS)
 
     def entry(self, language: str, content: bytes) -> Entry:
-        """Return what is to be stored of a content: the facts of `derive`, and the words to find them by."""
+        """Return what is to be stored of a content: the facts of `derive`, and the words to find them by.
+
+        Raises nothing.
+        """
         return make_entry(self.derive(language, content))
 
 

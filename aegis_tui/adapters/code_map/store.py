@@ -173,7 +173,7 @@ class SqliteMapStore:
         """Set the view: the files that later questions on this connection are about, and the content of each.
 
         If the file holds over 5,000 contents more than twice as many as the view has, the oldest that are not in the
-        view are deleted, until 2,500 of them are left.
+        view are deleted, until about 2,500 of them are left.
 
         Args:
             view: Path -> key of the content that the file has; a file whose content is not stored is left out.
@@ -250,9 +250,10 @@ class SqliteMapStore:
         return self._run(look)
 
     def mentioning(self, name: str) -> list[str]:
-        """Return the paths of the files set by `set_view` in whose code a name occurs as a word, sorted.
+        """Return the paths of the files set by `set_view` that call, import or derive from a name, sorted.
 
-        Letter case is ignored. Empty for a name that is not one word, such as a dotted one.
+        Letter case is ignored, and only the last dotted part of what is called counts. Empty for a name that is not one
+        word, such as a dotted one.
         """
         statement = (
             "SELECT v.path FROM mention m JOIN temp.view v ON v.blob = m.rowid WHERE mention MATCH ? ORDER BY v.path"

@@ -39,10 +39,12 @@ class IncludedFiles:
     async def find(self, base_oid: str) -> tuple[str, ...]:
         """Return the paths to copy, relative to the checkout, sorted; whole folders end in a slash.
 
-        Found once per base. Empty without a `.worktreeinclude`, and in a bare repository, which has no files.
+        Found once per base; asking for another base forgets the one before. Empty without a `.worktreeinclude`, and in
+        a bare repository, which has no files.
 
         Raises:
             GitError: git fails.
+            OSError: A temporary file cannot be written.
         """
         async with self._finding:
             if base_oid not in self._known:

@@ -96,7 +96,12 @@ class PreparedFolders(PreparedEnvironments):
                 self._folder.log(name).unlink(missing_ok=True)
 
     async def _unregister(self, tree: Path) -> None:
-        """Remove git's record of a worktree and keep its folder, at the same path: files in it name that path."""
+        """Remove git's record of a worktree and keep its folder, at the same path: files in it name that path.
+
+        Raises:
+            GitError: git fails; the folder is kept all the same.
+            OSError: The folder cannot be renamed.
+        """
         aside = tree.with_name("kept")
         await asyncio.to_thread(tree.rename, aside)
         try:
@@ -125,7 +130,15 @@ def _covered(name: str, ignored: set[str]) -> bool:
 
 
 def _make_safe(tree: Path, shown: tuple[Path, ...]) -> None:
-    """Delete links that lead to what no sandbox shows, and everything that is no file, folder or link; blocking."""
+    """Delete links that lead to what no sandbox shows, and everything that is no file, folder or link; blocking.
+
+    Args:
+        tree: The folder to search, with everything below it.
+        shown: What sandboxes show besides it.
+
+    Raises:
+        OSError: The folder cannot be opened, or something in it cannot be deleted.
+    """
     real = Path(os.path.realpath(tree))
     with UntrustedFolder(tree) as folder:
         for name in _unsafe(folder, real, shown):
@@ -149,7 +162,11 @@ def _unsafe(folder: UntrustedFolder, real: Path, shown: tuple[Path, ...]) -> Ite
 
 
 def _forget(tree: Path, names: Iterable[str]) -> None:
-    """Delete tracked files, which each worktree has itself; folders stay. Blocking."""
+    """Delete tracked files, which each worktree has itself; folders, and names that do not exist, are left. Blocking.
+
+    Raises:
+        OSError: The folder cannot be opened, or a file cannot be deleted.
+    """
     with UntrustedFolder(tree) as folder:
         for name in names:
             status = folder.status(name)

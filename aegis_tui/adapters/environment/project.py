@@ -235,13 +235,17 @@ class ProjectEnvironment:
         return variables
 
     def _links(self, worktree: Path, shown: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-        """Yield the links by which a sandbox shows the worktree's files at the paths of the checkout.
+        """Yield links (target, place) that show the worktree's files at the paths of the checkout.
 
-        A folder that contains a mount is entered, and gets a link for each entry. Nothing for a bare repository.
+        A folder that contains a mount is entered, and gets a link for each entry; 2,000 folders at most. Nothing for a
+        bare repository.
 
         Args:
             worktree: The worktree.
             shown: What the sandbox mounts besides; nothing is linked in its place.
+
+        Raises:
+            OSError: A folder of the worktree cannot be read.
         """
         if self._root == self._common_dir:
             return
@@ -271,7 +275,11 @@ def _targets(sites: Sequence[Path], tree: TreeMap) -> list[Path]:
 
 
 def _node_modules(places: Sequence[tuple[Path, Path]], tree: TreeMap) -> list[Path]:
-    """Create every `node_modules` among the pairs (theirs, place); return the paths that a sandbox must show."""
+    """Create every `node_modules` among the pairs (theirs, place); return the paths that a sandbox must show.
+
+    Raises:
+        OSError: A folder of the person's cannot be read, or a link cannot be created.
+    """
     pairs = [pair for pair in places if pair[0].name == "node_modules"]
     own = package_names(tree.worktree) if pairs else {}
     return [path for theirs, place in pairs for path in (theirs, *make_node_modules(theirs, place, tree, own))]

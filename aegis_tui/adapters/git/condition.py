@@ -23,7 +23,7 @@ _PLAIN_PROGRAM = re.compile(r"[\w./+@-]+\Z")
 
 
 class Condition:
-    """Examines one repository.
+    """Examines one repository. Its methods raise `GitError` if git fails.
 
     Args:
         place: The paths of the repository.
@@ -89,7 +89,10 @@ class Condition:
         return {name: value for name, _, value in pairs}
 
     async def _filter_commands(self) -> dict[str, tuple[bool, str]]:
-        """Return per filter name whether it is required, and the command that a checkout or commit runs, or empty."""
+        """Return, by the name of each configured filter, whether it is required, and the command that git runs for it.
+
+        Of several commands it is that for `process`, else `clean`, else `smudge`; empty if there is none.
+        """
         settings = await self._settings(r"^filter\..*\.(clean|smudge|process|required)$")
         names = dict.fromkeys(key.partition(".")[2].rpartition(".")[0] for key in settings)
         commands = {}

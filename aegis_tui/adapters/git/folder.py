@@ -55,7 +55,10 @@ def find_scratch_of_the_dead(parent: Path | None = None) -> list[Path]:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether there is a process with this id."""
+    """Return whether there is a process with this id.
+
+    One of another user counts, and one that has ended but has not been reaped.
+    """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

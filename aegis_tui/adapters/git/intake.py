@@ -242,7 +242,12 @@ def _read_header(content: Iterator[bytes]) -> tuple[bytes, int, bytes]:
 
 
 def _entry_header(kind: int, size: int) -> bytes:
-    """Return kind and size in the format of a pack entry."""
+    """Return the header of an entry of a pack file.
+
+    Args:
+        kind: 1 for a commit, 2 for a tree, 3 for a blob, 4 for a tag.
+        size: The size of the object in bytes, unpacked.
+    """
     byte, size = kind << 4 | size & 15, size >> 4
     out = bytearray()
     while size:

@@ -41,6 +41,7 @@ async def open_repository(path: Path) -> GitRepository:
 
     Raises:
         GitUnavailable: git is missing or too old, or `path` is no folder, or in no repository or its git folder.
+        GitError: git does not answer in time.
     """
     return GitRepository(await discover(path))
 

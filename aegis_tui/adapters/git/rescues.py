@@ -21,7 +21,7 @@ _CHECKOUT_DEADLINE_S = 600.0
 
 
 class GitRescues:
-    """Implements `RescueStore`.
+    """Implements `RescueStore`. Its methods raise `GitError` if git fails.
 
     Args:
         runner: Runs git in the common folder.

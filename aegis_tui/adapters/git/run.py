@@ -61,7 +61,10 @@ class GitOutput:
         return decode(self.stdout).rstrip("\n")
 
     def fields(self) -> list[str]:
-        """Return the NUL-separated fields of standard output (a `-z` format)."""
+        """Return the fields of standard output that end with a NUL (a `-z` format), as file names.
+
+        Empty for no output.
+        """
         parts = decode(self.stdout).split("\0")
         return parts[:-1] if parts and parts[-1] == "" else parts
 
@@ -157,7 +160,10 @@ def failure(args: Sequence[str], output: GitOutput) -> GitError:
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Return our environment without variables that would redirect git or make it ask a person, plus `extra`."""
+    """Return the environment for our git commands: ours without variables that redirect git, plus `extra`.
+
+    git then asks no person, starts no pager or editor, and writes its messages in English.
+    """
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat", "GIT_EDITOR": "true"}
     return {**outside_environment(os.environ), **quiet, "LC_ALL": "C", **extra}
 

@@ -22,7 +22,7 @@ _DEADLINE_S = 600.0
 
 
 class Submodules:
-    """The submodules of one repository.
+    """The submodules of one repository. Its methods raise `GitError` if git fails in the repository itself.
 
     Args:
         common_dir: The repository's git folder; `modules` in it holds the submodules that are set up.

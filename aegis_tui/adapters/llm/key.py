@@ -59,7 +59,7 @@ class ModelKey:
 
         Raises:
             UsageError: The settings cannot be used.
-            OSError: The key cannot be written.
+            OSError: The key cannot be written, or an earlier file of it cannot be read.
         """
         if not self._spoken:
             return load_settings(self._environ).api_key_file

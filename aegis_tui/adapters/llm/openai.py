@@ -204,7 +204,10 @@ class OpenAIChat:
         return problem_of(response.status, said, headers, self._server)
 
     async def _with_served(self, error: ModelAbsent) -> AegisError:
-        """Return the same error, extended by the models that the server serves; unchanged if it does not list them."""
+        """Return the same error, extended by the models that the server serves; unchanged if it does not list them.
+
+        Asks the server for them. Raises nothing.
+        """
         with suppress(AegisError, HttpFailed):
             response = await get_whole(self._http, "models", deadline_s=_CONNECT_TIMEOUT_S)
             if _is_success(response.status) and (names := _model_names(response, self._server)):

@@ -89,7 +89,10 @@ class SocketClient:
             connection.abort()
 
     def _take(self) -> _Connection | None:
-        """Return the connection that is kept, if it can still be used; None if there is none."""
+        """Take over the connection that is kept for the next request; None if there is none that can still be used.
+
+        One that has ended, or was not used for 5 s, is aborted. After this, none is kept.
+        """
         connection, self._kept = self._kept, None
         if connection is None:
             return None

@@ -105,7 +105,10 @@ def unpack_snapshot(row: tuple[Any, ...]) -> tuple[int, dict[str, Any]] | None:
 
 
 def decode(raw: bytes) -> str:
-    """Decode any bytes, so that damaged text fails its checksum and not with an error that names no event."""
+    """Return bytes of the file as text; those that are not UTF-8 become surrogates, so that nothing is raised.
+
+    Damaged text then fails its checksum, and not with an error that names no event.
+    """
     return raw.decode("utf-8", "surrogateescape")
 
 

@@ -70,8 +70,8 @@ async def salvage(path: Path, timestamp: str, begin_anew: BeginAnew) -> Salvage:
         What was kept and what is lost.
 
     Raises:
-        StoreError: A file cannot be read or written. The log is unchanged then: files that were renamed have their
-            former names again, unless the system refuses that too.
+        StoreError: A file cannot be read or written, or a newer version of the program wrote an event. The log is
+            unchanged then: files that were renamed have their former names again, unless the system refuses that too.
     """
     draft, merged = path.with_name(f"{path.stem}.salvaged.db"), path.with_name(f"{path.stem}.merged.db")
     try:

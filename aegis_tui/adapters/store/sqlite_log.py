@@ -97,7 +97,7 @@ class SqliteEventLog:
         await self._run(lambda: self._open(first_seq))
 
     async def close(self) -> None:
-        """Close the file; a second call does nothing."""
+        """Close the file, for good: any other call then raises `StoreError`. A second call does nothing."""
         if not self._is_closed:
             await self._run(self._close)
             self._is_closed = True
@@ -138,7 +138,15 @@ class SqliteEventLog:
         return await self._run(lambda: self._find_replies(maybe)) if maybe else {}
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
-        """Store the whole state after event `seq`; delete snapshots, answers and events that are no longer needed."""
+        """Store the whole state after event `seq`, and delete what is no longer needed.
+
+        That is all snapshots but the newest two, answers of events more than 30,000 before `seq`, and events up to the
+        older snapshot, except the newest `kept_events`.
+
+        Raises:
+            StoreError: It cannot be written; or only the write-ahead log cannot be moved into the file, and then it is
+                stored.
+        """
         await self._run(lambda: self._save_snapshot(seq, state))
 
     async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
@@ -149,7 +157,7 @@ class SqliteEventLog:
         return await self._run(self._load_snapshots)
 
     async def restore_replies(self, rows: Sequence[ReplyRow]) -> None:
-        """Insert answers of another log unchanged, replacing those with the same row.
+        """Insert answers of another log unchanged.
 
         Args:
             rows: Complete rows of its table `request`, with their checksums.

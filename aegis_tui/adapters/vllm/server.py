@@ -66,7 +66,10 @@ class VllmServer:
         return self._folder / "vllm.json"
 
     def find(self) -> VllmRecord | None:
-        """Return the record of the running server, even while it still loads the model; None if none runs."""
+        """Return the record of the running server, even while it still loads the model.
+
+        None if none runs, also if its record is missing or damaged. Raises nothing.
+        """
         try:
             record = VllmRecord(**json.loads(self._record.read_text("utf-8")))
         except (OSError, ValueError, TypeError):

@@ -51,14 +51,15 @@ class InboxList(LinePanel):
 
 
 def row_key(need: Need) -> str:
-    """Return the key of a need's row: its kind and key."""
+    """Return the key of a need's row in the list, which no other row has: its kind and its key."""
     return f"{need.kind} {need.key}"
 
 
 def need_line(need: Need, since: str | None, now: datetime, width: int) -> Line:
     """Return one line of `width` cells: how long it has waited, what waits, and what Enter does.
 
-    `since` is RFC 3339 UTC; None, when the events that are kept do not go back so far, leaves the time empty.
+    `since` is RFC 3339 UTC, else ValueError; None, when the events that are kept do not go back so far, leaves the time
+    empty.
     """
     waited = "" if since is None else clock_text(max(0.0, (now - datetime.fromisoformat(since)).total_seconds()))
     verb = _VERBS[need.kind]
@@ -82,7 +83,7 @@ class InboxScreen(Dialog[Need | None]):
         self._list = InboxList(sorted(items, key=lambda item: item[1] or ""), now=desk.store.now())
 
     def compose(self) -> ComposeResult:
-        """Show the list in a frame."""
+        """Yield a frame with the list."""
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = "Waiting for you, oldest first"
             dialog.border_subtitle = "enter answer · esc back"
