@@ -13,6 +13,7 @@ from typing import Final
 
 from aegis_tui.domain.instance.model import Phase
 from aegis_tui.domain.piece.model import PieceStatus
+from aegis_tui.domain.role import traits_of
 from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.workspace import Workspace
@@ -149,7 +150,8 @@ def needed(workspace: Workspace) -> list[Effect]:
 
 
 def _instances(workspace: Workspace, run: Run) -> Iterator[Effect]:
-    for item in workspace.instances.of_run(run.run):
+    # What judges a piece comes first: the piece waits for it, and it is soon done.
+    for item in sorted(workspace.instances.of_run(run.run), key=lambda item: not traits_of(item.role).is_judge):
         if item.phase in (Phase.PLANNED, Phase.PREPARED) and run.status is RunStatus.HALTED:
             continue
         if effect := _BY_PHASE.get(item.phase):

@@ -175,11 +175,11 @@ class Reconciler:
     def _whose_base_is_wanted(self, workspace: Workspace) -> Run | None:
         """Return a copy of the current run if QA of its base commit should start now; else None.
 
-        It should while the run is active and its pieces are being built or merged, but not while an instance is
-        starting, which QA would delay, nor if `look_ahead` was called for the run.
+        It should while the run is active and its pieces are being built or merged, but not while something is done that
+        others wait for, which QA would delay, nor if `look_ahead` was called for the run.
         """
         run = workspace.runs.current()
-        if run is None or run.status is not RunStatus.ACTIVE or run.stage not in _WORK or self._turns.is_starting:
+        if run is None or run.status is not RunStatus.ACTIVE or run.stage not in _WORK or self._turns.is_busy:
             return None
         return None if self._quality.has_looked_ahead(run.run) else run.model_copy(deep=True)
 

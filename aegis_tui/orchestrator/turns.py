@@ -25,10 +25,11 @@ START_S = 5.0
 """How long a program that does not join the hub keeps others from starting, in seconds."""
 
 PATIENCE_S = 1.0
-"""How long the clean-up after an instance waits for more urgent effects, in seconds."""
+"""How long a start or the clean-up after an instance waits for more urgent effects, in seconds."""
 
 _STARTS = (PrepareInstance, LaunchInstance)
-_URGENT = (*_STARTS, InspectPiece, ComposePiece, CheckComposition)
+_CHECKS = (InspectPiece, ComposePiece, CheckComposition)
+_URGENT = (*_STARTS, *_CHECKS)
 _CLEAN_UP = (StopInstance, ReclaimInstance)
 
 
@@ -45,6 +46,7 @@ class Turns:
         self._now = now
         self._started_at: dict[str, float] = {}
         self._waits_since: dict[Effect, float] = {}
+        self._has_urgent = False
 
     def choose(
         self, wanted: Collection[Effect], running: Collection[Effect], unjoined: Collection[str]
@@ -52,8 +54,9 @@ class Turns:
         """Return the wanted effects that start now, clean-up last; the instances in them count as starting from now on.
 
         An effect that starts an instance waits while `most` others are starting (see the constructor), which is from
-        their first effect until they join, `START_S` (5 s) at most. Clean-up waits while an instance is starting or a
-        merge or check is under way, `PATIENCE_S` (1 s) at most. All else starts at once.
+        their first effect until they join, `START_S` (5 s) at most. A merge or check of a piece, which others wait for,
+        counts as one of them, `PATIENCE_S` (1 s) at most. Clean-up waits while an instance is starting or a merge or
+        check is under way, `PATIENCE_S` at most. All else starts at once.
 
         Args:
             wanted: The effects that the state requires; the result keeps their order.
@@ -64,29 +67,34 @@ class Turns:
         self._started_at = {name: at for name, at in self._started_at.items() if name in unjoined}
         self._waits_since = {effect: at for effect, at in self._waits_since.items() if effect in wanted}
         fresh = [effect for effect in wanted if effect not in running]
+        checks = sum(isinstance(effect, _CHECKS) for effect in (*running, *fresh))
         chosen: list[Effect] = [
-            effect for effect in fresh if not isinstance(effect, _CLEAN_UP) and self._may_start(effect, now)
+            effect for effect in fresh if not isinstance(effect, _CLEAN_UP) and self._may_start(effect, now, checks)
         ]
-        is_busy = self.is_starting or any(isinstance(effect, _URGENT) for effect in (*running, *chosen))
+        self._has_urgent = any(isinstance(effect, _URGENT) for effect in (*running, *fresh))
         for effect in fresh:
             waits_since = self._waits_since.setdefault(effect, now)
-            if isinstance(effect, _CLEAN_UP) and (not is_busy or now - waits_since >= PATIENCE_S):
+            if isinstance(effect, _CLEAN_UP) and (not self.is_busy or now - waits_since >= PATIENCE_S):
                 chosen.append(effect)
         return chosen
 
     @property
-    def is_starting(self) -> bool:
-        """Whether an instance chosen by `choose` has not joined yet, and its first effect began less than 5 s ago."""
-        return self._busy(self._now()) > 0
+    def is_busy(self) -> bool:
+        """Whether others wait for what is done now: starts of instances, merges or checks of pieces.
+
+        An instance that takes longer than `START_S` (5 s) to join is not counted.
+        """
+        return self._has_urgent or self._busy(self._now()) > 0
 
     def _busy(self, now: float) -> int:
         return sum(now - at < START_S for at in self._started_at.values())
 
-    def _may_start(self, effect: Effect, now: float) -> bool:
+    def _may_start(self, effect: Effect, now: float, checks: int) -> bool:
         if not isinstance(effect, _STARTS):
             return True
         if effect.agent_id not in self._started_at:
-            if self._busy(now) >= self._most:
+            is_patient = now - self._waits_since.setdefault(effect, now) < PATIENCE_S
+            if self._busy(now) + (checks if is_patient else 0) >= self._most:
                 return False
             self._started_at[effect.agent_id] = now
         return True

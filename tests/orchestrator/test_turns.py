@@ -5,6 +5,7 @@ from __future__ import annotations
 from aegis_tui.domain.effect import (
     ComposePiece,
     Effect,
+    InspectPiece,
     LaunchInstance,
     PrepareInstance,
     ReclaimInstance,
@@ -40,10 +41,10 @@ def test_no_more_instances_start_at_once_than_there_are_cores() -> None:
 def test_the_next_one_starts_when_one_has_joined_or_ended() -> None:
     plan, _ = turns()
     plan.choose([A, B, C], [], {"a", "b", "c"})
-    assert plan.is_starting
+    assert plan.is_busy
     assert plan.choose([C], [], {"b", "c"}) == [C]
     assert plan.choose([], [], set()) == []
-    assert not plan.is_starting
+    assert not plan.is_busy
 
 
 def test_a_program_that_does_not_join_keeps_others_waiting_for_a_while_only() -> None:
@@ -68,3 +69,15 @@ def test_clean_up_does_not_wait_for_nothing_and_other_work_does_not_wait_at_all(
     stop, check = StopInstance("x"), RunQa("run1", 0, "1")
     assert plan.choose([stop, check], [], set()) == [check, stop]
     assert plan.choose([A, B, C, check], [], {"a", "b", "c"}) == [A, B, check]
+
+
+def test_checks_take_the_turns_of_starts_which_wait_for_them_but_not_long() -> None:
+    plan, clock = turns()
+    one, other = InspectPiece("run1", "x", "1"), ComposePiece("run1", "y", "1")
+    assert plan.choose([A, B, one], [], {"a", "b"}) == [A, one]
+    assert plan.is_busy
+    assert plan.choose([B, other], [one], {"a", "b"}) == [other]
+    assert plan.choose([B], [one], {"b"}) == [B]
+    assert plan.choose([C, one, other], [one, other], {"b", "c"}) == []
+    clock.now += PATIENCE_S
+    assert plan.choose([C, one, other], [one, other], {"b", "c"}) == [C]
