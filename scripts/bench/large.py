@@ -26,7 +26,7 @@ from scripts.bench.large_place import EDITED, FILES, git, make_large
 from scripts.bench.product import VERDICT
 from scripts.bench.record import Figure
 
-ROUNDS, RUNS = 6, 3
+ROUNDS, RUNS = 5, 3
 
 _LINE = "import pkg0501.mod00"
 _STEPS: dict[str, list[dict[str, Any]]] = {
