@@ -236,7 +236,8 @@ def numbered(text: str, *, start: int | None, end: int | None) -> str:
     """Return lines `start` to `end` (1-based, both included), each with its number, and a note of what is not shown.
 
     At most `MAX_LINES` (600) lines are shown, and those over 1,000 characters cut. For an empty text, or one that is
-    too short, a remark in parentheses is returned instead. The note is about lines after the shown ones only.
+    too short, a remark in parentheses is returned instead. The note is about lines after the shown ones only; if `end`
+    is before `start`, it is all that is returned.
 
     Args:
         text: The whole text.

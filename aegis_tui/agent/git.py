@@ -143,7 +143,10 @@ class Git:
         return _has_own_files(place)
 
     async def operation_in_progress(self) -> str | None:
-        """Return `rebase`, `merge`, `cherry-pick` or `revert` if such an operation is unfinished; else None."""
+        """Return `rebase`, `merge`, `cherry-pick` or `revert` if such an operation is unfinished; else None.
+
+        None too if git does not find its folder.
+        """
         finished = await self.run("rev-parse", "--absolute-git-dir", with_errors=False, errors="surrogateescape")
         folder = Path(finished.output.removesuffix("\n"))
         if finished.code != 0:

@@ -153,7 +153,8 @@ class Staging:
 def refused_by_git(command: str, output: str) -> AegisError:
     """Return the error for a failed git command, with code and hint if its output shows a known reason.
 
-    `is_certain` of it says whether the command would fail again. The error is not raised here.
+    `is_certain` of it is True if the command would fail again in any case; for an unknown reason it is False. The error
+    is not raised here.
 
     Args:
         command: The command in words, such as `git add`; with a dot for the space it is the code of an unknown reason.

@@ -43,7 +43,6 @@ T = TypeVar("T")
 
 _AT_ONCE: Final = 200
 """Contents that are stored in one transaction."""
-
 _MOST_CHANGED: Final = 100
 _MOST_FOUND: Final = 50
 
@@ -164,10 +163,11 @@ class CodeMap:
 
         Args:
             place: `PATH`, `PATH:SYMBOL`, or a folder (`.` for the whole repository).
-            form: `outline`, `signatures` or `body` of a file or symbol; no effect for a folder.
+            form: `outline`, `signatures` or `body` (empty over 1 MiB), as of `refresh`; no effect for a folder.
 
         Raises:
             UsageError: There is no such file, folder or symbol in the map.
+            GitError: For a `body`: the file has changed since `refresh`, and git lacks that content.
         """
         path, symbol = self._split(place)
         facts = self._relate().facts(path)

@@ -50,7 +50,8 @@ class Setup:
     def write(self, *, agent_docs: bool = False) -> SetupChange:
         """Write the files that are missing; files that exist stay as they are. Return the names of what was written.
 
-        Adds a block to `info/exclude` as well, unless it has it; that counts as written.
+        Also adds a block at the end of `info/exclude`, and with `agent_docs` of AGENTS.md, unless it is there already;
+        that counts as written. After `Refused` or `OSError` some files may have been written: `undo` knows them.
 
         Args:
             agent_docs: Whether to add a block about the workspace to AGENTS.md, for agents of other kinds.
@@ -58,7 +59,7 @@ class Setup:
         Raises:
             Refused: A path leads out of the checkout.
             UsageError: The record of an earlier call cannot be read.
-            OSError: A file cannot be written; what was written before is recorded for `undo`.
+            OSError: A file cannot be read or written.
         """
         record, written = self._load(), []
         for name, text in self._files().items():
@@ -91,7 +92,8 @@ class Setup:
         Raises:
             UsageError: Nothing was set up here, or the record cannot be read.
             Refused: A recorded path leads out of the checkout.
-            OSError: A file cannot be restored; the record stays, so that undo can be repeated.
+            OSError: A file cannot be restored. After this and `Refused`, some files may have been restored; the record
+                stays, so that undo can be repeated.
         """
         record = self._load()
         if not record["files"]:

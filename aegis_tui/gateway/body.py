@@ -60,6 +60,9 @@ def prepare_body(
             (`stream_options.include_usage`); a value that the client has set stays.
         model: The model for requests that name none; None adds nothing.
         added: More fields, in place of those that the client sent.
+
+    Raises:
+        RecursionError: A field is nested so deeply that it could be parsed but cannot be written again.
     """
     stream = fields.get("stream") is True
     added = dict(added)

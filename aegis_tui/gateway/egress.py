@@ -58,9 +58,10 @@ class Egress:
         self._open: Counter[str] = Counter()
 
     async def serve(self, listener: socket.socket) -> asyncio.Server:
-        """Start to answer at a listening unix socket, and return the server; whoever closes that ends the answering.
+        """Start to answer at a listening unix socket, and return the server; closing that ends only the accepting.
 
-        Connections that are passed on by then go on until their ends close them.
+        Connections accepted by then are still answered and passed on until their ends close them; those without a valid
+        request end within 20 s.
 
         Raises:
             OSError: The socket cannot be served.

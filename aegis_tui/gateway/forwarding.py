@@ -42,8 +42,9 @@ class Attempt(NamedTuple):
     def accepts(self, status: int) -> bool:
         """Return whether an answer with this status is the call's; if not, another server should get the call.
 
-        False for 429, 500, 502, 503 and 504 while another server is left; each of them but 429 also makes the server
-        rest for a while. Call it once, when the server begins its answer.
+        False for 429, 500, 502, 503 and 504 while another server is left; each of them but 429 then makes the server
+        rest for a while. True, whatever the status, ends the server's rest after failures. Call it once, when the
+        server begins its answer.
         """
         if status in _ELSEWHERE and not self.is_last:
             if status != 429:

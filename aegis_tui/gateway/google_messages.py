@@ -40,6 +40,7 @@ def messages_of(fields: Fields) -> list[Message]:
 
     Raises:
         Rejected: There are no contents, or a field has a wrong form (400).
+        RecursionError: The arguments or the result of a tool call are nested too deeply.
     """
     conversation = _Conversation()
     conversation.instruct(field_of(fields, "systemInstruction"))
@@ -55,7 +56,7 @@ class _Conversation:
     """Chat messages that grow by one content, which is a turn in Google's API, at a time.
 
     While calls are open, the last message is theirs or the result of one of them. A method that gets a field of a wrong
-    form raises `Rejected` (400).
+    form raises `Rejected` (400); one whose field holds a call or a result that is nested too deeply, `RecursionError`.
     """
 
     def __init__(self) -> None:
@@ -137,8 +138,8 @@ class _Conversation:
     def _answer(self, response: Fields) -> list[ChatPart]:
         """Add the result of an open call; return what a tool message cannot carry, for the user message after it.
 
-        An open call is one that has no result yet. If the result belongs to none, nothing is added, and the result is
-        returned as a text.
+        An open call is one that has no result yet. The result belongs to the one with its id, else to the first of its
+        name. If there is neither, nothing is added, and the result is returned as a text.
         """
         name, text = text_of(response, "name"), _result_text(response)
         call = self._match(name, text_of(response, "id"))
@@ -216,6 +217,9 @@ def _result_text(response: Fields) -> str:
     """Return the result of a function as the model gets it: as JSON, which is `{}` if there is none.
 
     If its only field is a text named `output`, `result` or `content`, that text is returned as it is.
+
+    Raises:
+        RecursionError: It is nested too deeply.
     """
     value = field_of(response, "response")
     if isinstance(value, dict) and len(value) == 1:

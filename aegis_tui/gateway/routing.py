@@ -68,9 +68,9 @@ class Routing:
         """Return the servers in the order in which to try a call: the best one first; those that rest come last.
 
         A server rests after it failed (see `failed`). Of the others, that is best which has the least to compute: its
-        running calls, and what it has not computed of this prompt yet; for a caller's first call, the callers whose
-        last call it got count in place of the prompt. One with at least 8 running calls more than the least busy one
-        comes after the others.
+        running calls, and what it has not computed of this prompt yet. If the caller had no call in the last 5 minutes,
+        the number of callers whose last call in that time went to the server counts in place of the prompt. One with at
+        least 8 running calls more than the least busy one comes after the others.
 
         Args:
             urls: The servers that may take the call.

@@ -82,7 +82,7 @@ class EnvironmentPlanner:
                 the network without it; or more would be copied than is allowed.
             UsageError: A setting is wrong.
             GitError: git fails.
-            OSError: A file cannot be read.
+            OSError: A file cannot be read, or a folder cannot be searched.
         """
         settings = await asyncio.to_thread(self._find_settings)
         files = await self._list_files(oid)
@@ -132,6 +132,7 @@ class EnvironmentPlanner:
 
         Raises:
             GitError: git fails.
+            OSError: The checkout cannot be searched, or a package's name is too long for a file.
         """
         texts = {name: (await self._read_blob(files[name])).decode("utf-8", "replace") for name in wanted_files(files)}
         needs = needs_of(files, lambda name: texts.get(name, ""))

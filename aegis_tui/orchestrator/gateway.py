@@ -200,5 +200,8 @@ class GatewayKeeper:
 
 
 def is_connected(instance: Instance) -> bool:
-    """Return whether an instance is an agent that a person connected, and that has not left."""
+    """Return whether an instance is an agent that a person connected, and that is still joined.
+
+    It is not once it has left, its session has expired, or it is being stopped.
+    """
     return instance.run is None and instance.phase is Phase.JOINED and instance.session is not None

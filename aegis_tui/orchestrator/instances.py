@@ -108,9 +108,10 @@ class InstanceKeeper:
         self.screens = LastScreens(terminal, places.logs_dir)
 
     async def fill(self, *, on: bool = True) -> None:
-        """Start to add the missing files, in the background, to worktrees that an earlier hub left incomplete.
+        """Start adding the missing files, in the background, to worktrees that an earlier hub left incomplete.
 
-        With `on=False`, stop to add files to any worktree.
+        That returns at once. With `on=False`, stop adding files to any worktree, and return when those that are being
+        moved are in place; await that before the event loop is closed.
         """
         await (self._repository.continue_filling() if on else self._repository.stop_filling())
 
@@ -157,7 +158,7 @@ class InstanceKeeper:
     def _copy_role(self, instance: Instance, folder: Path) -> None:
         """Copy the team's own file of the instance's role into `folder/roles` (ROLE-13).
 
-        That is `.agents/agents/ROLE.md` in the person's checkout. No effect if it is missing or a link.
+        That is `.agents/agents/ROLE.md` in the person's checkout. If it is missing or a link, only the folder is made.
 
         Raises:
             OSError: It cannot be read or written.

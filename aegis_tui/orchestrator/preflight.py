@@ -242,10 +242,11 @@ class Preflight:
         return f"run{max(taken, default=0) + 1}"
 
     async def _checks(self, options: RunOptions, oid: str) -> dict[str, tuple[str, ...]]:
-        """Return the fields `qa_commands`, `qa_extra` and `qa_suggested` of the facts, as far as they are not empty.
+        """Return fields of the facts: always `qa_commands`, which may be empty.
 
-        The commands are none if the person chose so, else the person's own, else those detected, else those that the
-        person named for an earlier run. If none is known, there are suggestions.
+        They are none if the person chose so, else the person's own, else those detected, else those that the person
+        named for an earlier run. With detected ones there is `qa_extra`, the detected type checkers and linters; if no
+        command is known, there is `qa_suggested`. Both may be empty.
 
         Raises:
             GitError: git fails.

@@ -49,7 +49,8 @@ class CommandPort(Protocol):
     def changes(self) -> AsyncIterator[frozenset[Key]]:
         """Yield the keys of what changed since the last item, without end; the first item comes at once and is empty.
 
-        A later item is empty if the events since then changed no key. Latest-wins: keys that change while the receiver
-        is busy are merged into one item.
+        No change after the first item is missed, so read the state after it, not before. A later item is empty if the
+        events since the one before changed no key. Latest-wins: keys that change while the receiver is busy are merged
+        into one item.
         """
         ...

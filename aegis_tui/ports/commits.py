@@ -85,10 +85,10 @@ class Commits(Protocol):
         ...
 
     async def tree_of(self, oid: str) -> str:
-        """Return the id of a commit's tree.
+        """Return the id of a commit's tree; the id of a tree is returned as it is.
 
         Raises:
-            GitError: There is no such commit.
+            GitError: There is no such commit or tree.
         """
         ...
 

@@ -24,8 +24,8 @@ class Filling(Protocol):
         ...
 
     async def stop_filling(self) -> None:
-        """Stop to add files to worktrees; `continue_filling` resumes it. Await it before the event loop is closed.
+        """Stop adding files to worktrees; `continue_filling` resumes it. Await it before the event loop is closed.
 
-        Files that are being moved into a worktree at present are all moved first.
+        It returns when the files that are being moved into a worktree at present are all moved.
         """
         ...

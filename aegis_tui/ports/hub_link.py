@@ -59,7 +59,8 @@ class HubLink(Protocol):
 
         Args:
             types: The event types wanted; all when empty.
-            after: Start with the event after this number; None for new events only.
+            after: Start with the event after this number; None for those after the stream is opened, which begins when
+                the first event is asked for.
         """
         ...
 

@@ -64,9 +64,9 @@ class LocalServer(Protocol):
         A server that runs already is returned as it is, whatever its model and port.
 
         Args:
-            model: A name or a folder; None for the one that the environment names.
+            model: A name or a folder; None for the one that the environment names, else the usual one.
             port: The port on 127.0.0.1.
-            wait_s: How long to wait for the first answer, in seconds; at least 1.
+            wait_s: How long to wait for the first answer, in seconds; less than 1 counts as 1.
             options: Further options of the server; of two with the same name the last one counts.
 
         Raises:

@@ -141,8 +141,12 @@ class EnvironmentSurvey(Protocol):
         ...
 
     def missing(self, need: PackageNeed) -> str:
-        """Return what of the needed packages the checkout does not provide, as a sentence with what to do. Blocking.
+        """Return a sentence on the needed packages that the checkout does not provide, and what to do. Blocking.
 
-        Empty if all are installed, or it cannot be known. Nothing is started to find out.
+        Empty if all are installed, or it cannot be known. Nothing is started to find out. A folder of installed
+        packages that cannot be listed counts as empty.
+
+        Raises:
+            OSError: A folder around the packages cannot be searched, or a package's name is too long for a file.
         """
         ...

@@ -376,10 +376,10 @@ class Repository(Commits, Filling, Protocol):
         """Return the mounts of the git folder for a sandbox around that worktree; folders to be mounted are created.
 
         Args:
-            worktree: One in which no agent has run yet: the parts of its git folder that must stay are those found now.
-                For a scratch worktree nothing becomes writable. A second call before an agent runs does no harm.
-            private: A folder for a git folder and an object store of this instance alone; its commits are in the
-                repository only after `take_in`. None: the instance writes to the repository's own.
+            worktree: One in which no agent has run yet, as the files that agents must not change are looked up now. For
+                a scratch worktree nothing becomes writable. A second call before an agent runs does no harm.
+            private: A folder for the instance's own git folder and object store, whose commits only `take_in` copies to
+                the repository; what another worktree left in it is deleted. None: it writes to the repository's own.
 
         Raises:
             GitError: git fails.

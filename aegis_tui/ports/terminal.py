@@ -158,6 +158,7 @@ class Terminal(Protocol):
     def dirty(self) -> AsyncGenerator[frozenset[str], None]:
         """Yield sets of ids of panes with new output until `close`. Latest-wins: sets are merged, at most 10 a second.
 
+        It begins with the output after the first set is asked for; what a pane shows before that is not reported.
         Without a steady connection to the server, every live pane counts as having new output.
         """
         ...

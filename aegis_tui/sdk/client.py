@@ -218,8 +218,8 @@ class EnsembleClient:
             paths: Globs; events about a matching path are included whatever their type.
 
         Raises:
-            AegisError: With the first event: a type or glob is not valid, or the hub refuses the stream. If no hub
-                answers, this waits and does not fail.
+            AegisError: With the first event: a type or glob is not valid, the hub refuses the stream, or the address
+                cannot be a hub's. If no hub answers, this waits and does not fail.
         """
         backoff = Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
         return follow_log(self._locate, backoff, closed=self._closed, types=types, after=after, paths=paths)
@@ -307,9 +307,9 @@ class EnsembleClient:
         """Restart the lock's lifetime: `ttl_s` seconds from now, or as many as it had before if that is None.
 
         Raises:
-            StaleToken: The lock is no longer held under this token.
-            Refused: Another instance holds it, or this one may not lock the path any longer.
-            HubUnavailable: As `command`, which see for all other errors.
+            StaleToken: The lock is no longer held under this token, or a write has changed the lines that it covers.
+            Refused: Another instance holds it.
+            HubUnavailable: As `command`, which see for all others, such as `UsageError` for a `ttl_s` over 600.
         """
         await self.command("lock:renew", lock_id=lock_id, token=token, ttl_s=ttl_s)
 

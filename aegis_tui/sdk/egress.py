@@ -124,9 +124,10 @@ class EgressRelay:
     async def _carry_out(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stack: AsyncExitStack, place: str | None
     ) -> None:
-        """Pass a request on with the token, then the answer, then bytes in both directions.
+        """Pass a request on with the token, then the answer, then bytes in both directions until both sides have ended.
 
-        For a forwarded server, the request is made here, and its answer is not passed on.
+        Of the program's request only the first line is passed on. For a forwarded server, the request is made here, and
+        its answer is not passed on; if it is not 200, this returns. `on_refused` gets the host if the answer is 403.
 
         Args:
             reader: Reads what the program sends.

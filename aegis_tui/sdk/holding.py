@@ -89,10 +89,10 @@ class Holdings:
         return held
 
     def _add(self, grant: LockGrant, lock_type: str, request_id: str) -> Held:
-        """Record a new grant and return what holds it.
+        """Record a new grant and return what holds it; `ttl_s`, `until` and `blocks` are left to the caller to set.
 
-        An EXCLUSIVE grant for the place of a held weaker lock replaces that lock's grant, also for the blocks that use
-        it.
+        An EXCLUSIVE grant for the path and region of a held weaker lock replaces that lock's grant, also for the blocks
+        that use it: then what held the weaker lock is returned.
         """
         place = (grant.path, grant.region)
         weaker = [old for old in self._held.values() if (old.grant.path, old.grant.region) == place]

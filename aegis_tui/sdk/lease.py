@@ -40,9 +40,9 @@ class Lease:
             fields: Further fields of `lock:renew`.
 
         Raises:
-            StaleToken: The lock is lost.
-            Refused: The lock may not be held any longer.
-            HubUnavailable: The hub does not answer.
+            StaleToken: The lock is no longer held under its token, or a write has changed the lines that it covers.
+            Refused: Another instance holds it.
+            AegisError: Any other error of `send`, such as `HubUnavailable` if the hub does not answer.
         """
         grant, asked_at = self.grant, time.monotonic()
         reply = await send("lock:renew", lock_id=grant.lock_id, token=grant.token, **fields)

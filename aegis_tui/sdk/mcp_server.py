@@ -76,7 +76,11 @@ class AgentServer(MCPServer[Any]):
             self.add_tool(_telling(tool), name=name, description=inspect.getdoc(tool))
 
     async def run_stdio_async(self) -> None:
-        """Serve on stdin and stdout until stdin ends; a line that is not a message is answered with an error."""
+        """Serve on stdin and stdout until stdin ends; a line that is not a message is answered with an error.
+
+        Raises:
+            ExceptionGroup: Nobody reads stdout any more; it holds a `BrokenPipeError`.
+        """
         async with stdio_server() as (incoming, outgoing), anyio.create_task_group() as group:
             passed, messages = anyio.create_memory_object_stream[Item](0)
             group.start_soon(sift, incoming, passed, outgoing)

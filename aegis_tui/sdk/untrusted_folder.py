@@ -56,7 +56,7 @@ class UntrustedFolder:
         os.close(self._descriptor)
 
     def read(self, path: str, *, limit: int) -> bytes | None:
-        """Return the content of a regular file; None if it is larger than `limit`, cannot be read, or is anything else.
+        """Return the content of a regular file; None if it is larger than `limit` or unreadable, and for anything else.
 
         Args:
             path: Relative to the folder, separated by `/`. A link in any part of it is not followed, `..` not accepted:
@@ -74,7 +74,7 @@ class UntrustedFolder:
         return content if len(content) <= limit else None
 
     def read_tail(self, path: str, *, size: int) -> bytes | None:
-        """Return the last `size` bytes of a regular file, or all; None if it cannot be read, or is anything else."""
+        """Return the last `size` bytes of a regular file, or all; None as for `read`, however large it is."""
         descriptor = self._open_file(path)
         if descriptor is None:
             return None
@@ -115,9 +115,9 @@ class UntrustedFolder:
 
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[BinaryIO | None]:
-        """Yield a regular file, open for reading while the context is; None if that fails, or for anything else.
+        """Yield a regular file, open for reading while the context is; None if that fails, and for anything else.
 
-        Its content may change while it is read.
+        Its content may change while it is read. For `path` see `read`.
         """
         descriptor = self._open_file(path)
         if descriptor is None:
@@ -140,7 +140,7 @@ class UntrustedFolder:
                 return None
 
     def read_link(self, path: str) -> bytes | None:
-        """Return the target of a link; None if it cannot be read, or is anything else."""
+        """Return the target of a link; None for anything else, or if it is unreadable. For `path` see `read`."""
         with self._parent(path) as place:
             if place is None:
                 return None
@@ -339,7 +339,7 @@ def delete_tree(path: Path) -> None:
 
 
 def read_file(path: Path, *, limit: int) -> bytes | None:
-    """Return the content of a regular file, without following a link; None if it cannot be read, or is anything else.
+    """Return the content of a regular file, without following a link; None if unreadable, and for anything else.
 
     Args:
         path: The file; its folder may be one that an agent can write, the folder's parents not.

@@ -91,7 +91,7 @@ class UserServers:
         return [tool.model_copy(update={"name": name}) for name, (_, tool) in sorted(self._tools.items())]
 
     def has(self, name: str) -> bool:
-        """Return whether a tool of that name is known; False while its server still starts."""
+        """Return whether a tool of that name is known; False while its server still starts, True if it ended later."""
         return name in self._tools
 
     async def call(self, name: str, arguments: dict[str, Any]) -> CallToolResult:
@@ -115,7 +115,8 @@ class UserServers:
     async def _run(self, start: ServerStart) -> None:
         """Start one server, offer its tools, and keep the connection until the context is closed. Raises nothing.
 
-        If it fails, also later, its tools are no longer known, and `problems` gets the reason.
+        If its tools are not known within 15 s, or it fails, none of them is offered, and `problems` gets the reason. A
+        server that ends later is not noticed here: its tools stay known, and calls of them fail.
         """
         try:
             async with asyncio.timeout(START_S) as deadline, self._connect(start) as client:

@@ -134,7 +134,7 @@ class GitRepository:
         await self._worktrees.filler.wait(path)
 
     async def continue_filling(self) -> None:
-        """Go on to complete worktrees, in the background, that a process which was killed has left incomplete."""
+        """Start completing, in the background, worktrees that a process which was killed has left incomplete."""
         self._worktrees.continue_filling()
 
     async def stop_filling(self) -> None:

@@ -61,10 +61,12 @@ class EditGuard:
         self._notes = Path(environ.get("HOME", "/nonexistent")) / ".aegis-guard"
 
     def before(self) -> None:
-        """Return if every path of the call may be written; the locks that it needs are then held.
+        """Return if every path of the call may be written; the locks that it needs are then held, for 60 s at most.
+
+        Waits, 20 s for all together, for locks that others hold.
 
         Raises:
-            AegisError: A path may not be written; no lock is held then.
+            AegisError: A path may not be written, or its lock was not granted. Locks taken before are released.
         """
         with ExitStack() as undo:
             for place in self._places():
@@ -135,6 +137,8 @@ class EditGuard:
     def _lock(self, path: str, rule: Rule, owner: str | None) -> Path:
         """Take the lock of a path from the hub, which knows newer partitions and grants than the scope file.
 
+        Waits while somebody else holds it, until 20 s after this object was created at most. The lock lasts for 60 s.
+
         Args:
             path: The path, relative to the worktree.
             rule: The rule of the scope file's verdict, for the words of a refusal.
@@ -144,7 +148,8 @@ class EditGuard:
             The note of the lock, the file that `_release` takes.
 
         Raises:
-            AegisError: It was refused, the hub does not answer, or the note cannot be written.
+            Refused: It was refused or is still held, the hub does not answer, or the note cannot be written. No note is
+                left; a lock that a hub granted without an answer lapses by itself.
         """
         request, note = new_request_id(), self._note(path)
         try:

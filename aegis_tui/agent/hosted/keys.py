@@ -50,9 +50,10 @@ class PersonKeys:
         """Set when they press the key that submits the work; whoever acts on it clears it."""
 
     def take(self, data: bytes) -> bytes:
-        """Note what was read from the pane, and return what the program is to get of it: all but the submit key.
+        """Note in the attributes what was read from the pane; return what the program is to get of it.
 
-        Sets the attributes of this object accordingly. A sequence may be split over two calls.
+        That is all but the submit key (Ctrl-]) where it was typed. Nothing is held back: a sequence that is split over
+        two calls is returned in two parts.
         """
         text, self._cut = self._cut + data, b""
         if cut := _CUT.search(text):

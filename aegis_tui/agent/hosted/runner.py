@@ -93,12 +93,13 @@ class FollowsPerson(Protocol):
         ...
 
     async def follow(self, act: PersonAct) -> Ran:
-        """Wait for the end of the work that a person's act has begun, and return how it ended.
+        """Wait, as long as it takes, for the end of the work that a person's act has begun; return how it ended.
 
-        For `submit` the program has not worked: it returns at once.
+        For `submit` the program has not worked: it returns at once. When it is cancelled during a turn, the keys of the
+        kind end that turn. Raises nothing: failures of the program are in the result.
 
         Args:
-            act: An act that is due.
+            act: One for which `is_due` is True.
         """
         ...
 

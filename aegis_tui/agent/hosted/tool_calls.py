@@ -39,10 +39,10 @@ class ToolCallLog:
         self._read_bytes = 0
 
     def read(self) -> list[HookCall]:
-        """Return what was appended since the last call; a line that is not complete yet is left for the next one.
+        """Return the next calls that were appended, of at most 4 MiB; the rest is left for the next call of this.
 
-        Empty if there is nothing new, or the file is missing or cannot be read. A file over 8 MiB is emptied when it
-        has been read to its end.
+        So is a line that is not complete yet; one of more than 4 MiB is left out. Empty if there is nothing new, or the
+        file is missing or cannot be read. A file over 8 MiB is emptied when it has been read to its end.
         """
         with suppress(OSError), self._path.open("rb") as file:
             file.seek(self._read_bytes)
