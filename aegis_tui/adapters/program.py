@@ -46,6 +46,7 @@ class SubprocessRunner:
 
         It is ended when its time is up, or it exceeds a bound: then the exit code is None, and for a bound `stopped`
         says which. Standard output and error are kept together: the first `head_bytes` and the last `tail_bytes`.
+        `follow` must not raise: what it raises is lost, and the program's output is then no longer read.
 
         Raises:
             Unavailable: There is no such program, or no such folder `cwd`.
@@ -145,6 +146,8 @@ class _Kept:
 
     async def read(self, read_end: int) -> None:
         """Read from the pipe until every writer has closed it, or until the limit is exceeded; then close it.
+
+        What `follow` raises is raised, and the pipe is closed.
 
         Args:
             read_end: The file descriptor of the pipe.

@@ -33,7 +33,7 @@ _PANE_FORMAT = "|".join(
 
 
 class PaneChannel:
-    """Sends commands to the server, whichever transport is available; raises `OSError` if tmux cannot be started."""
+    """Sends commands to the server, whichever transport is available."""
 
     def __init__(self, server: TmuxServer, link: ControlLink) -> None:
         self._server = server

@@ -45,8 +45,8 @@ log = logging.getLogger(__name__)
 class TmuxTerminal:
     """The panes of one workspace. Create one object per event loop; several processes may use one server.
 
-    Methods raise `TerminalUnavailable` if no server runs, `TerminalError` if tmux refuses or does not answer, and
-    `OSError` if tmux cannot be started.
+    Methods raise `TerminalUnavailable` if no server runs or there is no tmux, and `TerminalError` if tmux refuses, does
+    not answer or cannot be started.
 
     Args:
         socket_name: `aegis-<workspace key>` (contract 1).
