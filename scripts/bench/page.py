@@ -56,7 +56,8 @@ def _verdict(goal: Goal, records: Records) -> tuple[str, str]:
     if figure is None:
         return "–", "not measured"
     median = statistics.median(figure["samples"])
-    return f"{median:.1f} {figure['unit']}", "met" if goal.is_met_by(median) else "not met"
+    shown = f"{median:.1f}" if median >= 0.1 else f"{median:.2g}"
+    return f"{shown} {figure['unit']}", "met" if goal.is_met_by(median) else "not met"
 
 
 def _shown(goal: Goal, soak: str) -> tuple[str, str]:
