@@ -122,12 +122,12 @@ class RescueSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     days: float = Field(90.0, ge=0)
-    """After how many days it is deleted, merged or not; 0 keeps it for ever."""
+    """After how many days saved work is deleted, merged or not; 0 keeps it for ever."""
     merged_days: float = Field(14.0, ge=0)
-    """After how many days it is deleted if all of it is merged."""
+    """After how many days saved work is deleted if all of it is merged."""
     budget_mb: int = Field(2048, ge=1)
-    """How much disk space it may take, in MiB. If it takes more, what is merged is deleted, oldest first; a run warns
-    about the rest."""
+    """How much disk space saved work may take, in MiB. If it takes more, merged work is deleted, oldest first; if that
+    is not enough, a run warns."""
 
 
 class WorktreeSettings(BaseModel):
@@ -146,24 +146,22 @@ class EnvironmentSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     setup: str | None = Field(None, min_length=1, max_length=10_000)
-    """A command for bash that makes the environment of the project, such as `npm ci`. It is run once for each state of
-    the lock files, in the sandbox, after you allowed it."""
+    """A bash command that sets up the environment of the project, such as `npm ci`. After you have allowed it, it runs
+    in the sandbox, once for each state of the lock files."""
     network: bool = False
     """Whether the set-up command may use the network."""
     timeout_s: float = Field(1800.0, gt=0, le=86_400)
     """The longest that the set-up command may take, in seconds."""
     pass_on: tuple[str, ...] = ()
-    """Names of variables of yours that the set-up command gets, such as those of a package index. Not from a project's
-    file."""
+    """Names of your environment variables that the set-up command gets, such as those that name a package index."""
     show: tuple[Path, ...] = ()
-    """Folders and files of yours that the set-up command can read, such as a folder of packages. Not from a project's
-    file."""
+    """Your folders and files that the set-up command can read, such as a folder of packages."""
     keep: int = Field(3, ge=1, le=100)
     """How many environments made by a set-up command are kept."""
     ports: int = Field(10, ge=0, le=1000)
     """How many ports of its own each worktree gets; 0 for none."""
     copy_mb: int = Field(1024, ge=1)
-    """The most that is copied into each worktree, in MiB. Not from a project's file."""
+    """How much may be copied into each worktree, in MiB; a run that would copy more is refused."""
 
 
 class Settings(BaseModel):

@@ -33,7 +33,7 @@ def environment_checks(
         suggested: A set-up command that may make it; empty if none is known.
     """
     if plan.setup and not is_allowed:
-        observed = f"the set-up command was not allowed for the present lock files: {plan.setup}"
+        observed = f"the set-up command is not allowed for the current lock files: {plan.setup}"
         return [Check(NAME, False, observed, "read it: aegis-tui environment show; then: aegis-tui environment allow")]
     if missing:
         parts = [words.partition("; ") for words in missing]

@@ -30,10 +30,10 @@ from aegis_tui.errors import UsageError
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Ask what the code of this worktree defines, calls, imports and tests.\n\nEvery answer describes the files as "
-    "they are now, including changed and untracked ones; files that git ignores are left out. The map is one file for "
-    "all worktrees of the repository. A call whose target cannot be determined is listed only if a single definition "
-    "has its name, and is marked as uncertain.",
+    help="Look up what the code of this worktree defines, calls, imports and tests.\n\nEvery answer describes the "
+    "files as they are now, including changed and untracked ones; files that git ignores are left out. All worktrees of "
+    "the repository share one map. A call whose target cannot be determined is listed only if a single definition has its "
+    "name, and is marked as uncertain.",
 )
 A = TypeVar("A", bound=MapAnswer)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -119,7 +119,7 @@ def search(
     count: Annotated[int, typer.Option("--count", min=1, max=100, help="The most definitions to print.")] = 10,
     as_json: AsJson = False,
 ) -> int:
-    """Print the definitions that fit a text best. Exit code 0 also if there are none, 5 outside a repository."""
+    """Print the definitions that best match a text. Exit code 0 also if there are none, 5 outside a repository."""
     return _ask(lambda code_map: code_map.search(text, count=count), as_json=as_json, lines=_symbols)
 
 
@@ -133,7 +133,7 @@ def show(
 ) -> int:
     """Print a file or symbol as public outline, as signatures or with its whole text, or list a folder.
 
-    Exit code 2 if there is no such thing in the map, 5 outside a repository.
+    Exit code 2 if there is no such file or symbol in the map, 5 outside a repository.
     """
     if form not in FORMS:
         raise UsageError(f"--as {form} is not known", f"one of {', '.join(FORMS)}")
@@ -183,9 +183,9 @@ def impact(
     place: Annotated[str, typer.Argument(metavar="PATH[:SYMBOL]", help="A file, or a symbol in it.")],
     as_json: AsJson = False,
 ) -> int:
-    """Print the files that a change may concern: those that import or call it, tests marked.
+    """Print the files that a change may affect: those that import or call the changed code; tests are marked.
 
-    Exit code 2 if there is no such thing in the map, 5 outside a repository.
+    Exit code 2 if there is no such file or symbol in the map, 5 outside a repository.
     """
 
     def lines(answer: ImpactOutput) -> list[str]:

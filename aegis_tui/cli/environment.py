@@ -11,6 +11,7 @@ import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
+from aegis_tui.domain.count import counted
 from aegis_tui.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def environment() -> None:
 
 @environment_app.command()
 def show(as_json: AsJson = False) -> int:
-    """Show what worktrees of the present commit would get: environments, copied files, and the set-up command.
+    """Show what worktrees of the current commit would get: environments, copied files, and the set-up command.
 
     No hub is needed, and nothing of the repository is started. Exit code 2 if a setting is wrong, 3 if more would be
     copied than is allowed, 5 outside a repository.
@@ -81,14 +82,16 @@ def show(as_json: AsJson = False) -> int:
 
 @environment_app.command()
 def allow(
-    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Only if the set-up has this key.")] = None,
+    key: Annotated[
+        str | None, typer.Argument(metavar="[KEY]", help="Allow it only if this is its current key.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Allow the set-up command of the settings, for the present content of the lock files.
+    """Allow the set-up command of the settings, for the current content of its inputs, such as lock files.
 
-    It is asked for again when the command, a lock file, or the permission to use the network changes. No hub is needed.
-    Exit code 2 if a setting is wrong or the set-up has another key, 3 if there is no set-up command, 5 outside a
-    repository.
+    You are asked again when the command, one of its inputs, or its permission to use the network changes. No hub is
+    needed. Exit code 2 if a setting is wrong or KEY is not the current key, 3 if there is no set-up command, 5 outside
+    a repository.
     """
     from aegis_tui.bootstrap.environment import environments_of, setup_at
 
@@ -108,12 +111,12 @@ def allow(
 
 @environment_app.command()
 def forget(as_json: AsJson = False) -> int:
-    """Take back what you allowed: every set-up command is asked for again. No hub is needed."""
+    """Withdraw all permissions for set-up commands; you are asked again for each. No hub is needed."""
     from aegis_tui.bootstrap.environment import environments_of
 
     count = environments_of(here().paths).forget()
     fields: ForgottenOutput = {"forgotten": count}
-    output.result(fields, as_json=as_json, lines=[f"{count} allowed set-ups were forgotten"])
+    output.result(fields, as_json=as_json, lines=[f"{counted(count, 'permission')} withdrawn"])
     return 0
 
 
@@ -124,7 +127,7 @@ def log(
     ),
     as_json: AsJson = False,
 ) -> int:
-    """Print what the set-up command printed, also if it failed. No hub is needed. Exit code 2 if there is no log."""
+    """Print the output of a set-up command, even if it failed. No hub is needed. Exit code 2 if there is no log."""
     from aegis_tui.bootstrap.environment import environments_of
 
     logs = environments_of(here().paths).logs()

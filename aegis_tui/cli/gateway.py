@@ -28,7 +28,7 @@ from aegis_tui.sdk.gateway import ask_gateway
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Show the model servers, what agents use of them, and what they asked.",
+    help="Show the model servers, what each agent uses of them, and the log of model calls.",
 )
 
 T = TypeVar("T")
@@ -60,10 +60,11 @@ def prefixes(
     two: Annotated[str | None, typer.Argument(metavar="ID", help="... with this one.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show how much the last prompts of agents share, where they part, and why.
+    """Show how much the last prompts of agents have in common, where they begin to differ, and why.
 
-    A model server with a prefix cache computes only what follows that place. Without ids, agents are put in an order in
-    which each is compared with its nearest. The gateway knows the prompts since its start.
+    A model server with a prefix cache computes only what follows that place. Without ids, all agents are listed,
+    similar ones beside each other, and each is compared with the one before it. The gateway knows the prompts since its
+    start.
 
     Exit code 2 if an id is not known to the gateway, 5 if no hub runs or its gateway does not answer.
     """

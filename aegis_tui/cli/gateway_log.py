@@ -33,17 +33,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 
 
 def log(
-    call: Annotated[int | None, typer.Argument(metavar="CALL", min=1, help="Show this call alone.")] = None,
+    call: Annotated[
+        int | None, typer.Argument(metavar="CALL", min=1, help="Show only this call, with its request and answer.")
+    ] = None,
     agent: Annotated[str | None, typer.Option("--agent", metavar="ID", help="Only calls of this agent.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only calls that ended with an error.")] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest calls.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest calls to list.")] = 20,
     as_json: AsJson = False,
 ) -> int:
     """List the newest model calls of this repository, or show the request and the answer of one.
 
-    Of each call the list has the agent, the model, the tokens of the prompt, how many of these the model server had in
-    its cache, the tokens of the answer, the seconds to the first byte and to the end, and how it ended. The newest is
-    the last.
+    For each call the list shows the agent, the model, the tokens of the prompt, how many of these the model server had
+    in its cache, the tokens of the answer, the seconds to the first byte and to the end, and how the call ended. The
+    newest call comes last.
 
     Requests and answers are stored as far as the setting model_log.kept_mb allows. No hub is needed or started.
 
@@ -84,9 +86,9 @@ def replay(
 ) -> int:
     """Send the request of a logged call again, and compare the answer with that of the call.
 
-    The request goes straight to the model server, not through the gateway, and counts for no agent. Answers also
-    differ because most models choose words at random, unless the request asks for temperature 0. Nothing that the
-    answer asks for is done.
+    The request goes straight to the model server, not through the gateway, and does not count against any agent's
+    budget. The answers can differ even with the same server and model, because most models choose words at random
+    unless the request sets the temperature to 0. Tool calls in the answer are not carried out.
 
     Exit code 1 if the server answers with an error, 2 if there is no such call or its request was not stored, 3 if the
     server is outside the private network, 5 if it does not answer.

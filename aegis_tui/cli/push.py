@@ -29,8 +29,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 Source = Annotated[
     str | None, typer.Argument(metavar="RUN", help="A run, a branch or a commit; the newest run when left out.")
 ]
-Remote = Annotated[str | None, typer.Option("--remote", metavar="NAME", help="The remote; the one that git would use.")]
-To = Annotated[str | None, typer.Option("--to", metavar="BRANCH", help="The branch there; as it is called here.")]
+Remote = Annotated[
+    str | None, typer.Option("--remote", metavar="NAME", help="The remote; by default the one that git would use.")
+]
+To = Annotated[
+    str | None,
+    typer.Option("--to", metavar="BRANCH", help="The branch on the remote; by default it has the same name as here."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Push without asking.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be pushed.")]
 Anyway = Annotated[bool, typer.Option("--despite-findings", help="Push although the rules found something.")]
@@ -47,13 +52,13 @@ def _push(
     anyway: Anyway = False,
     as_json: AsJson = False,
 ) -> int:
-    """Push the result of a run to a remote, after showing which commits would go where.
+    """Push the result of a run to a remote, after showing the commits and asking you.
 
-    The merge rules, with the secret scanner, are applied to what the new commits change together; secrets are searched
-    for in each of the newest 200 too. Nothing is ever forced. Your own hooks and credentials are used. No hub is
-    needed. Exit code 2 if there is no such commit or remote, the branch has no name, or nobody can be asked and --yes
-    is missing; 3 if the rules found something, the branch there has other commits, or an agent calls this; 1 if git
-    fails or you do not agree.
+    The merge rules, including the secret scanner, are applied to the combined change of the new commits. The newest 200
+    of these commits are also searched for secrets one by one. The push is never forced. Your own hooks and credentials
+    are used. No hub is needed. Exit code 2 if there is no such commit or remote, if RUN is a commit and --to is
+    missing, or if there is no terminal to ask at and --yes is missing; 3 if the rules found something, if the branch on
+    the remote has commits that the push would lose, or if an agent runs this command; 1 if git fails or you answer no.
     """
     if os.environ.get("AEGIS_INSTANCE"):
         raise Refused("agents do not push", "the person does, with aegis-tui push", code="person.only")
@@ -178,10 +183,10 @@ def _pr(
     run: Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Print a text for a pull request about a run's commit: title, then body in Markdown, from its report.
+    """Print a title and a description in Markdown for a pull request with the result of a run.
 
-    What agents wrote stands in it as code, so that it mentions nobody and closes no issue. Nothing is sent. No hub is
-    needed. Exit code 2 if there is no such run, 3 if it made no commit.
+    The text comes from the report of the run. Text by agents is formatted as code, so that it cannot mention anybody or
+    close an issue. Nothing is sent. No hub is needed. Exit code 2 if there is no such run, 3 if it made no commit.
     """
     from aegis_tui.domain.run.pull_request import pull_request_text
 

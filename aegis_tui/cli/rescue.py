@@ -79,10 +79,14 @@ def show(
 def restore(
     ref: Ref,
     branch: Annotated[
-        str | None, typer.Option("--branch", metavar="NAME", help="The branch to create; rescued/RUN-INSTANCE-N.")
+        str | None,
+        typer.Option("--branch", metavar="NAME", help="The branch to create; by default rescued/RUN-INSTANCE-N."),
     ] = None,
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="FOLDER", help="Write all files there instead, also ignored ones.")
+        Path | None,
+        typer.Option(
+            "--to", metavar="FOLDER", help="Write all files into this new folder instead, including ignored ones."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -112,20 +116,25 @@ def restore(
 @rescue_app.command()
 def prune(
     refs: Annotated[
-        list[str] | None, typer.Argument(metavar="[REF]...", help="These; what is due when left out.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[REF]...", help="The refs to delete; when left out, all that the settings no longer keep."
+        ),
     ] = None,
     older_than: Annotated[
         float | None,
-        typer.Option("--older-than", min=0, metavar="DAYS", help="Also what is not merged, if it is older."),
+        typer.Option(
+            "--older-than", min=0, metavar="DAYS", help="Also delete work that is not merged, if it is older than this."
+        ),
     ] = None,
-    merged: Annotated[bool, typer.Option("--merged", help="All that is merged, whatever its age.")] = False,
+    merged: Annotated[bool, typer.Option("--merged", help="Delete all work that is merged, whatever its age.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete it; without this it is only listed.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Delete saved work: what the settings let go (table [rescue]), or what is named.
+    """Delete the saved work that the rescue settings no longer keep, or the refs that you name.
 
-    Nothing is deleted without --yes. git keeps the objects of deleted work for about two weeks: git branch NAME OID
-    brings it back. No hub is needed. Exit code 2 if there is no such ref, 1 if git fails.
+    Nothing is deleted without --yes. git keeps the objects of deleted work for about two weeks; until then, git branch
+    NAME OID brings it back. No hub is needed. Exit code 2 if there is no such ref, 1 if git fails.
     """
     due = asyncio.run(_pruned(refs or [], older_than=older_than, merged=merged, yes=yes))
     fields: PrunedOutput = {"deleted": yes, "rescues": [_fields(item) for item in due]}

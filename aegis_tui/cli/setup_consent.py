@@ -25,10 +25,10 @@ def ask_for_setup(error: AegisError, paths: WorkspacePaths) -> bool:
     if error.code != "environment.consent" or not sys.stdin.isatty() or not sys.stderr.isatty():
         return False
     command, key, network = str(error.data["setup"]), str(error.data["key"]), bool(error.data["network"])
-    inputs = ", ".join(str(item) for item in error.data["inputs"]) or "no lock file was found"
+    inputs = ", ".join(str(item) for item in error.data["inputs"]) or "the command itself"
     output.talk("The worktrees of this run are set up with this command, which runs code of your dependencies:")
     output.talk(f"  {command}")
-    output.talk(f"  {'with the network' if network else 'without a network'}, for the present state of: {inputs}")
+    output.talk(f"  {'with the network' if network else 'without a network'}; asked again after a change of: {inputs}")
     output.talk("Allow it? [y/N]")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         return False

@@ -284,7 +284,7 @@ def not_allowed(plan: EnvironmentPlan) -> AegisError:
     """
     network = "with the network" if plan.network else "without a network"
     return Refused(
-        f"the set-up command was not allowed for the present lock files: {inert(plan.setup)} ({network})",
+        f"the set-up command is not allowed for the current lock files: {inert(plan.setup)} ({network})",
         "read it, then: aegis-tui environment allow",
         code="environment.consent",
         setup=plan.setup,

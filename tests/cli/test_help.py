@@ -50,6 +50,12 @@ def test_no_paragraph_of_a_help_is_broken_where_its_docstring_is(words: str) -> 
     assert all("\n" not in part for part in LEAVES[words].help.split("\n\n"))
 
 
+@pytest.mark.parametrize("words", LEAVES)
+def test_no_word_of_a_help_is_taken_for_markup(words: str) -> None:
+    shown = CliRunner().invoke(app, [*words.split(), "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    assert all(" ".join(part.split()) in " ".join(shown.split()) for part in LEAVES[words].help.split("\n\n"))
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
