@@ -31,9 +31,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help="Look up what the code of this worktree defines, calls, imports and tests.\n\nEvery answer describes the "
-    "files as they are now, including changed and untracked ones; files that git ignores are left out. All worktrees of "
-    "the repository share one map. A call whose target cannot be determined is listed only if a single definition has its "
-    "name, and is marked as uncertain.",
+    "files as they are now, including changed and untracked ones; files that git ignores are left out. All worktrees "
+    "of the repository share one map. A call whose target cannot be determined is listed only if a single definition "
+    "has its name, and is marked as uncertain.",
 )
 A = TypeVar("A", bound=MapAnswer)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
