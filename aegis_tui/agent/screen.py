@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from itertools import islice
 
 from aegis_tui.agent.pane import Pane
 from aegis_tui.domain.count import counted
@@ -79,11 +80,8 @@ class Screen:
             before: The file's text before the edit.
             after: Its text after the edit.
         """
-        changes = [
-            line
-            for line in difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
-            if not line.startswith(("---", "+++", "@@"))
-        ]
+        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
+        changes = [line for line in islice(lines, 2, None) if not line.startswith("@@")]  # the first two name the files
         for line in changes[:_DIFF_LINES]:
             self._line(("  " + _cut(line), "green" if line.startswith("+") else "red"))
         if len(changes) > _DIFF_LINES:

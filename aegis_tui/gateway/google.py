@@ -142,12 +142,11 @@ class GoogleDoor:
         model = await self._model_for(name)
         try:
             body = chat_body(fields, model=model, stream=stream)
+            raw = json.dumps(body).encode()
         except RecursionError as error:
             raise Rejected(400, "body.json", "the request body is nested too deeply") from error
         call = Call(share.caller, f"{_MODELS}:{verb}", model, stream)
         is_count = verb == "countTokens"
-
-        raw = json.dumps(body).encode()
 
         async def ask(attempt: Attempt) -> bool:
             call.hide(secrets_of(attempt.key))

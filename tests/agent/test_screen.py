@@ -30,6 +30,8 @@ def test_a_diff_shows_what_changed_and_counts_the_rest() -> None:
     screen, file = shown()
     screen.diff("a\nb\nc\n", "a\nB\nc\n")
     assert file.getvalue() == "  -b\n  +B\n"
+    screen.diff("-- a comment of SQL\n", "++x;\n@@ b\n")
+    assert file.getvalue() == "  -b\n  +B\n  --- a comment of SQL\n  +++x;\n  +@@ b\n"
     screen.diff("", "x\n" * 30)
     assert "… 16 more changed lines" in file.getvalue()
 

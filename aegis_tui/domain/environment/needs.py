@@ -17,6 +17,8 @@ Read = Callable[[str], str]
 """Takes a tracked path; returns the text of the file, empty if it cannot be read."""
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:[<>=!~].*)?$")
+_NODE_NAME = re.compile(r"(?=.{1,214}\Z)(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~_-][A-Za-z0-9._~-]*", re.ASCII)
+"""A name that npm accepts, also of the time when capitals were allowed; any other would be a path of one's choice."""
 _DEEPEST = 3
 _SHOWN = 4
 
@@ -124,5 +126,6 @@ def _of_package(text: str) -> Iterator[str]:
     for part in ("dependencies", "devDependencies"):
         table: Mapping[str, Any] = plain.get(part, {}) if isinstance(plain, dict) else {}
         for name, version in table.items() if isinstance(table, dict) else ():
-            if isinstance(version, str) and not version.startswith(("file:", "link:", "workspace:", "portal:")):
+            near = ("file:", "link:", "workspace:", "portal:")
+            if _NODE_NAME.fullmatch(name) and isinstance(version, str) and not version.startswith(near):
                 yield name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from aegis_tui.domain.environment.needs import PackageNeed, missing_words, needs_of
@@ -114,3 +116,10 @@ def test_ports_are_exclusive_and_end_where_they_end() -> None:
     assert min(ports.start for ports in taken) == FIRST and max(ports.stop for ports in taken) <= LAST + 1
     free = choose_ports(10, [range(FIRST, FIRST + 995)], start=0, is_free=lambda ports: ports.start != FIRST + 1000)
     assert free == range(FIRST + 1010, FIRST + 1020)
+
+
+def test_a_name_that_no_package_can_have_is_passed_over() -> None:
+    """A folder is looked for under it: it must not lead elsewhere, nor be longer than a file's name may be."""
+    names = ["..", "../../etc", "/etc", "a/b", "x" * 300, "a\x1bb", "", "Good.one", "@scope/good"]
+    text = json.dumps({"dependencies": dict.fromkeys(names, "1")})
+    assert needs_of(["package.json"], lambda _: text)[0].names == ("@scope/good", "Good.one")
