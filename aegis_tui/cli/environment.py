@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -73,7 +74,11 @@ def show(as_json: AsJson = False) -> int:
         ["linked", ", ".join(fields["places"]) or "nothing"],
         ["copied", ", ".join(fields["included"]) or "nothing (no .worktreeinclude names an ignored file)"],
         *(["missing", words] for words in fields["missing"]),
-        *([["suggested", f"environment.setup = {seen.suggested!r}"]] if seen.suggested else []),
+        *(
+            [["suggested", f"environment.setup = {json.dumps(seen.suggested, ensure_ascii=False)}"]]
+            if seen.suggested
+            else []
+        ),
         *(["made", f"{item['name']} by {item['command']} in {item['duration_s']:.0f} s"] for item in fields["made"]),
     ]
     output.result(fields, as_json=as_json, lines=output.table(rows))

@@ -31,6 +31,7 @@ _SETTINGS = frozenset({".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml"
 }
 _REQUIREMENTS = re.compile(r"(?:^|/)(?:requirements|constraints)[^/]*(?:/[^/]+)?\.(?:txt|in)\Z")
 _BETWEEN = re.compile(r"[\s'\"`;&|<>()=$]+")
+_QUOTES = re.compile(r"[\\'\"]")
 _DEEPEST = 4
 
 
@@ -67,10 +68,13 @@ def setup_key(command: str, inputs: Mapping[str, str], *, network: bool) -> str:
 def _named(command: str, files: Collection[str]) -> Iterator[str]:
     """Yield the tracked files whose path is a word of the command, or ends in `/` and a word that has a dot in it.
 
-    So a script that the command runs is found also in a folder that it enters.
+    So a script that the command runs is found also in a folder that it enters. A name that a shell would split, such as
+    one with a space, counts as soon as the command contains it, however it is quoted.
     """
     words = {posixpath.normpath(word) for word in _BETWEEN.split(command) if word}
     ends = tuple(f"/{word}" for word in words if "." in word and not word.startswith((".", "/", "-")))
+    unquoted = _QUOTES.sub("", command)
     for path in files:
-        if path in words or path.endswith(ends):
+        split = [name for name in (path, posixpath.basename(path)) if _BETWEEN.search(name)]
+        if path in words or path.endswith(ends) or any(_QUOTES.sub("", name) in unquoted for name in split):
             yield path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 
 _NODE = {
@@ -30,7 +31,8 @@ _DEEPEST = 2
 def suggest_setup(files: Collection[str]) -> str:
     """Return a set-up command that may make the environment of a project; empty if its files name none.
 
-    All of the commands in it need the network, unless their packages are stored on the machine.
+    All of the commands in it need the network, unless their packages are stored on the machine. A person may copy it
+    into a shell, so the names of folders in it are quoted; a folder whose name has a control character is left out.
 
     Args:
         files: All tracked paths.
@@ -40,7 +42,11 @@ def suggest_setup(files: Collection[str]) -> str:
     for folder in folders:
         names = {posixpath.basename(path) for path in files if posixpath.dirname(path) == folder}
         inside = list(_of_folder(names))
-        commands += [f"(cd {folder} && {command})" for command in inside] if folder else inside
+        if not folder:
+            commands += inside
+        elif folder.isprintable():
+            place = shlex.quote(f"./{folder}" if folder.startswith("-") else folder)
+            commands += [f"(cd {place} && {command})" for command in inside]
     return " && ".join(commands)
 
 

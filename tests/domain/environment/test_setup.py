@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +45,21 @@ def test_a_script_that_the_command_names_counts(command: str) -> None:
     assert "src/a.py" not in input_files(command, TREE)
 
 
+@pytest.mark.parametrize(
+    ("command", "script"),
+    [
+        ('bash "my tools/set up.sh"', "my tools/set up.sh"),
+        ("bash my\\ tools/set\\ up.sh", "my tools/set up.sh"),
+        ("cd 'my tools' && bash './set up.sh'", "my tools/set up.sh"),
+        ("bash my' 'tools/install", "my tools/install"),
+        ("bash 'it'\"'\"'s.sh'", "it's.sh"),
+    ],
+)
+def test_a_script_whose_name_a_shell_would_split_counts(command: str, script: str) -> None:
+    files = ["my tools/set up.sh", "my tools/install", "my tools/other.py", "it's.sh", "it's not.sh"]
+    assert input_files(command, files) == (script,)
+
+
 def test_the_key_changes_with_command_content_and_network_and_with_nothing_else() -> None:
     first = setup_key("npm ci", {"package-lock.json": "1", "b": "2"}, network=False)
     assert first == setup_key("npm ci", {"b": "2", "package-lock.json": "1"}, network=False)
@@ -73,6 +90,22 @@ def test_the_key_changes_with_command_content_and_network_and_with_nothing_else(
 )
 def test_a_set_up_command_is_suggested_by_lock_files(files: list[str], command: str) -> None:
     assert suggest_setup(files) == command
+
+
+@pytest.mark.parametrize("folder", ["my folder", "$(touch pwned)", "a;touch pwned;", "it's", "-dash", "한글", "a&b"])
+def test_a_suggestion_enters_the_folder_whatever_its_name_is(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir()
+    suggested = suggest_setup([f"{folder}/uv.lock"])
+    assert "uv sync --frozen" in suggested
+    shown = subprocess.run(
+        ["bash", "-c", suggested.replace("uv sync --frozen", "pwd")], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert shown.stdout == f"{tmp_path / folder}\n"
+    assert [entry.name for entry in tmp_path.iterdir()] == [folder]
+
+
+def test_a_folder_whose_name_hides_something_is_not_suggested() -> None:
+    assert suggest_setup(["a\nb/uv.lock", "c\x1b[2K/uv.lock", "uv.lock"]) == "uv sync --frozen"
 
 
 PYPROJECT = """[project]
