@@ -74,11 +74,7 @@ def show(as_json: AsJson = False) -> int:
         ["linked", ", ".join(fields["places"]) or "nothing"],
         ["copied", ", ".join(fields["included"]) or "nothing (no .worktreeinclude names an ignored file)"],
         *(["missing", words] for words in fields["missing"]),
-        *(
-            [["suggested", f"environment.setup = {json.dumps(seen.suggested, ensure_ascii=False)}"]]
-            if seen.suggested
-            else []
-        ),
+        *_suggestion(seen.suggested),
         *(["made", f"{item['name']} by {item['command']} in {item['duration_s']:.0f} s"] for item in fields["made"]),
     ]
     output.result(fields, as_json=as_json, lines=output.table(rows))
@@ -143,6 +139,11 @@ def log(
     fields: SetupLogOutput = {"name": chosen.stem, "log": str(chosen), "output": text}
     output.result(fields, as_json=as_json, lines=[text.rstrip("\n")])
     return 0
+
+
+def _suggestion(command: str) -> list[list[str]]:
+    """Return the row with a suggested command as a line of a TOML file; no row for an empty command."""
+    return [["suggested", f"environment.setup = {json.dumps(command, ensure_ascii=False)}"]] if command else []
 
 
 def _setup_words(plan: EnvironmentPlan, *, is_allowed: bool) -> list[str]:

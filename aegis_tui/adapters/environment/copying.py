@@ -100,7 +100,8 @@ class TreeCopy:
             return
         try:
             status = os.stat(name, dir_fd=source, follow_symlinks=False)
-        except FileNotFoundError:
+        except OSError as error:
+            self._leave_out(relative, error)
             return
         if stat.S_ISDIR(status.st_mode):
             self._whole_folder(source, place, parts)

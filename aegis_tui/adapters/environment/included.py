@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aegis_tui.adapters.environment.folder import read_regular
@@ -54,10 +54,13 @@ class IncludedFiles:
     async def ignored_in(self, worktree: Path, names: Sequence[str]) -> list[str]:
         """Return those paths, from `find`, that git ignores in a worktree too, where `.gitignore` may be another.
 
+        A path that leads through a link there is left out: git refuses to say anything about it.
+
         Raises:
             GitError: git fails.
         """
-        return await self._ignored(GitRunner(git_dir=self._common_dir, cwd=worktree), worktree, names)
+        within = await asyncio.to_thread(_without_links, worktree, names)
+        return await self._ignored(GitRunner(git_dir=self._common_dir, cwd=worktree), worktree, within)
 
     async def _find(self, base_oid: str) -> tuple[str, ...]:
         if self._root == self._common_dir or not (patterns := await self._patterns(base_oid)).strip():
@@ -92,3 +95,15 @@ class IncludedFiles:
         answer = await runner.run(*NO_GLOBAL_EXCLUDES, *options, work_tree=folder, cwd=folder, stdin=stdin, ok=(0, 1))
         ignored = set(answer.fields())
         return [name for name in names if name in ignored]
+
+
+def _without_links(folder: Path, names: Sequence[str]) -> list[str]:
+    """Return the paths below a folder of which no folder is a link; blocking."""
+    return [name for name in names if not any((folder / place).is_symlink() for place in _folders_of(name))]
+
+
+def _folders_of(name: str) -> Iterator[str]:
+    """Yield the folders of a path from the top, and the path itself if it ends in a slash, without that slash."""
+    for at, letter in enumerate(name):
+        if letter == "/":
+            yield name[:at]

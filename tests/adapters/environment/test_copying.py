@@ -96,6 +96,19 @@ def test_links_stay_inside_and_nothing_but_files_is_copied(trees: tuple[Path, Pa
     assert sorted(entry.name for entry in place.iterdir()) == ["absolute", "near", "real"]
 
 
+def test_what_cannot_be_examined_is_left_out_and_the_rest_is_copied(trees: tuple[Path, Path]) -> None:
+    source, place = trees
+    (source / "listed").mkdir()
+    (source / "listed/secret").write_text("s")
+    (source / "b").write_text("b")
+    (source / "listed").chmod(0o444)  # Its names can be read, but nothing about them, unless root does it.
+    result = copy(source, place, "x" * 300, "listed/", "b")
+    (source / "listed").chmod(0o755)
+    assert (place / "b").read_text() == "b"
+    hidden = {} if os.geteuid() == 0 else {"listed/secret": "Permission denied"}
+    assert result.left_out == {"x" * 300: "File name too long", **hidden}
+
+
 def test_the_limit_counts_everything_and_is_said(trees: tuple[Path, Path]) -> None:
     source, place = trees
     for name in ("a", "b", "c"):
@@ -150,6 +163,18 @@ def test_worktreeinclude_names_what_is_copied_if_git_ignores_it_too(tmp_path: Pa
     (root / ".gitignore").write_text("*.local\n")  # as a piece that takes `.env` out of .gitignore
     assert asyncio.run(included.ignored_in(root, [".env", "a.local"])) == ["a.local"]
     assert (root / ".git/index").read_bytes() == before
+
+
+def test_a_folder_that_a_commit_replaced_by_a_link_is_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "repo"
+    (root / "elsewhere").mkdir(parents=True)
+    (root / ".gitignore").write_text("*.local\ncache/\n")
+    for link in ("config", "cache"):
+        (root / link).symlink_to("elsewhere")
+    subprocess.run(["git", "init", "-q", root], check=True)
+    included = IncludedFiles(root, root / ".git")
+    names = ["a.local", "config/b.local", "config/deep/c.local", "cache/", "elsewhere/d e.local"]
+    assert asyncio.run(included.ignored_in(root, names)) == ["a.local", "elsewhere/d e.local"]
 
 
 def test_without_a_file_in_the_base_that_of_the_checkout_counts_and_a_bare_repository_has_none(
