@@ -233,7 +233,7 @@ class CodeMap:
         relations = self._relate()
         facts = relations.facts(path)
         if facts is None:
-            raise UsageError(f"{path} is not in the map", "aegis-tui map show . lists what is")
+            raise UsageError(f"{path} is not in the map", "aegis-tui map show . lists the files and folders in it")
         kinds = ("class", "function", "method")
         places = (
             [symbol] if symbol else [SymbolPlace(path, at) for at, one in enumerate(facts.symbols) if one.kind in kinds]
@@ -349,7 +349,7 @@ class CodeMap:
         prefix = f"{folder}/" if folder else ""
         inside = [path for path in self._listing.files if path.startswith(prefix)]
         if not inside:
-            raise UsageError(f"{folder} is not in the map", "aegis-tui map show . lists what is")
+            raise UsageError(f"{folder} is not in the map", "aegis-tui map show . lists the files and folders in it")
         folders: dict[str, int] = {}
         files = []
         for path in sorted(inside):

@@ -157,7 +157,7 @@ def _agrees(plan: PushPlan) -> bool:
         UsageError: Nobody can be asked, as stdin is no terminal.
     """
     if not sys.stdin.isatty():
-        raise UsageError("nobody can be asked whether to push", "look with --dry-run, then push with --yes")
+        raise UsageError("there is no terminal to ask whether to push", "look with --dry-run, then push with --yes")
     output.talk(f"push {counted(len(plan.commits), 'commit')} to {plan.remote}? [y/N]")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -93,7 +93,7 @@ def restore(
     """Make saved work usable again: create a branch of it, or write its files into a new folder.
 
     Your checkout, index and stash stay as they are. No hub is needed. Exit code 2 if there is no such ref or the folder
-    is not empty, 4 if there is a branch of that name, 1 if git fails.
+    is not empty, 4 if a branch of that name already exists, 1 if git fails.
     """
     name = branch or f"rescued/{ref.removeprefix('refs/aegis/rescue/').replace('/', '-')}"
     if to is not None and (to.exists() and (not to.is_dir() or any(to.iterdir()))):
@@ -142,7 +142,7 @@ def prune(
     lines = [f"{word} {item.ref} {item.oid} {'merged' if item.is_merged else 'NOT MERGED'}" for item in due]
     if due and not yes:
         lines.append(f"to delete {counted(len(due), 'ref')}: repeat this with --yes")
-    output.result(fields, as_json=as_json, lines=lines or ["nothing is due"])
+    output.result(fields, as_json=as_json, lines=lines or ["nothing to delete"])
     return 0
 
 
@@ -171,7 +171,9 @@ async def _restored(ref: str, branch: str, to: Path | None) -> RescuedWork:
     try:
         await rescues.store.make_branch(work, branch)
     except Conflict as error:
-        raise Conflict(f"there is a branch {branch}", "name another: --branch NAME", code="ref.exists") from error
+        raise Conflict(
+            f"the branch {branch} already exists", "name another: --branch NAME", code="ref.exists"
+        ) from error
     return work
 
 

@@ -260,7 +260,7 @@ def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
     except KeyboardInterrupt:
         output.talk(f"run {run} continues; follow it again: aegis-tui wait {run}")
         return INTERRUPTED
-    raise HubUnavailable("the hub's stream has ended", f"aegis-tui wait {run}")
+    raise HubUnavailable("the hub's stream of events has ended", f"aegis-tui wait {run}")
 
 
 def _events(place: Place, after: int) -> Iterator[Envelope]:

@@ -220,7 +220,7 @@ def _listen_unix(path: Path) -> socket.socket:
         OSError: The socket cannot be created.
     """
     if len(os.fsencode(path)) >= _SOCKET_PATH_LIMIT_BYTES:
-        raise Unavailable(f"{path} is too long for a socket", hint="set XDG_RUNTIME_DIR to a short folder")
+        raise Unavailable(f"{path} is too long for a socket", hint="set XDG_RUNTIME_DIR to a folder with a short path")
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)

@@ -47,13 +47,15 @@ class GitPusher:
         """
         oid = self._commit(source)
         if branch is None and not self._lines("for-each-ref", f"refs/heads/{source}"):
-            raise UsageError(f"{source} is no branch, so it has no name for the remote", "name one: --to BRANCH")
+            raise UsageError(
+                f"{source} is not a branch, so the name on the remote is not known", "name one: --to BRANCH"
+            )
         branch = branch or source
         name = remote or self._usual_remote()
         if name not in (remotes := self._lines("remote")):
-            raise UsageError(f"there is no remote {name}", f"these are there: {', '.join(remotes) or 'none'}")
+            raise UsageError(f"there is no remote {name}", f"the remotes are: {', '.join(remotes) or 'none'}")
         if self._git("check-ref-format", f"refs/heads/{branch}", ok=(0, 1, 128)).returncode:
-            raise UsageError(f"{branch} is no valid name of a branch", "name another: --to BRANCH")
+            raise UsageError(f"{branch} is not a valid branch name", "name another: --to BRANCH")
         old_oid = self._stands(name, branch)
         known = [line for line in self._lines("for-each-ref", "--format=%(objectname)", f"refs/remotes/{name}") if line]
         fresh = self._lines("log", "--topo-order", "--format=%H %s", oid, "--not", *known)
@@ -110,7 +112,7 @@ class GitPusher:
         if "origin" in remotes:
             return "origin"
         hint = f"name one: --remote NAME ({', '.join(remotes)})" if remotes else "add one: git remote add origin URL"
-        raise UsageError("it is not clear where to push to", hint)
+        raise UsageError("no remote is named, and git does not say which one to use", hint)
 
     def _stands(self, remote: str, branch: str) -> str | None:
         listed = self._git("ls-remote", "--quiet", "--", remote, f"refs/heads/{branch}")
