@@ -109,7 +109,7 @@ class Staging:
         lost = [folder for folder in folders if self._git.has_loose_files(folder)]
         if lost:
             raise Refused(
-                f"there are new or changed files in {_names(lost)}, a submodule: a commit of this repository cannot contain them",
+                f"a commit of this repository cannot contain the new or changed files in {_names(lost)}, a submodule",
                 "Move them to your partition, or undo the changes, then report again",
                 code="git.submodule",
             )
