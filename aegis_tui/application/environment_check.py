@@ -42,5 +42,11 @@ def environment_checks(
     gets = [f"what {plan.setup} makes"] if plan.setup else []
     gets += [*places, *([counted(len(included), "path") + " of .worktreeinclude"] if included else [])]
     return [
-        Check(NAME, True, f"worktrees get {', '.join(gets)}" if gets else "worktrees need nothing that is known of")
+        Check(
+            NAME,
+            True,
+            f"worktrees get {', '.join(gets)}"
+            if gets
+            else "worktrees need no more than the tracked files, as far as is known",
+        )
     ]

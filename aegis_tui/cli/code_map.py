@@ -37,7 +37,9 @@ app = typer.Typer(
 )
 A = TypeVar("A", bound=MapAnswer)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A function or class, also dotted, or PATH:NAME.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A function or class, such as total or Cart.total, or PATH:NAME.")
+]
 
 
 def _ask(
@@ -89,7 +91,7 @@ def build(
 
 @app.command()
 def status(
-    check: Annotated[bool, typer.Option("--check", help="Also check that its parts agree.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Also check that the parts of the map agree.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Show what the map contains. Exit code 5 outside a repository."""
@@ -116,7 +118,7 @@ def find(name: Name, as_json: AsJson = False) -> int:
 @app.command()
 def search(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What you are looking for, in words.")],
-    count: Annotated[int, typer.Option("--count", min=1, max=100, help="The most definitions to print.")] = 10,
+    count: Annotated[int, typer.Option("--count", min=1, max=100, help="Maximum number of definitions to print.")] = 10,
     as_json: AsJson = False,
 ) -> int:
     """Print the definitions that best match a text. Exit code 0 also if there are none, 5 outside a repository."""

@@ -39,7 +39,7 @@ def environment() -> None:
 def show(as_json: AsJson = False) -> int:
     """Show what worktrees of the current commit would get: environments, copied files, and the set-up command.
 
-    No hub is needed, and nothing of the repository is started. Exit code 2 if a setting is wrong, 3 if more would be
+    No hub is needed, and no program of the repository is run. Exit code 2 if a setting is wrong, 3 if more would be
     copied than is allowed, 5 outside a repository.
     """
     from aegis_tui.bootstrap.environment import view_environment

@@ -87,9 +87,9 @@ def restart(
 ) -> int:
     """Replace the running hub by one of this version when its current step has ended; agents continue.
 
-    If no hub is running, start it. With --now, or if the hub does not answer, the step is not awaited. Exit code 3 if
-    the step has not ended after --wait seconds, 130 after Ctrl-C during the wait; in both cases the old hub continues.
-    Exit code 5 if the hub does not end or the new one does not start.
+    If no hub is running, one is started. With --now, or if the hub does not answer, the command does not wait for the
+    step. Exit code 3 if the step has not ended after --wait seconds, 130 after Ctrl-C during the wait; in both cases
+    the old hub continues. Exit code 5 if the hub does not end or the new one does not start.
     """
     place = here()
     address = restart_hub(place, now=now, wait_s=wait)

@@ -45,7 +45,7 @@ app = typer.Typer(add_completion=False, invoke_without_command=True)
 def inbox(context: typer.Context, as_json: AsJson = False) -> None:
     """List everything that waits for you, oldest first.
 
-    If nothing does, say so, exit code 0. Exit code 5 if no hub is running: none is started.
+    If nothing waits, the command says so, and the exit code is 0. Exit code 5 if no hub is running: none is started.
     """
     if context.invoked_subcommand is None:
         place = here()

@@ -89,10 +89,10 @@ def _send(
 ) -> int:
     """Send a prompt to an instance.
 
-    Waits a few seconds, then prints what became of the prompt: delivered; queued, because the instance is at work and
-    gets it afterwards; not delivered; or unknown, if it was typed into a program and no call to the model held it. Exit
-    code 0 if it was delivered or is queued, 1 if that is unknown, 3 if it was not delivered or the instance cannot take
-    a prompt now, 2 if there is no such instance or the prompt is empty, 5 if no hub is running.
+    Waits a few seconds, then prints what became of the prompt: delivered; queued, because the instance is working and
+    gets it afterwards; not delivered; or unknown, if it was typed into a program and no call to the model contained it.
+    Exit code 0 if it was delivered or is queued, 1 if that is unknown, 3 if it was not delivered or the instance cannot
+    take a prompt now, 2 if there is no such instance or the prompt is empty, 5 if no hub is running.
     """
     hub = here().hub()
     words = sys.stdin.read() if text == "-" else text

@@ -110,7 +110,8 @@ class Membership:
         reason = instance["stop_reason"] if instance else None
         if instance is not None and reason is None:
             output.talk(
-                f"the session of {self._agent_id} has ended, so hub and gateway refuse it: end it and connect it again"
+                f"the session of {self._agent_id} has ended, so hub and gateway refuse its requests: "
+                "end the agent and connect it again"
             )
             return True
         output.talk(f"{self._agent_id} was stopped: {reason or 'the hub does not know it any more'}")

@@ -26,7 +26,9 @@ def ask_for_checks(error: AegisError) -> tuple[str, ...] | None:
     output.talk("No QA command is known for this repository. How is the result checked?")
     for number, command in enumerate(choices, 1):
         output.talk(f"  {number}  {command}")
-    output.talk("A number, several with commas, or a command; the answer is remembered for this repository:")
+    output.talk(
+        "Type a number, several numbers with commas, or a command. The answer is remembered for this repository:"
+    )
     return _chosen(sys.stdin.readline().strip(), choices)
 
 

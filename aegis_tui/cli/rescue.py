@@ -45,7 +45,7 @@ def list_rescues(as_json: AsJson = False) -> int:
         for item in saved
     ]
     fields: RescuesOutput = {"rescues": [_fields(item) for item in saved]}
-    output.result(fields, as_json=as_json, lines=output.table(rows) or ["nothing had to be rescued"])
+    output.result(fields, as_json=as_json, lines=output.table(rows) or ["there is no saved work"])
     return 0
 
 

@@ -96,8 +96,8 @@ def check(
 ) -> int:
     """Apply the rules to what a commit changes, as a run does with each piece.
 
-    The rules are those of --base. No hub is needed. Exit code 3 if more than warnings was found, 2 if there is no such
-    commit or a file of rules is not valid, 1 if git fails.
+    The rules are read from the commit --base. No hub is needed. Exit code 3 if anything but warnings was found, 2 if
+    there is no such commit or a file of rules is not valid, 1 if git fails.
     """
     from aegis_tui.bootstrap.rules import check_commits
 
@@ -144,7 +144,7 @@ def allow(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> int:
-    """Allow what the rules found: the findings named, or all for which a piece waits.
+    """Allow findings of the rules: those that you name, or all that a piece waits for.
 
     The same content is then allowed for the rest of the run. Exit code 2 if there is no such run, piece or finding, 3
     if the run has ended, 5 if no hub is running.

@@ -81,5 +81,5 @@ MaxTokens = Annotated[
 ]
 MaxMinutes = Annotated[
     float | None,
-    typer.Option("--max-minutes", min=0.1, help="Minutes, from the first call on, in which they may call the model."),
+    typer.Option("--max-minutes", min=0.1, help="Minutes from the first call, in which agents may call the model."),
 ]

@@ -53,7 +53,7 @@ def start(
     show: Annotated[bool, typer.Option("--print", help="Print the command instead of running it.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Serve a model with the options that agents need: tool calls, priorities, figures of the prefix cache.
+    """Serve a model with the options that agents need: tool calls, priorities, metrics of the prefix cache.
 
     No usage statistics are sent. Options after -- are passed to vLLM: aegis-tui vllm start MODEL --
     --tensor-parallel-size 2

@@ -23,8 +23,12 @@ _CHUNK_BYTES = 256 * 1024
 
 
 def logs(
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = LINES,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print what it adds, until it has ended.")] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="Number of lines from the end of the log.")
+    ] = LINES,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Also print new lines, until the server has ended.")
+    ] = False,
 ) -> int:
     """Print the last lines of the log of the server that vllm start started.
 
@@ -57,7 +61,7 @@ def _follow(server: LocalServer, reader: GrowingLog) -> None:
         for line in reader.added():
             output.data(line)
         if not is_running:
-            output.talk("the vLLM server does not run any more")
+            output.talk("the vLLM server is no longer running")
             return
         time.sleep(_POLL_S)
 

@@ -25,20 +25,24 @@ ModelFolder = Annotated[
     str, typer.Argument(metavar="MODEL", help="A folder, or a name whose files are in the cache of Hugging Face.")
 ]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Its config.json, if the model is not here.")
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The config.json of a model that is not on this machine."),
 ]
 CardGb = Annotated[
     float | None,
-    typer.Option("--card-gb", min=0.1, help="Memory of one card in GiB; that of this machine's cards when left out."),
+    typer.Option("--card-gb", min=0.1, help="Memory of one card in GiB; by default that of this machine's cards."),
 ]
 CardNumber = Annotated[
-    int | None, typer.Option("--cards", min=1, help="How many such cards; with --card-gb one when left out.")
+    int | None,
+    typer.Option("--cards", min=1, help="Number of cards; by default those of this machine, or one with --card-gb."),
 ]
 Sessions = Annotated[
-    int | None, typer.Option("--sessions", min=1, help="Conversations at once; those of a run when left out.")
+    int | None,
+    typer.Option("--sessions", min=1, help="Conversations at the same time; by default as many as a run has."),
 ]
 Context = Annotated[
-    int | None, typer.Option("--context", min=1024, help="The longest conversation in tokens; else the model's own.")
+    int | None,
+    typer.Option("--context", min=1024, help="The longest conversation in tokens; by default the model's maximum."),
 ]
 Utilization = Annotated[
     float, typer.Option("--utilization", min=0.1, max=1.0, help="The share of a card that vLLM may use.")
@@ -61,7 +65,7 @@ def plan(
 
     The numbers come from the model's own config.json and, if they are here, the sizes of its files.
 
-    Exit code 1 if it does not fit, 2 if the model or the card is not known.
+    Exit code 1 if the model does not fit, 2 if the model or the card is not known.
     """
     from aegis_tui.bootstrap.model_server import cards, model_files
 

@@ -152,7 +152,7 @@ def test_a_log_is_followed_across_a_new_start_until_the_server_has_ended(machine
         until(lambda: "/second" in said.read_text(), "a log that was emptied is read on")
         machine.vllm("stop")
         assert program.wait(10) == 0
-        assert said.read_text().endswith("the vLLM server does not run any more\n")
+        assert said.read_text().endswith("the vLLM server is no longer running\n")
     with machine.following() as (program, said):
         assert program.wait(10) == 0
         assert "/second" in said.read_text()
