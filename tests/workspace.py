@@ -44,4 +44,4 @@ def clean_workspace(files: Mapping[str, str]) -> Iterator[Served]:
     yield scratch
     left = scratch.leftovers()
     scratch.close()
-    assert left == []
+    assert left == [], left
