@@ -86,11 +86,12 @@ class BudgetSettings(BaseModel):
     instance_tokens: int | None = Field(None, ge=1)
     """Tokens that one instance may use, of its prompts and replies together. No limit when unset."""
     instance_minutes: float | None = Field(None, gt=0)
-    """Minutes, from its first call of the model on, in which one instance may call it. No limit when unset."""
+    """Minutes, counted from its first model call, in which one instance may call the model. No limit when unset."""
     run_tokens: int | None = Field(None, ge=1)
     """Tokens that all instances of a run may use together. No limit when unset."""
     run_minutes: float | None = Field(None, gt=0)
-    """Minutes, from the first call on, in which the instances of a run may call the model. No limit when unset."""
+    """Minutes, counted from the first model call of a run, in which its instances may call the model. No limit when
+    unset."""
 
 
 class ModelLogSettings(BaseModel):

@@ -102,7 +102,7 @@ class VllmServer:
             )
         except subprocess.TimeoutExpired as error:
             what = f"start-vllm.sh did not check the settings within {_SCRIPT_TIMEOUT_S:g} s"
-            hint = f"look whether the folder of the model can be read, then try it alone: {shlex.join(argv)}"
+            hint = f"check that the folder of the model can be read, then run the command by itself: {shlex.join(argv)}"
             raise Unavailable(what, hint, code="vllm.script") from error
         if done.returncode != 0:
             first, *rest = done.stderr.strip().splitlines() or ["start-vllm.sh failed"]
