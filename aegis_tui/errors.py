@@ -75,7 +75,7 @@ class AegisError(Exception):
 
 
 class SetupFailed(AegisError):
-    """The set-up command of the project failed, or took too long. ``data['log']`` names the file with its output."""
+    """The set-up command failed, took too long or filled the disk. ``data['log']`` names the file with its output."""
 
     code = "environment.setup"
     is_certain = True

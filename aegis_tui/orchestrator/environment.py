@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from aegis_tui.domain.inert import inert
 from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import AegisError, Refused, SetupFailed
 from aegis_tui.orchestrator.instances import PASSED_ON
+from aegis_tui.orchestrator.objection import SPARE_BYTES
 from aegis_tui.orchestrator.whole import whole
 from aegis_tui.ports.prepared_environment import EnvironmentSurvey, MadeEnvironment, PreparedEnvironments, SetupPlace
 from aegis_tui.ports.program import Bounds, ProgramResult, ProgramRunner
@@ -151,6 +153,7 @@ class EnvironmentMaker:
         prepared: Keeps what the command makes.
         find_settings: Returns the present settings; reads files.
         limits: How much the command may print and write.
+        spare_bytes: How much disk space the command must leave, because a run cannot go on without.
     """
 
     def __init__(
@@ -163,7 +166,9 @@ class EnvironmentMaker:
         prepared: PreparedEnvironments,
         find_settings: FindSettings,
         limits: Limits,
+        spare_bytes: int = SPARE_BYTES,
     ) -> None:
+        self._spare_bytes = spare_bytes
         self._repository, self._sandbox, self._programs = repository, sandbox, programs
         self._environ, self._prepared, self._limits = environ, prepared, limits
         self._find_settings = find_settings
@@ -175,7 +180,7 @@ class EnvironmentMaker:
         afterwards. If it fails, or the task is cancelled, what it made is removed, but for its log.
 
         Raises:
-            SetupFailed: The command failed, or took too long; its `log` is the path of the output.
+            SetupFailed: The command failed, took too long, or filled the disk; its `log` is the path of the output.
             UsageError: A setting is wrong.
             AegisError: git or the sandbox fails.
             OSError: A file or folder cannot be written.
@@ -235,10 +240,21 @@ class EnvironmentMaker:
             ),
             follow=LiveLog(place.log).add,
         )
+        await self._judge(plan, result, place)
+        return result
+
+    async def _judge(self, plan: EnvironmentPlan, result: ProgramResult, place: SetupPlace) -> None:
+        """Write the whole log, and raise why the command's result cannot be used.
+
+        Raises:
+            SetupFailed: The command failed, took too long, or filled the disk; then the log stays as it is.
+            OSError: The log cannot be written.
+        """
+        if (await asyncio.to_thread(shutil.disk_usage, place.worktree.path)).free < self._spare_bytes:
+            raise _too_full(place.log)
         await asyncio.to_thread(place.log.write_text, result.output, "utf-8", "replace")
         if result.exit_code != 0 or result.stopped:
             raise _failure(plan, result, place.log)
-        return result
 
     def _variables(self, place: SetupPlace, plan: EnvironmentPlan, settings: EnvironmentSettings) -> dict[str, str]:
         names = (*PASSED_ON, *(PROXIES if plan.network else ()), *settings.pass_on)
@@ -304,6 +320,14 @@ def _facts(made: MadeEnvironment, *, is_reused: bool, log: str) -> MadeFacts:
         copied=made.made[:MOST_NAMED],
         left_out=made.left_out[:MOST_NAMED],
         log=log,
+    )
+
+
+def _too_full(log: Path) -> SetupFailed:
+    return SetupFailed(
+        "the set-up command filled the disk; what it made was removed again",
+        f"free space on the disk of {log.parent}, or move the state folder with XDG_STATE_HOME",
+        log=str(log),
     )
 
 

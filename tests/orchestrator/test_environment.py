@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -50,6 +51,7 @@ class Desk:
         self.environments = EnvironmentFolder(self.state / "environments")
         self.environ = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "MY_INDEX": "https://u:p@index"}
         self.level = SandboxLevel.BUBBLEWRAP
+        self.spare_bytes = 0
 
     def git(self, *arguments: str) -> str:
         environ = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null"}
@@ -102,6 +104,7 @@ class Desk:
                 prepared=PreparedFolders(self.environments, repository, [Path(sys.base_prefix)]),
                 find_settings=lambda: self.settings,
                 limits=Limits(),
+                spare_bytes=self.spare_bytes,
             )
             oid = self.git("rev-parse", "HEAD")
             plan = await self.planner(repository).plan(oid, self.level)
@@ -156,6 +159,19 @@ def test_an_uncommitted_script_or_a_pieces_change_is_not_what_was_allowed(desk: 
     (place.root / "env.sh").write_text("mkdir out; echo wrong > out/word\n")
     made = place.make()
     assert (place.tree(made) / "out/word").read_text() == "right\n"
+
+
+def test_a_command_that_leaves_no_space_on_the_disk_fails_and_what_it_made_is_removed(
+    desk: Callable[..., Desk],
+) -> None:
+    place = desk("echo started; mkdir out; echo x > out/word")
+    place.allow()
+    place.spare_bytes = shutil.disk_usage(place.state).free * 2
+    with pytest.raises(SetupFailed, match="filled the disk") as failed:
+        place.make()
+    assert list(place.environments.names()) == [] and Path(failed.value.data["log"]).read_text() == "started\n"
+    place.spare_bytes = 0
+    assert place.make().reused is False
 
 
 def test_without_a_sandbox_the_network_must_be_allowed(desk: Callable[..., Desk]) -> None:
