@@ -38,8 +38,8 @@ class _Commands(TyperGroup):
 
 SUMMARY = (
     "A terminal workspace for many coding agents at once.\n\n"
-    "Without a command, open the dashboard of this repository. The options below are for this case; those of a command "
-    "are in its own help: aegis-tui COMMAND --help"
+    "Without a command, the dashboard of this repository is opened; the options below apply only then. For the options "
+    "of a command, see its own help: aegis-tui COMMAND --help"
 )
 
 app = typer.Typer(
