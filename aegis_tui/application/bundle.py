@@ -66,7 +66,10 @@ class Scrubber:
         return text if len(text) <= LINE_CHARS else f"{text[:LINE_CHARS]}…"
 
     def all(self, value: Any) -> Any:
-        """Return a JSON value with placeholders in every text that it contains; keys are kept, long texts are cut."""
+        """Return a copy of a JSON value in which every text is scrubbed by `text`; its keys are not changed.
+
+        Names, secrets and private paths in a text are replaced by placeholders; what is over 500 characters is cut off.
+        """
         match value:
             case str():
                 return self.text(value)

@@ -158,7 +158,11 @@ class Wiring:
         task.add_done_callback(self._tasks.discard)
 
     async def _tidy_up(self, engine: Engine, repository: GitRepository, paths: WorkspacePaths) -> None:
-        """Delete saved work that is due, and worktrees for which there is no room; see the two methods below."""
+        """Delete saved work that is older than the settings keep it, and unused worktrees over `worktrees.budget_mb`.
+
+        Adds a warning for the person if what is left takes too much space. If git, a setting or the disk prevents a
+        part, that is only logged.
+        """
         await self._tidy_rescues(repository)
         await self._tidy_worktrees(engine, leftovers_of(repository, paths))
 

@@ -53,9 +53,9 @@ def _qa(
     --accept-base-failures needs a running hub, and ignores the options for the output of a check. All else works
     without a hub. None is started.
 
-    Exit code 2 if there is no such run, round or check, or if --base or --round is given without --output; 5 if the
-    base is to be accepted and no hub is running, or outside a repository; 1 if the log is damaged or the run's commit
-    is not in the repository any more.
+    Exit code 2 if there is no such run, round or check, if --base or --round is given without --output, or if a base is
+    to be accepted, no run is named and none is active; 5 if the base of a named run is to be accepted and no hub is
+    running, or outside a repository; 1 if the log is damaged or the run's commit is not in the repository any more.
     """
     place = here()
     if accept:

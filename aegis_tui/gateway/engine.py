@@ -94,14 +94,14 @@ class EngineFacts:
         ]
 
     async def meters(self) -> tuple[ModelMetrics, list[ModelMetrics]]:
-        """Return the metrics of all servers together, and of each one, in the order of `all`.
-
-        They are `running`, `waiting`, `kv_cache`, `prefix_hit_rate`, `tokens_per_s` and `ttft_s` (contract 9), at most
-        2 s old.
+        """Return the metrics of all servers together, and of each one, at most 2 s old (contract 9). Raises nothing.
 
         Returns:
-            None for each value that no server reports, or that needs an earlier reading to compare with; an empty dict
-            for a server that does not answer with status 200 within 3 s, or whose key cannot be read.
+            First the metrics as if the servers that answer were one; empty if none answers. Then those of each server,
+            in the order of `all`; empty for one that does not answer with status 200 within 3 s, or whose key cannot be
+            read. Metrics that are not empty have `running` and `waiting` (requests), `kv_cache` and `prefix_hit_rate`
+            (0 to 1), `tokens_per_s` and `ttft_s`; a value is None if no server reports it, or if it needs an earlier
+            reading to compare with.
         """
         endpoints = self.all()
         readings = await asyncio.gather(*(endpoint.readings() for endpoint in endpoints))

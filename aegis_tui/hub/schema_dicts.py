@@ -132,7 +132,13 @@ def model_of(
 
 
 def _noted(hint: Any) -> tuple[Any, form.SchemaNote]:
-    """Return a type without its `SchemaNote`, and that note; an empty note if it has none."""
+    """Return the type in an `Annotated` without any of its annotations, and the `SchemaNote` among these.
+
+    Any other type is returned as it is, with an empty note.
+
+    Raises:
+        StopIteration: There is an `Annotated` without a `SchemaNote`.
+    """
     if get_origin(hint) is not Annotated:
         return hint, form.SchemaNote()
     plain, *extras = get_args(hint)

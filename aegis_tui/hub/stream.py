@@ -123,9 +123,10 @@ class StreamSession:
         return parse_request(message["text"])
 
     async def _receive_rest(self) -> None:
-        """Answer each message that the connection does not hand to `_take`, such as a binary one, with a refusal.
+        """Receive the messages that the connection does not hand to `_take`, until it closes.
 
-        Also a JSON object in text that gets here is ignored.
+        One that is no JSON object in a text frame, such as a binary one, is answered with a refusal. One that is gets
+        no answer and has no effect.
 
         Raises:
             WebSocketDisconnect: The connection has closed; nothing else ends this.

@@ -336,6 +336,9 @@ class InstanceKeeper:
         """Copy a commit of a sandboxed instance into the repository; return why that failed, empty on success.
 
         Without a sandbox the commit is in the repository already, and only its existence is checked.
+
+        Raises:
+            GitError: git cannot tell whether the commit exists.
         """
         return await self._refs.take_in(instance, oid)
 

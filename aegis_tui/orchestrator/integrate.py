@@ -48,7 +48,7 @@ class Integrator:
     async def inspect(
         self, run: Run, piece: Piece, head_oid: str, fences: PieceFences = NO_FENCES, *, refused: str = ""
     ) -> dict[str, Any]:
-        """Compare a submission with the merged and the open pieces; its problems are returned as findings.
+        """Compare a submission with the merged and open pieces; its problems are findings, git's failures `GitError`.
 
         Args:
             run: The run in its present state.

@@ -84,7 +84,9 @@ class RuleCheck:
         self._rules: OrderedDict[str, tuple[MergeRule, ...]] = OrderedDict()
 
     async def rules_of(self, oid: str) -> tuple[MergeRule, ...]:
-        """Return the rules in effect for pieces with this base commit: the shipped ones, and the team's in the commit.
+        """Return the rules in effect for pieces with this base commit: the shipped ones, then the team's in the commit.
+
+        A rule of the team takes the place of a shipped one of its name; a rule that is `off` is left out.
 
         Raises:
             UsageError: A file of rules in the commit is not valid; the message names it.

@@ -27,13 +27,16 @@ class ResultFiles(Protocol):
     async def collect(self, wanted: Sequence[Wanted], *, root: Path, since_ns: int) -> tuple[ResultFile, ...]:
         """Return the result files that match `wanted`: those with an absolute path, then those of globs by path.
 
-        Never raises: files that are missing or unreadable, files after the first 2,000 that globs match, and those that
-        would make more than 16 MiB in all are left out. Globs match only names that end in `.xml`, and folders of
-        dependencies are not entered.
+        Files that are missing or unreadable, files after the first 2,000 that globs match, and those that would make
+        more than 16 MiB in all are left out. Globs match only names that end in `.xml`, and folders of dependencies are
+        not entered.
 
         Args:
             wanted: Absolute paths, or globs below `root`, each with the tool whose results it names.
             root: The worktree.
             since_ns: Files whose `st_mtime_ns` is lower are left out, because this command did not write them.
+
+        Raises:
+            Refused: A text that is no absolute path is no valid glob either (code `glob`).
         """
         ...

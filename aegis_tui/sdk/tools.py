@@ -222,12 +222,12 @@ class Tools(MapTools):
         progress: Annotated[float, Field(ge=0, le=1)] = 0.0,
         note: str | None = None,
     ) -> Named:
-        """Say how far one task of your spec is, and return the id of the spec; refused if the spec is not yours.
+        """Say how far a task of your spec is, and return the spec's id; refused if the spec or an argument is wrong.
 
         Args:
-            spec_id: The spec.
+            spec_id: The spec, which must be yours.
             task_id: The task in it.
-            status: Its state in a word.
+            status: Its state, in one lower-case word that you choose, such as done.
             progress: From 0 to 1.
             note: A remark; the hub does not record it.
         """

@@ -60,7 +60,15 @@ def remove(connection: sqlite3.Connection, blob: int) -> None:
 
 
 def meaning_rows(blob: int, entry: Entry) -> Iterator[tuple[int, str, str]]:
-    """Yield the rows of a content's symbols in the table `meaning`: id, words of the name, all words."""
+    """Yield the rows of a content's symbols in the table `meaning`.
+
+    Each is the symbol's id, the words of its name, and the other words of its signature and documentation, with blanks
+    between words.
+
+    Args:
+        blob: The content's own id in the store; the ids of its symbols are `blob * SLOTS` and those that follow.
+        entry: What is known of the content.
+    """
     for at, item in enumerate(entry.symbols, start=blob * SLOTS):
         yield at, item.name_words, item.words
 

@@ -127,7 +127,8 @@ class VirtualenvOverlay:
 
         Args:
             base: A folder above the place that no agent can replace.
-            packages: Name -> place of what the worktree itself provides; it replaces an installed copy.
+            packages: Import name (`my_package`) -> the package's folder or the module's file, for what the worktree
+                itself provides; it replaces an installed copy.
 
         Raises:
             OSError: The environment cannot be read, or a file cannot be created.

@@ -245,7 +245,11 @@ class GitRepository:
     async def read_blobs(self, oids: Iterable[str], *, limit: int, total: int) -> Mapping[str, Blob]:
         """Return many blobs at once, by their ids; an id that names no blob is left out.
 
-        A blob over `limit` bytes, or one that would make it over `total` bytes in all, is there without its content.
+        A blob over `limit` bytes is in the result with the content None. So is one with which the contents before it
+        would exceed `total` bytes; smaller ones after it still get theirs.
+
+        Raises:
+            GitError: git fails.
         """
         return await self._objects.read_blobs(oids, limit=limit, total=total)
 

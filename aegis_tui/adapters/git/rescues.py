@@ -148,7 +148,11 @@ class GitRescues:
         return first
 
     async def _parents(self, oid: str) -> dict[str, str]:
-        """Return the parents of a commit with their subjects, in order."""
+        """Return commit id -> subject of each parent of a commit, in their order; empty for a first commit.
+
+        Raises:
+            GitError: There is no such commit, or git fails.
+        """
         named = (await self._runner.run("rev-list", "--parents", "-n", "1", oid)).text.split(" ")[1:]
         if not named:
             return {}

@@ -267,13 +267,19 @@ class TerminalRunner:
         self._look(host)
 
     async def _turn(self, host: PtyHost, interrupts: int, processes: frozenset[psutil.Process]) -> Ran:
-        """Return how the present turn ends. When it is cancelled, the program's turn is ended by its own keys for that.
+        """Wait until the present turn or the program itself ends, with no time limit, and return how it ended.
+
+        When this is cancelled, the program's turn is ended by its own keys for that.
 
         Args:
             host: The program.
             interrupts: How often a person had pressed a key that ends a turn, when this one began.
-            processes: The processes below this one that ran then: servers for tools run by now; what is started later
-                works for the answer.
+            processes: The descendants of this process that ran then, such as servers for tools. While one that was
+                started later runs, the turn goes on, for up to 15 minutes.
+
+        Returns:
+            If the program has ended, its exit code and last output, with `is_alive` False; else 0, what it showed in
+            this turn, and `is_alive` True. `is_interrupted` says whether a person ended the turn.
         """
         written_bytes = self._seen.written_bytes
         over = asyncio.create_task(turn_over(host, self._count, processes))
