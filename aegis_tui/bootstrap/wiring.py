@@ -158,8 +158,9 @@ class Wiring:
         task.add_done_callback(self._tasks.discard)
 
     async def _tidy_up(self, engine: Engine, repository: GitRepository, paths: WorkspacePaths) -> None:
-        """Delete saved work that is older than the settings keep it, and unused worktrees over `worktrees.budget_mb`.
+        """Delete saved work and unused worktrees, as the settings `[rescue]` and `worktrees.budget_mb` say.
 
+        Saved work is deleted by age, and if it is merged also for want of space; worktrees only for want of space.
         Adds a warning for the person if what is left takes too much space. If git, a setting or the disk prevents a
         part, that is only logged.
         """
