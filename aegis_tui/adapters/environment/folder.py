@@ -10,15 +10,16 @@ _MAX_TEXT_BYTES = 1024 * 1024
 
 
 def read_regular(path: Path) -> str:
-    """Return the text of a regular file; empty for a link, a pipe, a missing file, or one of more than 1 MiB."""
+    """Return the text of a regular file; empty for anything else, a missing file, or one of more than 1 MiB."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_TEXT_BYTES:
+        os.close(descriptor)
+        return ""
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_TEXT_BYTES:
-            return ""
         return file.read(_MAX_TEXT_BYTES).decode("utf-8", "replace")
 
 

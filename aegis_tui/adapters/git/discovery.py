@@ -39,7 +39,8 @@ async def discover(path: Path) -> Discovery:
     """Find the repository that contains `path`, from any of its worktrees; it may be bare.
 
     Raises:
-        GitUnavailable: git is missing or too old, or `path` is no folder, or in no repository or its git folder.
+        GitUnavailable: git is missing or too old, or `path` is no folder, or in no repository or its git folder, or
+            the path of the repository has a line break.
         GitError: git does not answer in time.
     """
     if not is_folder(path):
@@ -51,6 +52,8 @@ async def discover(path: Path) -> Discovery:
     )
     if answer.code:
         raise _not_a_repository(path, answer)
+    if answer.text.count("\n") != 2:
+        raise GitUnavailable("the path of the repository contains a line break", "rename or move its folder")
     common_text, git_text, bare_text = answer.text.split("\n")
     common_dir, git_dir = real_path(common_text), real_path(git_text)
     is_bare = bare_text == "true"

@@ -6,15 +6,31 @@ import asyncio
 import os
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aegis_tui.adapters.environment.copying import CopyResult, TreeCopy
+from aegis_tui.adapters.environment.folder import read_regular
 from aegis_tui.adapters.environment.included import IncludedFiles
 from aegis_tui.adapters.environment.ports import PortClaims
 from aegis_tui.errors import Refused
 from aegis_tui.sdk.given_files import is_given
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link", "large", "missing"])
+def test_only_a_small_regular_file_is_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "Makefile"
+    make: dict[str, Callable[[], object]] = {
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+        "link": lambda: path.symlink_to("/etc/passwd"),
+        "large": lambda: path.write_bytes(b"#" * (2 << 20)),
+        "missing": lambda: None,
+    }
+    make[kind]()
+    assert read_regular(path) == ""
 
 
 @pytest.fixture

@@ -4,12 +4,13 @@ import asyncio
 import hashlib
 import logging
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aegis_tui.adapters.git.discovery import workspace_key
+from aegis_tui.adapters.git.discovery import discover, workspace_key
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.errors import AegisError, GitError, GitUnavailable, Refused
@@ -114,6 +115,13 @@ def test_a_folder_outside_of_any_repository_is_said(tmp_path: Path) -> None:
             facts_of(path)
         assert caught.value.exit_code == 5
         assert caught.value.hint
+
+
+def test_a_repository_whose_path_has_a_line_break_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "my\nrepo"
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    with pytest.raises(GitUnavailable, match="contains a line break"):
+        asyncio.run(discover(folder))
 
 
 def test_a_missing_or_old_git_is_said(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
