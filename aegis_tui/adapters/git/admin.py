@@ -49,7 +49,10 @@ class AdminFolders:
         self._home = common_dir / "worktrees"
 
     def find(self, path: Path) -> Path | None:
-        """Return the git folder (`worktrees/<name>`) of the worktree at `path`, complete or not, or None."""
+        """Return the git folder (`worktrees/<name>`) of the worktree at `path`, complete or not.
+
+        None if git knows no worktree there. The worktree itself may be missing.
+        """
         wanted = path.resolve()
         for admin in self._home.glob("*"):
             text = _read(admin, "gitdir").rstrip("\n")
@@ -69,30 +72,36 @@ class AdminFolders:
         return admin
 
     def find_complete(self, path: Path) -> Path | None:
-        """Return the git folder of the worktree at `path` if it was completed and still has its files, else None."""
+        """Return the git folder of the worktree at `path` if it was completed and its folder exists, else None."""
         admin = self.find(path)
         return admin if admin is not None and read_record(admin) is not None and path.is_dir() else None
 
     def recorded(self) -> list[tuple[Path, Path]]:
-        """Return the completed worktrees of ours as pairs: the worktree and its git folder."""
+        """Return the worktrees that this program has completed, as pairs: the worktree's path and its git folder.
+
+        Empty if there are none. The worktree itself may have been deleted since.
+        """
         admins = [path.parent for path in self._home.glob(f"*/{RECORD_NAME}")]
         return [(Path(gitdir).parent, admin) for admin in admins if (gitdir := _read(admin, "gitdir").rstrip("\n"))]
 
     def has_records(self) -> bool:
-        """Return whether the repository has a completed worktree of ours."""
+        """Return whether the repository has a worktree that this program has completed; its files may be gone."""
         return any(self._home.glob(f"*/{RECORD_NAME}"))
 
     def cut_off(self) -> list[Path]:
-        """Return the git folders of our worktrees whose creation stopped before git recorded where they are."""
+        """Return the git folders of this program's worktrees whose creation stopped before git recorded their path.
+
+        Empty if there are none.
+        """
         return [admin for admin in self._home.glob("*") if not (admin / "gitdir").exists() and is_reserved(admin)]
 
     def drop(self, admin: Path | None) -> None:
-        """Delete the git folder of one worktree, or do nothing for None; blocking.
+        """Delete the git folder of one worktree, so that git forgets it; do nothing for None; blocking.
 
-        Never prunes, as that affects the person's ones too.
+        An empty folder `worktrees` goes too. `git worktree prune` is never used, as it affects the person's ones too.
 
         Raises:
-            OSError: It cannot be moved away.
+            OSError: It cannot be moved away, or the empty folder cannot be removed.
         """
         if admin is None:
             return
@@ -125,7 +134,10 @@ def is_scratch(admin: Path) -> bool:
 
 
 def read_record(admin: Path) -> Record | None:
-    """Return the record in a worktree's git folder; None if the worktree is not complete or not ours."""
+    """Return the record in a worktree's git folder.
+
+    None if it has none, as the worktree is not complete or not this program's, or if the record is damaged.
+    """
     try:
         plain = json.loads(_read(admin, RECORD_NAME))
         private = plain.get("private")
@@ -177,9 +189,10 @@ def mend_link(path: Path, admin: Path) -> None:
 
 
 def include_settings(admin: Path, settings: Path) -> None:
-    """Include a settings file at the end of a worktree's configuration; other settings in it are kept.
+    """Include a settings file at the end of a worktree's configuration; the settings in it before that are kept.
 
-    If that is so already, the file is not replaced: that would remove the read-only mount over it in a sandbox.
+    An earlier such include is replaced, with all that follows it. If the file includes `settings` already, it is not
+    written: that would remove the read-only mount over it in a sandbox.
 
     Args:
         admin: The worktree's git folder.
@@ -197,5 +210,5 @@ def include_settings(admin: Path, settings: Path) -> None:
 
 
 def _read(folder: Path, name: str) -> str:
-    """Return the text of a small regular file, which an agent may have written; empty if there is no such file."""
+    """Return the text of a regular file of at most 1 MiB, which an agent may have written; empty if there is none."""
     return (read_file(folder / name, limit=_MAX_BYTES) or b"").decode("utf-8", "surrogateescape")

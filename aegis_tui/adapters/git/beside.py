@@ -47,6 +47,9 @@ async def save_beside(
 ) -> Beside | None:
     """Write a tree of the ignored files of a worktree and of those in its submodules' folders; None if there are none.
 
+    Left out are links, repositories, what tools make again (`node_modules`, `build`), and unchanged copies that this
+    program put there; and files over 8 MiB, beyond 64 MiB in all or beyond 5,000 in number, which `left_out` names.
+
     Args:
         runner: Runs git in the common folder.
         path: The worktree.
@@ -78,7 +81,9 @@ async def save_beside(
 
 
 def _copy(path: Path, roots: Sequence[str], copies: Path) -> tuple[int, list[str]]:
-    """Copy the files at and below `roots`; return how many, and the paths of those that exceed the limits.
+    """Copy the files at and below `roots` that `_files` yields; return how many, and the paths of those left out.
+
+    Left out are files over `FILE_BYTES`, beyond `ALL_BYTES` together, or beyond `MOST_FILES` in number.
 
     Args:
         path: The worktree.

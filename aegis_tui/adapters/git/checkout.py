@@ -25,7 +25,9 @@ class _Head:
 
 
 class Checkout:
-    """The checkout from which the repository was opened. Its methods raise `GitError` if git fails.
+    """The checkout from which the repository was opened.
+
+    Its methods raise `GitError` if git fails, and `GitUnavailable` if git cannot be started.
 
     Args:
         place: The paths of the repository.
@@ -102,7 +104,9 @@ class Checkout:
 
 
 def _read_head(place: Discovery) -> _Head:
-    """Return the branch, in its written form (contract 3), and whether the file system ignores case; blocking.
+    """Return the checked-out branch, and whether git's configuration says that the file system ignores case; blocking.
+
+    The branch is in its written form (contract 3), and None when HEAD is detached.
 
     GitPython asks the git program itself, because its own readers decode every name and setting as UTF-8.
 

@@ -16,7 +16,7 @@ from aegis_tui.ports.repository import ComposeResult
 
 
 class Composer:
-    """Writes commits and moves refs. Its methods raise `GitError` if git fails.
+    """Writes commits and moves refs. Its methods raise `GitError` if git fails, `GitUnavailable` if it cannot start.
 
     Args:
         runner: Runs git in the common folder.
@@ -92,8 +92,8 @@ class Composer:
         """Move a ref from `expect` to `oid`, or create it if `expect` is None.
 
         Raises:
-            Conflict: The ref points elsewhere, or exists although `expect` is None.
-            GitError: git fails.
+            Conflict: The ref points elsewhere or does not exist, or exists although `expect` is None.
+            GitError: There is no object `oid`, or git fails.
         """
         await self._move(ref, expect, "update-ref", "--no-deref", "-m", "aegis-tui", ref, oid, expect or "")
 
@@ -112,7 +112,7 @@ class Composer:
         Wherever it pointed to before, it is moved.
 
         Raises:
-            GitError: There is no such commit, or git fails.
+            GitError: The repository has no object with that id, or git fails.
             Conflict: Something else moved the ref at this moment.
         """
         ref = f"refs/aegis/runs/{run}/{name}"

@@ -23,7 +23,7 @@ _PLAIN_PROGRAM = re.compile(r"[\w./+@-]+\Z")
 
 
 class Condition:
-    """Examines one repository. Its methods raise `GitError` if git fails.
+    """Examines one repository. Its methods raise `GitError` if git fails, `GitUnavailable` if it cannot be started.
 
     Args:
         place: The paths of the repository.
@@ -35,6 +35,9 @@ class Condition:
 
     async def look(self) -> RepositoryCondition:
         """Return the conditions that may make a run fail; changes nothing. May ask the remote of a partial clone.
+
+        They are: folders of git that cannot be written, borrowed object stores that are gone, required filters whose
+        program is missing, a partial clone that lacks objects, submodules, a sparse checkout, and signed commits.
 
         Raises:
             GitError: The repository has no commit, or git fails.
@@ -52,7 +55,7 @@ class Condition:
         )
 
     async def checkout_bytes(self) -> int:
-        """Return the size of one checkout on disk, in bytes; 0 in a partial clone, where asking would fetch objects.
+        """Return the size of all files of HEAD in bytes; 0 in a partial clone, where asking would fetch objects.
 
         Raises:
             GitError: The repository has no commit, or git fails.
@@ -64,9 +67,10 @@ class Condition:
         return sum(int(size) for size in sizes if size.isdigit())
 
     async def filter_programs(self) -> tuple[Path, ...]:
-        """Return the filter programs that are given by their path; a sandbox must show them so that commits work.
+        """Return the programs of git's configured filters that are named by an absolute path.
 
-        Those that do not exist or cannot be executed are left out.
+        A sandbox must show them so that commits work. Every absolute path in a filter's command counts. Those that are
+        no file or cannot be executed are left out; empty if there are none.
 
         Raises:
             GitError: git fails.
@@ -91,7 +95,7 @@ class Condition:
     async def _filter_commands(self) -> dict[str, tuple[bool, str]]:
         """Return, by the name of each configured filter, whether it is required, and the command that git runs for it.
 
-        Of several commands it is that for `process`, else `clean`, else `smudge`; empty if there is none.
+        Of several commands it is that for `process`, else `clean`, else `smudge`; "" if the filter has none.
         """
         settings = await self._settings(r"^filter\..*\.(clean|smudge|process|required)$")
         names = dict.fromkeys(key.partition(".")[2].rpartition(".")[0] for key in settings)
@@ -113,7 +117,10 @@ class Condition:
                 yield MissingFilter(name, program, example)
 
     async def _filtered_file(self, name: str) -> str | None:
-        """Return the written form of a tracked file that uses the filter; None if there is none, or no checkout."""
+        """Return the written form of the path of one tracked file that uses the filter of this name.
+
+        None if there is none, the repository is bare, or the name has other characters than letters, digits, _ and -.
+        """
         if self._place.is_bare or not re.fullmatch(r"[\w-]+", name):
             return None
         runner = GitRunner(git_dir=self._place.git_dir, cwd=self._place.root)
@@ -132,7 +139,10 @@ class Condition:
         return None
 
     async def _partial(self) -> PartialClone | None:
-        """Return a partial clone that lacks objects of HEAD, with its remote's error if there is one; else None."""
+        """Return what a partial clone lacks: its remote, how many objects of HEAD, and why the remote cannot be asked.
+
+        The reason is "" if the remote answers. None if this is no partial clone, or if it lacks nothing.
+        """
         if (remote := await self._promisor()) is None:
             return None
         walk = ("rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", await self._head())
@@ -171,7 +181,7 @@ def _is_runnable(program: str, root: Path) -> bool:
 
 
 def alternates_of(common_dir: Path) -> list[Path]:
-    """Return the object stores that a repository borrows from, directly or not; some may not exist.
+    """Return the object stores that a repository borrows from, directly or not; empty if none. Some may not exist.
 
     Source: gitrepository-layout(5).
     """
@@ -193,7 +203,10 @@ def alternates_of(common_dir: Path) -> list[Path]:
 
 
 def _closed(common_dir: Path) -> list[Path]:
-    """Return the folders that commits, branches and worktrees are written to but that we cannot write."""
+    """Return the folders in a git folder that commits, branches and worktrees need but that this user cannot write.
+
+    Folders that do not exist are left out; empty if all can be written.
+    """
     names = ("", "objects", "refs", "refs/heads", "logs", "logs/refs/heads", "worktrees")
     folders = [*(common_dir / name for name in names), *sorted((common_dir / "objects").glob("[0-9a-f][0-9a-f]"))]
     return [path for path in folders if path.is_dir() and not os.access(path, os.W_OK | os.X_OK)]

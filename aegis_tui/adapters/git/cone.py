@@ -13,16 +13,17 @@ _SPECIAL = re.compile(rb"([*?\[\\])")
 
 
 def cone_of(globs: Iterable[str]) -> tuple[str, ...] | None:
-    """Return the folders that hold every file that the globs match, without those inside another of them.
+    """Return the folders that hold every file that the globs match, sorted, without those inside another of them.
 
-    The files of the top folder, and those of each folder above a returned one, are not counted: a checkout of the
-    folders includes them. Empty if nothing more is needed.
+    A glob counts with its folders before the first wildcard. The files of the top folder, and those of each folder
+    above a returned one, are not counted: a checkout of the folders includes them. Empty if nothing more is needed.
 
     Args:
         globs: In written form.
 
     Returns:
-        The folders as Python holds their names; None if the globs match files all over the tree.
+        The folders as Python holds their names; None if no folder limits a glob (`**`, `*/x.py`), or one has a line
+        break.
     """
     folders: set[str] = set()
     for glob in globs:

@@ -41,9 +41,10 @@ class WorktreeFiles:
         self._files: dict[str, str] = {}
 
     def listing(self) -> Listing:
-        """Return the files as they are now; symbolic links, submodules and large changed files are left out.
+        """Return the files as they are now, with the blob id of each by path, and the paths that differ from HEAD.
 
-        Large means more than 1 MiB.
+        Symbolic links and submodules are left out, and so are changed files of more than 1 MiB. Files that git ignores
+        are not there. The tree's id is None if there is no commit yet.
 
         Raises:
             GitError: git fails.
@@ -76,10 +77,14 @@ class WorktreeFiles:
     def contents(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
         """Yield path and content of each file: from the folder if it has that blob id, else from the repository.
 
-        A content of more than 1 MiB is given as b"".
+        Those from the folder come first. A content of more than 1 MiB is given as b"".
+
+        Args:
+            wanted: The blob id of each file by its path.
 
         Raises:
             GitError: The repository has no such blob either, or git fails.
+            GitUnavailable: git is missing.
             OSError: The folder of the worktree does not exist.
         """
         others: dict[str, str] = {}
@@ -101,9 +106,10 @@ class WorktreeFiles:
         return blobs
 
     def stale(self, listing: Listing, paths: Sequence[str]) -> list[str]:
-        """Return those of `paths` whose content is not that of the listing, sorted; missing and large ones too.
+        """Return those of `paths` whose content is not that of the listing, sorted, each once.
 
-        Line ends that git would convert make no difference.
+        Files that are missing or over 1 MiB, and paths that the listing does not have, are returned too. CRLF instead
+        of LF makes no difference.
 
         Raises:
             OSError: The folder of the worktree does not exist.

@@ -14,7 +14,8 @@ _TRAILERS = "%(trailers:only,unfold,separator=%x00,key_value_separator=%x01)"
 async def describe_commit(common_dir: Path, oid: str) -> CommitSeen:
     """Return subject, number of changed files, and trailers of a commit (keys `subject`, `files`, `trailers`).
 
-    The value of `trailers` is name -> list of values.
+    `files` counts those that differ from its first parent, a renamed one once. The value of `trailers` is name -> list
+    of values.
 
     Raises:
         GitError: There is no such commit.

@@ -41,7 +41,7 @@ async def discover(path: Path) -> Discovery:
     Raises:
         GitUnavailable: git is missing or too old, or `path` is no folder, or in no repository or its git folder, or
             the path of the repository has a line break.
-        GitError: git does not answer in time.
+        GitError: git fails or does not answer in time.
     """
     if not is_folder(path):
         raise GitUnavailable(f"there is no folder {path}", "name a folder inside a git repository")

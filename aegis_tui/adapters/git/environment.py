@@ -88,8 +88,10 @@ def without_relative_places(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without places of code, settings or output that depend on where a program starts.
 
     It starts in a worktree, which the agent can fill. In lists such as PATH and PYTHONPATH, only absolute parts are
-    kept; an empty part means the start folder too, as in `LD_LIBRARY_PATH=:/opt/lib`. A variable with one place, such
-    as HOME, is left out if it is relative. All other variables are unchanged. Sources: ld.so(8), git(1), dyld(1).
+    kept, those that begin with `$ORIGIN/`, and plain names of libraries in LD_PRELOAD and LD_AUDIT; an empty part means
+    the start folder too, as in `LD_LIBRARY_PATH=:/opt/lib`. A list with nothing left is left out; PATH is then the
+    system's default. A variable with one place, such as HOME, is left out if it is relative. All other variables are
+    unchanged. Sources: ld.so(8), git(1), dyld(1).
     """
     kept: dict[str, str] = {}
     for name, value in environ.items():
@@ -117,6 +119,9 @@ def _absolute_parts(name: str, value: str) -> str:
 
 def outside_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for our own git commands: without what redirects git or is searched in a worktree.
+
+    Of the variables `GIT_*`, only those of the configuration files and of git's program folder are kept, and lists
+    such as PATH only with their absolute folders. PATH is always set.
 
     Args:
         environ: The environment of this process.

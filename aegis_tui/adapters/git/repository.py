@@ -41,13 +41,16 @@ async def open_repository(path: Path) -> GitRepository:
 
     Raises:
         GitUnavailable: git is missing or too old, or `path` is no folder, or in no repository or its git folder.
-        GitError: git does not answer in time.
+        GitError: git fails or does not answer in time.
     """
     return GitRepository(await discover(path))
 
 
 class GitRepository:
-    """One repository, accessed through the `git` program. Implements `Repository`; raises `GitError` if git fails.
+    """One repository, accessed through the `git` program. Implements `Repository`.
+
+    Any method may raise `GitError` if git fails or does not answer in time, `GitUnavailable` if git cannot be started,
+    and `OSError` where it must read or write a file or folder and cannot.
 
     Args:
         place: The paths of the repository, from `discover`.
@@ -112,7 +115,10 @@ class GitRepository:
         return await self._condition.checkout_bytes()
 
     async def tree_paths(self, oid: str) -> tuple[str, ...]:
-        """Return the path of every file and submodule in a commit or tree; raises `GitError` if there is none."""
+        """Return the path of every file and submodule in a commit or tree, in git's order and in written form.
+
+        Raises `GitError` if there is no such commit or tree.
+        """
         return await self._objects.tree_paths(oid)
 
     async def add_worktree(self, spec: WorktreeSpec) -> Worktree:
@@ -154,7 +160,9 @@ class GitRepository:
         return await self._worktrees.add_scratch(path, oid)
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
-        """Restore the tracked files of a scratch worktree; return the paths that had changed. New files stay.
+        """Restore the tracked files of a scratch worktree to those of its index; new files stay.
+
+        Returns the paths of the files that were changed or deleted, in written form; empty if none was.
 
         Raises:
             GitError: git fails.
@@ -178,6 +186,7 @@ class GitRepository:
 
         Raises:
             Refused: The work cannot be saved, `rescue` is missing, or it is no worktree of ours; nothing was removed.
+            Conflict: Another program is writing the repository's configuration; the worktree was removed.
         """
         return await self._worktrees.remove(path, rescue=rescue, already_saved=already_saved, reuse=reuse)
 
@@ -322,13 +331,17 @@ class GitRepository:
         await self._composer.update_ref(ref, oid, expect)
 
     async def delete_ref(self, ref: str, expect: str) -> None:
-        """Delete a ref that points to `expect`; raises `Conflict` if it points elsewhere or does not exist."""
+        """Delete a ref that points to `expect`; raises `Conflict` if it points elsewhere or does not exist.
+
+        Raises `GitError` if git fails for another reason.
+        """
         await self._composer.delete_ref(ref, expect)
 
     async def keep(self, run: str, name: str, oid: str) -> str:
         """Let the ref `refs/aegis/runs/<run>/<name>` point to a commit, so that it is kept; return that ref.
 
-        Wherever it pointed to before, it is moved. Raises `GitError` if there is no such commit.
+        Wherever it pointed to before, it is moved. Raises `GitError` if the repository has no object with that id, and
+        `Conflict` if something else moves the ref at this moment.
         """
         return await self._composer.keep(run, name, oid)
 
@@ -351,8 +364,8 @@ class GitRepository:
     async def take_in(self, private: Path, oids: Sequence[str]) -> None:
         """Copy commits that an instance made in its own store into the repository; see `Repository.take_in`.
 
-        Does nothing if the folder `private` has no store. Raises `GitError`, with nothing copied, if an object is
-        missing or not acceptable.
+        Does nothing if the folder `private` has no store. Raises `GitError` (code `git.objects`), with nothing copied,
+        if an object is missing, damaged or beyond the limits of size and number.
         """
         store = await asyncio.to_thread(store_of, private)
         if store is not None:

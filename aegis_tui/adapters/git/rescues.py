@@ -21,7 +21,7 @@ _CHECKOUT_DEADLINE_S = 600.0
 
 
 class GitRescues:
-    """Implements `RescueStore`. Its methods raise `GitError` if git fails.
+    """Implements `RescueStore`. Its methods raise `GitError` if git fails, `GitUnavailable` if it cannot be started.
 
     Args:
         runner: Runs git in the common folder.
@@ -74,7 +74,11 @@ class GitRescues:
         return not mine & different
 
     async def files_of(self, work: RescuedWork) -> RescuedFiles:
-        """Return the paths of the files that a rescue ref holds; raises `GitError` if its commit is gone."""
+        """Return the written forms of the paths that a rescue ref holds; raises `GitError` if its commit is gone.
+
+        They are those that differ from the commit that the work started from, each with its status letter; the ignored
+        ones; those whose staged content differs from the saved one; and those that could not be saved.
+        """
         parents = await self._parents(work.oid)
         ignored, not_saved, staged = list[str](), list[str](), list[str]()
         for parent, subject in parents.items():
@@ -129,14 +133,17 @@ class GitRescues:
         await self._composer.update_ref(f"refs/heads/{name}", work.oid, None)
 
     async def delete(self, work: RescuedWork) -> None:
-        """Delete a rescue ref; raises `Conflict` if it points elsewhere by now, or was deleted."""
+        """Delete a rescue ref; raises `Conflict` if it points elsewhere by now, or was deleted.
+
+        Raises `GitError` if git fails for another reason.
+        """
         await self._composer.delete_ref(work.ref, work.oid)
 
     async def _start(self, work: RescuedWork) -> str:
-        """Return the commit that the work started from: the last that HEAD contains too, or else its first parent.
+        """Return the id of the commit that the work started from: the last that HEAD contains too, or its first parent.
 
         Raises:
-            GitError: The commit has no history.
+            GitError: The saved commit is gone, or has neither.
         """
         head = await self._objects.resolve("HEAD")
         bases = await self._objects.merge_bases(head, work.oid) if head else []

@@ -61,16 +61,16 @@ class GitOutput:
         return decode(self.stdout).rstrip("\n")
 
     def fields(self) -> list[str]:
-        """Return the fields of standard output that end with a NUL (a `-z` format), as file names.
+        """Return the parts of standard output between its NULs (a `-z` format), decoded as file names are.
 
-        Empty for no output.
+        The empty part after a final NUL is left out, so the list is empty for no output.
         """
         parts = decode(self.stdout).split("\0")
         return parts[:-1] if parts and parts[-1] == "" else parts
 
 
 def decode(raw: bytes) -> str:
-    """Decode bytes as Python does for file names: bytes that are not UTF-8 survive a round trip."""
+    """Decode UTF-8; bytes that are not UTF-8 become surrogates, as in Python's file names. Never raises."""
     return raw.decode("utf-8", "surrogateescape")
 
 
@@ -101,7 +101,7 @@ class GitRunner:
         output_bytes: int = OUTPUT_BYTES,
         most_items: int | None = None,
     ) -> GitOutput:
-        """Run one git command to its end.
+        """Run one git command to its end; return its output and its exit status, which is one of `ok`.
 
         Args:
             args: The command and its arguments.
@@ -117,8 +117,9 @@ class GitRunner:
 
         Raises:
             GitError: It had another exit status, took too long (code `git.timeout`), printed too much (`git.output`),
-                or cannot be called with these arguments, for example because one contains a NUL.
-            GitUnavailable: git is missing or cannot be started.
+                or cannot be called with these arguments, for example because one contains a NUL; or there is no folder
+                to start it in.
+            GitUnavailable: git is missing or cannot be started, or `stdin_file` cannot be opened.
         """
         argv = ["git", *_OPTIONS]
         if self._git_dir is not None:
@@ -160,7 +161,7 @@ def failure(args: Sequence[str], output: GitOutput) -> GitError:
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for our git commands: ours without variables that redirect git, plus `extra`.
+    """Return the environment for our git commands: this process's without variables that redirect git, plus `extra`.
 
     git then asks no person, starts no pager or editor, and writes its messages in English.
     """
@@ -237,9 +238,10 @@ class _BoundedOutput:
         self.is_over = False
 
     async def read(self, stream: asyncio.StreamReader | None) -> None:
-        """Read one of git's two streams to its end into `content`.
+        """Read one of git's two streams to its end into `content`; do nothing for None.
 
-        Once more than the limit was printed, set `is_over`, kill git, and keep no more of it.
+        With `most_items`, the NULs are counted and nothing is kept. Once there are more bytes or items than the limit,
+        set `is_over`, kill git, and keep no more of it.
         """
         while stream is not None and (chunk := await stream.read(_CHUNK)):
             self._size += len(chunk)
@@ -263,7 +265,7 @@ def _source(stdin: bytes | Path) -> Iterator[int | BinaryIO]:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill a git command that is no longer needed, with its helpers, and wait for it."""
+    """Kill a git command that is no longer needed, with the processes of its group, and wait for its end."""
     _kill(process)
     await end_child(process)
 
