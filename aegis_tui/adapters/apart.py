@@ -33,16 +33,20 @@ class AnswerLostError(Exception):
 
 
 async def ask_apart(function: Callable[..., Answer], arguments: tuple[Any, ...], *, size: int) -> Answer:
-    """Return what a function of a module returns for these arguments, without blocking the event loop.
+    """Return what a function returns for these arguments; it runs in a thread, or for long text in a separate process.
+
+    The event loop is not blocked. The process is killed after a minute, or when the caller is cancelled; a thread runs
+    to its end.
 
     Args:
         function: It must be importable by its module and name.
         arguments: They, and the answer, must be picklable.
-        size: How many characters of untrusted text they hold; up to `LARGE`, a thread of this process is used.
+        size: How many characters of untrusted text they hold; up to `LARGE` (256 Ki), a thread is used.
 
     Raises:
-        AnswerLostError: The separate process failed, also because the function raised, or took longer than a minute.
-        OSError: It cannot be started.
+        AnswerLostError: The separate process failed, also because the function raised or needed over 2 GiB of memory,
+            or took longer than a minute.
+        OSError: The separate process cannot be started.
         Exception: In a thread, whatever the function raises.
     """
     if size <= LARGE:
@@ -56,7 +60,12 @@ async def ask_apart(function: Callable[..., Answer], arguments: tuple[Any, ...],
 
 
 async def _ask_child(question: bytes) -> bytes:
-    """Return the pickled answer of a separate process; empty if it fails or takes too long.
+    """Start a Python process that runs `_answer`, and return what it writes; empty if it fails or takes over 60 s.
+
+    It is killed then, and when the caller is cancelled.
+
+    Args:
+        question: The pickled pair of function and tuple of arguments.
 
     Raises:
         OSError: The process cannot be started.

@@ -14,9 +14,10 @@ _REMEDY = "make the command print less, or see its output: aegis-tui qa --output
 
 
 async def assess_apart(command: str, outcome: Outcome, tools: Sequence[QaReader]) -> CheckResult:
-    """Return the result of a QA command, as `aegis_tui.domain.qa.assess.assess` does, without blocking the event loop.
+    """Return the result of a QA command (its status, and what its output says), as `domain.qa.assess.assess` does.
 
-    Long output is read in a separate process; if that fails or takes too long, the status is `not_run`.
+    The event loop is not blocked: over 256 Ki of output and result files are read in a separate process. If that fails
+    or takes over a minute, the status of the result is `not_run`, with a reason and a remedy.
 
     Args:
         command: The command as the person wrote it.
@@ -35,7 +36,7 @@ async def assess_apart(command: str, outcome: Outcome, tools: Sequence[QaReader]
 
 
 def assess_with(command: str, outcome: Outcome, tools: Sequence[QaReader]) -> CheckResult:
-    """Return what `assess` returns.
+    """Return the result of a QA command from how it ended and what it printed, exactly as `assess` does.
 
     It takes `tools` by position, because `ask_apart` passes arguments by position only.
     """

@@ -22,9 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 async def compile_package(package: Path = PACKAGE) -> None:
-    """Compile the modules that are not compiled, in a separate process, and wait for it; its exit status is ignored.
+    """Compile the modules without a valid compiled file, in a separate process, and wait until it has ended.
 
-    Does nothing if the folder cannot be written, or all modules are compiled.
+    Does nothing if the folder cannot be written, or all modules are compiled. A module that cannot be compiled is left
+    out without an error. When the caller is cancelled, the process is killed.
 
     Args:
         package: The folder of the package.

@@ -24,7 +24,13 @@ class FolderMeter:
     async def wait_until_over(self, folders: Sequence[Path], limit_bytes: int) -> int:
         """Wait until the folders together take more than a limit on disk; return the bytes that they then take.
 
-        Waits for ever if they never do; a folder that cannot be read counts as empty.
+        Waits for ever if they never do; a folder that cannot be read counts as empty, nothing is raised. They are
+        measured when the free space of the disk has fallen by an eighth of the limit, or else every 30 s, and less
+        often where measuring takes long; so what is written meanwhile is noticed late.
+
+        Args:
+            folders: The folders, with all that is below them.
+            limit_bytes: In bytes; a file or folder counts as at least 4 KiB.
         """
         free_at_count, counted_at, took_s = -1, 0.0, 0.0
         while True:
@@ -41,9 +47,10 @@ class FolderMeter:
 
 
 def _free_bytes(folders: Sequence[Path]) -> int:
-    """Return the free space of the folders' file systems together, in bytes.
+    """Return the free space of the folders' file systems together, each counted once, in bytes.
 
-    Free files count as 4 KiB each, if that is less. A folder that cannot be examined is left out.
+    If the files that can still be created there, at 4 KiB each, are less than that, their sum is returned. A folder
+    that cannot be examined is left out; 0 without any.
     """
     space, files = {}, {}
     for folder in folders:
@@ -58,9 +65,10 @@ def _free_bytes(folders: Sequence[Path]) -> int:
 
 
 def size_of(folders: Sequence[Path]) -> int:
-    """Return the bytes on disk below the folders, at least 4 KiB for each file; links are not followed.
+    """Return the bytes on disk below the folders, at least 4 KiB for each file and folder; links are not followed.
 
-    What vanishes or cannot be read is not counted.
+    The folders themselves are not counted, nor what vanishes or cannot be read; nothing is raised. A file with several
+    names counts once for each.
     """
     waiting, size = [str(folder) for folder in folders], 0
     while waiting:

@@ -65,9 +65,14 @@ class GatewayProcess:
         """Make sure that the gateway runs with this plan; return when it serves.
 
         A gateway that runs already, also one of an earlier hub, only gets the new plan, in the file `gateway-map.json`.
+        After a start, and in the first call, its sockets are linked into `sockets_dir` and `publish` is called.
+
+        Args:
+            plan: Whom the gateway serves, and which model servers it asks.
 
         Raises:
-            Unavailable: The gateway does not start; the message has the last lines of its log.
+            Unavailable: The gateway does not start: it ends, or shows no sign of life for 120 s. The message has the
+                last lines of its log.
             UsageError: The person's settings, which name the key file, cannot be used.
             OSError: A file cannot be written, or the process cannot be started.
         """
@@ -106,7 +111,7 @@ class GatewayProcess:
     def _find(self) -> int | None:
         """Return the pid of the running gateway, which an earlier hub may have started.
 
-        None if there is none, or its file does not say so.
+        None if its file `gateway.json` is missing or invalid, or the process in it has ended. Raises nothing.
         """
         try:
             record = load_record(self._record)
@@ -146,7 +151,8 @@ class GatewayProcess:
             said_before: The size of that file in bytes before it was started.
 
         Raises:
-            Unavailable: It ended, or showed no sign of life for too long; with the last lines of its log.
+            Unavailable: It ended, or showed no sign of life for 120 s; with the last lines of its log. The process is
+                left to the caller.
         """
         watch = StartWatch(process.pid, log, said_before=said_before)
         while self._find() != process.pid:
@@ -160,10 +166,10 @@ class GatewayProcess:
     async def close(self) -> None:
         """Stop the gateway if one runs, wait until it has ended, remove its files, and publish that there is none.
 
-        One that does not end by SIGTERM in six seconds is killed.
+        One that an earlier hub started is stopped too. One that does not end by SIGTERM in six seconds is killed.
 
         Raises:
-            OSError: One of the files cannot be removed.
+            OSError: The gateway may not be signalled, or one of the files cannot be removed; nothing is published then.
         """
         async with self._lock:
             self._written = None
@@ -179,7 +185,7 @@ class GatewayProcess:
             self._publish(None, None)
 
     async def _reap(self, ended: int | None) -> None:
-        """Wait for our own child, so that the event loop does not close while its transport is open.
+        """Wait for our own child, 6 s at most, so that the event loop does not close while its transport is open.
 
         Args:
             ended: The pid of the gateway that was ended; no effect if that is not our child.
@@ -192,9 +198,9 @@ class GatewayProcess:
 
 
 def _person_hash(hub_json: Path) -> str | None:
-    """Return the hash of the person's token, which may see the numbers of all instances.
+    """Return the hash of the person's token, with which the gateway shows the numbers of all instances.
 
-    None if there is no token in the file `hub_json`.
+    None if there is no token in the file `hub_json`, or it cannot be read. Raises nothing.
     """
     token = load_record(hub_json).get("token")
     return hash_token(token) if isinstance(token, str) else None
@@ -219,7 +225,7 @@ def link_socket(socket: Path, folder: Path) -> None:
     No effect if it is linked already.
 
     Raises:
-        OSError: There is no such socket, or it cannot be linked.
+        OSError: There is no such socket, the folder above `folder` is missing, or it cannot be linked.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / socket.name

@@ -16,8 +16,14 @@ async def judge_apart(
 ) -> tuple[RuleFinding, ...]:
     """Return what the merge rules find in the changes, as `judge` does for the same arguments; not blocking.
 
-    Over 256 Ki added characters are judged in a separate process. If that fails or takes over a minute, the result is
-    one finding, which says so and which only a person may allow.
+    Empty if they find nothing. Over 256 Ki added characters are judged in a separate process. If that fails or takes
+    over a minute, the result is one finding, which says so and which only a person may allow.
+
+    Args:
+        rules: The rules to apply.
+        changes: The changed paths, each with its added lines.
+        scan: What a secret scanner found in them, or why none worked.
+        neighbours: Path of a new file -> the first lines of similar files of the base.
 
     Raises:
         OSError: The separate process cannot be started.

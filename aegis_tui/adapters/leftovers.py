@@ -17,7 +17,8 @@ _CONNECT_S = 0.5
 def find_leftovers(environ: Mapping[str, str]) -> list[str]:
     """Return one line per workspace whose hub is gone and that left something, and one line for temporary folders.
 
-    Empty if nothing is left.
+    What counts is a gateway that runs, a tmux server that accepts connections, worktrees, and scratch worktrees; a line
+    has the repository's path and these in words. Empty if nothing is left. Blocking.
 
     Args:
         environ: The environment whose XDG variables say where workspaces are.
@@ -37,7 +38,10 @@ def find_leftovers(environ: Mapping[str, str]) -> list[str]:
 
 
 def _root(paths: WorkspacePaths) -> str:
-    """Return the path of the repository of a workspace, as its hub recorded it, or else words with the key."""
+    """Return the path of the repository of a workspace, as its hub recorded it.
+
+    The workspace's key if the record is empty, and `workspace KEY` if it is missing or cannot be read.
+    """
     try:
         return (paths.state_dir / "root").read_text("utf-8").strip() or paths.key
     except (OSError, UnicodeDecodeError):

@@ -40,10 +40,15 @@ class _FrontMatter(BaseModel):
 
 
 def find_lens(root: Path, name: str) -> ReviewLens:
-    """Return the lens `name`: the team's file below `root`, or else the built-in one.
+    """Return the lens (a reviewer's checklist) `name`: the team's file below `root`, or else the built-in one.
+
+    Args:
+        root: The root of the checkout, whose `.agents/lenses/NAME.md` is read, committed or not.
+        name: A file's name without `.md`; `general` needs no file.
 
     Raises:
-        UsageError: There is no such lens, or its file is not valid; the message names the file.
+        UsageError: There is no such lens, its file is not valid, not a regular file, too large or behind a link, or
+            says another name; the message names the file.
     """
     if re.fullmatch(LENS_NAME, name):
         if (text := _read_own(root, name)) is not None:
@@ -56,7 +61,10 @@ def find_lens(root: Path, name: str) -> ReviewLens:
 
 
 def lens_names(root: Path) -> list[str]:
-    """Return the names of all lenses that are available in the checkout at `root`, sorted; their files are not read."""
+    """Return the names of all lenses that are available in the checkout at `root`, sorted, the built-in ones included.
+
+    Their files are not read, so one that is not valid is named too. A team's folder that cannot be read has none.
+    """
     names = {path.stem for folder in (root / FOLDER, SHIPPED) for path in folder.glob("*.md")}
     return sorted({GENERAL.name, *(name for name in names if re.fullmatch(LENS_NAME, name))})
 
@@ -65,7 +73,8 @@ def _read_own(root: Path, name: str) -> str | None:
     """Return the text of a team's own file for the lens `name` in the checkout at `root`; None if there is none.
 
     Raises:
-        UsageError: It is not a regular file, lies behind a link, cannot be read, or is too large.
+        UsageError: There is something of that name, but it is not a regular file, lies behind a link, cannot be read,
+            or is too large.
     """
     file = FOLDER / f"{name}.md"
     content = None

@@ -42,7 +42,7 @@ def is_same_process_alive(identity: ProcessIdentity) -> bool:
 def process_tree(pid: int) -> list[ProcessIdentity]:
     """Return process `pid` first, then its descendants and the other processes of the session and group it leads.
 
-    Empty if there is no such process.
+    Empty if there is no such process, or it is a zombie; other zombies are left out.
     """
     table = read_table()
     if pid not in table:
@@ -55,7 +55,8 @@ def end_process_tree(pid: int | None, *, marker: tuple[str, str] | None, grace_s
     """End a process, its descendants, its session and every process that has the marker in its environment.
 
     Send SIGTERM first, and SIGKILL to those that are left after `grace_s`; processes that they start meanwhile are
-    ended too. Blocks for at most `grace_s` plus five seconds. Source: PANE-8.
+    ended too. This process, its ancestors, and what may not be signalled are spared. Blocks for at most `grace_s` plus
+    about five seconds; raises nothing. Source: PANE-8.
 
     Args:
         pid: The root of the tree, or None to use only the marker (the root has ended, and its pid may be reused).
@@ -63,7 +64,7 @@ def end_process_tree(pid: int | None, *, marker: tuple[str, str] | None, grace_s
         grace_s: Seconds to wait between the two signals.
 
     Returns:
-        How many processes were found.
+        How many processes were found, ended or not; 0 if there are none.
     """
     spared = _spared()
     root = find_identity(pid) if pid is not None and pid not in spared else None
@@ -106,7 +107,11 @@ def end_marked(variable: str, value: str) -> None:
 
     Processes that they start meanwhile are killed too. Blocks until they are gone, for about five seconds at most. This
     process and its ancestors are spared. This finds processes of a program that left its session and group, but not one
-    that cleared its environment.
+    that cleared its environment or that another user owns. Raises nothing.
+
+    Args:
+        variable: The name of the variable.
+        value: Its whole value, as the process was started with.
     """
     spared = _spared()
     for _ in range(_KILL_ROUNDS):
@@ -127,7 +132,7 @@ def _has_variable(pid: int, variable: str, value: str) -> bool:
 
 
 def kill_child(process: asyncio.subprocess.Process) -> None:
-    """Send SIGKILL to a child that has not been waited for; the caller must wait for it.
+    """Send SIGKILL to a child that has not been waited for; the caller must wait for it. No effect on one that ended.
 
     `process.kill()` is not used: it polls, and so reaps an ended child before asyncio's own watcher can, which then
     loses the exit code, with a warning (Python 3.11).
@@ -138,10 +143,10 @@ def kill_child(process: asyncio.subprocess.Process) -> None:
 
 
 async def end_child(process: asyncio.subprocess.Process) -> None:
-    """Kill a child, discard what its pipes still hold, and wait for it; one that has ended is only waited for.
+    """Kill a child, discard what its pipes still hold, and wait for it; one that has ended is not killed again.
 
-    A cancellation takes effect (`CancelledError`) only afterwards, because a child that is not waited for leaves its
-    pipes open.
+    If another process has inherited its pipes, this waits until that one has closed them too. A cancellation takes
+    effect (`CancelledError`) only afterwards, because a child that is not waited for leaves its pipes open.
     """
     kill_child(process)
     cancelled: asyncio.CancelledError | None = None

@@ -57,11 +57,14 @@ class ProcessTable:
         return (identity for pid in self._rows if (identity := self.get(pid)) is not None)
 
     def identities(self, pids: Iterable[int]) -> list[ProcessIdentity]:
-        """Return those of the processes that are no zombies, in the order of the pids."""
+        """Return the processes with these pids, in the given order, without zombies and pids that nobody had."""
         return [identity for pid in pids if (identity := self.get(pid)) is not None]
 
     def descendants(self, pid: int) -> list[int]:
-        """Return the pids of its children, and of theirs, and so on; zombies too."""
+        """Return the pids of the children of a process, of their children, and so on, zombies too.
+
+        A parent comes before its children. Empty if there are none.
+        """
         descendants: list[int] = []
         open_pids, seen = [pid], {pid}
         while open_pids:
@@ -73,18 +76,21 @@ class ProcessTable:
         return descendants
 
     def led_by(self, pid: int) -> list[int]:
-        """Return the pids of all processes whose session or process group has the id `pid`."""
+        """Return the pids of all processes whose session or process group has the id `pid`, itself and zombies too."""
         return [other for other, row in self._rows.items() if pid in (row.group, row.session)]
 
 
 def read_table() -> ProcessTable:
-    """Read all processes that run now; one that starts or ends meanwhile may be missing."""
+    """Return all processes that run now, zombies too; one that starts or ends meanwhile may be missing."""
     rows = _from_proc() if _STAT.exists() else _from_psutil()
     return ProcessTable(dict(rows))
 
 
 def ancestors(pid: int) -> list[int]:
-    """Return the pids of the parent of a process, of the parent's parent, and so on, as far as they can be read."""
+    """Return the pids of the parent of a process, of the parent's parent, and so on, as far as they can be read.
+
+    The nearest comes first. Empty if there is no such process.
+    """
     parents: list[int] = []
     while (parent := _parent(pid)) is not None and parent not in parents:
         parents.append(parent)
@@ -108,7 +114,10 @@ def _from_proc() -> Iterator[tuple[int, _Row]]:
 
 
 def _row(pid: int) -> _Row | None:
-    """Return what `/proc` says about a process; None if there is none. A zombie has a row, without a start time."""
+    """Return parent, group, session and start time of a process from `/proc`; None if there is none.
+
+    A zombie has a row, without a start time.
+    """
     fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     if not fields:
         return None
@@ -117,7 +126,9 @@ def _row(pid: int) -> _Row | None:
 
 
 def read_environ(pid: int) -> bytes:
-    """Return the environment that a process was started with, as `/proc` shows it; empty for a kernel's own.
+    """Return the environment that a process was started with: `NAME=value` items, each ended by a zero byte.
+
+    Empty for a process of the kernel itself.
 
     Raises:
         OSError: It has ended, or belongs to another user.

@@ -44,8 +44,9 @@ class SubprocessRunner:
     ) -> ProgramResult:
         """Run one program to its end, end everything that it started, and return how it ended; see `ProgramRunner`.
 
-        It is ended when its time is up, or it exceeds a bound: then the exit code is None, and for a bound `stopped`
-        says which. Standard output and error are kept together: the first `head_bytes` and the last `tail_bytes`.
+        It is ended (SIGTERM, two seconds later SIGKILL) when its time is up, or it exceeds a bound: then the exit code
+        is None, and `stopped` says which bound, or is empty if the time was up. After a signal the exit code is
+        negative. Standard output and error are kept together: the first `head_bytes` and the last `tail_bytes`.
         `follow` must not raise: what it raises is lost, and the program's output is then no longer read.
 
         Raises:
@@ -189,7 +190,8 @@ class _Kept:
 async def _end_session(process: asyncio.subprocess.Process) -> None:
     """End the rest of the program's process group, and wait for the program.
 
-    First with SIGTERM, so that a program can clean up, then with SIGKILL.
+    First with SIGTERM, so that a program can clean up, and two seconds later, or once it has ended, with SIGKILL. What
+    may not be signalled is left.
     """
     try:
         with contextlib.suppress(ProcessLookupError, PermissionError, TimeoutError):

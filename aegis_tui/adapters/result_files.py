@@ -31,19 +31,19 @@ class LocalResultFiles:
     def read_text(self, root: Path, name: str) -> str:
         """Return the text of a regular file below `root`; empty if there is none, or it has more than 1 MiB.
 
-        Symbolic links are not followed in any part of the path. Never raises.
+        Symbolic links are not followed in any part of the path: empty then too, and for a path with `..`. Bytes that
+        are not UTF-8 are replaced. Never raises.
         """
         with contextlib.suppress(OSError), UntrustedFolder(root) as folder:
             return (folder.read(name, limit=MAX_TEXT_BYTES) or b"").decode("utf-8", "replace")
         return ""
 
     async def collect(self, wanted: Sequence[Wanted], *, root: Path, since_ns: int) -> tuple[ResultFile, ...]:
-        """Return the result files that match; unreadable and old ones are left out.
+        """Return the result files that match, with their content; missing, unreadable and old ones are left out.
 
-        First those with an absolute path, then those of globs in the order of their paths.
-
-        Of files that match globs, those after the first 2,000 are left out, and every file that would make more than 16
-        MiB.
+        First those with an absolute path, then those of globs in the order of their paths; empty if there are none. Of
+        files that match globs, those after the first 2,000 are left out, and every file that would make more than 16
+        MiB in all. Folders such as `.git` and `node_modules` are not entered, and 200,000 names are examined at most.
 
         Args:
             wanted: Absolute paths, or globs below `root`, which find only names that end in `.xml`.
@@ -96,7 +96,10 @@ def _matching(globs: Sequence[tuple[str, Glob]], root: Path) -> Iterator[tuple[s
 
 
 def _read(place: Path, name: str, room: int, since_ns: int) -> bytes | None:
-    """Return the content of a regular file of at most `room` bytes that is not older than `since_ns`; else None."""
+    """Return the content of a regular file of at most `room` bytes that is not older than `since_ns`; else None.
+
+    None also if the folder `place` or a part of the path `name` below it is a link.
+    """
     with contextlib.suppress(OSError), UntrustedFolder(place) as folder, folder.open(name) as file:
         if file is not None and os.fstat(file.fileno()).st_mtime_ns >= since_ns:
             content = file.read(room + 1)

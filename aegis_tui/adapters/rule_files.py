@@ -19,7 +19,9 @@ SHIPPED = Path(__file__).parent / "rules"
 
 @cache
 def shipped_rules() -> tuple[MergeRule, ...]:
-    """Return the rules that come with the program, in the order of their files.
+    """Return the rules that come with the program, in the order of their files, and in each in its order.
+
+    The files are read once per process; later calls return the same tuple.
 
     Raises:
         UsageError: One of the files is not valid, so the installation is damaged.
@@ -31,11 +33,13 @@ def shipped_rules() -> tuple[MergeRule, ...]:
 
 
 def own_rules(root: Path) -> tuple[MergeRule, ...]:
-    """Return the team's rules in the checkout at `root`, committed or not, in the order of their files.
+    """Return the team's rules in the checkout at `root`, committed or not, in the order of their files' names.
+
+    Empty if it has none. Those that come with the program are not among them.
 
     Raises:
         UsageError: A file is not valid, too large, no regular file or behind a link; the message names it.
-        OSError: The folder cannot be read.
+        OSError: `root` is not a folder that can be read.
     """
     names = sorted(path.name for path in (root / FOLDER).glob("*.toml"))
     rules: list[MergeRule] = []
