@@ -100,7 +100,7 @@ class Engine:
         ]
 
     async def close(self) -> None:
-        """Finish the batch, save a snapshot if it pays, let waiting requests fail (`HubUnavailable`), close the log."""
+        """Finish the batch, save a snapshot after many events, end waiting requests (`HubUnavailable`), close the log."""
         was_open, self._is_open = self._is_open, False
         async with self._state:
             for task in self._tasks:
@@ -131,7 +131,7 @@ class Engine:
         self._listeners.append(listener)
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        """Return logged events after number `after`, in order, `limit` or one page of bytes at most; empty at the end.
+        """Return logged events after number `after`, in order: at most `limit`, and 1 MiB; empty at the end.
 
         Raises:
             StoreError: The log cannot be read.
@@ -149,7 +149,7 @@ class Engine:
             return view(self._workspace)
 
     async def context(self) -> SharedContext:
-        """Return the first page of the SharedContext of contract 6; `seq` is that of its last event.
+        """Return the first page of what clients may read of the state; `seq` is the number of the last event in it.
 
         Raises:
             StoreError: The state cannot be rebuilt from the log.
@@ -157,7 +157,7 @@ class Engine:
         return context_page(await self.view())
 
     async def view(self) -> SharedContext:
-        """Return the whole SharedContext. Raises `StoreError` if the state cannot be rebuilt from the log."""
+        """Return all that clients may read of the state; `StoreError` if it cannot be rebuilt from the log."""
         return await self.read(lambda workspace: snapshot_view(workspace, key=self._key, now=self._clock.now()))
 
     def peek(self, view: Callable[[Workspace], T]) -> T:
@@ -236,7 +236,7 @@ class Engine:
                         resolve(submission.answer, internal(error))
 
     def _take(self) -> list[Submission]:
-        """Remove the next requests from the queue: at most `MAX_BATCH`, or one, to find out which made a batch fail."""
+        """Remove the next requests from the queue: at most 64, or one, to find out which of them made a batch fail."""
         count = min(1 if self._suspects else MAX_BATCH, len(self._queue))
         self._suspects = max(0, self._suspects - count)
         return [self._queue.popleft() for _ in range(count)]

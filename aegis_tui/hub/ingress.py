@@ -273,5 +273,5 @@ def refused(frame: dict[str, Any], error: Exception) -> tuple[Reply, AegisError]
 
 
 def refusal(request_id: object, error: AegisError) -> Reply:
-    """Return the reply object for a request that was refused; `request_id` is the client's, or None."""
+    """Return the reply to a refused request: `v`, `request_id` (the client's, or None), `ok` (False) and `error`."""
     return {"v": SCHEMA_VERSION, "request_id": request_id, "ok": False, "error": error_to_wire(error)}

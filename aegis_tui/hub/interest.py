@@ -23,7 +23,10 @@ _SECRET_FIELDS = ("token_hash",)
 
 
 def public_wire(event: Event) -> Envelope:
-    """Return the envelope of contract 6 without the fields that never leave the hub (hashes of tokens)."""
+    """Return an event as a client gets it, without the fields that never leave the hub (hashes of tokens).
+
+    It is a new dict that can be sent as JSON: `v`, `seq`, `type`, `agent_id`, `timestamp` and `data`.
+    """
     envelope = event_to_wire(event)
     for name in _SECRET_FIELDS:
         envelope["data"].pop(name, None)

@@ -33,8 +33,9 @@ class Batches:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request: a batch with the list of its answers, any other by the application.
 
-        A batch of notifications alone is answered with 202 and no body. 413 for a body that is too large, 400 for one
-        that is not strict JSON or a batch of over `MAX_MESSAGES`.
+        A batch is a JSON list that is not empty, from a client whose headers name the MCP revision 2025-03-26 or none.
+        One of notifications alone is answered with 202 and no body. 413 for a body that is too large, 400 for one that
+        is not strict JSON or a batch of over `MAX_MESSAGES` (100).
         """
         body = await _body(receive)
         if body is None:

@@ -27,7 +27,7 @@ def own(pid: int | None = None) -> str:
     It names the process by id and start time. The hub ends when its owner has ended (see `outlive`).
 
     Args:
-        pid: The process; None for this one.
+        pid: The process, which must be running; None for this one.
     """
     pid = os.getpid() if pid is None else pid
     return f"{pid} {process_start_time(pid)}"

@@ -67,7 +67,11 @@ class _HttpRefusal(Exception):
 
 
 def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout, mcp: ASGIApp) -> Starlette:
-    """Return the hub's ASGI application, protected by `RequestGuard`; `mcp` answers `POST /mcp`."""
+    """Return the hub's ASGI application, protected by `RequestGuard`; `mcp` answers `POST /mcp`.
+
+    It has the routes of `rest_routes`, `/openapi.json`, `/asyncapi.json`, and the WebSocket at `/v1/stream` and `/`.
+    Errors of handlers become JSON answers; an unexpected one has status 500.
+    """
     routes = rest_routes(engine=engine, identity=identity, ingress=ingress, fanout=fanout)
 
     async def openapi(_: Request) -> JSONResponse:

@@ -232,8 +232,8 @@ def main_hub(root: Path, *, make_log: MakeLog, services: Sequence[HubService] = 
         services: The hub's services, in the order of their start.
 
     Returns:
-        The exit code of contract 3: 0 after an orderly end. An `AegisError` or `OSError` is written to stderr and gives
-        its code; any other error is raised.
+        The exit code: 0 after an orderly end, its own for an `AegisError`, 5 for an `OSError`; both errors are written
+        to stderr, and any other is raised.
     """
     give_memory_back()
     watch_children_by_handle()

@@ -144,6 +144,9 @@ def _make_alike(schema: dict[str, Any], json_type: dict[str, Any]) -> None:
     Args:
         schema: The JSON Schema of the model.
         json_type: The JSON Schema of the type of that JSON (a result of `plain_schema`).
+
+    Raises:
+        KeyError: A field is to be added, and `schema` has no `required` list.
     """
     _leave_out(schema, [name for name in schema["properties"] if name not in json_type["properties"]])
     for name, field_schema in json_type["properties"].items():
@@ -252,7 +255,11 @@ def _operation(route: RestRoute) -> dict[str, Any]:
 
 @cache
 def asyncapi() -> dict[str, Any]:
-    """Return the AsyncAPI 3 document of `/v1/stream`: at each call the same object, which must not be changed."""
+    """Return the AsyncAPI 3 document of `/v1/stream`: at each call the same object, which must not be changed.
+
+    Raises:
+        LookupError: A model has no name in `schema_names`.
+    """
     models = _TO_HUB | _FROM_HUB
     messages = {name: {"name": model, "payload": reference(model)} for name, model in models.items()}
     channel = {"$ref": "#/channels/stream"}

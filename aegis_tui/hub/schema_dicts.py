@@ -79,7 +79,11 @@ TypeOf = Callable[[type[Any]], Any]
 def models_of(kinds: Iterable[type[Any]]) -> list[type[BaseModel]]:
     """Return for each JSON type, a `TypedDict`, the model that describes it in the published documents.
 
-    That is `dict[str, Any]` for a type without a name in `NAMES`.
+    That is `dict[str, Any]` for a type without a name in `NAMES`. The result is in the order of `kinds`.
+
+    Raises:
+        KeyError: A `SchemaNote` names a type that is not in `NAMES`.
+        OSError: The source of a type, from which the lines under its fields are read, is missing.
     """
     named = {name: model for model, name in NAMES.items()}
     made: dict[type[Any], type[BaseModel]] = dict(SAME_AS)
@@ -94,7 +98,12 @@ def models_of(kinds: Iterable[type[Any]]) -> list[type[BaseModel]]:
 
 
 def plain_schema(kind: type[Any]) -> dict[str, Any]:
-    """Return the JSON Schema of a `TypedDict`, in which each field that is a `TypedDict` may be any object."""
+    """Return the JSON Schema of a `TypedDict`, in which each field that is a `TypedDict` may be any object.
+
+    Raises:
+        KeyError: A field has a `SchemaNote` that names a type.
+        OSError: The source of the type, from which the lines under its fields are read, is missing.
+    """
     return model_of(kind, lambda _: dict[str, Any], named={}).model_json_schema(mode="serialization")
 
 
@@ -113,6 +122,7 @@ def model_of(
 
     Raises:
         KeyError: A note names a type that is not in `named`.
+        OSError: The source of the type, from which the lines under its fields are read, is missing.
     """
     lines = _lines(kind)
     fields: Any = {}

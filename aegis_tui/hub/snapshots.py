@@ -44,7 +44,9 @@ class SnapshotKeeper:
         self._saving: asyncio.Task[None] | None = None
 
     def start_from(self, seq: int, workspace: Workspace) -> None:
-        """Note from which snapshot the state was rebuilt; if many events followed it, save a new one in the background.
+        """Note from which snapshot the state was rebuilt; after many more events, save a new one in the background.
+
+        These are a fifth of `every_events`.
 
         Args:
             seq: The number of the last event in that snapshot; 0 when there was none.
@@ -77,7 +79,7 @@ class SnapshotKeeper:
     async def close(self, workspace: Workspace | None) -> None:
         """Wait for a snapshot that is being saved, then save a last one if enough events followed it.
 
-        That it cannot be saved is only logged.
+        These are a tenth of `every_events`.         That it cannot be saved is only logged.
 
         Args:
             workspace: The state after the last logged event; None when that is not known, so that none is saved.

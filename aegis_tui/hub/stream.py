@@ -75,7 +75,7 @@ class StreamSession:
         """Identify the client by its header or its first frame, subscribe it, and return who it is.
 
         With the header it gets all events from now on; with a hello frame, those that the frame names, and a reply.
-        None when no valid token arrives in time, or the first frame is no hello. A hello with invalid fields is
+        None when no valid token arrives within 3 s, or the first frame is no hello. A hello with invalid fields is
         refused, and the connection continues without a subscription.
 
         Raises:

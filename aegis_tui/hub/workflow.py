@@ -62,10 +62,13 @@ class WorkflowService:
         self._ready.set()
 
     async def stop(self) -> None:
-        """Stop the workflow's loops; remove the agents' socket and its empty folder. Programs in panes keep running.
+        """Stop the workflow's loops; remove the agents' socket and its empty folder. Instances of an open run go on.
+
+        Without such instances, all panes are closed too.
 
         Raises:
             OSError: The socket cannot be removed.
+            StoreError: The state cannot be read.
         """
         if self._compiling is not None:
             self._compiling.cancel()

@@ -86,7 +86,7 @@ def write_launch(folder: Path, argv: list[str], environment: dict[str, str], cwd
         cwd: The folder that it starts in.
 
     Raises:
-        UsageError: No program can be started with this, because of a NUL in a text or `=` in a variable's name.
+        UsageError: `argv` is empty, a text contains a NUL, or the name of a variable contains `=`.
         OSError: The file cannot be written.
     """
     try:
@@ -122,6 +122,6 @@ def write_servers(
 
 
 def needed_first(instance: Instance, run: Run) -> tuple[str, ...]:
-    """Return globs of the files that an instance needs first: its partition, or what it reviews."""
+    """Return globs of the files that an instance needs first: its partition, then the files that it reviews."""
     review = run.reviews.get(instance.review_id or "")
     return (*instance.partition, *(escape_glob(path) for path in (review.files if review else ())))

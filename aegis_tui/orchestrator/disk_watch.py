@@ -39,12 +39,14 @@ class DiskWatch:
     ) -> None:
         """Watch until cancelled, and end each agent whose folders exceed the limit.
 
-        Raises:
-            Exception: What `alive` or `end` raises; the watch has then ended.
+        The agents are listed again at least every 2 s; one that is not listed any more is not watched any more.
 
         Args:
             alive: Returns the agents that run now.
-            end: Ends an agent; takes its instance id and the reason.
+            end: Ends an agent; takes its instance id and the reason, a sentence with the sizes in MiB.
+
+        Raises:
+            Exception: What `alive`, `end` or the meter raises; the watch has then ended.
         """
         try:
             while True:

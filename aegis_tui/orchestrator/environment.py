@@ -72,7 +72,7 @@ class EnvironmentPlanner:
         """Return the plan for the worktrees of a base commit; no set-up command is run, and nothing written.
 
         It names the set-up command, if one is set, with its key; else the environment folders of the checkout and
-        sentences on what is missing there. In both cases it names the files to copy: the first of them, and how many
+        sentences on what is missing there. In both cases it names the files to copy: the first 20 of them, and how many
         they are.
 
         Args:
@@ -176,8 +176,10 @@ class EnvironmentMaker:
     async def make(self, run: Run) -> MadeFacts | None:
         """Return the facts of a run's environment; None if its plan has no set-up command.
 
-        One that fits is used again. Otherwise the command runs in the sandbox, and older environments are removed
-        afterwards. If it fails, or the task is cancelled, what it made is removed, but for its log.
+        One that was made for the same command and lock files is used again, if it was made for the files of this base
+        or holds only `.venv` and `node_modules`. Otherwise the command runs in the sandbox, and all but the newest few
+        (the setting `keep`) are removed afterwards. If it fails, or the task is cancelled, what it made is removed, but
+        for its log.
 
         Raises:
             SetupFailed: The command failed, took too long, or filled the disk; its `log` is the path of the output.
@@ -244,7 +246,7 @@ class EnvironmentMaker:
         return result
 
     async def _judge(self, plan: EnvironmentPlan, result: ProgramResult, place: SetupPlace) -> None:
-        """Write the whole log, and raise why the command's result cannot be used.
+        """Write the whole log; return if the command succeeded, else raise why its result cannot be used.
 
         Raises:
             SetupFailed: The command failed, took too long, or filled the disk; then the log stays as it is.
@@ -285,7 +287,7 @@ class LiveLog:
         path.write_bytes(b"")
 
     def add(self, part: bytes) -> None:
-        """Append a part of the output; nothing once it is too long, or if the file cannot be written any more."""
+        """Append a part of the output, up to 2 MiB in all; the rest is dropped, and an error of the file ignored."""
         if self._room > 0:
             with contextlib.suppress(OSError), self._path.open("ab") as file:
                 file.write(part[: self._room])

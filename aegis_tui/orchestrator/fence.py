@@ -39,8 +39,9 @@ class FenceCheck:
     async def answers(self, base: str, changed: Iterable[ChangedPath]) -> dict[str, tuple[str, ...]]:
         """Return for each changed file with recorded writes the content ids that its submitted content counts as.
 
-        The core compares them with the recorded writes. If the content was put together from several writes, for
-        example by a rebase, the id of the last write is among them.
+        The ids are sorted; the caller compares them with the recorded writes. If the content was put together from
+        several writes, for example by a rebase, the id of the last write is among them. A content that git cannot read,
+        or over 8 MiB, has only its blob id. Empty if no changed file has recorded writes.
 
         Args:
             base: The commit that the changes are relative to.

@@ -110,7 +110,7 @@ class GatewayKeeper:
 
         Raises:
             AegisError: It does not start, or the state cannot be read.
-            OSError: Its files cannot be written.
+            OSError: Its files cannot be written, or the problem cannot be recorded.
         """
         async with self._serving:  # so that no older state can follow a newer one
             await self._serve()
@@ -134,8 +134,8 @@ class GatewayKeeper:
         """Keep the gateway serving the present state, and the person's present settings, until cancelled.
 
         It is adjusted after each change of instances or runs, within half a second after a change of locks, and every 2
-        s. A failure is logged and published in the gateway's report, and tried again after a pause of 2 s, which
-        doubles with each failure in a row, up to 60 s.
+        s. A failure (`AegisError` or `OSError`) is logged and published in the gateway's report, and tried again after
+        a pause of 2 s, which doubles with each failure in a row, up to 60 s. Any other error is raised.
         """
         following = asyncio.create_task(self._follow())
         failures = 0

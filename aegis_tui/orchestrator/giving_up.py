@@ -35,8 +35,9 @@ _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 def cause_of_failure(error: Exception) -> Cause:
     """Return why an effect failed, as code, message and hint, from the error that ended it.
 
-    `outlook` is `certain` if the next attempt would fail as well: for an error that says so, and for a disk that is
-    full or may not be written.
+    An `AegisError` gives its own code, an `OSError` `disk.full`, `disk.closed` (no permission) or `disk`, any other
+    error `internal`. `outlook` is `certain` if the next attempt would fail as well: for an error that says so, and for
+    a disk that is full or may not be written.
     """
     if isinstance(error, AegisError):
         return cause_of(error)
@@ -53,7 +54,7 @@ def cause_of_failure(error: Exception) -> Cause:
 
 
 def given_up_command(effect: Effect, cause: Cause) -> AnyCommand | None:
-    """Return the command that records that an effect failed for good; None for one that is retried until it succeeds.
+    """Return the command that records that an effect failed for good; None for the end of a run, which is retried.
 
     An effect is a step that the state requires from the hub. If it concerns an instance, that is marked: as failed if
     it could not be prepared or started, as exited if it could not be stopped, else as reclaimed. Any other one fails

@@ -121,6 +121,7 @@ class InstanceKeeper:
         """Create an instance's worktree, token, scope file, context file, role file and launch record.
 
         What exists is kept (worktree, token) or replaced (the other files). The program is not started yet.
+        Returns the folder of the worktree and the hash of the token.
 
         Args:
             instance: The planned instance.

@@ -40,7 +40,7 @@ class Integrator:
         self._repository = repository
 
     async def prepare_run(self, run: Run) -> None:
-        """Create the run's working ref at the base commit, unless it exists; `Conflict` if it is created just then."""
+        """Create the run's working ref at the base unless it exists. Raises `GitError`, or `Conflict` in a race."""
         ref = ids.working_ref(run.run)
         if await self._repository.resolve(ref) is None:
             await self._repository.update_ref(ref, run.facts.base_oid, None)
@@ -95,8 +95,7 @@ class Integrator:
     ) -> list[ChangedPath]:
         """Return what a merge would change besides the paths that the piece changes since its fork.
 
-        Empty unless the histories have several merge bases: then git merges these into a base of its own, which may
-        differ from each of them.
+        Empty unless the histories have several merge bases, which git then merges. `GitError` if git fails.
 
         Args:
             run: The run; its working ref is merged into.
@@ -112,7 +111,7 @@ class Integrator:
     async def beyond(self, run: Run, piece: Piece, head_oid: str) -> list[Finding]:
         """Return a finding for each file that merging an accepted piece would change although the piece does not.
 
-        Empty unless the piece and the working ref have several merge bases.
+        Empty unless the piece and the working ref have several merge bases. `GitError` if git fails.
         """
         bases = await self._repository.merge_bases(run.working_oid, head_oid)
         if len(bases) < 2:
@@ -128,7 +127,7 @@ class Integrator:
     async def _case_clashes(self, run: Run, tree: str, changed: Iterable[ChangedPath]) -> list[Finding]:
         """Return a finding for each new path that differs only in case from another path of the tree.
 
-        Empty unless git ignores case in this repository.
+        Empty unless git ignores case in this repository. `GitError` if git fails.
 
         Args:
             run: The run.
@@ -206,7 +205,7 @@ class Integrator:
     async def overlaps(self, a: str, a_oid: str, b: str, b_oid: str) -> list[Overlapping]:
         """Return the conflicts (`hot`) of a merge of two heads, and the other files that both change (`soft`).
 
-        Nothing is merged.
+        Nothing is merged. `GitError` if git fails.
 
         Args:
             a: The name of the piece with the head `a_oid`, for the result.
@@ -232,7 +231,7 @@ class Integrator:
         return hot + [Overlapping(a=a, b=b, path=path, kind="soft") for path in preview.soft]
 
     async def predict_commits(self, run: Run, heads: Mapping[str, str]) -> list[Overlapping]:
-        """Return the overlaps between each two of the branch heads.
+        """Return the `overlaps` between each two of the branch heads; `GitError` if git fails.
 
         Args:
             run: Not used.
@@ -246,7 +245,7 @@ class Integrator:
     async def branch_heads(self, run: Run) -> dict[str, str]:
         """Return piece name -> head of its branch, for the pieces that are being built, submitted or reviewed.
 
-        Left out are those that are still at their base or at the integration branch, or that are merged.
+        Left out are those that are merged, or still at their base or the working ref. `GitError` if git fails.
         """
         refs = await self._repository.list_refs(f"refs/heads/aegis/{run.run}")
         stands = {ref.name.rsplit("/", 1)[-1]: ref.oid for ref in refs}
@@ -261,7 +260,7 @@ class Integrator:
     async def stale(self, run: Run, head_oid: str, fences: PieceFences) -> list[Finding]:
         """Return findings for files in which a merge would now remove lines merged under a newer token (LOCK-3).
 
-        Empty if `fences` has no file of the piece that another wrote under such a token, or if the merge has conflicts.
+        Empty if `fences.overtaken` names no file, or if the merge has conflicts. `GitError` if git fails.
         """
         if not fences.overtaken:
             return []
@@ -276,6 +275,7 @@ class Integrator:
 
         Raises:
             Conflict: The working ref was moved meanwhile.
+            Refused: git knows no name or no email address of the person.
             GitError: git fails.
         """
         message = render_message(f"merge {piece.name}", "", commit_trailers(run.run, piece.agents))
@@ -297,7 +297,7 @@ class Integrator:
         """Reset the working ref to the commit that the log records, if it was moved; log a warning then.
 
         git lets an agent that skips its hooks move it. A merge that was interrupted before it was logged is repeated
-        and gives the same commit. `Conflict` if the ref is moved just then.
+        and gives the same commit. `Conflict` if the ref is moved just then; `GitError` if git fails.
         """
         ref = ids.working_ref(run.run)
         stands = await self._repository.resolve(ref)
@@ -308,7 +308,7 @@ class Integrator:
     async def check_composition(self, run: Run, oid: str) -> dict[str, Any]:
         """Return the `files` changed since the base, and `findings` for pieces that the commit does not contain.
 
-        Both are fields of the command that records the check of the merged pieces.
+        Both are tuples, fields of the command that records this check. `GitError` if git fails.
 
         Args:
             run: The run with its pieces.

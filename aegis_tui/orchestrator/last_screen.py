@@ -81,7 +81,7 @@ class LastScreens:
     async def keep(self, instance: str) -> None:
         """Write what the pane of an instance shows to its log file; do nothing if there is no pane or no text in it.
 
-        Raises nothing: a failure is logged.
+        That is plain text: up to 5,000 lines of its history, then its screen. Raises nothing: a failure is logged.
         """
         text = "\n".join(await self._lines(instance, HISTORY_LINES)).strip("\n")
         if not text:

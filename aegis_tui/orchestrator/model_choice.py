@@ -61,7 +61,7 @@ class ModelChooser:
         return ChosenModel(model, tuple(name for name in names if name != model))
 
     async def _check_unlisted(self, base_url: str, names: Sequence[str], wanted: str) -> None:
-        """Return if a model that is not listed answers a small request within 30 s nevertheless.
+        """Return None if a model that is not listed answers a small request within 30 s nevertheless; else raise.
 
         It may be an alias, or a model that is loaded on demand.
 

@@ -48,7 +48,8 @@ NO_CHECK = QaCheck(
 def commands_of(run: Run) -> tuple[str, ...]:
     """Return the QA commands of a run, each once: the design's, else the person's or those detected at its start.
 
-    Empty if there are none, or if the person chose to run none.
+    Those detected are followed by the type checkers and linters that were detected with them. Empty if there are none,
+    or if the person chose to run none and the design names none.
     """
     chosen = (*run.facts.qa_commands, *run.facts.qa_extra) if run.facts.qa_commands else ()
     if run.design is not None and run.design.qa is not None:
@@ -100,7 +101,9 @@ class Quality:
             table: The present partitions, to find out which pieces caused a failure.
 
         Returns:
-            The fields `tree`, `checks`, `blamed` and `finished_unix` of `qa:mark-finished`.
+            The fields of `qa:mark-finished`: `tree` (id of the commit's tree), `checks` (one for each command, in
+            order; a failure that may be due to chance was run once more), `blamed` (names of the pieces that may have
+            caused failures) and `finished_unix` (seconds).
 
         Raises:
             AegisError: git or the sandbox fails; a command that fails is a result, not an error.
@@ -176,6 +179,8 @@ class Quality:
 
     def look_ahead(self, run: Run, tell: TellBase) -> None:
         """Start a background task that runs the run's QA commands on its base; only the first call for a run does this.
+
+        That call also saves the commands that the person named, which later runs use where none can be detected.
 
         Args:
             run: The run whose base is checked.

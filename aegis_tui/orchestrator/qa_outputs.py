@@ -129,6 +129,7 @@ class QaOutputs:
 
         Raises:
             UsageError: There is no such run, round or check, or no output of it was saved.
+            OSError: The saved output cannot be read.
         """
         name = run or self._newest()
         if name and Path(name).name != name:
@@ -155,7 +156,7 @@ class QaOutputs:
         """Return what the checks of a run's last round printed on the merged tree, each below its command.
 
         Only the last `most` lines of each output are included. The checks after the first without a saved output are
-        left out. Empty if nothing was saved.
+        left out. Empty if nothing was saved. `OSError` if a saved output cannot be read.
         """
         lines: list[str] = []
         with contextlib.suppress(UsageError):

@@ -119,7 +119,11 @@ class QaRunner:
         return {command: replace(ran, empty=scratch.empty, outdated=outdated) for command, ran in done.items()}
 
     async def _outdated(self, run: Run, oid: str) -> tuple[str, ...]:
-        """Return the files that decide what an environment has and are not those of the base."""
+        """Return the lock files and manifests that differ from the base's; empty for the base itself.
+
+        Raises:
+            GitError: git fails.
+        """
         if oid == run.facts.base_oid:
             return ()
         changed = await self._repository.changed_paths(run.facts.base_oid, oid)

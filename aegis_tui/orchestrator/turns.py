@@ -55,8 +55,8 @@ class Turns:
 
         An effect that starts an instance waits while `most` others are starting (see the constructor), which is from
         their first effect until they join, `START_S` (5 s) at most. A merge or check of a piece, which others wait for,
-        counts as one of them, `PATIENCE_S` (1 s) at most. Clean-up waits while an instance is starting or a merge or
-        check is under way, `PATIENCE_S` at most. All else starts at once.
+        counts as one of them, `PATIENCE_S` (1 s) at most. Clean-up, which stops or removes an instance, waits while an
+        instance is starting or a merge or check is under way, `PATIENCE_S` at most. All else starts at once.
 
         Args:
             wanted: The effects that the state requires; the result keeps their order.
