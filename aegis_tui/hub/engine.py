@@ -100,7 +100,7 @@ class Engine:
         ]
 
     async def close(self) -> None:
-        """Finish the batch, save a snapshot after many events, end waiting requests (`HubUnavailable`), close the log."""
+        """Finish the batch, save a snapshot if many events are new, fail requests (`HubUnavailable`), close the log."""
         was_open, self._is_open = self._is_open, False
         async with self._state:
             for task in self._tasks:
@@ -131,7 +131,7 @@ class Engine:
         self._listeners.append(listener)
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        """Return logged events after number `after`, in order: at most `limit`, and 1 MiB; empty at the end.
+        """Return logged events after number `after`, in order: at most `limit` and 1 MiB, but one if there is one.
 
         Raises:
             StoreError: The log cannot be read.

@@ -79,7 +79,7 @@ class SnapshotKeeper:
     async def close(self, workspace: Workspace | None) -> None:
         """Wait for a snapshot that is being saved, then save a last one if enough events followed it.
 
-        These are a tenth of `every_events`.         That it cannot be saved is only logged.
+        These are a tenth of `every_events`. That it cannot be saved is only logged.
 
         Args:
             workspace: The state after the last logged event; None when that is not known, so that none is saved.
