@@ -38,13 +38,16 @@ class ReplyAssembler:
         return bool(self._text or self._calls)
 
     def feed(self, chunk: Any) -> str:
-        """Process one chunk and return the text that it adds, which is often empty.
+        """Process one chunk and return the text that it adds, which is often empty; `reply` returns all that it adds.
+
+        That is text, tool calls, finish reason and token counts.
 
         Args:
             chunk: The chunk as parsed JSON; a server may send any value.
 
         Raises:
-            Odd: It cannot be read as a chunk of a chat completion.
+            Odd: It cannot be read as a chunk of a chat completion, or there are over 256 tool calls; a part of the
+                chunk may have been added.
         """
         if not isinstance(chunk, Mapping):
             raise Odd("a chunk that is not an object", chunk)
@@ -104,10 +107,12 @@ def _first_choice(choices: Any) -> Mapping[str, Any] | None:
 
 
 def _finish_reason(value: Any) -> str:
-    """Return the finish reason as text, empty for none; some servers wrap it in an object with a type.
+    """Return the finish reason as text: empty for null and false, `stop` for true.
+
+    Of an object, as some servers send it, its `type` or `reason` counts.
 
     Raises:
-        Odd: It is no such value.
+        Odd: It is another value.
     """
     if isinstance(value, Mapping):
         value = value.get("type") or value.get("reason")
@@ -121,10 +126,12 @@ def _finish_reason(value: Any) -> str:
 
 
 def _text_of(content: Any) -> str:
-    """Return the text of a content field: a string, null, or a list of parts, of which thinking parts are left out.
+    """Return the text of a content field: a string, null (empty), one part, or a list of parts, which are joined.
+
+    Parts in which the model thinks are left out.
 
     Raises:
-        Odd: It is no such value.
+        Odd: It is another value, or a part has no text.
     """
     if content is None:
         return ""
@@ -158,7 +165,10 @@ def _has_thinking_part(content: Any) -> bool:
 
 
 def parse_usage(usage: Any) -> Usage:
-    """Return the counts of a `usage` object; a missing or invalid count is 0. Raises nothing, whatever the value."""
+    """Return the counts of a `usage` object; a missing, negative or invalid count is 0.
+
+    Raises nothing, whatever the value.
+    """
     if not isinstance(usage, Mapping):
         return Usage()
     details = usage.get("prompt_tokens_details")

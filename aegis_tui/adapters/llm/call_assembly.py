@@ -55,7 +55,10 @@ class _PartialCall:
             raise Odd("a tool call whose arguments are neither text nor an object", arguments)
 
     def arguments(self) -> str:
-        """Return the JSON text of the arguments as received so far; it may be empty or incomplete."""
+        """Return the JSON text of the arguments as received so far; it may be empty or incomplete.
+
+        If a server sent the whole text again at the end, it is returned once; arguments sent as an object are encoded.
+        """
         joined, last = "".join(self.texts), self.texts[-1] if self.texts else ""
         if self.fields is not None and not _is_object(joined):
             return json.dumps(self.fields, ensure_ascii=False)
@@ -82,7 +85,7 @@ class CallAssembler:
             fragment: Parsed JSON; a server may send any value.
 
         Raises:
-            Odd: It is not in the shape of a tool call, or there are too many calls.
+            Odd: It is not in the shape of a tool call, or there would be more than 256 calls.
         """
         if not isinstance(fragment, Mapping):
             raise Odd("a tool call that is not an object", fragment)
@@ -95,7 +98,10 @@ class CallAssembler:
         call.add(arguments)
 
     def _place(self, index: int | None, call_id: str, name: str, arguments: Any) -> _PartialCall:
-        """Return the call that a fragment belongs to; create it for the first fragment.
+        """Return the call that a fragment belongs to: by its index, without one by its id, else the newest.
+
+        If there is none, or the fragment starts another call, that is created. One with a new index, but no name and
+        the id of a call, belongs to that call.
 
         Args:
             index: The index in the fragment; None if it has none.
@@ -104,7 +110,7 @@ class CallAssembler:
             arguments: The arguments in it, in any form.
 
         Raises:
-            Odd: There would be too many calls.
+            Odd: There would be more than 256 calls.
         """
         known = next((call for call in reversed(self._calls) if call_id and call_id in call.ids), None)
         if index is None:
@@ -124,7 +130,10 @@ class CallAssembler:
         return call
 
     def calls(self) -> tuple[ToolCall, ...]:
-        """Return the calls as received so far, by their index; one with a missing or repeated id gets a unique one."""
+        """Return the calls as received so far, by their index; one with a missing or repeated id gets a unique one.
+
+        The name may be empty, and the arguments may be empty, incomplete or no JSON. Raises nothing.
+        """
         calls: list[ToolCall] = []
         taken: set[str] = set()
         for number, partial in enumerate(sorted(self._calls, key=lambda call: call.index)):

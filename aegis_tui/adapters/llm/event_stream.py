@@ -41,7 +41,8 @@ class EventStream:
     def feed(self, chunk: bytes) -> list[str]:
         """Return the data of every event that `chunk` completes, in order; often empty.
 
-        Raises nothing, whatever the bytes.
+        Several `data` lines of one event are joined by line breaks; an `error` line is turned into the data
+        `{"error": …}`. Bytes that are not UTF-8 are replaced. Raises nothing, whatever the bytes.
         """
         if self._skips_lf and chunk:
             chunk = chunk.removeprefix(b"\n")
@@ -56,7 +57,7 @@ class EventStream:
         return [event for line in lines if (event := self._take(line)) is not None]
 
     def end(self) -> list[str]:
-        """Return the data of the incomplete last event, if there is one; call it at the end of the body.
+        """Return the data of the incomplete last event, else an empty list; call it at the end of the body.
 
         The standard drops it, but some servers do not end their last event.
         """
@@ -162,7 +163,8 @@ def _parse(text: str) -> Any:
 def show_piece(value: Any) -> str:
     """Return a value that was not understood as one line, safe to show on a terminal and in a log.
 
-    Over 200 characters it is cut off, with an ellipsis at the end. Raises nothing, whatever the value.
+    What is no text is shown as JSON, or else as the name of its type. Over 200 characters it is cut off, with an
+    ellipsis at the end. Raises nothing, whatever the value.
     """
     if not isinstance(value, str):
         try:

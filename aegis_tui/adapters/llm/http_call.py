@@ -75,6 +75,8 @@ class WholeAnswer:
 async def get_whole(client: HttpClient, path: str, *, deadline_s: float) -> WholeAnswer:
     """Get a whole small answer; size and total time are limited, whatever the server sends and however slowly.
 
+    An answer with an error status is returned, not raised.
+
     Args:
         client: Sends the request.
         path: The path, relative to the base URL.

@@ -70,10 +70,10 @@ class OpenAIChat:
         self._http = _open_client(url, socket, headers, idle_timeout_s)
 
     async def list_models(self) -> list[str]:
-        """Return the names of the server's models, in its order; tried `attempts` times, with pauses.
+        """Return the names of the server's models, in its order; tried `attempts` times, with pauses. May be empty.
 
         Raises:
-            ModelUnavailable: No answer, or a temporary refusal, after all attempts.
+            ModelUnavailable: No whole answer within 10 s, or a temporary refusal, in all attempts.
             ModelRefused: The server refused the request.
             ModelMalformed: The answer is no list of models.
         """
@@ -98,7 +98,8 @@ class OpenAIChat:
             ModelUnavailable: No answer, or a temporary refusal, after all attempts; nothing was yielded before.
             ModelRefused: The server refused the request; the subclasses give the reason.
             ModelMalformed: The reply cannot be parsed.
-            ModelLost: The connection was lost after the reply had begun.
+            ModelLost: The connection was lost, or the server reported an error or stopped without a finish reason,
+                after the reply had begun.
         """
         body = _body(request)
         for attempt in itertools.count():
@@ -145,7 +146,7 @@ class OpenAIChat:
 
         Raises:
             ModelMalformed: The body is no stream of JSON. After a finish reason, the stream only ends.
-            HttpFailed: The connection was lost.
+            HttpFailed: The connection was lost, or nothing was received for too long.
         """
         body = ReplyBody()
         try:
@@ -218,8 +219,12 @@ class OpenAIChat:
     async def _pause(self, attempt: int, error: AegisError) -> None:
         """Wait before the next attempt, or raise `error` if this was the last.
 
-        The pause is the one that the server asked for, at most a minute, or else grows with each attempt.
-        The pause is varied, so that agents that were refused together do not retry together.
+        The pause is the one that the server asked for, at most a minute, or else grows with each attempt. It is varied,
+        so that agents that were refused together do not retry together.
+
+        Args:
+            attempt: The number of the attempt that failed, from 0.
+            error: Why it failed.
         """
         if attempt + 1 >= self._attempts:
             raise error
@@ -242,7 +247,11 @@ class OpenAIChat:
 
 
 def _open_client(url: str, socket: str | None, headers: dict[str, str], idle_timeout_s: float) -> HttpClient:
-    """Return the client for a URL and a socket as `split_base_url` returns them."""
+    """Return the client for a URL and a socket as `split_base_url` returns them; connects to nothing.
+
+    Raises:
+        UsageError: A header has characters that cannot be sent (over a socket).
+    """
     limits = {"idle_timeout_s": idle_timeout_s, "connect_timeout_s": _CONNECT_TIMEOUT_S}
     if socket is not None:
         return SocketClient(socket, urlsplit(url).path, headers, **limits)

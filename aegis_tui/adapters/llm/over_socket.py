@@ -67,7 +67,7 @@ class SocketClient:
             body: JSON; None for no body.
 
         Raises:
-            HttpFailed: On entering: there is no connection, or it broke before the headers.
+            HttpFailed: On entering: there is no connection, or it broke or was silent too long before the headers.
         """
         about = "" if body is None else f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         head = f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._head}{about}\r\n"
@@ -149,16 +149,17 @@ class SocketAnswer:
         """Wait for the headers.
 
         Raises:
-            HttpFailed: They were not received, or are no HTTP.
+            HttpFailed: They were not received in time or in full, or are no HTTP.
         """
         while not self.status:
             await self._receive()
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body as it arrives; call it once.
+        """Yield the body as it arrives, not decompressed; call it once, after `begun`.
 
         Raises:
-            HttpFailed: The connection broke before the end of the body, or nothing was received for too long.
+            HttpFailed: The connection broke before the end of the body, nothing was received for the idle timeout, or
+                what was received is no HTTP.
         """
         while True:
             if self._parts:

@@ -40,7 +40,7 @@ class TcpClient:
             body: JSON; None for no body.
 
         Raises:
-            HttpFailed: On entering: there is no connection, or it broke before the headers.
+            HttpFailed: On entering: there is no connection, or it broke or was silent too long before the headers.
         """
         headers = {"Content-Type": "application/json"} if body is not None else {}
         try:

@@ -30,7 +30,7 @@ class EndpointFound:
 
 
 async def probe_endpoint(base_url: str, *, find_key: FindKey = str) -> EndpointFound:
-    """Check the address, then ask the endpoint for its models.
+    """Check the address, then ask the endpoint for its models; return them with the normal form of its base URL.
 
     Args:
         base_url: With or without `/v1`.
@@ -38,8 +38,8 @@ async def probe_endpoint(base_url: str, *, find_key: FindKey = str) -> EndpointF
 
     Raises:
         Refused: The address is neither loopback nor private, or its name is public; nothing was sent there.
-        ModelUnavailable: No server answers, or not as an OpenAI-compatible server does, or it requires a key or does
-            not accept it (code ``model.key``).
+        ModelUnavailable: The host is unknown, no server answers within 10 s, or not as an OpenAI-compatible server
+            does, or it requires a key or does not accept it (code ``model.key``).
         UsageError: The base URL is not valid, or the key file cannot be used.
     """
     from aegis_tui.adapters.http import (  # slow to import, and every hub imports this module

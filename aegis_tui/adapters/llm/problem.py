@@ -59,8 +59,8 @@ def problem_of(status: int, body: bytes | str, headers: Mapping[str, str], serve
     """Return (not raise) the error that an HTTP answer with a status of 300 or more represents.
 
     `ModelUnavailable` if trying again may help; else `ContextOverflow`, `ModelKeyRefused`, `ModelAbsent` or
-    `HistoryRefused` if the status or the text says so, and `ModelRefused` otherwise. A refusal by the gateway itself
-    may be `ModelMalformed` too.
+    `HistoryRefused` (the chat template does not accept the conversation) if the status or the text says so, and
+    `ModelRefused` otherwise, also for a redirect. A refusal by the gateway itself may be `ModelMalformed` too.
 
     Args:
         status: The HTTP status.
@@ -79,9 +79,13 @@ def problem_of(status: int, body: bytes | str, headers: Mapping[str, str], serve
 
 
 def problem_in_stream(chunk: Mapping[str, Any], server: str) -> AegisError | None:
-    """Return the error in a chunk of a stream or in a body with status 200; None if it is a normal reply.
+    """Return (not raise) the error in a chunk of a stream or in a body with status 200; None if it is a normal reply.
 
-    The class is chosen as by `problem_of`, for the status that the error names, or else for 500.
+    The class is chosen as by `problem_of`, for the status from 400 to 599 that the error names, or else for 500.
+
+    Args:
+        chunk: The parsed JSON object.
+        server: The server's description for the message.
     """
     problem = chunk.get("error")
     if not problem and chunk.get("object") == "error":
@@ -157,7 +161,10 @@ def _shown(text: str) -> str:
 
 
 def _token_counts(message: str) -> tuple[int | None, int | None]:
-    """Return the model's token limit and the number that was asked for, as a message names them; else None for both."""
+    """Return the model's token limit and the number that was asked for, as a message names them; else None for both.
+
+    The largest number in it counts as the one asked for, the next smaller one of at least 128 as the limit.
+    """
     numbers = [int(text.replace(",", "")) for text in re.findall(r"\d[\d,]{2,11}", message)]
     asked = max(numbers, default=0)
     limits = [number for number in numbers if 128 <= number < asked]

@@ -14,6 +14,8 @@ _TOKENS = 256
 async def try_model(base_url: str, model: str, *, find_key: FindKey = str) -> bool:
     """Return whether the model calls a tool when asked to; if this returns at all, True or False, the model can chat.
 
+    It is asked once, and once more if the server does not answer or refuses for the moment.
+
     Args:
         base_url: The URL of an endpoint that was probed before.
         model: The name of the model.
@@ -21,8 +23,8 @@ async def try_model(base_url: str, model: str, *, find_key: FindKey = str) -> bo
 
     Raises:
         ModelRefused: The server does not allow this model to chat with tools.
-        ModelError: The answer is not a valid reply.
-        ModelUnavailable: The server does not answer.
+        ModelError: The answer is not a valid reply, or is broken off.
+        ModelUnavailable: The server does not answer, or its host is unknown.
         Refused: The endpoint is outside the boundary.
         UsageError: The key file cannot be used.
     """

@@ -73,11 +73,14 @@ def find_abi() -> int:
 def restrict(writable: list[str]) -> None:
     """Let this process and those that it starts write only below these paths. It cannot be undone.
 
+    Reading is not restricted. From version 6 of Landlock on, they can also neither signal other processes nor connect
+    to abstract unix sockets of theirs. They can gain no rights by setuid programs.
+
     Args:
         writable: Folders and files; those that do not exist are ignored.
 
     Raises:
-        OSError: The kernel has no Landlock, or refuses a rule.
+        OSError: The kernel has no Landlock of version 2 or later, or refuses a rule, or a path cannot be opened.
     """
     abi = find_abi()
     if abi < LEAST_ABI:

@@ -85,8 +85,9 @@ def find_mechanisms(bwrap: str, bwrap_help: str, proc: Path = Path("/proc"), uid
 def outer_argv(limits: Limits, mechanisms: Mechanisms) -> list[str]:
     """Return the argv to put before the command line of the sandbox, which sets the limits that hold from outside it.
 
-    These are the size of files and of core dumps (none), and, as far as this machine can, memory and the number of
-    processes. Without a limit of memory in `limits`, half of the machine's memory is the limit.
+    These are the size of files and of core dumps (none), the memory of each process, and, if this machine can make
+    control groups, the memory and the number of processes of the whole sandbox. Without a limit of memory in `limits`,
+    half of the machine's memory is the limit; if that is not known, there is none.
     """
     memory_bytes = _memory_limit(limits, mechanisms)
     values = ((mechanisms.processes, limits.processes), (mechanisms.memory, memory_bytes))

@@ -155,7 +155,10 @@ def _judge(seen: dict[str, Any], *, wrote_outside: bool) -> str:
 
 
 async def run_probe(argv: Sequence[str]) -> tuple[int, str, str]:
-    """Return exit status, stdout and stderr of a command; 127 if it does not start, 124 if it took over 15 s."""
+    """Return exit status, stdout (stripped) and stderr of a command; negative after a signal.
+
+    127 if it does not start, with the reason as stderr; 124 if it took over 15 s, when it is killed. Raises nothing.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -182,6 +185,9 @@ async def _listeners(path: Path) -> AsyncIterator[int]:
 
     They listen on a loopback port, which is yielded, and on two unix sockets: at a path, as that of tmux, and on the
     abstract name that is the same text.
+
+    Raises:
+        OSError: On entering: one of them cannot be created.
     """
     async with contextlib.AsyncExitStack() as stack:
         tcp = await stack.enter_async_context(await asyncio.start_server(_accept, "127.0.0.1", 0))

@@ -34,7 +34,7 @@ class _Collector:
         """Add a folder of programs, and the folders of libraries beside it, such as `lib` and `share`.
 
         Of `~/.local` only `bin` and `lib` are added; of the home folder, the root folder, and a folder without `lib`,
-        only the folder of programs.
+        only the folder of programs. What does not exist, or lies in a system path or an added folder, is ignored.
         """
         prefix = folder.parent
         if prefix == self.home / ".local":
@@ -69,7 +69,8 @@ class _Collector:
     def follow_links(self, entry: Path) -> None:
         """Add what the links in a folder of programs lead to, as uv, pipx and version managers set them.
 
-        Nothing if the folder cannot be read.
+        For a file in a `bin` that is its prefix (see `add_prefix`), for one below `node_modules` that folder. Nothing
+        if the folder of programs cannot be read.
         """
         try:
             links = [_real(item) for item in entry.iterdir() if item.is_symlink()]
@@ -86,7 +87,7 @@ class _Collector:
 
 
 def find_toolchain_paths(search_path: str, home: Path, *, package: Path) -> tuple[Path, ...]:
-    """Return the folders to show read-only so that programs on PATH, this Python and this package run.
+    """Return the folders and files to show read-only so that programs on PATH, this Python and this package run.
 
     Args:
         search_path: A PATH value; relative and empty entries are ignored.

@@ -72,7 +72,9 @@ def library_name() -> str:
 
 
 def scan_with_library(texts: Sequence[ScannedText]) -> tuple[SecretHit, ...]:
-    """Return what the library finds in the added lines of the texts, each hit once, in their order; blocking.
+    """Return path, line number and kind of the secrets in the added lines of the texts, each once, in their order.
+
+    Empty if there are none. Blocking.
 
     Raises:
         ImportError: The library is not installed.

@@ -52,13 +52,18 @@ class ScannerPrograms:
         self._versions: dict[str, str] = {}
 
     def find(self) -> list[str]:
-        """Return the names of the programs that are installed, in the order in which they are to be tried."""
+        """Return the names of the programs on the PATH, in the order in which they are to be tried; may be empty."""
         return [name for name in PROGRAMS if shutil.which(name, path=self._path)]
 
     async def scan(self, name: str, texts: Sequence[ScannedText]) -> tuple[str, tuple[SecretHit, ...]]:
         """Have one program look at the texts; return its name with its version, and what it found in the added lines.
 
-        Only the first added line of each finding is returned.
+        One hit for each finding that covers an added line, at the first such line; empty if it found nothing. The
+        program gets copies in a temporary folder, which is deleted.
+
+        Args:
+            name: One of `PROGRAMS`.
+            texts: The changed files, each with its whole content and its added lines.
 
         Raises:
             ScannerFailedError: It cannot be started, fails, takes over a minute, or answers in an unknown form.

@@ -18,7 +18,7 @@ Ask = Callable[[Sequence[ScannedText]], Awaitable[tuple[SecretHit, ...]]]
 
 
 async def ask_library(texts: Sequence[ScannedText]) -> tuple[SecretHit, ...]:
-    """Return what the library finds in the added lines, without blocking the event loop.
+    """Return the secrets that the library finds in the added lines (path, line, kind), not blocking the event loop.
 
     Over 256 Ki characters are scanned in a separate process.
 

@@ -1,7 +1,6 @@
 """Reads a workspace's log without changing it, whether or not a hub is writing it.
 
-Only the hub's own connection writes (`sqlite_log.py`). This one is read-only: it does not move the write-ahead log and
-creates no file.
+Only the hub's own connection writes (`sqlite_log.py`). This one is read-only: it does not move the write-ahead log.
 """
 
 from __future__ import annotations
@@ -74,7 +73,9 @@ class LogReader:
                 yield Workspace.load(unpacked[1])
 
     def _open(self) -> sqlite3.Connection:
-        """Open a read-only connection, which the caller closes; it creates no file.
+        """Open a read-only connection, which the caller closes; log and write-ahead log are not changed.
+
+        SQLite may create a missing `-shm` beside a write-ahead log.
 
         Raises:
             sqlite3.Error: The file cannot be opened; a file that is no database is noticed only by the first query.

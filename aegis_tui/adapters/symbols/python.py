@@ -12,9 +12,10 @@ _DefinitionNode = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def read_python(text: str) -> Iterable[Definition] | None:
-    """Return the definitions of a Python file; None if it cannot be parsed or is nested too deeply.
+    """Return the definitions in a Python file's text, in their order; None if it is invalid or nested too deeply.
 
-    What this Python cannot parse, such as newer syntax, is parsed with tree-sitter's grammar, if that is installed.
+    These are classes, functions, methods, and import statements outside of classes; not what is inside functions. What
+    this Python cannot parse, such as newer syntax, is parsed with tree-sitter's grammar, if that is installed.
     """
     try:
         return list(_definitions(ast.parse(text).body, scope=""))

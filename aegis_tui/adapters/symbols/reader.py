@@ -31,7 +31,7 @@ class FileSymbols:
         """Return the symbols of a file's text, in the language that the end of `path` gives; the file is not read.
 
         None if the language is not known, or if the text cannot be fully parsed, has more than 256 Ki characters, or
-        has a CR that is not part of CRLF.
+        has a CR that is not part of CRLF. Raises nothing.
         """
         read = _READERS.get(PurePosixPath(path).suffix.lower())
         if read is None or len(text) > MAX_CHARS or "\r" in text.replace("\r\n", ""):

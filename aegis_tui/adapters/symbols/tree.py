@@ -101,7 +101,9 @@ _QUALIFIED = re.compile(r"(?:\w+::)*~?\w+")
 
 
 def read_tree(language: str, text: str) -> Iterable[Definition] | None:
-    """Return the definitions of a file in that language, in their order.
+    """Return the definitions of a file in that language, in their order: imports, classes, functions and methods.
+
+    What is inside functions is left out. Raises nothing for these languages.
 
     Args:
         language: One of python, javascript, typescript, tsx, go, rust, java, c, cpp.
@@ -180,7 +182,7 @@ def _one(node: Node, outer: Node, scope: str, within: SymbolKind | None) -> Iter
 
 
 def _name(node: Node) -> str | None:
-    """Return the name of a definition's node, with its type in front for a method of Go.
+    """Return the name of a definition's node: for Rust's `impl` its type, for a method of Go with its type in front.
 
     None if it has no name, or one that is not a plain word: then it is no definition that can be named.
     """
