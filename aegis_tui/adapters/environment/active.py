@@ -19,7 +19,8 @@ def find_active(places: Sequence[Path], root: Path, environ: Mapping[str, str], 
     """Return the environment whose programs the project's commands should find first; None if PATH alone decides.
 
     The first of these that exists: the one in VIRTUAL_ENV unless it is `own_prefix`, the best one directly in `root`,
-    the one in CONDA_PREFIX, the only one of `places`, and at last the one in VIRTUAL_ENV even if it is `own_prefix`.
+    the one in CONDA_PREFIX unless it is `own_prefix`, the only one of `places`, and at last the one in VIRTUAL_ENV even
+    if it is `own_prefix`.
 
     Args:
         places: The project's virtual environments, best first.
@@ -44,9 +45,10 @@ def find_active(places: Sequence[Path], root: Path, environ: Mapping[str, str], 
 def prefix_of_path(search_path: str, folder: Path) -> Path | None:
     """Return the installation that the `python` in PATH belongs to; None if there is none, or it does not answer.
 
+    That is the folder above the `bin` of the program, with links resolved; `python3` counts if there is no `python`.
     If PATH has a shim (a script in a folder `shims` that chooses one of several versions), the interpreter itself is
-    asked, for at most ten seconds. It is started without site packages and environment, so that
-    no code of a repository runs.
+    asked, for at most ten seconds. It is started without site packages and environment, so that no code of a repository
+    runs. Never raises.
 
     Args:
         search_path: A PATH value.

@@ -23,7 +23,7 @@ _MANY = 20_000
 def find_astray(
     commands: Sequence[str], tree: TreeMap, sites: Sequence[Path], packages: Collection[str]
 ) -> Iterator[Obstacle]:
-    """Yield an obstacle for everything that leads to a checkout that is not under test.
+    """Yield an obstacle (kind `wrong_tree`) for everything that leads to a checkout that is not under test.
 
     That can be a command, a build file, a link (in a large tree only the first 20,000 entries are searched), or what is
     installed from another checkout.

@@ -38,10 +38,11 @@ class CacheFinder:
     def prepare(self, root: Path, home: Path, made_home: Path | None = None) -> PackageCaches:
         """Return the variables and read-only folders by which commands find downloaded packages of Go and Rust.
 
-        For Rust, a folder `.cargo` with links to the packages is created in the HOME of the commands. Blocking.
+        The variables are GOMODCACHE, RUSTUP_HOME and CARGO_HOME, as far as there is something that they can name. For
+        Rust, a folder `.cargo` with links to the packages is created in the HOME of the commands. Blocking.
 
         Args:
-            root: The person's checkout; without a `go.mod` or `Cargo.toml` in it, nothing is returned.
+            root: The person's checkout; without a `go.mod` or `Cargo.toml` in it, the result is empty.
             home: The HOME of the commands, which exists.
             made_home: The HOME of the set-up command that made the environment, whose packages come first.
 

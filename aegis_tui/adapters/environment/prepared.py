@@ -99,7 +99,7 @@ class PreparedFolders(PreparedEnvironments):
         """Remove git's record of a worktree and keep its folder, at the same path: files in it name that path.
 
         Raises:
-            GitError: git fails; the folder is kept all the same.
+            AegisError: git fails, or its record cannot be removed; the folder is kept all the same.
             OSError: The folder cannot be renamed.
         """
         aside = tree.with_name("kept")
@@ -119,7 +119,10 @@ class PreparedFolders(PreparedEnvironments):
 
 
 def _is_environment(name: str) -> bool:
-    """Return whether a path is linked into worktrees by `ProjectEnvironment`, so that it need not be copied."""
+    """Return whether a path is a folder, ending in a slash, with the name of a virtual environment or `node_modules`.
+
+    Such a folder is linked into worktrees, and so need not be copied.
+    """
     last = name.rstrip("/").rpartition("/")[2]
     return name.endswith("/") and last in (*VIRTUALENV_NAMES, "node_modules")
 

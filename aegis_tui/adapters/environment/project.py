@@ -63,6 +63,9 @@ class ProjectEnvironment:
     ) -> Surroundings:
         """Create the project's environment in a worktree and return what commands need there; blocks only a thread.
 
+        The result has the variables to set, the paths outside that a sandbox must show read-only, the links or the
+        obstacles (see `confined`), and the folders that were created, relative to the worktree.
+
         Args:
             worktree: The tree under test; virtual environments and `node_modules` are created in it, as links.
             home: The HOME of the commands, empty.
@@ -86,7 +89,10 @@ class ProjectEnvironment:
         return await asyncio.to_thread(self._prepare, tree, home, commands, active, places=places, confined=confined)
 
     def places(self) -> tuple[str, ...]:
-        """Return the environments of the checkout that worktrees get, relative to it; blocking."""
+        """Return the virtual environments and `node_modules` of the checkout that worktrees get; blocking.
+
+        Paths are relative to the checkout; empty if there are none.
+        """
         return tuple(str(theirs.relative_to(self._root)) for theirs, _ in self._places(self._root))
 
     def python_of(self, folder: str) -> Path | None:
@@ -213,7 +219,10 @@ class ProjectEnvironment:
         )
 
     def _sites(self, active: Path | None) -> list[Path]:
-        """Return the package folders of the environment that commands find first, or else of the `python` in PATH."""
+        """Return the package folders of the environment that commands find first, or else of the `python` in PATH.
+
+        Empty if there are none.
+        """
         prefix = active or prefix_of_path(self._environ.get("PATH", os.defpath), self._root)
         return [] if prefix is None else package_sites(prefix)
 

@@ -112,6 +112,8 @@ class ProvidedEnvironment(QaEnvironment):
     ) -> CopyResult:
         """Copy what the set-up command made, what `.worktreeinclude` names, and build folders into a worktree.
 
+        Returns how many files and bytes were copied, and what was left out, with the reason for each path.
+
         Args:
             worktree: The worktree.
             places: Folders of it that are left alone.
@@ -143,7 +145,11 @@ class ProvidedEnvironment(QaEnvironment):
         return copied
 
     def _built(self, worktree: Path, result: CopyResult) -> list[str]:
-        """Return the build folders of the checkout to copy; note those that are too large in the result. Blocking."""
+        """Return the build folders (`vendor`, `target`) of the checkout to copy; blocking.
+
+        Paths are relative to it and end in a slash. Those of more than 256 MiB are not returned, but noted in `result`
+        as left out.
+        """
         root, kept = self._parts.root, []
         for name in find_build_folders(worktree, root):
             if is_larger([root / name], MOST_MB * _MIB):

@@ -101,9 +101,10 @@ class TreeMap:
         return list(dict.fromkeys(roots))
 
     def packages(self, roots: Collection[Path]) -> dict[str, Path]:
-        """Return the packages and modules that the import roots provide, as name -> folder or file.
+        """Return the packages and modules that the import roots provide, as import name -> folder or file.
 
-        Names such as `tests` and `setup`, which are in many projects, are left out.
+        Of two with the same name, that of the first root counts. Names such as `tests` and `setup`, which are in many
+        projects, are left out.
         """
         packages: dict[str, Path] = {}
         for root in roots:

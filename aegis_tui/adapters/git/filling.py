@@ -137,7 +137,9 @@ class Filler:
                 discard(spare)
 
     async def _tell(self, full: Path, path: Path, admin: Path, digest: str) -> None:
-        """Let the worktree's index say that all files are there; wait while git is writing it, but not for `leave`.
+        """Let the worktree's index say that all files are there, and delete the mark that it is incomplete.
+
+        While git is writing the index, wait and try again; return with nothing changed if `leave` is called meanwhile.
 
         Raises:
             GitError: git fails.

@@ -42,6 +42,8 @@ def _numbered(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 class Filters:
     """The filters that the person has configured for one repository. Methods raise `GitError` if git fails.
 
+    They raise `GitUnavailable` if git cannot be started.
+
     Args:
         runner: Runs git in the common folder.
         objects: Reads the repository.
@@ -65,7 +67,7 @@ class Filters:
         except branches of runs (`aegis/`).
 
         Raises:
-            GitError: git fails.
+            GitError: There is no such commit, or git fails.
         """
         head = await self._objects.resolve("HEAD")
         places = [head] if head else []

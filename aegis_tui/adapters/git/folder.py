@@ -40,7 +40,9 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def find_scratch_of_the_dead(parent: Path | None = None) -> list[Path]:
-    """Return temporary folders of this program whose process was killed before it removed them; blocking, never raises.
+    """Return this user's temporary folders of this program whose process ended before it removed them; blocking.
+
+    Empty if there are none. Never raises.
 
     Args:
         parent: The folder to search; by default the system's folder for temporary files.
@@ -69,7 +71,7 @@ def is_alive(pid: int) -> bool:
 
 
 def put_aside(path: Path, parent: Path) -> None:
-    """Rename a folder, if it exists, to a name in `parent` that `delete_trash` deletes later.
+    """Rename a folder, file or link, if it exists, to a name in `parent` that `delete_trash` deletes later.
 
     Raises:
         OSError: It cannot be renamed, for example because `parent` is on another file system.
@@ -81,7 +83,8 @@ def put_aside(path: Path, parent: Path) -> None:
 def delete_trash(parent: Path) -> None:
     """Delete everything that `put_aside` moved to a folder, including leftovers of a crash; blocking, never raises.
 
-    Its content may be an agent's, so no link in it is followed.
+    Its content may be an agent's, so no link in it is followed. What cannot be deleted stays, and so does what another
+    thread of this process is deleting.
     """
     for aside in parent.glob(f"{_TRASH}*"):
         with _deleting_lock:
@@ -134,7 +137,7 @@ def make_savable(path: Path) -> None:
     deleted, since no commit can hold them; unreadable files and folders are made readable. Blocking.
 
     Raises:
-        Refused: A file is too large for a commit; nothing was deleted.
+        Refused: A file has more than 4 GiB, too many for a commit; nothing was deleted.
         OSError: `path` is not a folder.
     """
     odd: list[str] = []

@@ -24,7 +24,8 @@ _PREFIXED = 4
 def is_bounded_index(path: Path, oid_bytes: int) -> bool:
     """Return whether git can read an index with about as much memory as the file is large; blocking.
 
-    Other damage is not detected here; git itself reports it.
+    False for an index that expands when read: a sparse one, and one of version 4 with more than 256 MiB of names or
+    that is cut off. Other damage is not detected here; git itself reports it.
 
     Args:
         path: The index file.

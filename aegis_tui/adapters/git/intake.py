@@ -41,7 +41,7 @@ _SUBMODULE = b"160000"
 
 
 class Intake:
-    """Copies objects into one repository.
+    """Copies objects into one repository. Raises `GitUnavailable` if git cannot be started.
 
     Args:
         runner: Runs git in the common folder.
@@ -61,6 +61,7 @@ class Intake:
         Raises:
             GitError: An object is missing, damaged, malformed or beyond the limits, or git fails; nothing was copied
                 (code `git.objects`).
+            OSError: No temporary folder can be created.
         """
         with scratch_folder() as folder:
             aside = folder / "pack" / "pack-of-the-instance.pack"
@@ -111,8 +112,8 @@ def write_pack(store: Path, oids: Sequence[str], target: Path, *, is_known: Call
         is_known: Returns True for an object that is not needed, nor anything that it links to.
 
     Returns:
-        The number of objects in the pack. Objects that the store lacks are left out; git reports them if they are
-        missing.
+        The number of objects in the pack; with 0, the file is no complete pack. Objects that the store lacks are left
+        out; git reports them if they are missing.
 
     Raises:
         GitError: An object is damaged or beyond the limits.

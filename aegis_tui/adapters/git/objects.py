@@ -23,7 +23,7 @@ _KEPT_CHANGES = 1000
 
 
 class Objects:
-    """Reads one repository's objects. Its methods raise `GitError` if git fails.
+    """Reads one repository's objects. Its methods raise `GitError` if git fails, `GitUnavailable` if it cannot start.
 
     Args:
         runner: Runs git in the common folder.
@@ -84,7 +84,8 @@ class Objects:
     async def read_blobs(self, oids: Iterable[str], *, limit: int, total: int) -> dict[str, Blob]:
         """Return many blobs by id; an id that names no blob is left out.
 
-        A blob over `limit` bytes, or one with which the contents would exceed `total` bytes, has the content None.
+        A blob over `limit` bytes, or one with which the contents before it would exceed `total` bytes, has the content
+        None; smaller ones after it may still get theirs.
 
         Raises:
             GitError: git fails.
@@ -127,7 +128,7 @@ class Objects:
         return answer.text if answer.code == 0 else None
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
-        """Return the paths that differ between two commits or trees, sorted by path.
+        """Return the paths that differ between two commits or trees, sorted by path, with renames detected.
 
         Raises:
             GitError: One does not exist, or the list is too long (code `git.output`).
@@ -150,7 +151,9 @@ class Objects:
         return tuple(write_name(path) for path in listed.fields())
 
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None) -> str:
-        """Return the unified diff between two commits or trees, of `paths` only if given; empty for an empty list.
+        """Return the unified diff between two commits or trees, with renames detected; empty if they are equal.
+
+        With `paths`, only of these files and folders, given in written form; empty for an empty list.
 
         Raises:
             GitError: One does not exist, or the diff is larger than 256 MiB (code `git.output`).

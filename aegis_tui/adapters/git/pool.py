@@ -47,7 +47,10 @@ class Pool:
             return await self._checkouts.make(parent, commit)
 
     async def take_kept(self, parent: Path, commit: str) -> Spare | None:
-        """Return a kept checkout, switched to a commit; None if there is none on the same file system.
+        """Return a kept checkout, switched to a commit; it is kept no longer.
+
+        Kept ones on another file system than `parent`, and those that cannot be switched, are deleted. None if no other
+        is left.
 
         Raises:
             OSError: The folder `parent` cannot be created.
@@ -76,7 +79,8 @@ class Pool:
     async def keep(self, path: Path, admin: Path, base: str) -> bool:
         """Keep the files of a worktree that is being removed; return False if that is not done.
 
-        It is not done, and nothing is changed, if a file is not as it was checked out, or if enough is kept.
+        It is not done, and nothing is changed, if a file is not as it was checked out, or if two are kept already.
+        True says that the files were moved away: they are switched to `base`, and deleted if that fails.
 
         Args:
             path: The worktree; nothing runs in it any longer.

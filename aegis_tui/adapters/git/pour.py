@@ -15,8 +15,9 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 def pour(source: Path, target: Path) -> None:
     """Move everything from one folder to another that is not there yet; what is there stays as it is.
 
-    Folders are moved as a whole, so the files of one appear at once. The target may be changed by an agent at any time:
-    it is accessed through descriptors, and no link in it is followed.
+    Folders are moved as a whole, so the files of one appear at once. A file of a folder that both have stays in the
+    source too: the target gets a hard link to it. The target may be changed by an agent at any time: it is accessed
+    through descriptors, and no link in it is followed.
 
     Args:
         source: A folder that only this program writes; it is on the same file system.
@@ -33,9 +34,10 @@ def pour(source: Path, target: Path) -> None:
 
 
 def _pour_folder(sources: int, targets: int, place: str) -> list[str]:
-    """Move the entries of one folder; return the names of the folders in it that both sides have.
+    """Move the folders of one folder and link its files; return the names of the folders in it that both sides have.
 
-    Nothing is moved if one of the two folders cannot be opened. A file that the target has stays as it is.
+    Nothing is moved, and the result is empty, if one of the two folders cannot be opened. A file that the target has
+    stays as it is.
 
     Args:
         sources: A descriptor of the top folder to move from.

@@ -36,6 +36,8 @@ class Merge:
 class Merges:
     """Merges commits, and predicts merges. Its methods raise `GitError` if git fails.
 
+    They raise `GitUnavailable` if git cannot be started.
+
     Args:
         runner: Runs git in the common folder.
         objects: Reads the repository.
@@ -47,7 +49,7 @@ class Merges:
         self._changes: KnownAnswers[frozenset[str]] = KnownAnswers(64)
 
     async def merge(self, ours: str, theirs: str) -> Merge:
-        """Merge two commits into a tree; conflicts do not raise, but make the result not clean.
+        """Merge two commits into a tree, without any ref; conflicts do not raise, but make the result not clean.
 
         The result depends only on the two commits and the repository's settings. Attributes come from `ours`:
         `merge-tree` reads them from the work tree, so it gets a temporary one with that file.
@@ -90,7 +92,8 @@ class Merges:
     async def conflicts(self, merge: Merge) -> tuple[FileConflict, ...]:
         """Return the conflicts of a merge, sorted by path; the text of each is cut to 4000 characters.
 
-        The text is empty for a binary file, and for one that a side has deleted.
+        A longer text ends in a line `[cut]`. The text is empty, and the number of places 0, for a binary file and for
+        one that a side has deleted.
         """
         conflicts: list[FileConflict] = []
         for path, blobs in sorted(merge.stages.items()):

@@ -42,8 +42,9 @@ class GitPusher:
         Raises:
             UsageError: There is no such commit or remote, none is named and none is obvious, the name of the branch is
                 not valid, or there is none.
-            GitError: The remote cannot be asked, or not within two minutes.
+            GitError: The remote cannot be asked, or not within two minutes, or git fails.
             GitUnavailable: git is missing.
+            OSError: git cannot be started for another reason.
         """
         oid = self._commit(source)
         if branch is None and not self._lines("for-each-ref", f"refs/heads/{source}"):
@@ -126,11 +127,14 @@ class GitPusher:
         return self._git(*arguments, ok=ok).stdout.splitlines()
 
     def _git(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
-        """Run git; its questions and messages go to the terminal.
+        """Run git and return its exit code, which is one of `ok`, and its output as text.
+
+        Its questions go to the terminal, and so do its messages, unless `ok` has several codes: then they are dropped.
 
         Raises:
-            GitError: It fails, or takes more than two minutes.
+            GitError: It exits with another code, or takes more than two minutes.
             GitUnavailable: It is missing.
+            OSError: It cannot be started for another reason.
         """
         try:
             done = subprocess.run(

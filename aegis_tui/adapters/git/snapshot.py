@@ -57,6 +57,8 @@ class Snapshot:
 class Snapshots:
     """Takes and stores snapshots of worktrees. Its methods raise `GitError` if git fails.
 
+    They raise `GitUnavailable` if git cannot be started, and `OSError` if no temporary file can be written.
+
     Args:
         runner: Runs git in the common folder.
         objects: Reads the repository.
@@ -230,8 +232,10 @@ class Snapshots:
     async def _beside(self, path: Path, admin_dir: Path | None) -> Beside | None:
         """Save the ignored files of a worktree, and those in its submodules, as a tree; None if there are none.
 
+        None also, with a warning in the log, if the worktree's index is damaged.
+
         Raises:
-            GitError: git fails.
+            GitError: git fails, or a file cannot be read or its copy not written.
         """
         own = None if admin_dir is None else await asyncio.to_thread(OwnGit.of, admin_dir)
         with scratch_folder() as folder:

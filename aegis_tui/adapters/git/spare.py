@@ -70,7 +70,7 @@ class Spare:
 
 
 class Checkouts:
-    """Checks commits out. Methods raise `GitError` if git fails.
+    """Checks commits out. Methods raise `GitError` if git fails, `GitUnavailable` if it cannot be started.
 
     Args:
         runner: Runs git in the common folder.
@@ -249,14 +249,20 @@ def joined(names: Iterable[str]) -> bytes:
 
 
 def discard(spare: Spare) -> None:
-    """Rename a spare, and begin to delete it in a thread; nothing happens if it is gone."""
+    """Rename a spare, and begin to delete it in a thread; nothing happens if it is gone or cannot be renamed.
+
+    Call it in a running event loop.
+    """
     with contextlib.suppress(OSError):
         put_aside(spare.folder, spare.folder.parent)
         begin_to_delete_trash(spare.folder.parent)
 
 
 def discard_of_the_dead(parent: Path) -> None:
-    """Rename all spares in a folder whose process was killed; blocking, never raises."""
+    """Rename the spares in a folder whose process has ended, so that `delete_trash` deletes them; blocking.
+
+    Never raises.
+    """
     with contextlib.suppress(OSError):
         for path in parent.glob(f"{PREFIX}*"):
             made_by = _NAME.fullmatch(path.name)
@@ -294,9 +300,9 @@ def install_index(index: Path, admin: Path) -> None:
 
 
 def _trust_times(index: Path) -> None:
-    """Set the time of a new index later than that of its files, so that git does not compare their content.
+    """Set the time of a new index to two seconds from now, so that git does not compare the content of its files.
 
-    Without the filters that wrote the files, it would take them for changed.
+    Without the filters that wrote the files, it would take them for changed. Raises `OSError` if there is no index.
 
     Source: git's technical documentation, racy-git.
     """

@@ -24,6 +24,8 @@ _DEADLINE_S = 600.0
 class Submodules:
     """The submodules of one repository. Its methods raise `GitError` if git fails in the repository itself.
 
+    They raise `GitUnavailable` if git cannot be started.
+
     Args:
         common_dir: The repository's git folder; `modules` in it holds the submodules that are set up.
         runner: Runs git there.
@@ -46,9 +48,11 @@ class Submodules:
         """Check out the submodules of a commit whose folders are empty in a worktree; return the paths of those filled.
 
         A folder that is missing, a link, or below a link is left alone: the worktree may be one of an agent's commit.
+        So is a submodule that is not set up or in which git fails. Empty if none was filled.
 
         Raises:
             GitError: The commit cannot be read.
+            OSError: The worktree cannot be opened.
         """
         names, filled = await self._names(commit), []
         for path, oid in await self._links(commit):
