@@ -80,8 +80,8 @@ class Subscriber:
     def offer(self, item: OutgoingMessage) -> None:
         """Take an event that the receiver wants: send it at once if no other waits before it, or else queue it.
 
-        Never blocks. A queue that would become too long is dropped instead, and the events come from the log later. No
-        effect if the receiver is reading the log, or has the event already.
+        Never blocks. A queue of over 1,000 events or 1 MiB is dropped instead, and the events come from the log later.
+        No effect if the receiver is reading the log, or has the event already.
         """
         if self._is_live and item.seq > self.cursor:
             is_first = self._write_now is not None and not self._queue and not self._is_sending
@@ -186,7 +186,7 @@ class Fanout:
         return len(self._subscribers)
 
     def join(self, actor: Actor) -> Subscriber:
-        """Add and return a subscriber without subscriptions; call `leave` when its connection ends."""
+        """Add and return a subscriber, which gets events after its `listen`; call `leave` when its connection ends."""
         subscriber = Subscriber(self, actor)
         self._subscribers.add(subscriber)
         return subscriber

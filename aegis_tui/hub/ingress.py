@@ -257,7 +257,7 @@ def _check_unicode(fields: dict[str, Any]) -> None:
 
 
 def reply_object(frame: dict[str, Any], reply: Reply) -> Reply:
-    """Return the reply object of contract 5 for an accepted request: `reply` plus `v`, `ok` and the request's id."""
+    """Return the answer to an accepted request: `reply` with `v`, `request_id` (perhaps None) and `ok` (True)."""
     return {"v": SCHEMA_VERSION, "request_id": frame.get("request_id"), "ok": True, **reply}
 
 

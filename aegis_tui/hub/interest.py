@@ -34,7 +34,10 @@ def public_wire(event: Event) -> Envelope:
 
 
 def is_visible(event: Event, actor: Actor) -> bool:
-    """Return whether an actor may see an event: messages only sender, receiver, person and hub; all else everybody."""
+    """Return whether an actor may see an event.
+
+    A message to one instance is visible to its sender, its receiver, the person and the hub; all else to everybody.
+    """
     data = event.data
     return not isinstance(data, MessageSent) or actor.kind != "instance" or actor.agent_id in (data.to, event.agent_id)
 

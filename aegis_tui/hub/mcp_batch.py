@@ -60,6 +60,9 @@ class Batches:
         """Return the answer of the application to one message of a batch, as parsed JSON; None for a notification.
 
         For `initialize`, which must not be in a batch, it is an error object.
+
+        Raises:
+            JSONDecodeError: The application's answer has a body that is not JSON.
         """
         if isinstance(message, dict) and message.get("method") == "initialize":
             return _invalid(message.get("id"), "initialize must not be part of a batch")
@@ -73,7 +76,7 @@ class Batches:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Return the whole body, or what has arrived when the client disconnects; None when it is over the limit."""
+    """Return the whole body, or what has arrived when the client disconnects; None when it is over 1 MiB."""
     body = bytearray()
     while True:
         message = await receive()

@@ -30,7 +30,7 @@ class RequestTimer(PeerProtocol):
     strangers: Strangers
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Accept a connection of this user and give it `REQUEST_S` seconds for its first request; called by asyncio.
+        """Accept a connection of this user and give it 10 s (`REQUEST_S`) for its first request; called by asyncio.
 
         A connection of another user is closed.
 
@@ -50,7 +50,7 @@ class RequestTimer(PeerProtocol):
             self._note_progress()
 
     def on_response_complete(self) -> None:
-        """Give the connection `REQUEST_S` seconds for its next request; called by uvicorn when an answer was sent."""
+        """Give the connection 10 s (`REQUEST_S`) for its next request; called by uvicorn when an answer was sent."""
         super().on_response_complete()
         self._note_progress()
 
@@ -72,7 +72,7 @@ class Frames(FrameProtocol):
     strangers: Strangers
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give a new WebSocket `REQUEST_S` seconds to identify itself, after which it is closed; called by uvicorn."""
+        """Give a new WebSocket 10 s (`REQUEST_S`) to identify itself, or else it is closed; called by uvicorn."""
         super().connection_made(transport)
         self.close_timeout = CLOSE_S
         self.strangers.wait_for(self.transport, REQUEST_S)

@@ -89,7 +89,10 @@ def models_of(kinds: Iterable[type[Any]]) -> list[type[BaseModel]]:
     made: dict[type[Any], type[BaseModel]] = dict(SAME_AS)
 
     def type_of(kind: type[Any]) -> type[Any]:
-        """Return the model for a JSON type, made once; `dict[str, Any]` for one without a name in `NAMES`."""
+        """Return the model for a JSON type, made once; `dict[str, Any]` for one without a name in `NAMES`.
+
+        Raises what `model_of` raises.
+        """
         if kind not in made and kind in NAMES:
             made[kind] = model_of(kind, type_of, named=named, config=ConfigDict(defer_build=True))
         return made.get(kind, dict[str, Any])

@@ -168,7 +168,7 @@ class HubServer:
     async def close(self) -> None:
         """Refuse new connections, close the open ones after two seconds at most, and return when all are closed.
 
-        The sockets are closed too. Call it once, after `open`.
+        The sockets are closed too. Call it once, after `open`. An exception that ended the server is raised here.
         """
         for keeper in self._keepers:
             keeper.cancel()

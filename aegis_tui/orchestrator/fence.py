@@ -87,7 +87,7 @@ class FenceCheck:
 
         Those lines were written under a newer fencing token than this piece's own writes and are merged already. A file
         over 8 MiB counts as one of them; one that the working ref does not have, or that git cannot read there, does
-        not.
+        not. No `GitError` is raised.
 
         Args:
             working: The commit of the working ref.

@@ -369,7 +369,7 @@ class Integrator:
 
         Raises:
             GitError: git fails; what was done until then stays done.
-            Conflict: A branch was moved meanwhile.
+            Conflict: A branch was moved meanwhile, or another program is writing git's configuration.
         """
         result = f"refs/heads/{ids.result_branch(run.run)}"
         for piece in run.pieces.values():

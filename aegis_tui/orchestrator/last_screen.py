@@ -72,7 +72,7 @@ class LastScreens:
         self._terminal, self._logs_dir = terminal, logs_dir
 
     async def words(self, instance: str) -> str:
-        """Return the last words in the pane of an instance (see `last_words`).
+        """Return the last lines in the pane of an instance that are not blank, at most six (see `last_words`).
 
         Empty if there are none, if it has no pane, or if tmux does not answer.
         """

@@ -246,7 +246,7 @@ class Reconciler:
         No other effect would remove it then, because the state does not record the worktree.
 
         Raises:
-            AegisError: git fails, or the core refuses the record.
+            AegisError: git or the sandbox fails, a setting is wrong, or the core refuses the record.
             OSError: A file of the instance cannot be written.
         """
         instance = await self._instance(effect.agent_id)
@@ -321,7 +321,7 @@ class Reconciler:
         """Clean up after a run and return the command that records its end, with the report.
 
         A step of the clean-up that fails raises its error, so that the effect is tried again. In the last try, the
-        report names the step under `problems` instead.
+        report names the step under `problems` instead. `StoreError` if the log cannot be read, in every try.
         """
         run = await self._run(effect.run)
         await self._quality.leave(effect.run)

@@ -98,7 +98,8 @@ class Workflow:
         Call it once; `stop` ends the loops.
 
         Raises:
-            AegisError: Instances are left, but the terminal server cannot be started; no loop runs.
+            AegisError: The state cannot be read, or instances are left and the terminal server cannot be started; no
+                loop runs.
             OSError: The terminal server's configuration cannot be written; no loop runs.
         """
         if await self._log.read(_has_instances):
