@@ -105,7 +105,7 @@ def find_kind(name: str) -> AgentKind:
 
     Raises:
         UsageError: `check_kind` refuses it, or its class cannot be imported or created.
-        Unavailable: A program that it needs is not on PATH.
+        Unavailable: A program that it needs is neither on PATH nor in the folder of `scripts/install-agents`.
     """
     known = _find_checked(name)
     if name == NATIVE:
@@ -131,7 +131,10 @@ def _all_kinds(environ: Mapping[str, str]) -> list[_Known]:
 
 
 def _sources(environ: Mapping[str, str]) -> tuple[Iterator[_Known], ...]:
-    """Return the kinds that are shipped, the person's own, and those of other packages; each is only read if needed."""
+    """Return three iterators of kinds: those shipped, the person's own, and those of other packages, in this order.
+
+    Each reads its folder or the installed packages only when it is iterated.
+    """
     return _files(_SHIPPED), _files(user_file(environ).parent / "agents"), _entries()
 
 

@@ -43,7 +43,8 @@ _COLUMNS = "s.id, s.name, s.kind, s.first, s.line, s.last, s.signature, s.doc, s
 class SqliteMapStore:
     """Implements `MapStore`. One connection, used by one thread at a time.
 
-    Every question raises `StoreError` if the store is closed or cannot be read; `MapDamaged` if `begin_anew` helps.
+    Every method but `close` raises `StoreError` if the store is closed, or cannot be read or written; `MapDamaged`, a
+    kind of it, if `begin_anew` helps.
     """
 
     def __init__(self, path: Path) -> None:
@@ -282,8 +283,8 @@ class SqliteMapStore:
     def alike(self, words: Sequence[str], *, count: int) -> list[Located]:
         """Return up to `count` symbols whose words are spelt like the given ones, nearest first.
 
-        Two words are alike if they have groups of three letters in common. Only symbols in the files set by `set_view`;
-        empty for no words.
+        Two words are alike if they have groups of three letters in common; a symbol that has too few is left out (a
+        cosine of the groups below 0.2). Only symbols in the files set by `set_view`; empty for no words.
         """
         every = f"SELECT s.id, s.vector FROM symbol s WHERE s.id / {SLOTS} IN (SELECT blob FROM temp.view)"
         one = (

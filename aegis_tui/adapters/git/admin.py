@@ -128,15 +128,18 @@ def is_reserved(admin: Path) -> bool:
 
 
 def is_scratch(admin: Path) -> bool:
-    """Return whether a git folder belongs to a scratch worktree of ours, even to one whose creation was interrupted."""
+    """Return whether a git folder belongs to a scratch worktree: one that this program made for checks.
+
+    True even for one whose creation was interrupted.
+    """
     record = read_record(admin)
     return not record.instance if record else _read(admin, "locked").strip() == SCRATCH_LOCK
 
 
 def read_record(admin: Path) -> Record | None:
-    """Return the record in a worktree's git folder.
+    """Return what `write_record` has written to a worktree's git folder: instance, base commit, branch.
 
-    None if it has none, as the worktree is not complete or not this program's, or if the record is damaged.
+    None if there is nothing, as the worktree is not complete or not this program's, or if it is damaged.
     """
     try:
         plain = json.loads(_read(admin, RECORD_NAME))
@@ -149,6 +152,8 @@ def read_record(admin: Path) -> Record | None:
 
 def write_record(admin: Path, record: Record) -> None:
     """Record in a worktree's git folder that the worktree is complete, and lock it against `git worktree prune`.
+
+    The files `locked` and `aegis.json` are written there, or replaced.
 
     Raises:
         OSError: It cannot be written.

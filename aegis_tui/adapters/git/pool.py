@@ -65,7 +65,7 @@ class Pool:
         return None
 
     async def _switched(self, spare: Spare, commit: str) -> Spare | None:
-        """Return a spare that is switched to a commit; None, with the spare renamed and deleted, if that fails."""
+        """Return a spare checkout switched to a commit; None, with the spare renamed and deleted, if that fails."""
         try:
             return await self._checkouts.switch(spare, commit)
         except (AegisError, OSError) as error:
@@ -128,7 +128,9 @@ def _is_near(spare: Spare, parent: Path) -> bool:
 
 
 def _take_out(path: Path, admin: Path, spare: Spare) -> None:
-    """Turn the files of a worktree into a spare, without its `.git` file; the opposite of `place`. Blocking.
+    """Move the files of a worktree, without its `.git` file, into a spare checkout, and copy its index there; blocking.
+
+    Nothing is left at `path`.
 
     Raises:
         OSError: A folder cannot be created or moved.

@@ -122,7 +122,7 @@ class GitRepository:
         return await self._objects.tree_paths(oid)
 
     async def add_worktree(self, spec: WorktreeSpec) -> Worktree:
-        """Create the worktree of an instance, with its branch and its guard, and return it.
+        """Create the worktree of an instance, with its branch and the hooks that check its commits, and return it.
 
         One that was created before keeps its work. What is left of one whose creation was interrupted is saved under a
         rescue ref if it may be work, and then replaced. In a large repository, files outside `spec.first` may still be
@@ -160,7 +160,7 @@ class GitRepository:
         return await self._worktrees.add_scratch(path, oid)
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
-        """Restore the tracked files of a scratch worktree to those of its index; new files stay.
+        """Restore the tracked files of a worktree from `add_scratch` to those of its index; new files stay.
 
         Returns the paths of the files that were changed or deleted, in written form; empty if none was.
 
@@ -177,7 +177,7 @@ class GitRepository:
 
         Args:
             path: Its folder.
-            rescue: Whose work it is; None only for scratch worktrees, whose content is discarded.
+            rescue: Whose work it is; None only for a worktree from `add_scratch`, whose content is discarded.
             already_saved: A tree that is kept elsewhere; a worktree with equal content needs no rescue.
             reuse: Its files may become those of another worktree; see `Repository.remove_worktree`.
 
@@ -199,7 +199,7 @@ class GitRepository:
         return await self._worktrees.list_all()
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
-        """Replace the guard of the instance in the worktree at `path`; it takes effect with the next commit.
+        """Replace the guard, the hooks that check commits, of the worktree at `path`; it holds for the next commit.
 
         Raises:
             GitError: There is no worktree at `path`, or the guard cannot be written.

@@ -217,7 +217,7 @@ class Checkouts:
                 await asyncio.to_thread(_trust_times, spare.index)
 
     async def switch(self, spare: Spare, commit: str) -> Spare:
-        """Switch a spare to another commit, as `write` would check it out; the one that was given is used up.
+        """Switch a spare checkout to another commit, as `write` would check it out; the one that was given is used up.
 
         Args:
             spare: Of a commit of the person, or of one that is based on `commit`, which then is one of the person.
@@ -249,7 +249,7 @@ def joined(names: Iterable[str]) -> bytes:
 
 
 def discard(spare: Spare) -> None:
-    """Rename a spare, and begin to delete it in a thread; nothing happens if it is gone or cannot be renamed.
+    """Rename a spare checkout, and begin to delete it in a thread; do nothing if it is gone or cannot be renamed.
 
     Call it in a running event loop.
     """
@@ -259,7 +259,7 @@ def discard(spare: Spare) -> None:
 
 
 def discard_of_the_dead(parent: Path) -> None:
-    """Rename the spares in a folder whose process has ended, so that `delete_trash` deletes them; blocking.
+    """Rename the spare checkouts in a folder whose process has ended, so that `delete_trash` deletes them; blocking.
 
     Never raises.
     """
@@ -271,10 +271,12 @@ def discard_of_the_dead(parent: Path) -> None:
 
 
 def place(spare: Spare, path: Path, admin: Path) -> None:
-    """Make a spare the files of a new worktree that has none; blocking.
+    """Make the files of a spare checkout those of a new worktree that has none, by renaming; blocking.
+
+    Its index becomes the worktree's.
 
     Args:
-        spare: It is gone afterwards.
+        spare: It is gone afterwards; on the same file system as the worktree.
         path: The worktree: a folder with nothing but git's file `.git`.
         admin: The worktree's own git folder.
 

@@ -38,7 +38,7 @@ _locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Path, asyncio.
 
 
 class Worktrees:
-    """The worktrees of one repository. Methods raise `GitError` if git fails, `OSError` if a file cannot be written.
+    """Worktrees of one repository. Methods raise `GitError`, `GitUnavailable` (git fails) and `OSError` (file access).
 
     Args:
         place: The paths of the repository.
@@ -60,7 +60,7 @@ class Worktrees:
         self.admins = AdminFolders(place.common_dir)
 
     async def add(self, spec: WorktreeSpec) -> Worktree:
-        """Create the worktree of an instance, with its branch and its guard, and return it.
+        """Create the worktree of an instance, with its branch and the hooks that check its commits, and return it.
 
         One that was created before keeps its work. What is left of one whose creation was interrupted is saved under a
         rescue ref if it may be work. In a large repository, files outside `spec.first` may still be missing; they are
@@ -116,10 +116,10 @@ class Worktrees:
         return Worktree(path, None, oid, admin, empty=empty)
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
-        """Restore the tracked files of a scratch worktree; return the written forms of the paths that had changed.
+        """Restore the tracked files of a worktree from `add_scratch`; return the written forms of the changed paths.
 
-        A copy of its index is used, so that a lock left by a program that ran there cannot block git. No filter is
-        started.
+        Empty if none had changed or was deleted; new files stay. A copy of its index is used, so that a lock left by a
+        program that ran there cannot block git. No filter is started.
 
         Raises:
             GitError: git fails.
@@ -186,7 +186,7 @@ class Worktrees:
         return tuple(self._entry(block) for block in blocks if block.strip("\0"))
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
-        """Replace the guard of the instance in the worktree at `path`; it takes effect with the next commit.
+        """Replace the guard, the hooks that check commits, of the worktree at `path`; it holds for the next commit.
 
         Raises:
             GitError: There is no worktree at `path`, or the guard cannot be written.
