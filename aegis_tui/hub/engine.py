@@ -167,7 +167,7 @@ class Engine:
     async def changes(self) -> AsyncGenerator[frozenset[Key], None]:
         """Yield, without end, the keys that changed since the last item, bursts merged; first an empty set, at once.
 
-        A later item is empty if the events since then changed no key.
+        A later item is empty if events changed no key, and has ("workspace", "rebuilt") if the state was read anew.
         """
         changed = Changes()
         self._changed.append(changed)

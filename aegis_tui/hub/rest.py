@@ -105,7 +105,8 @@ def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: F
 def rest_routes(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout) -> list[RestRoute]:
     """Return the routes that `/openapi.json` describes, with their handlers. All but `/healthz` need a token.
 
-    `/healthz` tells the process id and the number of the newest event.
+    `/healthz` tells the process id and the number of the newest event. The others are `POST /v1/commands`, `/metrics`,
+    and `state`, `state/section`, `mirror` and `events` below `/v1`.
     """
     answers = _RouteAnswers(engine, identity, ingress, fanout)
     known = (401, 403, 413, 500, 503)

@@ -44,9 +44,9 @@ class SnapshotKeeper:
         self._saving: asyncio.Task[None] | None = None
 
     def start_from(self, seq: int, workspace: Workspace) -> None:
-        """Note from which snapshot the state was rebuilt; after many more events, save a new one in the background.
+        """Note from which snapshot the state was rebuilt; if many events follow it, save a new one in the background.
 
-        These are a fifth of `every_events`.
+        Many are a fifth of `every_events` or more. That it cannot be saved is only logged.
 
         Args:
             seq: The number of the last event in that snapshot; 0 when there was none.

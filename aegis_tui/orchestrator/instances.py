@@ -131,7 +131,7 @@ class InstanceKeeper:
             context: The text that all instances of the run share.
 
         Raises:
-            AegisError: git or the sandbox refuses.
+            AegisError: git or the sandbox refuses, or a setting is wrong.
             OSError: A file cannot be written.
         """
         folder = self._places.instances_dir / instance.instance_id
@@ -367,7 +367,7 @@ class InstanceKeeper:
         await self._terminal.close_pane(instance.instance_id)
 
     async def reclaim(self, instance: Instance, *, saved_tree: str | None) -> str | None:
-        """Close an instance's pane and remove its worktree and token; its branch stays. It may be gone already.
+        """Close an instance's pane and remove its worktree, token and private git folder, if there; its branch stays.
 
         Args:
             instance: The instance, whose program has ended or is to be ended.

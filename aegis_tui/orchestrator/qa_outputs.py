@@ -155,8 +155,9 @@ class QaOutputs:
     def lines_of(self, run: str, *, most: int = 2_000) -> list[str]:
         """Return what the checks of a run's last round printed on the merged tree, each below its command.
 
-        Only the last `most` lines of each output are included. The checks after the first without a saved output are
-        left out. Empty if nothing was saved. `OSError` if a saved output cannot be read.
+        Only the last `most` lines of each output are included, after a line on how many are left out. The checks after
+        the first without a saved output are left out. Empty if nothing was saved. `OSError` if a saved output cannot be
+        read.
         """
         lines: list[str] = []
         with contextlib.suppress(UsageError):
