@@ -24,6 +24,8 @@ WAY_OUT = (
 def open_unchanged(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield a read-only connection to a log; neither the log nor its write-ahead log is changed or created.
 
+    SQLite may create a missing `-shm` beside a write-ahead log. The connection is closed at the end.
+
     Raises:
         sqlite3.Error: The log is missing or cannot be opened.
     """
@@ -53,12 +55,13 @@ def check_unopened(path: Path) -> int:
 
 
 def find_damage(path: Path) -> str | None:
-    """Return the damage of a log, in words; None if every page and every row is intact. Changes nothing.
+    """Return the damage of a log, in words; None if every page and every row is intact. Changes nothing. Blocking.
 
-    A missing log is damage only if the file with the mark says that events were acknowledged.
+    A missing log is damage only if the file with the mark says that events were acknowledged. A log that cannot be
+    opened counts as damaged, and so does one of our format with an event of a newer program.
 
     Raises:
-        StoreError: A newer program wrote it, or it is not a file.
+        StoreError: A newer program wrote it, in a newer format, or it is not a file.
         OSError: It, or the file with the mark, may not be read.
     """
     try:

@@ -39,6 +39,8 @@ class LogReader:
     def events(self, types: Sequence[str] = (), *, after: int = 0) -> list[Event]:
         """Return the logged events after number `after`, of the given types or of all, in order, each checked.
 
+        Empty if there are none. That an event is missing between two others is not noticed.
+
         Raises:
             StoreError: An event is damaged or was written by a newer program, or the log cannot be read.
         """
@@ -53,6 +55,8 @@ class LogReader:
 
     def workspace(self) -> Workspace:
         """Return the state after the last logged event: the newest intact snapshot plus the later events.
+
+        An empty workspace if nothing is logged.
 
         Raises:
             StoreError: An event is damaged or was written by a newer program, or the log cannot be read.

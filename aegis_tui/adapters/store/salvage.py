@@ -182,7 +182,11 @@ def _replies(old: sqlite3.Connection, last: int) -> tuple[list[_Reply], bool]:
 
 
 def _run(old: sqlite3.Connection, numbers: range) -> Iterator[Event]:
-    """Yield the events with these numbers, in their order, up to the first that is missing or damaged."""
+    """Yield the events with these numbers, in their order, up to the first that is missing or damaged.
+
+    Raises:
+        StoreError: A newer version of the program wrote an event.
+    """
     for seq in numbers:
         try:
             row = old.execute("SELECT seq, ts, type, agent_id, body, crc FROM event WHERE seq = ?", (seq,)).fetchone()

@@ -92,7 +92,8 @@ class SqliteEventLog:
             first_seq: The number of the first event to be written, if the file holds none.
 
         Raises:
-            StoreError: One is or may be missing, or the file cannot be opened; nothing is open then.
+            StoreError: One is or may be missing, an answer is damaged, a newer program wrote the file, or it cannot be
+                opened; nothing is open then.
         """
         await self._run(lambda: self._open(first_seq))
 
@@ -111,7 +112,8 @@ class SqliteEventLog:
             replies: The answers to the requests that these events answer.
 
         Raises:
-            StoreError: They cannot be written, or the first event has another number; nothing was written.
+            StoreError: They cannot be written (`DiskFull` if the disk is full), or the first event has another number;
+                nothing was written.
         """
         newest = events[-1].seq if events else self._last_seq
         event_rows = [event_row(event) for event in events]
@@ -121,10 +123,10 @@ class SqliteEventLog:
     async def read(self, after: int, limit: int, *, most_bytes: int | None = None) -> list[Event]:
         """Return at most `limit` events with numbers above `after`, in order; none is older than `first_seq`.
 
-        With `most_bytes`, the list ends before the event that would exceed that size, but holds at least one event.
+        With `most_bytes`, the list ends before the event whose JSON would exceed that size, but has at least one event.
 
         Raises:
-            StoreError: An event is missing or damaged.
+            StoreError: An event is missing, damaged or of a newer program, or the log cannot be read.
         """
         return await self._run(lambda: self._read(after, limit, most_bytes))
 
@@ -132,7 +134,7 @@ class SqliteEventLog:
         """Return the stored answers of those requests that have one, by request; the others are left out.
 
         Raises:
-            StoreError: An answer is damaged.
+            StoreError: An answer is damaged, or the log cannot be read.
         """
         maybe = [key for key in keys if self._answered.find(raw_key(key)) is not None]
         return await self._run(lambda: self._find_replies(maybe)) if maybe else {}
@@ -153,6 +155,9 @@ class SqliteEventLog:
         """Return the intact snapshots with their `seq`, newest first; empty if there are none.
 
         Snapshots of a state after the newest event on disk are left out.
+
+        Raises:
+            StoreError: The log is not open, or cannot be read.
         """
         return await self._run(self._load_snapshots)
 

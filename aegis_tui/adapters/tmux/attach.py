@@ -75,7 +75,8 @@ def terminal_argument(environ: Mapping[str, str]) -> list[str]:
 def can_be_drawn_on(term: str) -> bool:
     """Return whether this machine knows a terminal type, and tmux can clear it and move its cursor.
 
-    Without `infocmp` (ncurses) this is not known and True is returned; tmux itself then reports the problem.
+    Without `infocmp` (ncurses), or if that takes over 5 s, this is not known and True is returned; tmux itself then
+    reports the problem. Blocking; raises nothing.
     """
     if term.startswith("-"):
         return False

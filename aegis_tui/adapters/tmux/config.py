@@ -103,6 +103,7 @@ def home_command(folder: Path, environment: Mapping[str, str]) -> list[str]:
 
     Raises:
         ValueError: AEGIS_ORPHAN_S is not a number.
+        OverflowError: It is infinite.
     """
     limit_s = int(float(environment.get("AEGIS_ORPHAN_S") or ORPHAN_S))
     lock = Path(environment.get("AEGIS_STATE_DIR") or folder) / "hub.lock"
@@ -150,8 +151,10 @@ def with_usable_folder(environment: Mapping[str, str], socket_name: str) -> dict
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the few variables that the server, and so every pane, may see.
 
-    The locale is always UTF-8. No token, no ssh agent socket and no other tmux is included. `aegis-tui pane-exec` needs
-    `AEGIS_STATE_DIR`, which is only a path.
+    These are PATH, HOME, the person's name and shell, the locale, the folders of tmux and of temporary files, the XDG
+    folders, and AEGIS_STATE_DIR and AEGIS_ORPHAN_S, as far as they are set; and TERM. The locale is always UTF-8. No
+    token, no ssh agent socket and no other tmux is included. `aegis-tui pane-exec` needs `AEGIS_STATE_DIR`, which is
+    only a path.
     """
     kept = {
         name: value

@@ -226,7 +226,11 @@ class ControlLink:
                     await self._poked.wait()
 
     async def _follow_one(self) -> bool:
-        """Connect one client and use it until it ends; return whether it was ever connected."""
+        """Connect one client and use it until it ends; return whether it was ever connected.
+
+        Raises:
+            Exception: Whatever the function raises that returns the client's command line.
+        """
         try:
             client = await ControlClient.open(
                 self._argv(), self._environment, on_output=self._on_output, on_change=self._on_change

@@ -33,6 +33,8 @@ class ExitLedger:
     def observe(self, server_pid: int | None, panes: Iterable[PaneState], *, now: float) -> list[PaneExit]:
         """Return the ends that this list shows for the first time; a pane that has disappeared has ended too.
 
+        The end of one that has disappeared has neither exit code nor signal. Empty if there are no new ends.
+
         Args:
             server_pid: The pid of the server that returned the list; None if no server runs, so that all panes have
                 ended.

@@ -32,7 +32,10 @@ class DirtyFeed:
             event.set()
 
     async def follow(self) -> AsyncGenerator[frozenset[str], None]:
-        """Yield batches of ids of panes with new output from now on, until the feed is closed; no batch is empty."""
+        """Yield batches of ids of panes with new output, at most 10 a second, until the feed is closed; none is empty.
+
+        It begins with the output after the first batch is asked for.
+        """
         event, batch = asyncio.Event(), set[str]()
         self._followers[event] = batch
         try:

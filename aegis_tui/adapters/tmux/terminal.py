@@ -162,20 +162,31 @@ class TmuxTerminal:
         return await self._channel.capture(pane_ids, history_lines)
 
     def dirty(self) -> AsyncGenerator[frozenset[str], None]:
-        """Yield sets of ids of panes with new output until `close`; see `Terminal.dirty`."""
+        """Yield sets of ids of panes with new output until `close`, at most 10 a second; see `Terminal.dirty`.
+
+        It begins with the output after the first set is asked for. No set is empty. Without a control client, every
+        live pane counts as having new output.
+        """
         return self._dirty.follow()
 
     def exits(self) -> AsyncGenerator[PaneExit, None]:
-        """Yield each end of a pane's first process once, until `close`; see `Terminal.exits`."""
+        """Yield each end of a pane's first process once, until `close`; see `Terminal.exits`.
+
+        Every follower gets every end; those that occur while nobody follows are kept for the next.
+        """
         return self._exits.follow()
 
     async def close_pane(self, instance: str, *, grace_s: float = 2.0) -> None:
         """End every process that an instance started, then close its window; see `Terminal.close_pane`.
 
-        The processes are found and ended even if the pane or the server is gone.
+        They are found and ended even if the pane, the server or tmux is gone; if nothing is left, that is no error.
+
+        Args:
+            instance: The instance id.
+            grace_s: Seconds between SIGTERM and SIGKILL.
 
         Raises:
-            TerminalError: tmux does not answer.
+            TerminalError: tmux does not answer; the processes may or may not have been ended.
         """
         pane: PaneState | None = None
         with contextlib.suppress(TerminalUnavailable):

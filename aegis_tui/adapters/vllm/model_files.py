@@ -36,7 +36,9 @@ def find_model(model: str, environ: Mapping[str, str], *, config: Path | None = 
         config: Its `config.json`, if it is elsewhere; the size of the weights is then not known.
 
     Raises:
-        UsageError: The model is not on this machine, or its `config.json` cannot be read or is no JSON object.
+        UsageError: The model is not on this machine, or its `config.json`, or the index of its weights, cannot be read,
+            has over 16 MiB or is no JSON object.
+        OSError: A folder or the size of a file cannot be read.
     """
     if config is not None:
         return ModelFiles(model, _load(config), None)
@@ -50,7 +52,13 @@ def find_model(model: str, environ: Mapping[str, str], *, config: Path | None = 
 
 
 def _cached(model: str, environ: Mapping[str, str]) -> Path | None:
-    """Return the newest snapshot of a model in the cache of Hugging Face; None if there is none."""
+    """Return the folder of the newest snapshot of a model in the cache of Hugging Face; None if there is none.
+
+    None also for a name without a slash. A snapshot without a `config.json` does not count.
+
+    Raises:
+        OSError: The folder of the snapshots cannot be read.
+    """
     home = environ.get("HF_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".cache" / "huggingface")
     hub = Path(environ.get("HF_HUB_CACHE") or Path(home) / "hub")
     snapshots = hub / f"models--{model.replace('/', '--')}" / "snapshots"
@@ -61,12 +69,13 @@ def _cached(model: str, environ: Mapping[str, str]) -> Path | None:
 
 
 def _weight_bytes(folder: Path) -> int | None:
-    """Return the size of a model's weights: what their index says, or else that of the files; None if unknown.
+    """Return the size of a model's weights in bytes: what their index says, or else that of the files; None if unknown.
 
     The index goes first: the files of a download that was broken off are incomplete, and some models have them twice.
 
     Raises:
         UsageError: The index cannot be read, or is no JSON object.
+        OSError: The size of a file cannot be read, for example of a link to nothing.
     """
     sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
     index = folder / _INDEX

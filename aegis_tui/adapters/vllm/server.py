@@ -187,12 +187,18 @@ def _words(model: str | None, options: Sequence[str]) -> list[str]:
 
 
 async def is_healthy(base_url: str) -> bool:
-    """Return whether a vLLM server answers at the base URL within 2 s and is ready."""
+    """Return whether a vLLM server answers at the base URL (with or without `/v1`) within 2 s and is ready.
+
+    False for every failure of the request.
+    """
     return await _get(base_url.removesuffix("/v1") + "/health") is not None
 
 
 async def read_metrics(base_url: str) -> str | None:
-    """Return the text of `/metrics` of the server at the base URL; None if it does not answer with success in 2 s."""
+    """Return the text of `/metrics` of the server at the base URL; None if it does not answer with success in 2 s.
+
+    None also if the text has over 4 MiB. `base_url` may end in `/v1`.
+    """
     return await _get(base_url.removesuffix("/v1") + "/metrics")
 
 

@@ -68,7 +68,12 @@ class GitWrites:
             self._conflicts.pop(path, None)
 
     def _await_index(self) -> None:
-        """Wait, for 0.3 s at most, while git holds the lock of the index, so that the index shows what it has done."""
+        """Wait, for 0.3 s at most, while git holds the lock of the index, so that the index shows what it has done.
+
+        Raises:
+            GitError: git failed there.
+            GitUnavailable: git is missing or does not answer.
+        """
         ends_at = time.monotonic() + _INDEX_WAIT_S
         while self._changed_ns("index.lock") and time.monotonic() < ends_at:
             time.sleep(_INDEX_POLL_S)
@@ -169,7 +174,7 @@ class GitWrites:
         """Return when an object was stored, in nanoseconds since 1970.
 
         Raises:
-            OSError: It is in a pack.
+            OSError: It is in a pack, or missing.
             GitError: git failed there.
             GitUnavailable: git is missing or does not answer.
         """

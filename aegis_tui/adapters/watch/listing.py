@@ -191,7 +191,9 @@ def run_git(
     ends_with: bytes = b"\0",
     environment: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Run git in the worktree at `root` and return its output, split into items.
+    """Run git in the worktree at `root` and return its output, split into items; empty ones are left out.
+
+    An exit status of 1 is no error: what git has printed is returned. git gets 20 s. Blocking.
 
     Args:
         root: The folder to run git in.

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 def start_observer(roots: set[str]) -> BaseObserver:
-    """Start an observer for worktrees and return it; folders with an ignored name below a worktree are not watched.
+    """Start an observer and return it; the caller schedules the worktrees on it, and stops it.
+
+    On Linux, folders such as `.git` and `node_modules` (`IGNORED_NAMES`) below a worktree are not watched.
 
     Args:
         roots: The absolute paths of the worktrees; may be changed later, before a worktree is scheduled.
@@ -38,6 +40,8 @@ def start_observer(roots: set[str]) -> BaseObserver:
 
 def _selective(roots: set[str]) -> BaseObserver:
     """Return an observer like watchdog's own for Linux that does not watch folders with an ignored name; not started.
+
+    Only its thread that reads from inotify runs already; it ends with the observer.
 
     Args:
         roots: The absolute paths of the worktrees, below which names count.

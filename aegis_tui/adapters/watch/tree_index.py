@@ -49,7 +49,10 @@ class Folders:
         self._foreign: dict[str, bool] = {"": False}
 
     def is_behind_link(self, path: str) -> bool:
-        """Return whether a folder above the path, inside the worktree, is a link."""
+        """Return whether a folder above the path, inside the worktree, is a link.
+
+        Each folder is looked at only once.
+        """
         return self._above(path, self._links, lambda folder: folder.is_symlink())
 
     def is_foreign(self, path: str) -> bool:
@@ -99,6 +102,7 @@ class TreeIndex:
         """Record the current state of files that were not known before, if git's index says that they are unchanged.
 
         No change is reported for them. Files that are known, or not as in the index, are left to the next comparison.
+        Raises nothing.
         """
         for path, oid in listed:
             if oid is not None and path not in self._known and (seen := self._look(path)) is not None:
@@ -109,6 +113,8 @@ class TreeIndex:
 
     def read_some(self, *, files: int, size_bytes: int) -> bool:
         """Read some of the files whose content is not known yet, so that a later `compare` can judge by it.
+
+        One that cannot be read is not tried again. Raises nothing.
 
         Args:
             files: How many files to read at most.
@@ -147,7 +153,8 @@ class TreeIndex:
     def compare_all(self, listed: Iterable[str], *, read_files: int = 0, read_bytes: int = 0) -> list[FileChange]:
         """Return what changed in the whole tree since it was last examined; remember the new state.
 
-        Compares size, times and inode of all files, and the content of some.
+        Compares size, times and inode of all files, and the content of some. The changes are sorted by path; empty if
+        there are none.
 
         Args:
             listed: All files that the tree should contain.
