@@ -82,7 +82,9 @@ class Ingress:
         """Requests that are being filled in, with an event that is set once they are in the queue."""
 
     async def answer(self, frame: dict[str, Any], actor: Actor, *, size: int = 0) -> tuple[Reply, AegisError | None]:
-        """Answer one command: return the reply object of contract 5, and the error if it was refused. Never raises.
+        """Answer one command: return the reply for the client, and the error if refused, else None. Never raises.
+
+        The reply has `v`, `request_id`, `ok`, and the fields of the answer, or `error` if it was refused.
 
         Args:
             frame: The client's JSON object.

@@ -174,7 +174,8 @@ class _RouteAnswers:
             size: The size of the body in bytes.
 
         Returns:
-            The reply object of contract 5, and the error if it was refused or withdrawn.
+            The reply for the client (`v`, `request_id`, `ok`, and the answer's fields or `error`), and the error if it
+            was refused or withdrawn, else None.
         """
         frame = {**frame, "request_id": frame.get("request_id") or uuid.uuid4().hex}
         answering = asyncio.ensure_future(self.ingress.answer(frame, actor, size=size))

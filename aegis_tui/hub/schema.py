@@ -166,7 +166,9 @@ def _put_into_envelope(command: dict[str, Any]) -> None:
 
 
 def _event(model: type[BaseModel], name: str) -> dict[str, Any]:
-    """Return the JSON Schema of an event: the envelope of contract 6 with the data of one type, which it refers to.
+    """Return the JSON Schema of an event of one type; its `data` is a reference to the schema of that type's data.
+
+    The other fields are `v`, `seq`, `type`, `agent_id` and `timestamp`; all are required.
 
     Args:
         model: The model of the data.

@@ -191,7 +191,9 @@ class StreamSession:
             self._frames.go_on()
 
     def _lock_failed(self, frame: dict[str, Any], actor: Actor, error: LockHeld) -> LockFailed:
-        """Return the `lock:failed` message for a refused `lock:acquire` (contract 6); it has no seq.
+        """Return the `lock:failed` message for a refused `lock:acquire`; it is no logged event, so it has no `seq`.
+
+        Its `data` has `path` (None if the request names none), the error's `code`, and what the error says of the lock.
 
         Args:
             frame: The request.

@@ -323,7 +323,7 @@ class Integrator:
         return {"files": tuple(sorted(_paths(changed))), "findings": tuple(findings)}
 
     async def commit(self, run: Run, instances: Iterable[Instance]) -> dict[str, Any]:
-        """Create the run's one commit: its parent is the base, its tree the one that QA ran on (contract 4).
+        """Create the run's one commit: its parent is the base, its tree the one that QA ran on.
 
         Args:
             run: The run, at its end.

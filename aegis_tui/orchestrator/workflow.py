@@ -166,7 +166,7 @@ class Workflow:
         Checks this every 2 s until cancelled: the event of an exit is missing if the pane died while the hub was down.
 
         Raises:
-            AegisError: tmux does not answer, or the log cannot be written.
+            AegisError: tmux does not answer, or the log cannot be read or written.
         """
         waited_s: dict[str, float] = {}  # counted by looks, so that a sleep of the machine counts for no time
         while True:
@@ -203,7 +203,7 @@ class Workflow:
         A scope changes with partitions or grants of paths (PART-5, PART-6).
 
         Raises:
-            AegisError: A hook's file cannot be written, or its worktree is gone.
+            AegisError: A hook's file cannot be written, its worktree is gone, or the state cannot be read.
         """
         known: dict[str, Fence] = {}
         async for keys in self._log.changes():
@@ -223,7 +223,7 @@ class Workflow:
         `monitoring`.
 
         Raises:
-            AegisError: git fails, or the log cannot be written.
+            AegisError: git fails, or the log cannot be read or written.
         """
         seen: dict[str, str] = {}
         while True:
