@@ -23,7 +23,9 @@ class ChildMap:
     """Implements `MapAnswers`."""
 
     async def ask(self, question: MapAsk, root: Path, worktree: Path | None, paths: WorkspaceFolders) -> dict[str, Any]:
-        """Return the answer to a question as values of JSON; see `MapAnswers.ask` for the arguments.
+        """Return the answer to a question about the code map, an object of JSON that a separate process gives.
+
+        `MapAnswers.ask` describes the arguments.
 
         Raises:
             UsageError: The map does not have what is asked about.

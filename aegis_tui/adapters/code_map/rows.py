@@ -102,7 +102,7 @@ def symbols_of(connection: sqlite3.Connection, blob: int) -> Iterator[MapSymbol]
 
 
 def located(row: tuple[Any, ...]) -> Located:
-    """Return a symbol with its path and its index in the file.
+    """Return a symbol with the path of its file and its index among the symbols of the file, from 0.
 
     Args:
         row: A path, and then the columns of `SYMBOL_COLUMNS`.

@@ -30,9 +30,9 @@ class PortClaims:
         self._folder, self._count = folder, count
 
     def claim(self, worktree: Path) -> dict[str, str]:
-        """Return two variables with the first and last port of a worktree; the same again for the same worktree.
+        """Return the variables AEGIS_PORT_FIRST and AEGIS_PORT_LAST with the first and last port of a worktree.
 
-        Blocking.
+        They are the same again for the same worktree. Blocking.
 
         New ports are recorded in a file of the folder of claims. Empty if worktrees get no ports, or if none are left.
 

@@ -58,9 +58,10 @@ class TreeMap:
         """Further folders and their new places, such as a virtual environment; tried before the checkout."""
 
     def translate(self, text: str) -> str | None:
-        """Return the path in the worktree that stands for an absolute path.
+        """Return the path in the worktree that stands for an absolute path in a checkout; it may not exist.
 
-        None if the path is in no checkout of this repository and in no folder of `known`.
+        A path in a folder of `known` gives the path in that folder's new place. None if the path is in none of these
+        folders and in no checkout of this repository.
         """
         path = Path(text)
         for old, new in (*self.known, (self.root, self.worktree)):

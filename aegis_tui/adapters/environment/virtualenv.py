@@ -20,7 +20,7 @@ _HOOK = re.compile(r"_*editable|.*_editable(_loader|_finder)?\.py$|.*_finder\.py
 
 
 def is_virtualenv(folder: Path) -> bool:
-    """Return whether a folder is a virtual environment (PEP 405); False if it does not exist."""
+    """Return whether a folder is a virtual environment: it exists, with `pyvenv.cfg` and `bin/python` in it."""
     return (folder / "pyvenv.cfg").is_file() and (folder / "bin" / "python").exists()
 
 
@@ -71,7 +71,7 @@ def base_prefixes(venv: Path) -> list[Path]:
 
 
 def outside_folders(prefix: Path, tree: TreeMap) -> list[Path]:
-    """Return the folders of other projects' sources that an environment leads to.
+    """Return the existing folders of other projects' sources that a virtual environment leads to; may be empty.
 
     Left out are folders in the environment or in a checkout of this repository, and those that contain the home folder.
 
@@ -105,7 +105,9 @@ class VirtualenvOverlay:
         tree.known.append((venv, place))
 
     def import_targets(self) -> list[Path]:
-        """Return the folders of the worktree that this environment imports from, in its order.
+        """Return the folders of the worktree that stand for those of the checkout that this environment imports from.
+
+        They are in the environment's order, each once, and may not exist; empty if it imports nothing from a checkout.
 
         Raises:
             OSError: A package folder cannot be read.

@@ -120,7 +120,7 @@ class AdminFolders:
 
 
 def is_reserved(admin: Path) -> bool:
-    """Return whether git's lock file in a worktree's git folder has a reason that begins with `LOCK_PREFIX`.
+    """Return whether git's lock file in a worktree's git folder has a reason that begins with `aegis-tui`.
 
     Then this program created the worktree: git writes that file before anything else.
     """
@@ -167,7 +167,9 @@ def write_record(admin: Path, record: Record) -> None:
 
 
 def note_private(admin: Path, private: Path) -> None:
-    """Add the folder with the instance's own copies to the record of a worktree; do nothing if it has no record.
+    """Write to the record of a worktree in which folder its instance has its own copies of git's folders.
+
+    Do nothing if the worktree's git folder, `admin`, has no record.
 
     Raises:
         OSError: It cannot be written.
@@ -178,6 +180,8 @@ def note_private(admin: Path, private: Path) -> None:
 
 def mend_link(path: Path, admin: Path) -> None:
     """Repair the `.git` file of the worktree at `path` so that it points to its own git folder, `admin`.
+
+    Do nothing if it does. A link in its place is replaced, not followed.
 
     Raises:
         Refused: There is a repository in its place.

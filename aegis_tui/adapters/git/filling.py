@@ -90,14 +90,18 @@ class Filler:
         self._leaving: set[Path] = set()
 
     def begin(self, path: Path, admin: Path) -> None:
-        """Start to complete a worktree in the background, unless that is under way; a failure is only logged."""
+        """Start to add the files that a worktree lacks, in the background, unless that is under way.
+
+        Call it in a running event loop. A failure is only logged. A worktree without the mark of `mark_filling` is left
+        as it is.
+        """
         if path not in self._tasks:
             task = asyncio.create_task(self._fill(path, admin), name=f"fill {path.name}")
             self._tasks[path] = task
             task.add_done_callback(lambda _: self._tasks.pop(path, None))
 
     async def wait(self, path: Path) -> None:
-        """Return when nothing is completing the worktree at `path` any longer."""
+        """Return when no files are being added to the worktree at `path` any longer, whether or not all could be."""
         if task := self._tasks.get(path):
             await asyncio.wait({task})
 

@@ -31,7 +31,8 @@ _HEX = frozenset("0123456789abcdef")
 def lay_out(private: Path, common_dir: Path, worktree: Worktree) -> GitMounts:
     """Create an instance's own copies of git's folders and return how to mount them; blocking.
 
-    Copies that exist are kept, unless the worktree was created again since.
+    Copies that exist are kept, unless the worktree was created again since. The worktree's record, if it has one, gets
+    the path of `private`.
 
     Args:
         private: A folder for this instance only, which no sandbox shows; the copies are created in it.

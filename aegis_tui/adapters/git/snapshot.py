@@ -74,6 +74,8 @@ class Snapshots:
     async def take(self, path: Path, admin_dir: Path | None) -> Snapshot:
         """Save the content of a worktree as a tree: tracked, changed, and untracked but not ignored files.
 
+        Returns the tree's id, and the commit that HEAD points to if it can be read. The worktree's index stays.
+
         Args:
             path: The worktree.
             admin_dir: Its folder in the common git folder; None if that is lost.
@@ -319,7 +321,7 @@ class Snapshots:
         return answer.code == 0 and bool(answer.stdout)
 
     async def _refuse_repositories(self, path: Path, admin_dir: Path | None, base: str | None, tree: str) -> None:
-        """Refuse a worktree that contains another repository: its commits would be lost without asking anybody.
+        """Raise `Refused` if a worktree contains another repository: its commits would be lost without asking anybody.
 
         Args:
             path: The worktree, for the message.
@@ -329,6 +331,7 @@ class Snapshots:
 
         Raises:
             Refused: It contains one (code `rescue.repository`).
+            GitError: `base` or `tree` does not exist, or git fails.
         """
         nested: list[str] = []
         if base is not None:

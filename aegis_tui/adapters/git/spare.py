@@ -85,7 +85,7 @@ class Checkouts:
         """Held while many files are written: two checkouts at once are both ready only when the second one is."""
 
     async def is_large(self, commit: str) -> bool:
-        """Return whether a commit has more than `LARGE_FILES` files.
+        """Return whether a commit has more than 3,000 files and submodules.
 
         Raises:
             GitError: There is no such commit, or git fails.
@@ -139,7 +139,7 @@ class Checkouts:
         )
 
     async def make(self, parent: Path, commit: str) -> Spare:
-        """Make a complete checkout of a commit in a new folder inside `parent`; the caller holds `turn`.
+        """Make a complete checkout of a commit in a new folder inside `parent`; the caller holds the lock `turn`.
 
         Raises:
             GitError: git fails; nothing is left.

@@ -306,7 +306,7 @@ class Worktrees:
             await self._remove_stray(path, rescue)
 
     async def _has_work(self, path: Path, admin: Path, base_oid: str) -> bool:
-        """Return whether an incomplete worktree contains more than a part of its base: files that no checkout wrote."""
+        """Return whether an incomplete worktree has files that no checkout of its base wrote; False if it is gone."""
         if not is_folder(path):
             return False
         snapshot = await self._snapshots.take(path, admin)
