@@ -47,7 +47,8 @@ class SubprocessRunner:
         It is ended (SIGTERM, two seconds later SIGKILL) when its time is up, or it exceeds a bound: then the exit code
         is None, and `stopped` says which bound, or is empty if the time was up. After a signal the exit code is
         negative. Standard output and error are kept together: the first `head_bytes` and the last `tail_bytes`.
-        `follow` must not raise: what it raises is lost, and the program's output is then no longer read.
+        `environment` is its whole environment, but for the variable AEGIS_PROGRAM. `follow` gets each part of the
+        output when it comes, and must not raise: what it raises is lost, and no further output is then read.
 
         Raises:
             Unavailable: There is no such program, or no such folder `cwd`.

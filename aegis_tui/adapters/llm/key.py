@@ -41,7 +41,7 @@ class ModelKey:
         """Return the key; empty if there is none.
 
         Raises:
-            UsageError: The settings or the key file cannot be used.
+            UsageError: The settings or the key file cannot be used, or the key in AEGIS_API_KEY is not valid.
         """
         if self._spoken:
             return check_key(self._spoken.encode("utf-8", "surrogateescape"), KEY_VARIABLE)

@@ -49,6 +49,8 @@ class _Collector:
     def add_entry(self, entry: Path) -> None:
         """Add one entry of PATH, and the folders that its programs need to start.
 
+        These are for a `bin` those that `add_prefix` adds, for Nix its store, for the shims of a version manager the
+        folder around them, for `node_modules/.bin` that `node_modules`, and for cargo the toolchains of rustup.
         A missing folder, the home and the root folder, and what is added already are ignored.
         """
         if not entry.is_dir() or entry in (Path("/"), self.home) or self.covers(entry):

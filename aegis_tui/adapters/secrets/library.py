@@ -158,6 +158,6 @@ def _is_secret(detector: _Detector, value: str) -> bool:
 
 
 def _entropy(value: str) -> float:
-    """Return the Shannon entropy of the characters of a text, in bits."""
+    """Return the Shannon entropy of the characters of a text, in bits per character; 0 for an empty text."""
     counts = Counter(value).values()
     return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)

@@ -87,7 +87,13 @@ def write_config(folder: Path) -> Path:
 
 
 def _put(path: Path, text: str) -> Path:
-    """Replace a file by one with this text, in one step, and return its path: a shell may still read the old one."""
+    """Replace a file by one with this text, in one step, and return its path: a shell may still read the old one.
+
+    The new file has mode 0600.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
         file.write(text)
     return Path(file.name).replace(path)

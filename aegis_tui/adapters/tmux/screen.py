@@ -18,7 +18,10 @@ _LINE_DRAWING = str.maketrans("`afgjklmnopqrstuvwxyz{|}~", "◆▒°±┘┐┌�
 
 
 def parse_screen(header: str, lines: Sequence[str]) -> Screenshot | None:
-    """Return a screenshot from a header in `SCREEN_FORMAT` and the captured lines; None if the header is not valid."""
+    """Return a screenshot from a header in `SCREEN_FORMAT` and the captured lines; None if the header is not valid.
+
+    Missing lines up to the height are added empty. Colours (SGR sequences) stay in the lines, other escapes do not.
+    """
     fields = header.split("|")
     if len(fields) != 5 or not all(field.isdigit() for field in fields):
         return None

@@ -106,6 +106,8 @@ class TmuxTerminal:
     async def open_pane(self, spec: PaneSpec) -> OpenPane:
         """Return the live pane of an instance; without one, open it from `spec`; see `Terminal.open_pane`.
 
+        A pane whose program has ended is closed before.
+
         Raises:
             UsageError: The instance id cannot be the name of a window, or there is no program to run.
             TerminalError: The working folder does not exist, or tmux refuses or does not answer.
@@ -155,6 +157,10 @@ class TmuxTerminal:
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
         """Return what the panes show, by pane id; missing panes are left out; see `Terminal.capture`.
 
+        Args:
+            pane_ids: The panes wanted; what is no pane id is ignored.
+            history_lines: How many lines above the screen to include, at most.
+
         Raises:
             TerminalUnavailable: No server runs.
             TerminalError: tmux does not answer.
@@ -203,7 +209,9 @@ class TmuxTerminal:
                 await self._channel.run("kill-window", "-t", pane.pane_id)
 
     async def stop_server(self) -> None:
-        """Close every pane as `close_pane` does, then stop the server and disconnect; see `Terminal.stop_server`.
+        """Close every pane as `close_pane` does, then disconnect and stop the server; see `Terminal.stop_server`.
+
+        Returns when the server has ended; if none runs, only disconnects and deletes its socket.
 
         Raises:
             TerminalError: The server does not answer, or does not end.
@@ -217,6 +225,13 @@ class TmuxTerminal:
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
         """Return the command that shows a person the pane of an instance; see `Terminal.attach_argv`. Blocks.
+
+        It is not run, and whether the pane exists is not checked.
+
+        Args:
+            instance: The instance id.
+            read_only: The person's keys do not reach the program.
+            environ: The environment that the command will run in; TMUX and TERM in it say in which terminal.
 
         Raises:
             UsageError: The instance id cannot be the name of a window.

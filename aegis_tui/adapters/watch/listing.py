@@ -203,7 +203,7 @@ def run_git(
         environment: Variables to add.
 
     Raises:
-        GitError: git failed there, with an exit status above 1.
+        GitError: git failed there, with an exit status above 1 or by a signal.
         GitUnavailable: git or the folder is missing, or git does not answer.
     """
     kept = outside_environment(os.environ)

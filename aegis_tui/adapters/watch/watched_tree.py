@@ -113,7 +113,8 @@ class WatchedTree:
     def changes(self) -> list[FileChange]:
         """Return what changed at the paths of events since the last call; empty while the worktree's folder is gone.
 
-        After an error, the next call examines the same paths again.
+        Files that git ignores are left out, and so are those behind a link or in another repository, unless they were
+        known before. After an error, the next call examines the same paths again.
 
         Raises:
             GitError: git failed there.

@@ -26,7 +26,9 @@ class KnownWorktrees:
         self._listed: tuple[Path, ...] = ()
 
     def present(self) -> list[ReadyWorktree]:
-        """Return the existing, complete worktrees, the main one first if the repository is not bare.
+        """Return folder and inode of the existing worktrees, the main one first if the repository is not bare.
+
+        Those that git is still creating are left out.
 
         Raises:
             GitError: git failed there.
