@@ -372,5 +372,5 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _quoted(words: Sequence[str]) -> str:
-    """Return an FTS5 query for any of the words, none of which is read as syntax."""
+    """Return an FTS5 query that finds any of the words; none is read as syntax. Empty, so not valid, for no words."""
     return " OR ".join('"' + word.replace('"', "") + '"' for word in words)

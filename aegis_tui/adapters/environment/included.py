@@ -98,7 +98,7 @@ class IncludedFiles:
 
 
 def _without_links(folder: Path, names: Sequence[str]) -> list[str]:
-    """Return the paths below a folder of which no folder is a link; blocking."""
+    """Return those of the paths, relative to a folder, that lead through no link in it, in their order; blocking."""
     return [name for name in names if not any((folder / place).is_symlink() for place in _folders_of(name))]
 
 

@@ -106,7 +106,7 @@ class Filler:
             await asyncio.wait({task})
 
     async def leave(self, path: Path) -> None:
-        """Stop completing the worktree at `path`, and return when nothing does so any longer.
+        """Stop adding missing files to the worktree at `path`, and return when that has ended.
 
         Files that are being moved into the worktree are moved to the end; before that, they are given up. If git is
         writing the index then, the worktree stays marked as incomplete.
@@ -119,7 +119,7 @@ class Filler:
             self._leaving.discard(path)
 
     async def stop(self) -> None:
-        """Stop completing all worktrees, each as `leave` does, and wait for that; call it at the end of the process."""
+        """Stop adding missing files to all worktrees, each as `leave` does; call it before the event loop ends."""
         await asyncio.gather(*(self.leave(path) for path in list(self._tasks)))
         await asyncio.sleep(0.05)  # asyncio closes the pipes of killed programs in the next rounds of its loop
 

@@ -77,14 +77,14 @@ class Intake:
                 raise GitError(f"an instance's objects cannot be taken over: {reason}", code="git.objects") from error
 
     async def _weigh(self, pack: Path, oids: Sequence[str]) -> None:
-        """Return if none of the objects has more paths than `MAX_PATHS`; git reads them before they are copied.
+        """Return if no commit or tree of the objects has more than 2,000,000 paths; called before they are copied.
 
         Args:
             pack: A pack of the objects and of what they link to, in a scratch object store.
             oids: The objects.
 
         Raises:
-            GitError: They have too many paths, or git cannot read them.
+            GitError: One has more (code `git.output`), or git cannot read the pack.
         """
         aside = {
             "GIT_OBJECT_DIRECTORY": str(pack.parent.parent),

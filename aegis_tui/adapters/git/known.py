@@ -26,7 +26,10 @@ class KnownAnswers(Generic[T]):
     async def get(
         self, names: tuple[str, ...], ask: Callable[[], Awaitable[T]], *, may_keep: Callable[[T], bool] | None = None
     ) -> T:
-        """Return the answer for these objects. An error of `ask` is raised, and asked again the next time.
+        """Return what `ask` answers about these objects, without asking again while the answer is kept.
+
+        What `ask` raises is raised, and it is asked again the next time. Beyond `most` answers, the one that was not
+        used for longest is dropped.
 
         Args:
             names: The objects. A name that is no full object id, such as a branch, can come to mean another object:

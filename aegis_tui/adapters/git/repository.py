@@ -40,7 +40,8 @@ async def open_repository(path: Path) -> GitRepository:
     """Open the repository that contains `path`, from any of its worktrees; it may be bare.
 
     Raises:
-        GitUnavailable: git is missing or too old, or `path` is no folder, or in no repository or its git folder.
+        GitUnavailable: git is missing or too old, or `path` is no folder, or in no repository or its git folder, or
+            the path of the repository has a line break.
         GitError: git fails or does not answer in time.
     """
     return GitRepository(await discover(path))
@@ -232,7 +233,7 @@ class GitRepository:
         return await self._snapshots.on_head(path, self._worktrees.admins.get(path))
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
-        """Return the paths that differ between two commits or trees, sorted; raises `GitError` if one is missing."""
+        """Return the sorted paths that differ between two commits or trees; `GitError`: one is missing, or too many."""
         return await self._objects.changed_paths(base, head)
 
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None = None) -> str:

@@ -74,7 +74,7 @@ class Snapshots:
     async def take(self, path: Path, admin_dir: Path | None) -> Snapshot:
         """Save the content of a worktree as a tree: tracked, changed, and untracked but not ignored files.
 
-        Returns the tree's id, and the commit that HEAD points to if it can be read. The worktree's index stays.
+        Returns the tree's id, and HEAD's commit if that can be read. The worktree's index stays as it is.
 
         Args:
             path: The worktree.
