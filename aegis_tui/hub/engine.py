@@ -276,7 +276,7 @@ class Engine:
             resolve(submission.answer, error if isinstance(error, StoreError) else internal(error))
 
     def _expiries(self, now: float) -> list[Submission]:
-        """Return commands that end all that is due; none unless the timer found something due.
+        """Return commands that end all that is due, such as locks and sessions; none unless the timer found some.
 
         They are decided before other requests, which could renew it. If the hub stalled, deadlines are extended first.
         """
@@ -394,6 +394,6 @@ class Engine:
         return self._broken is not None or (next_at is not None and next_at <= instant)
 
     def _note_stall(self) -> None:
-        """Extend every deadline by the time that the hub itself stalled, and by a grace period if it slept (PANE-9)."""
+        """Extend every deadline by the time that the hub stalled (over 1 s), and by 30 s more if over 10 s (PANE-9)."""
         if lost_s := self._stalls.lost_s():
             self._workspace.deadlines.extend(lost_s)

@@ -115,7 +115,7 @@ def model_of(
 ) -> type[BaseModel]:
     """Return a model with the fields of a JSON type (`TypedDict`) and its docstring.
 
-    The line under each field becomes its description.
+    The line under each field becomes its description. A field that is `NotRequired` need not be given.
 
     Args:
         kind: The JSON type.
@@ -125,6 +125,7 @@ def model_of(
 
     Raises:
         KeyError: A note names a type that is not in `named`.
+        StopIteration: A field is `Annotated`, but without a `SchemaNote`.
         OSError: The source of the type, from which the lines under its fields are read, is missing.
     """
     lines = _lines(kind)

@@ -74,7 +74,8 @@ class LastScreens:
     async def words(self, instance: str) -> str:
         """Return the last lines in the pane of an instance that are not blank, at most six (see `last_words`).
 
-        Empty if there are none, if it has no pane, or if tmux does not answer.
+        They are one text of 1,500 characters at most. Empty if there are none, if it has no pane, or if tmux does not
+        answer.
         """
         return last_words(await self._lines(instance, 100))
 

@@ -46,6 +46,8 @@ def main(argv: list[str]) -> None:
 def render_launch(argv: list[str], environment: dict[str, str], cwd: str) -> bytes:
     """Return a launch record: texts that each end in a NUL. Paths in it need not be UTF-8.
 
+    They are the name of the format, `cwd`, the length of `argv`, its texts, `name=value` for each variable, and `end`.
+
     Raises:
         ValueError: A text contains a NUL, the name of a variable contains `=`, or `argv` is empty.
     """

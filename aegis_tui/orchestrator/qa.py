@@ -230,7 +230,7 @@ class Quality:
             _log.exception("QA of the base failed unexpectedly", extra={"run": run.run})
 
     async def _results_of_base(self, run: Run, commands: Sequence[str], *, ahead: bool = False) -> Mapping[str, Kept]:
-        """Return the result of each command on the base.
+        """Return command -> its result on the base commit of the run, in the order of `commands`.
 
         Run only those whose result is not known, and save the new ones. Waits for the background task of `look_ahead`
         first, unless it is that task itself (`ahead`). Known are saved results, and what that task found out about
