@@ -237,7 +237,7 @@ def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str |
 
 
 def _check_depth(fields: dict[str, Any]) -> None:
-    """Return if no field is nested deeper than `MAX_DEPTH`; this costs less than to parse the command.
+    """Return if no field is nested deeper than `MAX_DEPTH` (64); this costs less than to parse the command.
 
     Raises:
         UsageError: One is.

@@ -264,7 +264,7 @@ class StreamSession:
     def _tell(self, envelope: Mapping[str, object]) -> None:
         """Send a message at once, or in a task as soon as the receiver keeps up; never waits.
 
-        A receiver that reads nothing for `SEND_DEADLINE_S` is disconnected.
+        A receiver that reads nothing for `SEND_DEADLINE_S` (30) seconds is disconnected.
         """
         frame = outgoing(0, envelope).frame
         if not self._frames.write_now(frame):

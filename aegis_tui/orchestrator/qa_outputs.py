@@ -67,7 +67,7 @@ class QaOutputs:
         self._choice = folder / "choice.json"
 
     def remember_choice(self, commands: Sequence[str]) -> None:
-        """Save the QA commands that the person named for a run, in place of earlier ones, for runs where none is detected.
+        """Save the QA commands that the person named, in place of earlier ones, for runs where none can be detected.
 
         Raises:
             OSError: The file cannot be written.
