@@ -249,7 +249,7 @@ def openapi(routes: Sequence[RestRoute]) -> dict[str, Any]:
 
 
 def _operation(route: RestRoute) -> dict[str, Any]:
-    """Return the OpenAPI operation of a route: its `documents`, with `operationId` and `summary` made from its names."""
+    """Return the OpenAPI operation of a route: its `documents`, with `operationId` and `summary` from its names."""
     name = route.endpoint.__name__
     operation_id = re.sub(r"\W", "_", f"{name}{route.path}_{route.method.lower()}")
     return {"summary": name.replace("_", " ").title(), "operationId": operation_id, **route.documents}
