@@ -21,7 +21,7 @@ def find_leftovers(environ: Mapping[str, str]) -> list[str]:
     has the repository's path and these in words. Empty if nothing is left. Blocking.
 
     Args:
-        environ: The environment whose XDG variables say where workspaces are.
+        environ: The environment whose XDG variables say where workspaces are, and TMUX_TMPDIR where tmux's sockets.
 
     Raises:
         OSError: The folder of the workspaces cannot be read.

@@ -226,7 +226,7 @@ def _wait_gone(identities: Iterable[ProcessIdentity], timeout_s: float) -> None:
 
 
 def _led_by(pid: int, spared: set[int]) -> list[ProcessIdentity]:
-    """Return all processes whose session or process group has the id `pid`, without those in `spared`."""
+    """Return all processes whose session or process group has the id `pid`, without zombies and those in `spared`."""
     table = read_table()
     return table.identities(other for other in table.led_by(pid) if other not in spared)
 

@@ -194,7 +194,10 @@ class OpenAIChat:
             raise ModelMalformed(f"{self._server} {error}") from error
 
     def _note_server(self, response: HttpAnswer | WholeAnswer) -> None:
-        """Store which server the gateway asked; only the gateway's header is trusted for that, not a server's own."""
+        """Store, for messages, which server the gateway asked, if its header says so.
+
+        No effect if this client asks a server itself: a server's own header is not trusted.
+        """
         if self._is_gateway and (url := response.headers.get(UPSTREAM_HEADER)):
             self._server = f"the model server at {inert(url)}"
 

@@ -168,6 +168,8 @@ class BubblewrapSandbox:
 def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) -> list[str]:
     """Return the command line that runs a program in a sandbox; starts nothing and reads no file.
 
+    Limits and layers that `view` does not offer are left out, and so are links that collide with what is shown.
+
     Args:
         argv: The program and its arguments.
         spec: What the sandbox shows and allows.

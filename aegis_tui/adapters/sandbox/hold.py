@@ -58,7 +58,9 @@ def set_limit(number: int, value: int) -> None:
 
 
 def enter(parent: str, file: str, value: str) -> None:
-    """Create a control group for this process, set its limit, and enter it; first `sweep` removes old groups.
+    """Create a control group for this process, set its limit, and enter it; first remove those of ended processes.
+
+    A group that this process has created there before is used again.
 
     Args:
         parent: The folder to create it in.

@@ -49,7 +49,7 @@ class Mechanisms:
     """The machine's memory; 0 if it is not known."""
 
     def describe(self, *, has_process_limit: bool) -> str:
-        """Return one line for the report: what limits a sandbox here, and what is not limited.
+        """Return one line for the report: what limits processes, memory, folders in memory and files here, if anything.
 
         Args:
             has_process_limit: Whether a try has shown that the number of processes is limited.

@@ -136,7 +136,8 @@ def _may_find(detector: _Detector, joined: str) -> bool:
 def _is_worth_it(detector: _Detector, text: str) -> bool:
     """Return whether a detector may find anything in a text.
 
-    False only for the slowest one, if none of its words is in it.
+    False only for the slowest one, which goes by the names of values, if none of `_KEYWORDS` is in it, in any case of
+    letters.
     """
     if detector.secret_type != "Secret Keyword":
         return True

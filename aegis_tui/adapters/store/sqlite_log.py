@@ -367,7 +367,7 @@ class SqliteEventLog:
 
 
 def _first_bytes(cursor: Iterable[tuple[Any, ...]], most: int) -> list[tuple[Any, ...]]:
-    """Return rows of the table `event`, up to the first with which their bodies exceed `most` characters; at least one.
+    """Return the first rows of the table `event` whose bodies have at most `most` characters together; at least one.
 
     Empty only if the cursor has none.
     """
@@ -383,7 +383,7 @@ def _first_bytes(cursor: Iterable[tuple[Any, ...]], most: int) -> list[tuple[Any
 def store_error(path: Path, doing: str, error: Exception) -> StoreError:
     """Return (not raise) the error for a failure of SQLite or the system, with the reason and what to do.
 
-    `DiskFull` if the text of the failure speaks of a full or read-only disk, else `StoreError`.
+    `DiskFull` if its text speaks of a full, failing or read-only disk, a quota or a limit of size, else `StoreError`.
 
     Args:
         path: The log.

@@ -59,9 +59,7 @@ def attach_argv(
 
 
 def terminal_argument(environ: Mapping[str, str]) -> list[str]:
-    """Return `TERM=…` with a known terminal type if this machine does not know the one in `environ`.
-
-    Else an empty list.
+    """Return the list `[TERM=…]` with a known terminal type if the machine does not know the one in `environ`, else [].
 
     A terminal that is newer than the machine (xterm-ghostty over ssh) nearly always understands what xterm does.
     Blocks, as `infocmp` is started.

@@ -148,7 +148,12 @@ def folder_problem(folder: str | None, socket_name: str) -> str | None:
 
 
 def with_usable_folder(environment: Mapping[str, str], socket_name: str) -> dict[str, str]:
-    """Return the environment without a TMUX_TMPDIR in which no socket can be created: tmux then uses `/tmp`."""
+    """Return a copy of the environment, without a TMUX_TMPDIR in which no socket can be created: tmux then uses `/tmp`.
+
+    Args:
+        environment: The environment; not changed.
+        socket_name: The name of the socket.
+    """
     if folder_problem(environment.get("TMUX_TMPDIR"), socket_name) is None:
         return dict(environment)
     return {name: value for name, value in environment.items() if name != "TMUX_TMPDIR"}

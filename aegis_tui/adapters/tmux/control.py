@@ -198,7 +198,7 @@ class ControlLink:
             self._task = asyncio.create_task(self._keep(), name="tmux-control-link")
 
     async def close(self) -> None:
-        """End the client and stop replacing it."""
+        """End the client and stop replacing it; requests raise `ControlLost` then. The tmux server keeps running."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

@@ -46,7 +46,7 @@ def _plain_shifts(lines: Sequence[str]) -> list[str]:
 
 
 def _draw(part: str) -> str:
-    """Return a text with each ASCII character replaced by the box character that it stands for; SGR sequences stay."""
+    """Return a text with the ASCII characters that stand for box characters replaced by these; SGR sequences stay."""
     texts, codes = _SGR.split(part), _SGR.findall(part)
     drawn = [text.translate(_LINE_DRAWING) for text in texts]
     return "".join(text + code for text, code in zip(drawn, [*codes, ""], strict=True))

@@ -71,7 +71,9 @@ class SetupServer(libtmux.Server):
         self._environment = dict(environment)
 
     def cmd(self, cmd: str, *args: Any, target: str | int | None = None) -> tmux_cmd:
-        """Run one command and return its result; an exit status other than 0 does not raise.
+        """Run one command and return its result; an exit status other than 0 does not raise. Blocks, for 5 s at most.
+
+        The result has `returncode`, and `stdout` and `stderr` as lists of lines.
 
         Args:
             cmd: The command's name.
@@ -134,7 +136,10 @@ def tmux_error(text: str) -> TerminalError | TerminalUnavailable:
 
 
 def _start_error(error: OSError) -> TerminalError | TerminalUnavailable:
-    """Return the error for a tmux that cannot be started: `TerminalUnavailable` if there is none to run."""
+    """Return (not raise) the error for a tmux that cannot be started.
+
+    `TerminalUnavailable` if there is no such program or it may not be run, else `TerminalError`.
+    """
     if isinstance(error, FileNotFoundError | PermissionError):
         return TerminalUnavailable(
             f"tmux cannot be started: {error}", "install tmux 3.2 or newer, then `aegis-tui doctor`"

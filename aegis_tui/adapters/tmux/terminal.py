@@ -295,7 +295,10 @@ class TmuxTerminal:
                     await self._wake.wait()
 
     async def _find_socket(self) -> None:
-        """If a running server has lost its socket, wait two seconds at most until it is there; else return at once."""
+        """If a running server has lost its socket, have it create that again, and wait for it two seconds at most.
+
+        Else return at once. Raises nothing.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LINK_WAIT_S):
                 while not await asyncio.to_thread(self._server.socket_path.exists):

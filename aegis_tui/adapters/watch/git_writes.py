@@ -40,6 +40,8 @@ class GitWrites:
     def pick(self, changes: Iterable[FileChange]) -> frozenset[str]:
         """Return the paths of those changes that git made; may wait 0.3 s for a git command that is under way.
 
+        Empty if it made none. Pass each change once and in time: a conflict that was passed before is no longer new.
+
         Raises:
             GitError: git failed there.
             GitUnavailable: git is missing or does not answer.

@@ -43,7 +43,8 @@ def is_ignored_name(path: str) -> bool:
 def list_files(root: Path) -> list[str]:
     """Return the tracked and the untracked, not ignored files of the worktree at `root`, relative to it.
 
-    Files in folders of `IGNORED_NAMES` are left out; a tracked file that was deleted is there.
+    Files in folders of `IGNORED_NAMES`, such as `node_modules`, are left out; a tracked file that was deleted is there.
+    No path is there twice.
 
     Raises:
         GitError: git failed there.
@@ -56,8 +57,8 @@ def list_files(root: Path) -> list[str]:
 def list_contents(root: Path) -> list[Listed]:
     """Return the tracked and the untracked, not ignored files of the worktree at `root`; reads none of them.
 
-    A file that is unchanged since the index was written has the index's blob id, every other one None. Files in folders
-    of `IGNORED_NAMES` are left out.
+    A file that is unchanged since the index was written has the index's blob id, every other one None, also a tracked
+    one that was deleted. Files in folders of `IGNORED_NAMES`, such as `node_modules`, are left out.
 
     Raises:
         GitError: git failed there.

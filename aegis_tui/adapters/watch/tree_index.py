@@ -139,7 +139,7 @@ class TreeIndex:
 
         Args:
             paths: Relative to the worktree; some may not exist.
-            moved: Those of the paths that were created by a rename.
+            moved: Those of the paths that were created by a rename: `moved` is reported for them, not `created`.
 
         Raises:
             GitUnavailable: git is missing or does not answer.

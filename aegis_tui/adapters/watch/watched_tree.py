@@ -161,7 +161,9 @@ class WatchedTree:
             raise
 
     def made_by_git(self, changes: Iterable[FileChange]) -> frozenset[str]:
-        """Return the paths of those changes that git itself made.
+        """Return the paths of those changes that git itself made, by a checkout or merge for example; may be empty.
+
+        May wait 0.3 s for a git command that is under way.
 
         Raises:
             GitError: git failed there.
