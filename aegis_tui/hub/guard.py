@@ -53,7 +53,7 @@ def _objection(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, AegisError]
 
 
 def too_large() -> AegisError:
-    """Return the error for a body over the limit (code `too_large`)."""
+    """Return, not raise, the `Refused` for a body over 1 MiB (code `too_large`)."""
     return Refused("the request is over 1 MiB", "send less at once", code="too_large")
 
 

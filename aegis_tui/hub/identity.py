@@ -17,7 +17,7 @@ MAX_TOKEN_CHARACTERS = 512
 
 
 def new_token() -> str:
-    """Return a new token: 32 random bytes in hexadecimal."""
+    """Return a new random token of 64 hexadecimal digits (32 bytes)."""
     return secrets.token_hex(TOKEN_BYTES)
 
 
