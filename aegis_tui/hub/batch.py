@@ -85,7 +85,7 @@ def stopping() -> HubUnavailable:
 
 
 def internal(error: Exception) -> AegisError:
-    """Return, not raise, an error of code `internal`: the hub failed on a request. It names only the type of `error`."""
+    """Return, not raise, the error for a request on which the hub failed: code `internal`, with the type of `error`."""
     return AegisError(f"the hub failed on this request ({type(error).__name__})", "see the hub's log", code="internal")
 
 

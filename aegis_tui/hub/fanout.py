@@ -201,7 +201,7 @@ class Fanout:
         self._ungroup(subscriber)
 
     def regroup(self, subscriber: Subscriber, interest: Interest) -> None:
-        """Replace the interest of a subscriber; one that has left, or whose new interest is empty, gets no live events."""
+        """Replace the interest of a subscriber; if it has left, or the interest is empty, it gets no live events."""
         self._ungroup(subscriber)
         subscriber.interest = interest
         if subscriber in self._subscribers and (interest.types or interest.globs):
