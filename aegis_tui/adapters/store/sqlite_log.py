@@ -77,12 +77,12 @@ class SqliteEventLog:
 
     @property
     def first_seq(self) -> int:
-        """The number of the oldest stored event; 1 until the log is compacted."""
+        """The number of the oldest stored event, or without events of the first to be written; 1 before `open`."""
         return self._first_seq
 
     @property
     def last_seq(self) -> int:
-        """The number of the newest event on disk; 0 if there is none."""
+        """The number of the newest event on disk; one less than `first_seq` if there is none."""
         return self._last_seq
 
     async def open(self, *, first_seq: int = 1) -> None:
@@ -228,6 +228,7 @@ class SqliteEventLog:
 
         Raises:
             StoreError: An answer is damaged.
+            sqlite3.Error: The log cannot be read.
         """
         index = AnsweredIndex()
         statement = "SELECT agent_id, request_id, seq, reply, crc FROM request NOT INDEXED WHERE seq >= ?"

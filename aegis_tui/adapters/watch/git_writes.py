@@ -38,9 +38,9 @@ class GitWrites:
         self._common: Path | None = None
 
     def pick(self, changes: Iterable[FileChange]) -> frozenset[str]:
-        """Return the paths of those changes that git made; may wait 0.3 s for a git command that is under way.
+        """Return the paths of those changes that git made, by a checkout, merge, rebase or reset; may wait 0.3 s.
 
-        Empty if it made none. Pass each change once and in time: a conflict that was passed before is no longer new.
+        It waits while a git command is under way. Empty if git made none. Pass each change once and in time: a conflict that was passed before is no longer new.
 
         Raises:
             GitError: git failed there.
