@@ -183,7 +183,10 @@ class _Kept:
         return f"it printed more than {(self._limit_bytes or 0) // _MIB} MiB (limits.output_mb)"
 
     def text(self) -> str:
-        """Return the kept output as text; if a start is kept, a line says how much is left out after it."""
+        """Return the kept output as text, invalid UTF-8 replaced; if a start is kept, a line says how much is left out.
+
+        Without a start, what is left out before the end is not mentioned.
+        """
         gap = f"\n[{self._dropped} bytes left out]\n".encode() if self._dropped and self._head_bytes else b""
         return bytes(self._head + gap + self._tail).decode("utf-8", "replace")
 

@@ -48,7 +48,10 @@ def main(argv: list[str]) -> None:
 
 
 def given_environment() -> dict[str, str]:
-    """Return the environment of this process without LC_CTYPE, if only Python added that (PEP 538)."""
+    """Return a copy of this process's environment, without LC_CTYPE if only Python added that (PEP 538).
+
+    If `/proc` does not tell, nothing is left out.
+    """
     variables = dict(os.environ)
     try:
         with open("/proc/self/environ", "rb") as file:  # noqa: PTH123 - pathlib would double the time to start

@@ -64,7 +64,7 @@ def checked_event(row: tuple[Any, ...] | None) -> Event | None:
 
 
 def raw_key(key: RequestKey) -> tuple[bytes, bytes]:
-    """Return the key of a request as bytes, as the file holds it."""
+    """Return the key of a request, agent id and request id, as UTF-8 bytes, as the file holds it; never raises."""
     return key[0].encode("utf-8", "surrogatepass"), key[1].encode("utf-8", "surrogatepass")
 
 

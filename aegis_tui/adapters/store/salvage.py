@@ -156,7 +156,7 @@ def _read(path: Path) -> _Source:
 
 
 def _bounds(old: sqlite3.Connection) -> tuple[int, int]:
-    """Return the numbers of the first and last event according to the file; (1, 0) if it cannot be read."""
+    """Return the numbers of the first and last event according to the file; (1, 0) without events or if unreadable."""
     with contextlib.suppress(sqlite3.DatabaseError):
         first, last = old.execute("SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)").fetchone()
         return int(first or 1), int(last or 0)
@@ -171,7 +171,10 @@ def _snapshots(old: sqlite3.Connection) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _replies(old: sqlite3.Connection, last: int) -> tuple[list[_Reply], bool]:
-    """Return the intact answers to requests that belong to events up to `last`, and whether no answer was damaged."""
+    """Return the intact answers to requests that belong to events up to `last`, and whether no answer was damaged.
+
+    False, with those that were read before, if the table cannot be read to its end. Raises nothing.
+    """
     rows: list[_Reply] = []
     is_whole = False
     with contextlib.suppress(sqlite3.DatabaseError):

@@ -203,7 +203,10 @@ def _name(node: Node) -> str | None:
 
 
 def _declared(node: Node, declarator: Node | None) -> str | None:
-    """Return the dotted name that a declarator of C or C++ gives to a function or type; None if it is neither."""
+    """Return the dotted name that a declarator of C or C++ gives to a function or type; None if it is neither.
+
+    Template arguments are left out, and `::` becomes a dot.
+    """
     is_function = node.type == "type_definition"
     while declarator is not None and declarator.type.endswith("_declarator"):
         is_function = is_function or declarator.type == "function_declarator"

@@ -26,7 +26,10 @@ class DirtyFeed:
             event.set()
 
     def close(self) -> None:
-        """End the streams of all followers, now and later; a batch that they have not received yet comes first."""
+        """End the streams of all followers, now and later.
+
+        A follower that waits gets its last batch first; one that has just got a batch may miss what came after it.
+        """
         self._closed = True
         for event in self._followers:
             event.set()

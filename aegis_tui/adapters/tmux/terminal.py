@@ -94,7 +94,7 @@ class TmuxTerminal:
                 await self._link.up.wait()
 
     async def close(self) -> None:
-        """Disconnect from the server and end the streams; the panes keep running (`Terminal.close`)."""
+        """Disconnect from the server and end the streams; the panes keep running. A second call does nothing."""
         watcher, self._watcher = self._watcher, None
         if watcher is not None:
             watcher.cancel()

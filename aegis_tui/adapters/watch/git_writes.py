@@ -40,7 +40,8 @@ class GitWrites:
     def pick(self, changes: Iterable[FileChange]) -> frozenset[str]:
         """Return the paths of those changes that git made, by a checkout, merge, rebase or reset; may wait 0.3 s.
 
-        It waits while a git command is under way. Empty if git made none. Pass each change once and in time: a conflict that was passed before is no longer new.
+        It waits while a git command is under way. Empty if git made none. Pass each change once and in time: a conflict
+        that was passed before is no longer new.
 
         Raises:
             GitError: git failed there.
@@ -194,5 +195,5 @@ def _entries(listed: list[str]) -> dict[str, dict[int, str]]:
 
 
 def _few(paths: list[str]) -> list[str]:
-    """Return the paths, or an empty list, which means all, if they are too many for a command line."""
+    """Return the paths, or an empty list, which means all to git, if there are more than 200."""
     return paths if len(paths) <= _MOST_NAMED else []

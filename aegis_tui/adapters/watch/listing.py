@@ -36,7 +36,7 @@ class Listed(NamedTuple):
 
 
 def is_ignored_name(path: str) -> bool:
-    """Return whether a part of the path, relative to its worktree, is one of the ignored names."""
+    """Return whether a part of the path, relative to its worktree, is one of `IGNORED_NAMES`, such as `.git`."""
     return not IGNORED_NAMES.isdisjoint(path.split("/"))
 
 

@@ -56,7 +56,10 @@ class Folders:
         return self._above(path, self._links, lambda folder: folder.is_symlink())
 
     def is_foreign(self, path: str) -> bool:
-        """Return whether the path is inside a submodule or another repository, which git treats as one entry."""
+        """Return whether the path is inside a submodule or another repository, which git treats as one entry.
+
+        Each folder is looked at only once.
+        """
         return self._above(path, self._foreign, lambda folder: (folder / ".git").exists())
 
     def _above(self, path: str, known: dict[str, bool], test: Callable[[Path], bool]) -> bool:

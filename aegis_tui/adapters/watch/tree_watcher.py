@@ -180,7 +180,8 @@ class TreeWatcher:
     async def changes(self) -> AsyncGenerator[list[FileChange], None]:
         """Yield changes as they happen, for ever; each list is not empty and concerns one worktree. Raises nothing.
 
-        What the kernel does not report is found by a scan, every 30 s by default. Call it once. While git fails in a worktree, its changes are kept and looked for again.
+        What the kernel does not report is found by a scan, every 30 s by default. Call it once. While git fails in a
+        worktree, its changes are kept and looked for again.
         """
         loop = asyncio.get_running_loop()
         while True:
