@@ -74,7 +74,9 @@ def test_a_check_that_is_cancelled_while_its_environment_is_made_leaves_nothing(
     oid = lab.commit_change("shop.py", "1", "2")
     started = threading.Event()
 
-    def places(environment: ProjectEnvironment, worktree: Path) -> Iterator[tuple[Path, Path]]:
+    def places(
+        environment: ProjectEnvironment, worktree: Path, prepared: Path | None = None
+    ) -> Iterator[tuple[Path, Path]]:
         started.set()
         for number in range(50):
             (lab.state / "qa-home-late" / f"{number}").mkdir(parents=True)
@@ -86,6 +88,7 @@ def test_a_check_that_is_cancelled_while_its_environment_is_made_leaves_nothing(
 
     async def check() -> None:
         task = asyncio.create_task(lab.begin(oid, {"true": 60}, sandbox="off"))
+        task.add_done_callback(lambda _: started.set())  # a check that fails must not let the thread wait for ever
         await asyncio.to_thread(started.wait)
         for _ in range(2):
             task.cancel()
