@@ -22,7 +22,7 @@ def logged(name: str) -> list[Any]:
     return [json.loads(body) for (body,) in connection.execute("SELECT body FROM event ORDER BY seq")]
 
 
-LOGGED = [*logged("1"), *logged("2")]
+LOGGED = [event for path in sorted((DATA / "logs").glob("*.sql")) if path.stem.isdigit() for event in logged(path.stem)]
 SENTENCES: dict[str, set[str]] = {}
 for item in LOGGED:
     SENTENCES.setdefault(item["type"], set()).add(sentence(event_from_wire(item)))
