@@ -317,7 +317,11 @@ class Doctor:
         return [Check("agents", True, ", ".join(usable)), *checks]
 
     async def _agent(self, kind: KindFacts) -> Check:
-        """Return a check that passes if instances of a kind can be started, with its program's version and place."""
+        """Return a check that passes if a kind is installed without a fault, with its program's version and place.
+
+        It passes too, and says so, if the kind is refused because `sandbox` is `strict`. A failed one has the reason
+        and the remedy.
+        """
         name = f"agent {kind.name}"
         if kind.missing:
             return Check(name, False, f"not installed: {listed(kind.missing)}", kind.remedy, is_extra=True)

@@ -94,10 +94,10 @@ def _raise_ended(_number: int, _frame: object) -> None:
 
 
 def _gateway_url(place: Place, token_file: str) -> str | None:
-    """Return the URL of the model gateway as soon as it serves the agent; waits for at most 15 s.
+    """Wait until the model gateway that the hub starts serves the agent, at most 15 s, and return its URL.
 
-    None if it cannot start, or does not serve the agent after that time. Why there is none, or why it serves no model,
-    is printed on stderr.
+    This starts nothing itself. None if the hub says that the gateway cannot start, or if it does not serve the agent
+    after that time. Why there is none, or why the gateway whose URL is returned serves no model, is printed on stderr.
 
     Raises:
         UsageError: The token file cannot be read.

@@ -112,7 +112,10 @@ def allow(
 
 @environment_app.command()
 def forget(as_json: AsJson = False) -> int:
-    """Withdraw all permissions for set-up commands; you are asked again for each. No hub is needed."""
+    """Withdraw all permissions for set-up commands of this repository; you are asked again for each. No hub is needed.
+
+    Exit code 5 outside a repository.
+    """
     from aegis_tui.bootstrap.environment import environments_of
 
     count = environments_of(here().paths).forget()

@@ -224,7 +224,10 @@ class StreamSession:
         return {"seq": self._fanout.published_seq}
 
     def _with_path(self, path: object) -> Interest:
-        """Return the subscriber's interest with one more glob; the first glob replaces a subscription to all types.
+        """Return the subscriber's interest with one more path glob; the subscription itself is not changed.
+
+        An event is wanted if it fits a type or a glob. If the interest is all types and no glob, the type `*` is left
+        out, as the glob would narrow nothing; then only events about such paths are wanted.
 
         Raises:
             UsageError: It is no text, or there are too many globs.

@@ -241,9 +241,10 @@ class HubQuick:
             after = page["next_after"]  # the caller may see no event of this page
 
     def envelopes(self, after: int = 0, limit: int = 1000) -> list[Envelope]:
-        """Return at most `limit` events after number `after` that the caller may see, in order, in their static type.
+        """Return what `events` returns, with a type for type checkers: `Envelope`, a dict with the keys of an event.
 
-        Empty at the end of the log.
+        These are at most `limit` events after number `after` that the caller may see, in order; empty at the end of
+        the log.
 
         Raises:
             HubUnavailable: The hub does not answer.

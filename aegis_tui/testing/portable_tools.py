@@ -164,7 +164,10 @@ def _shell_command(tool: str, args: Mapping[str, str], folder: str | None) -> st
 
 
 def _written(content: str, name: str) -> str:
-    """Return a command that writes a file; a here-document always ends with a line break, so other texts get none."""
+    """Return a shell command that writes exactly `content` to the file `name`, which is not quoted.
+
+    A text that ends with a line break is written with a here-document, any other one with `printf`.
+    """
     if not content.endswith("\n"):
         return f"printf %s {shlex.quote(content)} > {name}"
     end = "END"
