@@ -67,6 +67,8 @@ def test_a_go_project_with_an_ignored_vendor_folder_gets_a_copy(tmp_path: Path, 
 def test_a_rust_project_is_built_with_the_persons_toolchain_and_packages(tmp_path: Path, sandbox: SandboxMode) -> None:
     if shutil.which("cargo") is None:
         pytest.skip("missing: cargo")
+    if subprocess.run(["cargo", "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("missing: toolchain-for-cargo")  # rustup is here and has none for this home
     lab = Lab(tmp_path)
     lab.write(".gitignore", "target/\n")
     lab.write("Cargo.toml", '[package]\nname = "shop"\nversion = "0.1.0"\nedition = "2021"\n')
