@@ -133,7 +133,9 @@ class Leftovers:
             return False
 
     async def clear_scratch(self) -> None:
-        """Remove the scratch worktrees that a killed hub left; call it before the first check of a new hub.
+        """Remove the scratch worktrees and spare checkouts that a killed hub left.
+
+        Call it when no hub runs, or before the first check of a new hub.
 
         One that git cannot remove is left where it is, without an error.
 
@@ -144,6 +146,9 @@ class Leftovers:
         for path, entry in (await self._worktrees()).items():
             if path.parent == self._scratch_dir:
                 await self._remove(path, entry)
+        for folder in (self._worktrees_dir, self._scratch_dir):
+            for path in await asyncio.to_thread(_spares, folder):
+                await asyncio.to_thread(shutil.rmtree, path, True)
 
     async def _worktrees(self) -> dict[Path, WorktreeEntry | None]:
         """Return the path of every worktree and scratch worktree of the workspace -> git's entry.
@@ -185,6 +190,11 @@ def _folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
     return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _spares(parent: Path) -> list[Path]:
+    """Return the folders that this program hides in `parent`: checkouts kept for later, and what is being deleted."""
+    return sorted(parent.glob(".aegis-*")) if parent.is_dir() else []
 
 
 def _changed(path: Path) -> int:

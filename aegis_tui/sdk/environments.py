@@ -6,6 +6,7 @@ Nothing here can be written from inside a sandbox.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -89,12 +90,14 @@ class EnvironmentFolder:
         return sorted(logs, key=lambda path: path.stat().st_mtime, reverse=True)
 
     def names(self) -> Iterator[str]:
-        """Yield the names of all environments, sorted, also of those that are not complete; none if there is no folder.
+        """Yield the names of all environments, sorted, also of those that are not complete.
+
+        None if there is no folder, or if its path cannot be looked at.
 
         Raises:
             OSError: The folder cannot be listed.
         """
-        if self.path.is_dir():
+        if os.path.isdir(self.path):  # noqa: PTH112  # False, and no error, for a path that cannot be looked at
             yield from sorted(entry.name for entry in self.path.iterdir() if entry.is_dir() and _NAME.match(entry.name))
 
     def record(self, made: MadeEnvironment) -> None:
