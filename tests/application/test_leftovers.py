@@ -131,10 +131,13 @@ def test_a_folder_that_git_has_forgotten_is_saved_too(state: Path) -> None:
     assert git(state / "repo", "show", f"{removed['w01'].rescue_ref}:unsaved.txt") == "work of w01"
 
 
-def test_temporary_folders_go_with_the_process_that_made_them(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["git", "demo", "landlock"])
+def test_temporary_folders_go_with_the_process_that_made_them(
+    state: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(state / "tmp"))
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    left = state / "tmp" / f"aegis-git-{int(dead.stdout)}-x"
+    left = state / "tmp" / f"aegis-{kind}-{int(dead.stdout)}-x"
     left.mkdir()
     (left / "index").write_text("x")
     with scratch_folder() as mine:

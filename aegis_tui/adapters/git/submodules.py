@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from aegis_tui.adapters.git.filters import LIST_FILTERS, switched_off
+from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import GitError
@@ -103,8 +103,8 @@ class Submodules:
         git = GitRunner(git_dir=store, cwd=place)
         try:
             env = switched_off((await git.run(*LIST_FILTERS, ok=(0, 1))).fields())
-            with tempfile.TemporaryDirectory(prefix="aegis-index-") as folder:
-                env["GIT_INDEX_FILE"] = str(Path(folder, "index"))
+            with scratch_folder() as folder:
+                env["GIT_INDEX_FILE"] = str(folder / "index")
                 options = ("-c", "core.sparseCheckout=false", "read-tree", "--reset", "-u", f"{oid}^{{commit}}")
                 await git.run(*options, work_tree=place, env=env, deadline_s=_DEADLINE_S)
         except GitError:

@@ -125,7 +125,7 @@ class Worktrees:
             GitError: git fails.
             OSError: The index cannot be copied.
         """
-        with tempfile.TemporaryDirectory(prefix="aegis-index-") as folder:
+        with tempfile.TemporaryDirectory(prefix=f"aegis-git-{os.getpid()}-") as folder:
             index = Path(folder, "index")
             await asyncio.to_thread(shutil.copyfile, scratch.admin_dir / "index", index)
             env = {**await self._filters.off(), "GIT_INDEX_FILE": str(index)}

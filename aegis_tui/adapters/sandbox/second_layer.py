@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -59,7 +60,7 @@ async def try_landlock(abi: int) -> SecondLayer:
         return SecondLayer(False, "none: this kernel has no Landlock, or it is switched off")
     if abi < LEAST_ABI:
         return SecondLayer(False, "none: Landlock needs Linux 5.19 or later")
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="aegis-landlock-"))
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=f"aegis-landlock-{os.getpid()}-"))
     try:
         for name in ("inside", "outside"):
             (folder / name).mkdir()
