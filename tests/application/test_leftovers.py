@@ -131,7 +131,7 @@ def test_a_folder_that_git_has_forgotten_is_saved_too(state: Path) -> None:
     assert git(state / "repo", "show", f"{removed['w01'].rescue_ref}:unsaved.txt") == "work of w01"
 
 
-@pytest.mark.parametrize("kind", ["git", "demo", "landlock"])
+@pytest.mark.parametrize("kind", ["git", "demo", "landlock", "probe"])
 def test_temporary_folders_go_with_the_process_that_made_them(
     state: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

@@ -25,7 +25,7 @@ _deleting: set[Path] = set()
 
 _deleting_lock = threading.Lock()
 
-_SCRATCH = re.compile(r"aegis-(?:git|demo|landlock)-(\d+)-.*")
+_SCRATCH = re.compile(r"aegis-(?:git|demo|landlock|probe)-(\d+)-.*")
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -25,7 +26,7 @@ _PROCESSES = 24
 _ATTEMPT = """
 import json, os, socket, sys
 FORKS = 40
-inside, outside, secret, path, port = *sys.argv[1:5], int(sys.argv[5])
+inside, outside, secret, folder, port = *sys.argv[1:5], int(sys.argv[5])
 def writes(path):
     try:
         with open(path, "w") as file:
@@ -39,8 +40,9 @@ def reads(path):
             return bool(file.read(1))
     except OSError:
         return False
-def connects(family, address):
+def connects(family, address, cwd="/"):
     try:
+        os.chdir(cwd)
         with socket.socket(family) as client:
             client.settimeout(2)
             client.connect(address)
@@ -68,8 +70,8 @@ def forks():
 seen = {"forks": forks(), "pid": os.getpid(), "listens": listens()}
 seen.update(inside=writes(inside), outside=writes(outside), reads=reads(secret))
 seen["tcp"] = connects(socket.AF_INET, ("127.0.0.1", port))
-seen["unix"] = connects(socket.AF_UNIX, path)
-seen["abstract"] = connects(socket.AF_UNIX, "\\0" + path)
+seen["unix"] = connects(socket.AF_UNIX, "socket", folder)
+seen["abstract"] = connects(socket.AF_UNIX, "\\0" + os.path.basename(folder))
 print(json.dumps(seen))
 """
 
@@ -103,9 +105,9 @@ async def try_to_get_out(wrap: Callable[[Sequence[str], SandboxSpec], list[str]]
     code, version, errors = await run_probe([program, "--version"])
     if code != 0:
         return Findings("", f"{program} does not start: {first_words(errors, code)}")
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="aegis-probe-"))
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=f"aegis-probe-{os.getpid()}-"))
     try:
-        async with _listeners(folder / "socket") as port:
+        async with _listeners(folder) as port:
             return await _attempt(wrap, folder, port, version)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -126,7 +128,7 @@ async def _attempt(
         own_session=True,
         limits=Limits(processes=_PROCESSES),
     )
-    places = [worktree / "file", outside / "file", secret, folder / "socket"]
+    places = [worktree / "file", outside / "file", secret, folder]
     script = [sys.executable, "-I", "-c", _ATTEMPT, *map(str, places), str(port)]
     code, out, err = await run_probe(wrap(script, spec))
     if code != 0:
@@ -180,18 +182,20 @@ async def run_probe(argv: Sequence[str]) -> tuple[int, str, str]:
 
 
 @contextlib.asynccontextmanager
-async def _listeners(path: Path) -> AsyncIterator[int]:
+async def _listeners(folder: Path) -> AsyncIterator[int]:
     """Let servers of the host accept connections as long as the context is open.
 
-    They listen on a loopback port, which is yielded, and on two unix sockets: at a path, as that of tmux, and on the
-    abstract name that is the same text.
+    They listen on a loopback port, which is yielded, and on two unix sockets: `socket` in the folder, as that of tmux,
+    and the abstract name that is the folder's. The path of the folder may be longer than that of a socket.
 
     Raises:
         OSError: On entering: one of them cannot be created.
     """
     async with contextlib.AsyncExitStack() as stack:
         tcp = await stack.enter_async_context(await asyncio.start_server(_accept, "127.0.0.1", 0))
-        for address in (str(path), f"\0{path}"):
+        short = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, short)
+        for address in (f"/proc/self/fd/{short}/socket", f"\0{folder.name}"):
             await stack.enter_async_context(await asyncio.start_unix_server(_accept, address))
         yield tcp.sockets[0].getsockname()[1]
 

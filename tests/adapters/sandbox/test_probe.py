@@ -99,16 +99,18 @@ exec {bwrap} "$@"
 )
 def test_one_hole_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, reason: str) -> None:
     (tmp_path / "bin").mkdir()  # what lies in a folder of PATH is shown
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    long = tmp_path / ("tmp" * 40)  # longer than the path of a socket may be
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
     fake = tmp_path / "bin" / "bwrap"
-    folder = f"{tmp_path}/tmp/aegis-probe-*"
+    folder = f"{long}/aegis-probe-{os.getpid()}-*"
     fake.write_text(LEAKY.format(more=more.format(folder=folder), bwrap=shutil.which("bwrap")), encoding="utf-8")
     fake.chmod(0o755)
     report = asyncio.run(BubblewrapSandbox({**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}).probe())
 
     assert report.level is SandboxLevel.NONE
     assert reason in report.layers["filesystem"]
+    assert list(long.iterdir()) == []
 
 
 def test_on_macos_it_is_said_that_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
