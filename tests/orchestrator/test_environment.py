@@ -209,7 +209,8 @@ touch "$1/written" || true
 git log -1 --format=%s
 mkdir -p .venv/bin out; touch .venv/pyvenv.cfg loose; ln -s /usr/bin/python3 .venv/bin/python
 ln -s "$1" out/checkout; ln -s /etc/passwd out/passwd; mkfifo out/pipe; ln -s ../pyproject.toml out/inside
-echo x > out/built; ls -d "$HOME" > out/home; touch "$HOME/left"; mkdir -p "$HOME/go/pkg"
+echo x > out/built; ls -d "$HOME" > out/home; touch "$HOME/left"; mkdir -p "$HOME/go/pkg/mod"
+ln -s "$1" "$HOME/.cargo"; ln -s "$1" "$HOME/go/pkg/mod/theirs"; mkfifo "$HOME/go/pipe"; echo x > "$HOME/go/kept"
 """
 
 
@@ -226,7 +227,7 @@ def test_it_runs_confined_and_what_it_leaves_leads_nowhere(desk: Callable[..., D
         "tracked files and .git are gone"
     )
     assert (tree / ".venv/bin/python").exists()
-    assert [entry.name for entry in home.iterdir()] == ["go"]
+    assert sorted(str(path.relative_to(home)) for path in home.rglob("*")) == ["go", "go/kept", "go/pkg", "go/pkg/mod"]
     assert not (place.root / "written").exists()
     assert place.git("worktree", "list").count("\n") == 0
     assert "change" in place.environments.log(made.name).read_text()

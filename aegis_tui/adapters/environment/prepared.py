@@ -69,7 +69,7 @@ class PreparedFolders(PreparedEnvironments):
         left_out = [name for name in untracked if not _covered(name, ignored) and not _is_environment(name)]
         await self._unregister(tree)
         await asyncio.to_thread(_forget, tree, [".git", *tracked])
-        await asyncio.to_thread(_clear_home, place.home)
+        await asyncio.to_thread(_clear_home, place.home, self._shown)
         result = MadeEnvironment(
             name=place.name,
             command=command,
@@ -177,8 +177,14 @@ def _forget(tree: Path, names: Iterable[str]) -> None:
                 folder.unlink(name)
 
 
-def _clear_home(home: Path) -> None:
+def _clear_home(home: Path, shown: tuple[Path, ...]) -> None:
+    """Delete all of a HOME but downloaded packages, and what `_make_safe` deletes of those; blocking.
+
+    Raises:
+        OSError: The folder cannot be opened, or something in it cannot be deleted.
+    """
     with UntrustedFolder(home) as folder:
         for name in list(folder.names()):
             if name not in _KEPT_OF_HOME:
                 folder.remove(name)
+    _make_safe(home, shown)

@@ -86,7 +86,9 @@ class ProjectEnvironment:
         tree = TreeMap(self._root, worktree)
         if prepared is not None:
             tree.known.append((prepared, worktree))
-        return await asyncio.to_thread(self._prepare, tree, home, commands, active, places=places, confined=confined)
+        return await asyncio.to_thread(
+            self._prepare, tree, home, commands, active, places=places, confined=confined, prepared=prepared
+        )
 
     def places(self) -> tuple[str, ...]:
         """Return the virtual environments and `node_modules` of the checkout that worktrees get; blocking.
@@ -193,6 +195,7 @@ class ProjectEnvironment:
         *,
         places: Sequence[tuple[Path, Path]],
         confined: bool,
+        prepared: Path | None,
     ) -> Surroundings:
         worktree = tree.worktree
         virtualenvs = {theirs: place for theirs, place in places if theirs.name != "node_modules"}
@@ -206,9 +209,10 @@ class ProjectEnvironment:
         read_only: list[Path] = [Path(aegis_tui.__file__).parent]
         for overlay in overlays:
             overlay.make(worktree if overlay.place.is_relative_to(worktree) else home, packages)
-            read_only += program_folders(base_prefixes(overlay.venv))
-        for prefix in [*virtualenvs, *([active] if active else [])]:
-            read_only += [prefix, *outside_folders(prefix, tree)]
+        for prefix in dict.fromkeys([*virtualenvs, *([active] if active else [])]):
+            read_only.append(prefix)
+            if prepared is None or not prefix.is_relative_to(prepared):
+                read_only += _led_to_by(prefix, tree)
         read_only += _node_modules(places, tree)
         return Surroundings(
             environment=self._variables(active, virtualenvs, roots, worktree),
@@ -276,6 +280,18 @@ def _environments(theirs: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
             yield theirs / name, folder / name
     if (theirs / "node_modules").is_dir():
         yield theirs / "node_modules", folder / "node_modules"
+
+
+def _led_to_by(prefix: Path, tree: TreeMap) -> list[Path]:
+    """Return the folders outside of an environment of the person's that a sandbox must show for it.
+
+    Do not call it for one that a set-up command made: its files could name any folder of the person's.
+
+    Raises:
+        OSError: A package folder cannot be read.
+    """
+    bases = program_folders(base_prefixes(prefix)) if is_virtualenv(prefix) else []
+    return [*bases, *outside_folders(prefix, tree)]
 
 
 def _targets(sites: Sequence[Path], tree: TreeMap) -> list[Path]:
