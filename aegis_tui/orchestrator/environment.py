@@ -333,9 +333,14 @@ def _too_full(log: Path) -> SetupFailed:
     )
 
 
+_TELLING = ("ERROR: ", "fatal: ")
+"""How the line begins that says why pip or git failed; notes follow it."""
+
+
 def _failure(plan: EnvironmentPlan, result: ProgramResult, log: Path) -> SetupFailed:
-    lines = [line for line in result.output.splitlines() if line.strip()]
-    last = f": {inert(lines[-1].strip())[:300]}" if lines else ""
+    lines = [line.strip() for line in result.output.splitlines() if line.strip()]
+    reason = next((line for line in reversed(lines) if line.startswith(_TELLING)), lines[-1] if lines else "")
+    last = f": {inert(reason)[:300]}" if reason else ""
     if result.stopped:
         how = f"was ended: {result.stopped}"
     elif result.exit_code is None:

@@ -281,6 +281,13 @@ def test_a_command_that_fails_says_why_and_leaves_only_its_log(desk: Callable[..
     assert failed.value.message == "the set-up command failed with exit code 3: no such package: x"
     assert failed.value.is_certain and "first" in Path(failed.value.data["log"]).read_text()
     assert list(place.environments.names()) == [] and place.git("worktree", "list").count("\n") == 0
+    pip = (
+        "echo 'ERROR: No matching distribution found for x'; echo; echo 'note: this is likely no fault of pip'; exit 1"
+    )
+    place.settings = EnvironmentSettings(setup=pip)
+    place.allow()
+    with pytest.raises(SetupFailed, match=r"exit code 1: ERROR: No matching distribution found for x$"):
+        place.make()
     place.settings = EnvironmentSettings(setup="sleep 60", timeout_s=0.5)
     place.allow()
     with pytest.raises(SetupFailed, match="took too long"):
