@@ -159,20 +159,15 @@ def _why_not(call: CallFields) -> str:
 
 def _row(call: CallFields) -> list[str]:
     at = datetime.fromisoformat(call["at"]).astimezone()
-    first = "" if call["ttft_s"] is None else f"{call['ttft_s']:.2f} s"
-    tokens = [f"{call[name]:,}" for name in ("prompt_tokens", "cached_tokens", "completion_tokens")]
     status = call["error"] or str(call["status"])
-    who, model = call["agent_id"], call["model"]
-    return [
-        str(call["id"] or ""),
-        f"{at:%m-%d %H:%M:%S}",
-        who,
-        model,
-        *tokens,
-        first,
-        f"{call['latency_s']:.2f} s",
-        status,
-    ]
+    return [str(call["id"] or ""), f"{at:%m-%d %H:%M:%S}", call["agent_id"], call["model"], *_figures(call), status]
+
+
+def _figures(call: CallFields | ReplayedFields) -> list[str]:
+    """Return the tokens of prompt, cache and answer, and the times to the first byte and to the end, for a table."""
+    first = "" if call["ttft_s"] is None else f"{call['ttft_s']:.2f} s"
+    tokens = [call["prompt_tokens"], call["cached_tokens"], call["completion_tokens"]]
+    return [*(f"{number:,}" for number in tokens), first, f"{call['latency_s']:.2f} s"]
 
 
 def _asked(dialect: Dialect, request: str) -> Iterator[str]:
@@ -205,11 +200,7 @@ def _compared(fields: CallReplayOutput) -> list[str]:
     call, now = fields["call"], fields["replay"]
     rows = [["", "server", "model", "prompt", "cached", "answer", "first", "whole", "status"]]
     for name, item in (("then", call), ("now", now)):
-        first = "" if item["ttft_s"] is None else f"{item['ttft_s']:.2f} s"
-        tokens = [f"{item[part]:,}" for part in ("prompt_tokens", "cached_tokens", "completion_tokens")]
-        rows.append(
-            [name, item["endpoint"], item["model"], *tokens, first, f"{item['latency_s']:.2f} s", str(item["status"])]
-        )
+        rows.append([name, item["endpoint"], item["model"], *_figures(item), str(item["status"])])
     lines = output.table(rows)
     if fields["same"]:
         return [*lines, "", "the answers are equal:", *_said(now["said"])]

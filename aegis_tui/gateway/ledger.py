@@ -112,7 +112,7 @@ class Call:
             self.text.secrets += secrets
 
     def hear(self, part: bytes) -> None:
-        """Add the next part of the answer, as the client gets it, to the call's text.
+        """Add the next part of the answer, as the model server sent it, to the call's text.
 
         Does nothing if none is stored.
         """

@@ -65,14 +65,10 @@ class ModelList:
         if len(answers) > 1 and by_name:
             request.reply_json(200, {"object": "list", "data": list(by_name.values())})
             return
-        for answer in answers:
-            if isinstance(answer, _Listed):
-                headers = [(UPSTREAM_HEADER, answer.base_url.encode("utf-8"))]
-                request.reply(answer.status, answer.body, headers=headers)
-                return
-        for answer in answers:
-            if isinstance(answer, Rejected):
-                raise answer
+        if not listed:
+            raise next(answer for answer in answers if isinstance(answer, Rejected))
+        first = listed[0]
+        request.reply(first.status, first.body, headers=[(UPSTREAM_HEADER, first.base_url.encode("utf-8"))])
 
     async def _ask(self, base_url: str, key: Headers) -> _Listed | Rejected:
         url = f"{base_url}/models"

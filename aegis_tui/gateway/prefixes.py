@@ -96,8 +96,7 @@ class Prefixes:
 
         Returns:
             `prompts` with the model, size and number of requests of each, and `prefixes` with the common length, the
-                place, a
-            short piece of both and a reason for each pair.
+                place, a short piece of both and a reason for each pair.
         """
         chosen = {name: seen for name, seen in self._seen.items() if two is None or name in (one, two)}
         order = _side_by_side({name: list(seen.sketch.chain()) for name, seen in chosen.items()})

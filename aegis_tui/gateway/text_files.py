@@ -31,7 +31,7 @@ class TextPlace(NamedTuple):
 
 
 class CallTexts(NamedTuple):
-    """What a client sent and what it got, as bytes."""
+    """Request and answer of a call, as bytes, in the API of the model server."""
 
     head: dict[str, Any]
     """What was stored as the head."""
@@ -56,8 +56,8 @@ class TextFiles:
 
         Args:
             head: Small facts about the call; values that are JSON.
-            request: What the client sent.
-            answer: What it got.
+            request: The body of the request.
+            answer: The body of the answer.
             limit_bytes: The most that all files may take together.
 
         Returns:
@@ -137,10 +137,10 @@ class TextFiles:
             OSError: The folder cannot be listed.
         """
         try:
-            names = [_NAME.fullmatch(name) for name in os.listdir(self._folder)]  # noqa: PTH208  # names are enough
+            matches = [_NAME.fullmatch(path.name) for path in self._folder.iterdir()]
         except FileNotFoundError:
             return []
-        return sorted(int(name[1]) for name in names if name)
+        return sorted(int(match[1]) for match in matches if match)
 
     def _open_newest(self) -> None:
         """Open the newest file to go on with it, and note its size; none is opened if it is no regular, writable file.

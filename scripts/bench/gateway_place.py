@@ -91,8 +91,8 @@ def gateway(upstream: Target) -> Iterator[Target]:
         access: dict[str, Any] = {
             "upstream": f"http://127.0.0.1:{upstream.port}/v1",
             "instances": {digest: "NATIVE-w01"},
+            "kept_mb": ModelLogSettings().kept_mb,
         }
-        access["kept_mb"] = ModelLogSettings().kept_mb
         (runtime / "gateway-map.json").write_text(json.dumps(access))
         argv = [sys.executable, "-m", "aegis_tui.gateway", "--runtime", str(runtime), "--state", str(state)]
         with _process(argv, quiet=True) as process:

@@ -1,6 +1,7 @@
 """HTTP as the client of a model server needs it: one interface, over TCP (`over_tcp`) and a socket (`over_socket`).
 
 There are two, because importing httpx takes a quarter of the start of an agent, which only calls the gateway's socket.
+The connections of `sdk.unix_http` block their thread: they are for short questions, not for streams to be cancelled.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class HttpAnswer(Protocol):
 
     @property
     def status(self) -> int:
-        """The HTTP status."""
+        """The HTTP status of the final answer, such as 200; an error status is an answer like any other."""
         ...
 
     @property
@@ -42,7 +43,7 @@ class HttpAnswer(Protocol):
 
 
 class HttpClient(Protocol):
-    """Sends requests to one server."""
+    """Sends requests to one server, and keeps a connection for the next one; `close` ends its use."""
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> AbstractAsyncContextManager[HttpAnswer]:
         """Send a request; entering the context waits for the headers of the answer, leaving it ends the call.
@@ -64,12 +65,13 @@ class HttpClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WholeAnswer:
-    """An answer with its whole body."""
+    """An answer that was received to its end; its status may be that of an error."""
 
     status: int
     headers: Mapping[str, str]
-    """Lower-case name to value."""
+    """As in `HttpAnswer`."""
     content: bytes
+    """The body, decompressed."""
 
 
 async def get_whole(client: HttpClient, path: str, *, deadline_s: float) -> WholeAnswer:
