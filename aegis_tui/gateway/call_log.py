@@ -103,7 +103,7 @@ class CallLog:
     def listen(self, target: str, request: bytes, secrets: Sequence[bytes]) -> CallText | None:
         """Return what collects the text of a call that begins; None if the limit is 0 or not known.
 
-        Nothing is written yet. Give the client's answer to its `hear`, and itself to `put` when the call has ended.
+        Nothing is written yet. Give the server's answer to its `hear`, and itself to `put` when the call has ended.
 
         Args:
             target: Path and query at the model server, without a key; cut to 1,024 characters.
@@ -162,6 +162,7 @@ class CallLog:
                 self._write([entry for entry in entries if entry is not None])
             except Exception:  # the thread must go on to the next calls
                 _LOG.exception("model calls could not be logged")
+            self._released.extend(entry.text.size_bytes for entry in entries if entry is not None and entry.text)
         self._texts.close()
         self._close()
 
@@ -179,15 +180,12 @@ class CallLog:
             self._is_cleared = entry.limit_mb == 0
             if text is None or text.is_lost or not entry.limit_mb:
                 return None
-            head = {**{name: entry.line[name] for name in ("id", "at")}, "target": text.target}
+            head = {"id": entry.line["id"], "at": entry.line["at"], "target": text.target}
             request, answer = (_hidden(said, text.secrets) for said in (text.request, b"".join(text.parts)))
             place = self._texts.append(head, request, answer, limit_bytes=entry.limit_mb << 20)
         except OSError as error:
             _LOG.warning("the text of a model call could not be stored", extra={"reason": str(error)})
             return None
-        finally:
-            if text is not None:
-                self._released.append(text.size_bytes)
         return None if place is None else list(place)
 
     def _append(self, lines: bytes) -> None:

@@ -181,6 +181,25 @@ def test_a_disk_that_fails_loses_texts_and_no_call(tmp_path: Path) -> None:
     assert [line["kept"] for line in written(tmp_path)] == [None]
 
 
+def test_a_fault_of_the_writer_is_logged_and_costs_no_room_for_later_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any, **__: Any) -> TextPlace | None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(call_log, "_MOST_HELD_BYTES", 1000)
+    log = CallLog(tmp_path, lambda: 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(TextFiles, "append", fail)
+        for number in (1, 2):
+            put(log, number, b"x" * 500)
+        log.close()
+    assert "a fault" in caplog.text
+    put(log, 3, b"x" * 1000)
+    log.close()
+    assert [(line["id"], line["kept"]) for line in written(tmp_path)] == [(3, [1, 0])]
+
+
 def test_a_disk_that_does_not_answer_delays_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stuck, goes_on = threading.Event(), threading.Event()
     append = TextFiles.append
