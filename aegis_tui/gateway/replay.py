@@ -6,9 +6,11 @@ import time
 
 from aegis_tui.domain.endpoint import root_url
 from aegis_tui.domain.wire.gateway import CallFields, ReplayedFields
+from aegis_tui.errors import UsageError
 from aegis_tui.gateway.answer_text import read_answer
 from aegis_tui.gateway.body import parse_fields, prepare_body
 from aegis_tui.gateway.dialect import RELAYED, Dialect
+from aegis_tui.gateway.rejected import Rejected
 from aegis_tui.gateway.text_files import CallTexts
 from aegis_tui.gateway.upstream import Headers, Upstream
 from aegis_tui.gateway.usage import StreamTap, TokenUsage, parse_json
@@ -40,7 +42,7 @@ async def replay(
         ModelUnavailable: The server does not answer, or its answer breaks off.
         ModelMalformed: The answer's encoding is unknown or invalid.
         Refused: The server lies outside the allowed network.
-        Rejected: The stored request is no JSON object.
+        UsageError: The stored request is no JSON object, or nested too deeply.
     """
     target, asked = str(texts.head.get("target", "")), model or call["model"]
     dialect = dialect_of_target(target)
@@ -49,7 +51,7 @@ async def replay(
         headers.append((b"Authorization", f"Bearer {key}".encode()))
     usage, parts, first_s = TokenUsage(), list[bytes](), None
     tap, upstream, begun_s = StreamTap(usage), Upstream(), time.monotonic()
-    body, url = _body(texts.request, dialect, asked), root_url(base_url) + target
+    body, url = _body(call, texts.request, dialect, asked), root_url(base_url) + target
     try:
         async with upstream.open("POST", base_url, url, headers=headers, body=body) as answer:
             async for part in answer.chunks():
@@ -74,7 +76,11 @@ async def replay(
     }
 
 
-def _body(request: bytes, dialect: Dialect, model: str) -> bytes:
-    fields = parse_fields(request)
-    added = {"model": model} if fields.get("model") != model else {}
-    return prepare_body(request, fields, dialect=dialect, model=None, added=added).body
+def _body(call: CallFields, request: bytes, dialect: Dialect, model: str) -> bytes:
+    try:
+        fields = parse_fields(request)
+        added = {"model": model} if fields.get("model") != model else {}
+        return prepare_body(request, fields, dialect=dialect, model=None, added=added).body
+    except (Rejected, RecursionError) as error:  # for example a key of one digit, replaced in a number
+        what = f"the request of call {call['id']} cannot be sent again: as it was stored, it is no JSON object"
+        raise UsageError(what, f"look at it: aegis-tui gateway log {call['id']}") from error

@@ -90,6 +90,9 @@ def test_what_cannot_be_sent_again_is_told(desk: Desk, second: ModelServer) -> N
     assert desk.aegis("gateway", "replay", "1", "--base-url", "http://192.0.2.7").code == 3
     assert desk.aegis("gateway", "replay", "9").code == 2
     [texts] = desk.files("logs/model-calls/000001.calls")
+    texts.write_bytes(texts.read_bytes().replace(b'"hello"', b" [key] "))
+    broken = desk.aegis("gateway", "replay", "1", "--base-url", second.url)
+    assert broken.code == 2 and "cannot be sent again" in broken.err and "gateway log 1" in broken.err
     texts.unlink()
     gone = desk.aegis("gateway", "replay", "1", "--base-url", second.url)
     assert gone.code == 2 and "were deleted, to make room for newer ones" in gone.err
