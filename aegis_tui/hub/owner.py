@@ -22,12 +22,12 @@ _log = logging.getLogger(__name__)
 
 
 def own(pid: int | None = None) -> str:
-    """Return the value for the variable `OWNER` that makes a running process the owner of a hub.
+    """Return the value for the variable `OWNER` that makes a process the owner of a hub.
 
     It names the process by id and start time. The hub ends when its owner has ended (see `outlive`).
 
     Args:
-        pid: The process, which must be running; None for this one.
+        pid: The process, None for this one. If it does not run, the hub ends soon after its start.
     """
     pid = os.getpid() if pid is None else pid
     return f"{pid} {process_start_time(pid)}"
@@ -60,7 +60,10 @@ async def outlive(owner: str, engine: Engine) -> None:
 
 def _is_there(owner: str) -> bool:
     pid, _, started = owner.partition(" ")
-    return not pid.isdigit() or f"{process_start_time(int(pid))}" == started
+    if not pid.isdecimal():
+        return True
+    running_since = process_start_time(int(pid))
+    return running_since is not None and f"{running_since}" == started
 
 
 def _is_busy(workspace: Workspace) -> bool:

@@ -16,6 +16,12 @@ def test_only_a_process_that_started_when_it_is_said_to_is_an_owner() -> None:
     assert not owner._is_there(f"{os.getpid()} another start")
 
 
+def test_a_process_that_ended_before_it_became_the_owner_is_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    assert not owner._is_there(owner.own(process.pid))
+
+
 def test_a_hub_ends_with_its_owner() -> None:
     scratch = Served()
     try:
