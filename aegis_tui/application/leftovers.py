@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from aegis_tui.ports.repository import Repository, RescueName, WorktreeEntry
 
 Measure = Callable[[Path], int]
 """Returns the bytes that a folder takes on disk; blocking, never raises."""
+
+FindClaimed = Callable[[], Awaitable[Collection[str]]]
+"""Returns the paths of the worktrees that are in use or are being made; they are left alone."""
 
 FindScratch = Callable[[], list[Path]]
 """Returns temporary folders of this program whose process is dead; blocking, never raises."""
@@ -96,13 +99,13 @@ class Leftovers:
         """
         return {path: await asyncio.to_thread(self._measure, path) for path in await self._worktrees()}
 
-    async def shrink(self, claimed: Collection[str], budget_bytes: int) -> tuple[list[Removed], int]:
+    async def shrink(self, find_claimed: FindClaimed, budget_bytes: int) -> tuple[list[Removed], int]:
         """Remove worktrees without uncommitted content, oldest first, while all of them take more than the budget.
 
         Their commits stay on their branches.
 
         Args:
-            claimed: Paths of worktrees that are in use; they are left alone.
+            find_claimed: Asked after the worktrees were listed, so that no worktree that is added meanwhile is removed.
             budget_bytes: How much they may take.
 
         Returns:
@@ -113,6 +116,7 @@ class Leftovers:
             OSError: A folder of worktrees cannot be read, or a worktree cannot be moved away; earlier ones are removed.
         """
         sizes, entries = await self.sizes(), await self._worktrees()
+        claimed = await find_claimed()
         mine = await asyncio.to_thread(lambda: {Path(path).resolve() for path in claimed})
         unused = [path for path in sizes if path not in mine and path.parent == self._worktrees_dir]
         left, removed = sum(sizes.values()), list[Removed]()

@@ -26,7 +26,7 @@ from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.result_files import LocalResultFiles
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
-from aegis_tui.application.leftovers import Leftovers
+from aegis_tui.application.leftovers import FindClaimed, Leftovers
 from aegis_tui.application.rescue import Rescues
 from aegis_tui.bootstrap.checkout import leftovers_of, retention_of
 from aegis_tui.bootstrap.environment import EnvironmentWiring
@@ -165,7 +165,8 @@ class Wiring:
         part, that is only logged.
         """
         await self._tidy_rescues(repository)
-        await self._tidy_worktrees(engine, leftovers_of(repository, paths))
+        find_claimed = partial(engine.read, partial(claimed_worktrees, paths.worktrees_dir))
+        await self._tidy_worktrees(find_claimed, leftovers_of(repository, paths))
 
     async def _tidy_rescues(self, repository: GitRepository) -> None:
         """Delete saved work that is due; add a warning for the person if the rest takes too much space.
@@ -179,14 +180,14 @@ class Wiring:
         except AegisError as error:
             _log.warning("saved work was not tidied up", extra={"reason": error.message})
 
-    async def _tidy_worktrees(self, engine: Engine, leftovers: Leftovers) -> None:
+    async def _tidy_worktrees(self, find_claimed: FindClaimed, leftovers: Leftovers) -> None:
         """Remove unused worktrees while all take more than `worktrees.budget_mb`; warn the person about the rest.
 
         A failure is only logged.
         """
         try:
             budget_mb = load_settings(self._environ, project=self._root).worktrees.budget_mb
-            removed, left = await leftovers.shrink(await engine.read(_claimed_worktrees), budget_mb * _MIB)
+            removed, left = await leftovers.shrink(find_claimed, budget_mb * _MIB)
         except (AegisError, OSError) as error:
             _log.warning("worktrees were not tidied up: %s", error)
             return
@@ -305,7 +306,7 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _claimed_worktrees(workspace: Workspace) -> frozenset[str]:
-    """Return the paths of the worktrees that instances use or will use."""
+def claimed_worktrees(worktrees_dir: Path, workspace: Workspace) -> frozenset[str]:
+    """Return the paths of the worktrees that instances use or will use, including those that are being made now."""
     living = (item for item in workspace.instances.by_id.values() if item.phase is not Phase.RECLAIMED)
-    return frozenset(item.worktree for item in living if item.worktree)
+    return frozenset(item.worktree or str(worktrees_dir / item.instance_id) for item in living)

@@ -14,6 +14,9 @@ from aegis_tui.adapters.disk import size_of
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead, scratch_folder
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.application.leftovers import Leftovers, Removed
+from aegis_tui.bootstrap.wiring import claimed_worktrees
+from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.workspace import Workspace
 from aegis_tui.ports.repository import Guard, WorktreeSpec
 from aegis_tui.testing.sample_repository import create_sample_repository
 
@@ -153,7 +156,9 @@ def test_over_the_budget_the_oldest_unused_worktrees_go_but_none_with_unsaved_wo
     for name in ("w03", "w04", "w05"):
         asyncio.run(_add(state, name, base))
     os.utime(state / "worktrees" / "w04", ns=(1, 1))
-    claimed = [str(state / "worktrees" / "w05")]
+
+    async def claimed() -> list[str]:
+        return [str(state / "worktrees" / "w05")]
 
     async def shrink(budget_bytes: int) -> tuple[list[Removed], int]:
         return await (await _leftovers(state)).shrink(claimed, budget_bytes)
@@ -176,3 +181,33 @@ def test_over_the_budget_the_oldest_unused_worktrees_go_but_none_with_unsaved_wo
 
 async def _sizes(state: Path) -> dict[Path, int]:
     return await (await _leftovers(state)).sizes()
+
+
+def test_a_worktree_that_is_added_while_the_space_is_measured_is_no_leftover(state: Path) -> None:
+    base = asyncio.run(_leave(state))
+
+    async def claimed() -> list[str]:
+        await _add(state, "w03", base)
+        return [str(state / "worktrees" / name) for name in ("w01", "w02")]
+
+    async def shrink() -> list[Removed]:
+        return (await (await _leftovers(state)).shrink(claimed, 1))[0]
+
+    assert asyncio.run(shrink()) == []
+    assert (state / "worktrees" / "w03" / "README.md").exists()
+
+
+def test_the_worktree_of_an_instance_that_is_being_prepared_is_claimed() -> None:
+    workspace = Workspace()
+    places = {"w01": (Phase.PLANNED, None), "w02": (Phase.GONE, "/its/own"), "w03": (Phase.RECLAIMED, "/made/w03")}
+    for name, (phase, worktree) in places.items():
+        workspace.instances.by_id[f"NATIVE-{name}"] = Instance(
+            agent_id=f"NATIVE-{name}",
+            instance_id=name,
+            role="worker",
+            kind="native",
+            planned_at="2026-01-01T00:00:00Z",
+            phase=phase,
+            worktree=worktree,
+        )
+    assert claimed_worktrees(Path("/made"), workspace) == {"/made/w01", "/its/own"}
