@@ -161,13 +161,17 @@ def killed(paths: WorkspacePaths, *, last: int = LAST) -> None:
     copy.rename(paths.state_dir)
 
 
-def test_what_lies_behind_damage_in_the_write_ahead_log_is_kept(paths: WorkspacePaths) -> None:
+def damaged_ahead(paths: WorkspacePaths) -> tuple[Path, bytes]:
+    """Leave the log of a killed hub with a changed bit in its write-ahead log; return that file and its content."""
     paths.create()
     killed(paths)
     ahead = Path(f"{paths.log_db}-wal")
-    raw = bytearray(ahead.read_bytes())
-    raw[raw.index(b'"seq":20,') + 30] ^= 4
-    ahead.write_bytes(raw)
+    damage(ahead, 20)
+    return ahead, ahead.read_bytes()
+
+
+def test_what_lies_behind_damage_in_the_write_ahead_log_is_kept(paths: WorkspacePaths) -> None:
+    _, raw = damaged_ahead(paths)
     for _ in range(2):
         with pytest.raises(StoreError, match=f"event {LAST} was acknowledged"):
             asyncio.run(look(paths))
@@ -179,12 +183,7 @@ def test_what_lies_behind_damage_in_the_write_ahead_log_is_kept(paths: Workspace
 
 
 def test_a_repair_that_cannot_keep_the_damaged_log_leaves_all_of_it_in_place(paths: WorkspacePaths) -> None:
-    paths.create()
-    killed(paths)
-    ahead = Path(f"{paths.log_db}-wal")
-    raw = bytearray(ahead.read_bytes())
-    raw[raw.index(b'"seq":20,') + 30] ^= 4
-    ahead.write_bytes(raw)
+    ahead, raw = damaged_ahead(paths)
     taken = paths.log_db.with_name("log.damaged-1.db")
     taken.symlink_to("nowhere")  # a name that looks free and is not
     with pytest.raises(StoreError, match="cannot salvage"):
@@ -199,12 +198,7 @@ def test_a_repair_that_cannot_keep_the_damaged_log_leaves_all_of_it_in_place(pat
 def test_a_repair_that_fails_at_its_last_step_gives_every_file_its_name_back(
     paths: WorkspacePaths, suffix: str
 ) -> None:
-    paths.create()
-    killed(paths)
-    ahead = Path(f"{paths.log_db}-wal")
-    raw = bytearray(ahead.read_bytes())
-    raw[raw.index(b'"seq":20,') + 30] ^= 4
-    ahead.write_bytes(raw)
+    ahead, raw = damaged_ahead(paths)
     Path(f"{paths.log_db}-shm").touch()
     paths.log_db.with_name(f"log.damaged-1.db{suffix}").mkdir()  # a rename to this name fails
     names = sorted(paths.state_dir.glob("log*"))
