@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aegis_tui.cli import output
-from aegis_tui.cli.place import Place
+from aegis_tui.cli.place import Place, has_ended
 from aegis_tui.errors import AegisError, HubUnavailable, Refused
 from aegis_tui.sdk.discovery import find_hub, find_process, is_running
-from aegis_tui.sdk.quick import HubAddress
 
 if TYPE_CHECKING:
     from aegis_tui.domain.wire.context import SharedContext
@@ -147,7 +146,7 @@ def stop_hub(place: Place) -> None:
             if is_running(address.pid, address.start_time):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(address.pid, number)
-        if _has_ended(address, deadline_s):
+        if has_ended(address, deadline_s):
             return
     raise HubUnavailable(f"hub {address.pid} does not end, even after SIGKILL", f"read the log {place.paths.hub_log}")
 
@@ -173,15 +172,6 @@ def clear_checks(place: Place) -> None:
 
     with contextlib.suppress(AegisError):  # `worktree repair` reports what cannot be removed
         asyncio.run(clear())
-
-
-def _has_ended(address: HubAddress, deadline_s: float) -> bool:
-    end = time.monotonic() + deadline_s
-    while is_running(address.pid, address.start_time):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.03)
-    return True
 
 
 def close_idle_parts(place: Place) -> None:

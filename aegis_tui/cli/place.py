@@ -63,7 +63,7 @@ class Place:
         """
         asked = find_process(self.paths)  # before, so that a hub that starts meanwhile is not said to be silent
         address = find_hub(self.paths)
-        if address is None and asked is not None and not _ends(asked):
+        if address is None and asked is not None and not has_ended(asked, ENDING_S):
             raise HubUnavailable(
                 f"hub {asked.pid} does not answer", f"end it: aegis-tui hub stop; its log is {self.paths.hub_log}"
             )
@@ -103,9 +103,9 @@ class Place:
         return HubQuick(self.started(), timeout_s=timeout_s)
 
 
-def _ends(hub: HubAddress) -> bool:
-    """Return whether the process of a hub that does not answer has ended, or ends within `ENDING_S`."""
-    end = time.monotonic() + ENDING_S
+def has_ended(hub: HubAddress, deadline_s: float) -> bool:
+    """Return whether the process of a hub has ended, or ends within `deadline_s` seconds; blocks until then."""
+    end = time.monotonic() + deadline_s
     while is_running(hub.pid, hub.start_time):
         if time.monotonic() > end:
             return False
