@@ -17,6 +17,7 @@ import pytest
 
 from aegis_tui.gateway.run import listen_tcp
 from aegis_tui.sdk.discovery import process_start_time
+from tests.connection import is_undelayed
 from tests.gateway.conftest import (
     METRICS,
     OTHER_TOKEN,
@@ -302,18 +303,4 @@ def test_a_stop_ends_streams_within_seconds_and_not_as_if_they_were_complete(
 
 
 def test_tokens_over_tcp_do_not_wait_for_acknowledgements() -> None:
-    async def accepted_option() -> int:
-        options: asyncio.Queue[int] = asyncio.Queue()
-
-        async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            accepted = writer.get_extra_info("socket")
-            options.put_nowait(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-            writer.close()
-
-        async with await asyncio.start_server(note, sock=listen_tcp(0)) as server:
-            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-            option = await options.get()
-            writer.close()
-        return option
-
-    assert asyncio.run(accepted_option()) != 0
+    assert is_undelayed(listen_tcp(0))

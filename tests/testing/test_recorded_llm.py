@@ -1,6 +1,4 @@
-import asyncio
 import json
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +8,7 @@ import pytest
 
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scripted_http import open_listener
+from tests.connection import is_undelayed
 
 WriteScripts = Callable[..., Path]
 PROMPT = "[[script:a]] grün\u2028 \u0000 \ud7ff ; `x`\n"
@@ -67,18 +66,4 @@ def test_a_conversation_is_found_by_its_script_in_every_dialect(
 
 
 def test_chunks_of_a_reply_do_not_wait_for_acknowledgements() -> None:
-    async def accepted_option() -> int:
-        options: asyncio.Queue[int] = asyncio.Queue()
-
-        async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            accepted = writer.get_extra_info("socket")
-            options.put_nowait(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-            writer.close()
-
-        async with await asyncio.start_server(note, sock=open_listener("127.0.0.1", 0)) as server:
-            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-            option = await options.get()
-            writer.close()
-        return option
-
-    assert asyncio.run(accepted_option()) != 0
+    assert is_undelayed(open_listener("127.0.0.1", 0))
