@@ -29,11 +29,7 @@ def cone_of(globs: Iterable[str]) -> tuple[str, ...] | None:
     for glob in globs:
         *above, last = name_of(glob).split("/")
         fixed = above[: next((at for at, part in enumerate(above) if _WILD.search(part)), len(above))]
-        if "**" in last and len(fixed) == len(above) == 0:
-            return None
-        if not fixed and above:
-            return None
-        if "\n" in glob:
+        if "\n" in glob or (not fixed and (above or "**" in last)):
             return None
         if fixed:
             folders.add("/".join(fixed))

@@ -18,17 +18,7 @@ from pathlib import Path
 from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.pour import pour
 from aegis_tui.adapters.git.private import OwnGit
-from aegis_tui.adapters.git.run import GitRunner
-from aegis_tui.adapters.git.spare import (
-    CHECKOUT_DEADLINE_S,
-    MISSING,
-    WHOLE,
-    Checkouts,
-    Spare,
-    discard,
-    install_index,
-    joined,
-)
+from aegis_tui.adapters.git.spare import Checkouts, Spare, discard, install_index
 from aegis_tui.domain.filling import FILLING_NAME
 from aegis_tui.errors import AegisError
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder, read_file
@@ -78,13 +68,12 @@ class Filler:
     """Completes worktrees of one repository.
 
     Args:
-        runner: Runs git in the common folder.
         checkouts: Makes checkouts.
         lock: Returns the lock for changes to the worktrees of the repository.
     """
 
-    def __init__(self, runner: GitRunner, checkouts: Checkouts, lock: Callable[[], asyncio.Lock]) -> None:
-        self._runner, self._checkouts, self._lock = runner, checkouts, lock
+    def __init__(self, checkouts: Checkouts, lock: Callable[[], asyncio.Lock]) -> None:
+        self._checkouts, self._lock = checkouts, lock
         self._tasks: dict[Path, asyncio.Task[None]] = {}
         self._moving: set[Path] = set()
         self._leaving: set[Path] = set()
@@ -188,19 +177,13 @@ class Filler:
                 if not await asyncio.to_thread(own.copy_index, copy):
                     return True
                 if hashlib.sha256(copy.read_bytes()).hexdigest() != digest:
-                    await self._clear_bits(copy)
+                    missing = await self._checkouts.missing_in(copy)
+                    await self._checkouts.mark_present(copy, missing, work_tree=scratch)
                     full = copy
                 await asyncio.to_thread(opened.write, "index", full.read_bytes(), mode=0o644)
                 changed_ns = full.stat().st_mtime_ns
                 os.utime(own.folder / "index", ns=(changed_ns, changed_ns), follow_symlinks=False)
         return True
-
-    async def _clear_bits(self, index: Path) -> None:
-        env = {"GIT_INDEX_FILE": str(index)}
-        listed = (await self._runner.run(*WHOLE, "ls-files", "-t", "-z", env=env)).fields()
-        missing = [item.removeprefix(MISSING) for item in listed if item.startswith(MISSING)]
-        clear = (*WHOLE, "update-index", "--no-skip-worktree", "-z", "--stdin")
-        await self._runner.run(*clear, env=env, stdin=joined(missing), deadline_s=CHECKOUT_DEADLINE_S)
 
 
 @contextlib.asynccontextmanager

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
-import uuid
 from functools import partial
 from pathlib import Path
 
 from aegis_tui.adapters.git.run import GitRunner
-from aegis_tui.adapters.git.spare import CHECKOUT_DEADLINE_S, PREFIX, WHOLE, Checkouts, Spare, discard
+from aegis_tui.adapters.git.spare import CHECKOUT_DEADLINE_S, WHOLE, Checkouts, Spare, discard, new_spare
 from aegis_tui.errors import AegisError, GitError
 
 _log = logging.getLogger(__name__)
@@ -95,7 +93,7 @@ class Pool:
             return False
         env = {"GIT_INDEX_FILE": str(admin / "index")}
         tree = (await self._runner.run("write-tree", env=env)).text
-        spare = Spare(path.parent / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:12]}", tree)
+        spare = new_spare(path.parent, tree)
         await asyncio.to_thread(_take_out, path, admin, spare)
         if switched := await self._switched(spare, base):
             self._kept.append(switched)

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -72,6 +72,11 @@ class GitOutput:
 def decode(raw: bytes) -> str:
     """Decode UTF-8; bytes that are not UTF-8 become surrogates, as in Python's file names. Never raises."""
     return raw.decode("utf-8", "surrogateescape")
+
+
+def joined(names: Iterable[str]) -> bytes:
+    """Return file names as git reads them with `-z`: as bytes, each with a NUL at its end."""
+    return "".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape")
 
 
 class GitRunner:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from aegis_tui.adapters.git.folder import is_folder, scratch_folder
 from aegis_tui.adapters.git.intake import Intake
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.private import OwnGit
-from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.run import GitRunner, joined
 from aegis_tui.errors import GitError, Refused
 from aegis_tui.ports.repository import RescueName, RescueRef
 
@@ -118,7 +117,7 @@ class Snapshots:
                 *("add", "--all", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul"),
                 work_tree=path,
                 env=env | await self._filters.off(),
-                stdin=b"".join(os.fsencode(place) + b"\0" for place in places),
+                stdin=joined(places),
                 deadline_s=_ADD_DEADLINE_S,
             )
             return (await self._runner.run("write-tree", env=env)).text

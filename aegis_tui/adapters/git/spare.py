@@ -14,7 +14,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from pathlib import Path
 from aegis_tui.adapters.git.filters import Filters
 from aegis_tui.adapters.git.folder import begin_to_delete_trash, is_alive, put_aside
 from aegis_tui.adapters.git.objects import Objects
-from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.run import GitRunner, joined
 from aegis_tui.errors import GitError
 
 _log = logging.getLogger(__name__)
@@ -43,29 +43,30 @@ _FAST_CHECKOUT = (
     "-c",
     "checkout.thresholdForParallelism=200",
 )
-MISSING = "S "
+_MISSING = "S "
 """How `git ls-files -t` marks a file with the skip-worktree bit."""
 
-PREFIX = ".aegis-spare-"
-_NAME = re.compile(re.escape(PREFIX) + r"(\d+)-\w+")
+_PREFIX = ".aegis-spare-"
+_NAME = re.compile(re.escape(_PREFIX) + r"(\d+)-\w+")
 
 
 @dataclass(frozen=True, slots=True)
 class Spare:
-    """One complete checkout of a commit."""
+    """One complete checkout of a commit, or what `Checkouts.make_rest` leaves of one: the files that were missing."""
 
     folder: Path
+    """Holds `tree` and `index`. What a killed process left of it is deleted when the next one is made there."""
     commit: str
-    """Its id; or that of a tree."""
+    """The id of the commit, or of a tree, that was checked out."""
 
     @property
     def tree(self) -> Path:
-        """The files."""
+        """The folder with the checked-out files; it has no `.git`."""
         return self.folder / "tree"
 
     @property
     def index(self) -> Path:
-        """Git's index of the files."""
+        """The index that git wrote with the files: it has every file of the commit, and their times on disk."""
         return self.folder / "index"
 
 
@@ -146,14 +147,8 @@ class Checkouts:
             OSError: A folder cannot be created; nothing is left.
         """
         oid = await self._objects.resolve(commit) or commit
-        spare = Spare(parent / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:12]}", oid)
-        try:
-            await asyncio.to_thread(discard_of_the_dead, parent)
-            await asyncio.to_thread(spare.tree.mkdir, parents=True)
+        async with _new(parent, oid) as spare:
             await self.write(oid, runner=self._runner, path=spare.tree, index=spare.index)
-        except BaseException:
-            discard(spare)
-            raise
         return spare
 
     async def make_rest(self, parent: Path, commit: str, index: Path) -> Spare:
@@ -171,21 +166,13 @@ class Checkouts:
             GitError: git fails; nothing is left.
             OSError: A folder or file cannot be created; nothing is left.
         """
-        spare = Spare(parent / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:12]}", commit)
-        try:
-            await asyncio.to_thread(discard_of_the_dead, parent)
-            await asyncio.to_thread(spare.tree.mkdir, parents=True)
+        async with _new(parent, commit) as spare:
             await asyncio.to_thread(shutil.copy2, index, spare.index)
             await self._write_missing(spare, commit)
-        except BaseException:
-            discard(spare)
-            raise
         return spare
 
     async def _write_missing(self, spare: Spare, commit: str) -> None:
-        named = {"GIT_INDEX_FILE": str(spare.index)}
-        listed = (await self._runner.run(*WHOLE, "ls-files", "-t", "-z", env=named)).fields()
-        missing = [item.removeprefix(MISSING) for item in listed if item.startswith(MISSING)]
+        missing = await self.missing_in(spare.index)
         off = await self.filters.off()
         base = await self.filters.persons_base(commit) if off else None
         changed: set[str] = set()
@@ -203,18 +190,46 @@ class Checkouts:
             "--stdin",
             "--ignore-skip-worktree-bits",
         )
-        clear = (*WHOLE, "update-index", "--no-skip-worktree", "-z", "--stdin")
-        steps: tuple[tuple[tuple[str, ...], list[str], Mapping[str, str]], ...] = (
-            (checkout, [name for name in missing if name not in changed], {}),
-            (checkout, [name for name in missing if name in changed], off),
-            (clear, missing, {}),
+        steps: tuple[tuple[list[str], Mapping[str, str]], ...] = (
+            ([name for name in missing if name not in changed], {}),
+            ([name for name in missing if name in changed], off),
         )
         git = partial(self._runner.run, work_tree=spare.tree, deadline_s=CHECKOUT_DEADLINE_S)
-        for arguments, names, env in steps:
+        for names, env in steps:
             if names:
-                await git(*arguments, stdin=joined(names), env={**env, **named})
+                await git(*checkout, stdin=joined(names), env={**env, "GIT_INDEX_FILE": str(spare.index)})
             if off:
                 await asyncio.to_thread(_trust_times, spare.index)
+        await self.mark_present(spare.index, missing, work_tree=spare.tree)
+        if off:
+            await asyncio.to_thread(_trust_times, spare.index)
+
+    async def missing_in(self, index: Path) -> list[str]:
+        """Return the files that have the skip-worktree bit in an index, in its order; empty if none has.
+
+        Raises:
+            GitError: The index is damaged, or git fails.
+        """
+        listed = await self._runner.run(*WHOLE, "ls-files", "-t", "-z", env={"GIT_INDEX_FILE": str(index)})
+        return [item.removeprefix(_MISSING) for item in listed.fields() if item.startswith(_MISSING)]
+
+    async def mark_present(self, index: Path, names: Iterable[str], *, work_tree: Path) -> None:
+        """Clear the skip-worktree bit of files in an index.
+
+        Args:
+            index: The index.
+            names: The files.
+            work_tree: A folder that no agent can write, with these files or without: git asks for one, and a bare
+                repository has none of its own.
+
+        Raises:
+            GitError: The index is damaged, or git fails.
+        """
+        clear = (*WHOLE, "update-index", "--no-skip-worktree", "-z", "--stdin")
+        env = {"GIT_INDEX_FILE": str(index)}
+        await self._runner.run(
+            *clear, work_tree=work_tree, env=env, stdin=joined(names), deadline_s=CHECKOUT_DEADLINE_S
+        )
 
     async def switch(self, spare: Spare, commit: str) -> Spare:
         """Switch a spare checkout to another commit, as `write` would check it out; the one that was given is used up.
@@ -243,9 +258,26 @@ class Checkouts:
         return replace(spare, commit=oid)
 
 
-def joined(names: Iterable[str]) -> bytes:
-    """Return file names as git reads them with `-z`: as bytes, each with a NUL at its end."""
-    return "".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape")
+def new_spare(parent: Path, commit: str) -> Spare:
+    """Return a spare checkout whose folder does not exist yet; our pid in its name is for `discard_of_the_dead`."""
+    return Spare(parent / f"{_PREFIX}{os.getpid()}-{uuid.uuid4().hex[:12]}", commit)
+
+
+@contextlib.asynccontextmanager
+async def _new(parent: Path, commit: str) -> AsyncIterator[Spare]:
+    """Yield a spare checkout with an empty folder `tree`, to be filled; it is discarded if that fails.
+
+    Raises:
+        OSError: A folder cannot be created; nothing is left.
+    """
+    spare = new_spare(parent, commit)
+    try:
+        await asyncio.to_thread(discard_of_the_dead, parent)
+        await asyncio.to_thread(spare.tree.mkdir, parents=True)
+        yield spare
+    except BaseException:
+        discard(spare)
+        raise
 
 
 def discard(spare: Spare) -> None:
@@ -264,7 +296,7 @@ def discard_of_the_dead(parent: Path) -> None:
     Never raises.
     """
     with contextlib.suppress(OSError):
-        for path in parent.glob(f"{PREFIX}*"):
+        for path in parent.glob(f"{_PREFIX}*"):
             made_by = _NAME.fullmatch(path.name)
             if made_by and not is_alive(int(made_by[1])):
                 put_aside(path, parent)

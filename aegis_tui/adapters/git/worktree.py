@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
-import tempfile
 import weakref
 from functools import partial
 from pathlib import Path
@@ -19,11 +17,19 @@ from aegis_tui.adapters.git.admin import LOCK_PREFIX, SCRATCH_LOCK, AdminFolders
 from aegis_tui.adapters.git.cone import cone_of, cone_patterns
 from aegis_tui.adapters.git.discovery import Discovery
 from aegis_tui.adapters.git.filling import Filler, is_filling, mark_filling
-from aegis_tui.adapters.git.folder import begin_to_delete_trash, exists, has_content, is_folder, make_savable, put_aside
+from aegis_tui.adapters.git.folder import (
+    begin_to_delete_trash,
+    exists,
+    has_content,
+    is_folder,
+    make_savable,
+    put_aside,
+    scratch_folder,
+)
 from aegis_tui.adapters.git.guard import write_guard
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.pool import Pool
-from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.run import GitRunner, joined
 from aegis_tui.adapters.git.snapshot import Snapshots
 from aegis_tui.adapters.git.spare import CHECKOUT_DEADLINE_S, CONE, WHOLE, Checkouts, discard, place
 from aegis_tui.adapters.git.submodules import Submodules
@@ -55,7 +61,7 @@ class Worktrees:
         self._checkouts = Checkouts(runner, objects)
         self._filters = self._checkouts.filters
         self._pool = Pool(runner, self._checkouts)
-        self.filler = Filler(runner, self._checkouts, self.lock)
+        self.filler = Filler(self._checkouts, self.lock)
         self._submodules = Submodules(place.common_dir, runner)
         self.admins = AdminFolders(place.common_dir)
 
@@ -85,8 +91,7 @@ class Worktrees:
         begin_to_delete_trash(spec.path.parent)
         if is_partial := await asyncio.to_thread(is_filling, admin):
             self.filler.begin(spec.path, admin)
-        place_of_hooks = spec.guard.hooks_dir
-        return Worktree(spec.path, spec.branch, spec.base_oid, admin, place_of_hooks, is_whole=not is_partial)
+        return Worktree(spec.path, spec.branch, spec.base_oid, admin, spec.guard.hooks_dir, is_whole=not is_partial)
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
         """Create a worktree for checks with a detached HEAD at `oid`; an earlier one for checks at `path` is replaced.
@@ -125,16 +130,15 @@ class Worktrees:
             GitError: git fails.
             OSError: The index cannot be copied.
         """
-        with tempfile.TemporaryDirectory(prefix=f"aegis-git-{os.getpid()}-") as folder:
-            index = Path(folder, "index")
+        with scratch_folder() as folder:
+            index = folder / "index"
             await asyncio.to_thread(shutil.copyfile, scratch.admin_dir / "index", index)
             env = {**await self._filters.off(), "GIT_INDEX_FILE": str(index)}
             git = partial(self._runner.run, work_tree=scratch.path, env=env, deadline_s=CHECKOUT_DEADLINE_S)
             await git(*WHOLE, "update-index", "-q", "--refresh", ok=(0, 1))
             names = (await git("diff-files", "--name-only", "-z", "--ignore-submodules=all")).fields()
             if names:
-                stdin = b"".join(os.fsencode(name) + b"\0" for name in names)
-                await git(*WHOLE, "checkout-index", "-f", "-q", "-z", "--stdin", stdin=stdin)
+                await git(*WHOLE, "checkout-index", "-f", "-q", "-z", "--stdin", stdin=joined(names))
         return tuple(map(write_name, names))
 
     async def remove(
@@ -347,11 +351,8 @@ class Worktrees:
             GitError: git fails.
             OSError: A folder cannot be moved.
         """
-        if (
-            await asyncio.to_thread(is_filling, admin)
-            or not is_folder(path)
-            or not await self._checkouts.is_large(record.base_oid)
-        ):
+        is_usable = is_folder(path) and not await asyncio.to_thread(is_filling, admin)
+        if not is_usable or not await self._checkouts.is_large(record.base_oid):
             return
         base = await self._filters.persons_base(record.base_oid)
         if base is not None:

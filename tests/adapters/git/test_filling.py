@@ -57,6 +57,12 @@ def fill(repo: Path, path: Path) -> None:
     asyncio.run(run())
 
 
+async def appears(path: Path) -> None:
+    async with asyncio.timeout(60):
+        while not await asyncio.to_thread(path.exists):  # noqa: ASYNC110 - a file system has no event for it
+            await asyncio.sleep(0.01)
+
+
 def test_the_partition_is_there_at_once_and_nothing_looks_deleted(partial: Worktree, git: Shell) -> None:
     assert (partial.path / "src/a.py").is_file()
     assert (partial.path / "README.md").is_file()
@@ -114,6 +120,20 @@ def test_a_commit_in_an_incomplete_worktree_deletes_nothing_and_is_kept(
     assert git(partial.path, "status", "--porcelain") == "M  src/b.py"
 
 
+def test_an_index_that_the_agent_changed_is_completed_in_a_bare_repository_too(
+    repo: Path, tmp_path: Path, agent: Shell, git: Shell, spec_for: MakeSpec
+) -> None:
+    bare = tmp_path / "bare.git"
+    git(tmp_path, "clone", "-q", "--bare", str(repo), str(bare))
+    tree = add_first(bare, spec_for("w01"), "src/**")
+    (tree.path / "src/b.py").write_text("staged\n")
+    agent(tree.path, "add", "src/b.py")
+    fill(bare, tree.path)
+    assert not (tree.admin_dir / FILLING_NAME).exists()
+    assert git(tree.path, "status", "--porcelain") == "M  src/b.py"
+    assert git(tree.path, "ls-files", "-t").count("S ") == 0
+
+
 def test_a_file_that_was_deleted_after_it_came_is_seen_as_deleted(repo: Path, git: Shell, partial: Worktree) -> None:
     fill(repo, partial.path)
     (partial.path / AWAY).unlink()
@@ -155,8 +175,7 @@ def test_the_index_waits_until_git_has_written_it(repo: Path, git: Shell, partia
     async def run() -> None:
         repository = await open_repository(repo)
         await repository.continue_filling()
-        while not (partial.path / AWAY).exists():  # noqa: ASYNC110 - a file system has no event for it
-            await asyncio.sleep(0.01)
+        await appears(partial.path / AWAY)
         await asyncio.sleep(0.2)
         assert (partial.admin_dir / FILLING_NAME).exists()
         lock.unlink()
@@ -173,8 +192,7 @@ def test_a_lock_that_git_never_removes_delays_no_removal(repo: Path, git: Shell,
     async def run() -> RescueRef | None:
         repository = await open_repository(repo)
         await repository.continue_filling()
-        while not (partial.path / AWAY).exists():  # noqa: ASYNC110 - a file system has no event for it
-            await asyncio.sleep(0.01)
+        await appears(partial.path / AWAY)
         (partial.path / AWAY).write_text("changed\n")
         saved = repository.remove_worktree(partial.path, rescue=RescueName("r1", "w01"))
         return await asyncio.wait_for(saved, 30)
