@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aegis_tui.adapters.environment.folder import read_regular
-from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.run import GitRunner, joined
 
 NAME = ".worktreeinclude"
 _LONGEST_BYTES = 1 << 20
 _LIST = ("--literal-pathspecs", "ls-files", "-z", "--others", "--ignored", "--directory")
-NO_GLOBAL_EXCLUDES = ("-c", f"core.excludesFile={os.devnull}")
+_NO_GLOBAL_EXCLUDES = ("-c", f"core.excludesFile={os.devnull}")
 """A program in a worktree does not see the person's own list of ignored files: it would commit what only that names."""
 
 
@@ -52,7 +52,7 @@ class IncludedFiles:
             return self._known[base_oid]
 
     async def ignored_in(self, worktree: Path, names: Sequence[str]) -> list[str]:
-        """Return those paths, from `find`, that git ignores in a worktree too, where `.gitignore` may be another.
+        """Return those paths of the checkout that git ignores in a worktree too, where `.gitignore` may be another.
 
         A path that leads through a link there is left out: git refuses to say anything about it.
 
@@ -75,7 +75,7 @@ class IncludedFiles:
         for folder in [name for name in named.fields() if name.endswith("/") and name not in ignored]:
             # Git ignores not the folder, but files in it.
             inside = await runner.run(
-                *NO_GLOBAL_EXCLUDES, *_LIST[:-1], "--exclude-standard", "--", folder, work_tree=self._root
+                *_NO_GLOBAL_EXCLUDES, *_LIST[:-1], "--exclude-standard", "--", folder, work_tree=self._root
             )
             ignored |= set(inside.fields())
         return tuple(sorted(ignored))
@@ -90,9 +90,10 @@ class IncludedFiles:
     async def _ignored(self, runner: GitRunner, folder: Path, names: Sequence[str]) -> list[str]:
         if not names:
             return []
-        stdin = b"".join(os.fsencode(name) + b"\0" for name in names)
         options = ("check-ignore", "-z", "--stdin", "--no-index")
-        answer = await runner.run(*NO_GLOBAL_EXCLUDES, *options, work_tree=folder, cwd=folder, stdin=stdin, ok=(0, 1))
+        answer = await runner.run(
+            *_NO_GLOBAL_EXCLUDES, *options, work_tree=folder, cwd=folder, stdin=joined(names), ok=(0, 1)
+        )
         ignored = set(answer.fields())
         return [name for name in names if name in ignored]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import aegis_tui
 from aegis_tui.adapters.environment.active import find_active, package_sites, prefix_of_path, program_folders
 from aegis_tui.adapters.environment.astray import find_astray
-from aegis_tui.adapters.environment.included import NO_GLOBAL_EXCLUDES
+from aegis_tui.adapters.environment.included import IncludedFiles
 from aegis_tui.adapters.environment.node_modules import make_node_modules, package_folders, package_names
 from aegis_tui.adapters.environment.stamps import stamp
 from aegis_tui.adapters.environment.tree_map import TreeMap
@@ -25,7 +25,6 @@ from aegis_tui.adapters.environment.virtualenv import (
     led_to,
     outside_folders,
 )
-from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.domain.qa.obstacle import Obstacle
 from aegis_tui.ports.surroundings import Surroundings
 
@@ -179,11 +178,7 @@ class ProjectEnvironment:
             GitError: git fails there.
         """
         names = [f"{place.relative_to(worktree)}/" for _, place in places]
-        runner = GitRunner(git_dir=self._common_dir, cwd=worktree)
-        stdin = b"".join(os.fsencode(name) + b"\0" for name in names)
-        command = (*NO_GLOBAL_EXCLUDES, "check-ignore", "-z", "--stdin", "--no-index")
-        answer = await runner.run(*command, work_tree=worktree, stdin=stdin, ok=(0, 1))
-        ignored = set(answer.fields())
+        ignored = set(await IncludedFiles(self._root, self._common_dir).ignored_in(worktree, names))
         return [pair for pair, name in zip(places, names, strict=True) if name in ignored]
 
     def _prepare(

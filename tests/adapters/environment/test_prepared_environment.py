@@ -12,6 +12,22 @@ import pytest
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 
 
+def test_a_link_that_a_commit_has_in_the_place_of_an_environment_stays_and_stops_nothing(tmp_path: Path) -> None:
+    root, worktree = tmp_path / "repo", tmp_path / "worktree"
+    (tmp_path / "home").mkdir()
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    (root / "node_modules/left").mkdir(parents=True)
+    venv = _environment(root, tmp_path)
+    for folder in (root, worktree):
+        folder.mkdir(exist_ok=True)
+        (folder / ".gitignore").write_text(".venv/\nnode_modules/\n")
+    (worktree / ".venv").symlink_to(tmp_path)
+    project = ProjectEnvironment(root, root / ".git", {"PATH": "/usr/bin"})
+    around = asyncio.run(project.prepare(worktree, tmp_path / "home", (), confined=True, committed=True))
+    assert (worktree / ".venv").readlink() == tmp_path and around.places == ("node_modules",)
+    assert venv in around.read_only
+
+
 def _environment(folder: Path, secret: Path) -> Path:
     venv = folder / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
