@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aegis_tui.domain.wire.gateway import AnswerFields, ToolCallFields
 from aegis_tui.gateway.dialect import Dialect
-from aegis_tui.gateway.usage import LINE_END, parse_json
+from aegis_tui.gateway.usage import parse_json
 
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 Fields = dict[str, Any]
 
 
@@ -41,7 +43,7 @@ def _values(body: bytes) -> Iterator[Any]:
     if whole is not None:
         yield whole
         return
-    for line in LINE_END.split(body):
+    for line in _LINE_END.split(body):
         if line.startswith(b"data:"):
             yield parse_json(line[5:])
 

@@ -1,6 +1,6 @@
 """Where a workspace keeps the environments that its set-up command made, and what the person allowed (GIT-1).
 
-Nothing here can be written from inside a sandbox.
+No sandbox can write here, but for that of a set-up command while it runs, in its own tree and HOME.
 """
 
 from __future__ import annotations

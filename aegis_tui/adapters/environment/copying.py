@@ -81,17 +81,10 @@ class TreeCopy:
     def _one(self, parts: list[str]) -> None:
         with contextlib.ExitStack() as stack:
             source, place = _opened(self._source, stack), _opened(self._place, stack)
-            for depth, part in enumerate(parts[:-1], 1):
-                relative = "/".join(parts[:depth])
-                try:
-                    source = _entered(source, part, stack)
-                except OSError as error:
-                    self._leave_out(relative, error)
+            for depth in range(1, len(parts)):
+                if (inner := self._inner(source, place, parts[:depth], stack)) is None:
                     return
-                if (entered := self._folder(place, part, relative)) is None:
-                    return
-                stack.callback(os.close, entered)
-                place = entered
+                source, place = inner
             self._entry(source, place, parts)
 
     def _entry(self, source: int, place: int, parts: list[str]) -> None:
@@ -113,33 +106,39 @@ class TreeCopy:
             self._result.left_out[relative] = "it is not a file"
 
     def _whole_folder(self, source: int, place: int, parts: list[str]) -> None:
-        name, relative = parts[-1], "/".join(parts)
         with contextlib.ExitStack() as stack:
-            try:
-                inner = _entered(source, name, stack)
-            except OSError as error:
-                self._leave_out(relative, error)
+            if (inner := self._inner(source, place, parts, stack)) is None:
                 return
-            if (made := self._folder(place, name, relative)) is None:
-                return
-            stack.callback(os.close, made)
-            with os.scandir(inner) as entries:
+            with os.scandir(inner[0]) as entries:
                 names = sorted(entry.name for entry in entries)
             for entry in names:
-                self._entry(inner, made, [*parts, entry])
+                self._entry(*inner, [*parts, entry])
 
-    def _folder(self, place: int, name: str, relative: str) -> int | None:
-        """Open a folder of the place, creating it if it is missing, and return its descriptor, which the caller closes.
+    def _inner(self, source: int, place: int, parts: list[str], stack: contextlib.ExitStack) -> tuple[int, int] | None:
+        """Open a folder of the source and that of the place, which is created if it is missing.
 
-        None if it cannot be opened, as when something else has that name; this is noted in the result.
+        Returns the two descriptors, which the stack closes. None if one cannot be opened, as when something else has
+        that name; this is noted in the result.
+
+        Args:
+            source: The folder around it in the source.
+            place: The folder around it in the place.
+            parts: Its path below both.
+            stack: Closes what was opened.
 
         Raises:
             OSError: It cannot be created.
         """
+        name, relative = parts[-1], "/".join(parts)
+        try:
+            theirs = _entered(source, name, stack)
+        except OSError as error:
+            self._leave_out(relative, error)
+            return None
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o755, dir_fd=place)
         try:
-            return os.open(name, _FOLDER, dir_fd=place)
+            return theirs, _entered(place, name, stack)
         except OSError as error:
             self._leave_out(relative, error)
             return None
@@ -233,9 +232,7 @@ def _entered(folder: int, name: str, stack: contextlib.ExitStack) -> int:
 
 
 def _cloned(reading: int, writing: int) -> bool:
-    """Clone the content of one open file into another, which then shares its blocks on disk.
-
-    Return whether that worked.
+    """Clone the content of one open file into another, which then shares its blocks on disk; return if that worked.
 
     False where the system or the file system cannot do it; the file to write is then unchanged.
     """

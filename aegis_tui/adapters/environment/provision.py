@@ -33,7 +33,7 @@ class EnvironmentParts:
     """The parts of which the environment of a worktree is made."""
 
     root: Path
-    """The person's checkout."""
+    """The person's checkout, from which ignored files are copied; never written."""
     project: ProjectEnvironment
     included: IncludedFiles
     environments: EnvironmentFolder

@@ -38,12 +38,12 @@ class MadeFacts(FrozenModel):
     command: str
     network: bool = False
     reused: bool = False
-    """Whether it existed already."""
+    """Whether an earlier run had made it, so that the command did not run again."""
     duration_s: float = Field(0.0, ge=0)
-    """How long the command took, when it ran."""
+    """How long the command took when it ran, in this run or before, in seconds."""
     copied: tuple[str, ...] = ()
     """What it made outside of `.venv` and `node_modules`, which every worktree gets a copy of; at most `MOST_NAMED`."""
     left_out: tuple[str, ...] = ()
     """What it made and worktrees do not get, because git does not ignore it; at most `MOST_NAMED`."""
     log: str = ""
-    """The file with its output."""
+    """The absolute path of the file with the command's output; empty if `reused`."""

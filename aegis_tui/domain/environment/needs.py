@@ -28,11 +28,11 @@ class PackageNeed:
     """What one file of the project asks for."""
 
     kind: str
-    """`python` or `node`."""
+    """Where the packages are installed: `python` for site-packages, `node` for node_modules."""
     folder: str
     """The folder of the file, relative to the top; empty for the top."""
     source: str
-    """The path of the file."""
+    """The path of the file that asks for them, such as `web/package.json`, relative to the top."""
     names: tuple[str, ...]
     """The packages, each once, sorted; those of Python in their normal form (PEP 503)."""
 
