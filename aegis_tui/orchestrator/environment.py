@@ -253,7 +253,7 @@ class EnvironmentMaker:
             OSError: The log cannot be written.
         """
         if (await asyncio.to_thread(shutil.disk_usage, place.worktree.path)).free < self._spare_bytes:
-            raise _too_full(place.log)
+            raise _too_full(place.log, self._spare_bytes)
         await asyncio.to_thread(place.log.write_text, result.output, "utf-8", "replace")
         if result.exit_code != 0 or result.stopped:
             raise _failure(plan, result, place.log)
@@ -325,9 +325,10 @@ def _facts(made: MadeEnvironment, *, is_reused: bool, log: str) -> MadeFacts:
     )
 
 
-def _too_full(log: Path) -> SetupFailed:
+def _too_full(log: Path, spare_bytes: int) -> SetupFailed:
     return SetupFailed(
-        "the set-up command filled the disk; what it made was removed again",
+        f"after the set-up command, less than {spare_bytes // _MIB} MiB of disk space were left; "
+        "what it made was removed again",
         f"free space on the disk of {log.parent}, or move the state folder with XDG_STATE_HOME",
         log=str(log),
     )

@@ -107,8 +107,8 @@ class PreparedEnvironments(Protocol):
         """Remove all environments, with their logs, but the newest complete ones; those that are not complete go too.
 
         Args:
-            keep: How many complete ones to keep.
-            used: The name of one that is kept in any case; empty for none.
+            keep: How many complete ones to keep; at least 1.
+            used: The name of the complete one that is in use: it is kept in any case, and counts.
 
         Raises:
             AegisError: A worktree cannot be removed.

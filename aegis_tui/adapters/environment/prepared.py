@@ -89,7 +89,7 @@ class PreparedFolders(PreparedEnvironments):
     @override
     async def prune(self, keep: int, used: str) -> None:
         others = [item.name for item in await asyncio.to_thread(self._folder.made) if item.name != used]
-        kept = {*others[: keep - 1 if used else keep], used}
+        kept = {*others[: keep - 1], used}
         for name in await asyncio.to_thread(lambda: list(self._folder.names())):
             if name not in kept:
                 await self._remove(name)
