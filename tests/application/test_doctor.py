@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 from aegis_tui.application import doctor as doctor_module
 from aegis_tui.application.doctor import Check, missing
+from aegis_tui.bootstrap.environment import environment_checks_at
 from aegis_tui.bootstrap.log import look_at_log
 from aegis_tui.bootstrap.machine import make_doctor
 from aegis_tui.config import Settings
@@ -194,6 +196,16 @@ def test_what_worktrees_would_lack_is_told_with_a_way_to_get_it(folder: Path) ->
     (folder / ".agents/config.toml").write_text('[environment]\nsetup = "make env"\n')
     check = examine(folder)["environment"]
     assert not check.ok and "make env" in check.observed and "aegis-tui environment allow" in check.fix
+
+
+def test_an_environment_that_cannot_be_looked_at_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".worktreeinclude").write_text("local.env\n")
+    git = ["git", "-C", str(folder), "-c", "user.name=P", "-c", "user.email=p@example.org"]
+    subprocess.run([*git, "add", ".worktreeinclude"], check=True)
+    subprocess.run([*git, "commit", "-qm", "include"], check=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "nowhere"))
+    (check,) = asyncio.run(environment_checks_at(folder, {**os.environ, "XDG_STATE_HOME": str(folder.parent)}))
+    assert not check.ok and "nowhere" in check.observed
 
 
 def test_a_folder_for_sockets_that_tmux_cannot_use_is_told(folder: Path, tmp_path: Path) -> None:
