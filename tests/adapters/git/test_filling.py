@@ -294,16 +294,37 @@ def test_the_files_of_a_worktree_in_which_something_changed_are_not_used_again(
             place.write_text("b" + "".join(f"a{line}\n" for line in range(20))[1:])
             if before is not None:
                 os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))
-        held = place.open("ab") if place.is_file() else None
-        await _removed_for_reuse(repository, repo, tree, tmp_path / "private")
-        tree = await repository.add_worktree(dataclasses.replace(spec_for("r02"), first=()))
-        await repository.completed(tree.path)
-        if held:
-            held.close()
-        return inode, (tree.path / AWAY).stat().st_ino
+        with (tree.path / AWAY).open("rb"):  # so that no new file gets its inode
+            await _removed_for_reuse(repository, repo, tree, tmp_path / "private")
+            tree = await repository.add_worktree(dataclasses.replace(spec_for("r02"), first=()))
+            await repository.completed(tree.path)
+            return inode, (tree.path / AWAY).stat().st_ino
 
     one, other = asyncio.run(run())
     assert one != other
+
+
+@pytest.mark.parametrize("name", ["", "src/a.py", "new.log", "src/empty/"])
+def test_the_files_of_checks_are_used_again_only_if_nothing_changed(
+    repo: Path, tmp_path: Path, git: Shell, spec_for: MakeSpec, name: str
+) -> None:
+    oid, path = git(repo, "rev-parse", "HEAD"), tmp_path / "scratch"
+
+    async def run() -> tuple[int, Worktree]:
+        repository = await open_repository(repo)
+        await repository.add_worktree(spec_for("w01"))
+        await repository.add_scratch(path, oid)
+        if name.endswith("/"):
+            (path / name).mkdir()
+        elif name:
+            (path / name).write_text("changed\n")
+        with (path / AWAY).open("rb") as first:  # so that no new file gets its inode
+            await repository.remove_worktree(path, rescue=None, reuse=True)
+            return os.fstat(first.fileno()).st_ino, await repository.add_scratch(path, oid)
+
+    inode, tree = asyncio.run(run())
+    assert ((tree.path / AWAY).stat().st_ino == inode) is (name == "")
+    assert git(tree.path, "status", "--porcelain", "--ignored") == "" and not (tree.path / "src/empty").exists()
 
 
 @pytest.mark.parametrize(
