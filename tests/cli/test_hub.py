@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -13,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.cli import hub_stop, place
 from aegis_tui.cli.place import Place
 from aegis_tui.errors import HubUnavailable
+from aegis_tui.ports.repository import Guard, WorktreeSpec
 from aegis_tui.sdk import discovery
 from aegis_tui.sdk.discovery import WorkspacePaths, find_hub, find_process, is_running, process_start_time
-from tests.workspace import Served
+from tests.workspace import Served, clean_workspace
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
 
@@ -100,6 +103,30 @@ def test_what_the_checks_of_a_killed_hub_left_goes_with_the_stop(served: Served)
     assert list(left.parent.iterdir()) == []
     assert "scratch" not in served.git("worktree", "list")
     assert served.aegis("hub", "start").code == 0
+
+
+def test_a_hub_that_starts_removes_unused_worktrees_beyond_the_budget_and_none_with_work() -> None:
+    files = {".agents/config.toml": "[worktrees]\nbudget_mb = 1\n", "large.txt": "0123456789abcdef\n" * 100_000}
+    with clean_workspace(files) as scratch:
+        assert scratch.aegis("hub", "start").code == scratch.aegis("hub", "stop").code == 0
+        (state,) = (scratch.folder / "state" / "aegis-tui").iterdir()
+        for name in ("w01", "w02"):
+            asyncio.run(add_worktree(scratch.root, state, name))
+        (state / "worktrees" / "w02" / "unsaved.txt").write_text("work")
+        assert scratch.aegis("hub", "start").code == 0
+        scratch.until(lambda: not (state / "worktrees" / "w01").exists(), what="the removal of the unused worktree")
+        assert (state / "worktrees" / "w02" / "unsaved.txt").exists()
+        assert scratch.git("rev-parse", "aegis/run1/w01") == scratch.git("rev-parse", "HEAD")
+        assert scratch.aegis("worktree", "repair").code == scratch.aegis("hub", "stop").code == 0
+
+
+async def add_worktree(root: Path, state: Path, name: str) -> None:
+    repository = await open_repository(root)
+    base, branch = await repository.resolve("HEAD"), f"aegis/run1/{name}"
+    assert base is not None
+    refs = f"refs/heads/{branch}", "refs/heads/aegis/run1/integration"
+    guard = Guard(f"NATIVE-{name}", *refs, ("**",), state / "instances" / name / "hooks")
+    await repository.add_worktree(WorktreeSpec(name, state / "worktrees" / name, branch, base, guard))
 
 
 def test_a_process_that_only_has_the_pid_of_a_hub_is_left_alone(deaf: tuple[Place, subprocess.Popen[str]]) -> None:
