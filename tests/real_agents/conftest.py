@@ -14,22 +14,16 @@ from aegis_tui.adapters.agents.search_path import search_path
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.sample_repository import scenario_directory
 from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import SHOP
 
 Steps = Sequence[dict[str, Any]]
-TEST = """import unittest
-
-
-class Works(unittest.TestCase):
-    def test_it(self) -> None:
-        self.assertTrue(True)
-"""
 
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
     scratch = ScratchWorkspace()
     scratch.environ["PATH"] = search_path(os.environ)
-    scratch.init({"README.md": "# Shop\n", "src/app.py": "x = 1\n", "tests/test_app.py": TEST})
+    scratch.init(SHOP)
     yield scratch
     scratch.aegis("hub", "stop", "--force")
     left = scratch.leftovers()

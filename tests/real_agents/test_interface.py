@@ -123,17 +123,27 @@ def type_keys(workspace: ScratchWorkspace, *keys: str) -> None:
         subprocess.run(argv, env=workspace.environ, check=True, capture_output=True, timeout=10)
 
 
-@pytest.mark.parametrize("kind", PROGRAMS)
-def test_an_interrupt_ends_the_turn_and_the_next_prompt_goes_on(
-    workspace: ScratchWorkspace, model: Any, kind: str
-) -> None:
+def start_and_interrupt(workspace: ScratchWorkspace, model: Any, kind: str, *, number: int) -> tuple[str, RecordedLLM]:
+    """Start a run and interrupt the program's first turn; told to write it now, it writes this number.
+
+    Returns:
+        The run, and its model.
+    """
     first = [{"tool": "cli:shell", "args": {"command": "echo one"}}, {"text": "feat: never", "gate": "held"}]
-    server = model(first, Write_it_now=[write(2), DONE])
+    server = model(first, Write_it_now=[write(number), DONE])
     run = start(workspace, server, kind)
     workspace.until(lambda: server.held("held"), what="the program at work", timeout_s=400)
     processes(workspace, "aegis_tui.agent.hosted")[-1].send_signal(signal.SIGINT)
     workspace.until(lambda: len(reports(workspace, "idle")) > 1, what="the interrupt", timeout_s=60)
     workspace.until(lambda: not server.held("held"), what="the end of the call to the model", timeout_s=60)
+    return run, server
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_an_interrupt_ends_the_turn_and_the_next_prompt_goes_on(
+    workspace: ScratchWorkspace, model: Any, kind: str
+) -> None:
+    run, server = start_and_interrupt(workspace, model, kind, number=2)
     sent = workspace.aegis("send", "w01", "Write it now.", "--wait", "90", "--json")
     assert sent.json["delivery"] == "delivered", (sent.out, log_of(workspace, "w01"))
     if kind == "gemini-cli":  # it forgets the prompt, gets it again, and its scripted model does the same again
@@ -149,13 +159,7 @@ def work_as_a_person(workspace: ScratchWorkspace, model: Any, kind: str) -> tupl
     Returns:
         The run, and its model.
     """
-    first = [{"tool": "cli:shell", "args": {"command": "echo one"}}, {"text": "feat: never", "gate": "held"}]
-    server = model(first, Write_it_now=[write(3), DONE])
-    run = start(workspace, server, kind)
-    workspace.until(lambda: server.held("held"), what="the program at work", timeout_s=400)
-    processes(workspace, "aegis_tui.agent.hosted")[-1].send_signal(signal.SIGINT)
-    workspace.until(lambda: len(reports(workspace, "idle")) > 1, what="the interrupt", timeout_s=60)
-    workspace.until(lambda: not server.held("held"), what="the end of the call to the model", timeout_s=60)
+    run, server = start_and_interrupt(workspace, model, kind, number=3)
     say(workspace, "Write it now.")
     workspace.until(lambda: len(reports(workspace, "idle")) > 2, what="the end of the person's turn", timeout_s=120)
     assert "Ctrl-]" in reports(workspace, "idle")[-1]["note"]

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from aegis_tui.agent.descendants import descendants as descendants
-from aegis_tui.agent.descendants import end_descendants
+from aegis_tui.agent.descendants import descendants, end_descendants
 from aegis_tui.agent.screen import Screen
 from aegis_tui.domain.hosting.kind_file import Output, is_true_at, texts_at
 

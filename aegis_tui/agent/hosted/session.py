@@ -67,7 +67,7 @@ class HostedSession(InstanceLife):
     _has_run = False
     """Whether the program has got a prompt."""
     _outcome = TaskOutcome("interrupted", "")
-    """How the last task ended."""
+    """How the last prompt, or the last act of a person, ended; before the first one, as if it had been interrupted."""
     _is_submitted = False
     """Whether the program has done nothing since its last submission."""
     _title = ""

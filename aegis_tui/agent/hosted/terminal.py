@@ -17,9 +17,10 @@ from typing import Literal
 
 import psutil
 
+from aegis_tui.agent.descendants import descendants
 from aegis_tui.agent.hosted.delivery import Requests, Typist
 from aegis_tui.agent.hosted.hear import box_of
-from aegis_tui.agent.hosted.program import Ran, descendants
+from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.agent.hosted.pty_host import PtyHost
 from aegis_tui.agent.hosted.relay import Counted
 from aegis_tui.agent.hosted.runner import OnDelivery, PersonAct, ignore_delivery, ignore_tool, program_environment

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import psutil
 
-from aegis_tui.agent.hosted.program import descendants
+from aegis_tui.agent.descendants import descendants
 from aegis_tui.agent.hosted.pty_host import PtyHost
 from aegis_tui.agent.hosted.relay import Counted
 

@@ -122,6 +122,17 @@ class Stage:
         context = {"spec_id": "a", "base_oid": self.base_oid, "task": "implement"}
         return (await self.hub.prompt(ME, text, **context)).seq
 
+    async def finish_first(self) -> None:
+        """Let the program do a first task, and return once its work is submitted."""
+        await self.work("FILE src/a/new.py: x = 1")
+        await self.ends("done")
+
+    async def begin(self, text: str) -> None:
+        """Send a first prompt, and return once the program works on it and the hub knows that it was delivered."""
+        await self.work(text)
+        await self.until("calls", 1)
+        await self.hub.wait_for("ack")
+
     def type(self, keys: bytes) -> None:
         """Press keys as a person in the pane."""
         os.write(self.person, keys)
@@ -189,7 +200,7 @@ async def staged(
     session = HostedSession(settings, "parrot", kind, beat_s=0.05, **parts)
     base_oid = git(worktree, "rev-parse", "HEAD")
     stage = Stage(worktree, hub, session, box_of(str(home)), person, home / "runs", base_oid)
-    helpers = [asyncio.create_task(_drain(person)), asyncio.create_task(_relay(stage, requests, passes=calls_model))]
+    helpers = [asyncio.create_task(drain(person)), asyncio.create_task(_relay(stage, requests, passes=calls_model))]
     running = asyncio.create_task(session.run())
     try:
         await stage.ends("idle")
@@ -213,7 +224,7 @@ async def _relay(stage: Stage, requests: Requests, *, passes: bool) -> None:
         await asyncio.sleep(0.01)
 
 
-async def _drain(person: int) -> None:
+async def drain(person: int) -> None:
     """Read what the pane shows, as a terminal does."""
     while True:
         try:

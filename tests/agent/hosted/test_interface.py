@@ -59,8 +59,7 @@ def test_a_prompt_for_a_program_that_cannot_take_one_is_refused(perform: Perform
 
 def test_a_prompt_waits_while_a_person_has_typed_one_that_is_not_sent(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: x = 1")
-        await stage.ends("done")
+        await stage.finish_first()
         stage.type(b"WORK 2")
         number = await stage.work("FILE src/a/new.py: x = 3")
         await stage.ends("exploring", 2)
@@ -76,8 +75,7 @@ def test_a_prompt_waits_while_a_person_has_typed_one_that_is_not_sent(perform: P
 
 def test_a_persons_own_prompt_is_a_turn_and_is_submitted_by_their_key(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: x = 1")
-        await stage.ends("done")
+        await stage.finish_first()
         stage.type(b"FILE src/a/new.py: x = 2\r")
         at_work = await stage.ends("exploring", 2)
         assert "typed into it" in at_work.fields["note"]
@@ -95,8 +93,7 @@ def test_a_persons_own_prompt_is_a_turn_and_is_submitted_by_their_key(perform: P
 
 def test_nothing_is_submitted_in_the_middle_of_a_persons_turn(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: x = 1")
-        await stage.ends("done")
+        await stage.finish_first()
         stage.type(b"WORK 2\r")
         await stage.until("calls", 2)
         stage.type(b"\x1d")
@@ -121,8 +118,7 @@ def test_a_pause_between_two_calls_in_which_the_program_draws_ends_no_turn(perfo
 
 def test_a_prompt_that_comes_during_a_persons_turn_is_typed_after_it(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: x = 1")
-        await stage.ends("done")
+        await stage.finish_first()
         stage.type(b"WORK 2\r")
         await stage.until("calls", 2)
         number = await stage.work("FILE src/a/new.py: x = 3")
@@ -154,8 +150,7 @@ def test_the_key_submits_nothing_twice(perform: Perform) -> None:
 
 def test_the_key_counts_although_the_program_fails_afterwards(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: x = 1")
-        await stage.ends("done")
+        await stage.finish_first()
         stage.type(b"WORK 1 QUIT 1\r".replace(b" QUIT", b"\x1b[200~\nQUIT\x1b[201~"))
         await stage.until("calls", 2)
         (stage.worktree / "src/a/new.py").write_text("by hand = 1\n", "utf-8")
@@ -168,8 +163,7 @@ def test_the_key_counts_although_the_program_fails_afterwards(perform: Perform) 
 
 def test_a_program_that_says_it_is_done_in_a_persons_turn_has_its_work_submitted(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: x = 1")
-        await stage.ends("done")
+        await stage.finish_first()
         stage.type(b"FILE src/a/new.py: x = 2\r")
         await stage.until("ends", 2)
         stage.box.ask_submission("fix(a): set x to 2")
@@ -183,8 +177,7 @@ def test_a_program_that_says_it_is_done_in_a_persons_turn_has_its_work_submitted
 
 def test_the_end_of_the_program_submits_a_persons_finished_work(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: x = 1")
-        await stage.ends("done")
+        await stage.finish_first()
         stage.type(b"FILE src/a/new.py: x = 2\r")
         await stage.ends("idle", 2)
         stage.type(b"/exit\r")
@@ -201,8 +194,7 @@ def test_a_program_that_a_person_has_quit_submits_nothing_twice_and_is_started_a
     perform: Perform, keys: bytes
 ) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: x = 1")
-        await stage.ends("done")
+        await stage.finish_first()
         stage.type(keys)
         await asyncio.sleep(1.0)
         assert len(stage.hub.of_type("diff:submit")) == 1 and stage.states[-1] == "done"
@@ -216,8 +208,7 @@ def test_a_program_that_a_person_has_quit_submits_nothing_twice_and_is_started_a
 
 def test_keys_without_a_call_to_the_model_are_no_turn(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: x = 1")
-        await stage.ends("done")
+        await stage.finish_first()
         reports = len(stage.states)
         stage.type(b"\x1b[A\x1b[B/he")
         await asyncio.sleep(1.0)
@@ -239,9 +230,7 @@ def test_keys_that_end_no_turn_leave_its_work_to_be_submitted(perform: Perform) 
 
 def test_a_cancelled_turn_is_ended_in_the_programs_own_interface(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("WORK 30\nFILE src/a/new.py: x = 1")
-        await stage.until("calls", 1)
-        await stage.hub.wait_for("ack")
+        await stage.begin("WORK 30\nFILE src/a/new.py: x = 1")
         stage.session.interrupt()
         await stage.until("stopped", 1)
         await stage.ends("idle", 2)
@@ -256,9 +245,7 @@ def test_a_cancelled_turn_is_ended_in_the_programs_own_interface(perform: Perfor
 @pytest.mark.parametrize("by_person", [False, True])
 def test_a_program_that_forgets_an_interrupted_prompt_gets_it_again(perform: Perform, by_person: bool) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("WORK 4\nBriefly.")
-        await stage.until("calls", 1)
-        await stage.hub.wait_for("ack")
+        await stage.begin("WORK 4\nBriefly.")
         if by_person:
             stage.type(b"\x1b")
         else:
@@ -279,9 +266,7 @@ def test_an_interrupted_turn_is_not_submitted_until_the_next_prompt_has_continue
     perform: Perform, key: bytes
 ) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: half = 1\nWORK 30")
-        await stage.until("calls", 1)
-        await stage.hub.wait_for("ack")
+        await stage.begin("FILE src/a/new.py: half = 1\nWORK 30")
         stage.type(key)
         idle = await stage.ends("idle", 2)
         assert "interrupted" in idle.fields["note"]
@@ -296,9 +281,7 @@ def test_an_interrupted_turn_is_not_submitted_until_the_next_prompt_has_continue
 
 def test_an_interrupted_turn_is_submitted_by_the_persons_key(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: half = 1\nWORK 30")
-        await stage.until("calls", 1)
-        await stage.hub.wait_for("ack")
+        await stage.begin("FILE src/a/new.py: half = 1\nWORK 30")
         stage.type(b"\x1b")
         await stage.ends("idle", 2)
         stage.type(b"\x1d")
@@ -310,9 +293,7 @@ def test_an_interrupted_turn_is_submitted_by_the_persons_key(perform: Perform) -
 
 def test_a_program_that_a_person_interrupts_at_its_usage_limit_does_not_go_on_by_itself(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: half = 1\nWORK 30")
-        await stage.until("calls", 1)
-        await stage.hub.wait_for("ack")
+        await stage.begin("FILE src/a/new.py: half = 1\nWORK 30")
         stage.type(b"\x1b")
         await stage.ends("idle", 2)
         assert stage.states == ["idle", "exploring", "idle"]

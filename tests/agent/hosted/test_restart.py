@@ -25,8 +25,7 @@ def test_a_program_that_has_ended_is_started_again_with_its_conversation(perform
 
 def test_a_program_that_was_killed_is_started_again_with_its_conversation(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.work("FILE src/a/new.py: x = 1")
-        await stage.ends("done")
+        await stage.finish_first()
         os.kill(int(stage.noted("pids")[0]), signal.SIGKILL)
         await stage.work("FILE src/a/new.py: x = 2")
         await stage.ends("done", 2)

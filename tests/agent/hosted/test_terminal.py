@@ -18,6 +18,7 @@ from aegis_tui.agent.hosted import delivery as delivery_module
 from aegis_tui.agent.hosted.delivery import Requests, Typist, holds, typed_form
 from aegis_tui.agent.hosted.pty_host import PtyHost
 from aegis_tui.ports.terminal import Delivery
+from tests.agent.hosted.stage import drain
 
 PROGRAM = r"""
 import os, sys, termios, time, tty
@@ -105,7 +106,7 @@ async def running(tmp_path: Path, *arguments: str, relays: bool = True) -> Async
         async with PtyHost(argv, cwd=tmp_path, environment=dict(os.environ), pane=(pane, pane)) as host:
             box = Box(host, Typist(host, requests), requests, person, tmp_path / "sent")
             relay = asyncio.create_task(box.relay() if relays else asyncio.sleep(60))
-            reading = asyncio.create_task(_drain(person))
+            reading = asyncio.create_task(drain(person))
             try:
                 yield box
             finally:
@@ -115,15 +116,6 @@ async def running(tmp_path: Path, *arguments: str, relays: bool = True) -> Async
     finally:
         os.close(person)
         os.close(pane)
-
-
-async def _drain(person: int) -> None:
-    """Read what the pane shows, as a terminal does."""
-    while True:
-        try:
-            os.read(person, 65536)
-        except BlockingIOError:
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture(autouse=True)
