@@ -14,6 +14,13 @@ INTERRUPTED = f"the program was interrupted in its pane; {SUBMITS}, and the next
 PERSONS_TURN = "the program works on a prompt that was typed into it"
 YOUR_TURN = f"the prompt that was typed into the program is done; {SUBMITS}, and so does the program's exit"
 QUIT = "the program has ended in its pane; the next prompt starts it again"
+NOT_DELIVERED = {
+    Delivery.REFUSED: "the program showed no input box, so the prompt was not typed",
+    Delivery.UNKNOWN: "the prompt was typed, but no call of the program to its model contained it",
+}
+WAS_TYPED = (
+    "the turn was interrupted after the prompt was typed, before a call of the program to its model contained it"
+)
 
 
 class DeliveryReport:
@@ -36,6 +43,11 @@ class DeliveryReport:
         """
         numbers, self._numbers = self._numbers, []
         await self._answer(*numbers, delivery=delivery, reason=reason)
+
+
+def not_delivered(delivery: Delivery) -> AegisError:
+    """Return the error for a prompt that was refused, or of which nobody knows (code `agent.prompt`)."""
+    return Unavailable(NOT_DELIVERED[delivery], "attach to its pane and look", code="agent.prompt")
 
 
 def failure_of(kind: KindFile, ran: Ran) -> AegisError:

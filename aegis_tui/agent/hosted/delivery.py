@@ -26,6 +26,8 @@ _ECHO_S = 0.4
 _READ_A_SECOND = 50_000
 """Characters of a paste that a program reads in a second, at least; Enter must not come before the paste is read."""
 _ARRIVAL_S = 30.0
+_HUNG_S = 5.0
+"""When a prompt is cancelled while it is typed: after that time, the program counts as one that does not read."""
 _POLL_S = 0.05
 _KEPT_REQUESTS = 8
 
@@ -130,6 +132,11 @@ def typed_form(text: str, changes: Collection[str] = ()) -> str:
     return clean.replace("\t", "    ") if "tabs" in changes else clean
 
 
+def _reading_s(text: str) -> float:
+    """Return how many seconds a program may take until it has read a pasted text and shows it."""
+    return _ECHO_S + len(text) / _READ_A_SECOND
+
+
 class Typist:
     """Types prompts into one program, one at a time.
 
@@ -156,7 +163,8 @@ class Typist:
         """Paste the text into the program's input box and press Enter once; return what happened. Calls run one by one.
 
         It waits without limit while a person has typed something there that is not sent yet. When it is cancelled, the
-        text was typed whole and sent if `on_typing` was called, and not at all otherwise.
+        text was typed whole and sent if `on_typing` was called, and not at all otherwise; only of a text that the
+        program stopped reading, a part may have been typed.
 
         Args:
             text: The prompt.
@@ -176,7 +184,9 @@ class Typist:
             try:
                 await asyncio.shield(typing)
             except asyncio.CancelledError:
-                await asyncio.gather(typing, return_exceptions=True)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_HUNG_S + 5 * _reading_s(clean)):
+                        await asyncio.gather(typing, return_exceptions=True)
                 raise
             except OSError:
                 return Delivery.UNKNOWN
@@ -190,7 +200,7 @@ class Typist:
             OSError: The program has closed its terminal.
         """
         await self._host.type(_PASTE_BEGIN + clean.encode("utf-8", "replace") + _PASTE_END)
-        await self._quiet(_ECHO_S + len(clean) / _READ_A_SECOND)
+        await self._quiet(_reading_s(clean))
         await self._host.type(b"\r")
 
     async def _is_ready(self) -> bool:

@@ -18,6 +18,7 @@ from typing import Literal
 import psutil
 
 from aegis_tui.agent.descendants import descendants
+from aegis_tui.agent.hosted.answer import NOT_DELIVERED, WAS_TYPED, not_delivered
 from aegis_tui.agent.hosted.delivery import Requests, Typist
 from aegis_tui.agent.hosted.hear import box_of
 from aegis_tui.agent.hosted.program import Ran
@@ -27,7 +28,7 @@ from aegis_tui.agent.hosted.runner import OnDelivery, PersonAct, ignore_delivery
 from aegis_tui.agent.hosted.turn_end import turn_over
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.hosting.kind_file import KindFile, fill
-from aegis_tui.errors import Unavailable, UsageError
+from aegis_tui.errors import UsageError
 from aegis_tui.ports.terminal import Delivery
 from aegis_tui.sdk.awake import awake_wait
 
@@ -41,6 +42,8 @@ _CALL_S = 5.0
 _TOOLS_S = 20.0
 """How long the first prompt waits until the program has got the list of its MCP tools."""
 _BETWEEN_KEYS_S = 0.3
+_KEY_S = 5.0
+"""How long a program may take to read a key that ends its turn."""
 _NEXT_PROMPT = "\n\n---\n\n"
 """Between the prompts that a program gets again, and the next one."""
 
@@ -120,7 +123,7 @@ class TerminalRunner:
             if host.code is not None:
                 return await self._ended(host)
             if delivery is not Delivery.DELIVERED:
-                raise Unavailable(_NOT_DELIVERED[delivery], "attach to its pane and look", code="agent.prompt")
+                raise not_delivered(delivery)
             return await self._turn(host, self._seen.interrupts, descendants())
         finally:
             self._is_at_work = False
@@ -129,7 +132,7 @@ class TerminalRunner:
         """Let the program go on; return, when its turn is over or it has ended, how that went.
 
         The text is typed only if the program does not call its model within 5 s by itself. One that has ended is
-        started again and gets the text as a prompt.
+        started again and gets the text as a prompt. When it is cancelled, the keys of the kind end the turn.
 
         Raises:
             Unavailable: The prompt was refused, or the program did not call its model afterwards (code `agent.prompt`).
@@ -141,16 +144,26 @@ class TerminalRunner:
             return await self.run(text)
         self._is_at_work = True
         try:
-            if not await self._requests.more_than(self._seen.calls, timeout_s=_BY_ITSELF_S):
-                delivery = await typist.deliver(text)
-                if delivery is Delivery.UNKNOWN:  # a program that waits by itself takes the text once it has waited
-                    is_going_on = await self._requests.more_than(self._seen.calls, timeout_s=_LONGEST_PAUSE_S)
-                    delivery = Delivery.DELIVERED if is_going_on else delivery
-                if delivery is not Delivery.DELIVERED and host.code is None:
-                    raise Unavailable(_NOT_DELIVERED[delivery], "attach to its pane and look", code="agent.prompt")
+            try:
+                delivery = await self._continued(typist, text)
+            except asyncio.CancelledError:
+                await self._interrupt(host)
+                raise
+            if delivery is not Delivery.DELIVERED and host.code is None:
+                raise not_delivered(delivery)
             return await self._turn(host, self._seen.interrupts, descendants())
         finally:
             self._is_at_work = False
+
+    async def _continued(self, typist: Typist, text: str) -> Delivery:
+        """Return DELIVERED once the program calls its model again; the text is typed if it does not by itself."""
+        if await self._requests.more_than(self._seen.calls, timeout_s=_BY_ITSELF_S):
+            return Delivery.DELIVERED
+        delivery = await typist.deliver(text)
+        if delivery is Delivery.UNKNOWN:  # a program that waits by itself takes the text once it has waited
+            is_going_on = await self._requests.more_than(self._seen.calls, timeout_s=_LONGEST_PAUSE_S)
+            delivery = Delivery.DELIVERED if is_going_on else delivery
+        return delivery
 
     async def next_act(self) -> PersonAct:
         """Wait until a person has begun a turn, asked for submission, or the program has ended, and return which.
@@ -236,9 +249,9 @@ class TerminalRunner:
         except asyncio.CancelledError:
             if self._typed and self._host is not None:
                 await self._interrupt(self._host)
-                await on_delivery(Delivery.UNKNOWN, _WAS_TYPED)
+                await on_delivery(Delivery.UNKNOWN, WAS_TYPED)
             raise
-        await on_delivery(delivery, _NOT_DELIVERED.get(delivery, ""))
+        await on_delivery(delivery, NOT_DELIVERED.get(delivery, ""))
         return host, delivery
 
     async def _person_is_done(self, host: PtyHost) -> None:
@@ -303,15 +316,22 @@ class TerminalRunner:
         return Ran(0, "", host.shown_since(written_bytes), is_alive=True, is_interrupted=is_interrupted)
 
     async def _interrupt(self, host: PtyHost) -> None:
-        """End the program's present turn by typing the keys of its kind for that; no effect if it has ended."""
+        """End the program's present turn by typing the keys of its kind for that; no effect if it has ended.
+
+        A program that does not read a key within 5 s is ended; the next prompt starts it again.
+        """
         mode = self._kind.terminal
         if mode is None or host.code is not None:
             return
         self._forget_interrupted()
-        for key in mode.interrupt:
-            with suppress(OSError):
-                await host.type(key.encode())
-            await asyncio.sleep(_BETWEEN_KEYS_S)
+        try:
+            for key in mode.interrupt:
+                await asyncio.wait_for(host.type(key.encode()), _KEY_S)
+                await asyncio.sleep(_BETWEEN_KEYS_S)
+        except TimeoutError:
+            await self.close()
+        except OSError:
+            return  # it has closed its terminal
 
     def _forget_interrupted(self) -> None:
         """Note the prompt of an interrupted turn as lost, if the program removes it from its conversation."""
@@ -378,12 +398,3 @@ class TerminalRunner:
         code, tail = await host.ended(), host.last_output
         await self.close()
         return Ran(code, "", tail[-2000:])
-
-
-_NOT_DELIVERED = {
-    Delivery.REFUSED: "the program showed no input box, so the prompt was not typed",
-    Delivery.UNKNOWN: "the prompt was typed, but no call of the program to its model contained it",
-}
-_WAS_TYPED = (
-    "the turn was interrupted after the prompt was typed, before a call of the program to its model contained it"
-)

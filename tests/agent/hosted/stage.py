@@ -112,6 +112,7 @@ class Stage:
     worktree: Path
     hub: MemoryHub
     session: HostedSession
+    runner: TerminalRunner
     box: NoticeBox
     person: int
     place: Path
@@ -199,7 +200,7 @@ async def staged(
     parts |= {"runner": runner, "limits": LimitWatch(kind.usage_limit), "count": count, "team_rules": ""}
     session = HostedSession(settings, "parrot", kind, beat_s=0.05, **parts)
     base_oid = git(worktree, "rev-parse", "HEAD")
-    stage = Stage(worktree, hub, session, box_of(str(home)), person, home / "runs", base_oid)
+    stage = Stage(worktree, hub, session, runner, box_of(str(home)), person, home / "runs", base_oid)
     helpers = [asyncio.create_task(drain(person)), asyncio.create_task(_relay(stage, requests, passes=calls_model))]
     running = asyncio.create_task(session.run())
     try:

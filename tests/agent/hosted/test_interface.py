@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import pytest
 
+from aegis_tui.agent.hosted import delivery, terminal
 from tests.agent.conftest import git
 from tests.agent.hosted.stage import Perform, Stage
 
@@ -238,6 +241,45 @@ def test_a_cancelled_turn_is_ended_in_the_programs_own_interface(perform: Perfor
         await stage.work("FILE src/a/new.py: x = 3")
         await stage.ends("done")
         assert len(stage.noted("starts")) == 1
+
+    perform(scenario)
+
+
+def test_a_turn_is_also_ended_while_the_text_to_go_on_after_a_limit_is_on_its_way(
+    perform: Perform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "_BY_ITSELF_S", 0.1)
+
+    async def scenario(stage: Stage) -> None:
+        await stage.work("FILE src/a/new.py: x = 1")
+        await stage.ends("failed")
+        going_on = asyncio.create_task(stage.runner.go_on("WORK 30"))
+        await stage.until("calls", 2)
+        going_on.cancel()
+        await stage.until("stopped", 1)
+
+    perform(scenario, calls_model=False)
+
+
+def test_a_turn_of_a_program_that_hangs_is_cancelled_by_ending_the_program(
+    perform: Perform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_HUNG_S", 0.5)
+    monkeypatch.setattr(delivery, "_READ_A_SECOND", 1_000_000)
+    monkeypatch.setattr(terminal, "_KEY_S", 1.0)
+
+    async def scenario(stage: Stage) -> None:
+        await stage.finish_first()
+        os.kill(stage.noted("pids")[0], signal.SIGSTOP)
+        number = await stage.work("x" * 50_000)  # more than a terminal takes from which nobody reads
+        await stage.ends("exploring", 2)
+        await asyncio.sleep(1.0)
+        stage.session.interrupt()
+        await stage.ends("idle", 2)
+        assert stage.answers()[number] == "unknown"
+        await stage.work("FILE src/a/new.py: x = 2")
+        await stage.ends("done", 2)
+        assert [start[0] for start in stage.noted("starts")] == ["--new", "--resume"]
 
     perform(scenario)
 
