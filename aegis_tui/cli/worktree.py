@@ -222,7 +222,8 @@ def _listed(place: Place) -> list[ListedWorktree]:
 def _claimed(place: Place) -> frozenset[str]:
     """Return the paths of worktrees that instances use, or will use when the hub is started again.
 
-    They come from the hub, or from the log if no hub is running; empty if there is no log either.
+    Those that are being made for instances without one are among them. All come from the hub, or from the log if no hub
+    is running; empty if there is no log either.
 
     Raises:
         HubUnavailable: A hub is running and does not answer, or the state folder cannot be written.
@@ -236,4 +237,6 @@ def _claimed(place: Place) -> frozenset[str]:
         instances = asyncio.run(open_instances(place.paths))
     else:
         instances = []
-    return frozenset(item["worktree"] for item in instances if item["worktree"] and item["phase"] != "reclaimed")
+    folder = place.paths.worktrees_dir
+    living = (item for item in instances if item["phase"] != "reclaimed")
+    return frozenset(item["worktree"] or str(folder / item["instance_id"]) for item in living)
