@@ -232,17 +232,27 @@ class UntrustedFolder:
         """Delete whatever has that name, a folder with its content; nothing happens if there is nothing.
 
         A tree of any depth is deleted with two descriptors and without recursion: the folders in it are moved up first.
+        Others may delete parts of it at the same time.
 
         Raises:
-            OSError: It cannot be deleted.
+            OSError: It cannot be deleted, or another program keeps creating something in it.
         """
         waiting = [name]
+        refilled = 0
         while waiting:
             current = waiting.pop()
-            if not _unlink(self._descriptor, current):
-                waiting += self._empty(current)
-                with contextlib.suppress(FileNotFoundError):
-                    os.rmdir(current, dir_fd=self._descriptor)
+            if _unlink(self._descriptor, current):
+                continue
+            waiting += self._empty(current)
+            try:
+                os.rmdir(current, dir_fd=self._descriptor)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                refilled += 1
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or refilled == _TRIES:
+                    raise
+                waiting.append(current)
 
     def _empty(self, name: str) -> list[str]:
         """Delete the files of a folder and move its folders up, under random names; return these names.
@@ -265,8 +275,9 @@ class UntrustedFolder:
                         continue
                     _let_in(inner, entry.name)
                     aside = f"{TRASH}{secrets.token_hex(8)}"
-                    os.rename(entry.name, aside, src_dir_fd=inner, dst_dir_fd=self._descriptor)
-                    moved.append(aside)
+                    with contextlib.suppress(FileNotFoundError):
+                        os.rename(entry.name, aside, src_dir_fd=inner, dst_dir_fd=self._descriptor)
+                        moved.append(aside)
         finally:
             os.close(inner)
         return moved
@@ -367,8 +378,13 @@ def _unlink(folder: int, name: str) -> bool:
     except FileNotFoundError:
         return True
     except OSError as error:
-        if error.errno in (errno.EISDIR, errno.EPERM) and _is_folder(folder, name):
-            return False
+        if error.errno not in (errno.EISDIR, errno.EPERM):
+            raise
+        try:
+            if _is_folder(folder, name):
+                return False
+        except FileNotFoundError:
+            return True
         raise
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,27 @@ def test_whatever_stands_there_is_deleted_and_nothing_else(place: Path, canary: 
         folder.remove("name")
         folder.remove("name")
     assert [path.name for path in place.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize("apart", [0, 1, 3])
+def test_parts_of_a_tree_may_be_deleted_by_others_at_the_same_time(place: Path, apart: int) -> None:
+    for _round in range(20):
+        for branch in range(6):
+            deep = place / "name" / Path(*["level"] * apart) / f"b{branch}" / "c" / "d" / "e"
+            deep.mkdir(parents=True)
+            (deep / "file").touch()
+        within = place / "name" / Path(*["level"] * apart)
+        started = threading.Barrier(8)
+
+        def delete(path: Path, started: threading.Barrier = started) -> None:
+            started.wait()
+            with contextlib.suppress(FileNotFoundError if path.parent != place else ()):
+                delete_tree(path)
+
+        with ThreadPoolExecutor(8) as pool:
+            parts = [within / f"b{branch}" for branch in range(6)]
+            list(pool.map(delete, [place / "name", place / "name", *parts]))
+        assert list(place.iterdir()) == []
 
 
 @pytest.mark.parametrize(
