@@ -20,10 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-TRASH = ".aegis-trash-"
-"""Prefix of the names of folders that are about to be deleted."""
+from aegis_tui.sdk.folder_entry import FOLDER, let_in, remove_entry, unlink
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
@@ -41,7 +39,7 @@ class UntrustedFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, _FOLDER)
+        self._descriptor = os.open(path, FOLDER)
 
     def __enter__(self) -> Self:
         return self
@@ -179,7 +177,7 @@ class UntrustedFolder:
         if status.st_mode & wanted != wanted:
             with self._parent(path) as place:
                 if place is not None:
-                    _let_in(*place, mode=stat.S_IMODE(status.st_mode) | wanted)
+                    let_in(*place, mode=stat.S_IMODE(status.st_mode) | wanted)
 
     def unlink(self, path: str) -> None:
         """Delete a file or link; a folder stays, and a missing path is ignored.
@@ -189,7 +187,7 @@ class UntrustedFolder:
         """
         with self._parent(path) as place:
             if place is not None:
-                _unlink(*place)
+                unlink(*place)
 
     def claim(self, name: str, content: bytes) -> bool:
         """Create a file, mode 0600; return False if there is anything under that name, even a link. Raises OSError."""
@@ -231,56 +229,12 @@ class UntrustedFolder:
     def remove(self, name: str) -> None:
         """Delete whatever has that name, a folder with its content; nothing happens if there is nothing.
 
-        A tree of any depth is deleted with two descriptors and without recursion: the folders in it are moved up first.
         Others may delete parts of it at the same time.
 
         Raises:
             OSError: It cannot be deleted, or another program keeps creating something in it.
         """
-        waiting = [name]
-        refilled = 0
-        while waiting:
-            current = waiting.pop()
-            if _unlink(self._descriptor, current):
-                continue
-            waiting += self._empty(current)
-            try:
-                os.rmdir(current, dir_fd=self._descriptor)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                refilled += 1
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or refilled == _TRIES:
-                    raise
-                waiting.append(current)
-
-    def _empty(self, name: str) -> list[str]:
-        """Delete the files of a folder and move its folders up, under random names; return these names.
-
-        Args:
-            name: The folder, directly below this one; if it is gone, the result is empty.
-
-        Raises:
-            OSError: Something cannot be deleted or moved, or `name` is no folder.
-        """
-        moved: list[str] = []
-        try:
-            inner = _open_folder_anyway(self._descriptor, name)
-        except FileNotFoundError:
-            return moved
-        try:
-            with os.scandir(inner) as entries:
-                for entry in entries:
-                    if _unlink(inner, entry.name):
-                        continue
-                    _let_in(inner, entry.name)
-                    aside = f"{TRASH}{secrets.token_hex(8)}"
-                    with contextlib.suppress(FileNotFoundError):
-                        os.rename(entry.name, aside, src_dir_fd=inner, dst_dir_fd=self._descriptor)
-                        moved.append(aside)
-        finally:
-            os.close(inner)
-        return moved
+        remove_entry(self._descriptor, name)
 
     def _open_file(self, path: str) -> int | None:
         """Open a regular file and return its descriptor, for the caller to close; None if that fails or it is none."""
@@ -326,7 +280,7 @@ class UntrustedFolder:
                 if part in ("", ".."):
                     raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
                 if part != ".":
-                    inner = os.open(part, _FOLDER, dir_fd=current)
+                    inner = os.open(part, FOLDER, dir_fd=current)
                     os.close(current)
                     current = inner
             yield current
@@ -361,55 +315,3 @@ def read_file(path: Path, *, limit: int) -> bytes | None:
             return folder.read(path.name, limit=limit)
     except OSError:
         return None
-
-
-def _unlink(folder: int, name: str) -> bool:
-    """Delete a file or link and return True, also when it is gone already; return False for a folder.
-
-    Args:
-        folder: The descriptor of the folder that holds it.
-        name: Its name there.
-
-    Raises:
-        OSError: It cannot be deleted.
-    """
-    try:
-        os.unlink(name, dir_fd=folder)
-    except FileNotFoundError:
-        return True
-    except OSError as error:
-        if error.errno not in (errno.EISDIR, errno.EPERM):
-            raise
-        try:
-            if _is_folder(folder, name):
-                return False
-        except FileNotFoundError:
-            return True
-        raise
-    return True
-
-
-def _is_folder(folder: int, name: str) -> bool:
-    return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
-
-
-def _let_in(folder: int, name: str, *, mode: int = 0o700) -> None:
-    """Change the mode of a file or folder in a folder, given by its descriptor; follow no link, ignore errors.
-
-    The default gives all permissions to the owner and none to others.
-    """
-    with contextlib.suppress(OSError):
-        if not hasattr(os, "O_PATH"):
-            os.chmod(name, mode, dir_fd=folder, follow_symlinks=False)
-            return
-        descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        try:
-            if not stat.S_ISLNK(os.fstat(descriptor).st_mode):
-                Path(f"/proc/self/fd/{descriptor}").chmod(mode)
-        finally:
-            os.close(descriptor)
-
-
-def _open_folder_anyway(folder: int, name: str) -> int:
-    _let_in(folder, name)
-    return os.open(name, _FOLDER, dir_fd=folder)

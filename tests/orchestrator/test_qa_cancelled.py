@@ -14,7 +14,7 @@ import pytest
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.git.repository import GitRepository
 from aegis_tui.ports.repository import Worktree
-from aegis_tui.sdk.untrusted_folder import TRASH
+from aegis_tui.sdk.folder_entry import TRASH
 from tests.orchestrator.qa_lab import Lab
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aegis_tui.errors import Refused
-from aegis_tui.sdk.untrusted_folder import TRASH as _TRASH
+from aegis_tui.sdk.folder_entry import TRASH as _TRASH
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder, delete_tree
 
 MAX_FILE_BYTES = 4 << 30
