@@ -49,7 +49,8 @@ def _empty(folder: int, name: str) -> list[str]:
     """Delete the files of a folder and move its folders up, under random names; return these names.
 
     Args:
-        name: The folder, directly below this one; if it is gone, the result is empty.
+        folder: The descriptor of the folder that holds it.
+        name: Its name there; if it is gone, the result is empty.
 
     Raises:
         OSError: Something cannot be deleted or moved, or `name` is no folder.
@@ -123,6 +124,6 @@ def let_in(folder: int, name: str, *, mode: int = 0o700) -> None:
 
 
 def _open_folder_anyway(folder: int, name: str) -> int:
-    """Return the descriptor of a folder, after giving its owner all permissions, for the caller to close; raises OSError."""
+    """Give the owner all permissions of a folder; return its descriptor, for the caller to close. Raises OSError."""
     let_in(folder, name)
     return os.open(name, FOLDER, dir_fd=folder)
