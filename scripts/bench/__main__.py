@@ -16,6 +16,7 @@ from scripts.bench.core import run_core
 from scripts.bench.gateway import run_gateway
 from scripts.bench.hub import run_hub
 from scripts.bench.large import run_large
+from scripts.bench.merge import run_merge
 from scripts.bench.page import PAGE, read_evidence, render_page
 from scripts.bench.product import run_product
 from scripts.bench.record import Figure, read_records, record_of, write_record
@@ -34,11 +35,15 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
 }
 """Name to benchmark; a new one is added here and named by a goal in goals.py."""
 
+MERGE = "merge"
+"""The benchmark that measures the histories of repositories that are given to it; it has no goal in goals.py."""
+
 
 def main(arguments: list[str]) -> int:
     """Run what is asked for; 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Benchmarks of aegis-tui.")
-    parser.add_argument("name", nargs="?", choices=sorted(BENCHES), help="which benchmark to run")
+    parser.add_argument("name", nargs="?", choices=sorted([*BENCHES, MERGE]), help="which benchmark to run")
+    parser.add_argument("repositories", nargs="*", type=Path, help=f"for {MERGE}: repositories with merge commits")
     parser.add_argument("--record", action="store_true", help="keep the samples in docs/benchmarks/ and write the page")
     parser.add_argument("--list", action="store_true", help="name the benchmarks")
     parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md from the records")
@@ -48,6 +53,11 @@ def main(arguments: list[str]) -> int:
         return 0
     if chosen.name is None and not chosen.page:
         parser.error("name a benchmark, or give --list or --page")
+    if (chosen.name == MERGE) != bool(chosen.repositories):
+        parser.error(f"repositories are given for {MERGE} alone, which needs them")
+    if chosen.name == MERGE:
+        run_merge(chosen.repositories)
+        return 0
     if chosen.name is not None:
         _run(chosen.name, keep=chosen.record)
     if chosen.page or chosen.record:

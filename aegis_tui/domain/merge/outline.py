@@ -1,0 +1,184 @@
+"""Python files as items: imports, definitions, bindings and other statements, each with the comments above it."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+ItemKind = Literal["comment", "doc", "import", "definition", "binding", "block", "statement"]
+Key = tuple[ItemKind, str, int]
+"""What an item is, its name or text, and how many of the same stand above it in its suite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The items of a module or of a class body, and the blank lines and comments at its end."""
+
+    items: tuple[MergeItem, ...]
+    tail: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MergeItem:
+    """One statement, or a paragraph of comments."""
+
+    key: Key
+    lead: tuple[str, ...]
+    """Blank lines and comments that stand directly above it."""
+    lines: tuple[str, ...]
+    """Its own lines, with decorators; without `lead`."""
+    head: tuple[str, ...] = ()
+    """Of a class whose body is a suite of its own: its lines above the body."""
+    body: Suite | None = None
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        """All lines that belong to it."""
+        return self.lead + self.lines
+
+
+def read_suite(lines: Sequence[str], module: ast.Module) -> Suite:
+    """Return the items of a module.
+
+    Args:
+        lines: The lines of its text, cut at line feeds only.
+        module: What `ast.parse` made of the same text.
+    """
+    return _suite(lines, module.body, 0, len(lines))
+
+
+def _suite(lines: Sequence[str], body: Sequence[ast.stmt], start: int, end: int) -> Suite:
+    """Return the items of `lines[start:end]`, which hold the statements of `body` and what is between them."""
+    items: list[MergeItem] = []
+    seen: Counter[tuple[ItemKind, str]] = Counter()
+    groups = _groups(lines, body, end)
+    at = start
+    for group, first, last in groups:
+        comments, lead = _paragraphs(lines[at:first])
+        items += [_comment(seen, above, text) for above, text in comments]
+        items.append(_item(seen, lines, group, lead, (first, last), is_first=at == start))
+        at = last
+    comments, tail = _paragraphs([*lines[at:end], ""])
+    items += [_comment(seen, above, text) for above, text in comments]
+    return Suite(tuple(items), tail[:-1])
+
+
+def _groups(lines: Sequence[str], body: Sequence[ast.stmt], end: int) -> list[tuple[list[ast.stmt], int, int]]:
+    """Return the statements that share lines, with their first line and the line after their last, from 0.
+
+    Comments below a compound statement that are indented deeper than it belong to it.
+    """
+    groups: list[tuple[list[ast.stmt], int, int]] = []
+    for node in body:
+        first, last = _first_line(node) - 1, node.end_lineno or node.lineno
+        if groups and first < groups[-1][2]:
+            groups[-1] = ([*groups[-1][0], node], groups[-1][1], last)
+        else:
+            groups.append(([node], first, last))
+    bounds = [first for _, first, _ in groups[1:]] + [end]
+    return [
+        (group, first, _with_own_comments(lines, group[-1], last, bound))
+        for (group, first, last), bound in zip(groups, bounds, strict=True)
+    ]
+
+
+def _with_own_comments(lines: Sequence[str], node: ast.stmt, last: int, bound: int) -> int:
+    if not isinstance(getattr(node, "body", None), list) and not isinstance(node, ast.Match):
+        return last
+    for at in range(last, bound):
+        text = lines[at].lstrip(" \t")
+        if text.startswith("#") and len(lines[at]) - len(text) > node.col_offset:
+            last = at + 1
+        elif text.strip():
+            break
+    return last
+
+
+def _first_line(node: ast.stmt) -> int:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    return node.lineno
+
+
+def _paragraphs(lines: Sequence[str]) -> tuple[list[tuple[tuple[str, ...], tuple[str, ...]]], tuple[str, ...]]:
+    """Return the paragraphs of comments that a blank line ends, each with the blank lines above it, and the rest."""
+    listed: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+    blank: list[str] = []
+    comment: list[str] = []
+    for line in lines:
+        if line.strip():
+            comment.append(line)
+        elif comment:
+            listed.append((tuple(blank), tuple(comment)))
+            blank, comment = [line], []
+        else:
+            blank.append(line)
+    return listed, (*blank, *comment)
+
+
+def _comment(seen: Counter[tuple[ItemKind, str]], above: tuple[str, ...], text: tuple[str, ...]) -> MergeItem:
+    return MergeItem(_key(seen, "comment", "\n".join(text)), above, text)
+
+
+def _item(
+    seen: Counter[tuple[ItemKind, str]],
+    lines: Sequence[str],
+    group: list[ast.stmt],
+    lead: tuple[str, ...],
+    span: tuple[int, int],
+    *,
+    is_first: bool,
+) -> MergeItem:
+    own = tuple(lines[span[0] : span[1]])
+    node = group[0]
+    kind, name = _named(node, own, is_first=is_first) if len(group) == 1 else ("statement", "\n".join(own))
+    key = _key(seen, kind, name)
+    if len(group) == 1 and isinstance(node, ast.ClassDef):
+        inner = _first_line(node.body[0]) - 1
+        if inner > node.lineno - 1 and not lines[node.body[0].lineno - 1][: node.body[0].col_offset].strip():
+            top = _head_end(lines, node, inner)
+            return MergeItem(key, lead, own, tuple(lines[span[0] : top]), _suite(lines, node.body, top, span[1]))
+    return MergeItem(key, lead, own)
+
+
+def _head_end(lines: Sequence[str], node: ast.ClassDef, inner: int) -> int:
+    """Return the line, from 0, after the header of a class: comments and blank lines above its body belong to that."""
+    while inner > node.lineno and (not lines[inner - 1].strip() or lines[inner - 1].lstrip().startswith("#")):
+        inner -= 1
+    return inner
+
+
+def _key(seen: Counter[tuple[ItemKind, str]], kind: ItemKind, name: str) -> Key:
+    seen[kind, name] += 1
+    return kind, name, seen[kind, name]
+
+
+def _named(node: ast.stmt, own: tuple[str, ...], *, is_first: bool) -> tuple[ItemKind, str]:
+    """Return what a statement is and the name that it keeps when its content is edited."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return "definition", node.name + "".join(_property_parts(node))
+        case ast.ImportFrom():
+            return "import", "." * node.level + (node.module or "")
+        case ast.Import():
+            return "import", " ".join(alias.name for alias in node.names)
+        case ast.Assign(targets=targets):
+            return "binding", "=".join(map(ast.unparse, targets))
+        case ast.AnnAssign(target=target):
+            return "binding", ast.unparse(target)
+        case ast.AugAssign(target=target):
+            return "binding", f"{ast.unparse(target)} {type(node.op).__name__}"
+        case ast.Expr(value=ast.Constant(value=str())) if is_first:
+            return "doc", ""
+        case _ if hasattr(node, "body"):
+            return "block", "\n".join(line.strip() for line in own[: 2 if isinstance(node, ast.Try) else 1])
+    return "statement", "\n".join(line.strip() for line in own)
+
+
+def _property_parts(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Iterator[str]:
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Attribute) and decorator.attr in ("setter", "getter", "deleter"):
+            yield f".{decorator.attr}"

@@ -1,0 +1,180 @@
+"""Merges the history of repositories again: `scripts/bench merge REPO...`.
+
+Of each merge commit with two parents, the Python files that both sides changed are merged as the program merges them,
+and compared with what the person committed. `holds the same` means that the two have the same statements in their
+modules, in any order. `wrong` means that they do not, and the merge is at fault by the person's own file: it does not
+parse although the three versions do, it has a definition twice that no version has twice, it lacks a line that one
+side added and the person kept, or it has a line that one side removed and the person left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis_tui.domain.merge.file import FileMerge, merge_file
+from aegis_tui.domain.merge.proof import Versions
+from scripts.bench.merge_history import HistoricFile, History
+
+Counts = Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file."""
+
+    file: HistoricFile
+    merge: FileMerge
+
+
+def run_merge(repositories: Iterable[Path]) -> None:
+    """Merge the histories again and print what came of it, for each repository and in all."""
+    everything: list[Outcome] = []
+    for repository in repositories:
+        with History(repository) as history:
+            merges = history.merges()
+            outcomes = [_merged(file) for merge in merges for file in history.files(*merge)]
+        _print(
+            f"{repository.resolve().parent.name if repository.name == 'repo' else repository.name}",
+            len(merges),
+            outcomes,
+        )
+        everything += outcomes
+    _print("all", 0, everything)
+
+
+def _merged(file: HistoricFile) -> Outcome:
+    return Outcome(file, merge_file(file.path, file.versions, file.textual))
+
+
+def _print(name: str, merges: int, outcomes: list[Outcome]) -> None:
+    conflicts = [outcome for outcome in outcomes if outcome.file.textual is None and outcome.file.human is not None]
+    both = [outcome for outcome in conflicts if outcome.file.human not in outcome.file.versions[1:]]
+    clean = [outcome for outcome in outcomes if outcome.file.textual is not None and outcome.file.human is not None]
+    write = sys.stdout.write
+    write(f"{name}: {merges} merges; {len(clean)} files that git merges, {len(conflicts)} with conflicts\n")
+    write(f"  person kept both sides: {len(both)}, of these all versions parse: {sum(map(_parses, both))}\n")
+    for title, chosen in (("kept both", both), ("all conflicts", conflicts), ("git clean", clean)):
+        for label in ("proven", "unproven", "refused"):
+            _line(f"{title}, {label}", [item for item in chosen if item.merge.label == label], len(chosen))
+        for strategy in ("structure", "lines"):
+            resolved = [item for item in chosen if item.merge.strategy == strategy]
+            if title != "git clean":
+                _line(f"{title}, by {strategy}", resolved, len(chosen))
+    if clean:
+        git = [FileMerge("unproven", outcome.file.textual, "text") for outcome in clean]
+        _line(
+            "git's own clean merges",
+            [Outcome(item.file, own) for item, own in zip(clean, git, strict=True)],
+            len(clean),
+        )
+
+
+def _line(title: str, outcomes: list[Outcome], of: int) -> None:
+    counts: Counts = Counter()
+    for outcome in outcomes:
+        counts.update(_verdict(outcome))
+    share = f" ({len(outcomes) / of:.1%})" if of else ""
+    listed = ", ".join(
+        f"{word} {counts[word]}" for word in ("identical", "holds the same", "parses", "loses nothing", "wrong")
+    )
+    sys.stdout.write(f"  {title}: {len(outcomes)}{share}" + (f": {listed}\n" if counts else "\n"))
+
+
+def _parses(outcome: Outcome) -> bool:
+    return all(_tree(text) is not None for text in outcome.file.versions)
+
+
+def _verdict(outcome: Outcome) -> Iterable[str]:
+    """Yield what is true of a merge."""
+    file, text = outcome.file, outcome.merge.text
+    if text is None or file.human is None:
+        return
+    versions, human = file.versions, file.human
+    if text == human:
+        yield "identical"
+    merged, theirs = _tree(text), _tree(human)
+    same = merged is not None and theirs is not None and _contents(merged) == _contents(theirs)
+    if same or text == human:
+        yield "holds the same"
+    if merged is not None:
+        yield "parses"
+    if not _lost(versions, text):
+        yield "loses nothing"
+    if not same and text != human and wrong(versions, text, human):
+        yield "wrong"
+
+
+def wrong(versions: Versions, text: str, human: str) -> str:
+    """Return what is wrong with a merge by what the person committed; empty if nothing is."""
+    if _tree(text) is None and all(_tree(version) is not None for version in versions):
+        return "does not parse"
+    base, ours, theirs = (_lines(version) for version in versions)
+    here, there = _lines(text), _lines(human)
+    if missing := {line for line in (ours - base) | (theirs - base) if line in there and line not in here}:
+        return f"lost: {min(missing)}"
+    if back := {line for line in (base - ours) | (base - theirs) if line in here and line not in there}:
+        return f"kept: {min(back)}"
+    twice = _definitions(text)
+    known = [_definitions(version) for version in (*versions, human)]
+    doubled = [name for name, count in twice.items() if count > max(1, *(each[name] for each in known))]
+    return f"twice: {doubled[0]}" if doubled else ""
+
+
+def _lost(versions: Versions, text: str) -> set[str]:
+    """Return the lines that a side added, and the other did not remove, that the merge lacks; imports aside."""
+    base, ours, theirs = (_lines(version) for version in versions)
+    return ((ours | theirs) - base) - _lines(text)
+
+
+def _lines(text: str) -> set[str]:
+    """Return the lines of a text that say something, without indentation and last comma; imported names one by one."""
+    tree = _tree(text)
+    lines = text.split("\n")
+    named: set[str] = set()
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = "." * getattr(node, "level", 0) + (getattr(node, "module", "") or "")
+            named |= {f"import {module} {alias.name} {alias.asname}" for alias in node.names}
+            for at in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[at] = ""
+    return named | {line.strip().rstrip(",") for line in lines if line.strip().rstrip(",")}
+
+
+def _contents(tree: ast.Module) -> Counter[str]:
+    """Return the statements of a module, whatever their order, with imported names one by one."""
+    return Counter(
+        part
+        for node in tree.body
+        for part in (
+            [f"{ast.dump(alias)} {getattr(node, 'module', '')}" for alias in node.names]
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            else [ast.dump(node)]
+        )
+    )
+
+
+def _definitions(text: str) -> Counter[tuple[str, ...]]:
+    tree = _tree(text)
+    counted: Counter[tuple[str, ...]] = Counter()
+    todo: list[tuple[tuple[str, ...], ast.AST]] = [((), tree)] if tree else []
+    while todo:
+        scope, node = todo.pop()
+        for child in ast.iter_child_nodes(node):
+            inner = scope
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                inner = (*scope, child.name)
+                counted[inner] += 1
+            todo.append((inner, child))
+    return counted
+
+
+def _tree(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
