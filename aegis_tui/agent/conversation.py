@@ -21,9 +21,10 @@ class Conversation:
 
     @property
     def messages(self) -> Sequence[dict[str, Any]]:
-        """All messages so far, in order, the system message first; in their plainest form after `make_plain`.
+        """All messages so far, in order, the system message first; the caller must not change them.
 
-        Not to be changed.
+        After `make_plain` they are in the form that `reshape` describes; after `make_plain(keeps_system=False)` there
+        is no system message: its text is a part of the first user message.
         """
         return reshape(self._messages, keeps_system=self._keeps_system) if self._is_plain else self._messages
 

@@ -121,7 +121,10 @@ def reshape(messages: Sequence[Message], *, keeps_system: bool = True) -> list[M
 
 
 def _results_after(messages: Sequence[Message], place: int) -> dict[str, str]:
-    """Return call id -> result of the results after the message at `place`; later messages may use the same ids."""
+    """Return call id -> content of the tool messages that directly follow the message at `place`.
+
+    They end at the first message of another role: later calls may have the same ids. Empty if none follows.
+    """
     results: dict[str, str] = {}
     for message in messages[place + 1 :]:
         if message["role"] != "tool":

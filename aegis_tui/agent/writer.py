@@ -123,9 +123,10 @@ class Writer:
 
         Raises:
             LockHeld: It was not granted within `wait_s` seconds.
-            UsageError: The file has no such lines or symbol, or cannot be read.
+            UsageError: The file has no such lines or symbol, or cannot be read as text: it is binary or too large.
             PartitionRefused: This instance may not lock the path.
             HubUnavailable: The hub does not answer.
+            OSError: The system refuses to read the file, which is read only for a region.
         """
         before = self._progress.state
 
@@ -340,7 +341,8 @@ class Writer:
     def _undone_on_failure(self, path: str) -> Iterator[None]:
         """Restore the file byte for byte if the block fails, because the hub has not recorded the change then.
 
-        The block's error is raised again; that the file could not be restored is only shown.
+        A file that did not exist is deleted. That the change was undone is shown, or why it could not be; the block's
+        error is raised again in both cases.
 
         Raises:
             OSError: The file cannot be read before the block, which then does not run.

@@ -178,7 +178,8 @@ def _validate(
 def _without_nulls(data: object, depth: int = 0) -> object:
     """Return the same values without the fields that are null: an empty `shared:` counts as absent.
 
-    What is nested deeper than `MAX_DEPTH` stays as it is; `depth` is how deep `data` itself is.
+    Items of lists that are null stay, and so does what is nested deeper than `MAX_DEPTH`; `depth` is how deep `data`
+    itself is.
     """
     if isinstance(data, Mapping) and depth <= MAX_DEPTH:
         return {key: _without_nulls(value, depth + 1) for key, value in data.items() if value is not None}

@@ -247,7 +247,7 @@ class Doctor:
         return (await self._chooser.choose(endpoint.base_url, endpoint.models, wanted=self._settings.model)).model
 
     async def _tool_call(self, endpoint: ModelEndpoint, model: str) -> Check:
-        """Check that the model can make a streamed tool call, which every agent needs; a scripted model is not asked.
+        """Check that the model can make a streamed tool call, which every agent needs; a scripted one passes unasked.
 
         Returns:
             The check; failed if the server does not answer in time, refuses, or answers without a usable call.

@@ -67,7 +67,8 @@ class Leftovers:
     ) -> list[Removed]:
         """Remove leftovers and return them all; for one that git cannot remove, `kept` gives the reason.
 
-        A temporary folder is returned as removed even if a part of it could not be deleted.
+        Work in an instance's worktree is saved to a rescue ref first (`Removed.rescue_ref`). A temporary folder is
+        returned as removed even if a part of it could not be deleted.
 
         Args:
             claimed: Paths of worktrees that are in use; they are left alone.
@@ -100,16 +101,17 @@ class Leftovers:
         return {path: await asyncio.to_thread(self._measure, path) for path in await self._worktrees()}
 
     async def shrink(self, find_claimed: FindClaimed, budget_bytes: int) -> tuple[list[Removed], int]:
-        """Remove worktrees without uncommitted content, oldest first, while all of them take more than the budget.
+        """Remove unused worktrees without uncommitted content, oldest first, until all take no more than the budget.
 
-        Their commits stay on their branches.
+        Their commits stay on their branches. All are counted: scratch worktrees and those in use too.
 
         Args:
             find_claimed: Asked after the worktrees were listed, so that no worktree that is added meanwhile is removed.
             budget_bytes: How much they may take.
 
         Returns:
-            What was removed, and the bytes that the others take.
+            An entry for each worktree whose removal was tried, with the reason in `kept` if git could not remove it,
+            which raises nothing; and the bytes that are still taken.
 
         Raises:
             GitError: git cannot list the worktrees; nothing was removed.

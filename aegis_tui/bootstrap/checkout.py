@@ -101,7 +101,10 @@ async def heads_and_dirt(root: Path, places: Sequence[tuple[str, str]]) -> list[
 
 
 def worktree_size(path: Path) -> int:
-    """Return the bytes that a worktree takes on disk, 0 if it is gone; blocking."""
+    """Return the bytes that a worktree takes on disk, 0 if it is gone; blocking.
+
+    What cannot be read is not counted; nothing is raised.
+    """
     return size_of([path])
 
 
@@ -134,7 +137,7 @@ async def rescues_at(root: Path) -> Rescues:
 
 
 def retention_of(settings: Settings) -> Retention:
-    """Return how long saved work is kept, and how many bytes of it, as the settings say."""
+    """Return the limits on saved work that the settings give: its days, the days of merged work, and its bytes."""
     chosen = settings.rescue
     return Retention(chosen.days, chosen.merged_days, chosen.budget_mb * 1024 * 1024)
 

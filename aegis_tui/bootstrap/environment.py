@@ -105,7 +105,10 @@ class EnvironmentWiring:
 
 
 def environments_of(paths: WorkspacePaths) -> EnvironmentFolder:
-    """Return the folder of a workspace's environments, and of what its person allowed; it need not exist."""
+    """Return the folder of a workspace's environments and of the set-up commands that the person allowed.
+
+    It need not exist.
+    """
     return EnvironmentFolder(paths.state_dir / "environments")
 
 

@@ -64,10 +64,11 @@ def _load_watching() -> Callable[[Path], WatchService]:
 def serve_hub(root: Path) -> int:
     """Run the hub of the repository at `root` in this process until it ends, and return its exit code (contract 3).
 
-    An error of the hub is written to stderr, and its exit code is returned.
+    An `AegisError` or `OSError` of the hub is written to stderr, and its exit code is returned; any other is raised.
 
-    Changes this process's environment: it sets AEGIS_ORPHAN_S, and AEGIS_PORT from the settings if that is not set;
-    it removes the model server's key, and search paths relative to the current folder, from it.
+    Changes this process's environment: it sets AEGIS_ORPHAN_S, and AEGIS_PORT from the settings if that is not set. It
+    removes the model server's key; the relative parts of PATH, PYTHONPATH and similar lists; and a variable such as
+    HOME if its path is relative.
 
     Raises:
         UsageError: The settings cannot be read or are not valid.

@@ -113,7 +113,7 @@ def _named(waiting: list[Need], key: str) -> Need:
 
 
 def _name(need: Need) -> str:
-    """Return the key that the list shows for a need: for an instance its short id, for others their key."""
+    """Return the name that the list shows for what waits for the person: `need.key`, for an agent its short id."""
     return instance_id(need.key) if need.kind == "instance" else need.key
 
 

@@ -61,7 +61,9 @@ class Membership:
     def __enter__(self) -> Membership:
         """Begin to send heartbeats, in a thread; return this object.
 
-        If heartbeats fail, the first failure is printed on stderr, and the next ones are sent anyway.
+        The first failure of each series is printed on stderr, and sending goes on. If the hub no longer accepts the
+        agent's token, the reason is printed and the heartbeats end; `has_ended` and `at_stop` say what more happens if
+        the agent was stopped or is unknown.
         """
         self._thread.start()
         return self

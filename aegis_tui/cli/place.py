@@ -117,7 +117,7 @@ _warned: set[str] = set()
 
 
 def _tell_version(address: HubAddress) -> None:
-    """Print a note on stderr, the first time only, if the hub has another version than this program.
+    """Print a note on stderr if the hub has another version than this program; the same note once per process.
 
     Inside the pane of an agent (AEGIS_INSTANCE is set) do nothing: an agent can do nothing about it.
     """

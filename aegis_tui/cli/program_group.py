@@ -103,7 +103,8 @@ class ProgramGroup:
         """Stop this process too, as the program was stopped (Ctrl-Z); continue the program when a shell continues us.
 
         A program that was stopped because it needs the terminal gets it, if it is ours, and continues at once. Without
-        a terminal, do nothing; without a shell that could continue us, we do not stop.
+        a terminal, do nothing. Without a shell that could continue us, we do not stop: the program continues at once if
+        the terminal is ours, else it stays stopped.
 
         Args:
             number: The signal that stopped the program.

@@ -97,7 +97,7 @@ def check(
     """Apply the rules to what a commit changes, as a run does with each piece.
 
     The rules are read from the commit --base. No hub is needed. Exit code 3 if anything but warnings was found, 2 if
-    there is no such commit or a file of rules is not valid, 1 if git fails.
+    there is no such commit or a file of rules is not valid, 5 outside a repository, 1 if git fails.
     """
     from aegis_tui.bootstrap.rules import check_commits
 

@@ -42,7 +42,7 @@ def list_worktrees(as_json: AsJson = False) -> int:
     """List the worktrees of the instances that the hub knows or, if no hub is running, of those that git knows.
 
     Exit code 0 also if there are none. No hub is started. Exit code 5 if one is running and does not answer, or outside
-    a repository; 1 if git fails or the log is damaged.
+    a repository; 2 if a setting is wrong; 1 if git fails or the log is damaged.
     """
     place = here()
     fields = _looked_at(place, _listed(place))

@@ -63,7 +63,7 @@ def parse_map(text: bytes) -> GatewayMap:
     Raises:
         ValueError: It is not a JSON object, or a field has a wrong value.
         RecursionError: The JSON is nested too deeply.
-        UsageError: The upstream is not a base URL.
+        UsageError: The upstream, or one of `more`, is not a base URL.
     """
     fields = json.loads(text)
     if not isinstance(fields, dict):

@@ -94,7 +94,8 @@ class Egress:
         Args:
             reader: Reads what the caller sends.
             writer: Writes to the caller.
-            settle: Called once the request is allowed, before the connection is opened.
+            settle: Called once the request is allowed, before the connection is opened: it ends the time limit for
+                connections without a valid request.
 
         Raises:
             _Refusal: The request is not valid or not allowed, or the connection fails.

@@ -77,7 +77,7 @@ class _Candidate:
         """Return the call that a fragment belongs to; create it if the fragment begins a new one.
 
         It is found by the fragment's index. A fragment without one belongs to the newest call, unless it names a
-        function.
+        function or there is no call yet: then it begins one.
         """
         index = fragment.get("index")
         if isinstance(index, int):

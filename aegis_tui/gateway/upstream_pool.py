@@ -60,8 +60,8 @@ class UpstreamPool:
             timeout_s: How long each address may take to answer, in seconds.
 
         Raises:
-            Refused: An address is outside the allowed network, or the name is public and not in the hosts file
-                (`boundary.endpoint`).
+            Refused: An address is outside the allowed network, the name has no address, or it is public and not in the
+                hosts file (`boundary.endpoint`).
             ModelUnavailable: The name is unknown, or the resolver took too long.
             Broken: No address answers.
         """

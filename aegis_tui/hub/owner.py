@@ -36,6 +36,8 @@ def own(pid: int | None = None) -> str:
 async def outlive(owner: str, engine: Engine) -> None:
     """Wait until the owner has ended, then cancel the run, if one is open; return when it and all instances have ended.
 
+    A cancel that the hub refuses is only logged; the wait for the end goes on.
+
     Args:
         owner: The result of `own`; for a text that does not begin with a process id the wait never ends.
         engine: The hub's engine.

@@ -224,11 +224,11 @@ def watch_children_by_handle() -> None:
 
 
 def main_hub(root: Path, *, make_log: MakeLog, services: Sequence[HubService] = ()) -> int:
-    """Run the hub of the repository at `root` in this process until it is told to end, with its log also on stderr.
+    """Run the hub of the repository at `root` in this process until it is told to end, logging to stderr too.
 
     Args:
         root: The repository.
-        make_log: Makes the log for a path.
+        make_log: Makes the log of events for a path.
         services: The hub's services, in the order of their start.
 
     Returns:

@@ -242,8 +242,9 @@ class StreamSession:
     def _hello(self, frame: dict[str, Any], actor: Actor) -> Reply | AegisError:
         """Subscribe as a hello frame says, and return its reply, or its refusal, which is not raised.
 
-        By default to all event types from now on; `types` selects some, `paths` adds globs, `after` starts earlier. A
-        refused hello changes no subscription.
+        By default to all event types from now on; `types` selects some; `after` starts after the event of that number.
+        `paths` are globs that add to the types: an event is wanted if it is of one of the types or fits a glob, so
+        without `types` they narrow nothing. A refused hello changes no subscription.
         """
         try:
             interest = Interest().with_types(_given(frame, "types", ["*"])).with_globs(_given(frame, "paths", []))

@@ -85,9 +85,10 @@ class FenceCheck:
     async def dropped(self, working: str, tree: str | None) -> list[Finding]:
         """Return a finding for each file in which a merge would remove lines that another piece wrote after this one.
 
-        Those lines were written under a newer fencing token than this piece's own writes and are merged already. A file
-        over 8 MiB counts as one of them; one that the working ref does not have, or that git cannot read there, does
-        not. No `GitError` is raised.
+        Those lines were written under a newer fencing token than this piece's own writes and are merged already; only
+        files with such writes are looked at. One over 8 MiB gets a finding; one that the working ref does not have, or
+        that git cannot read there, does not. One that git cannot read in the merged tree counts as emptied. No
+        `GitError` is raised.
 
         Args:
             working: The commit of the working ref.

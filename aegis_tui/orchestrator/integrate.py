@@ -365,11 +365,10 @@ class Integrator:
     async def put_away(self, run: Run) -> None:
         """Keep the heads of the run under refs/aegis/runs and delete its branches (contract 1).
 
-        The result branch stays if the run succeeded. The person's git configuration is restored. It can be repeated.
-
-        Raises:
-            GitError: git fails; what was done until then stays done.
-            Conflict: A branch was moved meanwhile, or another program is writing git's configuration.
+        The result branch stays if the run succeeded. The person's git configuration is restored, unless a worktree of
+        ours still needs ours. It can be repeated. What was done before an error stays done: `GitError` if git fails,
+        `OSError` if its configuration cannot be read or written, `Conflict` if a branch was moved meanwhile or another
+        program is writing the configuration.
         """
         result = f"refs/heads/{ids.result_branch(run.run)}"
         for piece in run.pieces.values():

@@ -110,9 +110,10 @@ class Preflight:
         self._find_servers = find_servers
 
     async def complete(self, command: RunStart) -> RunStart:
-        """Return the same command with `run` and `facts` filled in, and the normalised address of the model server.
+        """Return the same command with `run` and `facts` filled in, and two options completed.
 
-        Nothing is started or written; the model server may get small requests.
+        These are the normalised address of the model server, and the boundary, which gets the addresses of this
+        machine's MCP servers too. Nothing is started or written; the model server may get small requests.
 
         Raises:
             AegisError: The run cannot start; the first reason, with the command that helps as the hint.

@@ -122,12 +122,12 @@ class PrivateRefs:
     async def take_over(self, instance: Instance) -> None:
         """Move the instance's branch in the repository to the commit that the instance's own copy of it names.
 
-        The commit is copied first. No effect if the copy names none, the branch is there already, or it cannot be
-        copied.
+        The commit is copied first; if that fails, the reason is logged, and the branch is not moved. No effect if the
+        copy names no commit, or the branch is there already.
 
         Raises:
             Conflict: The branch was moved meanwhile.
-            GitError: git fails.
+            GitError: git cannot read the branch, tell whether the commit exists, or move the branch.
         """
         raw = await asyncio.to_thread(read_file, self._folder(instance) / instance.instance_id, limit=_MAX_REF_BYTES)
         text = (raw or b"").decode("ascii", "replace").strip()

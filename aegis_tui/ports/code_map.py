@@ -52,14 +52,15 @@ class Files(Protocol):
     def contents(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
         """Yield path and content of each of the given files, in any order.
 
-        A content of more than 1 MiB is given as b"". It is read from the worktree if the file there has the blob id
-        that is wanted, else from git.
+        It is read from the worktree if the file there has the blob id that is wanted, else from git.
 
         Args:
-            wanted: Path -> blob id; the content that is yielded has exactly this id.
+            wanted: Path -> blob id. The content that is yielded has exactly this id, or is b"" in place of one of more
+                than 1 MiB.
 
         Raises:
             GitError: The file in the worktree has another content or cannot be read, and git has no such blob either.
+            GitUnavailable: git is needed, and missing.
             OSError: The folder of the worktree does not exist.
         """
         ...

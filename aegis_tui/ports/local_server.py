@@ -37,7 +37,7 @@ class LocalServer(Protocol):
     def find(self) -> ServedModel | None:
         """Return the server if its process runs, even while it still loads the model.
 
-        None if none runs or was recorded.
+        None if none runs or was recorded, or the record of it is damaged; nothing is raised.
         """
         ...
 

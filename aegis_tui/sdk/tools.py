@@ -74,7 +74,7 @@ class Tools(MapTools):
         Args:
             ask: Sends a command.
             who: Returns the agent id that `ask` currently sends as.
-            box: The lines that wait for the program of a hosted instance; None for any other caller.
+            box: The notices that wait for the program of a hosted instance; None for any other caller.
         """
         super().__init__(ask)
         self._who = who

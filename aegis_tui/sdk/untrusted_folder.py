@@ -72,7 +72,10 @@ class UntrustedFolder:
         return content if len(content) <= limit else None
 
     def read_tail(self, path: str, *, size: int) -> bytes | None:
-        """Return the last `size` bytes of a regular file, or all; None as for `read`, however large it is."""
+        """Return the last `size` bytes of a regular file, or all of a smaller one; it may be of any size.
+
+        None if it cannot be read, is no regular file, or a part of the path is a link or `..`.
+        """
         descriptor = self._open_file(path)
         if descriptor is None:
             return None

@@ -91,7 +91,10 @@ class UserServers:
         return [tool.model_copy(update={"name": name}) for name, (_, tool) in sorted(self._tools.items())]
 
     def has(self, name: str) -> bool:
-        """Return whether a tool of that name is known; False while its server still starts, True if it ended later."""
+        """Return whether a tool of that name is known: False while its server still starts, True from then on.
+
+        It stays True if the server ends.
+        """
         return name in self._tools
 
     async def call(self, name: str, arguments: dict[str, Any]) -> CallToolResult:

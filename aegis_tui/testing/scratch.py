@@ -175,7 +175,7 @@ class ScratchWorkspace:
         return HubQuick(address) if address else None
 
     def events(self) -> list[dict[str, Any]]:
-        """Return all events of the log; empty if no hub answers."""
+        """Return all events of the log; empty if no hub answers, and those read until then if it ceases to answer."""
         events: list[dict[str, Any]] = []
         with contextlib.suppress(AegisError):
             hub = self.hub()

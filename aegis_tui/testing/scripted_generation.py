@@ -157,7 +157,11 @@ class Generation:
         return said
 
     def _all_pieces(self, size: int) -> Iterator[tuple[ReplyPart, int]]:
-        """Yield the reply in pieces of at most `size` tokens, each with its number of tokens."""
+        """Yield the reply in pieces of at most `size` tokens, each with its number of tokens.
+
+        The text comes first, then each call: a piece that opens it, without text, which counts as one token, and the
+        pieces of its arguments.
+        """
         for start, text, tokens in _split(self._content, size):
             yield ReplyPart(text, opens=start == 0), tokens
         for index, call in enumerate(self.calls):

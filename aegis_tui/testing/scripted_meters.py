@@ -23,7 +23,7 @@ def split_tokens(text: str) -> list[str]:
 
 
 def token_id(token: str) -> int:
-    """Return a number for a token; it is the same in every process."""
+    """Return a number from 0 to 131071 for a token, the same in every process; different tokens may share one."""
     return zlib.crc32(token.encode("utf-8", "surrogatepass")) & 0x1FFFF
 
 

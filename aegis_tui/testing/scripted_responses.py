@@ -150,7 +150,10 @@ def _texts(content: object) -> list[str]:
 
 
 def _offered(tools: list[_ResponsesTool], namespace: str | None = None) -> Iterator[OfferedTool]:
-    """Yield the functions; other tools, such as a web search, are run by servers that have them."""
+    """Yield the functions among the tools of a request, in order, without other tools, such as a web search.
+
+    A tool of the type `namespace` is a group: its functions are yielded with its name as their `namespace`.
+    """
     for tool in tools:
         if tool.type == "function" and tool.name:
             yield OfferedTool(tool.name, tool.parameters or {}, namespace)

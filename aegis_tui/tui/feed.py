@@ -148,9 +148,10 @@ class LiveHub:
         self._client = EnsembleClient.for_workspace(paths, offline_s=COMMAND_S)
 
     async def follow(self) -> AsyncGenerator[FeedItem, None]:
-        """Yield the hub's state and all later events, as `Hub.follow` says; at most about 10 batches a second.
+        """Yield the hub's state as a `HubSnapshot`, then all later events, at most about 10 batches a second, for ever.
 
-        While no hub answers, it waits; nothing is raised.
+        A `ConnectionState` comes first as a rule, and when the hub begins or ceases to answer, or has new events. While
+        no hub answers, it waits; nothing is raised.
         """
         queue: asyncio.Queue[FeedItem | Event] = asyncio.Queue()
         tasks = [asyncio.create_task(self._read(queue)), asyncio.create_task(self._probe(queue))]

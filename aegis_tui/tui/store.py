@@ -97,7 +97,8 @@ class WorkspaceStore:
     def apply(self, batch: Sequence[Event]) -> None:
         """Apply events in order to the state, keep them for the events panel, and publish, once, what changed.
 
-        Events that were applied before are skipped. If `batch` is empty, nothing is published.
+        Events that were applied before are skipped; a batch of such alone still publishes `EVENT_KEY`, an empty one
+        nothing. If whether this state is behind the hub changes, that is published by itself, first.
         """
         keys: set[Key] = set()
         for event in batch:

@@ -48,7 +48,13 @@ def _is_hook(path: Path) -> bool:
 
 
 def led_to(site: Path) -> list[Path]:
-    """Return the absolute paths that the files of `hook_files` in a package folder lead to; they may not exist.
+    """Return the absolute paths that are named in the `.pth` files, `.egg-link` files and import finders of a folder.
+
+    An editable install writes such files into `site-packages`. A path is returned once, and may not exist. A file that
+    cannot be read counts as empty.
+
+    Args:
+        site: The folder of packages.
 
     Raises:
         OSError: The folder cannot be read.

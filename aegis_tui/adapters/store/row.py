@@ -50,10 +50,13 @@ def reply_row(item: LoggedReply, seq: int) -> ReplyRow:
 
 
 def checked_event(row: tuple[Any, ...] | None) -> Event | None:
-    """Return the event in a complete row of the table `event`; None if the row is None or its checksum is wrong.
+    """Return the event in a complete row of the table `event`; None if the row is None or damaged.
+
+    It is damaged if its checksum is wrong, or its text is no JSON.
 
     Raises:
-        StoreError: A newer version of the program wrote the event.
+        StoreError: The row is as it was written, but its event is of a version or type that this program does not know,
+            or has a field that is not valid.
     """
     try:
         if row is None or row[5] != checksum(*row[:5]):

@@ -44,8 +44,8 @@ class GitWrites:
         that was passed before is no longer new.
 
         Raises:
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         asked = {change.path: change for change in changes}
         if not asked:
@@ -74,8 +74,8 @@ class GitWrites:
         """Wait, for 0.3 s at most, while git holds the lock of the index, so that the index shows what it has done.
 
         Raises:
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         ends_at = time.monotonic() + _INDEX_WAIT_S
         while self._changed_ns("index.lock") and time.monotonic() < ends_at:
@@ -85,8 +85,8 @@ class GitWrites:
         """Return the git folder that is used in the worktree: an instance in a sandbox has its own.
 
         Raises:
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         if self._own is None:
             own = instance_git(self._root)
@@ -119,8 +119,8 @@ class GitWrites:
             paths: Deleted files that are not in the index.
 
         Raises:
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         if not paths:
             return set()
@@ -155,8 +155,8 @@ class GitWrites:
         appear as stored and written at the same time; but only git records right afterwards what it has done.
 
         Raises:
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         names = [*_STOPPED]
         if not self._folder().last_log_line().startswith(_BY_PROGRAM):
@@ -167,8 +167,8 @@ class GitWrites:
         """Return when a file in the git folder was last changed, in nanoseconds since 1970; 0 if there is none.
 
         Raises:
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         status = self._folder().status(name)
         return 0 if status is None else status.st_mtime_ns
@@ -178,8 +178,8 @@ class GitWrites:
 
         Raises:
             OSError: It is in a pack, or missing.
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         own = self._folder().object_status(oid)
         return (own or (self._objects() / oid[:2] / oid[2:]).stat()).st_mtime_ns

@@ -47,8 +47,8 @@ def list_files(root: Path) -> list[str]:
     No path is there twice.
 
     Raises:
-        GitError: git failed there.
-        GitUnavailable: git is missing or does not answer.
+        GitError: git failed in the worktree.
+        GitUnavailable: git or the folder is missing, or git does not answer.
     """
     listed = run_git(root, ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
     return [path for path in listed if not is_ignored_name(path)]
@@ -61,8 +61,8 @@ def list_contents(root: Path) -> list[Listed]:
     one that was deleted. Files in folders of `IGNORED_NAMES`, such as `node_modules`, are left out.
 
     Raises:
-        GitError: git failed there.
-        GitUnavailable: git is missing or does not answer.
+        GitError: git failed in the worktree.
+        GitUnavailable: git or the folder is missing, or git does not answer.
     """
     oids: dict[str, str | None] = {}
     dirty: set[str] = set()
@@ -83,8 +83,8 @@ def has_filters(root: Path, paths: Iterable[str]) -> bool:
         paths: All files of the worktree.
 
     Raises:
-        GitError: git failed there.
-        GitUnavailable: git is missing or does not answer.
+        GitError: git failed in the worktree.
+        GitUnavailable: git or the folder is missing, or git does not answer.
     """
     if any(path == ".gitattributes" or path.endswith("/.gitattributes") for path in paths):
         return True
@@ -107,7 +107,7 @@ def stored_ids(root: Path, paths: Iterable[str]) -> dict[str, str]:
         paths: Relative to it.
 
     Raises:
-        GitUnavailable: git is missing or does not answer.
+        GitUnavailable: git or the folder is missing, or git does not answer.
     """
     asked = [path for path in paths if "\n" not in path and (root / path).is_file()]
     given = b"".join(os.fsencode(path) + b"\n" for path in asked)
@@ -127,7 +127,7 @@ def ignored_by_git(root: Path, paths: Iterable[str]) -> frozenset[str]:
 
     Raises:
         GitError: git fails there whatever the paths are, for example because `root` is in no worktree.
-        GitUnavailable: git is missing or does not answer.
+        GitUnavailable: git or the folder is missing, or git does not answer.
     """
     asked = list(paths)
     if not asked:
@@ -145,7 +145,7 @@ def _ignored_in_parts(root: Path, paths: list[str]) -> frozenset[str]:
     The list is halved until git accepts a part or refuses a single path.
 
     Raises:
-        GitUnavailable: git is missing or does not answer.
+        GitUnavailable: git or the folder is missing, or git does not answer.
     """
     try:
         return _ignored(root, paths)
@@ -165,8 +165,8 @@ def instance_git(root: Path) -> OwnGit | None:
     """Return the git folder that the instance in the worktree at `root` uses; None if no instance works there.
 
     Raises:
-        GitError: git failed there.
-        GitUnavailable: git is missing or does not answer.
+        GitError: git failed in the worktree.
+        GitUnavailable: git is missing or does not answer, or the worktree's folder is missing.
     """
     admin = git_folder(root)
     record = read_record(admin)
@@ -177,8 +177,8 @@ def git_folder(root: Path) -> Path:
     """Return the folder of the worktree at `root` in the common git folder.
 
     Raises:
-        GitError: git failed there.
-        GitUnavailable: git is missing or does not answer.
+        GitError: git failed in the worktree.
+        GitUnavailable: git or the folder is missing, or git does not answer.
     """
     (admin,) = run_git(root, ["rev-parse", "--absolute-git-dir"], ends_with=b"\n")
     return Path(admin)
@@ -204,7 +204,7 @@ def run_git(
         environment: Variables to add.
 
     Raises:
-        GitError: git failed there, with an exit status above 1 or by a signal.
+        GitError: git failed in the worktree, with an exit status above 1 or by a signal.
         GitUnavailable: git or the folder is missing, or git does not answer.
     """
     kept = outside_environment(os.environ)

@@ -87,8 +87,8 @@ class TreeIndex:
         The content of files without a blob id is not known then, until `read_some` has read them.
 
         Raises:
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         files = list(listed)
         self._has_filters = has_filters(self.root, (item.path for item in files))
@@ -145,7 +145,7 @@ class TreeIndex:
             moved: Those of the paths that were created by a rename: `moved` is reported for them, not `created`.
 
         Raises:
-            GitUnavailable: git is missing or does not answer.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         folders = Folders(self.root)
         differences = (
@@ -165,7 +165,7 @@ class TreeIndex:
             read_bytes: Start no further one of these after this many bytes.
 
         Raises:
-            GitUnavailable: git is missing or does not answer.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         folders, differences = Folders(self.root), []
         due = set(self._next_part(read_files, read_bytes))
@@ -206,7 +206,7 @@ class TreeIndex:
         A created file in `moved` is reported as moved.
 
         Raises:
-            GitUnavailable: git is missing or does not answer.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         doubtful = [
             item.change.path for item in differences if item.before and item.before.is_stored and item.change.oid

@@ -72,7 +72,7 @@ class WatchedTree:
 
         Raises:
             GitError: The root is not a worktree.
-            GitUnavailable: git is missing or does not answer.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         self.index.learn(list_contents(self.root))
 
@@ -84,7 +84,7 @@ class WatchedTree:
 
         Raises:
             GitError: The root is not a worktree.
-            GitUnavailable: git is missing or does not answer.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         if self._mark is None:
             self._mark = git_folder(self.root) / FILLING_NAME
@@ -97,8 +97,8 @@ class WatchedTree:
         """Record the files that were added while the worktree was incomplete; the next scan finds all other changes.
 
         Raises:
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         self.must_scan = True
         self.index.learn_new(list_contents(self.root))
@@ -117,8 +117,8 @@ class WatchedTree:
         known before. After an error, the next call examines the same paths again.
 
         Raises:
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         self._take()
         if not self._touched or not self.root.is_dir():
@@ -146,8 +146,8 @@ class WatchedTree:
             period_s: Seconds since the last scan; the longer, the larger the part.
 
         Raises:
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         self.must_scan = False
         if not self.root.is_dir():
@@ -166,8 +166,8 @@ class WatchedTree:
         May wait 0.3 s for a git command that is under way.
 
         Raises:
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
         return self.git.pick(changes)
 

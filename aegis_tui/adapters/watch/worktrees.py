@@ -31,8 +31,8 @@ class KnownWorktrees:
         Those that git is still creating are left out.
 
         Raises:
-            GitError: git failed there.
-            GitUnavailable: git is missing or does not answer.
+            GitError: git failed in the repository.
+            GitUnavailable: git is missing or does not answer, or the repository's folder is missing.
         """
         if self._admins is None:
             (common,) = run_git(self._root, ["rev-parse", "--git-common-dir"], ends_with=b"\n")

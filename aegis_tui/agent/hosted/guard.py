@@ -222,8 +222,10 @@ def _held(path: str, error: LockHeld) -> str:
 def _worktree(environ: Mapping[str, str]) -> Path:
     """Return the instance's worktree, without links: that of AEGIS_WORKTREE, else the one of the present folder.
 
+    The folder in AEGIS_WORKTREE is not examined: it need not exist, nor be a worktree.
+
     Raises:
-        Unavailable: There is none, or git does not answer.
+        Unavailable: AEGIS_WORKTREE is not set, and the present folder is in no worktree, or git does not answer.
     """
     if folder := environ.get(WORKTREE):
         return Path(folder).resolve()

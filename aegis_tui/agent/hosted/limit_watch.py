@@ -53,9 +53,13 @@ class LimitWatch:
         return self._now()
 
     async def take(self, answer: HttpMessage, request_bytes: int) -> None:
-        """Note one answer of the model server, and set `current` if it says that the limit is met, or is over.
+        """Note one answer of the model server, for `verdict`, and set or clear `current` if the answer decides that.
 
-        An error other than 429 counts only if its text names a limit of this kind; a refusal by the gateway never does.
+        A refusal is remembered for `verdict`: a 429, or another error (400 and above) whose text names the usage limit
+        of this kind of program. It sets `current` only if its text names that limit, or asks for a pause of at least
+        the kind's `shortest_wait_s`: a usual 429 with a short pause leaves `current` as it is. A refusal by the gateway
+        itself has no effect. An answer without error clears `current` if its call was not shorter than the last one
+        that was refused.
 
         Args:
             answer: The answer.

@@ -155,10 +155,12 @@ class HostedSession(InstanceLife):
     async def _prepare(self) -> None:
         """Write the program's configuration files; show the instance and what refuses its wrong writes in the pane.
 
+        If a layer that should refuse wrong writes does not work, that is shown too; only in strict mode is it an error.
+
         Raises:
-            UsageError: The kind cannot take this role.
+            UsageError: The kind cannot take this role; nothing was written.
             Unavailable: A file cannot be written.
-            Refused: In strict mode, a layer that should refuse wrong writes does not (code `agent.guard`).
+            Refused: In strict mode, such a layer does not work (code `agent.guard`); the files were written.
         """
         if not self._kind.can_be(self._role_name):
             raise UsageError(f"{self._kind.title} cannot be a {self._role_name}", "choose another kind for this role")

@@ -68,8 +68,9 @@ def setup_key(command: str, inputs: Mapping[str, str], *, network: bool) -> str:
 def _named(command: str, files: Collection[str]) -> Iterator[str]:
     """Yield the tracked files whose path is a word of the command, or ends in `/` and a word that has a dot in it.
 
-    So a script that the command runs is found also in a folder that it enters. A name that a shell would split, such as
-    one with a space, counts as soon as the command contains it, however it is quoted.
+    So a script that the command runs is found also in a folder that it enters; a word that begins with `.`, `/` or `-`
+    does not count as such an end. A path, or the name of its file, that a shell would split, such as one with a space,
+    counts as soon as the command contains it, however it is quoted.
     """
     words = {posixpath.normpath(word) for word in _BETWEEN.split(command) if word}
     ends = tuple(f"/{word}" for word in words if "." in word and not word.startswith((".", "/", "-")))

@@ -44,14 +44,16 @@ def fence_finding(
 ) -> Finding | None:
     """Return what is wrong with a submitted file that needs a lock; None when nothing is.
 
-    It must have been written under one of the tokens of the submission, and not have been changed without a lock since.
+    It must have been written under one of the tokens of the submission, and be as the last write under a lock by the
+    piece's instances left it.
 
     Args:
         workspace: State after the last logged event.
         run: The run of the piece.
         piece: The submitted piece.
         path: The file.
-        answers: Blob ids of the locked writes that the submitted bytes match; None when the file is deleted.
+        answers: The blob ids that the submitted bytes count as; the id of that last write must be among them. None when
+            the file is deleted.
     """
     mine = _writes(workspace, run, piece, path)
     if not {item.token for item in mine} & set(piece.tokens):

@@ -60,7 +60,8 @@ def _may_have_moved(test: str, changed: Collection[str] | None) -> bool:
 def _function(test: str) -> str:
     """Return a test's name without parameters, with its file if the name has one.
 
-    In a name that is a sentence, each number becomes `#`; a unittest name, `test (class)`, stays as it is.
+    A name with a space before its first bracket is a sentence: nothing is left out of it, and each number becomes `#`.
+    A unittest name, `test (class)`, stays as it is.
     """
     if _UNITTEST.fullmatch(test):
         return test

@@ -336,9 +336,9 @@ def _outside(run: Run, files: tuple[str, ...]) -> list[Finding]:
 
 
 def committed(workspace: Workspace, command: RunMarkCommitted, actor: Actor, request_id: str) -> Decision:
-    """Record the squash commit and end the run; it fails if the commit's tree is not the tree that QA tested.
+    """Record the squash commit and end the run; the run fails if the commit's tree is not the tree that QA tested.
 
-    No events if the run does not wait for its commit.
+    It fails too if QA has tested none. No events if the run does not wait for its commit.
     """
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.stage is not Stage.DONE or run.commit is not None:

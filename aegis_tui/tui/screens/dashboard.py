@@ -220,7 +220,10 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.explain(message.panel.NAME, message.key)
 
     def explain(self, panel: str, key: str) -> None:
-        """Open a page that explains a row; if what it shows is gone meanwhile, the page says so, or none is opened.
+        """Open a page that explains a row.
+
+        If a lock is gone meanwhile, the page says so. None is opened for an instance, conflict or piece that is gone,
+        nor for an unknown panel.
 
         Args:
             panel: The `NAME` of the panel, such as `locks`.

@@ -83,9 +83,10 @@ class DesignScreen(Dialog[None]):
         return self._run.design is None and self._run.is_open
 
     def compose(self) -> ComposeResult:
-        """Yield a frame with the choices, the text and the field for a remark on the left, the design on the right.
+        """Yield a frame: on the left the choices, the design as text and a field for a remark, on the right the design.
 
-        `on_mount` and the actions show one of those on the left, and hide the others.
+        The text is YAML, with what is wrong in it below. `on_mount` and the actions show one of the three on the left,
+        and hide the others.
         """
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = "A design waits for you" if self.is_open else "The design of this run"

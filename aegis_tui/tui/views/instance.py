@@ -9,6 +9,7 @@ from typing import NamedTuple
 from aegis_tui.application.when import state_words
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.lock.model import Resource
 from aegis_tui.domain.lock.wait import Wait
 from aegis_tui.domain.need import ASKING
 from aegis_tui.domain.role import traits_of
@@ -70,13 +71,20 @@ def state_of(workspace: Workspace, item: Instance) -> StateSign:
 
 
 def _blocker(workspace: Workspace, wait: Wait) -> str:
-    """Return what a request for locks waits for: who holds its first file, if anyone does, and that file's name.
+    """Return what a request for locks waits for: the first of its files that another instance holds, with that holder.
 
-    For example `w01:routes.py`, or only `routes.py`.
+    For example `w01:routes.py`: the file's name without folders. If another instance holds none of its files, because
+    only an earlier request is before this one, only the name of its first file, `routes.py`.
     """
-    name = wait.resources[0].path.rpartition("/")[2]
-    holder = next(workspace.locks.holders_against(wait), None)
-    return f"{instance_id(holder.agent_id)}:{inert(name)}" if holder else inert(name)
+    for resource in wait.resources:
+        for lock in workspace.locks.locks_on(resource.path):
+            if lock.refuses(wait.agent_id, resource, wait.mode):
+                return f"{instance_id(lock.agent_id)}:{_file_name(resource)}"
+    return _file_name(wait.resources[0])
+
+
+def _file_name(resource: Resource) -> str:
+    return inert(resource.path.rpartition("/")[2])
 
 
 def listed(workspace: Workspace, run: Run | None) -> list[Instance]:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.domain.event import Event
+from aegis_tui.domain.event import AnyEventData, Event
 from aegis_tui.domain.instance.events import AgentState, InstanceLost
+from aegis_tui.domain.lock.events import LockQueued
+from aegis_tui.domain.lock.model import Resource
 from aegis_tui.domain.need import needs
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Row, line_width
@@ -22,6 +24,10 @@ def _text(row: Row) -> str:
 
 def _say(workspace: Workspace, agent_id: str, state: str, note: str | None = None) -> None:
     data = AgentState.model_validate({"state": state, "progress": 0.5, "source": "hub", "note": note})
+    _apply(workspace, agent_id, data)
+
+
+def _apply(workspace: Workspace, agent_id: str, data: AnyEventData) -> None:
     workspace.evolve(Event(workspace.seq + 1, agent_id, "2026-01-01T00:00:00Z", data))
 
 
@@ -38,6 +44,27 @@ def test_a_waiting_worker_names_who_holds_what_it_wants(record: Record) -> None:
     workspace = record(until=125).workspace()
     waiting = workspace.instances.by_id["NATIVE-w02"]
     assert state_of(workspace, waiting) == ("◐", "waits w01:routes.py", "warn")
+
+
+def test_a_waiting_worker_names_the_file_that_is_held_and_not_the_first_one(record: Record) -> None:
+    workspace = record(until=125).workspace()
+    (wait,) = workspace.locks.waits_of("NATIVE-w02")
+    free = Resource(path="a/free.py")
+    queued = LockQueued(
+        request_id=wait.request_id,
+        resources=(free, *wait.resources),
+        ranks=(wait.ranks[0], *wait.ranks),
+        lock_type=wait.mode,
+        ttl_s=300,
+        wait_s=5,
+        position=1,
+        holder="NATIVE-w01",
+    )
+    _apply(workspace, "NATIVE-w02", queued)
+    assert state_of(workspace, workspace.instances.by_id["NATIVE-w02"]).word == "waits w01:routes.py"
+
+    _apply(workspace, "NATIVE-w02", queued.model_copy(update={"resources": (free,), "ranks": wait.ranks[:1]}))
+    assert state_of(workspace, workspace.instances.by_id["NATIVE-w02"]).word == "waits free.py"
 
 
 def test_who_needs_the_person_comes_first(record: Record) -> None:

@@ -36,7 +36,7 @@ def tool_parts(command: str) -> list[str]:
 def exit_reason(words: Words, exit_code: int | None) -> str:
     """Return why the test tool that a program line starts gave up, by its exit code.
 
-    Empty where the code does not say so, and for tools whose codes are not known here.
+    Empty where the code does not say so, for tools whose codes are not known here, and if there is no code.
 
     Args:
         words: The program and its arguments; at least the program.
