@@ -254,14 +254,15 @@ def numbered(text: str, *, start: int | None, end: int | None) -> str:
     if first > len(lines):
         return f"(the file has only {counted(len(lines), 'line')})"
     shown = lines[first - 1 : last][:MAX_LINES]
-    body = "\n".join(f"{first + offset:>5}\t{_cut(line)}" for offset, line in enumerate(shown))
+    body = "\n".join(f"{first + offset:>5}\t{cut_line(line)}" for offset, line in enumerate(shown))
     until = first + len(shown) - 1
     if until < len(lines):
         body += f"\n(lines {until + 1} to {len(lines)} not shown; read again with start={until + 1})"
     return body
 
 
-def _cut(line: str) -> str:
+def cut_line(line: str) -> str:
+    """Return a line of a file as a tool shows it: over 1,000 characters it is cut, and that is said."""
     return line if len(line) <= MAX_LINE_CHARS else line[:MAX_LINE_CHARS] + " [line cut]"
 
 

@@ -25,6 +25,7 @@ from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.session import AgentSession, feed_keyboard, run_beside
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.errors import AegisError, HubUnavailable
+from aegis_tui.ports.code_map import SourceFacts
 from aegis_tui.ports.foreign_tools import ForeignTools
 from aegis_tui.ports.llm import ChatModel
 from aegis_tui.ports.symbols import SymbolReader
@@ -45,6 +46,7 @@ async def run(
     screen: Screen,
     open_model: OpenModel,
     symbols: SymbolReader,
+    facts: SourceFacts,
     *,
     names: NameServer | None,
     open_servers: OpenServers,
@@ -55,6 +57,7 @@ async def run(
         screen: Shows in the pane what happens.
         open_model: Opens the client of the model server.
         symbols: Reads the functions and classes of source files.
+        facts: Reads their definitions, imports and calls.
         names: The name server of the sandbox, if it has one.
         open_servers: Runs the MCP servers of the person's settings.
 
@@ -75,7 +78,7 @@ async def run(
         ):
             settings = settings.with_egress(egress)
             session = AgentSession(
-                settings, role, link=link, model=model, symbols=symbols, screen=screen, foreign=foreign
+                settings, role, link=link, model=model, symbols=symbols, facts=facts, screen=screen, foreign=foreign
             )
             follow_signals(session)
             async with (
@@ -134,14 +137,14 @@ def follow_signals(session: InstanceLife) -> None:
         loop.add_signal_handler(number, session.stop, number.name)
 
 
-def run_agent(open_model: OpenModel, symbols: SymbolReader, open_servers: OpenServers) -> int:
+def run_agent(open_model: OpenModel, symbols: SymbolReader, facts: SourceFacts, open_servers: OpenServers) -> int:
     """Run the built-in agent in this process, as its environment describes, until it ends; return its exit code.
 
     0 after a signal or the hub ended it; else the error is shown in the pane and gives the code (`run_to_exit_code`).
     """
     screen = Screen(Pane.of(sys.stdout, os.environ))
     names = open_name_server(os.environ)
-    program = partial(run, open_model=open_model, symbols=symbols, names=names, open_servers=open_servers)
+    program = partial(run, open_model=open_model, symbols=symbols, facts=facts, names=names, open_servers=open_servers)
     return run_to_exit_code(program, screen)
 
 

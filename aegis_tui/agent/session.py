@@ -14,14 +14,18 @@ from aegis_tui.agent.hand_in import HandIn
 from aegis_tui.agent.inbox import Prompt
 from aegis_tui.agent.life import BEAT_S, InstanceLife, cancel
 from aegis_tui.agent.loop import ToolLoop
+from aegis_tui.agent.pointers import Pointers
+from aegis_tui.agent.reader import FileReader
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.agent.toolbox import TaskOutcome, Toolbox
+from aegis_tui.agent.views import FileViews
 from aegis_tui.agent.writer import Writer
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.prompt import notices_text, opening_text, scope_text, system_text
 from aegis_tui.domain.role_file import Role
 from aegis_tui.errors import ModelUnavailable
+from aegis_tui.ports.code_map import SourceFacts
 from aegis_tui.ports.foreign_tools import ForeignTools
 from aegis_tui.ports.hub_link import HubLink
 from aegis_tui.ports.llm import ChatModel
@@ -29,7 +33,7 @@ from aegis_tui.ports.symbols import SymbolReader
 
 
 class AgentSession(InstanceLife):
-    """The built-in agent of one instance, with the given hub link, model client, symbol reader and foreign tools."""
+    """The built-in agent of one instance, with the given hub link, model client, parsers and foreign tools."""
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class AgentSession(InstanceLife):
         link: HubLink,
         model: ChatModel,
         symbols: SymbolReader,
+        facts: SourceFacts,
         screen: Screen,
         foreign: ForeignTools | None = None,
         beat_s: float = BEAT_S,
@@ -46,9 +51,17 @@ class AgentSession(InstanceLife):
         super().__init__(settings, role.name, agent_type=NATIVE.upper(), link=link, screen=screen, beat_s=beat_s)
         self._model = model
         worktree, git = OwnWorktree(settings.worktree), Git(settings.worktree)
+        reader = FileReader(
+            worktree,
+            self._scope,
+            Pointers(worktree, git, facts),
+            FileViews(),
+            shows_bodies="verdict" in role.tools,
+        )
         self._toolbox = Toolbox(
             role,
             worktree=worktree,
+            reader=reader,
             git=git,
             writer=Writer(worktree, self._scope, self._locks, link, self.progress, screen, symbols),
             hand_in=HandIn(link, git, self._locks, self._scope),

@@ -8,17 +8,18 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aegis_tui.agent.files import OwnWorktree, numbered, replace_once
+from aegis_tui.agent.files import OwnWorktree, replace_once
 from aegis_tui.agent.foreign import ForeignToolbox
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn, TaskContext
 from aegis_tui.agent.last_words import error_words
 from aegis_tui.agent.locks import name_of
+from aegis_tui.agent.map_questions import ask_map
 from aegis_tui.agent.process import run_process
 from aegis_tui.agent.progress import Progress
+from aegis_tui.agent.reader import FileReader
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.search import search_files
-from aegis_tui.agent.signatures import outline
 from aegis_tui.agent.writer import LOCK_WAIT_S, Writer, must_exist
 from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.count import counted
@@ -74,6 +75,7 @@ class Toolbox:
         role: Role,
         *,
         worktree: OwnWorktree,
+        reader: FileReader,
         git: Git,
         writer: Writer,
         hand_in: HandIn,
@@ -87,7 +89,7 @@ class Toolbox:
         self._environment = {**environment, **_BASH_ENVIRONMENT}
         self.context = TaskContext()
         self.read_paths: set[str] = set()
-        self._worktree = worktree
+        self._worktree, self.reader = worktree, reader
         self._git = git
         self._writer = writer
         self._hand_in = hand_in
@@ -99,6 +101,7 @@ class Toolbox:
             tools.ReadArguments: self._read,
             tools.SignaturesArguments: self._signatures,
             tools.SearchArguments: self._search,
+            tools.MapArguments: self._ask_map,
             tools.EditArguments: self._edit,
             tools.WriteArguments: self._write,
             tools.BashArguments: self._bash,
@@ -165,19 +168,23 @@ class Toolbox:
         self._has_written = False
 
     async def _read(self, wanted: tools.ReadArguments) -> ToolResult:
-        path = self._worktree.locate(wanted.path)
+        path, symbol = self.reader.locate(wanted.path)
         span = f" (lines {wanted.start or 1}-{wanted.end or 'end'})" if wanted.start or wanted.end else ""
-        self._screen.action("Reading", path + span)
-        text = self._worktree.load(path)
+        self._screen.action("Reading", f"{path}:{symbol}" if symbol else path + span)
+        text = await self.reader.read(path, symbol, wanted)
         self.read_paths.add(path)
-        return ToolResult(numbered(text, start=wanted.start, end=wanted.end))
+        return ToolResult(text)
 
     async def _signatures(self, wanted: tools.SignaturesArguments) -> ToolResult:
         path = self._worktree.locate(wanted.path)
         self._screen.action("Outlining", path)
-        text = self._worktree.load(path)
+        text = await self.reader.signatures(path)
         self.read_paths.add(path)
-        return ToolResult(outline(path, text))
+        return ToolResult(text)
+
+    async def _ask_map(self, wanted: tools.MapArguments) -> ToolResult:
+        self._screen.action("Asking the map", f"{wanted.question} {wanted.about}")
+        return ToolResult(await ask_map(self._link, wanted))
 
     async def _search(self, wanted: tools.SearchArguments) -> ToolResult:
         self._screen.action("Searching", wanted.pattern + (f" in {wanted.glob}" if wanted.glob else ""))
@@ -185,9 +192,13 @@ class Toolbox:
 
     async def _edit(self, wanted: tools.EditArguments) -> ToolResult:
         self._screen.action("Editing", wanted.path)
-        return await self._change(
-            wanted.path, lambda text: replace_once(must_exist(wanted.path, text), wanted.old, wanted.new)
-        )
+        try:
+            return await self._change(
+                wanted.path, lambda text: replace_once(must_exist(wanted.path, text), wanted.old, wanted.new)
+            )
+        except UsageError:  # the model does not know the file well enough
+            self.reader.views.forget(self._worktree.locate(wanted.path))
+            raise
 
     async def _write(self, wanted: tools.WriteArguments) -> ToolResult:
         self._screen.action("Writing", wanted.path)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from aegis_tui.adapters.code_map.reader import SourceReader
 from aegis_tui.adapters.llm.openai import OpenAIChat
 from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.agent.program import run_agent
@@ -22,7 +23,9 @@ def main() -> int:
     At the end, every process that its commands have started is ended: by the sandbox or, without one, by this process.
     """
     _skip_plugins()
-    run = partial(run_agent, lambda url, token: OpenAIChat(url, api_key=token), FileSymbols(), open_servers)
+    run = partial(
+        run_agent, lambda url, token: OpenAIChat(url, api_key=token), FileSymbols(), SourceReader(), open_servers
+    )
     if os.environ.get("AEGIS_SANDBOX", "none") != "none":
         return run()
     from aegis_tui.agent.descendants import adopt_orphans, end_descendants

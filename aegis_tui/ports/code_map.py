@@ -92,6 +92,19 @@ class FactsReader(Protocol):
         ...
 
 
+class SourceFacts(Protocol):
+    """Derives the facts of one content. Blocks."""
+
+    def derive(self, language: str, content: bytes) -> FileFacts:
+        """Return the facts of a content; of one that cannot be parsed, at least its number of lines. Raises nothing.
+
+        Args:
+            language: As `language_of` gives it for the file's name.
+            content: The content.
+        """
+        ...
+
+
 class Located(NamedTuple):
     """A symbol with the file that it is in."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.adapters.code_map.reader import SourceReader
 from aegis_tui.adapters.llm.openai import OpenAIChat
 from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.agent.pane import Pane
@@ -131,7 +132,14 @@ async def running(
         screen = Screen(Pane(console))
         model = OpenAIChat(settings.base_url, attempts=2, backoff_s=0.01)
         session = AgentSession(
-            settings, load_role(role), link=hub.link(ME), model=model, symbols=SYMBOLS, screen=screen, beat_s=beat_s
+            settings,
+            load_role(role),
+            link=hub.link(ME),
+            model=model,
+            symbols=SYMBOLS,
+            facts=SourceReader(),
+            screen=screen,
+            beat_s=beat_s,
         )
         task = asyncio.create_task(session.run())
         try:

@@ -11,7 +11,7 @@ from aegis_tui.agent.role import SHIPPED, load_role, plain_fields
 from aegis_tui.domain.role_file import split_front_matter
 from aegis_tui.errors import UsageError
 
-READ_ONLY = {"read", "signatures", "search"}
+READ_ONLY = {"read", "signatures", "map", "search"}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SHIPPED.glob("*.md")))

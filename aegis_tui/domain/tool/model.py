@@ -39,17 +39,27 @@ class ToolArguments(FrozenModel):
 
 
 class ReadArguments(ToolArguments):
-    """Arguments of `read`: lines `start` to `end` of a file, 1-based and inclusive."""
+    """Arguments of `read`: lines `start` to `end` of a file, 1-based and inclusive, or one symbol of it."""
 
-    path: str = Field(min_length=1, description="File path relative to the repository root.")
+    path: str = Field(min_length=1, description="File path relative to the repository root, or PATH:SYMBOL.")
     start: int | None = Field(default=None, ge=1, description="First line to show, 1-based.")
     end: int | None = Field(default=None, ge=1, description="Last line to show, included.")
+    body: bool = Field(default=False, description="Show the whole text of a file that you may not write.")
 
 
 class SignaturesArguments(ToolArguments):
     """Arguments of `signatures`, which shows the outline of a file."""
 
     path: str = Field(min_length=1, description="File path relative to the repository root.")
+
+
+class MapArguments(ToolArguments):
+    """Arguments of `map`, which asks the code map about the worktree."""
+
+    question: Literal["find", "callers", "callees", "tests", "search", "impact"] = Field(description="What to ask.")
+    about: str = Field(
+        min_length=1, max_length=1000, description="A name, PATH:NAME, for impact also PATH, for search some words."
+    )
 
 
 class SearchArguments(ToolArguments):
@@ -169,7 +179,18 @@ TOOLS: Mapping[str, Tool] = dict(
             "Propose the design and end the task. If it breaks a rule, you get the problems and can propose again.",
             ProposeDesignArguments,
         ),
-        _tool("read", "Show lines of a text file, with line numbers.", ReadArguments),
+        _tool(
+            "map",
+            "Ask where a function or class is defined (find), what calls it, what it calls, which tests cover it, what "
+            "a change of it concerns (impact), or which definitions some words describe (search).",
+            MapArguments,
+        ),
+        _tool(
+            "read",
+            "Show a text file, some lines of it, or with PATH:SYMBOL one function or class and what that calls. A long "
+            "file that you may not write is shown as its signatures. What you have read before comes back as a diff.",
+            ReadArguments,
+        ),
         _tool(
             "report",
             "End the task. Status done submits your work, so run the tests first; "
@@ -185,7 +206,7 @@ TOOLS: Mapping[str, Tool] = dict(
 """Every tool, by name, sorted."""
 
 
-_ORDER = ("read", "search", "signatures", "bash", "report", "edit", "lock", "write", "propose_design", "verdict")
+_ORDER = ("read", "search", "signatures", "map", "bash", "report", "edit", "lock", "write", "propose_design", "verdict")
 """The order of the tools in a request: those of most roles first, so that the lists of two roles begin alike."""
 
 

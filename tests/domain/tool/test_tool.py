@@ -39,7 +39,7 @@ def test_the_tools_of_two_roles_begin_with_those_that_both_may_call() -> None:
         return [entry["function"]["name"] for entry in tool_schemas(load_role(role).tools)]
 
     assert listed("commander")[: len(listed("worker"))] == listed("worker")
-    assert listed("git-manager") == listed("worker")[:5]
+    assert listed("git-manager") == listed("worker")[:6]
     assert listed("reviewer")[:4] == listed("worker")[:4]
     assert listed("scout")[:3] == listed("worker")[:3]
 
@@ -58,7 +58,8 @@ def test_schemas_hold_nothing_that_confuses_small_models() -> None:
 
 def test_the_arguments_of_the_contract_are_there() -> None:
     fields = {name: set(tool.schema()["function"]["parameters"]["properties"]) for name, tool in TOOLS.items()}
-    assert fields["read"] == {"path", "start", "end"}
+    assert fields["read"] == {"path", "start", "end", "body"}
+    assert fields["map"] == {"question", "about"}
     assert fields["signatures"] == {"path"}
     assert fields["search"] == {"pattern", "glob"}
     assert fields["edit"] == {"path", "old", "new"}
