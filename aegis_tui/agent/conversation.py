@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from aegis_tui.agent.history import reshape, shorten, size_of
+from aegis_tui.agent.compaction import compact
+from aegis_tui.agent.history import reshape, size_of
 from aegis_tui.ports.llm import ChatReply
 
 
@@ -31,11 +32,11 @@ class Conversation:
     def shorten(self, share: float) -> bool:
         """Permanently shorten the conversation to about `share` (0 to 1) of its size; return whether it got shorter.
 
-        The oldest results of tools go first; the system message and the brief stay whole, so it can stay longer than
-        that.
+        Views of files go first, then finished steps become a line each (see `compact`). The system message and the
+        brief stay whole, so it can stay longer than that.
         """
         before = size_of(self._messages)
-        self._messages = shorten(self._messages, int(before * share))
+        self._messages = compact(self._messages, int(before * share))
         return size_of(self._messages) < before
 
     def make_plain(self, *, keeps_system: bool) -> bool:
@@ -47,6 +48,11 @@ class Conversation:
         before = list(self.messages)
         self._is_plain, self._keeps_system = True, keeps_system
         return list(self.messages) != before
+
+    @property
+    def results(self) -> list[str]:
+        """The results of tools that the conversation still contains, shortened ones too."""
+        return [str(message["content"]) for message in self._messages if message["role"] == "tool"]
 
     @property
     def is_new(self) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
+from aegis_tui.agent.context_budget import ContextBudget
 from aegis_tui.agent.conversation import Conversation
 from aegis_tui.agent.last_words import error_words, sentence_of
 from aegis_tui.agent.progress import Progress
@@ -75,6 +76,7 @@ class ToolLoop:
         self._screen = screen
         self._max_turns = max_turns
         self._schemas = toolbox.schemas()
+        self._budget = ContextBudget(model)
         self._unusable = 0
         self._reminders = 0
         self._refusals = Refusals()
@@ -159,9 +161,15 @@ class ToolLoop:
         share = SHORT_SHARE
         if isinstance(limit, int) and isinstance(asked, int):
             share = min(share, SHORT_SHARE * limit / asked)
-        if not self._conversation.shorten(share):
+        if not self._shorten(share):
             raise error
         return f"{words}, with the oldest results left out"
+
+    def _shorten(self, share: float) -> bool:
+        """Shorten the conversation, and forget which views of files it held; return whether it got shorter."""
+        is_shorter = self._conversation.shorten(share)
+        self._toolbox.reader.views.keep_only(self._conversation.results)
+        return is_shorter
 
     def _plainer(self, tries: Counter[str], error: ModelRefused) -> str:
         """Use the plainest form of a conversation after a refusal, and return a message.
@@ -179,12 +187,17 @@ class ToolLoop:
 
     async def _ask_once(self) -> ChatReply:
         request = ChatRequest(self._model_name, self._conversation.messages, self._schemas)
+        share = await self._budget.share_to_keep(request)
+        if share is not None and self._shorten(share):
+            self._screen.action("Shortened", "the conversation, which nearly filled the model's context")
+            request = ChatRequest(self._model_name, self._conversation.messages, self._schemas)
         async with aclosing(self._model.stream(request)) as parts:
             async for part in parts:
                 if isinstance(part, TextDelta):
                     self._screen.stream(part.text)
                 else:
                     self._screen.end_stream()
+                    self._budget.note(request, part)
                     return read_reply(part, allowed=self._toolbox.names)
         raise ModelLost("the model's reply broke off")
 

@@ -13,11 +13,18 @@ Dialect = Literal["chat", "responses", "messages", "google"]
 COUNT_PATH = "/v1/messages/count_tokens"
 """The path that only counts the tokens of a prompt."""
 
+TOKENIZE_PATH = "/tokenize"
+"""The path at which vLLM counts the tokens of a chat."""
+
+COUNT_PATHS = frozenset({COUNT_PATH, TOKENIZE_PATH})
+"""The paths that compute nothing but a number of tokens."""
+
 RELAYED: dict[str, Dialect] = {
     "/v1/chat/completions": "chat",
     "/v1/responses": "responses",
     "/v1/messages": "messages",
     COUNT_PATH: "messages",
+    TOKENIZE_PATH: "chat",
 }
 """The paths whose requests are passed on, and the dialect of each."""
 

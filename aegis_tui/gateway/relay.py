@@ -17,7 +17,7 @@ from aegis_tui.errors import AegisError, ModelUnavailable
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.body import needs_model, parse_fields, prepare_body
 from aegis_tui.gateway.budget import check_budget
-from aegis_tui.gateway.dialect import COUNT_PATH, RELAYED, Dialect, stream_error
+from aegis_tui.gateway.dialect import COUNT_PATHS, RELAYED, Dialect, stream_error
 from aegis_tui.gateway.engine import EngineFacts, upstream_url
 from aegis_tui.gateway.forwarding import Attempt, Forwarding
 from aegis_tui.gateway.ledger import Call, Ledger
@@ -86,7 +86,7 @@ class Relay:
 
         with counted(self._ledger, request, call):
             self._ledger.listen(call, _target(request), raw, [request.token().encode()])
-            await self._forwarding.run(call, dialect, fields, ask, is_count=request.path == COUNT_PATH)
+            await self._forwarding.run(call, dialect, fields, ask, is_count=request.path in COUNT_PATHS)
 
     async def _ask(self, request: Request, call: Call, attempt: Attempt, headers: Headers, body: bytes) -> bool:
         """Send a call to one server and pass its answer on; return False if another server should get it.

@@ -108,6 +108,17 @@ class ChatModel(Protocol):
         """
         ...
 
+    async def find_context_tokens(self, model: str) -> int | None:
+        """Return how many tokens the context of a model has, prompt and reply together; None if that is not known.
+
+        Raises nothing.
+        """
+        ...
+
+    async def count_tokens(self, request: ChatRequest) -> int | None:
+        """Return the number of tokens of a request's prompt; None if the server does not count. Raises nothing."""
+        ...
+
     def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
         """Yield the text as it arrives, in order (must-deliver), then exactly one `ChatReply`.
 

@@ -82,6 +82,12 @@ class CannedModel:
     answers: deque[Canned] = field(default_factory=deque)
     requests: list[dict[str, Any]] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
+    context_tokens: int | None = None
+    """The context of its model, as the list of models says; None: it does not say so."""
+    counted_tokens: int | None = None
+    """What `/tokenize` answers; None: there is none."""
+    counted: int = 0
+    """How often it was asked to count."""
     socket: Path | None = None
     """Listen on this unix socket instead of a free port of 127.0.0.1."""
     _server: asyncio.Server | None = None
@@ -127,7 +133,13 @@ class CannedModel:
     def _answer(self, path: str, headers: dict[str, str], body: bytes) -> Canned:
         self.authorizations.append(headers.get("authorization", ""))
         if path == "/v1/models":
-            return Canned([json.dumps({"object": "list", "data": [{"id": "canned", "object": "model"}]}).encode()])
+            more = {} if self.context_tokens is None else {"max_model_len": self.context_tokens}
+            card = {"id": "canned", "object": "model", **more}
+            return Canned([json.dumps({"object": "list", "data": [card]}).encode()])
+        if path == "/tokenize":
+            self.counted += 1
+            status = 404 if self.counted_tokens is None else 200
+            return Canned([json.dumps({"count": self.counted_tokens}).encode()], status)
         self.requests.append(json.loads(body))
         return self.answers.popleft() if self.answers else Canned([b'{"error": {"message": "no answer left"}}'], 500)
 

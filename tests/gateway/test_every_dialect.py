@@ -45,7 +45,7 @@ class Route(NamedTuple):
             return {"contents": [{"role": "user", "parts": [{"text": text}]}]}
         turns = [{"role": "user", "content": text}]
         name = "input" if self.path == "/v1/responses" else "messages"
-        return {"model": "tiny", "stream": self.path != COUNT, name: turns}
+        return {"model": "tiny", "stream": self.path not in (COUNT, TOKENIZE), name: turns}
 
 
 ROUTES = (
@@ -53,6 +53,7 @@ ROUTES = (
     Route("/v1/messages", "/v1/messages"),
     Route("/v1/responses", "/v1/responses"),
     Route(COUNT, COUNT),
+    Route(TOKENIZE, TOKENIZE),
     Route(f"{MODEL}:generateContent", CHAT, is_google=True),
     Route(f"{MODEL}:streamGenerateContent?alt=sse", CHAT, is_google=True),
     Route(f"{MODEL}:countTokens", TOKENIZE, is_google=True),

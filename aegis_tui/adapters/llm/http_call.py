@@ -50,7 +50,7 @@ class HttpClient(Protocol):
 
         Args:
             method: `GET` or `POST`.
-            path: The path, relative to the base URL.
+            path: The path, relative to the base URL; one that begins with a slash, to the base URL without `/v1/`.
             body: JSON; None for no body.
 
         Raises:

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from aegis_tui.adapters.llm.assembly import ReplyAssembler
 from aegis_tui.adapters.llm.call_assembly import Odd
+from aegis_tui.adapters.llm.counting import count_tokens, find_context_tokens
 from aegis_tui.adapters.llm.event_stream import DONE, OddBody, ReplyBody, parse_texts, show_piece
 from aegis_tui.adapters.llm.http_call import HttpAnswer, HttpClient, HttpFailed, WholeAnswer, get_whole
 from aegis_tui.adapters.llm.over_socket import SocketClient
@@ -90,6 +91,14 @@ class OpenAIChat:
             except ModelUnavailable as error:
                 await self._pause(attempt, error)
             attempt += 1
+
+    async def find_context_tokens(self, model: str) -> int | None:
+        """Return how many tokens the context of a model has, as the list of models says; None if it does not."""
+        return await find_context_tokens(self._http, model)
+
+    async def count_tokens(self, request: ChatRequest) -> int | None:
+        """Return the number of tokens of a request's prompt, by the server's `/tokenize`; None if it has none."""
+        return await count_tokens(self._http, request)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
         """Yield the text of a reply as it arrives, then exactly one `ChatReply`.

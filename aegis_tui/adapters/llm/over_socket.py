@@ -50,7 +50,7 @@ class SocketClient:
         for name, value in headers.items():
             if _UNSAFE.search(value):
                 raise UsageError(f"the value for {name} has characters that no HTTP header may have")
-        self._path, self._prefix = path, prefix
+        self._path, self._prefix, self._root = path, prefix, prefix.removesuffix("/").removesuffix("/v1")
         always = {"Host": "localhost", "Accept": "*/*", "Accept-Encoding": "identity", **headers}
         self._head = "".join(f"{name}: {value}\r\n" for name, value in always.items())
         self._idle_timeout_s, self._connect_timeout_s = idle_timeout_s, connect_timeout_s
@@ -63,14 +63,15 @@ class SocketClient:
 
         Args:
             method: `GET` or `POST`.
-            path: The path, relative to the prefix.
+            path: The path, relative to the prefix; one that begins with a slash, to the prefix without `/v1/`.
             body: JSON; None for no body.
 
         Raises:
             HttpFailed: On entering: there is no connection, or it broke or was silent too long before the headers.
         """
         about = "" if body is None else f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        head = f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._head}{about}\r\n"
+        target = f"{self._root}{path}" if path.startswith("/") else f"{self._prefix}{path}"
+        head = f"{method} {target} HTTP/1.1\r\n{self._head}{about}\r\n"
         connection = self._take() or await self._connect()
         try:
             answer = SocketAnswer(connection, self._idle_timeout_s)

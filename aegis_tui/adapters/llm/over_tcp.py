@@ -22,6 +22,7 @@ class TcpClient:
     def __init__(
         self, base_url: str, headers: Mapping[str, str], *, idle_timeout_s: float, connect_timeout_s: float
     ) -> None:
+        self._root = base_url.removesuffix("/").removesuffix("/v1")
         self._http = httpx.AsyncClient(
             base_url=base_url,
             transport=httpx.AsyncHTTPTransport(verify=needs_certificates(base_url)),
@@ -36,15 +37,16 @@ class TcpClient:
 
         Args:
             method: `GET` or `POST`.
-            path: The path, relative to the base URL.
+            path: The path, relative to the base URL; one that begins with a slash, to the base URL without `/v1/`.
             body: JSON; None for no body.
 
         Raises:
             HttpFailed: On entering: there is no connection, or it broke or was silent too long before the headers.
         """
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        url = f"{self._root}{path}" if path.startswith("/") else path
         try:
-            async with self._http.stream(method, path, content=body, headers=headers) as response:
+            async with self._http.stream(method, url, content=body, headers=headers) as response:
                 yield TcpAnswer(response)
         except httpx.HTTPError as error:
             raise HttpFailed(type(error).__name__) from error
