@@ -19,7 +19,7 @@ MOST_POINTERS = 12
 _MOST_PARSED_CHARS = 1 << 20
 _LIST_TIMEOUT_S = 10.0
 _LISTED_S = 60.0
-"""How long a list of files is used; a new file is found after that."""
+"""How long a list of files is used; a new file is called after that."""
 
 
 class Pointers:
@@ -80,9 +80,9 @@ class Pointers:
         return self._modules
 
     def _called(self, modules: ModuleIndex, path: str, facts: FileFacts, symbol: MapSymbol) -> list[str]:
-        source = _Source(self, self._worktree, {path: facts})
+        source = _WorktreeFacts(self, self._worktree, {path: facts})
         resolver = Resolver(source, modules)
-        found: dict[str, None] = {}
+        called: dict[str, None] = {}
         for call in facts.calls:
             if not symbol.first <= call.line <= symbol.last:
                 continue
@@ -91,13 +91,13 @@ class Pointers:
                 continue
             target = resolver.symbol(place)
             if place.path != path or not symbol.first <= target.line <= symbol.last:
-                found[f"{place.path}:{target.name}"] = None
-            if len(found) >= MOST_POINTERS:
+                called[f"{place.path}:{target.name}"] = None
+            if len(called) >= MOST_POINTERS:
                 break
-        return list(found)
+        return list(called)
 
 
-class _Source:
+class _WorktreeFacts:
     """The facts of the worktree's files, read when they are needed."""
 
     def __init__(self, pointers: Pointers, worktree: OwnWorktree, known: dict[str, FileFacts | None]) -> None:

@@ -118,11 +118,11 @@ class FileReader:
 
     async def _read_symbol(self, path: str, symbol: str, text: str) -> str:
         facts = await self._parse(path, text)
-        found = _find(facts.symbols if facts else (), symbol)
-        if not found:
+        definitions = _find(facts.symbols if facts else (), symbol)
+        if not definitions:
             raise UsageError(f"{path} defines no {symbol}", _names_words(facts, symbol))
-        parts = [self.views.show(path, text, start=item.first, end=item.last) for item in found]
-        if facts is not None and (pointers := await self._pointers.of(path, facts, found[0])):
+        parts = [self.views.show(path, text, start=item.first, end=item.last) for item in definitions]
+        if facts is not None and (pointers := await self._pointers.of(path, facts, definitions[0])):
             parts.append(f"(calls {', '.join(pointers)})")
         return "\n".join(parts)
 
@@ -131,8 +131,8 @@ def _find(symbols: Sequence[MapSymbol], name: str) -> list[MapSymbol]:
     """Return the definitions with that dotted name, else those whose dotted name ends with it; variables count last."""
     exact = [item for item in symbols if item.name == name]
     ending = [item for item in symbols if item.name.endswith(f".{name}")]
-    found = exact or ending
-    return [item for item in found if item.kind != "variable"] or found
+    matching = exact or ending
+    return [item for item in matching if item.kind != "variable"] or matching
 
 
 def _names_words(facts: FileFacts | None, symbol: str) -> str:
