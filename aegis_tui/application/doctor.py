@@ -193,7 +193,7 @@ class Doctor:
                 return Check(name, False, f"git has no {key}", f"git config --global {key} '{example}'")
         if (problem := await self._find_repository_problem(folder)) is not None:
             return Check(name, False, problem.message, problem.hint)
-        return Check(name, True, "has commits and an identity")
+        return Check(name, True, "has commits, and git knows your name and email")
 
     async def _log(self) -> Check:
         look = await asyncio.to_thread(self._look_at_log, self._folder)
@@ -276,7 +276,7 @@ class Doctor:
         if _is_free(port):
             return Check("port", True, f"{port} is free")
         if asked is None:
-            return Check("port", True, f"{port} is taken; the hub takes any free one")
+            return Check("port", True, f"{port} is taken; the hub will use another free port")
         return Check("port", False, f"{port} is taken", "choose another: AEGIS_PORT, or leave it unset", essential=True)
 
     def _inotify(self) -> Check:
@@ -335,15 +335,13 @@ class Doctor:
 
 
 def _known_names(kind: KindFacts, version: str | None) -> str:
-    """Return which names the program of a kind is known to look up, as the end of a sentence.
-
-    Empty without a program.
-    """
+    """Return, as the end of a sentence, which names the program of a kind is known to look up; empty without one."""
     if not kind.program:
         return ""
     if version is None or version not in kind.names:
-        return "; it is not known which names this version looks up"
-    return f"; looks up {listed(kind.names[version]) or 'no names'}{', refused' if kind.names[version] else ''}"
+        return "; the host names that this version looks up are not known"
+    known = listed(kind.names[version])
+    return f"; looks up {known}, which the sandbox refuses" if known else "; looks up no host names"
 
 
 async def _ask_for_call(client: ChatModel, model: str) -> ChatReply:

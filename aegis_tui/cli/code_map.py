@@ -91,20 +91,23 @@ def build(
 
 @app.command()
 def status(
-    check: Annotated[bool, typer.Option("--check", help="Also check that the parts of the map agree.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Also check that symbols, relations and search data fit together.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Show what the map contains. Exit code 5 outside a repository."""
 
     def lines(answer: MapStatusOutput) -> Iterator[str]:
         yield f"{counted(answer['files'], 'file')} in this worktree: {_listed(answer['languages'])}"
-        held = f"{counted(answer['blobs'], 'content')}, {counted(answer['symbols'], 'symbol')}"
-        yield f"{held}, {answer['size_bytes'] / 2**20:.1f} MiB for all worktrees, number {answer['seq']}"
-        yield f"tree {answer['tree'] or 'none'}, {counted(len(answer['changed']), 'changed path')}"
+        held = f"{counted(answer['blobs'], 'file version')}, {counted(answer['symbols'], 'symbol')}"
+        size = f"{answer['size_bytes'] / 2**20:.1f} MiB"
+        yield f"stored for all worktrees: {held}, {size}; {counted(answer['seq'], 'update')} so far"
+        yield f"based on git tree {answer['tree'] or 'none'} and {counted(len(answer['changed']), 'changed path')}"
         for words in answer.get("disagreements", ()):
             yield f"! {words}"
         if check and not answer["disagreements"]:
-            yield "symbols, relations and meaning agree"
+            yield "symbols, relations and search data fit together"
 
     return _ask(lambda code_map: code_map.status(checks=check), as_json=as_json, lines=lines)
 

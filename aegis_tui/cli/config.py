@@ -23,7 +23,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 def config() -> None:
     """Make `list` a subcommand of `config`; do nothing else. What follows is the help of `config`.
 
-    A flag overrides the environment, which overrides the project's .agents/config.toml, which overrides your own file.
+    A flag overrides the environment, which overrides the project's .agents/config.toml, which overrides your own
+    config.toml.
 
     Example: aegis-tui config list --show-origin
     """
@@ -36,7 +37,7 @@ def list_settings(
 ) -> int:
     """List every setting with its value. Exit code 2 if a file or a variable has a wrong value.
 
-    Outside a repository, there are no settings of a project.
+    Outside a repository, no project file is read.
     """
     settings, origins = trace_settings(os.environ, project=_project())
     plain: list[SettingValue] = []

@@ -75,7 +75,7 @@ def show(as_json: AsJson = False) -> int:
         ["copied", ", ".join(fields["included"]) or "nothing (no .worktreeinclude names an ignored file)"],
         *(["missing", words] for words in fields["missing"]),
         *_suggestion(seen.suggested),
-        *(["made", f"{item['name']} by {item['command']} in {item['duration_s']:.0f} s"] for item in fields["made"]),
+        *_stored(fields),
     ]
     output.result(fields, as_json=as_json, lines=output.table(rows))
     return 0
@@ -84,7 +84,10 @@ def show(as_json: AsJson = False) -> int:
 @environment_app.command()
 def allow(
     key: Annotated[
-        str | None, typer.Argument(metavar="[KEY]", help="Allow it only if this is its current key.")
+        str | None,
+        typer.Argument(
+            metavar="[KEY]", help="Allow the command only if this is still its key, as environment show prints it."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -149,13 +152,19 @@ def _suggestion(command: str) -> list[list[str]]:
     return [["suggested", f"environment.setup = {json.dumps(command, ensure_ascii=False)}"]] if command else []
 
 
+def _stored(fields: EnvironmentOutput) -> list[list[str]]:
+    made = fields["made"]
+    return [["stored", f"{item['name']}, made by {item['command']} in {item['duration_s']:.0f} s"] for item in made]
+
+
 def _setup_words(plan: EnvironmentPlan, *, is_allowed: bool) -> list[str]:
     if not plan.setup:
         return ["none"]
     state = "allowed" if is_allowed else "NOT ALLOWED yet: aegis-tui environment allow"
-    return [f"{plan.setup} ({state})"]
+    return [f"{plan.setup} (key {plan.key}, {state})"]
 
 
 def _conditions(plan: EnvironmentPlan) -> list[str]:
     network = "it may use the network" if plan.network else "it has no network"
-    return [network, f"as long as these do not change: {', '.join(plan.inputs) or 'no lock file was found'}"]
+    changing = ", ".join(["the command", "its network access", *plan.inputs])
+    return [network, f"you are asked again when one of these changes: {changing}"]

@@ -76,7 +76,10 @@ def prefixes(
         seen = _ask(PrefixesAnswer, f"/v1/prefixes?{urlencode({'a': names[0], 'b': names[1]})}")
     lines = [one_line(line) for item in seen["prefixes"] for line in _parting_lines(item)]
     lines += [
-        one_line(f"{item['agent_id']} does not only append: {item['rewritten']} changed between two calls")
+        one_line(
+            f"{item['agent_id']}: {item['rewritten']} changed between two calls, "
+            "so the server cannot reuse its cache from there on"
+        )
         for item in seen["prompts"]
         if item["rewritten"]
     ]

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from aegis_tui.gateway.dialect import Dialect
     from aegis_tui.gateway.text_files import CallTexts
 
-_HEAD = ("id", "at", "agent", "model", "prompt", "cached", "answer", "first", "whole", "status")
+_FIGURES = ("prompt", "cached", "answer", "first byte", "end")
+_HEAD = ("id", "at", "agent", "model", *_FIGURES, "status")
 Number = Annotated[int, typer.Argument(metavar="CALL", min=1, help="The id of a call, as gateway log prints it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
@@ -193,12 +194,12 @@ def _said(said: AnswerFields) -> Iterator[str]:
         yield said["text"]
     for call in said["tool_calls"]:
         yield f"{call['name']} {call['arguments']}"
-    yield f"({said['finish'] or 'the server names no reason why it ended'})"
+    yield f"({said['finish'] or 'the server gave no finish reason'})"
 
 
 def _compared(fields: CallReplayOutput) -> list[str]:
     call, now = fields["call"], fields["replay"]
-    rows = [["", "server", "model", "prompt", "cached", "answer", "first", "whole", "status"]]
+    rows = [["", "server", "model", *_FIGURES, "status"]]
     for name, item in (("then", call), ("now", now)):
         rows.append([name, item["endpoint"], item["model"], *_figures(item), str(item["status"])])
     lines = output.table(rows)

@@ -154,7 +154,7 @@ def _repair_lines(done: Salvage) -> list[str]:
         lost = f"it is not known whether later events were lost, so new events are numbered after {last}"
     lines = [f"{counted(done.kept, 'event')} kept; {lost}"]
     if not done.kept or not done.is_certain:
-        lines.append("agents that you joined by hand have to connect again")
+        lines.append("agents that you connected yourself have to connect again")
     elif not done.are_answers_whole:
         lines.append(
             "the replies to some requests are lost: if one of these requests is repeated, it is executed again"

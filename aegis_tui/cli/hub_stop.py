@@ -93,7 +93,7 @@ def _may_end(run: str, living: list[str]) -> bool:
         Refused: There is no terminal to ask at, or the person chose neither of the two (code `hub.run-open`).
         KeyboardInterrupt: Ctrl-C at the question.
     """
-    words = f"{run} is open: {', '.join(living) or 'no agent'} at work"
+    words = f"{run} has not ended; its running agents: {', '.join(living) or 'none'}"
     ways = "--force ends it and saves the work; --keep lets its agents continue without a hub for a while"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Refused(words, f"aegis-tui hub stop {ways}", code="hub.run-open")

@@ -23,14 +23,17 @@ _CANCEL = ("run:cancel", "", "ends the run without a commit; the work of its age
 ANSWERS: Final[dict[str, Answers]] = {
     "design": {"yes": ("design:agree", "design_id", "the agents start"), "no": _CANCEL},
     "scope": {
-        "yes": ("scope:grant", "request", "it may write the path, under a lock"),
+        "yes": ("scope:grant", "request", "it may write the path while it holds a lock on it"),
         "no": ("scope:refuse", "request", "it has to find another way"),
     },
     "rule": {
         "yes": ("rule:allow", "piece", "this content may be merged"),
         "no": ("rule:refuse", "piece", "the piece goes back to its worker"),
     },
-    "base": {"yes": ("qa:accept", "run", "QA accepts the failures of the base"), "no": _CANCEL},
+    "base": {
+        "yes": ("qa:accept", "run", "QA accepts the failures of the base, the commit that the run starts from"),
+        "no": _CANCEL,
+    },
     "machine": {"no": _CANCEL},
     "halted": {"yes": ("run:resume", "run", "the run continues"), "no": _CANCEL},
 }

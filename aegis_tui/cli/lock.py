@@ -113,7 +113,7 @@ def break_lock(
     lock_id = _lock_id(hub, lock)
     hub.command("lock:break", lock_id=lock_id, reason=reason)
     fields: BrokenOutput = {"broken": lock_id}
-    output.result(fields, as_json=as_json, lines=[f"{lock_id} is broken"])
+    output.result(fields, as_json=as_json, lines=[f"the lock {lock_id} was broken"])
     return 0
 
 

@@ -35,7 +35,7 @@ def rescues() -> None:
 
 @rescue_app.command(name="list")
 def list_rescues(as_json: AsJson = False) -> int:
-    """List all saved work, oldest first: since when, how large, and whether all of it is merged.
+    """List all saved work, oldest first: when it was saved, how large it is, and whether all of it is merged.
 
     No hub is needed. Exit code 5 outside a repository.
     """
@@ -68,7 +68,7 @@ def show(
         fields["diff"] = text
     lines = [f"{work.ref}, saved {_saved_at(work)}, {'merged' if work.is_merged else 'not merged'}"]
     lines += [f"{status} {path}" for status, path in files.changed]
-    lines += [f"staged otherwise: {path}" for path in files.staged]
+    lines += [f"staged with other content: {path}" for path in files.staged]
     lines += [f"ignored: {path}" for path in files.ignored]
     lines += [f"not saved, too large: {path}" for path in files.not_saved]
     output.result(fields, as_json=as_json, lines=[*lines, *text.splitlines()])
@@ -100,9 +100,7 @@ def restore(
         raise UsageError(f"{to} is not an empty folder", "name a new one: --to FOLDER")
     work = asyncio.run(_restored(ref, name, to.absolute() if to else None))
     words = (
-        f"its files are in {to}"
-        if to
-        else f"look at it: git log -p -1 {name}; take it over: git cherry-pick -m 1 {name}"
+        f"its files are in {to}" if to else f"look at it: git log -p -1 {name}; apply it: git cherry-pick -m 1 {name}"
     )
     fields: RestoredOutput = cast("RestoredOutput", _fields(work))
     if to:

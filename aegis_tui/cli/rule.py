@@ -82,7 +82,7 @@ def try_examples(as_json: AsJson = False) -> int:
     every = combined(*rules_in(here().root))
     wrong = [line for rule in every for line in wrong_examples(rule)]
     examples = sum(len(rule.hits) + len(rule.misses) for rule in every)
-    good = f"{counted(len(every), 'rule')} as {counted(examples, 'example')} say"
+    good = f"{counted(len(every), 'rule')} tested with {counted(examples, 'example')}: all as expected"
     fields = ExamplesOutput(rules=len(every), examples=examples, wrong=wrong, ok=not wrong)
     output.result(fields, as_json=as_json, lines=wrong or [good])
     return 1 if wrong else 0

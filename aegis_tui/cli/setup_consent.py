@@ -28,7 +28,8 @@ def ask_for_setup(error: AegisError, paths: WorkspacePaths) -> bool:
     inputs = ", ".join(str(item) for item in error.data["inputs"]) or "the command itself"
     output.talk("The worktrees of this run are set up with this command, which runs code of your dependencies:")
     output.talk(f"  {command}")
-    output.talk(f"  {'with the network' if network else 'without a network'}; asked again after a change of: {inputs}")
+    access = "It may use the network" if network else "It has no network"
+    output.talk(f"{access}. You are asked again when one of these changes: {inputs}")
     output.talk("Allow it? [y/N]")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         return False

@@ -56,7 +56,7 @@ def _status(as_json: AsJson = False) -> int:
     }
     if not is_live:
         left = "this is the last state in the log; aegis-tui runs lists the runs that have ended"
-        output.talk(f"no hub runs: {left if run else 'the first run starts it'}")
+        output.talk(f"no hub runs: {left if run else 'the first run starts one'}")
     output.result(fields, as_json=as_json, lines=_lines(state, living, boundary))
     return 0
 
@@ -110,7 +110,7 @@ def _lines(state: SharedContext, living: list[InstanceView], boundary: BoundaryR
     yield from output.table(rows)
     for item in living:
         if names := item.get("blocked_names"):
-            yield f"{item['agent_id']} looked up {listed(names)}: refused"
+            yield f"{item['agent_id']}: name lookups refused: {listed(names)}"
     for name, lock in state["locks"].items():
         yield f"lock {name} {lock['lock_type']} {lock['agent_id']} {lock['expires_in_s']:.0f} s"
 
@@ -142,7 +142,7 @@ def _run_lines(run: RunView, done: MergeProgress) -> Iterator[str]:
         if not gate["passed"]:
             yield f"  waits for {gate['name']}: {gate['reason']}"
     if base := run["base_qa"]:
-        yield f"  QA of the base, before any work: with these results the gate would stay closed: {base['reason']}"
+        yield f"  QA of the base: with these results the gate qa_passed would stay closed: {base['reason']}"
         hints = [item["remedy"] for item in base["checks"] if not item["ok"] and item["remedy"]]
         yield from (f"    {hint}" for hint in dict.fromkeys(hints))
 

@@ -88,7 +88,7 @@ def stop(as_json: AsJson = False) -> int:
     killed.
     """
     ended = asyncio.run(_server().stop())
-    words = f"{ended.model} at {ended.url} was stopped" if ended else "no vLLM was started here"
+    words = f"{ended.model} at {ended.url} was stopped" if ended else "no vLLM server was started here"
     output.result(StoppedServerOutput(stopped=ended is not None), as_json=as_json, lines=[words])
     return 0
 

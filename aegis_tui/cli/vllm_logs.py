@@ -43,7 +43,7 @@ def logs(
     try:
         file = server.log.open("rb")
     except OSError as error:
-        raise UsageError("no vLLM was started here", "start one: aegis-tui vllm start MODEL") from error
+        raise UsageError("no vLLM server was started here", "start one: aegis-tui vllm start MODEL") from error
     with file:
         reader = GrowingLog(file)
         for line in reader.last(lines):

@@ -41,9 +41,11 @@ def _of_base(run: str, base: QaBaseChecked) -> Need:
     """
     if any(check.is_acceptable for check in base.checks):
         return Need(
-            "base", run, f"QA would not pass: accept the failures of the base, or repair it: {one_line(base.reason)}"
+            "base",
+            run,
+            f"QA will not pass until you accept the failures of the base or repair it: {one_line(base.reason)}",
         )
-    return Need("machine", run, f"QA would not pass, because the base does not pass either: {one_line(base.reason)}")
+    return Need("machine", run, f"QA will not pass, because the base does not pass either: {one_line(base.reason)}")
 
 
 def _of_rules(run: Run) -> Iterator[Need]:

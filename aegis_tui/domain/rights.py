@@ -160,7 +160,9 @@ def check_right(workspace: Workspace, command: AnyCommand, actor: Actor) -> None
 def _check_role(workspace: Workspace, action: str, holders: Holders, actor: Actor) -> None:
     instance = workspace.get_instance(actor.agent_id)
     if instance is None or not instance.is_alive:
-        raise Refused(f"{actor.agent_id} is not a living instance", "register first", code="instance.unknown")
+        raise Refused(
+            f"{actor.agent_id} is not a running instance", "join first: aegis-tui connect", code="instance.unknown"
+        )
     if instance.role not in holders:
         names = [name for name in (*ROLES, PERSON) if name in holders]
         raise Refused(

@@ -134,7 +134,7 @@ def _base(data: QaBaseChecked) -> str:
     return (
         "QA of the base no longer closes the gate"
         if data.ok
-        else f"the base fails QA in a way that would keep the gate closed: {data.reason}"
+        else f"with the base's own results, the QA gate would stay closed: {data.reason}"
     )
 
 
@@ -255,7 +255,7 @@ _MESSAGE: Words = {
     MessageSent: _message,
     MessageAcked: _acked,
     Broadcast: lambda data: f"{data.event} {data.data.get('file', '')}".strip(),
-    CodeWritten: lambda data: f"{data.file} under #{data.token}",
+    CodeWritten: lambda data: f"{data.file}, lock token #{data.token}",
     FileChanged: lambda data: f"{data.path} {data.change_type}",
 }
 _SCOPE: Words = {

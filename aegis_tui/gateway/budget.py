@@ -43,5 +43,5 @@ def _check(whose: str, kind: str, tokens: int, first_at: float | None, current: 
     if most_tokens is not None and tokens >= most_tokens:
         raise Rejected(403, CODE, f"{whose} has used {tokens:,} of {counted(int(most_tokens), 'token')}", _HINT)
     if most_minutes is not None and first_at is not None and now - first_at >= most_minutes * 60:
-        words = f"{whose} may call the model for {most_minutes:g} minutes, and these are over"
+        words = f"{whose} may call the model for {most_minutes:g} minutes, which have passed"
         raise Rejected(403, CODE, words, _HINT)

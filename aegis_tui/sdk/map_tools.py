@@ -37,7 +37,7 @@ class MapTools:
         return await self._map("show", place, form=form)
 
     async def map_search(self, text: str, count: Annotated[int, Field(ge=1, le=50)] = 10) -> MapResult:
-        """Definitions that a text speaks of, the best first.
+        """Definitions that match a text, the best first.
 
         Args:
             text: What you look for, in words.
@@ -48,7 +48,7 @@ class MapTools:
     async def map_callers(self, name: str) -> MapResult:
         """The calls of a function, method or class; refused if there is none of that name.
 
-        `certain` is false where only the name speaks for it.
+        `certain` is false for a call that matches by its name alone.
 
         Args:
             name: Its name, or PATH:NAME.

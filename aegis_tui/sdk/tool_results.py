@@ -73,7 +73,7 @@ class Scope(BaseModel):
     partition: list[str]
     """Globs of paths that only you may write."""
     joint: list[str]
-    """Globs of paths that anybody may write under an EXCLUSIVE lock."""
+    """Globs of paths that any worker may write while it holds an EXCLUSIVE lock."""
     shared: list[str]
     """Globs of paths that nobody may write."""
     requested: list[str]
@@ -128,7 +128,7 @@ class Done(BaseModel):
     handed_in: str | None = None
     """The id of the submitted piece, which is now checked for conflicts and reviewed."""
     agreed: bool | None = None
-    """False: a person must still agree."""
+    """False: a person must still accept the design."""
     at_end_of_turn: bool = False
     """True: your work is committed and submitted when you end your turn."""
 

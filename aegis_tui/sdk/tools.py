@@ -81,7 +81,7 @@ class Tools(MapTools):
         self._box = box
 
     async def get_context(self) -> ContextView:
-        """What goes on in the workspace: task, agents, locks, partitions, specs, recent changes, progress."""
+        """The state of the workspace: task, agents, locks, partitions, specs, recent changes, progress."""
         return ContextView.model_validate(await shared_context(self._ask))
 
     async def send_message(self, to: str, text: str) -> Told:
@@ -120,7 +120,7 @@ class Tools(MapTools):
         return Told(told=["*"])
 
     async def get_scope(self) -> Scope:
-        """What you may write: your partition and, under a lock, the joint files; nobody may write the shared ones."""
+        """What you may write: your partition, and joint files while you hold a lock; nobody may write shared ones."""
         context = await shared_context(self._ask)
         me = self._me(context)
         mine = [name for name, spec in context["specs"].items() if spec["agent"] == self._who()]
@@ -243,8 +243,8 @@ class Tools(MapTools):
         Args:
             summary: What was done, and what shows that it works.
             head_oid: The commit on your branch that holds the work; leave it out when there is nothing to submit.
-            base_oid: The commit that it stands on, when you have rebased.
-            tokens: Of the locks under which you wrote joint files (those that get_scope lists).
+            base_oid: The commit that your work is based on, if you have rebased.
+            tokens: The tokens of the locks that you held when you wrote joint files (get_scope lists these).
         """
         context = await shared_context(self._ask)
         pieces = context["run"]["pieces"] if context["run"] else []
@@ -265,7 +265,7 @@ class Tools(MapTools):
     async def propose_design(self, design: dict[str, Any]) -> Done:
         """Propose the design of the run: goal, features with disjoint partitions, shared, joint, qa.
 
-        A design that breaks a rule is refused with what to change. `agreed` is false while a person must still agree.
+        A design that breaks a rule is refused with what to change. `agreed` is false until a person accepts the design.
         """
         reply = await self._ask("design:propose", design=design)
         return Done(agreed=bool(reply["agreed"]))
@@ -273,19 +273,19 @@ class Tools(MapTools):
     async def dispatch_workers(self) -> Dispatch:
         """Which worker was started for which feature, and what the others wait for.
 
-        The hub starts workers itself once the design is agreed and the foundation is merged; before that this is
+        The hub starts workers itself once the design is accepted and the foundation is merged; before that this is
         refused, with the gate that is not met.
         """
         run = await self._at_stage(Stage.DISPATCH)
         return Dispatch.model_validate({"stage": run["stage"], "pieces": run["pieces"]})
 
     async def check_conflicts(self) -> ConflictList:
-        """Paths that two pieces change: hot ones in the same lines, soft ones merge. `resolution`: null while open."""
+        """Paths that two pieces change: hot if in the same lines, soft if they merge; `resolution`: null while open."""
         run = await self._at_stage(Stage.DESIGN)
         return ConflictList.model_validate({"conflicts": run["conflicts"]})
 
     async def integrate(self, wait_s: WaitS = 0.0) -> Integration:
-        """How far the composition of all pieces and its review are; refused while pieces or conflicts are open.
+        """The state of the composition (all merged pieces) and its review; refused while pieces or conflicts are open.
 
         Args:
             wait_s: How long to wait for its review; `approved` is false if that takes longer.
@@ -349,7 +349,7 @@ class Tools(MapTools):
         return await self._verdict("reject", criteria or [], findings)
 
     async def create_spec(self, spec_id: str, title: str, dependencies: list[str] | None = None) -> Named:
-        """Make a spec known, for others to claim, and return its id; a dependency cycle is refused with its path."""
+        """Create a spec, which others can claim, and return its id; a dependency cycle is refused with its path."""
         spec = {"id": spec_id, "title": title, "dependencies": dependencies or []}
         return Named(names=[(await self._ask("spec:create", spec=spec))["spec_id"]])
 

@@ -216,7 +216,7 @@ class AegisApp(Guarded, App[int]):
         if isinstance(place, ModalScreen) and not list(place.query("Dialog > *").exclude("ToastRack")):
             self.call_later(place.dismiss, None)
         if self.mishaps.note(error, place) and not isinstance(place, HasRoom):
-            words = f"{words_of(error)} ─ the session continues; the details are in its log"
+            words = f"{words_of(error)} ─ the dashboard continues; aegis-tui doctor --bundle FILE collects the details"
             self.desk.tell(words, title=f"an error in {type(place).__name__}", is_error=True)
 
     def _handle_exception(self, error: Exception) -> None:

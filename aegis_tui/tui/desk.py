@@ -67,7 +67,9 @@ class Desk:
         """
         self.parts.choices.keep(kind, name)
         is_set = getattr(self.parts.settings, kind) is not None
-        self.tell(f"{words or name}{' ─ for this session: your settings name another' if is_set else ''}", title=kind)
+        self.tell(
+            f"{words or name}{' ─ for this session only: your settings name another' if is_set else ''}", title=kind
+        )
 
     def layout(self, name: str) -> LayoutFile:
         """Read the layout of that name from its file, and return it.

@@ -212,7 +212,7 @@ GOALS = (
     Goal("PERF-13 e", "size of the map of ten worktrees, over that of one", "< 1.2", "map", "worktrees", 1.2),
     Goal(
         "PERF-14",
-        "planned: twin (simulation of the hub that searches its states for errors)",
+        "planned: simulation of the hub that searches its states for errors",
         "≥ 15,000,000 states in ≤ 30 s",
     ),
     Goal(

@@ -20,7 +20,7 @@ class Gone:
     """A hub that has ended the instance."""
 
     async def command(self, name: str, **fields: Any) -> dict[str, Any]:
-        raise Refused("this token is no longer valid", "register again", code="unauthorized")
+        raise Refused("this token is no longer valid", "join again: aegis-tui connect", code="unauthorized")
 
 
 class Hearing:

@@ -129,11 +129,11 @@ def test_each_agent_kind_is_listed_with_version_and_place_or_the_command_that_in
     words = "every role; writes are checked at the commit"
     assert (
         checks["agent codex"].observed
-        == f"Codex: 0.171.0 at {codex}; {words}; looks up raw.githubusercontent.com, refused"
+        == f"Codex: 0.171.0 at {codex}; {words}; looks up raw.githubusercontent.com, which the sandbox refuses"
     )
     codex.write_text("#!/bin/sh\necho codex-cli 0.172.0\n")
     newer = examine(folder, path=path)["agent codex"]
-    assert newer.observed.endswith(f"{words}; it is not known which names this version looks up")
+    assert newer.observed.endswith(f"{words}; the host names that this version looks up are not known")
     absent = checks["agent claude-code"]
     assert (absent.ok, absent.observed) == (False, "not installed: claude")
     assert absent.fix == "npm install -g @anthropic-ai/claude-code" and absent.is_extra and not absent.essential
@@ -164,7 +164,7 @@ def test_a_version_is_found_with_what_is_installed_beside_the_program_or_in_the_
     assert checks["agent mini-swe-agent"].observed.startswith(f"mini-SWE-agent: 2.4.6 at {beside}/mini; ")
     old = checks["agent qwen-code"].observed
     assert old.startswith(f"Qwen Code: version unknown at {path}/qwen; "), "that of its interpreter is not its own"
-    assert old.endswith("it is not known which names this version looks up")
+    assert old.endswith("the host names that this version looks up are not known")
 
 
 def test_a_folder_outside_a_repository_and_one_without_a_commit_are_told_apart(tmp_path: Path) -> None:

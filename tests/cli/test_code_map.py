@@ -42,7 +42,7 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_every_question_is_answered_as_text_and_as_json(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, text in (
         (["build"], "1 file, 1 of them read now"),
-        (["status", "--check"], "symbols, relations and meaning agree"),
+        (["status", "--check"], "symbols, relations and search data fit together"),
         (["find", "pay"], "bank.py:1  function  pay  Pay a sum."),
         (["show", "bank.py", "--as", "outline"], "1: def pay(sum)\n5: def check(sum)"),
         (["show"], "bank.py  6 lines"),

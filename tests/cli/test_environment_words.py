@@ -48,7 +48,7 @@ def test_a_person_reads_the_command_and_only_yes_allows_it(
     monkeypatch.setattr(sys, "stderr", said)
     assert ask_for_setup(not_allowed(PLAN), paths) is allowed
     assert (PLAN.key in EnvironmentFolder(tmp_path / "environments").allowed()) is allowed
-    assert all(word in said.getvalue() for word in ("npm ci", "with the network", "package-lock.json"))
+    assert all(word in said.getvalue() for word in ("npm ci", "may use the network", "package-lock.json"))
 
 
 @pytest.mark.parametrize("error", [Refused("another", code="preflight.disk"), AegisError("failed")])

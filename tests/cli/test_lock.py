@@ -57,7 +57,7 @@ def test_a_path_and_the_option_of_the_same_meaning_are_not_both_taken(served: Sc
 def test_a_lock_is_broken_by_whatever_a_person_calls_it(served: ScratchWorkspace, meant: str) -> None:
     (lock,) = served.aegis("lock", "acquire", "broken.py", "--json").json["locks"]
     assert lock["lock_id"] in served.aegis("lock", "list").out
-    assert served.aegis("lock", "break", meant.format(**lock)).out.strip() == f"{lock['lock_id']} is broken"
+    assert served.aegis("lock", "break", meant.format(**lock)).out.strip() == f"the lock {lock['lock_id']} was broken"
     again = served.aegis("lock", "break", "broken.py")
     assert again.code == 2 and "no lock matches broken.py" in again.err
 

@@ -114,7 +114,7 @@ def test_a_key_is_named_where_its_action_is_possible() -> None:
         ({"": "N"}, "there is no action", "docs/configuration.md lists the actions"),
         ({"confirm.yes": "j"}, "the keys of dialogs are fixed", "remove it"),
         ({"run.new": "superkey"}, "there is no key superkey", "a character such as N"),
-        ({"run.new": ""}, "there is no key without a name", "a character such as N"),
+        ({"run.new": ""}, "no key is given", "a character such as N"),
         ({"run.new": "a"}, "a is already the key of instance.attach", "give instance.attach another key as well"),
         ({"run.new": "z", "instance.send": "z"}, "z is already the key of", "another key as well"),
         ({"app.theme": "h"}, "h is already the key of", "another key as well"),

@@ -74,7 +74,7 @@ class Intake:
                     await self._runner.run(*args, stdin_file=aside, deadline_s=_DEADLINE_S)
             except (GitError, OSError) as error:
                 reason = error.message if isinstance(error, GitError) else str(error)
-                raise GitError(f"an instance's objects cannot be taken over: {reason}", code="git.objects") from error
+                raise GitError(f"an instance's git objects cannot be copied: {reason}", code="git.objects") from error
 
     async def _weigh(self, pack: Path, oids: Sequence[str]) -> None:
         """Return if no commit or tree of the objects has more than 2,000,000 paths; called before they are copied.

@@ -110,7 +110,7 @@ class Worktrees:
                 if admin is not None:
                     await self._drop_scratch(path, admin)
                 elif exists(path):
-                    raise Conflict(f"{path} is taken by something else", "move it away", code="worktree.path")
+                    raise Conflict(f"{path} already exists", "move it away", code="worktree.path")
                 admin = await self._register(path, oid, ["--detach"], SCRATCH_LOCK)
                 await asyncio.to_thread(place, spare, path, admin)
                 admin_files.write_record(admin, Record("", oid, None))

@@ -135,7 +135,7 @@ def _read(report: Path) -> Any:
         try:
             return json.loads(report.read_bytes() or b"[]")
         except ValueError as error:
-            raise ScannerFailedError("its report is no JSON") from error
+            raise ScannerFailedError("its report is not JSON") from error
     return []
 
 
@@ -152,7 +152,7 @@ def _hits(report: Any, texts: Sequence[ScannedText], name: str) -> Iterator[Secr
     """
     state = report.get("scan") if isinstance(report, dict) else None
     if isinstance(state, dict) and state.get("state", "complete") != "complete":
-        raise ScannerFailedError(f"{name} did not look at everything")
+        raise ScannerFailedError(f"{name} did not scan all files")
     rows = report.get("findings") if isinstance(report, dict) else report
     if not isinstance(rows, list):
         raise ScannerFailedError(f"{name} answers in an unknown form")

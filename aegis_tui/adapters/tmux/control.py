@@ -154,7 +154,7 @@ class ControlClient:
                 self._attached.set()
             case Reply():
                 if not self._pending:
-                    raise TerminalError("tmux answered what was not asked")
+                    raise TerminalError("tmux sent a reply that no command asked for")
                 future = self._pending.popleft()
                 if not future.done():
                     future.set_result(message)

@@ -69,7 +69,7 @@ class ControlParser:
         """
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > MAX_LINE_BYTES:
-            raise TerminalError("tmux sent a line without end")
+            raise TerminalError("tmux sent a line that is too long")
         messages = (self._line(line) for line in lines)
         return [message for message in messages if message is not None]
 
@@ -84,7 +84,7 @@ class ControlParser:
         if line.startswith(b"%subscription-changed "):
             return Changed(line.split(b" ", 2)[1].decode("utf-8", "replace"))
         if line and not line.startswith(b"%"):
-            raise TerminalError("tmux control mode lost its frame")
+            raise TerminalError("tmux sent lines that do not follow its control protocol")
         return None
 
     def _in_block(self, line: bytes) -> Message | None:

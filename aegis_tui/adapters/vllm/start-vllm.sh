@@ -129,5 +129,5 @@ if [ "$print" = yes ]; then
   echo
   exit 0
 fi
-talk "serving $model on http://127.0.0.1:$port; look at it with: aegis-tui doctor"
+talk "serving $model on http://127.0.0.1:$port; check it with: aegis-tui doctor"
 exec env "${environment[@]}" "$vllm" "${command[@]}"

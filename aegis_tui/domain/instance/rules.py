@@ -55,7 +55,9 @@ def own_instance(workspace: Workspace, actor: Actor) -> Instance:
     """
     instance = workspace.get_instance(actor.agent_id)
     if instance is None or not instance.is_alive:
-        raise Refused(f"{actor.agent_id} is not a living instance", "register first", code="instance.unknown")
+        raise Refused(
+            f"{actor.agent_id} is not a running instance", "join first: aegis-tui connect", code="instance.unknown"
+        )
     return instance
 
 

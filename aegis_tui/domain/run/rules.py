@@ -133,7 +133,7 @@ def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str
         raise Refused("the hub has not inspected the repository", "send run:start to a running hub", code="run.facts")
     if (active := workspace.runs.current()) is not None:
         raise Refused(
-            f"run {active.run} is still going",
+            f"run {active.run} has not ended",
             f"wait for it or end it: aegis-tui cancel {active.run}",
             code="run.active",
         )
@@ -211,14 +211,14 @@ def agree(workspace: Workspace, command: DesignAgree, actor: Actor, request_id: 
 
     Raises:
         UsageError: There is no proposed design with this id.
-        Refused: The design is agreed already, or globs cost too much to compare.
+        Refused: A design was already accepted, or globs cost too much to compare.
         DesignRefused: An instance at work owns a path of the design.
     """
     run = workspace.runs.current()
     if run is None or run.proposed is None or run.design_id != command.design_id:
         raise UsageError(f"there is no proposed design {command.design_id}", "see aegis-tui status")
     if run.design is not None:
-        raise Refused("the design is agreed already", code="design.closed")
+        raise Refused("a design was already accepted for this run", code="design.closed")
     check_agreeable(workspace, run.proposed, Effort(), ignore_case=run.facts.ignore_case)
     return Decision(_agree(workspace, run.run, run.proposed, actor, proposed=False), RunReply(run=run.run))
 

@@ -55,11 +55,15 @@ def _design(workspace: Workspace, run: Run) -> list[Gate]:
     agreed = run.design is not None
     waiting = "a proposed design waits to be accepted" if run.proposed else "no design yet"
     return [
-        Gate("repository_ready", run.prepared, "the integration branch exists" if run.prepared else "being prepared"),
+        Gate(
+            "repository_ready",
+            run.prepared,
+            "the integration branch exists" if run.prepared else "the integration branch is being created",
+        ),
         Gate(
             "design_agreed",
             agreed,
-            "the design is agreed and its scopes are disjoint" if agreed else waiting,
+            "the design is accepted, and its partitions do not overlap" if agreed else waiting,
             "" if agreed else "aegis-tui run GOAL --design FILE, or accept the proposed design in the dashboard",
         ),
     ]
@@ -131,11 +135,15 @@ def _integrate(workspace: Workspace, run: Run) -> list[Gate]:
     checked = review is not None
     approved = review is not None and review.status == "APPROVED"
     return [
-        Gate("composition_whole", checked, "it contains every piece and nothing else" if checked else "being checked"),
+        Gate(
+            "composition_whole",
+            checked,
+            "the merged tree contains every piece and nothing else" if checked else "the merged tree is being checked",
+        ),
         Gate(
             "composition_approved",
             approved,
-            "approved by review" if approved else "the composition waits for its review",
+            "a reviewer approved the merged pieces" if approved else "the merged pieces wait for their review",
             "" if approved else "aegis-tui review",
         ),
     ]

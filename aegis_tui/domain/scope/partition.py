@@ -294,7 +294,7 @@ class PartitionTable:
                 allowed=True, rule="own", owner=owner, message=f"{path} is in your partition", needs_lock=bool(rivals)
             )
         if _any_match(self._joint, path):
-            message = f"{path} is joint: write it under an EXCLUSIVE lock"
+            message = f"{path} is joint: write it while you hold an EXCLUSIVE lock on it"
             return Verdict(allowed=True, rule="joint", owner=None, message=message, needs_lock=True)
         if self._key(path) in self._granted.get(agent_id, {}):
             message = f"{path} was granted to you"

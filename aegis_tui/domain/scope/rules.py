@@ -109,7 +109,7 @@ def grant(workspace: Workspace, command: ScopeGrant, actor: Actor, request_id: s
     if asker == actor.agent_id:
         hint = "only the owner of the path or the person may grant it"
         raise PartitionRefused(f"{asker} may not grant its own request {command.request}", hint, path=asked.path)
-    text = f"granted: you may write {asked.path}, under a lock"
+    text = f"granted: you may write {asked.path} while you hold a lock on it"
     return Decision(
         [
             (actor.agent_id, ScopeGranted(request=command.request, path=asked.path, to=asker)),

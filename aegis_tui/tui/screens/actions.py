@@ -115,7 +115,7 @@ class InstanceActions(PromptActions):
         """Open a page with all that the current instance showed in its pane; without an instance or text, say so."""
         item = self.current_instance()
         if item is None:
-            self.desk.tell("go to a row of the instances first")
+            self.desk.tell("move the cursor to an instance first")
             return
         try:
             kept = await asyncio.to_thread(self.desk.parts.history.transcript, item.instance_id)
@@ -165,12 +165,21 @@ class RunActions(PastActions):
         Binding("r", "report", "Report", id="run.report", tooltip="Show the final report (aegis-tui report)."),
         Binding("o", "runs", "Runs", id="run.list", tooltip="Open a past run (aegis-tui runs, report RUN)."),
         Binding("H", "halt", "Halt", id="run.halt", tooltip="Halt the run, or continue it (halt, resume)."),
-        Binding("Y", "accept_base", "Accept", id="run.accept", show=False, tooltip="Accept the base's QA failures."),
+        Binding(
+            "Y",
+            "accept_base",
+            "Accept",
+            id="run.accept",
+            show=False,
+            tooltip="Accept QA failures of the base (qa --accept-base-failures).",
+        ),
         Binding(
             "C", "cancel", "Cancel", id="run.cancel", tooltip="End the run; the work of its agents is kept (cancel)."
         ),
         Binding("b", "break_lock", "Break", id="lock.break", tooltip="Break the lock under the cursor (lock break)."),
-        Binding("R", "start_hub", "Hub", id="hub.start", tooltip="Start the hub again (aegis-tui hub start)."),
+        Binding(
+            "R", "start_hub", "Hub", id="hub.start", tooltip="Start the hub if none is running (aegis-tui hub start)."
+        ),
     ]
 
     @work(group="goal", exclusive=True)
@@ -212,7 +221,9 @@ class RunActions(PastActions):
 
         run = self.desk.store.run
         if run is None or (run.design or run.proposed) is None:
-            self.desk.tell("there is no design yet; the Commander proposes one, or give a file with the goal")
+            self.desk.tell(
+                "there is no design yet; the Commander proposes one, unless you name a design file with the goal"
+            )
             return
         await self.app.push_screen_wait(DesignScreen(self.desk, run.run))
 
@@ -240,7 +251,9 @@ class RunActions(PastActions):
             return
         is_halted = run.status is RunStatus.HALTED
         if await self.desk.command("run:resume" if is_halted else "run:halt", run=run.run):
-            words = "new work starts again" if is_halted else "agents finish their current work; nothing new starts"
+            words = (
+                "new work starts again" if is_halted else "nothing new starts, and agents wait after their current step"
+            )
             self.desk.tell(words, title=f"{run.run} {'continues' if is_halted else 'is halted'}")
 
     @work(group="run", exclusive=True)
@@ -270,7 +283,8 @@ class RunActions(PastActions):
             self.desk.tell("no run is active")
             return
         consequences = [
-            "Checks that cannot be compared with the base no longer keep the gate closed; the report names you.",
+            "Checks that cannot be compared with the base no longer keep the QA gate closed.",
+            "The report says that you accepted them.",
             "A new failure, a missing test or a check that did not run still keeps it closed.",
         ]
         question = ConfirmScreen(self.desk, f"Accept the failures of the base of {run.run}?", consequences)
@@ -324,7 +338,7 @@ class RunActions(PastActions):
         reason = asked.reason if asked else ""
         consequences = [
             f"Its reason: {reason}",
-            "With yes it may write there under a lock; with no it has to find another way.",
+            "With yes it may write there while it holds a lock; with no it has to find another way.",
         ]
         if (
             answer := await self.app.push_screen_wait(

@@ -45,7 +45,7 @@ CHOICES = (
 
 
 class DesignScreen(Dialog[None]):
-    """A dialog with the design of a run and, as long as nobody has agreed to it, what the person can do with it.
+    """A dialog with the design of a run and, as long as nobody has accepted it, what the person can do with it.
 
     Args:
         desk: What the session works with.
@@ -79,7 +79,7 @@ class DesignScreen(Dialog[None]):
 
     @property
     def is_open(self) -> bool:
-        """Whether the run has not ended, and nobody has agreed to a design for it yet."""
+        """Whether the run has not ended, and nobody has accepted a design for it yet."""
         return self._run.design is None and self._run.is_open
 
     def compose(self) -> ComposeResult:
@@ -100,7 +100,7 @@ class DesignScreen(Dialog[None]):
                 yield Page(self._draw)
 
     def on_mount(self) -> None:
-        """Show the choices on the left; if the design was agreed to, only the design. The design gets the focus."""
+        """Show the choices on the left; if the design was accepted, only the design. The design gets the focus."""
         self._show("choices")
         self.query_one("#left").display = self.is_open
         self.query_one("#choices", LineView).show_lines(list(self._choices()))
@@ -147,7 +147,7 @@ class DesignScreen(Dialog[None]):
             self.query_one(Page).focus()
 
     def action_agree(self) -> None:
-        """Agree to the proposed design, so that agents start, and close the dialog, without waiting for that here.
+        """Accept the proposed design, so that agents start, and close the dialog, without waiting for that here.
 
         If the hub refuses or does not answer, the error is shown, and the dialog stays.
         """
@@ -155,7 +155,7 @@ class DesignScreen(Dialog[None]):
 
     async def _agree(self, design_id: str) -> None:
         if await self.desk.command("design:agree", design_id=design_id):
-            self.desk.tell("agents start to work on this design", title="agreed")
+            self.desk.tell("agents start to work on it", title="design accepted")
             self.dismiss(None)
 
     def action_edit(self) -> None:
@@ -194,7 +194,7 @@ class DesignScreen(Dialog[None]):
             self.query_one(Page).fill()
 
     def action_accept(self) -> None:
-        """Propose the edited text as the design, agree to it, and close the dialog, without waiting for that here.
+        """Propose the edited text as the design, accept it, and close the dialog, without waiting for that here.
 
         If the text is not a valid design, only its first error is shown; if the hub refuses a command, the error is,
         and the dialog stays. If the text is not open, do nothing.

@@ -169,9 +169,9 @@ class GoalScreen(GoalDialog):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "start", "Start", id="goal.start", tooltip="Start the goal (aegis-tui run GOAL)."),
+        Binding("ctrl+s", "start", "Start", id="goal.start", tooltip="Start a run for this goal (aegis-tui run GOAL)."),
         Binding(
-            "ctrl+t", "toggle_yes", "Auto-agree", id="goal.yes", tooltip="Accept a proposed design without asking."
+            "ctrl+t", "toggle_yes", "Auto-accept", id="goal.yes", tooltip="Accept the proposed design without asking."
         ),
     ]
 
@@ -200,9 +200,8 @@ class GoalScreen(GoalDialog):
         endpoint = str(self._offer.options.get("base_url") or settings.base_url)
         name = self._offer.options.get("model") or settings.model
         model = f"model at {endpoint}{f', {name}' if name else ''}"
-        return (
-            f"from {self.desk.parts.branch} as committed, up to {counted(settings.workers, 'agent')} at once, {model}"
-        )
+        start = f"starts at the last commit on {self.desk.parts.branch}"
+        return f"{start}; up to {counted(settings.workers, 'agent')} at once; {model}"
 
     def action_toggle_yes(self) -> None:
         """Tick or clear the box to accept a proposed design without asking."""
@@ -238,16 +237,16 @@ def _load(text: str, root: Path) -> GivenDesign:
 
 
 class FeatureScreen(GoalDialog):
-    """The dialog that starts a run for a single feature: one agent, one partition, no design to agree to."""
+    """The dialog that starts a run for a single feature: one agent, one partition, no design to accept."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "start", "Start", id="feature.start", tooltip="Dispatch the feature to one agent."),
+        Binding("ctrl+s", "start", "Start", id="feature.start", tooltip="Start a run of one agent for this feature."),
     ]
 
     def compose(self) -> ComposeResult:
         """Yield a frame with a box for the feature, and fields for the globs that it may write and for its check."""
         with VerticalScroll(classes="dialog", can_focus=False) as dialog:
-            dialog.border_title = "Dispatch a single feature"
+            dialog.border_title = "A single feature for one agent"
             dialog.border_subtitle = "enter start · ctrl+j new line · tab next field · esc back"
             yield Label("What should the agent do?", classes="question")
             yield PromptArea("", id="goal")

@@ -99,7 +99,9 @@ def _read(action: str, key: str) -> str:
         return key
     hint = "a character such as N, or a name such as f5, ctrl+n, question_mark"
     raise UsageError(
-        f"[keys] of your settings: {action}: there is no key {key or 'without a name'}", hint, is_certain=True
+        f"[keys] of your settings: {action}: {f'there is no key {key}' if key else 'no key is given'}",
+        hint,
+        is_certain=True,
     )
 
 

@@ -33,7 +33,7 @@ class SendScreen(Dialog[str | None]):
             dialog.border_title = f"Send to {names}"
             yield PromptArea("", id="text")
             yield Label(
-                "Queued until the agent's next turn. You can also type in its pane at any time.",
+                "An agent that is working gets it at its next turn. You can also type in its pane at any time.",
                 classes="muted",
                 markup=False,
             )

@@ -124,7 +124,7 @@ class StopScreen(Dialog[bool | None]):
 def _losses(item: Instance, piece: Piece | None, unsaved: Sequence[str]) -> list[Line]:
     head: Line = (Span(item.instance_id, "strong"), Span(f"  {inert(item.piece or item.task)}, {item.state}", "muted"))
     if not unsaved:
-        lost: list[Line] = [(Span("  nothing is uncommitted", "good"),)]
+        lost: list[Line] = [(Span("  all its work is committed", "good"),)]
     else:
         shown = ", ".join(inert(path) for path in unsaved[:MOST_PATHS])
         more = f" and {len(unsaved) - MOST_PATHS} more" if len(unsaved) > MOST_PATHS else ""

@@ -110,7 +110,10 @@ def _of_base(run: Run, width: int) -> list[Line]:
     """
     if run.base_qa is None or not run.is_open:
         return []
-    lines: list[Line] = [(), (Span("QA of the base, before any work: the gate would stay closed", "strong"),)]
+    lines: list[Line] = [
+        (),
+        (Span("QA of the base: with these results the gate qa_passed would stay closed", "strong"),),
+    ]
     for check in (item for item in run.base_qa.checks if not item.ok):
         first, *rest = wrap(f"{check.command}: {why(check)}", max(8, width - 4))
         lines += [(Span("  ⚠ ", "warn"), Span(first)), *((Span(f"    {line}"),) for line in rest)]
@@ -189,8 +192,8 @@ def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime, keys: Key
         (),
         _pair("held by", instance_id(lock.agent_id)),
         _pair("since", _age(workspace.acquired_at.get(lock_id), now)),
-        _pair("lasts", f"{lock.ttl_s:.0f} s unless renewed, and no longer than its session"),
-        _pair("token", f"#{lock.token}, sent with every write"),
+        _pair("lasts", f"{lock.ttl_s:.0f} s unless renewed; it ends with its holder's session"),
+        _pair("token", f"#{lock.token}; a write with an older number is refused"),
     ]
     lines += [
         _pair("waits", f"{instance_id(wait.agent_id)}, at most {wait.wait_s:.0f} s")

@@ -195,7 +195,7 @@ def _piece(piece: Piece, name_width: int, width: int) -> Line:
     if piece.depends_on and piece.status is PieceStatus.PENDING:
         notes.append(f"after {', '.join(piece.depends_on)}")
     if piece.rejections:
-        notes.append(f"{piece.rejections}× back")
+        notes.append(f"{piece.rejections}× sent back")
     word = fit(_PIECE_WORD[piece.status], 9)
     rest = max(0, width - 2 - name_width - 1 - 9 - 1)
     note = inert(", ".join(notes))

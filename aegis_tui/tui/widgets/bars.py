@@ -125,7 +125,7 @@ class Banner(LineView):
             seen = "what you see is the last known state"
             words = f"the hub does not answer, retrying ─ {seen} ─ {keys['R']} starts it again"
         else:
-            words = f"{NO_HUB} ─ {self._past()}{keys['R']} starts it, and so does a new goal ({keys['n']})"
+            words = f"{NO_HUB} ─ {self._past()}{keys['R']} starts one, and so does a new goal ({keys['n']})"
         self.show_lines([(Span(fit(f" {words}", self.line_width), "warn"),)])
 
     def _past(self) -> str:

@@ -129,7 +129,7 @@ class LineView(Guarded, ScrollView, can_focus=False):
         name = str(getattr(self, "TITLE", "") or self.id or "this part")
         self.failure = (
             f"✗ {name} cannot be shown: {inert(words_of(error))}",
-            "the session continues; the details are in its log (aegis-tui doctor --bundle FILE)",
+            "the dashboard continues; aegis-tui doctor --bundle FILE collects the details",
         )
         self.refresh()
 

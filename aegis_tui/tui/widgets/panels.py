@@ -73,8 +73,8 @@ class InstancePanel(StorePanel):
             "",
             "No agents yet.",
             "",
-            f"{keys['n']}  give a goal: it is split, built by several agents, and becomes one commit",
-            f"{keys['d']}  dispatch a single feature to one agent",
+            f"{keys['n']}  give a goal: several agents build it, and it becomes one commit",
+            f"{keys['d']}  give one agent a single feature",
             f"{keys['?']}  every key      {keys[':']}  every command",
         )
 
@@ -121,7 +121,7 @@ class PartitionPanel(StorePanel):
     NAME = "partitions"
     TITLE = "Partitions"
     LISTENS = frozenset({"partition", "run", "instance"})
-    EMPTY = ("no agent has a partition now", "a design gives each agent its own")
+    EMPTY = ("no agent has a partition now", "a partition is what only one agent may write")
 
     def update_from_store(self) -> None:
         """Draw the partitions that the store has now."""
@@ -136,7 +136,7 @@ class LockPanel(StorePanel):
     TITLE = "Locks"
     LISTENS = frozenset({"lock", "wait"})
     TICKS = True
-    EMPTY = ("no locks are held", "writing a joint file needs one")
+    EMPTY = ("no locks are held", "agents lock a file that several may write")
 
     def update_from_store(self) -> None:
         """Draw the locks that the store has now, with their ages, and the requests that wait for them."""

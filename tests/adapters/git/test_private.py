@@ -167,7 +167,7 @@ def test_a_commit_that_is_not_whole_is_not_taken(inside: Sandboxed, tmp_path: Pa
     canary.write_text("secret")
     damaged(name, inside.object(damaged_oid), canary)
     before = inside.person(inside.repo, "count-objects")
-    with pytest.raises(GitError, match="cannot be taken over"):
+    with pytest.raises(GitError, match="cannot be copied"):
         inside.take_in(head)
     assert not inside.has(head) and canary.read_text() == "secret"
     assert inside.person(inside.repo, "count-objects") == before
@@ -185,7 +185,7 @@ def test_a_tree_that_git_would_not_make_is_refused(inside: Sandboxed, name: str)
     (inside.private / "raw").write_bytes(raw)
     tree = inside.git("hash-object", "-w", "-t", "tree", "--literally", str(inside.private / "raw"))
     head = inside.git("commit-tree", tree, "-p", "HEAD", "-m", "evil")
-    with pytest.raises(GitError, match="cannot be taken over"):
+    with pytest.raises(GitError, match="cannot be copied"):
         inside.take_in(head)
     assert not inside.has(head)
 

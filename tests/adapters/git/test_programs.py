@@ -155,7 +155,7 @@ def test_a_submodule_that_names_a_command_is_refused(
     async def take_in() -> None:
         await (await open_repository(repo)).take_in(private, [head])
 
-    with pytest.raises(GitError, match="cannot be taken over"):
+    with pytest.raises(GitError, match="cannot be copied"):
         asyncio.run(take_in())
 
 

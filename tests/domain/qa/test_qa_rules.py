@@ -65,7 +65,7 @@ def test_what_the_base_cannot_run_either_ends_the_run_at_once_with_the_cause() -
     ending = decision.drafts[-1][1]
     assert isinstance(ending, RunEnding) and ending.error is not None
     assert ending.error["code"] == "qa_passed"
-    assert "could not run on the base either, before any work: " in ending.error["message"]
+    assert "neither on the result nor on the base: " in ending.error["message"]
     assert "jest is missing" in ending.error["message"]
     assert ending.error["hint"].startswith("npm ci")
 
