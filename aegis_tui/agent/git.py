@@ -83,11 +83,19 @@ class Git:
         return finished
 
     async def find_oid(self, revision: str) -> str | None:
-        """Return the id of the commit that `revision`, for example a branch, names; None if there is none."""
+        """Return the id of the commit that `revision`, for example a branch, names; None if there is none.
+
+        Raises:
+            GitError: git cannot be started or took too long.
+        """
         return await self._find(f"{revision}^{{commit}}")
 
     async def find_blob(self, revision: str) -> str | None:
-        """Return the id of the object that `revision` names, such as the blob `HEAD:a.py`; None if there is none."""
+        """Return the id of the object that `revision` names, such as the blob `HEAD:a.py`; None if there is none.
+
+        Raises:
+            GitError: git cannot be started or took too long.
+        """
         return await self._find(revision)
 
     async def _find(self, revision: str) -> str | None:
@@ -101,6 +109,9 @@ class Git:
 
         Args:
             base: The commit; None for HEAD.
+
+        Raises:
+            GitError: git cannot be started or took too long.
         """
         commands: list[tuple[str, ...]] = [
             ("diff", "--name-only", "-z", "--no-renames", base or "HEAD", "--"),
@@ -114,6 +125,10 @@ class Git:
 
         `git checkout FILE` takes a file from the index, so it would not undo a change that is staged. New files stay
         staged: a rescue saves an ignored file only if the index has it. If git refuses, the changes stay staged.
+
+        Raises:
+            GitError: git cannot be started or took too long.
+            OSError: No temporary file can be written.
         """
         if paths := await self._list("diff", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=a"):
             with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape") as listed:
@@ -122,7 +137,11 @@ class Git:
                 await self.run("reset", "--quiet", f"--pathspec-from-file={listed.name}", "--pathspec-file-nul")
 
     async def _list(self, *command: str) -> list[str]:
-        """Return the names that a git command prints with `-z`, as `os.fsdecode` gives them; empty if it fails."""
+        """Return the names that a git command prints with `-z`, as `os.fsdecode` gives them; empty if it fails.
+
+        Raises:
+            GitError: git cannot be started or took too long.
+        """
         listed = await self.run(*command, limit_bytes=_LIST_BYTES, with_errors=False, errors="surrogateescape")
         return [name for name in listed.output.split("\0") if name] if listed.code == 0 else []
 
@@ -146,6 +165,9 @@ class Git:
         """Return `rebase`, `merge`, `cherry-pick` or `revert` if such an operation is unfinished; else None.
 
         None too if git does not find its folder.
+
+        Raises:
+            GitError: git cannot be started or took too long.
         """
         finished = await self.run("rev-parse", "--absolute-git-dir", with_errors=False, errors="surrogateescape")
         folder = Path(finished.output.removesuffix("\n"))
@@ -158,6 +180,9 @@ class Git:
 
         Args:
             candidates: Commits or refs; those without a merge base, such as unknown ones, are skipped.
+
+        Raises:
+            GitError: git cannot be started or took too long.
         """
         newest: str | None = None
         for candidate in candidates:

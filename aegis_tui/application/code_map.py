@@ -50,7 +50,7 @@ _MOST_FOUND: Final = 50
 class CodeMap:
     """The map of one worktree. `refresh` it before the first question; all methods block.
 
-    Each raises `StoreError` if the map cannot be read (`MapDamaged`: begin it anew), `OSError` if the worktree is gone.
+    `StoreError` of a method is `MapDamaged` if the file of the map has to be begun anew.
     """
 
     def __init__(self, files: Files, store: MapStore, reader: FactsReader) -> None:
@@ -105,7 +105,7 @@ class CodeMap:
         """Return what the map holds, counts and size; with `checks`, also where its three stores do not agree.
 
         Before `refresh` it knows no files. With `checks` it reads all that is stored; `disagreements` is empty if it is
-        sound.
+        sound. Raises `StoreError` if the map cannot be read, `OSError` if the worktree is gone.
         """
         held = self._store.status()
         languages: dict[str, int] = {}
@@ -131,7 +131,8 @@ class CodeMap:
     def find(self, name: str) -> SymbolsOutput:
         """Return the definitions with that name, or dotted name, in all files; `PATH:NAME` for those of one file.
 
-        `symbols` is empty if there are none. If no whole dotted name is equal, those that end with it are taken.
+        `symbols` is empty if there are none. If no whole dotted name is equal, those that end with it are taken. Raises
+        `StoreError` if the map cannot be read, `OSError` if the worktree is gone.
         """
         path, _, symbol = name.rpartition(":")
         hits = [item for item in self._store.named(symbol) if path in ("", item.path)]
@@ -141,7 +142,7 @@ class CodeMap:
         """Return definitions that a text speaks of, the best first, `count` at most; `symbols` is empty without any.
 
         A word of the text counts most, then a similarly spelled one; a file with a word in its path counts more, a test
-        or a variable less.
+        or a variable less. Raises `StoreError` if the map cannot be read, `OSError` if the worktree is gone.
         """
         words = list(dict.fromkeys(words_of(text)))
         ranked: dict[tuple[str, int], tuple[float, Located]] = {}
@@ -168,6 +169,8 @@ class CodeMap:
         Raises:
             UsageError: There is no such file, folder or symbol in the map.
             GitError: For a `body`: the file has changed since `refresh`, and git lacks that content.
+            StoreError: The map cannot be read.
+            OSError: The worktree is gone.
         """
         path, symbol = self._split(place)
         facts = self._relate().facts(path)
@@ -195,6 +198,8 @@ class CodeMap:
 
         Raises:
             UsageError: The map has no function, method or class of that name.
+            StoreError: The map cannot be read.
+            OSError: The worktree is gone.
         """
         places = self._places(name)
         sites = [site for place in places for site in self._relate().callers(place)]
@@ -205,6 +210,8 @@ class CodeMap:
 
         Raises:
             UsageError: The map has no function, method or class of that name.
+            StoreError: The map cannot be read.
+            OSError: The worktree is gone.
         """
         places = self._places(name)
         sites = [site for place in places for site in self._relate().tests(place)]
@@ -215,6 +222,8 @@ class CodeMap:
 
         Raises:
             UsageError: The map has no function, method or class of that name.
+            StoreError: The map cannot be read.
+            OSError: The worktree is gone.
         """
         places, relations = self._places(name), self._relate()
         hits = [(place, line) for outer in places for place, line in relations.callees(outer)]
@@ -228,6 +237,8 @@ class CodeMap:
 
         Raises:
             UsageError: There is no such file or symbol in the map.
+            StoreError: The map cannot be read.
+            OSError: The worktree is gone.
         """
         path, symbol = self._split(place)
         relations = self._relate()
@@ -261,6 +272,8 @@ class CodeMap:
 
         Args:
             paths: The files that the answer is about; `stale` names those whose content has changed since `refresh`.
+
+        Raises `StoreError` if the map cannot be read, `OSError` if the worktree is gone.
         """
         listing = self._listing
         return {
@@ -321,13 +334,13 @@ class CodeMap:
         return facts.symbols[place.at]
 
     def _row(self, place: SymbolPlace) -> SymbolRow:
-        return _row(place.path, self._symbol(place))
+        return self._symbol(place).to_row(place.path)
 
     def _names(self, places: Iterable[SymbolPlace]) -> list[str]:
         return [self._pointer(place) for place in places]
 
     def _symbols(self, hits: Iterable[Located]) -> SymbolsOutput:
-        rows = [_row(item.path, item.symbol) for item in hits]
+        rows = [item.symbol.to_row(item.path) for item in hits]
         return {**self._about({row["path"] for row in rows}), "symbols": rows}
 
     def _sites(self, places: list[SymbolPlace], sites: Iterable[Site]) -> SitesOutput:
@@ -379,19 +392,6 @@ class _StoreView:
 
     def places(self, name: str) -> list[SymbolPlace]:
         return [SymbolPlace(item.path, item.at) for item in self._store.named(name) if item.symbol.kind != "variable"]
-
-
-def _row(path: str, symbol: MapSymbol) -> SymbolRow:
-    return {
-        "path": path,
-        "name": symbol.name,
-        "kind": symbol.kind,
-        "line": symbol.line,
-        "first": symbol.first,
-        "last": symbol.last,
-        "signature": symbol.signature,
-        "doc": symbol.doc,
-    }
 
 
 def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:

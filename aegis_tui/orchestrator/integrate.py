@@ -25,7 +25,7 @@ from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import GitError, MergeConflict
 from aegis_tui.orchestrator.fence import FenceCheck
 from aegis_tui.ports.commits import ChangedPath
-from aegis_tui.ports.repository import MergePreview
+from aegis_tui.ports.merge import MergePreview
 from aegis_tui.ports.repository_condition import InspectedRepository
 
 _log = logging.getLogger(__name__)
@@ -231,7 +231,7 @@ class Integrator:
         return hot + [Overlapping(a=a, b=b, path=path, kind="soft") for path in preview.soft]
 
     async def predict_commits(self, run: Run, heads: Mapping[str, str]) -> list[Overlapping]:
-        """Return the `overlaps` between each two of the branch heads; `GitError` if git fails.
+        """Return the result of `overlaps` for each two of the branch heads, joined; `GitError` if git fails.
 
         Args:
             run: Not used.

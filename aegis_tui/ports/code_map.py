@@ -137,13 +137,20 @@ class MapStore(Protocol):
         ...
 
     def missing(self, keys: Sequence[BlobKey]) -> list[BlobKey]:
-        """Return those of the keys under which nothing is stored, each once, in the order given."""
+        """Return those of the keys under which nothing is stored, each once, in the order given.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
         ...
 
     def put(self, entries: Sequence[tuple[BlobKey, Entry]]) -> None:
         """Store what is known of contents, in one transaction: all of them, or none after an error.
 
         Contents that are stored already are left as they are.
+
+        Raises:
+            StoreError: They cannot be written; nothing was stored.
         """
         ...
 
@@ -154,11 +161,18 @@ class MapStore(Protocol):
 
         Args:
             view: Path -> key of the content that the file has; a file whose content is not stored counts as absent.
+
+        Raises:
+            StoreError: The store cannot be read or written.
         """
         ...
 
     def paths(self) -> list[str]:
-        """Return the paths of the files set by `set_view` whose content is stored, sorted."""
+        """Return the paths of the files set by `set_view` whose content is stored, sorted.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
         ...
 
     def named(self, name: str) -> list[Located]:
@@ -169,11 +183,18 @@ class MapStore(Protocol):
         Args:
             name: A last name such as `parse`; or a dotted one such as `Reader.parse`: if no symbol has it as its whole
                 name, those whose name ends with it are returned.
+
+        Raises:
+            StoreError: The store cannot be read.
         """
         ...
 
     def facts(self, path: str) -> FileFacts | None:
-        """Return the facts of a file; None if `set_view` did not set it, or its content is not stored."""
+        """Return the facts of a file; None if `set_view` did not set it, or its content is not stored.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
         ...
 
     def mentioning(self, name: str) -> list[str]:
@@ -181,6 +202,9 @@ class MapStore(Protocol):
 
         A file mentions the last part of each name that it calls, imports or derives from (`FileFacts.mentions`). Empty
         for a dotted name.
+
+        Raises:
+            StoreError: The store cannot be read.
         """
         ...
 
@@ -188,6 +212,9 @@ class MapStore(Protocol):
         """Return up to `count` symbols whose name, signature or documentation has some of the words, best first.
 
         Only symbols in the files set by `set_view`. Empty for no words.
+
+        Raises:
+            StoreError: The store cannot be read.
         """
         ...
 
@@ -197,17 +224,27 @@ class MapStore(Protocol):
         Compared are the groups of adjacent letters in these words and in a symbol's name, signature and documentation.
         Only symbols in the files set by `set_view` that have enough in common (cosine of the groups 0.2 or more). Empty
         for no words.
+
+        Raises:
+            StoreError: The store cannot be read.
         """
         ...
 
     def status(self) -> StoreStatus:
-        """Return the store's counts and size, for all worktrees together, whatever `set_view` has set."""
+        """Return the store's counts and size, for all worktrees together, whatever `set_view` has set.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
         ...
 
     def disagreements(self) -> list[str]:
         """Return the contradictions between symbols, relations and meaning, one sentence each; empty if there are none.
 
         Reads everything; changes nothing.
+
+        Raises:
+            StoreError: The store cannot be read.
         """
         ...
 

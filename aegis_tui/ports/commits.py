@@ -101,7 +101,12 @@ class Commits(Protocol):
         ...
 
     async def commit_exists(self, oid: str) -> bool:
-        """Return whether `oid` is the id of a commit in the repository; False for an unknown id or another object."""
+        """Return whether `oid` is the id of a commit in the repository; False for an unknown id or another object.
+
+        Raises:
+            GitError: git does not answer in time.
+            GitUnavailable: git cannot be started.
+        """
         ...
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
@@ -134,6 +139,7 @@ class Commits(Protocol):
 
         Raises:
             Conflict: The ref does not exist or points to another object.
+            GitError: git fails for another reason.
         """
         ...
 

@@ -73,7 +73,11 @@ class EventLog(Protocol):
         ...
 
     async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, AnyReply]:
-        """Return the first reply to each of these requests; requests without a reply are left out."""
+        """Return the first reply to each of these requests; requests without a reply are left out.
+
+        Raises:
+            StoreError: A reply is damaged, or the log cannot be read.
+        """
         ...
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
@@ -91,5 +95,8 @@ class EventLog(Protocol):
         """Return the undamaged snapshots as (seq, state), newest first; empty if there are none.
 
         A snapshot that is newer than the last event is left out.
+
+        Raises:
+            StoreError: The log is not open, or cannot be read.
         """
         ...

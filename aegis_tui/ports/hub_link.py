@@ -87,6 +87,8 @@ class HubLink(Protocol):
         Raises:
             LockHeld: Not granted in time; `data` holds `held_by` and `expires_in_s`.
             PartitionRefused: This instance may not lock the path.
+            HubUnavailable: No hub answers.
+            AegisError: The hub refused for another reason.
         """
         ...
 
@@ -100,5 +102,6 @@ class HubLink(Protocol):
         Raises:
             StaleToken: The lock has ended, or this instance holds it under another token.
             Refused: The lock is one of another instance.
+            HubUnavailable: No hub answers.
         """
         ...

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from aegis_tui.ports.commits import ChangedPath, Commits, Ref
 from aegis_tui.ports.filling import Filling
 from aegis_tui.ports.git_mounts import GitMounts
+from aegis_tui.ports.merge import ComposeResult, MergePreview
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,51 +137,6 @@ class RescueRef:
     tree: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileConflict:
-    """A path in which two commits change the same place."""
-
-    path: str
-    base: str | None
-    """Blob id of the file in the merge base; as for `ours` and `theirs`, None when that side has no such file."""
-    ours: str | None
-    theirs: str | None
-    hunks: int
-    """How many places conflict; 0 when there is no text to compare (deleted on one side, binary)."""
-    text: str
-    """The conflicting hunks in git's zdiff3 form, cut to a readable length."""
-    kind: Literal["hot"] = "hot"
-
-
-@dataclass(frozen=True, slots=True)
-class MergePreview:
-    """The outcome that a merge would have, computed without touching any worktree."""
-
-    clean: bool
-    tree: str | None
-    """The merged tree; None when it is not clean."""
-    both_changed: tuple[str, ...]
-    """Paths that both sides changed since their merge base, sorted; those that are not in `conflicts` are soft."""
-    conflicts: tuple[FileConflict, ...]
-
-    @property
-    def soft(self) -> tuple[str, ...]:
-        """The paths that both sides change and that merge without conflict, sorted."""
-        hot = {conflict.path for conflict in self.conflicts}
-        return tuple(path for path in self.both_changed if path not in hot)
-
-
-@dataclass(frozen=True, slots=True)
-class ComposeResult:
-    """The working ref after a piece was merged onto it."""
-
-    oid: str
-    """The commit that the working ref now points to."""
-    tree: str
-    already: bool
-    """True when the piece had been merged before; then nothing was written."""
-
-
 class Repository(Commits, Filling, Protocol):
     """One git repository. No method blocks the event loop or touches the person's checkout, index or stash.
 
@@ -213,6 +169,7 @@ class Repository(Commits, Filling, Protocol):
         Raises:
             Refused: There is no commit, git knows no name or no email address of the person, or a branch has a name
                 that blocks the run's branches; the hint is the command that helps.
+            GitError: git fails.
         """
         ...
 
@@ -226,6 +183,8 @@ class Repository(Commits, Filling, Protocol):
             Refused: Something that is no worktree of this program is at the path, the work in it cannot be saved, or a
                 glob of the guard is not valid.
             Conflict: Another program is writing the repository's configuration.
+            GitError: git fails.
+            OSError: A file or folder cannot be read or written.
         """
         ...
 
@@ -237,6 +196,8 @@ class Repository(Commits, Filling, Protocol):
         Raises:
             Refused: Another worktree is at `path`.
             Conflict: Something else is at `path`.
+            GitError: git fails.
+            OSError: A file or folder cannot be read or written.
         """
         ...
 
@@ -244,7 +205,11 @@ class Repository(Commits, Filling, Protocol):
         """Restore the tracked files of a scratch worktree to those of its commit; new files stay.
 
         Returns:
-            The paths of the files that were changed or deleted; empty if none was. `OSError` for an unreadable index.
+            The paths of the files that were changed or deleted; empty if none was.
+
+        Raises:
+            GitError: git fails.
+            OSError: The worktree's index cannot be copied.
         """
         ...
 
@@ -267,11 +232,17 @@ class Repository(Commits, Filling, Protocol):
             Refused: The work cannot be saved in full, `rescue` is missing, or this program did not create what is at
                 `path`; nothing was removed.
             Conflict: Another program is writing the repository's configuration; the worktree was removed.
+            GitError: git fails.
+            OSError: A file or folder cannot be read, written or moved.
         """
         ...
 
     async def list_worktrees(self) -> tuple[WorktreeEntry, ...]:
-        """Return all worktrees of the repository, the main one first; those whose folder is gone are listed too."""
+        """Return all worktrees of the repository, the main one first; those whose folder is gone are listed too.
+
+        Raises:
+            GitError: git fails.
+        """
         ...
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
@@ -292,6 +263,7 @@ class Repository(Commits, Filling, Protocol):
 
         Raises:
             Conflict: Another program is writing the configuration.
+            OSError: The configuration cannot be read or written.
         """
         ...
 
@@ -324,7 +296,11 @@ class Repository(Commits, Filling, Protocol):
         ...
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
-        """Return the refs at or below `prefix`, a full ref name, sorted by name; empty if there are none."""
+        """Return the refs at or below `prefix`, a full ref name, sorted by name; empty if there are none.
+
+        Raises:
+            GitError: git fails.
+        """
         ...
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
@@ -351,6 +327,7 @@ class Repository(Commits, Filling, Protocol):
             MergeConflict: Both change the same lines; `data["conflicts"]` lists them. The ref is unchanged.
             Conflict: The ref points to another commit, or does not exist.
             Refused: git knows no name or no email address of the person.
+            GitError: A commit does not exist, or git fails.
         """
         ...
 
@@ -369,6 +346,7 @@ class Repository(Commits, Filling, Protocol):
         Raises:
             Conflict: The branch exists and points to another commit.
             Refused: git knows no name or no email address of the person.
+            GitError: git fails.
         """
         ...
 

@@ -96,5 +96,6 @@ class RescueStore(Protocol):
 
         Raises:
             Conflict: It points elsewhere by now, or was deleted.
+            GitError: git fails for another reason.
         """
         ...

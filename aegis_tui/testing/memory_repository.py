@@ -15,11 +15,9 @@ from typing import Literal
 from aegis_tui.errors import Conflict, GitError, MergeConflict, Refused
 from aegis_tui.ports.commits import Blob, ChangedPath, Ref
 from aegis_tui.ports.git_mounts import GitMounts
+from aegis_tui.ports.merge import ComposeResult, FileConflict, MergePreview
 from aegis_tui.ports.repository import (
-    ComposeResult,
-    FileConflict,
     Guard,
-    MergePreview,
     RepositoryFacts,
     RescueName,
     RescueRef,

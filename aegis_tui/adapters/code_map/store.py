@@ -145,7 +145,10 @@ class SqliteMapStore:
             raise StoreError(f"the code map {self.path} cannot be built anew: {error}", "") from error
 
     def missing(self, keys: Sequence[BlobKey]) -> list[BlobKey]:
-        """Return those of the keys whose content is not stored, each once, in the given order."""
+        """Return those of the keys whose content is not stored, each once, in order.
+
+        Raises `StoreError` if the store cannot be read.
+        """
 
         def look(connection: sqlite3.Connection) -> list[BlobKey]:
             if len(keys) < 64:
@@ -160,6 +163,9 @@ class SqliteMapStore:
         """Store entries in one transaction: all of them, or none if it fails.
 
         What is stored already is left as it is.
+
+        Raises:
+            StoreError: They cannot be written (`MapDamaged` if the file must be begun anew); nothing was stored.
         """
 
         def write(connection: sqlite3.Connection) -> None:
@@ -178,6 +184,9 @@ class SqliteMapStore:
 
         Args:
             view: Path -> key of the content that the file has; a file whose content is not stored is left out.
+
+        Raises:
+            StoreError: The store cannot be read or written; `MapDamaged` if the file must be begun anew.
         """
 
         def write(connection: sqlite3.Connection) -> None:
@@ -211,7 +220,10 @@ class SqliteMapStore:
             connection.execute("UPDATE about SET value = value + 1 WHERE name = 'seq'")
 
     def paths(self) -> list[str]:
-        """Return the paths of the files set by `set_view` whose content is stored, sorted."""
+        """Return the paths of the files set by `set_view` whose content is stored, sorted.
+
+        Raises `StoreError` if the store cannot be read.
+        """
         return self._run(
             lambda connection: [row[0] for row in connection.execute("SELECT path FROM temp.view ORDER BY path")]
         )
@@ -222,6 +234,9 @@ class SqliteMapStore:
         Args:
             name: A last name such as `parse`; or a dotted one: if no symbol has it as its whole name, those whose name
                 ends with it are returned.
+
+        Raises:
+            StoreError: The store cannot be read.
         """
         outer, _, last = name.rpartition(".")
 
@@ -242,7 +257,10 @@ class SqliteMapStore:
         )
 
     def facts(self, path: str) -> FileFacts | None:
-        """Return the facts of a file; None if `set_view` did not set it, or its content is not stored."""
+        """Return the facts of a file; None if `set_view` did not set it, or its content is not stored.
+
+        Raises `StoreError` if the store cannot be read.
+        """
 
         def look(connection: sqlite3.Connection) -> FileFacts | None:
             row = connection.execute("SELECT blob FROM temp.view WHERE path = ?", (path,)).fetchone()
@@ -254,7 +272,7 @@ class SqliteMapStore:
         """Return the paths of the files set by `set_view` that call, import or derive from a name, sorted.
 
         Letter case is ignored, and only the last dotted part of what is called counts. Empty for a name that is not one
-        word, such as a dotted one.
+        word, such as a dotted one. Raises `StoreError` if the store cannot be read.
         """
         statement = (
             "SELECT v.path FROM mention m JOIN temp.view v ON v.blob = m.rowid WHERE mention MATCH ? ORDER BY v.path"
@@ -267,7 +285,7 @@ class SqliteMapStore:
         """Return up to `count` symbols that have some of the words in name, signature or documentation, best first.
 
         Words are compared by their stems (`running` finds `run`); one in the name counts four times. Only symbols in
-        the files set by `set_view`; empty for no words.
+        the files set by `set_view`; empty for no words. Raises `StoreError` if the store cannot be read.
         """
         statement = (
             f"SELECT v.path, {_COLUMNS} FROM meaning m JOIN symbol s ON s.id = m.rowid "
@@ -284,7 +302,8 @@ class SqliteMapStore:
         """Return up to `count` symbols whose words are spelt like the given ones, nearest first.
 
         Two words are alike if they have groups of three letters in common; a symbol that has too few is left out (a
-        cosine of the groups below 0.2). Only symbols in the files set by `set_view`; empty for no words.
+        cosine of the groups below 0.2). Only symbols in the files set by `set_view`; empty for no words. Raises
+        `StoreError` if the store cannot be read.
         """
         every = f"SELECT s.id, s.vector FROM symbol s WHERE s.id / {SLOTS} IN (SELECT blob FROM temp.view)"
         one = (
@@ -315,7 +334,7 @@ class SqliteMapStore:
     def disagreements(self) -> list[str]:
         """Return in words, at most 20 times, where the tables of the file contradict each other; empty if they agree.
 
-        Reads everything, and changes nothing.
+        Reads everything, and changes nothing. Raises `StoreError` if the store cannot be read.
         """
         return self._run(disagreements)
 

@@ -12,7 +12,7 @@ from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.predict import Merges
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.errors import Conflict, GitError, MergeConflict
-from aegis_tui.ports.repository import ComposeResult
+from aegis_tui.ports.merge import ComposeResult
 
 
 class Composer:

@@ -95,7 +95,8 @@ class Condition:
     async def _filter_commands(self) -> dict[str, tuple[bool, str]]:
         """Return, by the name of each configured filter, whether it is required, and the command that git runs for it.
 
-        Of several commands it is that for `process`, else `clean`, else `smudge`; "" if the filter has none.
+        Of several commands it is that for `process`, else `clean`, else `smudge`; "" if the filter has none. Raises
+        `GitError` if git fails.
         """
         settings = await self._settings(r"^filter\..*\.(clean|smudge|process|required)$")
         names = dict.fromkeys(key.partition(".")[2].rpartition(".")[0] for key in settings)
@@ -120,6 +121,7 @@ class Condition:
         """Return the written form of the path of one tracked file that uses the filter of this name.
 
         None if there is none, the repository is bare, or the name has other characters than letters, digits, _ and -.
+        Raises `GitError` if git fails.
         """
         if self._place.is_bare or not re.fullmatch(r"[\w-]+", name):
             return None
@@ -141,7 +143,8 @@ class Condition:
     async def _partial(self) -> PartialClone | None:
         """Return what a partial clone lacks: its remote, how many objects of HEAD, and why the remote cannot be asked.
 
-        The reason is "" if the remote answers. None if this is no partial clone, or if it lacks nothing.
+        The reason is "" if the remote answers. None if this is no partial clone, or if it lacks nothing. Raises
+        `GitError` if git fails.
         """
         if (remote := await self._promisor()) is None:
             return None

@@ -11,7 +11,7 @@ from aegis_tui.adapters.git.known import KnownAnswers
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner, failure
 from aegis_tui.domain.path.file_name import name_of, write_name
-from aegis_tui.ports.repository import FileConflict, MergePreview
+from aegis_tui.ports.merge import FileConflict, MergePreview
 
 _MARKER_SIZE = 7
 _TEXT_LIMIT = 4000
@@ -93,7 +93,7 @@ class Merges:
         """Return the conflicts of a merge, sorted by path; the text of each is cut to 4000 characters.
 
         A longer text ends in a line `[cut]`. The text is empty, and the number of places 0, for a binary file and for
-        one that a side has deleted.
+        one that a side has deleted. Raises `GitError` if git fails.
         """
         conflicts: list[FileConflict] = []
         for path, blobs in sorted(merge.stages.items()):

@@ -22,10 +22,9 @@ from aegis_tui.adapters.git.snapshot import Snapshots
 from aegis_tui.adapters.git.worktree import Worktrees
 from aegis_tui.ports.commits import Blob, ChangedPath, Ref
 from aegis_tui.ports.git_mounts import GitMounts
+from aegis_tui.ports.merge import ComposeResult, MergePreview
 from aegis_tui.ports.repository import (
-    ComposeResult,
     Guard,
-    MergePreview,
     RepositoryFacts,
     RescueName,
     RescueRef,
@@ -87,11 +86,7 @@ class GitRepository:
         return workspace_key(self._place.common_dir)
 
     async def facts(self) -> RepositoryFacts:
-        """Return the facts that a run needs before it starts.
-
-        Raises:
-            GitError: The checkout cannot be read.
-        """
+        """Return the facts that a run needs before it starts; `GitError` if the checkout cannot be read."""
         return await self._checkout.facts()
 
     async def preflight(self, run: str) -> None:
@@ -100,6 +95,7 @@ class GitRepository:
         Raises:
             Refused: There is no commit, git knows no name or no email address of the person, or a branch has a name
                 that blocks the run's branches; the hint is the command that helps.
+            GitError: git fails.
         """
         await self._checkout.preflight(run)
 
@@ -133,6 +129,8 @@ class GitRepository:
             Refused: Something that is no worktree of ours is at the path, the work in it cannot be saved, or a glob of
                 the guard is not valid.
             Conflict: Another program is writing the repository's configuration.
+            GitError: git fails.
+            OSError: A file or folder cannot be read or written.
         """
         return await self._worktrees.add(spec)
 
@@ -157,6 +155,8 @@ class GitRepository:
         Raises:
             Refused: Another worktree is at `path`.
             Conflict: Something else is at `path`.
+            GitError: git fails.
+            OSError: A file or folder cannot be read or written.
         """
         return await self._worktrees.add_scratch(path, oid)
 
@@ -188,14 +188,15 @@ class GitRepository:
         Raises:
             Refused: The work cannot be saved, `rescue` is missing, or it is no worktree of ours; nothing was removed.
             Conflict: Another program is writing the repository's configuration; the worktree was removed.
+            GitError: git fails.
+            OSError: A file or folder cannot be read, written or moved.
         """
         return await self._worktrees.remove(path, rescue=rescue, already_saved=already_saved, reuse=reuse)
 
     async def list_worktrees(self) -> tuple[WorktreeEntry, ...]:
-        """Return all worktrees of the repository, the main one first, and those whose folder is gone.
+        """Return all worktrees of the repository, the main one first, also those whose folder is gone.
 
-        Raises:
-            GitError: git fails.
+        Raises `GitError` if git fails.
         """
         return await self._worktrees.list_all()
 
@@ -212,7 +213,7 @@ class GitRepository:
         """Undo our change to the repository's configuration; return whether it is undone, or was never made.
 
         False, with nothing changed, while a worktree of ours or another setting still needs it. Raises `Conflict` if
-        another program is writing the configuration.
+        another program is writing the configuration, `OSError` if it cannot be read or written.
         """
         return await self._worktrees.restore_config()
 
@@ -268,19 +269,21 @@ class GitRepository:
         return await self._objects.tree_of(oid)
 
     async def resolve(self, ref: str) -> str | None:
-        """Return the id of the commit that a ref or an object id names; None when there is none, or it is no commit."""
+        """Return the id of the commit that a ref or an object id names; None when there is none, or it is no commit.
+
+        Raises `GitError` if git does not answer in time.
+        """
         return await self._objects.resolve(ref)
 
     async def commit_exists(self, oid: str) -> bool:
-        """Return whether there is such a commit in the repository; False for the id of another object."""
+        """Return whether there is such a commit in the repository; False for the id of another object.
+
+        Raises `GitError` if git does not answer in time.
+        """
         return await self._objects.resolve(oid) is not None
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        """Return whether `ancestor` can be reached from `descendant`, or is the same.
-
-        Raises:
-            GitError: One of the commits does not exist.
-        """
+        """Return whether `ancestor` can be reached from `descendant`, or is the same; `GitError` if one is missing."""
         return await self._objects.is_ancestor(ancestor, descendant)
 
     async def merge_bases(self, one: str, other: str) -> list[str]:
@@ -292,15 +295,11 @@ class GitRepository:
         return await self._objects.merge_bases(one, other)
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
-        """Return the refs at or below `prefix`, a full ref name, sorted by name; empty if there are none."""
+        """Return the refs at or below `prefix`, a full ref name, sorted by name; `GitError` if git fails."""
         return await self._objects.list_refs(prefix)
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
-        """Return what merging two commits would give; conflicts raise nothing. Writes only objects, no ref.
-
-        Raises:
-            GitError: One of the commits does not exist.
-        """
+        """Return what merging two commits would give, and write no ref; `GitError` only if one of them is missing."""
         return await self._merges.predict(ours, theirs)
 
     async def compose(self, ref: str, piece_oid: str, *, expect_oid: str, message: str, at: int) -> ComposeResult:

@@ -46,7 +46,7 @@ class GitRescues:
     async def _is_merged(self, run: str, oid: str) -> bool:
         """Return whether the person's branch, the run's result or its integration has each file that the work changed.
 
-        The file must be the same there. Work with ignored files counts as not merged.
+        The file must be the same there. Work with ignored files counts as not merged. Raises `GitError` if git fails.
         """
         for name in ("HEAD", f"refs/heads/aegis/{run}/result", f"refs/aegis/runs/{run}/integration"):
             target = await self._objects.resolve(name)

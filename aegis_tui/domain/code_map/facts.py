@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final, Literal, NamedTuple
 
+from aegis_tui.domain.wire.code_map import SymbolRow
+
 MapKind = Literal["class", "function", "method", "variable", "heading", "module"]
 
 MODULE_SCOPE: Final = -1
@@ -37,6 +39,19 @@ class MapSymbol(NamedTuple):
     """The base classes as written; for a method of Go or Rust, empty."""
     returns: str = ""
     """The return type as written; empty if there is none."""
+
+    def to_row(self, path: str) -> SymbolRow:
+        """Return the definition as answers show it; `path` is its file."""
+        return {
+            "path": path,
+            "name": self.name,
+            "kind": self.kind,
+            "line": self.line,
+            "first": self.first,
+            "last": self.last,
+            "signature": self.signature,
+            "doc": self.doc,
+        }
 
 
 class CallSite(NamedTuple):
