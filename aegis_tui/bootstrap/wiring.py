@@ -51,6 +51,7 @@ from aegis_tui.orchestrator.preflight import Preflight
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
 from aegis_tui.orchestrator.qa_run import QaRunner
+from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.workflow import Workflow, WorkflowParts
 from aegis_tui.ports.repository import Repository
 from aegis_tui.ports.sandbox import Sandbox
@@ -103,11 +104,8 @@ class Wiring:
         sockets_dir = paths.runtime_dir / "agents"
         link_socket(paths.hub_socket, sockets_dir)
         places = _places(paths, sockets_dir)
-        terminal = TmuxTerminal(
-            f"aegis-{paths.key}",
-            config_dir=_folder(paths.state_dir / "tmux"),
-            environment={**self._environ, "AEGIS_STATE_DIR": str(paths.state_dir)},
-        )
+        environ = {**self._environ, "AEGIS_STATE_DIR": str(paths.state_dir)}
+        terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=_folder(paths.state_dir / "tmux"), environment=environ)
         keeper = InstanceKeeper(
             repository=repository,
             terminal=terminal,
@@ -121,11 +119,13 @@ class Wiring:
             find_servers=partial(_find_servers, self._environ, self._root),
         )
         rules = rule_check_of(repository, self._environ)
+        quality = self._quality(repository, sandbox, surroundings, places.scratch_dir, paths.state_dir)
         parts = WorkflowParts(
             terminal=terminal,
             keeper=keeper,
             integrator=Integrator(repository),
-            quality=self._quality(repository, sandbox, surroundings, places.scratch_dir, paths.state_dir),
+            recomposer=Recomposer(repository=repository, composing=repository.batches, quality=quality),
+            quality=quality,
             rules=rules,
             gateway=self._gateway(paths, sockets_dir),
             find_endpoint=partial(_usual_endpoint, self._environ, self._root),

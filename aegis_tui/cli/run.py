@@ -27,6 +27,7 @@ from aegis_tui.cli.run_flags import (
     MaxTokens,
     ModelName,
     Notes,
+    Partial,
     RunName,
     SandboxLevel,
     Scouts,
@@ -48,7 +49,9 @@ POLL_S = 0.2
 RECONNECT_S = 60.0
 PAGE = 500
 INTERRUPTED = 130
-GATE_CODES = frozenset({"qa_passed", "composition_approved", "composition_whole", "rounds", "rules_allowed"})
+GATE_CODES = frozenset(
+    {"qa_passed", "composition_approved", "composition_whole", "left_out", "rounds", "rules_allowed"}
+)
 """Error codes of a run that ended at a closed gate; the command then exits with 3."""
 
 
@@ -75,6 +78,7 @@ def _run(
     check: Checks = None,
     unchecked: Unchecked = False,
     accept_base: AcceptBase = False,
+    partial: Partial = False,
     note: Notes = None,
     max_tokens: MaxTokens = None,
     max_minutes: MaxMinutes = None,
@@ -84,8 +88,8 @@ def _run(
     If no hub is running, one is started, and stopped again when the run has ended. After Ctrl-C the run and the hub
     continue, and the exit code is 130. With --detach they continue too.
 
-    Exit code 3 if a gate stays closed, or if the design or the run is refused; 1 if the run fails for another reason; 2
-    if an option, a setting or the goal is wrong; 5 if the hub cannot be started or does not answer.
+    Exit code 3 if a gate stays closed, pieces are left out, or the design or the run is refused; 1 if the run fails for
+    another reason; 2 if an option, a setting or the goal is wrong; 5 if the hub cannot be started or does not answer.
     """
     _check_flags(goal, has_design=design is not None or yes or not headless, sandbox=sandbox)
     place = here()
@@ -101,6 +105,7 @@ def _run(
         scouts=scouts,
         max_rounds=rounds,
         accept_base_failures=accept_base,
+        partial=partial,
         role_notes=_notes(note or []),
         lenses=lens or [],
         checks=check or [],
@@ -111,9 +116,8 @@ def _run(
     run = _started(place, {"goal": goal, "design": _design_fields(design), "options": options}, keep_hub=had_hub)
     if detach:
         output.result(RunOutput(run=run), as_json=as_json, lines=[run])
-        return 0
-    code = follow(place, run, as_json=as_json)
-    if not had_hub and code != INTERRUPTED:
+    code = 0 if detach else follow(place, run, as_json=as_json)
+    if not had_hub and not detach and code != INTERRUPTED:
         stop_hub(place)
     return code
 
@@ -309,9 +313,11 @@ def _summary(report: Report) -> Iterator[str]:
         from aegis_tui.domain.run.failure import error_lines
 
         first, *rest = error_lines(error)
-        yield f"run {report['run']} failed: {first}"
+        yield f"run {report['run']} {'is incomplete' if commit else 'failed'}: {first}"
         yield from (f"  {line}" for line in rest)
-        return
+        yield from (f"  left out: {item['piece']}: {item['reason']}" for item in report.get("left_out", ()))
+        if not commit:
+            return
     for problem in report.get("problems") or ():
         yield f"  note: {problem}"
     if commit:

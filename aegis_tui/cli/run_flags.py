@@ -16,6 +16,13 @@ AcceptBase = Annotated[
         help="Accept failures of the base (the commit that the run starts from) that QA cannot compare.",
     ),
 ]
+Partial = Annotated[
+    bool,
+    typer.Option(
+        "--partial",
+        help="Accept a result without the pieces that are bad; it names them, and the exit code is 3.",
+    ),
+]
 Checks = Annotated[
     list[str] | None,
     typer.Option(

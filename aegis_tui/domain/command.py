@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from aegis_tui.domain.code_map.commands import MapAsk
+from aegis_tui.domain.composition.commands import CompositionClientCommand, CompositionHubCommand
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.field import Key, Name
 from aegis_tui.domain.instance.commands import InstanceClientCommand, InstanceHubCommand
@@ -43,13 +44,22 @@ ClientCommand = (
     | RunClientCommand
     | QaClientCommand
     | PieceClientCommand
+    | CompositionClientCommand
     | ReviewClientCommand
     | RuleClientCommand
     | MessageClientCommand
     | MapAsk
     | ContextGet
 )
-HubCommand = InstanceHubCommand | LockHubCommand | RunHubCommand | QaHubCommand | PieceHubCommand | MessageHubCommand
+HubCommand = (
+    InstanceHubCommand
+    | LockHubCommand
+    | RunHubCommand
+    | QaHubCommand
+    | PieceHubCommand
+    | CompositionHubCommand
+    | MessageHubCommand
+)
 AnyCommand = ClientCommand | HubCommand
 
 _CLIENT: dict[str, type[ClientCommand]] = by_type(ClientCommand)

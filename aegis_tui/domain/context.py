@@ -167,6 +167,7 @@ def run_view(workspace: Workspace, run: Run) -> RunView:
         "qa": json_of(run.qa, QaFields, without={"type"}) if run.qa else None,
         "base_qa": json_of(run.base_qa, BaseQaFields, without={"type"}) if run.base_qa and run.is_open else None,
         "commit": json_of(run.commit, CommitFields, without={"type"}) if run.commit else None,
+        "partial": run.may_be_partial,
         "boundary": boundary_of(run),
         "options": json_of(run.options, OptionsFields),
         "facts": json_of(run.facts, FactsFields),

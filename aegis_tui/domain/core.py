@@ -13,6 +13,7 @@ from typing import Final
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.code_map import rules as code_map_rules
 from aegis_tui.domain.command import AnyCommand, parse_command
+from aegis_tui.domain.composition import rules as composition_rules
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor, Decision
 from aegis_tui.domain.event import Event
@@ -304,6 +305,7 @@ RULES: Final[Rules] = collected(
     spec_rules.RULES,
     run_rules.RULES,
     piece_rules.RULES,
+    composition_rules.RULES,
     review_rules.RULES,
     qa_rules.RULES,
     merge_rules.RULES,

@@ -81,6 +81,23 @@ class CheckComposition:
 
 
 @dataclass(frozen=True, slots=True)
+class RebuildComposition:
+    """Compose the pieces that are kept anew, without those that were merged and are left out."""
+
+    run: str
+    oid: str
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FindCulprits:
+    """Find the pieces that break QA of the merged tree."""
+
+    run: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunQa:
     """Run the QA commands on the merged tree."""
 
@@ -113,6 +130,8 @@ Effect = (
     | InspectPiece
     | ComposePiece
     | CheckComposition
+    | RebuildComposition
+    | FindCulprits
     | RunQa
     | CommitRun
     | FinishRun
@@ -167,8 +186,13 @@ def _pieces(run: Run) -> Iterator[Effect]:
 
 
 def _whole(run: Run) -> Iterator[Effect]:
-    if run.stage is Stage.INTEGRATE and run.composition_review is None:
+    if run.stage is Stage.INTEGRATE and run.needs_rebuild:
+        gone = tuple(piece.name for piece in run.pieces.values() if piece.left_out)
+        yield RebuildComposition(run.run, run.working_oid, gone)
+    elif run.stage is Stage.INTEGRATE and run.composition_review is None:
         yield CheckComposition(run.run, run.working_oid)
+    elif run.stage is Stage.FINAL_QA and run.is_splitting:
+        yield FindCulprits(run.run, run.working_oid)
     elif run.stage is Stage.FINAL_QA and run.qa is None:
         yield RunQa(run.run, run.round, run.working_oid)
     elif run.stage is Stage.DONE and run.commit is None:
@@ -185,6 +209,8 @@ STEP_WORDS: Final[Mapping[type[Effect], str]] = MappingProxyType(
         InspectPiece: "comparing {piece} with the other pieces",
         ComposePiece: "merging {piece}",
         CheckComposition: "comparing the merged tree with its pieces",
+        RebuildComposition: "composing the pieces that are kept",
+        FindCulprits: "finding the pieces that break QA",
         RunQa: "QA of the merged tree",
         CommitRun: "creating the commit",
         FinishRun: "closing {run}",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from aegis_tui.domain.composition.events import CulpritsSought, MergeRebuilt, PartialAllowed, PieceLeftOut
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.environment.events import EnvironmentPrepared
 from aegis_tui.domain.environment.words import environment_words
@@ -213,6 +214,10 @@ _RUN: Words = {
     MergeQueued: lambda data: f"{data.piece} waits to be merged",
     MergeApplied: lambda data: f"{data.piece} is merged, {data.oid[:10]}",
     MergeRejected: lambda data: f"{data.piece} is not merged: {data.reason}",
+    PartialAllowed: lambda data: "allows a result without the pieces that are bad",
+    CulpritsSought: lambda data: f"looks for the pieces that break QA: {data.reason}",
+    PieceLeftOut: lambda data: f"{data.piece} is left out of the result: {data.reason}",
+    MergeRebuilt: lambda data: f"the pieces that are kept are composed anew, {data.oid[:10]}",
     ConflictDetected: _conflict,
     ConflictResolved: lambda data: f"conflict {data.conflict_id} is resolved: {data.resolution}",
     ReviewRequested: lambda data: f"review of {data.piece}{for_lens(data.lens)}, {counted(len(data.files), 'file')}",

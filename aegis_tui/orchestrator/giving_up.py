@@ -15,11 +15,13 @@ from aegis_tui.domain.effect import (
     CommitRun,
     ComposePiece,
     Effect,
+    FindCulprits,
     FinishRun,
     InspectPiece,
     LaunchInstance,
     PrepareInstance,
     PrepareRun,
+    RebuildComposition,
     ReclaimInstance,
     RunQa,
     StopInstance,
@@ -83,7 +85,12 @@ def given_up_command(effect: Effect, cause: Cause) -> AnyCommand | None:
             )
 
 
-def _what(effect: PrepareRun | InspectPiece | ComposePiece | CheckComposition | RunQa | CommitRun) -> str:
+_OfRun = (
+    PrepareRun | InspectPiece | ComposePiece | CheckComposition | RebuildComposition | FindCulprits | RunQa | CommitRun
+)
+
+
+def _what(effect: _OfRun) -> str:
     match effect:
         case PrepareRun():
             return "the run could not be prepared"
@@ -93,6 +100,10 @@ def _what(effect: PrepareRun | InspectPiece | ComposePiece | CheckComposition | 
             return f"{effect.piece} could not be merged"
         case CheckComposition():
             return "the merged pieces could not be checked"
+        case RebuildComposition():
+            return "the pieces that are kept could not be composed"
+        case FindCulprits():
+            return "the pieces that break QA could not be found"
         case RunQa():
             return "QA could not run"
         case CommitRun():

@@ -316,7 +316,7 @@ class Integrator:
         """
         findings = [
             Finding(type="composition", msg=f"{piece.name} is missing from the merged tree")
-            for piece in run.pieces.values()
+            for piece in run.kept_pieces()
             if not piece.applied_head or not await self._repository.is_ancestor(piece.applied_head, oid)
         ]
         changed = await self._repository.changed_paths(run.facts.base_oid, oid)
@@ -340,10 +340,11 @@ class Integrator:
         """
         if run.qa is None:
             raise MergeConflict("QA has not run", "aegis-tui qa")
-        authors = [item.agent_id for item in instances if traits_of(item.role).is_builder and item.piece]
+        kept = {piece.name for piece in run.kept_pieces()}
+        authors = [item.agent_id for item in instances if traits_of(item.role).is_builder and item.piece in kept]
         trailers = commit_trailers(run.run, authors)
         subject = conventional_subject(run.design.goal if run.design else run.goal)
-        body = "\n".join(f"- {feature.id}: {feature.title}" for feature in run.design.features) if run.design else ""
+        body = "\n".join(f"- {item.id}: {item.title}" for item in run.features_of_design() if item.id in kept)
         branch = ids.result_branch(run.run)
         oid = await self._repository.squash(
             tree=run.qa.tree,
@@ -365,10 +366,10 @@ class Integrator:
     async def put_away(self, run: Run) -> None:
         """Keep the heads of the run under refs/aegis/runs and delete its branches (contract 1).
 
-        The result branch stays if the run succeeded. The person's git configuration is restored, unless a worktree of
-        ours still needs ours. It can be repeated. What was done before an error stays done: `GitError` if git fails,
-        `OSError` if its configuration cannot be read or written, `Conflict` if a branch was moved meanwhile or another
-        program is writing the configuration.
+        The result branch of a commit stays. The person's git configuration is restored, unless a worktree of ours still
+        needs ours. It can be repeated. What was done before an error stays done: `GitError` if git fails, `OSError` if
+        its configuration cannot be read or written, `Conflict` if a branch was moved meanwhile or another program is
+        writing the configuration.
         """
         result = f"refs/heads/{ids.result_branch(run.run)}"
         for piece in run.pieces.values():
@@ -377,7 +378,7 @@ class Integrator:
         if await self._repository.commit_exists(run.working_oid):
             await self._repository.keep(run.run, "integration", run.working_oid)
         for ref in await self._repository.list_refs(f"refs/heads/aegis/{run.run}"):
-            if ref.name == result and run.ok:
+            if ref.name == result and run.commit:
                 continue
             name = ref.name.rsplit("/", 1)[-1]
             if ref.oid != run.facts.base_oid and name != "integration":
@@ -395,5 +396,4 @@ def _paths(changed: Iterable[ChangedPath]) -> set[str]:
 
 
 def _who(applied: Iterable[Piece], path: str) -> str:
-    named = [piece.name for piece in applied if path in piece.files]
-    return named[-1] if named else "integration"
+    return ([piece.name for piece in applied if path in piece.files] or ["integration"])[-1]

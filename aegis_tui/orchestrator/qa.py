@@ -118,13 +118,10 @@ class Quality:
                 "finished_unix": int(time.time()),
             }
         base = await self._results_of_base(run, commands)
-        around = await self._runner.fingerprint(run)
-        merged = await self._run_all(run, oid, commands, "merged")
+        tree = await self._repository.tree_of(oid)
+        merged = await self._results_on(run, oid, commands, reuse=run.is_rebuilt)
         if now_possible := [name for name in commands if _could_not(base[name]) and not _could_not(merged[name])]:
             base = {**base, **await self._run_base_again(run, now_possible)}
-        tree = await self._repository.tree_of(oid)
-        for command in commands:
-            self._outputs.save_base(base_key(tree, command, around), merged[command])
         compare_all = await self._comparer(run, oid, base)
         checks = compare_all(merged)
         if suspects := [
@@ -141,6 +138,37 @@ class Quality:
             "blamed": await _blamed(run, table, failing),
             "finished_unix": int(time.time()),
         }
+
+    async def verdict(self, run: Run, oid: str) -> tuple[QaCheck, ...]:
+        """Return one check for each command on a commit, in order, compared with the base.
+
+        If all commands ran on the same tree in the same environment before, they are not run again. What they print is
+        not kept for the person. Raises `AegisError` if git or the sandbox fails, `OSError` if results cannot be saved.
+
+        Args:
+            run: The run whose commands and base are used.
+            oid: The commit, which may hold only some of the run's pieces.
+        """
+        commands = commands_of(run)
+        base = await self._results_of_base(run, commands)
+        compare_all = await self._comparer(run, oid, base)
+        return compare_all(await self._results_on(run, oid, commands, reuse=True))
+
+    async def _results_on(self, run: Run, oid: str, commands: Sequence[str], *, reuse: bool) -> Mapping[str, Kept]:
+        """Return command -> its result on a commit, and save the results.
+
+        With `reuse`, saved results are returned if there is one for every command; else all commands run, because one
+        may build what the next one tests.
+        """
+        tree, around = await self._repository.tree_of(oid), await self._runner.fingerprint(run)
+        keys = {command: base_key(tree, command, around) for command in commands}
+        known = {command: kept for command in commands if reuse and (kept := self._outputs.load_base(keys[command]))}
+        if len(known) == len(commands):
+            return known
+        merged = await self._run_all(run, oid, commands, "merged")
+        for command, kept in merged.items():
+            self._outputs.save_base(keys[command], kept)
+        return merged
 
     async def _comparer(
         self, run: Run, oid: str, base: Mapping[str, Kept]

@@ -20,11 +20,13 @@ from aegis_tui.domain.effect import (
     CommitRun,
     ComposePiece,
     Effect,
+    FindCulprits,
     FinishRun,
     InspectPiece,
     LaunchInstance,
     PrepareInstance,
     PrepareRun,
+    RebuildComposition,
     ReclaimInstance,
     RunQa,
     StopInstance,
@@ -59,6 +61,7 @@ from aegis_tui.orchestrator.giving_up import cause_of_failure, given_up_command
 from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.qa import Quality
+from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.rule_check import RuleCheck
 from aegis_tui.orchestrator.turns import Turns
 from aegis_tui.ports.command_port import CommandPort
@@ -92,6 +95,7 @@ class Reconciler:
         port: The hub's command port.
         keeper: Sets instances up and removes them.
         integrator: Compares, merges and commits pieces.
+        recomposer: Takes pieces out of the merged tree.
         quality: Runs QA.
         rules: Applies the merge rules to pieces.
         read_events: Reads the log, for the report.
@@ -107,6 +111,7 @@ class Reconciler:
         port: CommandPort,
         keeper: InstanceKeeper,
         integrator: Integrator,
+        recomposer: Recomposer,
         quality: Quality,
         rules: RuleCheck,
         read_events: ReadEvents,
@@ -117,7 +122,7 @@ class Reconciler:
     ) -> None:
         self._environments = environments
         self._port, self._keeper, self._integrator, self._quality = port, keeper, integrator, quality
-        self._rules = rules
+        self._rules, self._recomposer = rules, recomposer
         self._read_events, self._describe_commit = read_events, describe_commit
         self._before_launch, self._when_idle = before_launch, when_idle
         self._running: dict[Effect, asyncio.Task[None]] = {}
@@ -133,6 +138,8 @@ class Reconciler:
             InspectPiece: self._inspect,
             ComposePiece: self._compose,
             CheckComposition: self._check,
+            RebuildComposition: self._rebuild,
+            FindCulprits: self._find_culprits,
             RunQa: self._qa,
             CommitRun: self._commit,
             FinishRun: self._finish,
@@ -304,6 +311,12 @@ class Reconciler:
     async def _check(self, effect: CheckComposition) -> AnyCommand:
         checked = await self._integrator.check_composition(await self._run(effect.run), effect.oid)
         return CompositionMarkChecked(run=effect.run, oid=effect.oid, **checked)
+
+    async def _rebuild(self, effect: RebuildComposition) -> AnyCommand:
+        return await self._recomposer.rebuild(await self._run(effect.run))
+
+    async def _find_culprits(self, effect: FindCulprits) -> AnyCommand:
+        return await self._recomposer.find_culprits(await self._run(effect.run))
 
     async def _qa(self, effect: RunQa) -> AnyCommand:
         run, table = await self._port.read(lambda workspace: _run_and_partitions(workspace, effect.run))

@@ -26,6 +26,7 @@ from aegis_tui.orchestrator.gateway import FindEndpoint, Gateway, GatewayKeeper,
 from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.qa import Quality
+from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.reconcile import DescribeCommit, Reconciler
 from aegis_tui.orchestrator.rule_check import RuleCheck
 from aegis_tui.ports.command_port import CommandPort
@@ -60,6 +61,7 @@ class WorkflowParts:
     terminal: Terminal
     keeper: InstanceKeeper
     integrator: Integrator
+    recomposer: Recomposer
     quality: Quality
     rules: RuleCheck
     gateway: Gateway
@@ -82,6 +84,7 @@ class Workflow:
             port=log,
             keeper=parts.keeper,
             integrator=parts.integrator,
+            recomposer=parts.recomposer,
             quality=parts.quality,
             rules=parts.rules,
             read_events=self._events_after,

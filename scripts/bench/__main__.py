@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from scripts.bench.code_map import run_code_map
 from scripts.bench.core import run_core
 from scripts.bench.gateway import run_gateway
+from scripts.bench.git_compose import run_git_compose
 from scripts.bench.hub import run_hub
 from scripts.bench.large import run_large
 from scripts.bench.merge import run_merge
@@ -26,7 +27,8 @@ from scripts.bench.tui import run_tui
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "core": run_core,
     "gateway": run_gateway,
-    "git": run_large,
+    "git": lambda: [*run_large(), *run_git_compose()],
+    "git-compose": run_git_compose,
     "hub": run_hub,
     "map": run_code_map,
     "product": run_product,

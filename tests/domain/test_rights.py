@@ -66,6 +66,7 @@ instance:send                P . . . . . . . . .
 diff:submit                  . C W . . . . . J .
 review:verdict               P . . . . R . . . .
 conflict:resolve             P . . . . . . . . .
+merge:apply                  P . . . . . . . . .
 message:send                 P C W S L R K G J M
 message:read                 P C W S L R K G J M
 ack                          P C W S L R K G J M

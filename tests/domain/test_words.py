@@ -57,6 +57,10 @@ def test_a_sentence_is_one_line_without_the_marks_of_a_program(kind: str) -> Non
         ("piece:held", "gamma waits for you: src/c/x.bin: nobody can review a binary file and 1 more finding"),
         ("rule:allowed", "allows this in gamma: src/c/x.bin: nobody can review a binary file"),
         ("qa:accepted", "accepts the base's own failures"),
+        ("run:partial-allowed", "allows a result without the pieces that are bad"),
+        ("merge:culprits-sought", "looks for the pieces that break QA: pytest: 1 new failure"),
+        ("piece:left-out", "gamma is left out of the result: it builds on alpha, which is left out"),
+        ("merge:rebuilt", "the pieces that are kept are composed anew, rebuilt"),
         ("partition:changed", "may write src/b/** src/d/** from now on"),
         ("scope:requested", "asks to write src/b/z.py (q93): r"),
         ("specs.task-completed", "old: task t is done"),
@@ -70,7 +74,7 @@ def test_what_events_say(kind: str, words: str) -> None:
 def test_the_command_line_tells_the_sentence_after_the_name() -> None:
     told = {item["type"]: line for item in LOGGED if (line := narrate(item))}
     assert set(told) <= set(NARRATED) <= set(by_type(AnyEventData))
-    assert told["stage:changed"][8:] == " DONE, round 2"
+    assert told["stage:changed"][8:] == " DONE"
     assert "  NATIVE-w02 waits for w01's lock on src/b/z.py, position 1 in the queue" in told["lock:queued"]
     assert told["run:committed"].endswith("  committed c on aegis/run1/result: feat: g")
     assert "\n  QA passed: pytest (1 passed, 0 failed)" in told["qa:finished"]

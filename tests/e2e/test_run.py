@@ -224,3 +224,21 @@ def test_code_that_breaks_the_tests_fails_qa_and_commits_nothing(
     assert f"git merge --squash {merged} brings it into your branch" in report["error"]["hint"]
     workspace.git("merge", "--squash", merged)
     assert shown and workspace.git("diff", "--cached", "--name-only") == shown
+
+
+def test_a_piece_that_breaks_the_tests_is_left_out_and_the_others_are_the_result(
+    workspace: ScratchWorkspace, other_server: str
+) -> None:
+    code, report = run(workspace, other_server, three_features(broken=True), "--rounds", "0", "--partial")
+    assert (code, report["ok"]) == (3, False), report.get("error")
+    assert report["error"]["code"] == "left_out" and "search" in report["error"]["message"]
+    (left,) = report["left_out"]
+    assert left["piece"] == "search" and QA in left["reason"]
+    assert "broken on purpose" in workspace.git("show", f"{left['ref']}:src/cachetools/keys.py")
+    result = report["commit"]["branch"]
+    assert workspace.git("rev-parse", f"{result}~1") == workspace.git("rev-parse", "main")
+    files = workspace.git("diff", "--name-only", "main", result).split()
+    assert sorted(files) == ["src/cachetools/age.py", "src/cachetools/size.py", "tests/test_size.py"]
+    assert "search" not in workspace.git("show", "-s", "--format=%B", result)
+    (round_of_result,) = {item["round"] for item in report["qa"]}
+    assert round_of_result == 0 and all(item["ok"] for item in report["qa"]), "QA of the tree that is the result"

@@ -332,6 +332,8 @@ class _Desk:
         self._ask("worktree", "list")
         self._ask("worktree", "remove", "w99", ends="no such worktree")
         self._ask("qa", "--accept-base-failures")
+        self._ask("merge", "plan")
+        self._ask("merge", "apply")
         self._ask("halt")
         self._ask("inbox")
         self._ask("inbox", "answer", "run1", "yes")

@@ -79,10 +79,10 @@ def words_by_hand(run: Play) -> None:
     run.do(THREE, "agent:leave", reason="done")
 
 
-def begin(run: Play) -> None:
+def begin(run: Play, **options: Any) -> None:
     """A run up to two workers at work beside each other, with a base that QA would refuse."""
     run.do(THE_PERSON, "spec:create", spec={"id": "s0", "title": "T"})
-    run.start(role_notes={"worker": "be brief"})
+    run.start(role_notes={"worker": "be brief"}, **options)
     run.do(THE_PERSON, "run:halt", reason="lunch")
     run.do(THE_PERSON, "run:resume")
     shut = {**CHECK, "ok": False, "failed": 3, "status": "failed", "is_acceptable": True, "reason": "fails on the base"}
@@ -120,6 +120,30 @@ def finish(run: Play) -> None:
     to_the_end(run)
 
 
+def finish_without_alpha(run: Play) -> None:
+    """From where `crossing` leaves it to a result without alpha, which breaks QA, and gamma, which builds on it."""
+    run.land("alpha", "a3", ["src/a/x.py"])
+    held(run, "gamma", "c0", "src/c/x.bin")
+    run.land("beta", "b1", ["src/b/x.py"])
+    run.land("gamma", "c1", ["src/c/x.py"])
+    files = ["src/base/x.py", "src/a/x.py", "src/b/x.py", "src/c/x.py"]
+    run.do(THE_HUB, "composition:mark-checked", run="run1", oid=run.found.working_oid, files=files)
+    run.decide("approve")
+    run.do(THE_PERSON, "merge:apply")
+    run.qa(ok=False, blamed=("alpha",))
+    bad = [{"piece": "alpha", "reason": "QA fails with it: t::x"}]
+    run.do(THE_HUB, "merge:mark-culprits", run="run1", oid=run.found.working_oid, culprits=bad)
+    run.do(THE_HUB, "merge:mark-rebuilt", run="run1", instead_of=run.found.working_oid, oid="rebuilt")
+    kept = ["src/base/x.py", "src/b/x.py"]
+    run.do(THE_HUB, "composition:mark-checked", run="run1", oid="rebuilt", files=kept)
+    run.decide("approve")
+    run.qa(ok=True)
+    commit = {"oid": "c", "branch": "aegis/run1/result", "subject": "feat: g", "tree": "T", "files": 2, "trailers": {}}
+    run.do(THE_HUB, "run:mark-committed", run="run1", **commit)
+    run.bring_down()
+    run.do(THE_HUB, "run:mark-finished", run="run1")
+
+
 def held(run: Play, piece: str, head: str, file: str) -> None:
     """A piece that waits for the person, who allows one finding and sends it back for another."""
     run.hand_in(piece, head, [file], broken=waiting(file), scanner="gitleaks 8.24.0")
@@ -138,9 +162,9 @@ def everything() -> Play:
     run = Play()
     locks_by_hand(run)
     words_by_hand(run)
-    begin(run)
+    begin(run, max_rounds=2)
     crossing(run)
-    finish(run)
+    finish_without_alpha(run)
     return run
 
 

@@ -40,8 +40,9 @@ def test_the_frozen_logs_are_whole_compacted_and_in_the_middle_of_a_run(tmp_path
         restore(sql, tmp_path / sql.stem)
         first[sql.stem] = LogReader(tmp_path / sql.stem).events()[0].seq
         open_runs[sql.stem] = [run.run for run in recovered(tmp_path / sql.stem).runs.by_id.values() if run.is_open]
-    assert {name for name, seq in first.items() if seq > 1} == {"1-compacted", "2-compacted", "3-compacted"}
-    assert {name for name, runs in open_runs.items() if runs} == {"1-middle", "2-middle", "3-middle"}
+    assert {name for name, seq in first.items() if seq > 1} == {name for name in first if name.endswith("-compacted")}
+    assert {name for name, runs in open_runs.items() if runs} == {name for name in first if name.endswith("-middle")}
+    assert len(first) % 3 == 0 and {"1", "1-compacted", "1-middle"} <= set(first)
 
 
 def test_a_run_that_an_old_hub_was_killed_in_the_middle_of_reaches_done(tmp_path: Path) -> None:

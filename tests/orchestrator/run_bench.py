@@ -33,12 +33,14 @@ from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
 from aegis_tui.orchestrator.qa_run import QaRunner
+from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.rule_check import RuleCheck
 from aegis_tui.orchestrator.workflow import Workflow, WorkflowParts
 from aegis_tui.ports.agent_kind import AgentKind
 from aegis_tui.ports.program import ProgramResult
 from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.testing.failing import Failing
+from aegis_tui.testing.memory_composing import MemoryComposing
 from aegis_tui.testing.memory_log import MemoryLog
 from aegis_tui.testing.memory_machine import (
     BareEnvironment,
@@ -92,10 +94,13 @@ class Bench:
         self.gateway = MemoryGateway()
         self.disks = DiskWatch(WideDisk(), 1 << 30)
         self.programs = SaidPrograms(lambda command: ProgramResult(0, PASSED, 0.1))
-        self.faults = {
-            name: Failing(port)
-            for name, port in (("repository", self.repository), ("terminal", self.terminal), ("log", self.log))
+        ports = {
+            "repository": self.repository,
+            "composing": MemoryComposing(self.repository),
+            "terminal": self.terminal,
+            "log": self.log,
         }
+        self.faults = {name: Failing(port) for name, port in ports.items()}
         self.design, self.options = design or DESIGN, options
         self.plays: dict[str, Callable[[Instance], Any]] = {}
         """Called once before an instance does its work, by its short id. Where it gives False, nothing follows; where
@@ -134,11 +139,13 @@ class Bench:
             limits=Limits(),
         )
         outputs = QaOutputs(self.places["qa"])
+        quality = Quality(repository=repository, runner=runner, outputs=outputs, timeout_s=lambda: 60.0)
         parts = WorkflowParts(
             terminal=terminal,
             keeper=keeper,
             integrator=Integrator(repository),
-            quality=Quality(repository=repository, runner=runner, outputs=outputs, timeout_s=lambda: 60.0),
+            recomposer=Recomposer(repository=repository, composing=self.faults["composing"], quality=quality),
+            quality=quality,
             rules=self._rules(repository),
             gateway=self.gateway,
             find_endpoint=lambda: UsualEndpoint("http://127.0.0.1:2/v1", None),

@@ -5,6 +5,7 @@ A commit depends only on its inputs, so that a step repeated after a crash produ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from aegis_tui.adapters.git.checkout import Checkout
@@ -61,7 +62,7 @@ class Composer:
                 "rebase the piece onto the integration branch",
                 conflicts=[asdict(conflict) for conflict in conflicts],
             )
-        oid = await self._commit(merge.tree, [expect_oid, piece_oid], message, at)
+        oid = await self.commit(merge.tree, [expect_oid, piece_oid], message, at)
         await self.update_ref(ref, oid, expect_oid)
         return ComposeResult(oid, merge.tree, already=False)
 
@@ -82,7 +83,7 @@ class Composer:
             Refused: git does not know the person's name or email address.
             GitError: git fails.
         """
-        oid = await self._commit(tree, [parent], message, at)
+        oid = await self.commit(tree, [parent], message, at)
         ref = f"refs/heads/{branch}"
         if await self._objects.resolve(ref) != oid:
             await self.update_ref(ref, oid, None)
@@ -128,7 +129,19 @@ class Composer:
                 raise
             raise _moved(ref, expect, current) from error
 
-    async def _commit(self, tree: str, parents: list[str], message: str, at: int) -> str:
+    async def commit(self, tree: str, parents: Sequence[str], message: str, at: int) -> str:
+        """Write a commit in the person's name and return its id; equal arguments give the same commit.
+
+        Args:
+            tree: The tree to commit.
+            parents: Its parents, in order.
+            message: The commit message.
+            at: The date of the commit, in seconds since 1970.
+
+        Raises:
+            Refused: git knows no name or no email address of the person.
+            GitError: The tree or a parent does not exist, or git fails.
+        """
         name, email = await self._checkout.identity()
         who = {
             f"GIT_{role}_{field}": value

@@ -102,7 +102,7 @@ class Objects:
                 left -= size
         asked = "".join(f"{oid}\n" for oid in wanted).encode()
         answer = await self._runner.run("cat-file", "--batch", stdin=asked, output_bytes=total + 100 * len(wanted) + 1)
-        contents = _batch(answer.stdout)
+        contents = content_of_batch(answer.stdout)
         return {oid: Blob(size, contents.get(oid)) for oid, size in sizes.items()}
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
@@ -166,7 +166,7 @@ class Objects:
         return answer.stdout.decode("utf-8", "replace")
 
 
-def _batch(raw: bytes) -> dict[str, bytes]:
+def content_of_batch(raw: bytes) -> dict[str, bytes]:
     """Return object id -> content from the whole output of `cat-file --batch` for objects that exist.
 
     Source: git-cat-file(1), BATCH OUTPUT.

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aegis_tui.adapters.git.admin import PROTECTED_FILES
+from aegis_tui.adapters.git.batch import PieceComposer
 from aegis_tui.adapters.git.checkout import Checkout
 from aegis_tui.adapters.git.compose import Composer
 from aegis_tui.adapters.git.condition import Condition, alternates_of
@@ -69,6 +70,8 @@ class GitRepository:
         self._composer = Composer(self._runner, self._objects, self._merges, self._checkout)
         self.rescues = GitRescues(self._runner, self._objects, self._composer)
         """The work that was saved before its worktree was removed."""
+        self.batches = PieceComposer(self._runner, self._objects, self._composer, self._merges.merge)
+        """Composes many pieces at once."""
 
     @property
     def root(self) -> Path:
@@ -100,11 +103,7 @@ class GitRepository:
         await self._checkout.preflight(run)
 
     async def condition(self) -> RepositoryCondition:
-        """Return the conditions that may make a run fail; changes nothing. May ask the remote of a partial clone.
-
-        Raises:
-            GitError: The repository has no commit, or git fails.
-        """
+        """Return the conditions that may make a run fail; raises `GitError` (`InspectedRepository.condition`)."""
         return await self._condition.look()
 
     async def checkout_bytes(self) -> int:

@@ -14,7 +14,7 @@ LOCK, WAITED_FOR_LOCK, GATE, DEPENDANT = 1, 2, 2, 1
 MOST = 9
 """The most points of one instance: beyond that, urgency makes no difference."""
 
-_DONE = (PieceStatus.ACCEPTED, PieceStatus.APPLIED)
+_DONE = (PieceStatus.ACCEPTED, PieceStatus.APPLIED, PieceStatus.LEFT_OUT)
 
 
 def urgencies(workspace: Workspace) -> dict[str, int]:

@@ -20,6 +20,7 @@ class PieceStatus(StrEnum):
     REVIEWING = "reviewing"
     ACCEPTED = "accepted"
     APPLIED = "applied"
+    LEFT_OUT = "left-out"
 
 
 class Piece(StateModel):
@@ -40,6 +41,10 @@ class Piece(StateModel):
     granted: tuple[str, ...] = ()
     """Paths that its workers were granted (PART-6); they stay granted to the piece when a worker ends."""
     applied_head: str | None = None
+    merged: tuple[str, ...] = ()
+    """The commits of it that the working ref contains, in the order in which they were merged."""
+    left_out: str = ""
+    """Why it is left out of the result (FLOW-7); empty if it is not."""
     files: tuple[str, ...] = ()
     checked: bool = False
     review_id: str | None = None

@@ -6,6 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from aegis_tui.domain.composition.leaving import (
+    QA_GATE,
+    leave_out,
+    seek_culprits,
+    waiting_for_partial,
+    waits_for_key,
+)
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.ids import HUB
@@ -207,7 +214,7 @@ def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text
     """Return the events that send a rejected piece back, or let the run fail after too many rejections (FLOW-10).
 
     The first `max_rounds` rejections send the piece to its worker, with a prompt, or to a fresh worker if that one is
-    not alive. The next rejection lets the run fail.
+    not alive. The next rejection lets the run fail, or leaves the piece out if the run may end without it.
 
     Args:
         workspace: The state after the last logged event.
@@ -220,7 +227,8 @@ def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text
     worker = workspace.get_instance(piece.agent_id or "")
     if piece.rejections >= run.options.max_rounds:
         message = f"{piece.name} was rejected {counted(piece.rejections + 1, 'time')}: {reason}"
-        return fail(run, "rounds", message, hint, cause=reason, instance=worker, feature=piece.name)
+        failed = fail(run, "rounds", message, hint, cause=reason, instance=worker, feature=piece.name)
+        return leave_out(workspace, run, {piece.name: message}, otherwise=failed)
     alive = worker is not None and worker.is_alive
     drafts: list[Draft] = [
         (HUB, PieceReopened(run=run.run, piece=piece.name, reason=text, fresh=not alive)),
@@ -259,18 +267,33 @@ def reopen(
     drafts: list[Draft] = [
         (HUB, events.GateBlocked(run=run.run, stage=run.stage, gate=gate, reason=reason[:2000])),
     ]
-    if run.round >= run.options.max_rounds:
+    if _is_last(run, blamed):
         corrections = f" after {counted(run.round, 'round')} of corrections" if run.round else ""
         message = f"{gate} was not met{corrections}: {reason[:500]}"
-        return drafts + fail(
-            run, gate, message, hint, cause=reason[:2000], feature=blamed[0] if len(blamed) == 1 else None
-        )
+        feature = blamed[0] if len(blamed) == 1 else None
+        failed = fail(run, gate, message, hint, cause=reason[:2000], feature=feature)
+        if gate != QA_GATE:
+            reasons = dict.fromkeys(blamed, f"{gate} was not met: {reason}")
+            return drafts + (leave_out(workspace, run, reasons, otherwise=failed) if blamed else failed)
+        if sought := seek_culprits(run, reason, otherwise=[]):
+            return drafts + sought
+        return [waiting_for_partial(run, reason)] if waits_for_key(run) else drafts + failed
     changed = events.StageChanged(run=run.run, stage=Stage.MONITORING, round=run.round + 1, reason=reason[:500])
     drafts.append((HUB, changed))
     for name in blamed or [piece.name for piece in run.features()]:
         text = texts if isinstance(texts, str) else texts.get(name, reason)
         drafts += send_back(workspace, run, run.pieces[name], reason=reason[:500], text=text)
     return drafts
+
+
+def _is_last(run: Run, blamed: Sequence[str]) -> bool:
+    """Return whether no further round of corrections follows.
+
+    None follows after `max_rounds`, nor after pieces were composed anew, because the branches of the workers still
+    contain what was left out. A run that may end without pieces does not send one back that was sent back too often.
+    """
+    tired = any(run.pieces[name].rejections >= run.options.max_rounds for name in blamed)
+    return run.round >= run.options.max_rounds or run.is_rebuilt or (run.may_be_partial and tired)
 
 
 def mark_applied(workspace: Workspace, command: MergeMarkApplied, actor: Actor, request_id: str) -> Decision:

@@ -78,7 +78,8 @@ def _judged(workspace: Workspace, run: Run, review: Review, command: ReviewVerdi
 
 
 def _of_composition(workspace: Workspace, run: Run, done: ReviewCompleted) -> list[Draft]:
-    if done.status == "APPROVED":
+    is_current = run.composition_review == done.review_id and not run.needs_rebuild
+    if done.status == "APPROVED" or not is_current:
         return []
     findings = _findings(done)
     table = standing_table(workspace, run)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from aegis_tui.domain.boundary import parse_address
+from aegis_tui.domain.composition.events import CompositionEvent
 from aegis_tui.domain.environment.events import EnvironmentPrepared
 from aegis_tui.domain.environment.model import EnvironmentPlan
 from aegis_tui.domain.ids import NATIVE
@@ -94,6 +95,8 @@ class RunOptions(FrozenModel):
     """The person explicitly allows a result that no command checks; the report says so (FLOW-7)."""
     accept_base_failures: bool = False
     """The person accepts failures of the base that cannot be compared; the report says so (FLOW-7)."""
+    partial: bool = False
+    """The person accepts a result without the pieces that are bad; the report names them (FLOW-7)."""
     attended: bool = False
     """A person watches the run: a gate that a person could open waits for them instead of ending the run."""
     lenses: tuple[Annotated[str, Field(max_length=100)], ...] = Field((), max_length=10)
@@ -258,6 +261,15 @@ CourseEvent = RunPrepared | EnvironmentPrepared | RunHalted | RunResumed | RunEn
 StageEvent = StageChanged | GatePassed | GateBlocked
 DesignEvent = DesignProposed | DesignAgreed
 RunEvent = (
-    RunStarted | CourseEvent | StageEvent | DesignEvent | PieceEvent | MergeEvent | ReviewEvent | QaEvent | RunCommitted
+    RunStarted
+    | CourseEvent
+    | StageEvent
+    | DesignEvent
+    | PieceEvent
+    | MergeEvent
+    | CompositionEvent
+    | ReviewEvent
+    | QaEvent
+    | RunCommitted
 )
 """Every event of a run, for the discriminated union of the log; `table.py` applies each part with one function."""

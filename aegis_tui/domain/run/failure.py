@@ -68,6 +68,31 @@ def fail(
     return [(HUB, events.RunEnding(run=run.run, ok=False, error=error))]
 
 
+def partial_error(run: Run, branch: str) -> dict[str, Any] | None:
+    """Return the error of a run that ends with a commit but without some of its pieces; None if it has all of them.
+
+    Args:
+        run: The run that ends.
+        branch: The branch of its commit.
+    """
+    left = [piece for piece in run.pieces.values() if piece.left_out]
+    if not left:
+        return None
+    names = ", ".join(piece.name for piece in left)
+    place = f"refs/aegis/runs/{run.run}"
+    return {
+        "code": "left_out",
+        "message": f"{len(left)} of {counted(len(run.pieces), 'piece')} left out of the result: {names}",
+        "hint": f"the others are in one commit: git merge --ff-only {branch}; "
+        f"what is left out is kept: git for-each-ref {place} refs/aegis/rescue/{run.run} lists it",
+        "cause": f"{left[0].name}: {left[0].left_out}",
+        "instance": None,
+        "feature": left[0].name,
+        "last_words": None,
+        "log": None,
+    }
+
+
 def kept_words(run: Run) -> str:
     """Return where the work of a run without a commit is kept, and the git commands to show and use it, for a person.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from aegis_tui.domain.composition.leaving import leave_out
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance.events import InstanceStopping
@@ -150,7 +151,7 @@ def _has_slot(workspace: Workspace, run: Run) -> bool:
     busy = sum(
         1
         for piece in run.features()
-        if piece.status is not PieceStatus.APPLIED
+        if piece.status not in (PieceStatus.APPLIED, PieceStatus.LEFT_OUT)
         and (agent := workspace.get_instance(piece.agent_id or "")) is not None
         and agent.is_alive
     )
@@ -164,7 +165,7 @@ def _end_unattended(workspace: Workspace, run: Run) -> Iterator[Draft]:
     """
     if run.options.attended or not (held := [item for item in run.pieces.values() if run.held_findings(item)]):
         return
-    idle = (PieceStatus.APPLIED, PieceStatus.PENDING)
+    idle = (PieceStatus.APPLIED, PieceStatus.LEFT_OUT, PieceStatus.PENDING)
     if any(piece.status not in idle and piece not in held for piece in run.pieces.values()):
         return
     is_staffing = run.stage is not Stage.FOUNDATION and _has_slot(workspace, run)
@@ -180,7 +181,9 @@ def _end_unattended(workspace: Workspace, run: Run) -> Iterator[Draft]:
         f"if the content is right: start the run in the dashboard, where it waits for you ({gate.command}), "
         "or change the rule in .agents/rules and commit that"
     )
-    yield from fail(run, gate.name, message[:2000], hint, cause=gate.reason, feature=held[0].name)
+    failed = fail(run, gate.name, message[:2000], hint, cause=gate.reason, feature=held[0].name)
+    reasons = {item.name: f"only you can allow what the rules found in it: {gate.reason}" for item in held}
+    yield from leave_out(workspace, run, reasons, otherwise=failed)
 
 
 def _plan_scouts(workspace: Workspace, run: Run) -> Iterator[Draft]:
@@ -199,12 +202,18 @@ def _tried(workspace: Workspace, piece: Piece) -> list[Instance]:
 
 
 def _hopeless(workspace: Workspace, run: Run, piece: Piece) -> list[Draft]:
-    """Return the event that ends the run because a piece is given up; empty while another worker may still build it."""
+    """Return the events that end the run, or leave a piece out of it, because the piece is given up.
+
+    Empty while another worker may still build it.
+    """
     tried = _tried(workspace, piece)
     if not tried or tried[-1].phase is not Phase.RECLAIMED:
         return []
     failure = given_up(tried, run.options.max_attempts)
-    return fail_task(run, "worker.failed", piece.name, failure, back=piece.feedback) if failure else []
+    if not failure:
+        return []
+    failed = fail_task(run, "worker.failed", piece.name, failure, back=piece.feedback)
+    return leave_out(workspace, run, {piece.name: f"{piece.name} {failure.words}"}, otherwise=failed)
 
 
 def _staff(workspace: Workspace, run: Run, piece: Piece, *, role: str) -> Iterator[Draft]:

@@ -14,12 +14,13 @@ from pydantic import Field
 from aegis_tui.domain.environment.model import MadeFacts
 from aegis_tui.domain.model import Key, StateModel
 from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
+from aegis_tui.domain.qa.check import waits_for_person
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
 from aegis_tui.domain.review.events import ReviewCompleted
 from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.rule.finding import RuleFinding
 from aegis_tui.domain.run import events
-from aegis_tui.domain.run.design import Design
+from aegis_tui.domain.run.design import Design, Feature
 from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION, RunFacts, RunOptions, Stage
 
 RULES_GATE = "rules_allowed"
@@ -65,6 +66,12 @@ class Run(StateModel):
     """The agent id of the person who accepted the failures that the base itself has."""
     allowed: dict[str, str] = Field(default_factory=dict)
     """Key of a rule's finding -> the agent id of the person who allowed it (FLOW-9)."""
+    partial_by: str | None = None
+    """The agent id of the person who allowed, while it was going on, that bad pieces are left out."""
+    is_splitting: bool = False
+    """Whether the pieces that break QA are being searched (PERF-22)."""
+    is_rebuilt: bool = False
+    """Whether the pieces were composed anew without some that had been merged; no round of corrections follows."""
     commit: events.RunCommitted | None = None
     started_seq: int = 0
     """The number of its first event; 0 if it was started by a version that did not keep it."""
@@ -76,9 +83,33 @@ class Run(StateModel):
         """True while the run is active or halted; False once its outcome is decided, even while it is cleaned up."""
         return self.status in (RunStatus.ACTIVE, RunStatus.HALTED)
 
+    @property
+    def may_be_partial(self) -> bool:
+        """Whether a person allows that the run ends without pieces that are bad."""
+        return self.options.partial or self.partial_by is not None
+
+    @property
+    def needs_rebuild(self) -> bool:
+        """Whether the working ref contains a piece that is left out."""
+        return any(piece.left_out and piece.merged for piece in self.pieces.values())
+
+    @property
+    def waits_for_partial(self) -> bool:
+        """Whether QA has failed for the last time, and the person has to say whether pieces are left out."""
+        stopped = self.stage is Stage.FINAL_QA and self.qa is not None and not self.qa.ok
+        return stopped and not self.is_splitting and self.qa is not None and not waits_for_person(self.qa.checks)
+
     def features(self) -> list[Piece]:
         """Return the pieces of the design's features, without the foundation, in the order of the design."""
         return [piece for piece in self.pieces.values() if piece.name != FOUNDATION]
+
+    def features_of_design(self) -> tuple[Feature, ...]:
+        """Return the features of the agreed design, in its order; empty while there is none."""
+        return tuple(self.design.features) if self.design else ()
+
+    def kept_pieces(self) -> list[Piece]:
+        """Return the pieces that are not left out of the result, the foundation first if there is one."""
+        return [piece for piece in self.pieces.values() if not piece.left_out]
 
     def reviews_of(self, piece: Piece) -> list[Review]:
         """Return the reviews of a piece's present submission, in the order in which they were requested."""

@@ -40,6 +40,7 @@ from aegis_tui.domain.run.report_model import (
     FindingReport,
     GateReport,
     InstanceReport,
+    LeftOutReport,
     LockReport,
     QaReport,
     Report,
@@ -245,6 +246,7 @@ def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: CommitSeen
         "rules": tally.rules.report(),
         "environment": environment_report(run_state),
         "commit": _commit(run_state, commit),
+        "left_out": _left_out(workspace, run_state),
     }
     if run_state.error:
         report["error"] = cast(ErrorReport, run_state.error)
@@ -270,7 +272,7 @@ def _state(run: Run, stage: Stage, times: _StageTimes) -> str:
     if stage is run.stage:
         if run.ok is None:
             return "active"
-        return "passed" if run.ok else "failed"
+        return "passed" if run.ok or run.commit else "failed"
     return "passed" if STAGES.index(stage) < STAGES.index(run.stage) else "reopened"
 
 
@@ -307,6 +309,18 @@ def _finding(item: Finding) -> FindingReport:
 
 def _check(round_number: int, item: QaCheck) -> QaReport:
     return cast(QaReport, {"round": round_number, **item.model_dump(mode="json", exclude={"output_tail"})})
+
+
+def _left_out(workspace: Workspace, run: Run) -> list[LeftOutReport]:
+    """Return the pieces that are left out, each with the ref that keeps its submission or else its worker's files."""
+    left: list[LeftOutReport] = []
+    for piece in run.pieces.values():
+        if piece.left_out:
+            tried = [item for name in piece.agents if (item := workspace.get_instance(name)) is not None]
+            rescued = next((item.rescue_ref for item in reversed(tried) if item.rescue_ref), None)
+            ref = f"refs/aegis/runs/{run.run}/{piece.name}" if piece.head_oid else rescued
+            left.append({"piece": piece.name, "reason": piece.left_out, "ref": ref})
+    return left
 
 
 def _commit(run: Run, seen: CommitSeen | None) -> CommitReport | None:

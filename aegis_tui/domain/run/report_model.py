@@ -193,6 +193,15 @@ class CommitReport(TypedDict):
     trailers: dict[str, Any]
 
 
+class LeftOutReport(TypedDict):
+    """A piece that is not in the commit (FLOW-7)."""
+
+    piece: str
+    reason: str
+    ref: str | None
+    """The ref that keeps its work; null if no work of it was ever saved."""
+
+
 class CommitSeen(TypedDict):
     """What git says of the commit; it goes before what the log says."""
 
@@ -245,6 +254,7 @@ class Report(TypedDict):
     rules: NotRequired[RuleReportPart]
     environment: NotRequired[EnvironmentReport]
     commit: CommitReport | None
+    left_out: NotRequired[list[LeftOutReport]]
     error: NotRequired[ErrorReport]
     problems: NotRequired[list[str]]
     """What could not be cleaned up at its end."""

@@ -36,7 +36,7 @@ from aegis_tui.domain.run.commands import (
 )
 from aegis_tui.domain.run.design import Design, check_design
 from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION, Stage
-from aegis_tui.domain.run.failure import fail
+from aegis_tui.domain.run.failure import fail, partial_error
 from aegis_tui.domain.run.kind import check_startable
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.scope.reservation import check_agreeable, standing_table
@@ -223,7 +223,13 @@ def agree(workspace: Workspace, command: DesignAgree, actor: Actor, request_id: 
     return Decision(_agree(workspace, run.run, run.proposed, actor, proposed=False), RunReply(run=run.run))
 
 
-def _named(workspace: Workspace, name: str | None) -> Run:
+def find_open_run(workspace: Workspace, name: str | None) -> Run:
+    """Return the open run with that id, or the current one for None.
+
+    Raises:
+        UsageError: There is no such run, or none is active.
+        Refused: It has ended.
+    """
     run = workspace.runs.by_id.get(name) if name else workspace.runs.current()
     if run is None and name in workspace.runs.past:
         raise Refused(f"run {name} has ended", code="run.ended")
@@ -241,7 +247,7 @@ def halt(workspace: Workspace, command: RunHalt, actor: Actor, request_id: str) 
         UsageError: There is no such run.
         Refused: The run has ended.
     """
-    run = _named(workspace, command.run)
+    run = find_open_run(workspace, command.run)
     if run.status is RunStatus.HALTED:
         return Decision([], RunReply(run=run.run))
     return Decision([(actor.agent_id, events.RunHalted(run=run.run, reason=command.reason))], RunReply(run=run.run))
@@ -254,7 +260,7 @@ def resume(workspace: Workspace, command: RunResume, actor: Actor, request_id: s
         UsageError: There is no such run.
         Refused: The run has ended.
     """
-    run = _named(workspace, command.run)
+    run = find_open_run(workspace, command.run)
     if run.status is not RunStatus.HALTED:
         return Decision([], RunReply(run=run.run))
     return Decision([(actor.agent_id, events.RunResumed(run=run.run))], RunReply(run=run.run))
@@ -267,7 +273,7 @@ def cancel(workspace: Workspace, command: RunCancel, actor: Actor, request_id: s
         UsageError: There is no such run.
         Refused: The run has ended.
     """
-    run = _named(workspace, command.run)
+    run = find_open_run(workspace, command.run)
     words = "cancelled" if command.reason == "cancelled" else f"cancelled: {command.reason}"
     return Decision(fail(run, "cancelled", words), RunReply(run=run.run))
 
@@ -303,7 +309,7 @@ def composition_checked(
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.stage is not Stage.INTEGRATE or run.composition_review:
         return Decision()
-    if command.oid != run.working_oid:
+    if command.oid != run.working_oid or run.needs_rebuild:
         return Decision()
     findings = [*command.findings, *_outside(run, command.files)]
     if findings:
@@ -320,14 +326,14 @@ def composition_checked(
         base_oid=run.facts.base_oid,
         head_oid=command.oid,
         files=command.files,
-        description=f"{counted(len(run.pieces), 'piece')}, {counted(len(command.files), 'file')}",
+        description=f"{counted(len(run.kept_pieces()), 'piece')}, {counted(len(command.files), 'file')}",
     )
     return Decision([(HUB, requested)])
 
 
 def _outside(run: Run, files: tuple[str, ...]) -> list[Finding]:
     """Return a finding for each changed path that is in no checked submission, so came in by another way (PART-3)."""
-    handed_in = {path for piece in run.pieces.values() for path in piece.files}
+    handed_in = {path for piece in run.kept_pieces() for path in piece.files}
     return [
         Finding(type="partition", file=path, msg="changed, but not by any submitted piece")
         for path in files
@@ -338,7 +344,8 @@ def _outside(run: Run, files: tuple[str, ...]) -> list[Finding]:
 def committed(workspace: Workspace, command: RunMarkCommitted, actor: Actor, request_id: str) -> Decision:
     """Record the squash commit and end the run; the run fails if the commit's tree is not the tree that QA tested.
 
-    It fails too if QA has tested none. No events if the run does not wait for its commit.
+    It fails too if QA has tested none. A run that left pieces out has a commit too, but does not count as successful.
+    No events if the run does not wait for its commit.
     """
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.stage is not Stage.DONE or run.commit is not None:
@@ -346,7 +353,8 @@ def committed(workspace: Workspace, command: RunMarkCommitted, actor: Actor, req
     if run.qa is None or run.qa.tree != command.tree:
         return Decision(fail(run, "commit.tree", "the commit's tree is not the tree that QA tested"))
     data = events.RunCommitted(**command.model_dump(exclude={"type"}))
-    return Decision([(HUB, data), (HUB, events.RunEnding(run=run.run, ok=True))])
+    left = partial_error(run, command.branch)
+    return Decision([(HUB, data), (HUB, events.RunEnding(run=run.run, ok=left is None, error=left))])
 
 
 def finished(workspace: Workspace, command: RunMarkFinished, actor: Actor, request_id: str) -> Decision:

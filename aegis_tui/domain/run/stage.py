@@ -96,7 +96,7 @@ def rules_gate(run: Run) -> Gate:
 
 
 def _dispatch(workspace: Workspace, run: Run) -> list[Gate]:
-    waiting = [piece for piece in run.features() if not piece.depends_on]
+    waiting = [piece for piece in run.features() if not piece.depends_on and not piece.left_out]
     wanted = min(len(waiting), run.options.workers)
     started = sum(
         any(
@@ -110,7 +110,7 @@ def _dispatch(workspace: Workspace, run: Run) -> list[Gate]:
 
 
 def _monitoring(workspace: Workspace, run: Run) -> list[Gate]:
-    features = run.features()
+    features = [piece for piece in run.features() if not piece.left_out]
     open_pieces = [f"{piece.name} is {piece.status}" for piece in features if piece.status is not PieceStatus.APPLIED]
     hot = [item for item in run.conflicts.values() if item.kind == "hot" and item.resolution is None]
     return [
@@ -132,8 +132,8 @@ def _monitoring(workspace: Workspace, run: Run) -> list[Gate]:
 
 def _integrate(workspace: Workspace, run: Run) -> list[Gate]:
     review = run.reviews.get(run.composition_review or "")
-    checked = review is not None
-    approved = review is not None and review.status == "APPROVED"
+    checked = review is not None and not run.needs_rebuild
+    approved = checked and review is not None and review.status == "APPROVED"
     return [
         Gate(
             "composition_whole",

@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, assert_never
 
+from aegis_tui.domain.composition.events import (
+    CompositionEvent,
+    CulpritsSought,
+    MergeRebuilt,
+    PartialAllowed,
+    PieceLeftOut,
+)
 from aegis_tui.domain.environment.events import EnvironmentPrepared
 from aegis_tui.domain.model import EventData, Key
 from aegis_tui.domain.piece.events import (
@@ -262,6 +269,7 @@ def _merge(run: Run, data: MergeEvent) -> None:
         case MergeApplied():
             if piece := run.pieces.get(data.piece):
                 piece.status, piece.applied_head = PieceStatus.APPLIED, data.head_oid
+                piece.merged = (*(oid for oid in piece.merged if oid != data.head_oid), data.head_oid)
                 run.working_oid = data.oid
             run.merge_queue = [name for name in run.merge_queue if name != data.piece]
         case MergeRejected():
@@ -271,6 +279,29 @@ def _merge(run: Run, data: MergeEvent) -> None:
         case ConflictResolved():
             if conflict := run.conflicts.get(data.conflict_id):
                 conflict.resolution = data.resolution
+        case _:
+            assert_never(data)
+
+
+def _composition(run: Run, data: CompositionEvent) -> None:
+    match data:
+        case PartialAllowed():
+            run.partial_by = data.by
+        case CulpritsSought():
+            run.is_splitting = True
+        case PieceLeftOut():
+            run.is_splitting = False
+            if piece := run.pieces.get(data.piece):
+                _forget_findings(run, piece)
+                piece.left_out, piece.status = data.reason, PieceStatus.LEFT_OUT
+                piece.is_held, piece.review_id, piece.review_ids = False, None, ()
+            run.merge_queue = [name for name in run.merge_queue if name != data.piece]
+        case MergeRebuilt():
+            run.working_oid, run.is_rebuilt = data.oid, True
+            run.composition_review, run.qa = None, None
+            for piece in run.pieces.values():
+                if piece.left_out:
+                    piece.merged, piece.applied_head = (), None
         case _:
             assert_never(data)
 
@@ -325,6 +356,7 @@ FOLDS: Final[Mapping[type[EventData], Callable[[Run, Any], None]]] = collected(
     each_of(events.DesignEvent, _design),
     each_of(PieceEvent, _piece),
     each_of(MergeEvent, _merge),
+    each_of(CompositionEvent, _composition),
     each_of(ReviewEvent, _judge),
     each_of(QaEvent, _check),
     {events.RunCommitted: _committed},

@@ -284,7 +284,7 @@ class ReportOutput(Report, Printed):
 
 
 class RunOutput(TypedDict):
-    """`run --detach`, `halt`, `resume`, `cancel` and `qa --accept-base-failures`."""
+    """`run --detach`, `halt`, `resume`, `cancel`, `merge apply` and `qa --accept-base-failures`."""
 
     run: str
 

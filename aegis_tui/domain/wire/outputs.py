@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from aegis_tui.domain.wire import answer, code_map, environment, gateway, machine, output, push, rule
+from aegis_tui.domain.wire import answer, code_map, environment, gateway, machine, merge, output, push, rule
 
 OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
     {
@@ -45,6 +45,8 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "map show": [code_map.ShownText, code_map.ShownFolder],
         "map status": [code_map.MapStatusOutput],
         "map tests": [code_map.SitesOutput],
+        "merge apply": [output.RunOutput],
+        "merge plan": [merge.MergePlanOutput],
         "partition check": [machine.OverlapsOutput],
         "pr": [push.PullRequestOutput],
         "push": [push.PushOutput],

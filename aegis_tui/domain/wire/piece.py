@@ -34,6 +34,9 @@ class PieceFields(TypedDict):
     tokens: list[int]
     granted: list[str]
     applied_head: str | None
+    merged: list[str]
+    left_out: str
+    """Why it is left out of the result; empty if it is not."""
     files: list[str]
     checked: bool
     review_id: str | None

@@ -97,6 +97,7 @@ class GivenOptions(TypedDict, total=False):
     checks: list[str]
     unchecked: bool
     accept_base_failures: bool
+    partial: bool
     attended: bool
     lenses: list[str]
     boundary: dict[str, list[str]]
@@ -137,6 +138,7 @@ class OptionsFields(TypedDict):
     checks: list[str]
     unchecked: bool
     accept_base_failures: bool
+    partial: bool
     attended: bool
     lenses: list[str]
     boundary: dict[str, list[str]]
@@ -237,6 +239,8 @@ class RunView(TypedDict):
     qa: QaFields | None
     base_qa: BaseQaFields | None
     commit: CommitFields | None
+    partial: bool
+    """Whether it may end without pieces that are bad."""
     boundary: BoundaryReport
     options: OptionsFields
     facts: FactsFields

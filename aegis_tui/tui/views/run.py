@@ -22,6 +22,7 @@ _PIECE: dict[PieceStatus, tuple[str, Ink]] = {
     PieceStatus.REVIEWING: ("◐", "info"),
     PieceStatus.ACCEPTED: ("◐", "info"),
     PieceStatus.APPLIED: ("✓", "good"),
+    PieceStatus.LEFT_OUT: ("✗", "bad"),
 }
 _PIECE_WORD = {
     PieceStatus.PENDING: "planned",
@@ -30,6 +31,7 @@ _PIECE_WORD = {
     PieceStatus.REVIEWING: "in review",
     PieceStatus.ACCEPTED: "accepted",
     PieceStatus.APPLIED: "merged",
+    PieceStatus.LEFT_OUT: "left out",
 }
 
 

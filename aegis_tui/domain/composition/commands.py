@@ -1,0 +1,48 @@
+"""The commands that leave pieces out of a composition: a person's, and the hub's own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from aegis_tui.domain.field import Name
+from aegis_tui.domain.model import CommandData, FrozenModel
+
+
+class LeftOut(FrozenModel):
+    """A piece that cannot stay in the result, and why."""
+
+    piece: str
+    reason: str
+
+
+class MergeApply(CommandData):
+    """Let the result be made without the pieces that are bad, as a person; with `leave_out`, without these."""
+
+    type: Literal["merge:apply"] = "merge:apply"
+    run: Name | None = None
+    leave_out: tuple[Annotated[str, Field(max_length=100)], ...] = Field((), max_length=100)
+
+
+class CulpritsMarkFound(CommandData):
+    """Report which pieces break QA of the merged tree; none if it passes when it is run again."""
+
+    type: Literal["merge:mark-culprits"] = "merge:mark-culprits"
+    run: str
+    oid: str
+    culprits: tuple[LeftOut, ...]
+
+
+class MergeMarkRebuilt(CommandData):
+    """Report the commit of the pieces that are kept, or those that cannot be composed without what is left out."""
+
+    type: Literal["merge:mark-rebuilt"] = "merge:mark-rebuilt"
+    run: str
+    instead_of: str
+    oid: str
+    refused: tuple[LeftOut, ...] = ()
+
+
+CompositionClientCommand = MergeApply
+CompositionHubCommand = CulpritsMarkFound | MergeMarkRebuilt

@@ -1,0 +1,29 @@
+"""What `aegis-tui merge` prints with `--json` (contract 9)."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from aegis_tui.domain.run.report_model import LeftOutReport
+
+
+class PlannedPiece(TypedDict):
+    """A piece at its place in the order of composition."""
+
+    piece: str
+    status: str
+    depends_on: list[str]
+    files: int
+    """How many files it changes, as far as it has been submitted."""
+    shares: list[str]
+    """The pieces that change some of these files too."""
+
+
+class MergePlanOutput(TypedDict):
+    """`merge plan`."""
+
+    run: str
+    partial: bool
+    """Whether the run may end without pieces that are bad."""
+    order: list[PlannedPiece]
+    left_out: list[LeftOutReport]
