@@ -222,4 +222,4 @@ def _amendment(sender: str, data: object, spec_id: str) -> str | None:
         return None
     reason = amendment.get("reason")
     why = f", because {reason}" if isinstance(reason, str) and reason else ""
-    return f"{sender} suggests to change the plan: {amendment.get('suggestion', '')}{why}"
+    return f"{sender} suggests a change of the plan: {amendment.get('suggestion', '')}{why}"

@@ -243,7 +243,7 @@ class ToolLoop:
         cause = self._refusals.refused(call.name, call.arguments, result.refusal, finishes=finishes)
         if cause is None:
             return None
-        how = "cannot succeed" if cause.is_certain else "was refused again and again"
+        how = "cannot succeed" if cause.is_certain else "was refused repeatedly"
         return TaskOutcome("failed", f"{call.name} {how}: {cause.message}", cause)
 
     def _remind(self, reply: ChatReply) -> TaskOutcome | None:

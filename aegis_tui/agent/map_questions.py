@@ -37,7 +37,7 @@ def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
         doc = f"  # {row['doc']}" if row["doc"] and at is None else ""
         yield f"{row['path']}:{row['name']} {row['first']}-{row['last']}: {row['signature']}{doc}"
     for row in answer.get("sites", ()):
-        unsure = "" if row["certain"] else " (uncertain: only the name speaks for it)"
+        unsure = "" if row["certain"] else " (uncertain: only the name matches)"
         yield f"{row['path']}:{row['line']} in {row['caller'] or 'the module'}: {row['call']}{unsure}"
     for row in answer.get("dependents", ()):
         calls = ", ".join(row["calls"][:5]) or "imports it"

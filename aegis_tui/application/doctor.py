@@ -260,14 +260,14 @@ class Doctor:
             async with asyncio.timeout(TOOL_CALL_DEADLINE_S):
                 reply = await _ask_for_call(client, model)
         except TimeoutError:
-            return Check(name, False, f"no call within {TOOL_CALL_DEADLINE_S:g} s", _TOOL_CALL_FIX)
+            return Check(name, False, f"no tool call within {TOOL_CALL_DEADLINE_S:g} s", _TOOL_CALL_FIX)
         except AegisError as error:
             return Check(name, False, error.message, _TOOL_CALL_FIX)
         finally:
             await client.close()
         took = f"{time.monotonic() - started:.1f} s"
         usable = [call for call in reply.tool_calls if call.name == "ping" and _is_json(call.arguments)]
-        words = f"streamed in {took}" if usable else f"{model} answered without a usable call"
+        words = f"streamed in {took}" if usable else f"{model} answered without a usable tool call"
         return Check(name, bool(usable), words, _TOOL_CALL_FIX)
 
     async def _port(self) -> Check:

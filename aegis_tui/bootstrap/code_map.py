@@ -37,7 +37,7 @@ def ask_code_map(files: Files, paths: WorkspacePaths, question: Callable[[CodeMa
     store = SqliteMapStore(paths.state_dir / "map.db")
     try:
         if anew:
-            store.begin_anew("a new one was asked for")
+            store.begin_anew("you asked for it")
         code_map = CodeMap(files, store, SourceReader())
         try:
             return _answer(code_map, store, question)

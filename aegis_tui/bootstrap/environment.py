@@ -182,7 +182,12 @@ async def environment_checks_at(folder: Path, environ: Mapping[str, str]) -> lis
         return [Check(CHECK_NAME, False, error.message, error.hint)]
     except OSError as error:
         return [
-            Check(CHECK_NAME, False, f"it cannot be looked at: {error}", "free disk space, or see docs/environment.md")
+            Check(
+                CHECK_NAME,
+                False,
+                f"what worktrees would get cannot be determined: {error}",
+                "free disk space, or see docs/environment.md",
+            )
         ]
     return environment_checks(
         seen.plan,

@@ -47,7 +47,7 @@ def _wait_for_a_pause(place: Place, wait_s: float) -> None:
     while steps := _steps(place):
         words = ", ".join(steps)
         if time.monotonic() > end:
-            raise Refused(f"the hub is at work: {words}", _NOW, code="hub.busy")
+            raise Refused(f"the hub is busy: {words}", _NOW, code="hub.busy")
         if words != said:
             output.talk(f"waiting for: {words}")
             said = words

@@ -95,7 +95,7 @@ LOCKS = Limit(
     "each is compared with every request on its path", "release some, or let them expire",
 )  # fmt: skip
 WRITES = Limit(
-    "code.writes", 20_000, "writes", "fenced writes of one sender that the hub keeps",
+    "code.writes", 20_000, "writes", "writes of one sender with a fencing token, which the hub keeps",
     "each is compared when work is submitted", "wait for the end of the run",
 )  # fmt: skip
 PARTITION = Limit(

@@ -49,9 +49,9 @@ class McpServer(BaseModel):
         if bool(self.command) == bool(self.url):
             raise ValueError("name either a command or a url")
         if self.url and (self.environment or self.addresses):
-            raise ValueError("environment and addresses are for a command")
+            raise ValueError("environment and addresses apply only to a command")
         if self.command and self.headers:
-            raise ValueError("headers are for a url")
+            raise ValueError("headers apply only to a url")
         if self.url:
             self._check_url()
         return self
@@ -61,7 +61,7 @@ class McpServer(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{self.url} is not an http or https URL")
         if parts.username or parts.password:
-            raise ValueError("put the password into headers")
+            raise ValueError("the URL contains a user name or a password: put it into headers")
         parse_address(self.place)
         if parts.scheme == "http" and not self.is_local:
             raise ValueError(f"{self.url} would be reached without encryption: use https")

@@ -140,9 +140,9 @@ class Prefixes:
             shared += a.size_chars
         longer = one if len(one.parts) > len(two.parts) else two
         if len(one.parts) == len(two.parts):
-            return _Parting(shared, None, 0, ("", ""), "they are equal")
+            return _Parting(shared, None, 0, ("", ""), "the prompts are equal")
         at_part = longer.parts[min(len(one.parts), len(two.parts))].name
-        return _Parting(shared, at_part, 0, ("", ""), "one is the beginning of the other")
+        return _Parting(shared, at_part, 0, ("", ""), "one prompt is the beginning of the other")
 
     def _place(self, a: Part, b: Part) -> tuple[int, tuple[str, str]]:
         """Return how many characters two parts of prompts have in common, and a short piece of each around that place.
@@ -231,8 +231,8 @@ def _reason(one: Sketch, two: Sketch, parts: tuple[Part, Part], pieces: tuple[st
     if parts[0].name == "tools":
         mine, others = set(one.tools), set(two.tools)
         if mine != others:
-            return f"other tools: {listed(sorted(mine ^ others))}"
-        return "the same tools in another order" if one.tools != two.tools else "a tool is described in another way"
+            return f"the tools differ: {listed(sorted(mine ^ others))}"
+        return "the same tools in another order" if one.tools != two.tools else "the description of a tool differs"
     for words, pattern in _KINDS:
         values = [{match[0] for match in pattern.finditer(piece)} for piece in pieces]
         if values[0] != values[1]:

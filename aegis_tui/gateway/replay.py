@@ -82,5 +82,5 @@ def _body(call: CallFields, request: bytes, dialect: Dialect, model: str) -> byt
         added = {"model": model} if fields.get("model") != model else {}
         return prepare_body(request, fields, dialect=dialect, model=None, added=added).body
     except (Rejected, RecursionError) as error:  # for example a key of one digit, replaced in a number
-        what = f"the request of call {call['id']} cannot be sent again: as it was stored, it is no JSON object"
-        raise UsageError(what, f"look at it: aegis-tui gateway log {call['id']}") from error
+        what = f"the request of call {call['id']} cannot be sent again: what was stored is not a JSON object"
+        raise UsageError(what, f"show it: aegis-tui gateway log {call['id']}") from error

@@ -280,4 +280,4 @@ class UpstreamConnection(asyncio.Protocol):
         if left_s > 0:
             self._look_after(left_s)
         else:
-            self._fail(f"nothing was {'taken' if unsent_bytes else 'sent'} for {limit_s:g} s")
+            self._fail(f"it {'accepted' if unsent_bytes else 'sent'} nothing for {limit_s:g} s")

@@ -342,7 +342,7 @@ def start_hub(
         elif ended and find_hub(paths) is None:  # it has not written hub.json since the check above either
             break
         if (still_s := watch.look()) > silent_s:
-            how = f"(process {watch.pid}) has shown no sign of life for {still_s:.0f} s"
+            how = f"(process {watch.pid}) has done nothing for {still_s:.0f} s"
             break
         time.sleep(_POLL_S)
     process.kill()

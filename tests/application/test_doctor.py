@@ -267,7 +267,7 @@ def test_a_model_that_never_ends_is_given_up(folder: Path, monkeypatch: pytest.M
             return check
 
     check = asyncio.run(look())
-    assert (check.ok, check.observed) == (False, "no call within 0.3 s")
+    assert (check.ok, check.observed) == (False, "no tool call within 0.3 s")
 
 
 def test_a_model_that_is_not_served_is_told_with_those_that_are(folder: Path) -> None:

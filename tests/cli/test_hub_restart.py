@@ -65,7 +65,7 @@ def test_the_hub_is_ended_once_no_step_is_due(
 
 def test_a_hub_that_stays_at_work_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(monkeypatch, states=[BUSY.workspace.dump()])
-    with pytest.raises(Refused, match="the hub is at work: creating the worktree of NATIVE-c01") as refused:
+    with pytest.raises(Refused, match="the hub is busy: creating the worktree of NATIVE-c01") as refused:
         hub_restart.restart_hub(desk.place, now=False, wait_s=0.0)
     assert "hub restart --now" in refused.value.hint and "stopped" not in desk.done
 

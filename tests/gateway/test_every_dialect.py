@@ -261,7 +261,7 @@ def test_the_same_tools_reach_the_server_in_the_same_order(
     assert [tool.get("function", tool)["name"] for tool in first["tools"]] == ["a", "b", "c"]
     assert len(more["tools"]) == 4
     (between,) = gateway.client(PERSON_TOKEN).get("/v1/prefixes").json()["prefixes"]
-    assert between["reason"] == "they are equal"
+    assert between["reason"] == "the prompts are equal"
 
 
 def test_tools_that_cannot_be_told_apart_keep_their_order() -> None:

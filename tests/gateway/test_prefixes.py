@@ -59,7 +59,7 @@ def test_the_place_is_found_to_the_character() -> None:
         (chat("in /tmp/w01/x"), chat("in /tmp/w02/x"), "message 1 (user)", "a path differs"),
         (chat("You are NATIVE-w01."), chat("You are NATIVE-w02."), "message 1 (user)", "the id of an instance differs"),
         (chat("id 0123456789abcdef0"), chat("id 0123456789abcdef1"), "message 1 (user)", "a random id differs"),
-        (chat("x"), chat("x", tools=("read", "verdict")), "tools", "other tools: verdict"),
+        (chat("x"), chat("x", tools=("read", "verdict")), "tools", "the tools differ: verdict"),
         (chat("x", tools=("a", "b")), chat("x", tools=("b", "a")), "tools", "the same tools in another order"),
         (chat("a cat"), chat("a dog"), "message 1 (user)", "the texts differ"),
     ],
@@ -76,13 +76,13 @@ def test_a_part_that_only_one_has_is_told() -> None:
 
 
 def test_equal_prompts_other_models_and_beginnings_are_told_apart() -> None:
-    assert compare(chat("x"), chat("x"))["reason"] == "they are equal"
+    assert compare(chat("x"), chat("x"))["reason"] == "the prompts are equal"
     other = compare(chat("x"), chat("x"), model="big")
     assert (other["shared_chars"], other["reason"]) == (0, "the models differ, and each has a cache of its own")
     more = chat("x")
     more["messages"].append({"role": "assistant", "content": "y"})
     found = compare(chat("x"), more)
-    assert (found["part"], found["reason"]) == ("message 2 (assistant)", "one is the beginning of the other")
+    assert (found["part"], found["reason"]) == ("message 2 (assistant)", "one prompt is the beginning of the other")
 
 
 def test_a_conversation_that_does_not_only_grow_is_told() -> None:

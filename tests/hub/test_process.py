@@ -167,7 +167,7 @@ def test_a_start_that_takes_long_is_waited_for_and_told(place: Place, monkeypatc
 
 
 def test_a_start_without_any_sign_of_life_is_given_up_with_its_process(place: Place) -> None:
-    with pytest.raises(HubUnavailable, match=r"\(process \d+\) has shown no sign of life") as caught:
+    with pytest.raises(HubUnavailable, match=r"\(process \d+\) has done nothing") as caught:
         start_hub(place.paths, place.root, command=place.command(STOPPED_AT_FIRST_HUB), silent_s=0.5)
     (pid,) = re.findall(r"process (\d+)", caught.value.message)
     assert not psutil.pid_exists(int(pid))

@@ -200,7 +200,7 @@ def _abilities(name: str, kind: KindFile) -> str:
     """
     roles = "every role" if not kind.roles else f"as {', '.join(kind.roles)}"
     if _is_limited(kind):
-        roles = "builds; gives no verdicts and proposes no designs, as it has no MCP"
+        roles = "builds features, but gives no verdicts and proposes no designs, because it has no MCP"
     return f"{roles}; writes are checked {'before each edit' if _checks_edits(name, kind) else 'at the commit'}"
 
 

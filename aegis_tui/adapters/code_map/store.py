@@ -142,7 +142,7 @@ class SqliteMapStore:
             self._begin_anew(reason)
             self._connection = self._connect()
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the code map {self.path} cannot be built anew: {error}", "") from error
+            raise StoreError(f"the code map {self.path} cannot be rebuilt: {error}", "") from error
 
     def missing(self, keys: Sequence[BlobKey]) -> list[BlobKey]:
         """Return those of the keys whose content is not stored, each once, in order.
@@ -363,7 +363,7 @@ def _create_or_check(connection: sqlite3.Connection) -> None:
     if stored.get("format") != FORMAT:
         raise _NotUsable("it was written by another version of this program")
     if stored.get("boot") != about["boot"]:
-        raise _NotUsable("this machine has been started anew since it was written")
+        raise _NotUsable("this machine was restarted after it was written")
 
 
 @contextlib.contextmanager

@@ -185,7 +185,9 @@ class TreeCopy:
         if error.errno == errno.ENOENT:
             return
         is_other = error.errno in (errno.ELOOP, errno.ENOTDIR)
-        self._result.left_out[relative] = "something else has its name" if is_other else error.strerror or str(error)
+        self._result.left_out[relative] = (
+            "something else of this name exists" if is_other else error.strerror or str(error)
+        )
 
 
 def too_large(limit_bytes: int) -> Refused:

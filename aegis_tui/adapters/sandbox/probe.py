@@ -146,13 +146,13 @@ def _judge(seen: dict[str, Any], *, wrote_outside: bool) -> str:
     if not seen["inside"]:
         return "the worktree is not writable inside"
     if seen["outside"] or wrote_outside:
-        return "a write outside the worktree went through"
+        return "a write outside the worktree was possible"
     if seen["reads"]:
-        return "a file that is not shown could be read"
+        return "a hidden file could be read"
     if seen["tcp"]:
-        return "a connection to another port went through"
+        return "a connection to another port was possible"
     if seen["unix"] or seen["abstract"]:
-        return "a connection to a socket of this machine went through"
+        return "a connection to a socket of this machine was possible"
     return "" if seen["pid"] < 100 else "processes are not separated"
 
 

@@ -67,7 +67,7 @@ def first_words(errors: str, status: int) -> str:
     """
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     own = [line for line in lines if line.startswith("bwrap:")]
-    return next(iter([*own, *lines]), f"it ended with status {status} and said nothing")
+    return next(iter([*own, *lines]), f"it ended with status {status} and printed nothing")
 
 
 def remedy_for(words: str, kernel: Kernel, bwrap: str) -> str:

@@ -116,7 +116,7 @@ class TmuxTerminal:
         _check_spec(spec)
         if not await asyncio.to_thread(spec.cwd.is_dir):
             # tmux would silently start it in the home folder instead.
-            raise TerminalError(f"no such folder to start {spec.instance} in: {spec.cwd}")
+            raise TerminalError(f"the folder in which {spec.instance} would start does not exist: {spec.cwd}")
         async with self._ledger_lock:
             existing = _of_instance((await self._list_and_tell()), spec.instance)
             if existing is not None and not existing.dead:

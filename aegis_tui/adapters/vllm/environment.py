@@ -54,5 +54,7 @@ def set_up(folder: Path, package: str, environ: Mapping[str, str]) -> Path:
             )
     program = folder / "bin" / "vllm"
     if not program.exists():
-        raise Unavailable(f"{package} brings no program vllm", "name another package with --package", code="vllm.setup")
+        raise Unavailable(
+            f"{package} contains no program vllm", "name another package with --package", code="vllm.setup"
+        )
     return program

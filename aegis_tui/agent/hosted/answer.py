@@ -55,7 +55,7 @@ def failure_of(kind: KindFile, ran: Ran) -> AegisError:
 
     It has the exit code, or says that the program itself reports a failure, and the last lines of its output.
     """
-    how = "says that it failed" if ran.code == 0 else f"ended with exit code {ran.code}"
+    how = "reports that it failed" if ran.code == 0 else f"ended with exit code {ran.code}"
     tail = f":\n{ran.last_lines}" if ran.last_lines else ""
     return Unavailable(
         f"{kind.title} {how}{tail}", "aegis-tui transcript shows all of its output", code="agent.program"

@@ -29,14 +29,14 @@ async def sandbox_problem(git: Git, instance: str) -> str:
     try:
         located = await git.run("rev-parse", "--path-format=absolute", "--git-common-dir", with_errors=False)
     except GitError as error:
-        return f"the sandbox cannot be tried: {error}"
+        return f"the sandbox cannot be tested: {error}"
     path = Path(located.output.strip()) / f"aegis-self-test-{instance}"
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
     except OSError:
         return ""
     path.unlink(missing_ok=True)
-    return f"the sandbox lets a write to {path.parent} through"
+    return f"the sandbox allows a write to {path.parent}"
 
 
 async def find_commit_hook(git: Git) -> Path | None:
@@ -71,7 +71,7 @@ async def hook_problem(git: Git, hook: Path, settings: AgentSettings) -> str:
                 [str(hook)], cwd=git.worktree, timeout_s=_ANSWER_S, environment={**environment, "GIT_EDITOR": ":"}
             )
         except (AegisError, OSError) as error:
-            return f"the commit hook cannot be tried: {error}"
+            return f"the commit hook cannot be tested: {error}"
     if done.code != 0 and not done.timed_out and _FORBIDDEN in done.output:
         return ""
     return f"the commit hook does not refuse {_FORBIDDEN} (exit code {done.code}): {done.output.strip()[-400:]}"

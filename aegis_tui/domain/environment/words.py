@@ -12,7 +12,7 @@ def environment_words(made: MadeFacts) -> str:
     the first is shown.
     """
     if made.reused:
-        return f"uses the environment that {_quoted(made.command)} made before"
+        return f"uses the environment that {_quoted(made.command)} made earlier"
     network = "with the network" if made.network else "without a network"
     return f"made the environment with {_quoted(made.command)}, {network}, in {made.duration_s:.0f} s"
 

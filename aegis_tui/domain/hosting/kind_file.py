@@ -71,7 +71,9 @@ class HeadlessMode(FrozenModel):
     def _takes_prompt(self) -> Self:
         for argv in filter(None, (self.argv, self.again)):
             if ("{prompt}" in argv) != (self.prompt == "argument"):
-                raise ValueError("{prompt} is one argument of argv and again if, and only if, prompt is 'argument'")
+                raise ValueError(
+                    "argv and again need the argument {prompt} if prompt is 'argument', and must not have it otherwise"
+                )
         return self
 
 

@@ -63,7 +63,7 @@ def fence_finding(
     if answers is None or last.new_oid in answers:
         return None
     msg = (
-        f"STALE: these are not the bytes that {last.agent_id} wrote under token {last.token}; the file was changed "
+        f"STALE: the file is not as {last.agent_id} wrote it with token {last.token}: it was changed "
         "without a lock afterwards. Make the change with the edit or write tool, which acquires one"
     )
     return Finding(type="lock", file=path, msg=msg)
@@ -125,7 +125,7 @@ def overtaken_finding(path: str, by: FencedWrite) -> Finding:
         by: The newer write, by an instance of another piece.
     """
     msg = (
-        f"STALE: {by.agent_id} has meanwhile written this file under the newer token {by.token}; that write is merged, "
+        f"STALE: {by.agent_id} has meanwhile written this file with the newer token {by.token}; that write is merged, "
         "and this one would remove its lines. Rebase, then write both changes with the edit or write tool"
     )
     return Finding(type="lock", file=path, msg=msg)

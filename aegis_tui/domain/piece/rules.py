@@ -204,7 +204,7 @@ def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Ove
     paths = ", ".join(sorted({item.path for item in overlaps}))
     reason = f"changes the same lines as pieces that are merged already: {paths}"
     for path, by in stale_crossings(workspace, run, piece, overlaps):
-        reason += f"; STALE: {by.agent_id} has meanwhile written {path} under the newer token {by.token}"
+        reason += f"; STALE: {by.agent_id} has meanwhile written {path} with the newer token {by.token}"
     rejected = MergeRejected(run=run.run, piece=piece.name, reason=reason)
     text = brief.rebase_brief(run, piece.name, overlaps)
     return [(HUB, rejected), *send_back(workspace, run, piece, reason=reason, text=text)]

@@ -212,4 +212,4 @@ def check_designed(
 
 def _clash_text(clash: Overlap) -> str:
     name, agent_id = clash.owners
-    return f"'{clash.a}' of {name} overlaps '{clash.b}' of {agent_id}, which is at work; example path: {clash.witness}"
+    return f"'{clash.a}' of {name} overlaps '{clash.b}' of {agent_id}, which is running; example path: {clash.witness}"

@@ -168,7 +168,7 @@ def test_a_file_from_before_the_machine_s_last_start_is_begun_anew(
 ) -> None:
     monkeypatch.setattr("aegis_tui.adapters.code_map.store.boot_id", lambda: "another start")
     again = SqliteMapStore(store.path)
-    assert again.rebuilt == "this machine has been started anew since it was written"
+    assert again.rebuilt == "this machine was restarted after it was written"
     assert again.status().blobs == 0
     again.close()
 

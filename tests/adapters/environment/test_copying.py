@@ -92,7 +92,7 @@ def test_links_of_the_worktree_are_not_followed(trees: tuple[Path, Path], tmp_pa
     (place / "top.env").symlink_to(outside / "top.env")
     result = copy(source, place, "conf/.env", "conf/", "top.env")
     assert list(outside.iterdir()) == [] and result.files == 0
-    assert result.left_out == {"conf": "something else has its name"}
+    assert result.left_out == {"conf": "something else of this name exists"}
 
 
 def test_links_stay_inside_and_nothing_but_files_is_copied(trees: tuple[Path, Path], tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_strict_without_bubblewrap_says_how_to_install_it(tmp_path: Path) -> Non
     ("script", "reason"),
     [
         ("echo 'bwrap: setting up uid map: Permission denied' >&2; exit 1", "setting up uid map: Permission denied"),
-        ('while [ "$1" != -- ]; do shift; done; shift; exec "$@"', "a write outside the worktree went through"),
+        ('while [ "$1" != -- ]; do shift; done; shift; exec "$@"', "a write outside the worktree was possible"),
     ],
     ids=["one that fails", "one that holds nothing"],
 )
@@ -86,15 +86,15 @@ exec {bwrap} "$@"
 @pytest.mark.boundary(
     layer="namespace",
     tried="a sandbox program that leaves one hole: the network, a file that is not shown, the socket of a server",
-    refused="the probe reads, connects and writes itself, and reports what went through",
+    refused="the probe reads, connects and writes itself, and reports what was possible",
 )
 @needs_bwrap
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        ("--share-net", "a connection to another port went through"),
-        ("--ro-bind {folder}/secret {folder}/secret", "a file that is not shown could be read"),
-        ("--ro-bind {folder}/socket {folder}/socket", "a connection to a socket of this machine went through"),
+        ("--share-net", "a connection to another port was possible"),
+        ("--ro-bind {folder}/secret {folder}/secret", "a hidden file could be read"),
+        ("--ro-bind {folder}/socket {folder}/socket", "a connection to a socket of this machine was possible"),
     ],
 )
 def test_one_hole_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, reason: str) -> None:

@@ -64,7 +64,7 @@ def test_the_kernel_is_read_from_its_files(tmp_path: Path) -> None:
     [
         (f"[ $1 = --version ] && echo bubblewrap 0.8.0 && exit; echo noise >&2; echo '{SPENT}' >&2; exit 1", SPENT),
         (f"echo '{CAPABILITIES}' >&2; exit 1", CAPABILITIES),
-        ("exit 3", "it ended with status 3 and said nothing"),
+        ("exit 3", "it ended with status 3 and printed nothing"),
     ],
 )
 def test_strict_names_the_cause_in_the_words_of_bubblewrap(tmp_path: Path, script: str, words: str) -> None:

@@ -99,7 +99,7 @@ def test_an_environment_is_made_used_again_and_found_by_the_start(tmp_path: Path
     assert folder == tmp_path / ".local" / "share" / "aegis-tui" / "vllm"
     with pytest.raises(Unavailable, match="ended with exit code 1"):
         set_up(folder, "vllm>=0.30", environ)
-    with pytest.raises(Unavailable, match="brings no program vllm"):
+    with pytest.raises(Unavailable, match="contains no program vllm"):
         set_up(folder, str(wheel(tmp_path, "other")), environ)
     program = set_up(folder, str(wheel(tmp_path, "vllm", "2.0")), environ)
     assert subprocess.run([program], capture_output=True, text=True, timeout=30, check=True).stdout == "serving\n"

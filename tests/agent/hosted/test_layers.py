@@ -74,7 +74,7 @@ def test_a_sandbox_that_lets_writes_through_is_found(scoped: Path, monkeypatch: 
     layers = layers_of(scoped)
     assert layers.words == "guard before each edit"
     common = git(scoped, "rev-parse", "--path-format=absolute", "--git-common-dir").strip()
-    assert layers.problem == f"the sandbox lets a write to {common} through"
+    assert layers.problem == f"the sandbox allows a write to {common}"
     assert not list(Path(common).glob("aegis-self-test*"))
 
 

@@ -93,7 +93,7 @@ def test_the_token_reaches_the_program_by_its_environment_and_its_files_hold_wha
     ("step", "words"),
     [
         ({"code": 3, "print": ["no such model"]}, "ended with exit code 3:\nno such model"),
-        ({"print": [{"is_error": True, "result": "API Error"}]}, "says that it failed"),
+        ({"print": [{"is_error": True, "result": "API Error"}]}, "reports that it failed"),
     ],
 )
 def test_a_program_that_fails_fails_the_task_with_the_end_of_its_output(
@@ -247,7 +247,7 @@ def test_what_happens_to_a_programs_files_meanwhile_waits_for_its_hook_or_its_ne
         told = [
             "NATIVE-w02 says: the port is 8080",
             "NATIVE-w02 changed src/routes.py in its own worktree",
-            "NATIVE-c01 suggests to change the plan: use one port, because two clash",
+            "NATIVE-c01 suggests a change of the plan: use one port, because two clash",
         ]
         await cage.times(2, "agent:report", state="done")
         assert cage.runs()[1]["said"] == "\n- ".join(["Meanwhile:", *told]) + "\n\nGo on."
