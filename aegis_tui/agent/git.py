@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aegis_tui.agent.process import Finished, run_process
+from aegis_tui.domain.git_refusal import CHAIN_NAME
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import GitError
 from aegis_tui.sdk.given_files import is_given
@@ -22,6 +23,9 @@ _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "LC_ALL": "C.UTF-8",
 }
+COMMIT_HOOKS = ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit", "reference-transaction")
+"""Hooks that git starts for a commit."""
+
 _LIST_BYTES = 64 * 1024 * 1024
 _IN_PROGRESS = {
     "rebase-merge": "rebase",
@@ -174,6 +178,20 @@ class Git:
         if finished.code != 0:
             return None
         return next((operation for name, operation in _IN_PROGRESS.items() if (folder / name).exists()), None)
+
+    async def has_hooks_of_the_person(self) -> bool:
+        """Return whether a commit starts a hook of the person's own, which may look at any file of the worktree.
+
+        True too if the hooks cannot be found.
+        """
+        answer = await self.run("rev-parse", "--git-path", "hooks", with_errors=False, errors="surrogateescape")
+        folder = self.worktree / answer.output.removesuffix("\n")
+        try:
+            chain = (folder / CHAIN_NAME).read_bytes()
+        except OSError:
+            return True
+        own = self.worktree / os.fsdecode(chain.rstrip(b"\n"))
+        return bool(chain.strip()) and any(os.access(own / name, os.X_OK) for name in COMMIT_HOOKS)
 
     async def newest_base(self, candidates: Sequence[str]) -> str | None:
         """Return the newest of the merge bases of HEAD with each of the `candidates`; None if there is none.

@@ -139,9 +139,9 @@ class Toolbox:
         except UsageError as error:
             self._screen.problem(f"unusable call of {call.name or 'a tool without a name'}: {error.code}")
             return ToolResult(f"Error: {error}", is_usable=False)
-        if not isinstance(arguments, _WITHOUT_FILES):
-            await self._worktree.complete(getattr(arguments, "path", None))
         try:
+            if not isinstance(arguments, _WITHOUT_FILES) and await self._looks_at_files(arguments):
+                await self._worktree.complete(getattr(arguments, "path", None))
             result = await self._handlers[type(arguments)](arguments)
         except AegisError as error:
             self._screen.problem(str(error))
@@ -156,6 +156,13 @@ class Toolbox:
             self._screen.problem(words)
             result = ToolResult(f"Error: {words}. Try another way", is_usable=False)
         return replace(result, text="\n".join([result.text, *self._writer.take_news()]))
+
+    async def _looks_at_files(self, arguments: tools.ToolArguments) -> bool:
+        """Return whether a call may look at any file of the worktree, so that all have to be there.
+
+        A report commits what was changed, for which git does not need the rest; hooks of the person may.
+        """
+        return not isinstance(arguments, tools.ReportArguments) or await self._git.has_hooks_of_the_person()
 
     def begin_task(self, context: TaskContext) -> None:
         """Start the task of `context`; for another piece, the record of used fencing tokens is cleared.

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 GUARD_MARK = "aegis-tui: refused:"
 """How each line of an instance's guard starts (`adapters/git/guard.sh`)."""
 
+CHAIN_NAME = "chain"
+"""Name of the file in the guard's folder that names the folder of the person's own hooks."""
+
 
 @dataclass(frozen=True, slots=True)
 class GitRefusal:

@@ -92,6 +92,11 @@ class Quality:
         self._just_run: dict[str, Kept] = {}
         """Base results that are not saved on disk because the command could not run; each is used once."""
 
+    async def begin(self, run: Run) -> None:
+        """Begin to check out the base of a run that starts, in the background, unless nothing will be run on it."""
+        if not run.options.unchecked:
+            await self._runner.begin(run)
+
     async def judge(self, run: Run, oid: str, table: PartitionTable) -> dict[str, object]:
         """Run every command on the merged commit and compare the results with those of the base.
 
@@ -377,7 +382,7 @@ def keep_run(ran: CommandRun, result: CheckResult) -> Kept:
     """
     said = [result.note] if result.note else []
     if ran.changed:
-        said.append(_changed(ran.changed))
+        said.append(f"it changed {_list(ran.changed)}; the changes were undone before the next check")
     if ran.empty and result.status != "passed":
         said.append(f"empty submodules: {_list(ran.empty)}; to fill them, run in your checkout: {SET_UP}")
         result = result.model_copy(update={"remedy": f"{SET_UP}, or {result.remedy}" if result.remedy else SET_UP})
@@ -386,10 +391,6 @@ def keep_run(ran: CommandRun, result: CheckResult) -> Kept:
     result = result.model_copy(update={"note": "; ".join(said)})
     notes = [f"[aegis-tui: {item.reason}]" for item in ran.outcome.obstacles]
     return Kept(result, "\n".join([ran.outcome.output, *notes]) if notes else ran.outcome.output)
-
-
-def _changed(names: Sequence[str]) -> str:
-    return f"it changed {_list(names)}; the changes were undone before the next check"
 
 
 def _list(names: Sequence[str]) -> str:

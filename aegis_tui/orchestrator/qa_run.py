@@ -82,6 +82,10 @@ class QaRunner:
         self._repository, self._sandbox, self._programs = repository, sandbox, programs
         self._surroundings, self._scratch_dir, self._environ = surroundings, scratch_dir, environ
 
+    async def begin(self, run: Run) -> None:
+        """Begin to check out the base of a run, in the background, for the first `run_all`; return at once."""
+        await self._repository.begin_scratch(self._scratch_dir, run.facts.base_oid)
+
     async def run_all(self, run: Run, oid: str, limits_s: Mapping[str, float], name: str) -> dict[str, CommandRun]:
         """Run commands one after the other in one fresh worktree.
 

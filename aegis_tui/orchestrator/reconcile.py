@@ -244,6 +244,7 @@ class Reconciler:
     async def _prepare_run(self, effect: PrepareRun) -> AnyCommand:
         run = await self._run(effect.run)
         await self._integrator.prepare_run(run)
+        await self._quality.begin(run)
         made = await self._environments.make(run) if self._environments else None
         return RunMarkPrepared(run=effect.run, environment=made)
 

@@ -9,6 +9,17 @@ from typing import Protocol
 class Filling(Protocol):
     """Adds the missing files to worktrees, in the background."""
 
+    async def begin_scratch(self, parent: Path, oid: str) -> None:
+        """Begin, in the background, to check out the files of the next worktree for checks; return at once.
+
+        Nothing happens in a small repository, and a failure is only logged.
+
+        Args:
+            parent: The folder for such worktrees.
+            oid: A commit of the person, which most likely is checked.
+        """
+        ...
+
     async def completed(self, path: Path) -> None:
         """Return when the missing files of the worktree at `path` are added, or that was given up; at once if none are.
 
@@ -26,6 +37,7 @@ class Filling(Protocol):
     async def stop_filling(self) -> None:
         """Stop adding files to worktrees; `continue_filling` resumes it. Await it before the event loop is closed.
 
-        It returns when the files that are being moved into a worktree at present are all moved.
+        Checkouts that stand ready for other worktrees are deleted. It returns when the files that are being moved into
+        a worktree at present are all moved.
         """
         ...

@@ -111,6 +111,9 @@ class MemoryRepository:
         self.worktrees[spec.path], self.guards[spec.path] = made, spec.guard
         return made
 
+    async def begin_scratch(self, parent: Path, oid: str) -> None:
+        """Do nothing: worktrees for checks have no files."""
+
     async def completed(self, path: Path) -> None:
         """Return at once: worktrees are complete as soon as they are added."""
 

@@ -31,6 +31,9 @@ _OURS = b"aegis-tui\n"
 
 _LOCK_POLL_S = 0.05
 
+READERS_PAUSE_S = 1.0
+"""How long the files of an instance that only reads, such as a reviewer, wait: it may have ended by then."""
+
 
 def mark_filling(admin: Path, commit: str) -> None:
     """Mark a new worktree as incomplete: some files of this commit are missing in it.
@@ -78,14 +81,19 @@ class Filler:
         self._moving: set[Path] = set()
         self._leaving: set[Path] = set()
 
-    def begin(self, path: Path, admin: Path) -> None:
+    def begin(self, path: Path, admin: Path, *, pause_s: float = 0.0) -> None:
         """Start to add the files that a worktree lacks, in the background, unless that is under way.
 
         Call it in a running event loop. A failure is only logged. A worktree without the mark of `mark_filling` is left
         as it is.
+
+        Args:
+            path: The worktree.
+            admin: Its folder in the common git folder.
+            pause_s: Wait so long before.
         """
         if path not in self._tasks:
-            task = asyncio.create_task(self._fill(path, admin), name=f"fill {path.name}")
+            task = asyncio.create_task(self._fill(path, admin, pause_s), name=f"fill {path.name}")
             self._tasks[path] = task
             task.add_done_callback(lambda _: self._tasks.pop(path, None))
 
@@ -112,9 +120,10 @@ class Filler:
         await asyncio.gather(*(self.leave(path) for path in list(self._tasks)))
         await asyncio.sleep(0.05)  # asyncio closes the pipes of killed programs in the next rounds of its loop
 
-    async def _fill(self, path: Path, admin: Path) -> None:
+    async def _fill(self, path: Path, admin: Path, pause_s: float) -> None:
         spare: Spare | None = None
         try:
+            await asyncio.sleep(pause_s)
             if (mark := _mark_of(admin)) is None:
                 return
             async with self._checkouts.turn:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aegis_tui.adapters.git.environment import REMOTE_PROTOCOLS
 from aegis_tui.adapters.git.glob_ere import glob_to_ere
+from aegis_tui.domain.git_refusal import CHAIN_NAME
 from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.run.commit import author_of
 from aegis_tui.errors import GitError
@@ -65,7 +66,7 @@ def write_guard(guard: Guard, chain: str) -> Path:
     rules = render_rules(guard)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(folder / "chain", (chain + "\n").encode("utf-8", "surrogateescape"))
+        _write(folder / CHAIN_NAME, (chain + "\n").encode("utf-8", "surrogateescape"))
         _write(folder / "rules", rules)
         script = resources.files("aegis_tui.adapters.git").joinpath("guard.sh").read_bytes()
         _write(folder / _SCRIPT_NAME, script, mode=0o700)

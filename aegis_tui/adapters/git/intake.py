@@ -12,7 +12,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -124,9 +124,11 @@ def write_pack(store: Path, oids: Sequence[str], target: Path, *, is_known: Call
     waiting = list(oids)
     with UntrustedFolder(store) as folder, target.open("wb") as pack:
         pack.write(_header(0))
+        # A commit links to every file of the repository: only what the store has is looked up, in a list of its names.
+        made = _made_in(folder)
         while waiting:
             oid = waiting.pop()
-            if oid in seen or is_known(oid):
+            if oid in seen or oid not in made or is_known(oid):
                 continue
             seen.add(oid)
             with folder.open(f"{oid[:2]}/{oid[2:]}") as file:
@@ -140,6 +142,19 @@ def write_pack(store: Path, oids: Sequence[str], target: Path, *, is_known: Call
     if count:
         _seal(target, count, _algorithm(oids[0]))
     return count
+
+
+def _made_in(store: UntrustedFolder) -> frozenset[str]:
+    """Return the names of the objects in a store; as its owner chose them, each may be any text.
+
+    Raises:
+        GitError: There are more than `MAX_OBJECTS`.
+    """
+    every = (f"{part:02x}{rest}" for part in range(256) for rest in store.names(f"{part:02x}"))
+    made = frozenset(islice(every, MAX_OBJECTS + 1))
+    if len(made) > MAX_OBJECTS:
+        raise GitError(f"more than {MAX_OBJECTS} objects")
+    return made
 
 
 def _algorithm(oid: str) -> str:

@@ -31,6 +31,32 @@ class Pool:
     def __init__(self, runner: GitRunner, checkouts: Checkouts) -> None:
         self._runner, self._checkouts = runner, checkouts
         self._kept: list[Spare] = []
+        self._begun: asyncio.Task[None] | None = None
+
+    def begin(self, parent: Path, commit: str) -> None:
+        """Begin to make, in the background, the checkout that the next `take` returns; return at once.
+
+        Nothing is made of a small repository, nor if one is kept or begun already. A failure is only logged.
+
+        Args:
+            parent: The folder in which it is made.
+            commit: A commit of the person.
+        """
+        if not self._kept and (self._begun is None or self._begun.done()):
+            self._begun = asyncio.create_task(self._begin(parent, commit), name="a checkout for checks")
+
+    async def _begin(self, parent: Path, commit: str) -> None:
+        try:
+            if await self._checkouts.is_large(commit):
+                async with self._checkouts.turn:
+                    self._kept.append(await self._checkouts.make(parent, commit))
+        except (AegisError, OSError) as error:
+            _log.warning("no checkout was made ahead: %s", error)
+
+    async def ready(self) -> None:
+        """Return when what was begun is made, or that was given up; at once if nothing was begun."""
+        if self._begun is not None:
+            await asyncio.wait({self._begun})
 
     async def take(self, parent: Path, commit: str) -> Spare:
         """Return a complete checkout of a commit: a kept one, switched to it, or a new one in a folder inside `parent`.
@@ -39,21 +65,27 @@ class Pool:
             GitError: git fails.
             OSError: A folder cannot be created.
         """
+        await self.ready()
         if kept := await self.take_kept(parent, commit):
             return kept
         async with self._checkouts.turn:
             return await self._checkouts.make(parent, commit)
 
-    async def take_kept(self, parent: Path, commit: str) -> Spare | None:
+    async def take_kept(self, parent: Path, commit: str, *, for_checks: bool = True) -> Spare | None:
         """Return a kept checkout, switched to a commit; it is kept no longer.
 
         Kept ones on another file system than `parent`, and those that cannot be switched, are deleted. None if no other
         is left.
 
+        Args:
+            parent: The folder of the worktree that gets it.
+            commit: The commit.
+            for_checks: If not, the last one is left for the checks for which `begin` was called.
+
         Raises:
             OSError: The folder `parent` cannot be created.
         """
-        while self._kept:
+        while len(self._kept) > (0 if for_checks or self._begun is None else 1):
             spare = self._kept.pop()
             if not await asyncio.to_thread(_is_near, spare, parent):
                 discard(spare)
@@ -115,7 +147,9 @@ class Pool:
         return not others.stdout and changed.code == 0 and all(item.startswith("H ") for item in hidden.fields())
 
     def clear(self) -> None:
-        """Keep none any longer: rename the kept checkouts, and begin to delete them in a thread."""
+        """Keep none any longer, and make none: rename the kept checkouts, and begin to delete them in a thread."""
+        if self._begun is not None:
+            self._begun.cancel()
         while self._kept:
             discard(self._kept.pop())
 

@@ -133,6 +133,10 @@ class GitRepository:
         """
         return await self._worktrees.add(spec)
 
+    async def begin_scratch(self, parent: Path, oid: str) -> None:
+        """Begin, in the background, to check out files for `add_scratch` if the repository is large; return at once."""
+        self._worktrees.pool.begin(parent, oid)
+
     async def completed(self, path: Path) -> None:
         """Return when no files are being added to the worktree at `path` any longer; raises nothing."""
         await self._worktrees.filler.wait(path)
@@ -142,10 +146,8 @@ class GitRepository:
         self._worktrees.continue_filling()
 
     async def stop_filling(self) -> None:
-        """Stop completing worktrees, until `continue_filling`, and return when that is done.
-
-        Await it before the event loop is closed.
-        """
+        """Stop completing worktrees, and return when that is done; await it before the event loop is closed."""
+        self._worktrees.pool.clear()
         await self._worktrees.filler.stop()
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:

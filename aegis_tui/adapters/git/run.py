@@ -28,6 +28,7 @@ OUTPUT_BYTES = 256 << 20
 """How many bytes one git command may print, if the caller sets no other limit: agents can make outputs large."""
 
 _CHUNK = 1 << 16
+_BACKGROUND_NICE = 10
 
 _OPTIONS = (
     "--no-pager",
@@ -105,6 +106,7 @@ class GitRunner:
         deadline_s: float = DEADLINE_S,
         output_bytes: int = OUTPUT_BYTES,
         most_items: int | None = None,
+        in_background: bool = False,
     ) -> GitOutput:
         """Run one git command to its end; return its output and its exit status, which is one of `ok`.
 
@@ -119,6 +121,7 @@ class GitRunner:
             deadline_s: Seconds until it is killed.
             output_bytes: It is also killed when it prints more than this.
             most_items: Only count the items of a `-z` format, and kill it when there are more; no output is returned.
+            in_background: Let everything else go first while the processors are busy.
 
         Raises:
             GitError: It had another exit status, took too long (code `git.timeout`), printed too much (`git.output`),
@@ -135,7 +138,10 @@ class GitRunner:
         started_at = time.monotonic()
         place = cwd or work_tree or self._cwd
         async with _within(deadline_s):
-            output = await _communicate(argv, place, env or {}, stdin_file or stdin, (output_bytes, most_items))
+            process = await _start(argv, place, env or {}, stdin_file or stdin)
+            if in_background:
+                _put_behind(process.pid)
+            output = await _communicate(process, stdin_file or stdin, (output_bytes, most_items))
         logger.debug(
             "git ran",
             extra={"git_argv": argv, "git_exit": output.code, "duration_s": round(time.monotonic() - started_at, 4)},
@@ -186,9 +192,8 @@ async def _within(deadline_s: float) -> AsyncIterator[None]:
 
 
 async def _communicate(
-    argv: list[str], cwd: Path, env: Mapping[str, str], stdin: bytes | Path, limits: tuple[int, int | None]
+    process: asyncio.subprocess.Process, stdin: bytes | Path, limits: tuple[int, int | None]
 ) -> GitOutput:
-    process = await _start(argv, cwd, env, stdin)
     out, err = _BoundedOutput(process, *limits), _BoundedOutput(process, limits[0])
     try:
         given = b"" if isinstance(stdin, Path) else stdin
@@ -258,6 +263,17 @@ class _BoundedOutput:
                 _kill(self._process)
             elif not is_over and self._most_items is None:
                 self.content += chunk
+
+
+def _put_behind(pid: int) -> None:
+    """Give a process that has just started, and those that it will start, what other processes leave of the processors.
+
+    No effect if the system does not allow it.
+    """
+    with contextlib.suppress(OSError):
+        if hasattr(os, "sched_setscheduler"):
+            os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, pid, _BACKGROUND_NICE)
 
 
 @contextlib.contextmanager

@@ -194,13 +194,16 @@ class Checkouts:
             ([name for name in missing if name not in changed], {}),
             ([name for name in missing if name in changed], off),
         )
-        git = partial(self._runner.run, work_tree=spare.tree, deadline_s=CHECKOUT_DEADLINE_S)
+        git = partial(self._runner.run, work_tree=spare.tree, deadline_s=CHECKOUT_DEADLINE_S, in_background=True)
         for names, env in steps:
             if names:
                 await git(*checkout, stdin=joined(names), env={**env, "GIT_INDEX_FILE": str(spare.index)})
             if off:
                 await asyncio.to_thread(_trust_times, spare.index)
+        await _next_second()
         await self.mark_present(spare.index, missing, work_tree=spare.tree)
+        # With the ids of all folders in the index, the next commit writes the changed ones only.
+        await self._runner.run("write-tree", "--missing-ok", env={"GIT_INDEX_FILE": str(spare.index)})
         if off:
             await asyncio.to_thread(_trust_times, spare.index)
 
@@ -331,6 +334,17 @@ def install_index(index: Path, admin: Path) -> None:
     draft = admin / "index.aegis-new"
     shutil.copy2(index, draft)
     draft.replace(admin / "index")
+
+
+async def _next_second() -> None:
+    """Return at the beginning of the next second, so that an index written then is younger than all files.
+
+    `git add` hashes files again that may have changed in the second in which the index was written, and stores them
+    again where it cannot tell that the repository has them: in a sandbox, whose repository is read-only.
+
+    Source: git's technical documentation, racy-git.
+    """
+    await asyncio.sleep(1.01 - time.time() % 1)
 
 
 def _trust_times(index: Path) -> None:

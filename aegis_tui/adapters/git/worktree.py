@@ -16,7 +16,7 @@ from aegis_tui.adapters.git import admin as admin_files
 from aegis_tui.adapters.git.admin import LOCK_PREFIX, SCRATCH_LOCK, AdminFolders, Record, is_reserved, read_record
 from aegis_tui.adapters.git.cone import cone_of, cone_patterns
 from aegis_tui.adapters.git.discovery import Discovery
-from aegis_tui.adapters.git.filling import Filler, is_filling, mark_filling
+from aegis_tui.adapters.git.filling import READERS_PAUSE_S, Filler, is_filling, mark_filling
 from aegis_tui.adapters.git.folder import (
     begin_to_delete_trash,
     exists,
@@ -60,7 +60,7 @@ class Worktrees:
         self._snapshots = snapshots
         self._checkouts = Checkouts(runner, objects)
         self._filters = self._checkouts.filters
-        self._pool = Pool(runner, self._checkouts)
+        self.pool = Pool(runner, self._checkouts)
         self.filler = Filler(self._checkouts, self.lock)
         self._submodules = Submodules(place.common_dir, runner)
         self.admins = AdminFolders(place.common_dir)
@@ -90,7 +90,7 @@ class Worktrees:
             admin_files.write_record(admin, Record(spec.instance, spec.base_oid, spec.branch))
         begin_to_delete_trash(spec.path.parent)
         if is_partial := await asyncio.to_thread(is_filling, admin):
-            self.filler.begin(spec.path, admin)
+            self.filler.begin(spec.path, admin, pause_s=0.0 if spec.guard.allow else READERS_PAUSE_S)
         return Worktree(spec.path, spec.branch, spec.base_oid, admin, spec.guard.hooks_dir, is_whole=not is_partial)
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
@@ -103,7 +103,7 @@ class Worktrees:
             Conflict: Something else is at `path`.
             GitError: There is no such commit, or git fails.
         """
-        spare = await self._pool.take(path.parent, oid)  # before the lock is taken: it may take seconds
+        spare = await self.pool.take(path.parent, oid)  # before the lock is taken: it may take seconds
         try:
             async with self.lock():
                 admin = self.admins.find(path)
@@ -169,7 +169,7 @@ class Worktrees:
                 saved = await self._remove_stray(path, rescue)
             if not self.admins.has_records():
                 restore_worktree_config(self._common_dir)
-                self._pool.clear()
+                self.pool.clear()
         begin_to_delete_trash(path.parent)
         return saved
 
@@ -238,7 +238,7 @@ class Worktrees:
         commit = spec.branch if has_branch else spec.base_oid
         admin = await self._register(spec.path, commit, target, f"{LOCK_PREFIX} {spec.instance}")
         is_partial = spec.first is not None and await self._checkouts.is_large(commit)
-        if is_partial and (spare := await self._pool.take_kept(spec.path.parent, commit)):
+        if is_partial and (spare := await self.pool.take_kept(spec.path.parent, commit, for_checks=False)):
             await asyncio.to_thread(place, spare, spec.path, admin)
             return admin
         await self._fill(spec.path, admin, commit, cone_of(spec.first or ()) if is_partial else None)
@@ -356,7 +356,7 @@ class Worktrees:
             return
         base = await self._filters.persons_base(record.base_oid)
         if base is not None:
-            await self._pool.keep(path, admin, base)
+            await self.pool.keep(path, admin, base)
 
     async def _remove_stray(self, path: Path, rescue: RescueName | None) -> RescueRef | None:
         """Remove a folder that was a worktree of ours until git lost its registration; rescue its content first.

@@ -327,6 +327,17 @@ def test_the_files_of_checks_are_used_again_only_if_nothing_changed(
     assert git(tree.path, "status", "--porcelain", "--ignored") == "" and not (tree.path / "src/empty").exists()
 
 
+def test_git_needs_no_second_look_at_the_files_of_a_completed_worktree(repo: Path, partial: Worktree) -> None:
+    """Else `git add` would store them again, in a sandbox in which it cannot tell that the repository has them."""
+    fill(repo, partial.path)
+    raw = (partial.admin_dir / "index").read_bytes()
+    assert int((partial.path / AWAY).stat().st_mtime) < int((partial.admin_dir / "index").stat().st_mtime)
+    at = raw.index(b"TREE")
+    count, _, _ = raw[at + 9 :].partition(b" ")
+    files = [path for path in partial.path.rglob("*") if not path.is_dir() or path.is_symlink()]
+    assert int(count) == len(files) - 1, "all but `.git`: the ids of all folders are known"
+
+
 @pytest.mark.parametrize(
     ("globs", "folders"),
     [

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from aegis_tui.adapters.git import intake
 from aegis_tui.adapters.git.intake import write_pack
 from aegis_tui.adapters.git.private import OwnGit
 from aegis_tui.adapters.git.repository import open_repository
@@ -288,6 +289,24 @@ def test_an_empty_pack_is_not_written_for_what_is_known(inside: Sandboxed, tmp_p
     head = inside.commit("src/new.py", "new\n")
     assert write_pack(inside.store, [head], tmp_path / "pack", is_known=lambda oid: True) == 0
     assert write_pack(inside.store, [head], tmp_path / "pack", is_known=lambda oid: False) == 4
+
+
+def test_only_objects_that_the_store_has_are_looked_up(
+    inside: Sandboxed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit links to every file of the repository, so a look for each would take seconds in a large one."""
+    head = inside.commit("src/new.py", "new\n")
+    asked: list[str] = []
+
+    def is_known(oid: str) -> bool:
+        asked.append(oid)
+        return False
+
+    write_pack(inside.store, [head], tmp_path / "pack", is_known=is_known)
+    assert 0 < len(asked) <= 4
+    monkeypatch.setattr(intake, "MAX_OBJECTS", 3)
+    with pytest.raises(GitError, match="more than 3 objects"):
+        write_pack(inside.store, [head], tmp_path / "pack", is_known=lambda oid: False)
 
 
 def test_objects_with_long_ids_come_over_too(tmp_path: Path, git: Shell) -> None:
