@@ -34,6 +34,7 @@ ANSWERS: Final[dict[str, Answers]] = {
         "yes": ("qa:accept", "run", "QA accepts the failures of the base, the commit that the run starts from"),
         "no": _CANCEL,
     },
+    "partial": {"yes": ("merge:apply", "run", "the pieces that break QA are left out of the result"), "no": _CANCEL},
     "machine": {"no": _CANCEL},
     "halted": {"yes": ("run:resume", "run", "the run continues"), "no": _CANCEL},
 }

@@ -22,7 +22,7 @@ class Need(NamedTuple):
     """Something that waits for the person, because only they can decide or do it."""
 
     kind: str
-    """`design`, `instance`, `scope`, `rule`, `base`, `machine` or `halted`."""
+    """`design`, `instance`, `scope`, `rule`, `base`, `partial`, `machine` or `halted`."""
     key: str
     """The id of the design, agent, scope request or run, or the name of the piece."""
     words: str
@@ -80,6 +80,9 @@ def needs(workspace: Workspace) -> list[Need]:
         open_needs.append(
             Need("base", run.run, f"QA waits until you accept the failures of the base or cancel the run: {checks}")
         )
+    if run is not None and run.is_open and run.waits_for_partial:
+        words = "QA fails and no round is left: leave out the pieces that break it, or cancel the run"
+        open_needs.append(Need("partial", run.run, words))
     if run is not None and run.is_open and run.base_qa is not None:
         open_needs.append(_of_base(run.run, run.base_qa))
     if run is not None and run.status is RunStatus.HALTED:
@@ -118,7 +121,7 @@ def waiting_since(events: Iterable[Event]) -> dict[tuple[str, str], str]:
             case PieceHeld(piece=name):
                 since[("rule", name)] = event.timestamp
             case QaBaseChecked(run=name) | QaFinished(run=name):
-                since[("base", name)] = since[("machine", name)] = event.timestamp
+                since.update(dict.fromkeys(((kind, name) for kind in ("base", "partial", "machine")), event.timestamp))
             case RunHalted(run=name):
                 since[("halted", name)] = event.timestamp
             case ScopeRequested(request=name):

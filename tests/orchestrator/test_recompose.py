@@ -12,6 +12,7 @@ import pytest
 
 from aegis_tui.domain.composition.commands import MergeApply
 from aegis_tui.domain.decision import THE_PERSON
+from aegis_tui.domain.need import needs
 from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.run.report_model import Report
@@ -177,6 +178,8 @@ def test_a_run_that_a_person_watches_waits_for_their_key(tmp_path: Path) -> None
             await bench.start(engine)
             waiting = await bench.go_on(engine, lambda run: run.waits_for_partial)
             assert waiting.is_open and waiting.stage is Stage.FINAL_QA
+            (need,) = await engine.read(needs)
+            assert need.kind == "partial"
             with pytest.raises(Refused, match="cannot be left out"):
                 await engine.submit(MergeApply(leave_out=("a", "b", "c", "d")), THE_PERSON)
             await engine.submit(MergeApply(), THE_PERSON)

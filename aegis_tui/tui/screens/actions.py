@@ -16,7 +16,7 @@ from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.need import Need
-from aegis_tui.domain.run.model import RunStatus
+from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.sdk.attaching import NO_CLIENT, assumed_terminal, without_popup
 from aegis_tui.tui.parts import GoalOffer
@@ -174,8 +174,9 @@ class RunActions(PastActions):
             tooltip="Accept QA failures of the base (qa --accept-base-failures).",
         ),
         Binding(
-            "C", "cancel", "Cancel", id="run.cancel", tooltip="End the run; the work of its agents is kept (cancel)."
+            "P", "leave_out", "Leave out", id="run.partial", show=False, tooltip="Leave out bad pieces (merge apply)."
         ),
+        Binding("C", "cancel", "Cancel", id="run.cancel", tooltip="End the run; its work is kept (cancel)."),
         Binding("b", "break_lock", "Break", id="lock.break", tooltip="Break the lock under the cursor (lock break)."),
         Binding(
             "R", "start_hub", "Hub", id="hub.start", tooltip="Start the hub if none is running (aegis-tui hub start)."
@@ -245,9 +246,7 @@ class RunActions(PastActions):
     @work(group="run", exclusive=True)
     async def action_halt(self) -> None:
         """Halt the run, or resume it if it is halted; show a refusal. If no run is active, say so."""
-        run = self.desk.store.workspace.runs.current()
-        if run is None:
-            self.desk.tell("no run is active")
+        if (run := self._active_run()) is None:
             return
         is_halted = run.status is RunStatus.HALTED
         if await self.desk.command("run:resume" if is_halted else "run:halt", run=run.run):
@@ -261,9 +260,7 @@ class RunActions(PastActions):
         """End the run if the person agrees; show a refusal. If no run is active, say so."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
-        run = self.desk.store.workspace.runs.current()
-        if run is None:
-            self.desk.tell("no run is active")
+        if (run := self._active_run()) is None:
             return
         alive = sum(item.is_alive for item in self.desk.store.workspace.instances.of_run(run.run))
         consequences = [
@@ -278,9 +275,7 @@ class RunActions(PastActions):
         """Accept the QA failures of the run's base if the person agrees; show a refusal. Without a run, say so."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
-        run = self.desk.store.workspace.runs.current()
-        if run is None:
-            self.desk.tell("no run is active")
+        if (run := self._active_run()) is None:
             return
         consequences = [
             "Checks that cannot be compared with the base no longer keep the QA gate closed.",
@@ -290,6 +285,28 @@ class RunActions(PastActions):
         question = ConfirmScreen(self.desk, f"Accept the failures of the base of {run.run}?", consequences)
         if await self.app.push_screen_wait(question) and await self.desk.command("qa:accept", run=run.run):
             self.desk.tell("the report will say so", title=f"the base of {run.run} is accepted")
+
+    @work(group="run", exclusive=True)
+    async def action_leave_out(self) -> None:
+        """Let the run end without its bad pieces if the person agrees; show a refusal. Without a run, say so."""
+        from aegis_tui.tui.screens.stop import ConfirmScreen
+
+        if (run := self._active_run()) is None:
+            return
+        consequences = [
+            "A piece that cannot be finished, or breaks QA in the last round, is left out, with what builds on it.",
+            f"Its commits are kept in refs/aegis/runs/{run.run}. The others become the result; the report names both.",
+        ]
+        question = ConfirmScreen(self.desk, f"Accept a result of {run.run} without bad pieces?", consequences)
+        if await self.app.push_screen_wait(question) and await self.desk.command("merge:apply", run=run.run):
+            self.desk.tell("the report will name them", title=f"bad pieces of {run.run} are left out")
+
+    def _active_run(self) -> Run | None:
+        """Return the run that is open or ending; without one, say so and return None."""
+        run = self.desk.store.workspace.runs.current()
+        if run is None:
+            self.desk.tell("no run is active")
+        return run
 
     @work(group="lock", exclusive=True)
     async def action_break_lock(self) -> None:

@@ -349,7 +349,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     def action_next_need(self) -> None:
         """Go to the most urgent need of the person; if there is none, say so.
 
-        A design is opened; a scope request, what rules found, or a base that fails, is asked about; for a base that
+        A design is opened; a scope request, what rules found, or QA that fails, is asked about; for a base that
         cannot be accepted, the gates are shown; a halted run is resumed. An instance that waits is only selected, not
         opened: the next one at each call, while an instance is the most urgent need.
         """
@@ -389,8 +389,8 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
                 self.answer_scope(need)
             case "rule":
                 self.answer_rule(need)
-            case "base":
-                self.action_accept_base()
+            case "base" | "partial":
+                (self.action_accept_base if need.kind == "base" else self.action_leave_out)()
             case "machine":
                 self.action_why_stage()
             case "halted":

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.events import AgentState
+from aegis_tui.domain.qa.check import CheckResult
+from aegis_tui.domain.qa.verdict import compare
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.screens.design import DesignScreen
@@ -63,3 +68,27 @@ async def test_an_empty_inbox_says_so_and_what_will_be_there(record: Record) -> 
         await ready(pilot, app)
         await pilot.press("i")
         await until(pilot, lambda: "nothing waits for you" in screen_text(app))
+
+
+@to_the_end
+@pytest.mark.parametrize("keys", [("P",), ("exclamation_mark",), ("i", "enter")])
+async def test_qa_that_fails_for_the_last_time_is_answered_by_a_key_and_a_yes(
+    record: Record, keys: tuple[str, ...]
+) -> None:
+    scene = record(until=289)
+    finished = scene.events[-1]
+    check = compare(1, "make test", CheckResult(status="failed", failures=("t",)), CheckResult(status="passed"))
+    data = finished.data.model_copy(update={"checks": (check,), "ok": False})
+    scene = type(scene)([*scene.events[:-1], replace(finished, data=data)], scene.panes)
+    scene.hub.replies["merge:apply"] = {"run": "run1"}
+    app = scene.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        assert "leave out the pieces that break it" in screen_text(app)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+        await until(pilot, lambda: "Accept a result of run1 without bad pieces?" in screen_text(app))
+        await pilot.press("y")
+        await until(pilot, lambda: "the report will name them" in screen_text(app))
+    assert scene.hub.commands == [("merge:apply", {"run": "run1"})]
