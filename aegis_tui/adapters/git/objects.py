@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Literal, cast
 
 from aegis_tui.adapters.git.known import KnownAnswers
+from aegis_tui.adapters.git.reader import NoAnswerError, ObjectReader
 from aegis_tui.adapters.git.run import GitOutput, GitRunner
 from aegis_tui.domain.path.file_name import name_of, write_name
+from aegis_tui.errors import GitError
 from aegis_tui.ports.commits import Blob, ChangedPath, Ref
 
 MAX_BLOB_BYTES = 64 << 20
@@ -31,6 +34,7 @@ class Objects:
 
     def __init__(self, runner: GitRunner) -> None:
         self._runner = runner
+        self._reader = ObjectReader(runner)
         self._bases: KnownAnswers[list[str]] = KnownAnswers()
         self._changes: KnownAnswers[list[ChangedPath]] = KnownAnswers(64)
         self._ancestors: KnownAnswers[bool] = KnownAnswers()
@@ -41,6 +45,9 @@ class Objects:
         Raises:
             GitError: git does not answer in time.
         """
+        with contextlib.suppress(NoAnswerError):
+            (facts,) = await self._reader.facts(f"{ref}^{{commit}}")
+            return facts.oid if facts else None
         answer = await self._runner.run(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", ok=(0, 1, 128)
         )
@@ -48,6 +55,10 @@ class Objects:
 
     async def tree_of(self, oid: str) -> str:
         """Return the id of a commit's tree; raises `GitError` if there is no such commit."""
+        with contextlib.suppress(NoAnswerError):
+            (facts,) = await self._reader.facts(f"{oid}^{{tree}}")
+            if facts is not None:
+                return facts.oid
         return (await self._runner.run("rev-parse", "--verify", "--end-of-options", f"{oid}^{{tree}}")).text
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
@@ -77,9 +88,25 @@ class Objects:
         Raises:
             GitError: It is larger than `limit` bytes (code `git.output`), or does not exist.
         """
-        revision, colon, path = oid.partition(":")
-        named = f"{revision}{colon}{name_of(path)}"
-        return (await self._runner.run("cat-file", "blob", named, output_bytes=limit)).stdout
+        content = await self.find_blob(oid, limit=limit)
+        if content is not None:
+            return content
+        return (await self._runner.run("cat-file", "blob", _named(oid), output_bytes=limit)).stdout
+
+    async def find_blob(self, oid: str, *, limit: int = MAX_BLOB_BYTES) -> bytes | None:
+        """Like `read_blob`, but None if it does not exist.
+
+        Raises:
+            GitError: It is larger than `limit` bytes (code `git.output`).
+        """
+        with contextlib.suppress(NoAnswerError):
+            (facts,) = await self._reader.facts(_named(oid))
+            if facts is None or facts.kind != "blob":
+                return None
+            if facts.size <= limit:
+                return (await self._reader.contents(facts.oid))[0]
+        answer = await self._runner.run("cat-file", "blob", _named(oid), ok=(0, 128), output_bytes=limit)
+        return answer.stdout if answer.code == 0 else None
 
     async def read_blobs(self, oids: Iterable[str], *, limit: int, total: int) -> dict[str, Blob]:
         """Return many blobs by id; an id that names no blob is left out.
@@ -90,19 +117,19 @@ class Objects:
         Raises:
             GitError: git fails.
         """
-        asked = "".join(f"{oid}\n" for oid in dict.fromkeys(oids)).encode()
-        listed = await self._runner.run("cat-file", "--batch-check", stdin=asked)
-        sizes = {
-            row[0]: int(row[2]) for row in (line.split() for line in listed.text.split("\n")) if row[1:2] == ["blob"]
-        }
-        wanted, left = [], total
-        for oid, size in sizes.items():
-            if size <= min(limit, left):
-                wanted.append(oid)
-                left -= size
-        asked = "".join(f"{oid}\n" for oid in wanted).encode()
-        answer = await self._runner.run("cat-file", "--batch", stdin=asked, output_bytes=total + 100 * len(wanted) + 1)
-        contents = content_of_batch(answer.stdout)
+        asked = list(dict.fromkeys(oids))
+        try:
+            known = dict(zip(asked, await self._reader.facts(*asked), strict=True))
+            sizes = {oid: facts.size for oid, facts in known.items() if facts is not None and facts.kind == "blob"}
+            wanted, left = [], total
+            for oid, size in sizes.items():
+                if size <= min(limit, left):
+                    wanted.append(oid)
+                    left -= size
+            contents = dict(zip(wanted, await self._reader.contents(*wanted), strict=True))
+        except NoAnswerError as error:
+            reason = await self._runner.run("rev-parse", "--git-dir")  # raises with git's own words if it can
+            raise GitError(f"git cat-file does not answer in {reason.text}", "try again") from error
         return {oid: Blob(size, contents.get(oid)) for oid, size in sizes.items()}
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
@@ -180,6 +207,12 @@ def content_of_batch(raw: bytes) -> dict[str, bytes]:
         contents[oid] = raw[end + 1 : end + 1 + int(size)]
         at = end + 2 + int(size)
     return contents
+
+
+def _named(oid: str) -> str:
+    """Return `revision:path`, with the path in its written form, as git reads it; an id alone is returned as it is."""
+    revision, colon, path = oid.partition(":")
+    return f"{revision}{colon}{name_of(path)}"
 
 
 def _sorted_changes(answer: GitOutput) -> list[ChangedPath]:

@@ -10,7 +10,7 @@ from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.known import KnownAnswers
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner, failure
-from aegis_tui.domain.path.file_name import name_of, write_name
+from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.ports.merge import FileConflict, MergePreview
 
 _MARKER_SIZE = 7
@@ -58,9 +58,9 @@ class Merges:
             GitError: A commit does not exist.
         """
         with scratch_folder() as folder:
-            attributes = await self._runner.run("cat-file", "blob", f"{ours}:{_ATTRIBUTES}", ok=(0, 128))
-            if attributes.code == 0:
-                (folder / _ATTRIBUTES).write_bytes(attributes.stdout)
+            attributes = await self._objects.find_blob(f"{ours}:{_ATTRIBUTES}")
+            if attributes is not None:
+                (folder / _ATTRIBUTES).write_bytes(attributes)
             args = ("-c", "merge.conflictStyle=zdiff3", "merge-tree", "--write-tree", "-z", "--no-messages")
             answer = await self._runner.run(*args, ours, theirs, work_tree=folder, ok=(0, 1))
         fields = answer.fields()
@@ -114,10 +114,10 @@ class Merges:
         return await self._changes.get((base, tip), ask, may_keep=lambda paths: len(paths) <= _KEPT_PATHS)
 
     async def _hunks(self, tree: str, path: str) -> list[str]:
-        answer = await self._runner.run("cat-file", "blob", f"{tree}:{name_of(path)}", ok=(0, 128))
-        if answer.code or b"\0" in answer.stdout[:_BINARY_PROBE]:
+        content = await self._objects.find_blob(f"{tree}:{path}")
+        if content is None or b"\0" in content[:_BINARY_PROBE]:
             return []
-        return conflict_hunks(answer.stdout.decode("utf-8", "replace"))
+        return conflict_hunks(content.decode("utf-8", "replace"))
 
 
 def _is_clean(merge: Merge) -> bool:

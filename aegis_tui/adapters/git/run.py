@@ -129,12 +129,7 @@ class GitRunner:
                 to start it in.
             GitUnavailable: git is missing or cannot be started, or `stdin_file` cannot be opened.
         """
-        argv = ["git", *_OPTIONS]
-        if self._git_dir is not None:
-            argv.append(f"--git-dir={self._git_dir}")
-        if work_tree is not None:
-            argv.append(f"--work-tree={work_tree}")
-        argv += args
+        argv = self._argv(args, work_tree)
         started_at = time.monotonic()
         place = cwd or work_tree or self._cwd
         async with _within(deadline_s):
@@ -149,6 +144,27 @@ class GitRunner:
         if output.code not in ok:
             raise failure(args, output)
         return output
+
+    async def start(self, *args: str) -> asyncio.subprocess.Process:
+        """Start a git command that stays, with pipes for its input and output; what it says on stderr is discarded.
+
+        End it with `end_git`.
+
+        Raises:
+            GitError: It cannot be called with these arguments, or there is no folder to start it in.
+            GitUnavailable: git is missing or cannot be started.
+        """
+        argv = self._argv(args, None)
+        logger.debug("git starts", extra={"git_argv": argv})
+        return await _start(argv, self._cwd, {}, b"", errors=asyncio.subprocess.DEVNULL)
+
+    def _argv(self, args: Sequence[str], work_tree: Path | None) -> list[str]:
+        argv = ["git", *_OPTIONS]
+        if self._git_dir is not None:
+            argv.append(f"--git-dir={self._git_dir}")
+        if work_tree is not None:
+            argv.append(f"--work-tree={work_tree}")
+        return [*argv, *args]
 
 
 def failure(args: Sequence[str], output: GitOutput) -> GitError:
@@ -201,13 +217,20 @@ async def _communicate(
         await process.wait()
     finally:
         if process.returncode is None:
-            await _end(process)
+            await end_git(process)
     if out.is_over or err.is_over:
         raise GitError("git printed more than is allowed", "the commit that it read is too large", code="git.output")
     return GitOutput(process.returncode or 0, bytes(out.content), err.content.decode("utf-8", "replace"))
 
 
-async def _start(argv: list[str], cwd: Path, env: Mapping[str, str], stdin: bytes | Path) -> asyncio.subprocess.Process:
+async def _start(
+    argv: list[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    stdin: bytes | Path,
+    *,
+    errors: int = asyncio.subprocess.PIPE,
+) -> asyncio.subprocess.Process:
     try:
         with _source(stdin) as source:
             return await asyncio.create_subprocess_exec(
@@ -216,7 +239,7 @@ async def _start(argv: list[str], cwd: Path, env: Mapping[str, str], stdin: byte
                 env=environment(env),
                 stdin=source,
                 stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                stderr=errors,
                 start_new_session=True,
             )
     except FileNotFoundError as error:
@@ -285,7 +308,7 @@ def _source(stdin: bytes | Path) -> Iterator[int | BinaryIO]:
         yield asyncio.subprocess.PIPE
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end_git(process: asyncio.subprocess.Process) -> None:
     """Kill a git command that is no longer needed, with the processes of its group, and wait for its end."""
     _kill(process)
     await end_child(process)
