@@ -108,15 +108,23 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.dont_write_bytecode = False
     # Most of what a test makes is gone at its end by itself; the collector would look through all of it all the time.
     gc.set_threshold(100_000, 20, 20)
+    if names_a_file(config):  # pytest-xdist hands the arguments on to its workers, and not what is changed here
+        # Who names a file wants its tests, whatever they are of; an own `-m` has no such beginning.
+        config.option.markexpr = config.option.markexpr.removeprefix("not thorough and ")
     if not hasattr(config, "workerinput"):
-        if config.args_source is pytest.Config.ArgsSource.ARGS:
-            # Who names a file wants its tests, whatever they are of; an own `-m` has no such beginning.
-            config.option.markexpr = config.option.markexpr.removeprefix("not thorough and ")
         compileall.compile_dir(PACKAGE, quiet=1)
         config.pluginmanager.register(Skips(), "aegis-skips")
         programs = contextlib.ExitStack()
         programs.enter_context(forked.server())
         config.add_cleanup(programs.close)
+
+
+def names_a_file(config: pytest.Config) -> bool:
+    """Whether the command line names a file, a test in one, or a folder whose tests are all thorough."""
+    named = [Path(config.invocation_params.dir, name.partition("::")[0]) for name in config.args]
+    return config.args_source is pytest.Config.ArgsSource.ARGS and any(
+        path.is_file() or any(f"tests/{place}" in f"{path.as_posix()}/" for place in THOROUGH) for path in named
+    )
 
 
 THOROUGH = (
