@@ -200,13 +200,14 @@ class Doctor:
         return Check("log", look.error is None, look.condition, look.error.hint if look.error else "", essential=True)
 
     async def _held(self) -> Check:
-        report = await self._sandbox.probe()
-        holds = report.level is not SandboxLevel.NONE
+        try:
+            report = await self._sandbox.probe()
+        except AegisError as error:
+            return Check("sandbox", False, error.message, error.hint, essential=True)
         observed = f"{report.level}: " + ", ".join(f"{layer} ({held})" for layer, held in report.layers.items())
-        is_strict = self._settings.sandbox == "strict"
+        is_strict, holds = self._settings.sandbox == "strict", report.level is not SandboxLevel.NONE
         until = "no run can start" if is_strict else "agents run without a sandbox"
-        fix = f"{report.remedy}; {until} until then"
-        return Check("sandbox", holds, observed, fix, essential=is_strict)
+        return Check("sandbox", holds, observed, f"{report.remedy}; {until} until then", essential=is_strict)
 
     def _inside(self) -> list[Check]:
         """Return what the settings let agents reach besides hub and model, and their MCP servers if there are any."""

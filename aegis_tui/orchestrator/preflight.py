@@ -163,7 +163,7 @@ class Preflight:
         """Return how the agents of the run are isolated, and each layer with what enforces it or why nothing does.
 
         Raises:
-            SandboxUnavailable: The options require a sandbox, and none works here.
+            SandboxUnavailable: The options require a sandbox, and none works here; or none can be tried.
         """
         report = await self._sandbox.probe()
         level = self._sandbox.choose(options.sandbox, report)

@@ -84,6 +84,9 @@ class Sandbox(Protocol):
 
         Only the first call does this; later calls return the same report. If no sandbox works, the report has the level
         `none` and says why; that is no error.
+
+        Raises:
+            SandboxUnavailable: It cannot be tried now, for example because no temporary file can be written.
         """
         ...
 

@@ -117,6 +117,17 @@ def test_without_a_sandbox_strict_cannot_run(folder: Path, tmp_path: Path) -> No
     assert "sandbox" in [check.name for check in missing(list(checks.values()))]
 
 
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="missing: bwrap")
+def test_a_sandbox_that_cannot_be_tried_is_told_with_the_reason(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    check = examine(folder)["sandbox"]
+    assert (check.ok, check.essential) == (False, True)
+    assert check.observed == "the sandbox cannot be tried: No such file or directory"
+    assert "TMPDIR" in check.fix
+
+
 def test_each_agent_kind_is_listed_with_version_and_place_or_the_command_that_installs_it(
     folder: Path, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ from aegis_tui.config import Limits
 from aegis_tui.errors import Refused, SandboxUnavailable
 from aegis_tui.ports.sandbox import SandboxLevel, SandboxMode, SandboxReport, SandboxSpec
 
+_ROOM = "make room in the folder for temporary files, or set TMPDIR to a folder that can be written"
 _RESOLVER = Path("/etc/resolv.conf")
 _ETC_PARTS = (
     "passwd",
@@ -112,11 +113,16 @@ class BubblewrapSandbox:
         the report is `none`, with the reason and a remedy.
 
         Raises:
-            OSError: A temporary folder or a listening port cannot be created.
+            SandboxUnavailable: It cannot be tried, as no temporary folder or no listening port can be created; the next
+                call tries again.
         """
         async with self._probing:
             if self._report is None:
-                self._report = await self._try()
+                try:
+                    self._report = await self._try()
+                except OSError as error:  # no report of level `none`: agents would run without a sandbox that works
+                    reason = (error.strerror or str(error)).partition(" in [")[0]
+                    raise SandboxUnavailable(f"the sandbox cannot be tried: {reason}", hint=_ROOM) from error
             return self._report
 
     async def _try(self) -> SandboxReport:

@@ -113,6 +113,24 @@ def test_one_hole_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more
     assert list(long.iterdir()) == []
 
 
+@needs_bwrap
+def test_without_a_temporary_folder_nothing_is_said_of_the_sandbox_until_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def both() -> tuple[SandboxUnavailable, SandboxReport]:
+        sandbox = BubblewrapSandbox()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        with pytest.raises(SandboxUnavailable) as caught:
+            await sandbox.probe()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        return caught.value, await sandbox.probe()
+
+    error, report = asyncio.run(both())
+    assert error.message == "the sandbox cannot be tried: No such file or directory"
+    assert "TMPDIR" in error.hint
+    assert report.level is SandboxLevel.BUBBLEWRAP
+
+
 def test_on_macos_it_is_said_that_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox = BubblewrapSandbox()
     monkeypatch.setattr("sys.platform", "darwin")
