@@ -11,8 +11,8 @@ from aegis_tui.agent.pointers import Pointers
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.signatures import outline
 from aegis_tui.agent.views import FileViews
+from aegis_tui.domain.code_map.brief import render_brief
 from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
-from aegis_tui.domain.code_map.show import render_symbols
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.tool.model import ReadArguments
 from aegis_tui.errors import UsageError
@@ -94,7 +94,9 @@ class FileReader:
         )
 
     async def signatures(self, path: str) -> str:
-        """Return the signatures of a file, one per line as `LINE: SIGNATURE`; a remark if there are none.
+        """Return the signatures of a file, one per line as `render_brief` does; a remark if there are none.
+
+        Of languages that are not parsed, lines that look like a definition, with their numbers.
 
         Args:
             path: A result of `OwnWorktree.locate`.
@@ -108,7 +110,7 @@ class FileReader:
 
     async def _shape(self, path: str, text: str) -> str:
         facts = await self._parse(path, text)
-        if facts is not None and (shape := render_symbols(facts, "signatures")):
+        if facts is not None and (shape := render_brief(facts, "signatures")):
             return shape
         guessed = outline(path, text)
         return "" if guessed == _NONE else guessed

@@ -22,6 +22,7 @@ from scripts.bench.page import PAGE, read_evidence, render_page
 from scripts.bench.product import run_product
 from scripts.bench.record import Figure, read_records, record_of, write_record
 from scripts.bench.startup import run_startup
+from scripts.bench.tokens import run_tokens
 from scripts.bench.tui import run_tui
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
@@ -33,6 +34,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "map": run_code_map,
     "product": run_product,
     "startup": run_startup,
+    "tokens": run_tokens,
     "tui": run_tui,
 }
 """Name to benchmark; a new one is added here and named by a goal in goals.py."""

@@ -211,6 +211,23 @@ GOALS = (
     Goal("PERF-13 d", "look-up of a name among 100,000 symbols, p99", "< 1 ms", "map", "named_p99", 1.0),
     Goal("PERF-13 e", "size of the map of ten worktrees, over that of one", "< 1.2", "map", "worktrees", 1.2),
     Goal(
+        "MAP-3 a",
+        "tokens that signatures save, 20 files each of three trees",
+        "≥ 80 %",
+        "tokens",
+        "signatures",
+        at_least=80.0,
+    ),
+    Goal("MAP-3 b", "tokens that outlines save, of the same files", "≥ 90 %", "tokens", "outline", at_least=90.0),
+    Goal(
+        "MAP-3 c",
+        "prompt tokens that the map saves in a task, against search and lines",
+        "≥ 60 %",
+        "tokens",
+        "task",
+        at_least=60.0,
+    ),
+    Goal(
         "PERF-14",
         "planned: simulation of the hub that searches its states for errors",
         "≥ 15,000,000 states in ≤ 30 s",

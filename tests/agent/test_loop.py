@@ -110,7 +110,7 @@ def test_an_error_inside_a_tool_is_told_and_the_task_goes_on(play: Play, monkeyp
         await bench.ends("blocked")
         assert "RuntimeError: no outline" in bench.results()[0]
 
-    monkeypatch.setattr("aegis_tui.agent.reader.render_symbols", fails)
+    monkeypatch.setattr("aegis_tui.agent.reader.render_brief", fails)
     play(scenario)
 
 

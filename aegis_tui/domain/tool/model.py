@@ -198,7 +198,11 @@ TOOLS: Mapping[str, Tool] = dict(
             ReportArguments,
         ),
         _tool("search", "Find lines that match a pattern in all files that git does not ignore.", SearchArguments),
-        _tool("signatures", "Show only the classes and functions of a file, with line numbers.", SignaturesArguments),
+        _tool(
+            "signatures",
+            "Show only the classes, functions and variables of a file, for read PATH:NAME.",
+            SignaturesArguments,
+        ),
         _tool("verdict", "End the review: approve or reject, with evidence for every criterion.", VerdictArguments),
         _tool("write", "Create a file or replace its whole content.", WriteArguments),
     )
