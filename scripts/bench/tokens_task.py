@@ -139,7 +139,7 @@ def _repository(tree: Path, folder: Path) -> Path:
 
 def _tasks(root: Path, code_map: CodeMap) -> list[Task]:
     """Choose functions at random that are certainly called in functions of two other files, on lines of their own."""
-    found: list[Task] = []
+    tasks: list[Task] = []
     listed = subprocess.run(["git", "ls-files", "*.py"], cwd=root, check=True, capture_output=True, text=True)
     paths = listed.stdout.split()
     random.Random(SEED).shuffle(paths)
@@ -157,11 +157,11 @@ def _tasks(root: Path, code_map: CodeMap) -> list[Task]:
                 ):
                     sites.setdefault(site["path"], (site["path"], site["line"], site["caller"]))
             if len(sites) >= 2:
-                found.append(Task(path, symbol.name, symbol.line, tuple(sites.values())[:2]))
+                tasks.append(Task(path, symbol.name, symbol.line, tuple(sites.values())[:2]))
                 break
-        if len(found) == TASKS:
+        if len(tasks) == TASKS:
             break
-    return found
+    return tasks
 
 
 def _is_alone(root: Path, path: str, line: int) -> bool:
@@ -228,20 +228,7 @@ async def _requests(root: Path, code_map: CodeMap, steps: list[Step]) -> list[di
     async with asyncio.timeout(60), CannedModel() as server:
         for step in steps:
             server.will(calls(step))
-        settings = AgentSettings(
-            orphan_s=60.0,
-            instance_id="w01",
-            agent_id=ME,
-            role="worker",
-            hub="",
-            token_file=root / "none",
-            base_url=server.base_url,
-            model=None,
-            scope=InstanceScope(partition=("**",)),
-            shared_context="# The run\n\nGoal: check two calls.",
-            max_turns=20,
-            worktree=root,
-        )
+        settings = _settings(root, server.base_url)
         model = OpenAIChat(settings.base_url, attempts=1)
         link = MappedLink(hub, ME, code_map)
         session = AgentSession(
@@ -264,3 +251,20 @@ async def _requests(root: Path, code_map: CodeMap, steps: list[Step]) -> list[di
     if wrong or len(server.requests) != len(steps):
         raise SystemExit(f"the task was not done: {wrong}")
     return server.requests
+
+
+def _settings(root: Path, base_url: str) -> AgentSettings:
+    return AgentSettings(
+        orphan_s=60.0,
+        instance_id="w01",
+        agent_id=ME,
+        role="worker",
+        hub="",
+        token_file=root / "none",
+        base_url=base_url,
+        model=None,
+        scope=InstanceScope(partition=("**",)),
+        shared_context="# The run\n\nGoal: check two calls.",
+        max_turns=20,
+        worktree=root,
+    )
