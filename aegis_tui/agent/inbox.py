@@ -198,7 +198,7 @@ def notice_line(
             return f"your partition is now {', '.join(map(str, data.get('globs', ())))}"
         case "lock:broken" | "lock:expired" if lost_paths:
             return f"you no longer hold the lock on {', '.join(lost_paths)} ({event.type.partition(':')[2]})"
-        case "conflict:detected" if data.get("path") in read_paths:
+        case "conflict:detected" if data.get("path") in read_paths and not _is_own_crossing(data, spec_id):
             return f"{data.get('a')} and {data.get('b')} both change {data.get('path')}"
         case "code:written" if event.agent_id != agent_id and data.get("file") in read_paths:
             return f"{event.agent_id} changed {data.get('file')} in its own worktree"
@@ -206,6 +206,19 @@ def notice_line(
             return _amendment(event.agent_id, data.get("data"), spec_id)
         case _:
             return None
+
+
+def _is_own_crossing(data: Mapping[str, Any], spec_id: str) -> bool:
+    """Return whether a conflict is one of the spec's feature in which the same lines were changed.
+
+    Its worker gets a message about it.
+    """
+    names = [str(data.get(name) or "") for name in ("a", "b")]
+    return data.get("kind") == "hot" and any(name and _is_of_feature(spec_id, name) for name in names)
+
+
+def _is_of_feature(spec_id: str, feature: str) -> bool:
+    return spec_id == feature or spec_id.endswith(f"-{feature}")
 
 
 def _amendment(sender: str, data: object, spec_id: str) -> str | None:
@@ -218,7 +231,7 @@ def _amendment(sender: str, data: object, spec_id: str) -> str | None:
     """
     amendment = data if isinstance(data, Mapping) else {}
     feature = amendment.get("feature")
-    if isinstance(feature, str) and feature and spec_id != feature and not spec_id.endswith(f"-{feature}"):
+    if isinstance(feature, str) and feature and not _is_of_feature(spec_id, feature):
         return None
     reason = amendment.get("reason")
     why = f", because {reason}" if isinstance(reason, str) and reason else ""

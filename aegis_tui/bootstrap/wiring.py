@@ -17,6 +17,7 @@ from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
 from aegis_tui.adapters.git.describe import describe_commit, list_files
 from aegis_tui.adapters.git.environment import agent_git_environment
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
+from aegis_tui.adapters.git.live_trees import GitLiveTrees
 from aegis_tui.adapters.git.repository import GitRepository, open_repository
 from aegis_tui.adapters.lens_files import find_lens
 from aegis_tui.adapters.llm.key import ModelKey
@@ -47,6 +48,7 @@ from aegis_tui.orchestrator.disk_watch import DiskWatch
 from aegis_tui.orchestrator.gateway import HashJoined, UsualEndpoint
 from aegis_tui.orchestrator.instances import InstanceKeeper, Places
 from aegis_tui.orchestrator.integrate import Integrator
+from aegis_tui.orchestrator.live import LiveConflicts
 from aegis_tui.orchestrator.preflight import Preflight
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
@@ -102,7 +104,6 @@ class Wiring:
         wired = EnvironmentWiring(repository, self._environ, paths, find_settings)
         surroundings = wired.surroundings()
         sockets_dir = paths.runtime_dir / "agents"
-        link_socket(paths.hub_socket, sockets_dir)
         places = _places(paths, sockets_dir)
         environ = {**self._environ, "AEGIS_STATE_DIR": str(paths.state_dir)}
         terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=_folder(paths.state_dir / "tmux"), environment=environ)
@@ -133,6 +134,7 @@ class Wiring:
             describe_commit=partial(describe_commit, repository.common_dir),
             environments=wired.maker(sandbox, self._limits),
             disks=DiskWatch(FolderMeter(), self._limits.disk_mb * 1024 * 1024),
+            live=LiveConflicts(engine, repository, keeper.take_over, GitLiveTrees(repository.common_dir)),
         )
         preflight = Preflight(
             repository=repository,
@@ -232,6 +234,7 @@ class Wiring:
 
 
 def _places(paths: WorkspacePaths, sockets_dir: Path) -> Places:
+    link_socket(paths.hub_socket, sockets_dir)
     logs, scratch = _folder(paths.hub_log.parent), _folder(paths.state_dir / "scratch")
     return Places(paths.instances_dir, paths.worktrees_dir, scratch, sockets_dir, logs)
 

@@ -219,7 +219,9 @@ _RUN: Words = {
     PieceLeftOut: lambda data: f"{data.piece} is left out of the result: {data.reason}",
     MergeRebuilt: lambda data: f"the pieces that are kept are composed anew, {data.oid[:10]}",
     ConflictDetected: _conflict,
-    ConflictResolved: lambda data: f"conflict {data.conflict_id} is resolved: {data.resolution}",
+    ConflictResolved: lambda data: (
+        f"conflict {data.conflict_id} is {'gone' if data.resolution == 'none' else f'resolved: {data.resolution}'}"
+    ),
     ReviewRequested: lambda data: f"review of {data.piece}{for_lens(data.lens)}, {counted(len(data.files), 'file')}",
     ReviewInProgress: lambda data: f"by {instance_id(data.reviewer)}",
     ReviewCompleted: _verdict,

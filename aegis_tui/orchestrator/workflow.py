@@ -25,6 +25,7 @@ from aegis_tui.orchestrator.environment import EnvironmentMaker
 from aegis_tui.orchestrator.gateway import FindEndpoint, Gateway, GatewayKeeper, HashJoined, is_connected
 from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
+from aegis_tui.orchestrator.live import LiveConflicts
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.reconcile import DescribeCommit, Reconciler
@@ -53,6 +54,10 @@ class Log(CommandPort, Protocol):
         """
         ...
 
+    def add_listener(self, listener: Callable[[list[Event]], None]) -> None:
+        """Call `listener` with each batch of events right after it is on disk; it must not block or raise."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class WorkflowParts:
@@ -70,6 +75,8 @@ class WorkflowParts:
     describe_commit: DescribeCommit
     disks: DiskWatch
     environments: EnvironmentMaker | None = None
+    live: LiveConflicts | None = None
+    """Predicts conflicts between uncommitted work; without it, only commits are compared."""
 
 
 class Workflow:
@@ -116,6 +123,9 @@ class Workflow:
             ("fences", self._follow_fences),
             ("disks", self._watch_disks),
         ]
+        if self._parts.live is not None:
+            self._log.add_listener(self._parts.live.note)
+            loops.append(("conflicts", self._parts.live.run))
         await self._parts.keeper.fill()
         self._tasks = [asyncio.create_task(_forever(name, loop), name=name) for name, loop in loops]
 
@@ -223,7 +233,7 @@ class Workflow:
         """Predict conflicts between the branch heads of pieces that are not merged yet, and record them (GIT-2).
 
         Takes over the branches of instances every 1.5 s until cancelled; idle while no run is in the stage
-        `monitoring`.
+        `monitoring`. With `WorkflowParts.live`, it predicts nothing.
 
         Raises:
             AegisError: git fails, or the log cannot be read or written.
@@ -237,6 +247,8 @@ class Workflow:
             for instance in await self._log.read(lambda workspace: list(workspace.instances.alive())):
                 if instance.worktree and instance.run == run.run:
                     await self._parts.keeper.take_over(instance)
+            if self._parts.live is not None:
+                continue
             heads = await self._parts.integrator.branch_heads(run)
             if heads == seen or len(heads) < 2:
                 continue

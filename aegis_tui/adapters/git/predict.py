@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aegis_tui.adapters.git.folder import scratch_folder
@@ -66,7 +67,7 @@ class Merges:
         fields = answer.fields()
         if not fields:
             raise failure(("merge-tree",), answer)
-        return Merge(fields[0], answer.code == 0, _stages(fields[1:]))
+        return Merge(fields[0], answer.code == 0, read_stages(fields[1:]))
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
         """Return what merging two commits would give; conflicts raise nothing. Writes only objects, no ref.
@@ -99,8 +100,7 @@ class Merges:
         for path, blobs in sorted(merge.stages.items()):
             hunks = await self._hunks(merge.tree, path) if 2 in blobs and 3 in blobs else []
             text = "\n".join(hunks)
-            cut = text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + "\n[cut]"
-            conflicts.append(FileConflict(path, blobs.get(1), blobs.get(2), blobs.get(3), len(hunks), cut))
+            conflicts.append(FileConflict(path, blobs.get(1), blobs.get(2), blobs.get(3), len(hunks), cut_text(text)))
         return tuple(conflicts)
 
     async def _merged_once(self, ours: str, theirs: str) -> Merge:
@@ -142,7 +142,17 @@ def conflict_hunks(text: str) -> list[str]:
     return hunks
 
 
-def _stages(fields: list[str]) -> dict[str, dict[int, str]]:
+def cut_text(text: str) -> str:
+    """Return the text of conflicting hunks as it is kept: its first 4000 characters and `[cut]` if it is longer."""
+    return text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + "\n[cut]"
+
+
+def read_stages(fields: Sequence[str]) -> dict[str, dict[int, str]]:
+    """Return the blob ids of conflicting paths, in written form, by stage: 1 base, 2 ours, 3 theirs.
+
+    Args:
+        fields: The NUL-separated lines of `git merge-tree`; others are left out.
+    """
     stages: dict[str, dict[int, str]] = {}
     for entry in fields:
         if match := _STAGE_LINE.fullmatch(entry):

@@ -153,9 +153,17 @@ class OwnGit:
 
     def last_log_line(self) -> str:
         """Return the message of the last entry in the log of its HEAD; empty if there is none."""
+        return self._last_entry().rpartition("\t")[2]
+
+    def logged_head(self) -> str | None:
+        """Return the commit to which the last entry in the log of its HEAD has moved it; None if there is none."""
+        words = self._last_entry().split(" ", 2)
+        return words[1] if len(words) > 2 and _is_oid(words[1]) else None
+
+    def _last_entry(self) -> str:
         with _opened(self.folder) as folder:
             raw = folder.read_tail("logs/HEAD", size=_MAX_HEAD_BYTES) if folder else None
-        return (raw or b"").decode(errors="replace").rstrip("\n").rpartition("\n")[2].rpartition("\t")[2]
+        return (raw or b"").decode(errors="replace").rstrip("\n").rpartition("\n")[2]
 
     def copy_index(self, target: Path) -> bool:
         """Copy its index to a new file of ours; return False, with no file, if it has none or one that is too large.

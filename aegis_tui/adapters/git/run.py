@@ -1,4 +1,4 @@
-"""The only code that starts git: argv, deadline, log. Never a shell, a prompt, a pager or a hook of the person."""
+"""Starts git: argv, deadline, log. Never a shell, a prompt, a pager or a hook of the person."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OUTPUT_BYTES = 256 << 20
 _CHUNK = 1 << 16
 _BACKGROUND_NICE = 10
 
-_OPTIONS = (
+OPTIONS = (
     "--no-pager",
     "-c",
     f"core.hooksPath={os.devnull}",
@@ -45,6 +45,7 @@ _OPTIONS = (
     "-c",
     "i18n.commitEncoding=UTF-8",
 )
+"""Options of every git command: no hook, helper or pager of the person, and no work in the background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ class GitRunner:
         return await _start(argv, self._cwd, {}, b"", errors=asyncio.subprocess.DEVNULL)
 
     def _argv(self, args: Sequence[str], work_tree: Path | None) -> list[str]:
-        argv = ["git", *_OPTIONS]
+        argv = ["git", *OPTIONS]
         if self._git_dir is not None:
             argv.append(f"--git-dir={self._git_dir}")
         if work_tree is not None:

@@ -53,6 +53,7 @@ class ConflictsObserved(CommandData):
     type: Literal["conflicts:observed"] = "conflicts:observed"
     run: str
     overlaps: tuple[Overlapping, ...]
+    compared: tuple[tuple[str, str], ...] = ()  # the pairs of which `overlaps` is all there is; see `prediction.Pair`
 
 
 class MergeMarkApplied(CommandData):

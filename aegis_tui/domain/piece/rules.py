@@ -30,7 +30,6 @@ from aegis_tui.domain.piece.commands import (
     PieceMarkChecked,
 )
 from aegis_tui.domain.piece.events import (
-    ConflictDetected,
     ConflictResolved,
     MergeApplied,
     MergeQueued,
@@ -42,6 +41,7 @@ from aegis_tui.domain.piece.events import (
     Resolution,
 )
 from aegis_tui.domain.piece.model import Piece, PieceStatus
+from aegis_tui.domain.piece.prediction import observed, predicted
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.rule.finding import RuleFinding, Severity
@@ -162,32 +162,6 @@ def _broken(run: Run, findings: Iterable[RuleFinding]) -> dict[Severity, list[Ru
         if item.key not in run.allowed and item.severity in by_severity:
             by_severity[item.severity].append(item)
     return by_severity
-
-
-def observed(run: Run, overlaps: Sequence[Overlapping]) -> list[Draft]:
-    """Return an event for each overlap of two pieces (one path that both change) that is not known yet.
-
-    Empty if all are.
-
-    An overlap that conflicts now (`hot`), but only touched the same file before or was resolved, is new; one that was
-    resolved and only touches the same file now is not.
-    """
-    drafts: list[Draft] = []
-    for item in {conflict_id(overlap): overlap for overlap in overlaps}.values():
-        known = run.conflicts.get(conflict_id(item))
-        if known is not None and (known.kind == item.kind or known.kind == "hot") and known.resolution is None:
-            continue
-        if known is not None and known.resolution is not None and item.kind == "soft":
-            continue
-        detected = ConflictDetected(run=run.run, conflict_id=conflict_id(item), **item.model_dump())
-        drafts.append((HUB, detected))
-    return drafts
-
-
-def conflict_id(item: Overlapping) -> str:
-    """Return the id of a conflict, `PIECE~PIECE:PATH`; the same whichever of the pieces is `a`."""
-    first, second = sorted((item.a, item.b))
-    return f"{first}~{second}:{item.path}"
 
 
 def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Overlapping]) -> list[Draft]:
@@ -327,7 +301,7 @@ def _settle_conflicts(run: Run, name: str) -> list[Draft]:
         if item.resolution is not None or name not in (item.a, item.b):
             continue
         other = run.pieces.get(item.b if item.a == name else item.a)
-        if other is not None and other.applied_head is not None:
+        if other is None or other.applied_head is not None:
             how: Resolution = "rebased" if item.kind == "hot" else "merged"
             drafts.append((HUB, ConflictResolved(run=run.run, conflict_id=item.conflict_id, resolution=how)))
     return drafts
@@ -358,9 +332,16 @@ def mark_rejected(workspace: Workspace, command: MergeMarkRejected, actor: Actor
 
 
 def conflicts_observed(workspace: Workspace, command: ConflictsObserved, actor: Actor, request_id: str) -> Decision:
-    """Record the conflicts between pieces that are not known yet (GIT-2); no events if the run is unknown or over."""
+    """Record the predicted conflicts between pieces that are new, have changed or are gone (GIT-2).
+
+    No events if the run is unknown or over.
+    """
     run = workspace.runs.by_id.get(command.run)
-    return Decision() if run is None or not run.is_open else Decision(observed(run, command.overlaps))
+    if run is None or not run.is_open:
+        return Decision()
+    if not command.compared:
+        return Decision(observed(run, command.overlaps))
+    return Decision(predicted(workspace, run, command.overlaps, command.compared))
 
 
 def conflict_resolve(workspace: Workspace, command: ConflictResolve, actor: Actor, request_id: str) -> Decision:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.piece.events import Overlapping
 from aegis_tui.domain.piece.model import Piece
@@ -151,6 +152,25 @@ def rejected_brief(piece: str, findings: Sequence[Finding], *, by: str) -> str:
     return (
         f"{piece} was sent back by {by}:\n{findings_text(findings)}\n\n"
         "Fix this in your worktree, then report done again."
+    )
+
+
+def crossing_note(run: Run, overlap: Overlapping, other: str, rival: str | None) -> str:
+    """Return the note to a worker whose present work conflicts with that of another piece.
+
+    Args:
+        run: The run.
+        overlap: The conflict; its content is not quoted.
+        other: The name of the other piece.
+        rival: The agent id of its worker; None if the piece is merged already.
+    """
+    what = f"the same lines as you ({counted(overlap.hunks, 'place')})" if overlap.hunks else "this file as you do"
+    if rival is None:
+        branch = f"aegis/{run.run}/integration"
+        return f"{overlap.path}: {other}, which is merged, has changed {what}. Commit, then `git rebase {branch}` now."
+    return (
+        f"{overlap.path}: {other} ({rival}) is changing {what}. Go on with your task, but agree with {rival} by "
+        "message who changes them: whoever is merged second has to resolve the conflict."
     )
 
 

@@ -1,0 +1,265 @@
+"""Predicts how pairs of commits would merge, in the hub's own repository (GIT-2).
+
+One git process merges many pairs. Those that change no file in common are answered without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis_tui.adapters.git.object_store import NO_SETTINGS, ObjectStore
+from aegis_tui.adapters.git.objects import Objects
+from aegis_tui.adapters.git.predict import Merge, conflict_hunks, cut_text, read_stages
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.tree_change import TreeDifference, compare_trees, find_entry
+from aegis_tui.adapters.git.worktree_reading import is_text
+from aegis_tui.domain.path.file_name import name_of, write_name
+from aegis_tui.errors import GitError
+from aegis_tui.ports.merge import FileConflict, MergePreview
+
+MOST_PATHS = 100
+"""How many conflicts of one pair are returned at most, and how many other paths that both change."""
+
+_ATTRIBUTES = b".gitattributes"
+_MAX_ATTRIBUTES_BYTES = 1 << 20
+_MAX_MERGED_BYTES = 16 << 20
+_MAX_OUTPUT_BYTES = 32 << 20
+_MERGE_DEADLINE_S = 20.0
+_LONGEST_CHAIN = 200
+_KEPT_CHANGES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two commits, and what is known about their merge without git."""
+
+    ours: str
+    theirs: str
+    base_tree: str
+    both: frozenset[bytes]
+    """The paths that both change."""
+    inherited: frozenset[bytes]
+    """The paths that a side has only from merged work, and has not changed itself."""
+    must_merge: bool
+
+
+class LiveMerges:
+    """Compares commits. Methods raise `GitError` if git fails, and `GitUnavailable` if it cannot be started.
+
+    Args:
+        store: Has the commits.
+        runner: Runs git in the repository of `store`.
+        objects: Reads the person's repository.
+    """
+
+    def __init__(self, store: ObjectStore, runner: GitRunner, objects: Objects) -> None:
+        self._store, self._runner, self._objects = store, runner, objects
+        self._changes: OrderedDict[tuple[str, str], TreeDifference] = OrderedDict()
+
+    async def compare(self, pairs: Sequence[tuple[str, str]], merged: str | None) -> list[MergePreview | None]:
+        """Return what merging each pair would give, in the same order; None for a pair that cannot be compared.
+
+        A result has no merged tree, and at most 100 conflicts and 100 other paths that both change, the first by name.
+        What a side holds only because it is based on merged work is not counted as changed by it.
+
+        Args:
+            pairs: The commits to compare.
+            merged: The commit with all that is merged; None if nothing is.
+        """
+        forks = [(oid, merged) for oid in dict.fromkeys(oid for pair in pairs for oid in pair) if merged is not None]
+        bases = await self._find_bases([*pairs, *forks])
+        known = await asyncio.to_thread(lambda: [self._look_at(*pair, bases, merged) for pair in pairs])
+        results = await self._merge([pair for pair in known if pair is not None and pair.must_merge])
+        return await asyncio.to_thread(
+            lambda: [None if pair is None else self._preview(pair, results) for pair in known]
+        )
+
+    async def _find_bases(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return the merge base of each pair; a pair that has none, or of which a commit is missing, is left out."""
+        bases = await asyncio.to_thread(lambda: {pair: self._linear_base(*pair) for pair in pairs})
+        for pair in [pair for pair, base in bases.items() if base is None]:
+            bases[pair] = await self._base_by_git(*pair)
+        return {pair: base for pair, base in bases.items() if base is not None}
+
+    def _linear_base(self, ours: str, theirs: str) -> str | None:
+        """Return the only best common ancestor, if neither side has a merge commit above it; else None."""
+        line = set(self._line(ours))
+        return next((oid for oid in self._line(theirs) if oid in line), None)
+
+    def _line(self, oid: str) -> Iterator[str]:
+        """Yield a commit and its ancestors, as far as each has one parent and is there."""
+        for _ in range(_LONGEST_CHAIN):
+            yield oid
+            try:
+                parents = self._store.commit(oid).parents
+            except GitError:
+                return
+            if len(parents) != 1:
+                return
+            (oid,) = parents
+
+    async def _base_by_git(self, ours: str, theirs: str) -> str | None:
+        """Return the merge base that git prefers; None if there is none, or a commit is not there."""
+        mine, other = (self._store.snapshots.get(oid, oid) for oid in (ours, theirs))
+        try:
+            bases = await self._objects.merge_bases(mine, other)
+        except GitError:
+            return None
+        return bases[0] if bases else None
+
+    def _look_at(
+        self, ours: str, theirs: str, bases: Mapping[tuple[str, str], str], merged: str | None
+    ) -> _Pair | None:
+        """Return what is known about a pair without git; None if it cannot be compared.
+
+        Args:
+            ours: A commit.
+            theirs: Another.
+            bases: The merge base of the two, and of each with what is merged.
+            merged: The commit with all that is merged; None if nothing is.
+        """
+        base = bases.get((ours, theirs))
+        if base is None:
+            return None
+        try:
+            base_tree = self._store.commit(base).tree
+            mine, other = (self._changed(base_tree, self._store.commit(oid).tree) for oid in (ours, theirs))
+            inherited = frozenset[bytes]()
+            for oid in (ours, theirs):
+                fork = bases.get((oid, merged)) if merged is not None and merged not in (ours, theirs) else None
+                if fork is not None and fork != base:
+                    fork_tree, tree = self._store.commit(fork).tree, self._store.commit(oid).tree
+                    own = self._changed(fork_tree, tree).paths
+                    inherited |= self._changed(base_tree, fork_tree).paths - own
+        except GitError:
+            return None
+        return _Pair(ours, theirs, base_tree, mine.paths & other.paths, inherited, _may_cross(mine, other))
+
+    def _changed(self, base_tree: str, tree: str) -> TreeDifference:
+        key = (base_tree, tree)
+        if (known := self._changes.get(key)) is None:
+            known = self._changes[key] = compare_trees(self._store, base_tree, tree)
+            if len(self._changes) > _KEPT_CHANGES:
+                self._changes.popitem(last=False)
+        return known
+
+    async def _merge(self, pairs: Sequence[_Pair]) -> dict[tuple[str, str], Merge]:
+        """Merge the pairs and return the results; a pair that git cannot merge is left out."""
+        by_attributes: dict[str, list[_Pair]] = {}
+        for pair in pairs:
+            entry = find_entry(self._store, pair.base_tree, _ATTRIBUTES)
+            by_attributes.setdefault(entry.oid if entry is not None else "", []).append(pair)
+        merged: dict[tuple[str, str], Merge] = {}
+        for oid, same in by_attributes.items():
+            folder = await asyncio.to_thread(self._attributes_folder, oid)
+            await self._merge_in(folder, same, merged)
+        return merged
+
+    def _attributes_folder(self, oid: str) -> Path:
+        """Return a folder with nothing but this blob as `.gitattributes`, for git to read; with nothing for no blob.
+
+        With them, only ways to merge that are part of git can be chosen: no driver is configured there.
+        """
+        folder = self._store.folder / f"attributes-{oid}"
+        if not folder.is_dir():
+            folder.mkdir()
+            if oid and (stored := self._store.read(oid, limit=_MAX_ATTRIBUTES_BYTES)):
+                (folder / os.fsdecode(_ATTRIBUTES)).write_bytes(stored[1])
+        return folder
+
+    async def _merge_in(self, folder: Path, pairs: Sequence[_Pair], merged: dict[tuple[str, str], Merge]) -> None:
+        """Merge the pairs with the attributes in a folder, and add the results to `merged`.
+
+        If git fails, each half of the pairs is tried for itself, so that one pair does not prevent the others.
+        """
+        asked = "".join(f"{pair.ours} {pair.theirs}\n" for pair in pairs)
+        try:
+            answer = await self._runner.run(
+                *("merge-tree", "--write-tree", "--stdin", "--no-messages"),
+                work_tree=folder,
+                env=NO_SETTINGS,
+                stdin=asked.encode("ascii"),
+                deadline_s=_MERGE_DEADLINE_S,
+                output_bytes=_MAX_OUTPUT_BYTES,
+            )
+            results = list(read_merges(answer.fields()))
+            if len(results) != len(pairs):
+                raise GitError(f"git merged {len(results)} of {len(pairs)} pairs")
+        except GitError:
+            middle = len(pairs) // 2
+            for half in (pairs[:middle], pairs[middle:]) if middle else ():
+                await self._merge_in(folder, half, merged)
+            return
+        merged |= {(pair.ours, pair.theirs): result for pair, result in zip(pairs, results, strict=True)}
+
+    def _preview(self, pair: _Pair, results: Mapping[tuple[str, str], Merge]) -> MergePreview | None:
+        merge = results.get((pair.ours, pair.theirs))
+        if merge is None:
+            return None if pair.must_merge else MergePreview(clean=True, tree=None, both_changed=(), conflicts=())
+        inherited = _written(pair.inherited)
+        hot = sorted(merge.stages.keys() - inherited)[:MOST_PATHS]
+        soft = sorted(_written(pair.both) - inherited - merge.stages.keys())[:MOST_PATHS]
+        conflicts = tuple(self._conflict(merge, path) for path in hot)
+        return MergePreview(not hot, None, tuple(sorted({*hot, *soft})), conflicts)
+
+    def _conflict(self, merge: Merge, path: str) -> FileConflict:
+        blobs = merge.stages[path]
+        hunks = self._hunks(merge.tree, path) if 2 in blobs and 3 in blobs else []
+        return FileConflict(path, blobs.get(1), blobs.get(2), blobs.get(3), len(hunks), cut_text("\n".join(hunks)))
+
+    def _hunks(self, tree: str, path: str) -> list[str]:
+        entry = find_entry(self._store, tree, os.fsencode(name_of(path)))
+        merged = self._store.read(entry.oid, limit=_MAX_MERGED_BYTES) if entry is not None else None
+        if merged is None or not is_text(merged[1]):
+            return []
+        return conflict_hunks(merged[1].decode("utf-8", "replace"))
+
+
+def _written(paths: frozenset[bytes]) -> frozenset[str]:
+    return frozenset(write_name(os.fsdecode(path)) for path in paths)
+
+
+def _may_cross(mine: TreeDifference, other: TreeDifference) -> bool:
+    """Return whether a merge of two sides can be anything but the sum of their changes.
+
+    It can if both change one file, if one has a file where the other has a folder, or if a file was removed: it may
+    have been renamed, and git then renames what the other side changed or added there.
+    """
+    if not mine.paths or not other.paths:
+        return False
+    if mine.has_removed or other.has_removed or not mine.paths.isdisjoint(other.paths):
+        return True
+    return any(_has_above(one.paths, another.paths) for one, another in ((mine, other), (other, mine)))
+
+
+def _has_above(paths: frozenset[bytes], files: frozenset[bytes]) -> bool:
+    """Return whether one of `files` is the folder of one of `paths`, at any depth."""
+    for path in paths:
+        at = path.find(b"/")
+        while at >= 0:
+            if path[:at] in files:
+                return True
+            at = path.find(b"/", at + 1)
+    return False
+
+
+def read_merges(fields: Sequence[str]) -> Iterator[Merge]:
+    """Yield the merges in the output of `git merge-tree --stdin --no-messages`; one that is cut off is left out.
+
+    Each is a status (1 if it is clean), a tree and the stages of conflicting paths, and ends with an empty field.
+
+    Source: git-merge-tree(1), OUTPUT.
+    """
+    at = 0
+    while at + 1 < len(fields):
+        try:
+            end = fields.index("", at + 2)
+        except ValueError:
+            return
+        yield Merge(fields[at + 1], fields[at] == "1", read_stages(fields[at + 2 : end]))
+        at = end + 1

@@ -1,0 +1,286 @@
+"""Objects of a repository of the hub's own, which borrows the person's: read and written without a process for each.
+
+Nothing is written to the person's repository, and git runs under none of its settings, nor the person's: no filter,
+merge driver or hook can be configured here (`LiveTrees`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import select
+import shutil
+import subprocess
+import zlib
+from collections import OrderedDict
+from pathlib import Path
+from typing import NamedTuple
+
+from aegis_tui.adapters.git.condition import alternates_of
+from aegis_tui.adapters.git.run import OPTIONS, environment
+from aegis_tui.errors import GitError, GitUnavailable
+
+NO_SETTINGS = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+}
+"""Variables under which git reads no settings but those of the repository."""
+
+FOLDER, SUBMODULE, LINK = b"40000", b"160000", b"120000"
+
+_DEADLINE_S = 20.0
+_CHUNK = 1 << 16
+_KEPT_TREES = 4096
+_KEPT_COMMITS = 4096
+_MAX_TREE_BYTES = 32 << 20
+_MAX_COMMIT_BYTES = 1 << 20
+_SHA1_BYTES = 20
+_CONFIG = """\
+[core]
+\trepositoryformatversion = {version}
+\tbare = true
+\tattributesFile = {nothing}
+\tcompression = 1
+[merge]
+\tconflictStyle = zdiff3
+\trenameLimit = 1000
+[gc]
+\tauto = 0
+[extensions]
+{extensions}"""
+
+
+class TreeEntry(NamedTuple):
+    """An entry of a tree."""
+
+    mode: bytes
+    """As in a tree object: `100644`, or `40000` for a folder."""
+    oid: str
+
+
+class Commit(NamedTuple):
+    """A commit."""
+
+    tree: str
+    parents: tuple[str, ...]
+    date: str
+    """When it was committed, as in the object: seconds since 1970 and the time zone."""
+
+
+TreeEntries = dict[bytes, TreeEntry]
+"""The entries of one tree by name."""
+
+
+class ObjectStore:
+    """A bare repository in a folder of its own. All methods block; used from one thread at a time.
+
+    Methods raise `GitError` if git fails or does not answer, `GitUnavailable` if it cannot be started, and `OSError` if
+    an object cannot be written.
+
+    Args:
+        folder: An existing, empty folder; the repository becomes `folder/git`.
+        common_dir: The git folder of the repository whose objects are borrowed.
+        oid_bytes: The length of its object ids: 20 for SHA-1, 32 for SHA-256.
+    """
+
+    def __init__(self, folder: Path, common_dir: Path, oid_bytes: int) -> None:
+        self.git_dir = folder / "git"
+        self.folder = folder
+        self.written = 0
+        """How many bytes of objects were written, before compression."""
+        self.snapshots: dict[str, str] = {}
+        """The commits of `write_snapshot`, each with its parent."""
+        self._oid_bytes = oid_bytes
+        self._reader: subprocess.Popen[bytes] | None = None
+        self._buffer = bytearray()
+        self._trees: OrderedDict[str, TreeEntries] = OrderedDict()
+        self._commits: OrderedDict[str, Commit] = OrderedDict()
+        self._lay_out(common_dir)
+
+    def _lay_out(self, common_dir: Path) -> None:
+        objects = self.git_dir / "objects"
+        for place in (objects / "info", objects / "pack", self.git_dir / "refs", self.git_dir / "info"):
+            place.mkdir(parents=True)
+        stores = [common_dir / "objects", *alternates_of(common_dir)]
+        (objects / "info" / "alternates").write_bytes(b"".join(bytes(store) + b"\n" for store in stores))
+        is_long = self._oid_bytes != _SHA1_BYTES
+        extensions = "\tobjectFormat = sha256\n" if is_long else ""
+        config = _CONFIG.format(version=1 if is_long else 0, nothing=os.devnull, extensions=extensions)
+        (self.git_dir / "config").write_text(config, "ascii")
+        (self.git_dir / "HEAD").write_text("ref: refs/heads/none\n", "ascii")
+        for name in ("shallow", "info/attributes", "info/exclude"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(common_dir / name, self.git_dir / name)
+
+    def close(self) -> None:
+        """End git's process; the folder stays. Any later call starts a new process."""
+        reader, self._reader = self._reader, None
+        self._buffer.clear()
+        if reader is not None:
+            reader.kill()
+            reader.communicate()
+
+    def read(self, oid: str, *, limit: int) -> tuple[str, bytes] | None:
+        """Return the type and the content of an object; None if it is missing or larger than `limit` bytes."""
+        try:
+            kind, _, size = self._ask(f"info {oid}").partition(" ")
+            if not size or int(size) > limit:
+                return None
+            self._ask(f"contents {oid}")
+            return kind, self._take(int(size) + 1)[:-1]
+        except (OSError, ValueError) as error:
+            self.close()
+            raise GitError(f"git cannot read objects: {error}") from error
+
+    def _ask(self, request: str) -> str:
+        """Send one request to `git cat-file` and return the first line of its answer without the object's name.
+
+        Source: git-cat-file(1), `--batch-command`.
+        """
+        reader = self._reader if self._reader is not None else self._start()
+        assert reader.stdin is not None
+        reader.stdin.write(f"{request}\n".encode("ascii"))
+        reader.stdin.flush()
+        while (end := self._buffer.find(b"\n")) < 0:
+            self._receive()
+        line = bytes(self._buffer[:end]).decode("ascii")
+        del self._buffer[: end + 1]
+        return line.partition(" ")[2] if not line.endswith(" missing") else ""
+
+    def _take(self, count: int) -> bytes:
+        while len(self._buffer) < count:
+            self._receive()
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+    def _receive(self) -> None:
+        reader = self._reader
+        assert reader is not None and reader.stdout is not None
+        ready = select.poll()
+        ready.register(reader.stdout, select.POLLIN)
+        chunk = os.read(reader.stdout.fileno(), _CHUNK) if ready.poll(_DEADLINE_S * 1000) else b""
+        if not chunk:
+            raise OSError("it ended, or did not answer in time")
+        self._buffer += chunk
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        argv = ["git", *OPTIONS, f"--git-dir={self.git_dir}", "cat-file", "--batch-command"]
+        try:
+            self._reader = subprocess.Popen(
+                argv,
+                cwd=self.folder,
+                env=environment(NO_SETTINGS),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise GitUnavailable(f"git cannot be started: {error.strerror}", "check that git is executable") from error
+        return self._reader
+
+    def write(self, kind: str, content: bytes) -> str:
+        """Store an object of type `blob`, `tree` or `commit`, unless it was stored here before; return its id."""
+        header = f"{kind} {len(content)}".encode("ascii") + b"\0"
+        algorithm = hashlib.sha1 if self._oid_bytes == _SHA1_BYTES else hashlib.sha256
+        oid = algorithm(header + content, usedforsecurity=False).hexdigest()
+        path = self.git_dir / "objects" / oid[:2] / oid[2:]
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            draft = path.with_name(f"tmp_{oid[2:]}")
+            draft.write_bytes(zlib.compress(header + content, 1))
+            draft.rename(path)
+            self.written += len(content)
+        return oid
+
+    def tree(self, oid: str) -> TreeEntries:
+        """Return the entries of a tree; do not change them.
+
+        Raises:
+            GitError: There is no such tree, or it is too large.
+        """
+        if (known := self._trees.get(oid)) is not None:
+            self._trees.move_to_end(oid)
+            return known
+        answer = self.read(oid, limit=_MAX_TREE_BYTES)
+        if answer is None or answer[0] != "tree":
+            raise GitError(f"there is no tree {oid}, or it is too large")
+        return self._keep(oid, parse_tree(answer[1], self._oid_bytes))
+
+    def write_tree(self, entries: TreeEntries) -> str:
+        """Store a tree with these entries, in any order, and return its id."""
+        oid = self.write("tree", render_tree(entries))
+        self._keep(oid, entries)
+        return oid
+
+    def _keep(self, oid: str, entries: TreeEntries) -> TreeEntries:
+        self._trees[oid] = entries
+        if len(self._trees) > _KEPT_TREES:
+            self._trees.popitem(last=False)
+        return entries
+
+    def commit(self, oid: str) -> Commit:
+        """Return the tree, the parents and the date of a commit.
+
+        Raises:
+            GitError: There is no such commit, or it is too large.
+        """
+        if (known := self._commits.get(oid)) is not None:
+            return known
+        answer = self.read(oid, limit=_MAX_COMMIT_BYTES)
+        if answer is None or answer[0] != "commit":
+            raise GitError(f"there is no commit {oid}")
+        lines = answer[1].partition(b"\n\n")[0].decode("utf-8", "replace").split("\n")
+        fields = [(name, value) for name, _, value in (line.partition(" ") for line in lines)]
+        parents = tuple(value for name, value in fields if name == "parent")
+        named = dict(fields)
+        return self._keep_commit(oid, Commit(named["tree"], parents, named.get("committer", "").partition("> ")[2]))
+
+    def write_snapshot(self, tree: str, parent: str) -> str:
+        """Store a commit of a tree, with the date of its parent, and return its id; equal arguments give an equal id.
+
+        Raises:
+            GitError: There is no such parent.
+        """
+        date = self.commit(parent).date
+        who = f"aegis-tui <hub@aegis.invalid> {date}"
+        text = f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nsnapshot\n"
+        oid = self.write("commit", text.encode())
+        self._keep_commit(oid, Commit(tree, (parent,), date))
+        self.snapshots[oid] = parent
+        return oid
+
+    def _keep_commit(self, oid: str, commit: Commit) -> Commit:
+        self._commits[oid] = commit
+        if len(self._commits) > _KEPT_COMMITS:
+            self._commits.popitem(last=False)
+        return commit
+
+
+def parse_tree(raw: bytes, oid_bytes: int) -> TreeEntries:
+    """Return the entries of a tree object by name.
+
+    Source: git's Documentation/technical/pack-format, tree objects.
+
+    Raises:
+        GitError: It is damaged.
+    """
+    entries: TreeEntries = {}
+    at = 0
+    while at < len(raw):
+        space, end = raw.find(b" ", at), raw.find(b"\0", at)
+        if not at < space < end or end + 1 + oid_bytes > len(raw):
+            raise GitError("a tree is damaged")
+        entries[raw[space + 1 : end]] = TreeEntry(raw[at:space], raw[end + 1 : end + 1 + oid_bytes].hex())
+        at = end + 1 + oid_bytes
+    return entries
+
+
+def render_tree(entries: TreeEntries) -> bytes:
+    """Return the tree object with these entries, in git's order: folders as if their names ended in a slash."""
+    ordered = sorted(entries.items(), key=lambda item: item[0] + b"/" if item[1].mode == FOLDER else item[0])
+    return b"".join(b"%s %s\0%s" % (entry.mode, name, bytes.fromhex(entry.oid)) for name, entry in ordered)
