@@ -128,6 +128,10 @@ def link(name: str, target: str) -> Change:
     return lambda folder: (folder / name).symlink_to(target)
 
 
+def binary(name: str, content: bytes) -> Change:
+    return lambda folder: (folder / name).write_bytes(b"\0" + content)
+
+
 def mode(name: str, bits: int) -> Change:
     return lambda folder: (folder / name).chmod(bits)
 
@@ -139,7 +143,7 @@ def test_disjoint_pieces_of_every_kind_need_no_merge_of_files(bench: Bench) -> N
     bench.piece("rename", move("root.txt", "docs/root.md"))
     bench.piece("link", link("latest", "src/a/one.py"))
     bench.piece("mode", mode("run.sh", 0o644))
-    bench.piece("binary", lambda folder: (folder / "lib/x/data.bin").write_bytes(bytes(range(256))))
+    bench.piece("binary", binary("lib/x/data.bin", bytes(range(256))))
     bench.piece("korean", line("한글/이름 하나.txt", 1, "다른 줄"), write("한글/새 파일.txt"))
     bench.piece("nothing")
     assert bench.agree().merged_files == 0
@@ -182,21 +186,30 @@ def test_where_two_pieces_meet_git_decides(
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_pieces_give_the_same_tree_in_both_ways(bench: Bench, seed: int) -> None:
+def test_random_pieces_give_the_same_tree_in_both_ways_and_no_line_is_lost_or_doubled(bench: Bench, seed: int) -> None:
     chance = random.Random(seed)
     files = ["src/a/one.py", "src/a/two.py", "src/b/one.py", "lib/x/deep.py", "root.txt"]
+    added: dict[str, int] = {}
     for number in range(7):
-        kind = chance.choice(["edit", "edit", "add", "delete", "move", "own"])
-        path = chance.choice(files)
-        change = {
-            "edit": line(path, chance.randrange(20), f"by {number}"),
-            "add": write(f"{Path(path).parent}/new{chance.randrange(4)}.py", f"by {number}\n"),
+        path, name = chance.choice(files), f"p{number}"
+        changes: dict[str, Change] = {
+            "edit": line(path, chance.randrange(20), f"by {name}."),
+            "add": write(f"{Path(path).parent}/new{chance.randrange(4)}.py", f"by {name}.\n"),
+            "own": write(f"own{number}/file.py", f"by {name}.\n"),
             "delete": delete(path),
             "move": move(path, f"{chance.choice(['moved', 'src/a', 'lib'])}/to{number}.py"),
-            "own": write(f"own{number}/file.py", f"by {number}\n"),
-        }[kind]
-        bench.piece(f"p{number}", change)
-    bench.agree()
+            "mode": mode(chance.choice(["run.sh", path]), chance.choice([0o644, 0o755])),
+            "binary": binary(f"{Path(path).parent}/data{chance.randrange(2)}.bin", chance.randbytes(64)),
+        }
+        kinds = chance.sample(sorted(changes), 2) if chance.random() < 0.4 else [chance.choice(["edit", "edit", "add"])]
+        if {"delete", "move", "mode", "edit"} & set(kinds[1:]):
+            kinds = kinds[:1]  # the first change may have taken the file away
+        bench.piece(name, *(changes[kind] for kind in kinds))
+        added[name] = len({"edit", "add", "own"}.intersection(kinds))
+    composed = bench.agree()
+    text = bench.git("grep", "-h", "-I", "by p", composed.tree, code=1)
+    for name, lines in added.items():
+        assert text.count(f"by {name}.") == (0 if name in composed.refused else lines), name
 
 
 def test_a_piece_on_top_of_another_brings_only_its_own_change(bench: Bench) -> None:
