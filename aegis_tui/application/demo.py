@@ -27,6 +27,8 @@ class Promise(FrozenModel):
     """The exact number of hot conflicts, each resolved by a rebase; 0: no conflict of any kind."""
     qa_rounds: tuple[bool, ...]
     """Whether each round of QA passed, in order."""
+    left_out: tuple[str, ...] = ()
+    """The pieces that are left out of the result; the run may then be partial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def judge(report: Report, promise: Promise | None, result: DemoResult) -> list[C
         _lock_waits(report, promise.lock_waits),
         _conflicts(report, promise.hot_conflicts),
         _qa(report, promise.qa_rounds),
+        *([_left_out(report, promise.left_out)] if promise.left_out else []),
         _commit(report, result),
         Claim("result passes its tests", result.tests_pass, "passed" if result.tests_pass else "failed"),
         untouched,
@@ -141,6 +144,12 @@ def _qa(report: Report, wanted: Sequence[bool]) -> Claim:
     ended = [rounds[number] for number in sorted(rounds)]
     words = ", ".join("passed" if ok else "failed" for ok in ended) or "not run"
     return Claim("QA rounds", ended == list(wanted), words)
+
+
+def _left_out(report: Report, wanted: Sequence[str]) -> Claim:
+    names = [item["piece"] for item in report.get("left_out", ())]
+    kept = all(item["ref"] for item in report.get("left_out", ()))
+    return Claim("pieces left out, and kept", names == list(wanted) and kept, ", ".join(names) or "none")
 
 
 def _commit(report: Report, result: DemoResult) -> Claim:

@@ -92,6 +92,20 @@ def test_the_demo_shows_all_that_it_promises_and_leaves_one_commit(temp: Path) -
     assert leftovers(temp) == []
 
 
+def test_the_partial_scenario_leaves_a_bad_piece_out_of_one_commit(temp: Path) -> None:
+    kept = temp / "home" / "shop"
+    code, report, _ = demo(temp, "--scenario", "partial", "--pace", "0", "--keep", str(kept))
+    claims = {claim["name"]: (claim["ok"], claim["found"]) for claim in report["demo"]["claims"]}
+    assert all(ok for ok, _ in claims.values()), claims
+    assert (code, claims["pieces left out, and kept"]) == (0, (True, "receipt"))
+    (left,) = report["left_out"]
+    assert "test_a_receipt_ends_with_what_was_paid" in left["reason"]
+    assert "Looked at once more." in git_in_sample(kept, "show", f"{left['ref']}:src/shop/receipt.py")
+    assert "src/shop/receipt.py" not in git_in_sample(kept, "ls-tree", "-r", "--name-only", "HEAD").split()
+    shutil.rmtree(kept)
+    assert leftovers(temp) == []
+
+
 def test_a_demo_that_is_interrupted_cleans_up(temp: Path) -> None:
     """By SIGHUP here; tests/cli/test_demo.py shows that SIGTERM and SIGINT do the same."""
     with started(temp, "--headless") as process:

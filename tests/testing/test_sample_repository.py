@@ -233,8 +233,16 @@ def test_the_calm_scenario_has_no_trouble(tmp_path: Path) -> None:
     assert load_scenario(scenario_directory("calm")).gates == set()
 
 
-def test_the_broken_scenario_is_never_repaired_though_it_says_so(tmp_path: Path) -> None:
-    job = Job(tmp_path, "broken")
+def test_in_the_partial_scenario_one_piece_breaks_what_the_others_keep_whole(tmp_path: Path) -> None:
+    job = Job(tmp_path, "partial")
+    for name in ("search", "labels"):
+        assert job.compose(job.build(name))
+    assert job.qa().returncode == 0
+
+
+@pytest.mark.parametrize("scenario", ["broken", "partial"])
+def test_the_broken_scenario_is_never_repaired_though_it_says_so(tmp_path: Path, scenario: str) -> None:
+    job = Job(tmp_path, scenario)
     assert job.compose(job.build("search"))
     receipt = job.open("receipt")
     receipt.work(job.briefs["receipt"])

@@ -198,7 +198,7 @@ def test_a_gate_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_scenario_that_does_not_ship_is_refused() -> None:
-    assert scenario_names() == ["default", "broken", "calm"]
+    assert scenario_names() == ["default", "broken", "calm", "partial"]
     with pytest.raises(UsageError, match="no scenario nothing") as refused:
         scenario_directory("nothing")
     assert json.dumps(refused.value.to_wire())
