@@ -54,6 +54,7 @@ from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
 from aegis_tui.orchestrator.qa_run import QaRunner
 from aegis_tui.orchestrator.recompose import Recomposer
+from aegis_tui.orchestrator.rule_check import RuleCheck
 from aegis_tui.orchestrator.workflow import Workflow, WorkflowParts
 from aegis_tui.ports.repository import Repository
 from aegis_tui.ports.sandbox import Sandbox
@@ -148,11 +149,16 @@ class Wiring:
             find_servers=partial(_find_servers, self._environ, self._root),
             find_lens=partial(find_lens, self._root),
             find_warnings=lambda: (*self._key.warnings(self._root), *self._warnings),
-            check_rules=rules.rules_of,
+            check_rules=partial(self._check_rules, rules),
             plan_environment=wired.planner().plan,
             find_choice=QaOutputs(paths.state_dir / "qa").find_choice,
         )
         return Wired(Workflow(parts, engine), preflight, sockets_dir)
+
+    async def _check_rules(self, rules: RuleCheck, oid: str) -> None:
+        """Raise `UsageError` if the rules of a commit are not valid; begin to load what applies them (PERF-18)."""
+        self._begin(rules.prepare())
+        await rules.rules_of(oid)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

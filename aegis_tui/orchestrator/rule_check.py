@@ -83,6 +83,10 @@ class RuleCheck:
         self._files: OrderedDict[str, dict[str, str]] = OrderedDict()
         self._rules: OrderedDict[str, tuple[MergeRule, ...]] = OrderedDict()
 
+    async def prepare(self) -> None:
+        """Have the secret scanner load what it needs; call it when a run begins. Never raises."""
+        await self._scanner.prepare()
+
     async def rules_of(self, oid: str) -> tuple[MergeRule, ...]:
         """Return the rules in effect for pieces with this base commit: the shipped ones, then the team's in the commit.
 

@@ -23,6 +23,10 @@ class ScannedText:
 class SecretScanner(Protocol):
     """Looks for secrets. Sends nothing anywhere, and keeps no secret."""
 
+    async def prepare(self) -> None:
+        """Do now what the first `scan` would spend its time on; call it when a run begins. Never raises."""
+        ...
+
     async def scan(self, texts: Sequence[ScannedText]) -> SecretScan:
         """Return the secrets found in the added lines, and the name of the scanner that ran. Never raises.
 

@@ -96,6 +96,9 @@ class BareEnvironment:
 class NoSecrets:
     """A `SecretScanner` that finds nothing."""
 
+    async def prepare(self) -> None:
+        """Do nothing: a scan takes no time."""
+
     async def scan(self, texts: Sequence[ScannedText]) -> SecretScan:
         """Return a scan by the scanner `none`, without findings; the texts are not read."""
         return SecretScan("none")

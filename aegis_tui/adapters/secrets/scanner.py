@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import PackageNotFoundError
 
 from aegis_tui.adapters.apart import AnswerLostError, ask_apart
-from aegis_tui.adapters.secrets.library import library_name, scan_with_library
+from aegis_tui.adapters.secrets.library import library_name, load_detectors, scan_with_library
 from aegis_tui.adapters.secrets.programs import ScannerFailedError, ScannerPrograms
 from aegis_tui.domain.rule.judge import SecretHit, SecretScan
 from aegis_tui.ports.secret_scanner import ScannedText
@@ -41,6 +43,12 @@ class BestScanner:
 
     def __init__(self, programs: ScannerPrograms, ask: Ask = ask_library) -> None:
         self._programs, self._ask = programs, ask
+
+    async def prepare(self) -> None:
+        """Load the library, in a thread, unless the person has a program that scans; without the library do nothing."""
+        if not any(self._programs.find()):
+            with contextlib.suppress(ImportError):
+                await asyncio.to_thread(load_detectors)
 
     async def scan(self, texts: Sequence[ScannedText]) -> SecretScan:
         """Return what the first scanner that works finds, its name, and why those before it failed.

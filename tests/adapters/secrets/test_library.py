@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from aegis_tui.adapters.program import SubprocessRunner
-from aegis_tui.adapters.secrets.library import library_name, scan_with_library
+from aegis_tui.adapters.secrets.library import library_name, load_detectors, scan_with_library
 from aegis_tui.adapters.secrets.programs import ScannerPrograms
 from aegis_tui.adapters.secrets.scanner import BestScanner, ask_library
 from aegis_tui.ports.secret_scanner import ScannedText
@@ -81,6 +82,19 @@ def test_the_library_runs_where_no_program_is_installed_and_says_its_name() -> N
     scanner = BestScanner(ScannerPrograms(SubprocessRunner(), {"PATH": "/nowhere"}))
     scan = asyncio.run(scanner.scan((text(f"key = '{AWS}'"),)))
     assert scan.scanner == library_name() and scan.hits and scan.problems == ()
+
+
+def test_it_is_loaded_before_the_first_scan_if_no_program_will_scan(tmp_path: Path) -> None:
+    def prepare(path: str) -> int:
+        load_detectors.cache_clear()
+        asyncio.run(BestScanner(ScannerPrograms(SubprocessRunner(), {"PATH": path})).prepare())
+        return load_detectors.cache_info().currsize
+
+    assert prepare(str(tmp_path)) == 1
+    program = tmp_path / "gitleaks"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert prepare(str(tmp_path)) == 0
 
 
 def test_without_any_scanner_none_is_named_and_the_reason_is() -> None:
