@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.errors import UsageError
 from aegis_tui.sdk.egress import EgressRelay
+from aegis_tui.sdk.orphan import orphan_s
 
 TOOL_PREFIX = "AEGIS_TOOL_"
 """Prefix of variables for the commands that the agent runs: AEGIS_TOOL_PYTHONPATH becomes their PYTHONPATH.
@@ -21,9 +22,6 @@ The agent itself must not get them: it must not import from the worktree.
 
 DEFAULT_MAX_TURNS = 60
 """The most replies of the model in one task, if AEGIS_MAX_TURNS is not set."""
-
-DEFAULT_ORPHAN_S = 600.0
-"""Seconds that an agent goes on without a hub, if AEGIS_ORPHAN_S is not set."""
 
 
 class InstanceScope(FrozenModel):
@@ -93,7 +91,7 @@ class AgentSettings:
             scope=_load_scope(environment.get("AEGIS_SCOPE_FILE")),
             shared_context=_load_context(environment.get("AEGIS_BRIEF_CONTEXT")),
             max_turns=_max_turns(environment.get("AEGIS_MAX_TURNS")),
-            orphan_s=_seconds(environment.get("AEGIS_ORPHAN_S"), DEFAULT_ORPHAN_S),
+            orphan_s=orphan_s(environment),
             worktree=worktree.resolve(),
             tool_environment={
                 name.removeprefix(TOOL_PREFIX): value
@@ -156,10 +154,3 @@ def _max_turns(text: str | None) -> int:
     if not text.isdigit() or int(text) < 1:
         raise UsageError(f"AEGIS_MAX_TURNS is {text!r}, which is not a number over 0")
     return int(text)
-
-
-def _seconds(text: str | None, default: float) -> float:
-    try:
-        return max(1.0, float(text)) if text else default
-    except ValueError as error:
-        raise UsageError(f"AEGIS_ORPHAN_S is {text!r}, which is not a number of seconds") from error

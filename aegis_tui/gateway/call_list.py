@@ -97,7 +97,7 @@ def _call_of(line: dict[str, Any]) -> CallFields | None:
     says whether the line has a place of texts.
     """
     try:
-        datetime.fromisoformat(str(line["at"]))
+        datetime.fromisoformat(str(line["at"])).astimezone()
         return CallFields(
             id=line.get("id"),
             at=str(line["at"]),

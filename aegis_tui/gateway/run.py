@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.errors import Refused, Unavailable, UsageError
+from aegis_tui.errors import Refused, Unavailable
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.app import GatewayApp
 from aegis_tui.gateway.client_connection import MOST_STRANGERS
@@ -32,13 +32,13 @@ from aegis_tui.gateway.share import MOST_CALLS
 from aegis_tui.gateway.upstream import Upstream
 from aegis_tui.sdk.discovery import WorkspacePaths, find_process, process_start_time
 from aegis_tui.sdk.gateway import EGRESS_NAME
+from aegis_tui.sdk.orphan import orphan_s
 from aegis_tui.sdk.private_file import write_private
 from aegis_tui.sdk.strangers import QUEUED, raise_descriptor_limit
 
 _LOG = logging.getLogger(__name__)
 _SOCKET_PATH_LIMIT_BYTES = 104
 _FOLDER_CHECK_S = 2.0
-_ORPHAN_S = 600.0
 _UNUSED_S = 10.0
 """How long a gateway without callers outlives its hub, in seconds: long enough for a hub that is started again."""
 _PORT_NAME = "gateway.port"
@@ -63,23 +63,10 @@ def run_gateway(runtime: Path, state: Path) -> None:
         UsageError: AEGIS_ORPHAN_S is not a number.
         OSError: A folder or a file in it cannot be used.
     """
-    orphan_s = _orphan_s()
+    agents_last_s = orphan_s(os.environ)
     _check_private(runtime)
     with _only_one(runtime / "gateway.lock"):
-        asyncio.run(_serve(runtime, state, orphan_s))
-
-
-def _orphan_s() -> float:
-    """Return how long agents survive their hub, in seconds: AEGIS_ORPHAN_S, at least 1; 600 if it is not set.
-
-    Raises:
-        UsageError: It is not a number.
-    """
-    text = os.environ.get("AEGIS_ORPHAN_S")
-    try:
-        return max(1.0, float(text)) if text else _ORPHAN_S
-    except ValueError as error:
-        raise UsageError(f"AEGIS_ORPHAN_S is {text!r}, which is not a number of seconds") from error
+        asyncio.run(_serve(runtime, state, agents_last_s))
 
 
 async def _serve(runtime: Path, state: Path, orphan_s: float) -> None:

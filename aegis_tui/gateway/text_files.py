@@ -21,6 +21,8 @@ _LEAST_FILE_BYTES = 1024 * 1024
 _HEAD_BYTES = 8 * 1024
 """More than the longest head."""
 _NAME = re.compile(r"(\d{6,12})\.calls")
+_LAST_PLACE = 10**12 - 1
+"""The highest number of a file, and a size that no file reaches."""
 
 
 class TextPlace(NamedTuple):
@@ -86,7 +88,7 @@ class TextFiles:
     def read(self, place: TextPlace, **head: Any) -> CallTexts | None:
         """Return the texts at a place; None if they were deleted, are cut short, or belong to another call. Blocking.
 
-        None too if the file is not a regular one.
+        None too if the file is not a regular one, or no file can have such a place.
 
         Args:
             place: As `append` returned it.
@@ -95,6 +97,8 @@ class TextFiles:
         Raises:
             OSError: The file is there but cannot be read, or is a link.
         """
+        if max(place) > _LAST_PLACE:
+            return None
         try:
             descriptor = os.open(self._path(place.file), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:

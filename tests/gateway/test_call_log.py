@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.gateway import call_log
+from aegis_tui.gateway.call_list import CallList
 from aegis_tui.gateway.call_log import CallLog
 from aegis_tui.gateway.text_files import TextFiles, TextPlace
 from tests.gateway.conftest import until
@@ -150,8 +151,19 @@ def test_texts_of_another_call_are_never_shown(tmp_path: Path) -> None:
     put(log, 1, b"mine")
     log.close()
     (line,) = written(tmp_path)
-    for wrong in ({"id": 2}, {"at": "at 2"}, {"kept": [1, 3]}, {"kept": [7, 0]}, {"kept": [1, 9999]}):
+    absurd = 10**40
+    places = ([1, 3], [7, 0], [1, 9999], [1, 2**63 - 1], [1, absurd], [absurd, 0], [10**300, 0])
+    wrongs: list[dict[str, Any]] = [{"id": 2}, {"at": "at 2"}, *({"kept": place} for place in places)]
+    for wrong in wrongs:
         assert stored(tmp_path, {**line, **wrong}) is None
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "yesterday"])
+def test_a_line_whose_time_no_clock_here_can_show_is_left_out(tmp_path: Path, at: str) -> None:
+    numbers = dict.fromkeys(("prompt_tokens", "completion_tokens", "cached_tokens", "latency_s"), 1)
+    lines = [{"id": 1, "agent_id": "A-one", "status": 200, "at": when, **numbers} for when in (at, "2026-01-01T00:00Z")]
+    (tmp_path / "model-calls.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
+    assert [call["at"] for call in CallList(tmp_path).newest(9)] == ["2026-01-01T00:00Z"]
 
 
 def test_links_and_pipes_in_the_place_of_files_are_not_followed(tmp_path: Path) -> None:

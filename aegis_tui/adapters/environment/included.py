@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aegis_tui.adapters.environment.folder import read_regular
+from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.run import GitRunner, joined
 
 NAME = ".worktreeinclude"
@@ -67,10 +67,9 @@ class IncludedFiles:
             return ()
         has_own = (self._root / ".git").exists()
         runner = GitRunner(git_dir=None if has_own else self._common_dir, cwd=self._root)
-        with tempfile.NamedTemporaryFile(prefix="aegis-include-") as file:
-            file.write(patterns)
-            file.flush()
-            named = await runner.run(*_LIST, "-X", file.name, work_tree=self._root)
+        with scratch_folder() as scratch:
+            (scratch / NAME).write_bytes(patterns)
+            named = await runner.run(*_LIST, "-X", str(scratch / NAME), work_tree=self._root)
         ignored = set(await self._ignored(runner, self._root, named.fields()))
         for folder in [name for name in named.fields() if name.endswith("/") and name not in ignored]:
             # Git ignores not the folder, but files in it.

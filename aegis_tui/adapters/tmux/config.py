@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
+from aegis_tui.sdk.orphan import orphan_s
+
 SOCKET_PATH_BYTES = 104
 """The longest unix socket path that all supported systems accept, in bytes (the limit of macOS)."""
 
@@ -19,8 +21,7 @@ VIEW = f"{SESSION}-view"
 HOME_WINDOW = "_home"
 """A window that keeps the session alive while no instance runs; `home.sh` runs in it."""
 HOME_SCRIPT = "home.sh"
-ORPHAN_S = "600"
-"""How long the server waits for a hub if AEGIS_ORPHAN_S is not set, in seconds."""
+
 BIRTH_WIDTH, BIRTH_HEIGHT = 200, 50
 """Initial size of a window in cells, while nobody views it; some programs never redraw for another size."""
 DETACH_KEYS = "C-] d"
@@ -104,14 +105,13 @@ def home_command(folder: Path, environment: Mapping[str, str]) -> list[str]:
 
     Args:
         folder: Holds the script that the command runs.
-        environment: AEGIS_ORPHAN_S in it says how long, in seconds; AEGIS_STATE_DIR where the hub's lock file is, by
-            default in `folder`.
+        environment: AEGIS_ORPHAN_S in it says how long (see `orphan_s`); AEGIS_STATE_DIR where the hub's lock file is,
+            by default in `folder`.
 
     Raises:
-        ValueError: AEGIS_ORPHAN_S is not a number.
-        OverflowError: It is infinite.
+        UsageError: AEGIS_ORPHAN_S is not a number.
     """
-    limit_s = int(float(environment.get("AEGIS_ORPHAN_S") or ORPHAN_S))
+    limit_s = int(orphan_s(environment))
     lock = Path(environment.get("AEGIS_STATE_DIR") or folder) / "hub.lock"
     return ["/bin/sh", str(folder / HOME_SCRIPT), str(lock), str(limit_s)]
 

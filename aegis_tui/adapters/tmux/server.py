@@ -247,7 +247,7 @@ class TmuxServer:
         Raises:
             TerminalUnavailable: tmux is missing or older than 3.2, or all attempts to start it fail.
             OSError: The server's configuration cannot be written.
-            ValueError: AEGIS_ORPHAN_S in the environment is not a number.
+            UsageError: AEGIS_ORPHAN_S in the environment is not a number.
         """
         await asyncio.to_thread(self._check_version)
         await asyncio.to_thread(write_config, self.config_path.parent)
@@ -318,7 +318,7 @@ class TmuxServer:
 
         Raises:
             TerminalUnavailable: There is no tmux, or it cannot be started at all.
-            ValueError: AEGIS_ORPHAN_S in the environment is not a number.
+            UsageError: AEGIS_ORPHAN_S in the environment is not a number.
         """
         size = ["-x", str(BIRTH_WIDTH), "-y", str(BIRTH_HEIGHT)]
         home = home_command(self.config_path.parent, self.environment)

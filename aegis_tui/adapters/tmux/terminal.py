@@ -83,7 +83,7 @@ class TmuxTerminal:
         Raises:
             TerminalUnavailable: tmux is missing or older than 3.2, or the server does not start.
             OSError: The server's configuration cannot be written.
-            ValueError: AEGIS_ORPHAN_S in the environment is not a number.
+            UsageError: AEGIS_ORPHAN_S in the environment is not a number.
         """
         await self._server.start()
         self._link.start()
