@@ -89,8 +89,8 @@ class FileReader:
     def _head(self, path: str, text: str) -> str:
         size = counted(len(text.splitlines()), "line")
         return (
-            f"(signatures only, as you may not write {path}, which has {size}; read {path}:NAME for one of them, or "
-            "set body for the whole file)\n"
+            f"(signatures only, because {path} has {size} and you may not write it; to see one definition, read "
+            f"{path}:NAME; to see the whole file, set body to true)\n"
         )
 
     async def signatures(self, path: str) -> str:

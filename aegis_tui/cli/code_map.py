@@ -136,7 +136,7 @@ def show(
     ] = "signatures",
     as_json: AsJson = False,
 ) -> int:
-    """Print a file or symbol as public outline, as signatures or with its whole text, or list a folder.
+    """Print the public outline, the signatures or the whole text of a file or symbol, or list a folder.
 
     Exit code 2 if there is no such file or symbol in the map, 5 outside a repository.
     """

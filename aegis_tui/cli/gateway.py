@@ -56,8 +56,8 @@ def status(as_json: AsJson = False) -> int:
 
 @app.command()
 def prefixes(
-    one: Annotated[str | None, typer.Argument(metavar="ID", help="Compare only this agent ...")] = None,
-    two: Annotated[str | None, typer.Argument(metavar="ID", help="... with this one.")] = None,
+    one: Annotated[str | None, typer.Argument(metavar="ID", help="Compare only two agents: this one ...")] = None,
+    two: Annotated[str | None, typer.Argument(metavar="ID", help="... and this one.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Show how much the last prompts of agents have in common, where they begin to differ, and why.

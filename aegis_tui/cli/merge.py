@@ -27,21 +27,21 @@ LeaveOut = Annotated[
 ]
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Show how pieces become the result, or leave some of them out."
+    no_args_is_help=True, add_completion=False, help="Show the order in which pieces are merged, or leave some out."
 )
 
 
 @app.callback()
 def merge() -> None:
-    """Show how pieces become the result, or leave some of them out."""
+    """Show the order in which pieces are merged, or leave some out."""
 
 
 @app.command()
 def plan(as_json: AsJson = False) -> int:
-    """List the pieces of the newest run in the order in which they are composed.
+    """List the pieces of the newest run in the order in which they are merged.
 
-    Each is shown with its state, what it builds on, and the pieces that change the same files. Exit code 2 if there is
-    no run or it has no design yet, 5 if no hub is running: none is started.
+    Each is listed with its state, the pieces that it depends on, and the pieces that change the same files. Exit code
+    2 if there is no run or it has no design yet, 5 if no hub is running: none is started.
     """
     run = here().hub().context()["run"]
     if run is None:
@@ -106,15 +106,15 @@ def _words(item: PlannedPiece) -> str:
 
 @app.command()
 def apply(run: RunName = None, leave_out: LeaveOut = None, as_json: AsJson = False) -> int:
-    """Let a run end with the pieces that are good, as with run --partial, and leave out those that you name.
+    """Let a run commit its result without the pieces that fail, as run --partial does, and without those you name.
 
-    A piece that cannot be finished, or that breaks QA after the last round, is then left out together with what builds
-    on it; its commits are kept. The run ends with a commit and exit code 3.
+    From now on, a piece that cannot be finished, or that breaks QA after the last round, is left out together with the
+    pieces that depend on it; its commits are kept. The run ends with a commit of the others and exit code 3.
 
     Exit code 2 if there is no such run or piece, 3 if the run has ended or no feature would be kept, 5 if no hub is
     running: none is started.
     """
     reply = here().hub().reply(RunReply, "merge:apply", run=run, leave_out=leave_out or [])
-    words = f"without {', '.join(leave_out)}" if leave_out else "and pieces that are bad are left out"
+    words = f"without {', '.join(leave_out)}" if leave_out else "and leaves out pieces that fail"
     output.result(RunOutput(run=reply["run"]), as_json=as_json, lines=[f"run {reply['run']} continues, {words}"])
     return 0

@@ -46,7 +46,7 @@ def rules() -> None:
 def list_rules(as_json: AsJson = False) -> int:
     """List the rules in effect in this checkout: those that come with the program, and those in .agents/rules.
 
-    A run obeys the rules of its base commit. No hub is needed. Exit code 2 if a file of rules is not valid.
+    A run uses the rules that its base commit contains. No hub is needed. Exit code 2 if a rules file is not valid.
     """
     from aegis_tui.bootstrap.rules import rules_in
     from aegis_tui.domain.rule.parse import combined

@@ -20,7 +20,8 @@ Partial = Annotated[
     bool,
     typer.Option(
         "--partial",
-        help="Accept a result without the pieces that are bad; it names them, and the exit code is 3.",
+        help="If a piece fails or breaks QA to the end, leave it out and commit the others. The report lists what is "
+        "left out, and the exit code is 3.",
     ),
 ]
 Checks = Annotated[
@@ -29,7 +30,7 @@ Checks = Annotated[
         "--check",
         metavar="COMMAND",
         help="A command that checks the result, if the design names none; may be repeated. If neither names one, "
-        "the checks that the repository's build files call for are run.",
+        "QA runs the checks that follow from the repository's build files.",
     ),
 ]
 Lenses = Annotated[

@@ -214,10 +214,10 @@ _RUN: Words = {
     MergeQueued: lambda data: f"{data.piece} waits to be merged",
     MergeApplied: lambda data: f"{data.piece} is merged, {data.oid[:10]}",
     MergeRejected: lambda data: f"{data.piece} is not merged: {data.reason}",
-    PartialAllowed: lambda data: "allows a result without the pieces that are bad",
+    PartialAllowed: lambda data: "allows a result without the pieces that fail",
     CulpritsSought: lambda data: f"looks for the pieces that break QA: {data.reason}",
     PieceLeftOut: lambda data: f"{data.piece} is left out of the result: {data.reason}",
-    MergeRebuilt: lambda data: f"the pieces that are kept are composed anew, {data.oid[:10]}",
+    MergeRebuilt: lambda data: f"the pieces that are kept are merged again, {data.oid[:10]}",
     ConflictDetected: _conflict,
     ConflictResolved: lambda data: (
         f"conflict {data.conflict_id} is {'gone' if data.resolution == 'none' else f'resolved: {data.resolution}'}"

@@ -101,7 +101,7 @@ def _what(effect: _OfRun) -> str:
         case CheckComposition():
             return "the merged pieces could not be checked"
         case RebuildComposition():
-            return "the pieces that are kept could not be composed"
+            return "the pieces that are kept could not be merged again"
         case FindCulprits():
             return "the pieces that break QA could not be found"
         case RunQa():

@@ -135,4 +135,4 @@ def _failures(run: Run, checks: Sequence[QaCheck]) -> Failures:
 def _reason(culprit: Culprit) -> str:
     shown = sorted(culprit.failures)
     more = f" and {counted(len(shown) - _SHOWN, 'more failure')}" if len(shown) > _SHOWN else ""
-    return f"QA fails with it: {'; '.join(shown[:_SHOWN])}{more}"
+    return f"QA fails if it is included: {'; '.join(shown[:_SHOWN])}{more}"

@@ -70,7 +70,7 @@ def test_a_long_file_of_another_instance_is_shown_as_its_signatures(play: Play) 
         {"path": "src/b/store.py", "body": True},
         {"path": "src/b/store.py", "start": 1, "end": 3},
     )
-    assert first.startswith("(signatures only, as you may not write src/b/store.py, which has")
+    assert first.startswith("(signatures only, because src/b/store.py has")
     assert "class Store" in first and "put(key: str)  # Put one." in first and "self.check(key)" not in first
     assert again == "(the signatures of src/b/store.py: unchanged since you read them)"
     assert "self.check(key)" in body

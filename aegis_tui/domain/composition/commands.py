@@ -18,7 +18,7 @@ class LeftOut(FrozenModel):
 
 
 class MergeApply(CommandData):
-    """Let the result be made without the pieces that are bad, as a person; with `leave_out`, without these."""
+    """Allow a result without the pieces that fail, and leave out those in `leave_out`. Only for the person."""
 
     type: Literal["merge:apply"] = "merge:apply"
     run: Name | None = None
@@ -26,7 +26,7 @@ class MergeApply(CommandData):
 
 
 class CulpritsMarkFound(CommandData):
-    """Report which pieces break QA of the merged tree; none if it passes when it is run again."""
+    """Report which pieces break QA of the merged tree; none if no piece was found to break it."""
 
     type: Literal["merge:mark-culprits"] = "merge:mark-culprits"
     run: str
@@ -35,7 +35,7 @@ class CulpritsMarkFound(CommandData):
 
 
 class MergeMarkRebuilt(CommandData):
-    """Report the commit of the pieces that are kept, or those that cannot be composed without what is left out."""
+    """Report the commit of the kept pieces, or which of them cannot be merged without those that are left out."""
 
     type: Literal["merge:mark-rebuilt"] = "merge:mark-rebuilt"
     run: str

@@ -16,7 +16,7 @@ class PartialAllowed(EventData):
 
 
 class CulpritsSought(EventData):
-    """QA failed and no round is left: the pieces that break it are searched, so that the others can be kept."""
+    """QA failed and no round is left: the hub now looks for the pieces that break it, so that the others are kept."""
 
     type: Literal["merge:culprits-sought"] = "merge:culprits-sought"
     run: str
@@ -34,7 +34,7 @@ class PieceLeftOut(EventData):
 
 
 class MergeRebuilt(EventData):
-    """The pieces that are kept were composed anew: the working ref moved to `oid`."""
+    """The pieces that are kept were merged again, without the others: the working ref moved to `oid`."""
 
     type: Literal["merge:rebuilt"] = "merge:rebuilt"
     run: str

@@ -24,7 +24,7 @@ from aegis_tui.errors import Refused, UsageError
 
 
 def merge_apply(workspace: Workspace, command: MergeApply, actor: Actor, request_id: str) -> Decision:
-    """Let a run end without the pieces that are bad, and leave out those that the person names. The reply has the run.
+    """Let a run end without the pieces that fail, and leave out those that the person names. The reply has the run.
 
     If QA has failed and waits for this, the pieces that break it are searched. That the sender is the person was
     checked before (`rights`).
@@ -78,7 +78,7 @@ def culprits_found(workspace: Workspace, command: CulpritsMarkFound, actor: Acto
         return Decision()
     reasons = {item.piece: item.reason for item in command.culprits if item.piece in run.pieces}
     words = "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or "no single piece breaks it"
-    message = f"{QA_GATE} was not met, and nothing can be left out so that it is: {words}"
+    message = f"{QA_GATE} was not met, and leaving pieces out does not help: {words}"
     failed = fail(run, QA_GATE, message[:2000], cause=_why_qa(run)[:2000])
     if not reasons:
         return Decision(failed)
@@ -99,7 +99,8 @@ def merge_rebuilt(workspace: Workspace, command: MergeMarkRebuilt, actor: Actor,
     if command.refused:
         reasons = {item.piece: item.reason for item in command.refused if item.piece in run.pieces}
         words = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        failed = fail(run, "merge.rebuild", f"the pieces that are left cannot be composed: {words}"[:2000])
+        message = f"the remaining pieces cannot be merged without those that are left out: {words}"
+        failed = fail(run, "merge.rebuild", message[:2000])
         return Decision(leave_out(workspace, run, reasons, otherwise=failed))
     return Decision([(HUB, MergeRebuilt(run=run.run, oid=command.oid))])
 

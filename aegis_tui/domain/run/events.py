@@ -96,7 +96,7 @@ class RunOptions(FrozenModel):
     accept_base_failures: bool = False
     """The person accepts failures of the base that cannot be compared; the report says so (FLOW-7)."""
     partial: bool = False
-    """The person accepts a result without the pieces that are bad; the report names them (FLOW-7)."""
+    """The person accepts a result without the pieces that fail; the report names them (FLOW-7)."""
     attended: bool = False
     """A person watches the run: a gate that a person could open waits for them instead of ending the run."""
     lenses: tuple[Annotated[str, Field(max_length=100)], ...] = Field((), max_length=10)

@@ -85,7 +85,7 @@ class Run(StateModel):
 
     @property
     def may_be_partial(self) -> bool:
-        """Whether a person allows that the run ends without pieces that are bad."""
+        """Whether a person allows that the run ends without pieces that fail."""
         return self.options.partial or self.partial_by is not None
 
     @property

@@ -58,7 +58,7 @@ class MapArguments(ToolArguments):
 
     question: Literal["find", "callers", "callees", "tests", "search", "impact"] = Field(description="What to ask.")
     about: str = Field(
-        min_length=1, max_length=1000, description="A name, PATH:NAME, for impact also PATH, for search some words."
+        min_length=1, max_length=1000, description="A name or PATH:NAME; impact also takes PATH; search takes words."
     )
 
 
@@ -182,13 +182,13 @@ TOOLS: Mapping[str, Tool] = dict(
         _tool(
             "map",
             "Ask where a function or class is defined (find), what calls it, what it calls, which tests cover it, what "
-            "a change of it concerns (impact), or which definitions some words describe (search).",
+            "a change to it affects (impact), or which definitions fit a description (search).",
             MapArguments,
         ),
         _tool(
             "read",
-            "Show a text file, some lines of it, or with PATH:SYMBOL one function or class and what that calls. A long "
-            "file that you may not write is shown as its signatures. What you have read before comes back as a diff.",
+            "Show a text file, some lines of it, or with PATH:SYMBOL one function or class and what it calls. Of a "
+            "long file that you may not write you get the signatures, of text that you have read before only a diff.",
             ReadArguments,
         ),
         _tool(

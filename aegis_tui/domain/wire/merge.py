@@ -24,6 +24,6 @@ class MergePlanOutput(TypedDict):
 
     run: str
     partial: bool
-    """Whether the run may end without pieces that are bad."""
+    """Whether the run may end without pieces that fail."""
     order: list[PlannedPiece]
     left_out: list[LeftOutReport]

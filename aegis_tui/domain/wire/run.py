@@ -240,7 +240,7 @@ class RunView(TypedDict):
     base_qa: BaseQaFields | None
     commit: CommitFields | None
     partial: bool
-    """Whether it may end without pieces that are bad."""
+    """Whether it may end without pieces that fail."""
     boundary: BoundaryReport
     options: OptionsFields
     facts: FactsFields

@@ -174,7 +174,7 @@ class RunActions(PastActions):
             tooltip="Accept QA failures of the base (qa --accept-base-failures).",
         ),
         Binding(
-            "P", "leave_out", "Leave out", id="run.partial", show=False, tooltip="Leave out bad pieces (merge apply)."
+            "P", "leave_out", "Leave out", id="run.partial", show=False, tooltip="Omit pieces that fail (merge apply)."
         ),
         Binding("C", "cancel", "Cancel", id="run.cancel", tooltip="End the run; its work is kept (cancel)."),
         Binding("b", "break_lock", "Break", id="lock.break", tooltip="Break the lock under the cursor (lock break)."),
@@ -288,18 +288,18 @@ class RunActions(PastActions):
 
     @work(group="run", exclusive=True)
     async def action_leave_out(self) -> None:
-        """Let the run end without its bad pieces if the person agrees; show a refusal. Without a run, say so."""
+        """Let the run end without pieces that fail if the person agrees; show a refusal. Without a run, say so."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         if (run := self._active_run()) is None:
             return
         consequences = [
-            "A piece that cannot be finished, or breaks QA in the last round, is left out, with what builds on it.",
-            f"Its commits are kept in refs/aegis/runs/{run.run}. The others become the result; the report names both.",
+            "A piece that cannot be finished, or breaks QA in the last round, is left out with those that need it.",
+            f"Its commits are kept in refs/aegis/runs/{run.run}. The other pieces are committed as the result.",
         ]
-        question = ConfirmScreen(self.desk, f"Accept a result of {run.run} without bad pieces?", consequences)
+        question = ConfirmScreen(self.desk, f"Accept a result of {run.run} without the pieces that fail?", consequences)
         if await self.app.push_screen_wait(question) and await self.desk.command("merge:apply", run=run.run):
-            self.desk.tell("the report will name them", title=f"bad pieces of {run.run} are left out")
+            self.desk.tell("the report will name them", title=f"{run.run} leaves out pieces that fail")
 
     def _active_run(self) -> Run | None:
         """Return the run that is open or ending; without one, say so and return None."""

@@ -88,7 +88,7 @@ async def test_qa_that_fails_for_the_last_time_is_answered_by_a_key_and_a_yes(
         for key in keys:
             await pilot.press(key)
             await pilot.pause()
-        await until(pilot, lambda: "Accept a result of run1 without bad pieces?" in screen_text(app))
+        await until(pilot, lambda: "Accept a result of run1 without the pieces that fail?" in screen_text(app))
         await pilot.press("y")
         await until(pilot, lambda: "the report will name them" in screen_text(app))
     assert scene.hub.commands == [("merge:apply", {"run": "run1"})]
