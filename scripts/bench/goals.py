@@ -296,5 +296,13 @@ GOALS = (
         "culprit_runs",
         at_most=1.0,
     ),
-    Goal("PERF-22 b", "trees that QA ran on twice meanwhile", "0", "git-compose", "culprit_repeats", below=0.5),
+    Goal(
+        "PERF-22 b",
+        "the same if QA says no more than that it fails, so that culprits cannot be told apart, the worst of 200",
+        "≤ 1",
+        "git-compose",
+        "culprit_runs_alike",
+        at_most=1.0,
+    ),
+    Goal("PERF-22 c", "trees that QA ran on twice meanwhile", "0", "git-compose", "culprit_repeats", below=0.5),
 )
