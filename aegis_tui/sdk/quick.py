@@ -285,13 +285,19 @@ class HubQuick:
 
         try:
             connection.request(method, target, text, headers)
-            reply = json.loads(connection.getresponse().read())
+            response = connection.getresponse()
+            content = response.read()
         except (OSError, HTTPException, ValueError) as error:
             raise HubUnavailable(f"the hub at {self._url} does not answer ({type(error).__name__})", _HINT) from error
         finally:
             connection.close()
+        try:
+            reply = json.loads(content)
+        except ValueError:
+            reply = None
         if not isinstance(reply, dict):
-            raise HubUnavailable(f"the hub at {self._url} sent no JSON object", _HINT)
+            message = f"the hub at {self._url} answers with HTTP status {response.status} and no JSON object"
+            raise HubUnavailable(message, "see the hub's log, or replace the hub: aegis-tui hub restart")
         if not reply.get("ok"):
             raise error_from_wire(reply.get("error"))
         return reply

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -70,6 +71,23 @@ class SlowHub:
 
         self.server = Server(str(path), Door)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.mark.parametrize("body", [b"Internal Server Error", b"[1]", b""])
+def test_a_hub_that_fails_without_saying_why_is_not_called_silent(tmp_path: Path, body: bytes) -> None:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(tmp_path / "hub.sock"))
+    server.listen()
+
+    def answer() -> None:
+        with server.accept()[0] as connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 500 x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    threading.Thread(target=answer, daemon=True).start()
+    with server, pytest.raises(HubUnavailable, match="HTTP status 500") as failed:
+        HubQuick(HubAddress(1, 1.0, f"unix:{tmp_path / 'hub.sock'}", "/x", "t")).healthz()
+    assert "hub restart" in failed.value.hint
 
 
 def test_a_hub_that_takes_long_and_answers_others_is_asked_again_under_one_id(tmp_path: Path) -> None:
