@@ -48,6 +48,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Benchmarks of aegis-tui.")
     parser.add_argument("name", nargs="?", choices=sorted([*BENCHES, MERGE]), help="which benchmark to run")
     parser.add_argument("repositories", nargs="*", type=Path, help=f"for {MERGE}: repositories with merge commits")
+    parser.add_argument("--every", type=int, default=1, help=f"for {MERGE}: of files that git merges, one in so many")
     parser.add_argument("--record", action="store_true", help="keep the samples in docs/benchmarks/ and write the page")
     parser.add_argument("--list", action="store_true", help="name the benchmarks")
     parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md from the records")
@@ -60,7 +61,7 @@ def main(arguments: list[str]) -> int:
     if (chosen.name == MERGE) != bool(chosen.repositories):
         parser.error(f"repositories are given for {MERGE} alone, which needs them")
     if chosen.name == MERGE:
-        run_merge(chosen.repositories)
+        run_merge(chosen.repositories, chosen.every)
         return 0
     if chosen.name is not None:
         _run(chosen.name, keep=chosen.record)

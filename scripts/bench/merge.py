@@ -10,7 +10,10 @@ side added and the person kept, or it has a line that one side removed and the p
 from __future__ import annotations
 
 import ast
+import io
+import re
 import sys
+import tokenize
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +25,9 @@ from scripts.bench.merge_history import HistoricFile, History
 
 Counts = Counter[str]
 
+_FREE = frozenset("()[]{},\\")
+"""Tokens that formatters add and remove."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -31,13 +37,20 @@ class Outcome:
     merge: FileMerge
 
 
-def run_merge(repositories: Iterable[Path]) -> None:
-    """Merge the histories again and print what came of it, for each repository and in all."""
+def run_merge(repositories: Iterable[Path], every: int) -> None:
+    """Merge the histories again and print what came of it, for each repository and in all.
+
+    Args:
+        repositories: Checkouts or bare repositories.
+        every: Of the files that git merges only one in so many is looked at; of those with conflicts all are.
+    """
     everything: list[Outcome] = []
     for repository in repositories:
         with History(repository) as history:
             merges = history.merges()
-            outcomes = [_merged(file) for merge in merges for file in history.files(*merge)]
+            files = [file for merge in merges for file in history.files(*merge)]
+        clean = [file for file in files if file.textual is not None][::every]
+        outcomes = [_merged(file) for file in (*(file for file in files if file.textual is None), *clean)]
         _print(
             f"{repository.resolve().parent.name if repository.name == 'repo' else repository.name}",
             len(merges),
@@ -114,35 +127,63 @@ def wrong(versions: Versions, text: str, human: str) -> str:
     if _tree(text) is None and all(_tree(version) is not None for version in versions):
         return "does not parse"
     base, ours, theirs = (_lines(version) for version in versions)
-    here, there = _lines(text), _lines(human)
-    if missing := {line for line in (ours - base) | (theirs - base) if line in there and line not in here}:
-        return f"lost: {min(missing)}"
-    if back := {line for line in (base - ours) | (base - theirs) if line in here and line not in there}:
-        return f"kept: {min(back)}"
+    text_lines, human_lines, here, there = _lines(text), _lines(human), _squeezed(text), _squeezed(human)
+    for line in human_lines.keys() - text_lines.keys():
+        if line not in here and (ours[line] > base[line] or theirs[line] > base[line]):
+            return f"lost: {line}"
+    for line in text_lines.keys() - human_lines.keys():
+        changes = ours[line] - base[line], theirs[line] - base[line]
+        if line not in there and min(changes) < 0 and max(changes) <= 0:
+            return f"kept: {line}"
     twice = _definitions(text)
     known = [_definitions(version) for version in (*versions, human)]
     doubled = [name for name, count in twice.items() if count > max(1, *(each[name] for each in known))]
     return f"twice: {doubled[0]}" if doubled else ""
 
 
-def _lost(versions: Versions, text: str) -> set[str]:
-    """Return the lines that a side added, and the other did not remove, that the merge lacks; imports aside."""
-    base, ours, theirs = (_lines(version) for version in versions)
-    return ((ours | theirs) - base) - _lines(text)
+def _lost(versions: Versions, text: str) -> list[str]:
+    """Return the words that the merge has less often than the changes of the sides allow; brackets and commas aside."""
+    base, ours, theirs, merged = (_words(each) for each in (*versions, text))
+    lost = []
+    for word in ours | theirs:
+        by_us, by_them = ours[word] - base[word], theirs[word] - base[word]
+        added = max(by_us, by_them) if by_us > 0 and by_them > 0 else by_us + by_them
+        if merged[word] < base[word] + added:
+            lost.append(word)
+    return lost
 
 
-def _lines(text: str) -> set[str]:
-    """Return the lines of a text that say something, without indentation and last comma; imported names one by one."""
+def _words(text: str) -> Counter[str]:
+    """Return how often each name, operator, literal and comment is there; texts word by word."""
+    words: Counter[str] = Counter()
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.STRING and token.string[0] in "\"'":
+                words.update(str(ast.literal_eval(token.string)).split())
+            elif token.string.strip() and token.string not in _FREE:
+                words[token.string.strip()] += 1
+    except (tokenize.TokenError, SyntaxError, ValueError):
+        return words
+    return words
+
+
+def _lines(text: str) -> Counter[str]:
+    """Return the squeezed lines of a text that say something; imported names one by one."""
     tree = _tree(text)
     lines = text.split("\n")
-    named: set[str] = set()
+    named: Counter[str] = Counter()
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = "." * getattr(node, "level", 0) + (getattr(node, "module", "") or "")
-            named |= {f"import {module} {alias.name} {alias.asname}" for alias in node.names}
+            named.update(f"import {module} {alias.name} {alias.asname}" for alias in node.names)
             for at in range(node.lineno - 1, node.end_lineno or node.lineno):
                 lines[at] = ""
-    return named | {line.strip().rstrip(",") for line in lines if line.strip().rstrip(",")}
+    return named + Counter(squeezed for line in lines if (squeezed := _squeezed(line)))
+
+
+def _squeezed(text: str) -> str:
+    """Return a text without what a formatter changes: white space, the kind of quotes, commas before brackets."""
+    return re.sub(r",(?=[)\]}]|\Z)", "", re.sub(r"\s+", "", text).replace("'", '"'))
 
 
 def _contents(tree: ast.Module) -> Counter[str]:

@@ -83,7 +83,7 @@ def _binds(node: ast.AST) -> Iterator[str]:
             yield name
         case ast.ClassDef(name=name, body=body):
             yield name
-            yield from (f"self.{member}" for part in body for inner in ast.walk(part) for member in _binds(inner))
+            yield from (f"self.{member}" for part in body for member in _members(part))
         case ast.alias(name=name, asname=alias):
             yield alias or name.partition(".")[0]
         case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
@@ -92,3 +92,13 @@ def _binds(node: ast.AST) -> Iterator[str]:
             yield name
         case ast.Global(names=names) | ast.Nonlocal(names=names):
             yield from names
+
+
+def _members(node: ast.stmt) -> Iterator[str]:
+    """Yield what a statement of a class's body binds, in its branches too, but not inside of functions."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case _:
+            for inner in ast.walk(node):
+                yield from _binds(inner)

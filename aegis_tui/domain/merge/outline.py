@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-ItemKind = Literal["comment", "doc", "import", "definition", "binding", "block", "statement"]
+ItemKind = Literal["comment", "doc", "import", "class", "function", "binding", "block", "statement"]
 Key = tuple[ItemKind, str, int]
 """What an item is, its name or text, and how many of the same stand above it in its suite."""
 
@@ -22,6 +22,14 @@ class Suite:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadedSuite:
+    """A header, such as `def f():` or `else:`, with the comments above it and decorators, and the suite below it."""
+
+    head: tuple[str, ...]
+    suite: Suite
+
+
+@dataclass(frozen=True, slots=True)
 class MergeItem:
     """One statement, or a paragraph of comments."""
 
@@ -30,9 +38,8 @@ class MergeItem:
     """Blank lines and comments that stand directly above it."""
     lines: tuple[str, ...]
     """Its own lines, with decorators; without `lead`."""
-    head: tuple[str, ...] = ()
-    """Of a class whose body is a suite of its own: its lines above the body."""
-    body: Suite | None = None
+    segments: tuple[HeadedSuite, ...] = ()
+    """What a compound statement consists of: its `lines` in parts; empty if a part of it is on one line."""
 
     @property
     def text(self) -> tuple[str, ...]:
@@ -136,19 +143,55 @@ def _item(
     node = group[0]
     kind, name = _named(node, own, is_first=is_first) if len(group) == 1 else ("statement", "\n".join(own))
     key = _key(seen, kind, name)
-    if len(group) == 1 and isinstance(node, ast.ClassDef):
-        inner = _first_line(node.body[0]) - 1
-        if inner > node.lineno - 1 and not lines[node.body[0].lineno - 1][: node.body[0].col_offset].strip():
-            top = _head_end(lines, node, inner)
-            return MergeItem(key, lead, own, tuple(lines[span[0] : top]), _suite(lines, node.body, top, span[1]))
-    return MergeItem(key, lead, own)
+    segments = tuple(_segments(lines, node, span)) if len(group) == 1 else ()
+    return MergeItem(key, lead, own, segments)
 
 
-def _head_end(lines: Sequence[str], node: ast.ClassDef, inner: int) -> int:
-    """Return the line, from 0, after the header of a class: comments and blank lines above its body belong to that."""
-    while inner > node.lineno and (not lines[inner - 1].strip() or lines[inner - 1].lstrip().startswith("#")):
-        inner -= 1
-    return inner
+def _segments(lines: Sequence[str], node: ast.stmt, span: tuple[int, int]) -> Iterator[HeadedSuite]:
+    """Yield the parts of a compound statement; nothing if one of its suites begins on the line of a header."""
+    bodies = list(_bodies(lines, node))
+    if not bodies or not all(_starts_line(lines, body[0]) for body in bodies):
+        return
+    tops = [_first_line(body[0]) - 1 for body in bodies]
+    ends = [_end_of(body) for body in bodies[:-1]] + [span[1]]
+    at = span[0]
+    for body, top, end in zip(bodies, tops, ends, strict=True):
+        while top > at + 1 and (not lines[top - 1].strip() or lines[top - 1].lstrip().startswith("#")):
+            top -= 1
+        yield HeadedSuite(tuple(lines[at:top]), _suite(lines, body, top, end))
+        at = end
+
+
+def _bodies(lines: Sequence[str], node: ast.AST) -> Iterator[list[ast.stmt]]:
+    """Yield the suites of a compound statement in the order of the text; those of `elif` are suites of the `if`."""
+    if isinstance(node, ast.Match):
+        yield from (case.body for case in node.cases)
+        return
+    body = getattr(node, "body", None)
+    if isinstance(body, list):
+        yield body
+    for handler in getattr(node, "handlers", ()):
+        yield handler.body
+    if other := getattr(node, "orelse", None):
+        first = other[0]
+        if isinstance(node, ast.If) and isinstance(first, ast.If) and _word(lines, first).startswith("elif"):
+            yield from _bodies(lines, first)
+        else:
+            yield other
+    if final := getattr(node, "finalbody", None):
+        yield final
+
+
+def _word(lines: Sequence[str], node: ast.stmt) -> str:
+    return lines[node.lineno - 1].encode()[node.col_offset :].decode()
+
+
+def _starts_line(lines: Sequence[str], node: ast.stmt) -> bool:
+    return not lines[node.lineno - 1].encode()[: node.col_offset].strip()
+
+
+def _end_of(body: list[ast.stmt]) -> int:
+    return body[-1].end_lineno or body[-1].lineno
 
 
 def _key(seen: Counter[tuple[ItemKind, str]], kind: ItemKind, name: str) -> Key:
@@ -159,8 +202,10 @@ def _key(seen: Counter[tuple[ItemKind, str]], kind: ItemKind, name: str) -> Key:
 def _named(node: ast.stmt, own: tuple[str, ...], *, is_first: bool) -> tuple[ItemKind, str]:
     """Return what a statement is and the name that it keeps when its content is edited."""
     match node:
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return "definition", node.name + "".join(_property_parts(node))
+        case ast.ClassDef():
+            return "class", node.name
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return "function", node.name + "".join(_property_parts(node))
         case ast.ImportFrom():
             return "import", "." * node.level + (node.module or "")
         case ast.Import():
@@ -178,7 +223,7 @@ def _named(node: ast.stmt, own: tuple[str, ...], *, is_first: bool) -> tuple[Ite
     return "statement", "\n".join(line.strip() for line in own)
 
 
-def _property_parts(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Iterator[str]:
+def _property_parts(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Attribute) and decorator.attr in ("setter", "getter", "deleter"):
             yield f".{decorator.attr}"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
-from aegis_tui.domain.merge.inventory import Atom, Inventory, Place, take_inventory
+from aegis_tui.domain.merge.inventory import Atom, Inventory, take_inventory
 from aegis_tui.domain.merge.names import called_in_old_form, left_undefined, names_of
 
 FaultKind = Literal[
@@ -60,7 +60,7 @@ def judge(versions: Versions, merged: str) -> list[MergeFault]:
     if not any(fault.kind in LOSING for fault in faults):
         strict = _counted(*(item.counts(by_place=True) for item in (*sides, result)), once=True)
         faults += [MergeFault("misplaced", fault.what) for fault in strict]
-    faults += [MergeFault("order", what) for side in (ours, theirs) for what in _disordered(side, result)]
+    faults += [MergeFault("order", what) for what in _disordered(base, ours, theirs, result)]
     return faults
 
 
@@ -94,11 +94,13 @@ def _counted(
         ours: How often we have it.
         theirs: How often they have it.
         merged: How often the merged file has it.
-        once: Whether what both sides added alike may be there only once.
+        once: Whether what both sides added alike may be there only once, and what one adds the other may not remove.
     """
     for item in {**base, **ours, **theirs, **merged}:
         low, high = _allowed(base[item], ours[item] - base[item], theirs[item] - base[item], once=once)
-        if merged[item] < low:
+        if once and (ours[item] - base[item]) * (theirs[item] - base[item]) < 0:
+            yield MergeFault("doubled", str(item))
+        elif merged[item] < low:
             yield MergeFault("lost", str(item))
         elif merged[item] > high:
             yield MergeFault("kept" if high < base[item] else "doubled", str(item))
@@ -114,19 +116,27 @@ def _allowed(base: int, by_us: int, by_them: int, *, once: bool) -> tuple[int, i
     return total, total
 
 
-def _disordered(side: Inventory, merged: Inventory) -> Iterator[str]:
-    """Yield the places in which what a side has once, and the merged file too, is in another order."""
+def _disordered(base: Inventory, ours: Inventory, theirs: Inventory, merged: Inventory) -> Iterator[str]:
+    """Yield the places in which what a side has once, and the merged file too, is in another order.
+
+    Where one side has moved something, only its order counts. Where both have, no order is the right one.
+    """
     for place, atoms in merged.sequences.items():
-        here = _once(side.sequences.get(place, ()))
-        there = _once(atoms)
-        if [atom for atom in here if atom in there] != [atom for atom in there if atom in here]:
+        here, old, mine, other = (
+            _once(side) for side in (atoms, *(each.sequences.get(place, ()) for each in (base, ours, theirs)))
+        )
+        shared = old.keys() & mine.keys() & other.keys()
+        moved = [_within(side, shared) != _within(old, shared) for side in (mine, other)]
+        sides = [side for side, has_moved in ((mine, moved[0]), (other, moved[1])) if has_moved or not any(moved)]
+        if all(moved) or any(_within(side, here) != _within(here, side) for side in sides):
             yield " / ".join(place) or "module"
+
+
+def _within(atoms: Iterable[Atom], others: Collection[Atom]) -> list[Atom]:
+    return [atom for atom in atoms if atom in others]
 
 
 def _once(atoms: Sequence[Atom]) -> Mapping[Atom, int]:
     """Return the atoms that are there exactly once, in their order; without imports, whose order is free."""
     counts = Counter(atoms)
     return {atom: 1 for atom in atoms if counts[atom] == 1 and atom[0] != "import"}
-
-
-__all__ = ["BREAKING", "LOSING", "FaultKind", "MergeFault", "Place", "Versions", "judge"]

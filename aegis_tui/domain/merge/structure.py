@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from aegis_tui.domain.merge.lines import merge_lines
 from aegis_tui.domain.merge.outline import Key, MergeItem, Suite
@@ -73,11 +74,31 @@ class SuiteMerger:
             return theirs.lines
         if theirs.lines == base.lines:
             return ours.lines
-        if base.body and ours.body and theirs.body:
-            head = merge_lines(base.head, ours.head, theirs.head)
-            return [*head, *self.merge(base.body, ours.body, theirs.body)]
+        if key[0] in ("class", "function", "block"):
+            return self._compound(key, base, ours, theirs)
         joined = self._statement(base, ours, theirs)
         return joined if joined is not None else merge_lines(base.lines, ours.lines, theirs.lines)
+
+    def _compound(self, key: Key, base: MergeItem, ours: MergeItem, theirs: MergeItem) -> Sequence[str]:
+        """Merge a class by its suite, another compound statement by its lines, then by suites, then as a whole."""
+        of_suites = len(base.segments) == len(ours.segments) == len(theirs.segments) > 0
+        if not (of_suites and key[0] == "class"):
+            with suppress(Undecided):
+                return merge_lines(base.lines, ours.lines, theirs.lines)
+        if of_suites:
+            with suppress(Undecided):
+                return self._segments(base, ours, theirs)
+        joined = self._statement(base, ours, theirs)
+        if joined is None:
+            raise Undecided(f"both sides change {_name(key)}")
+        return joined
+
+    def _segments(self, base: MergeItem, ours: MergeItem, theirs: MergeItem) -> list[str]:
+        merged: list[str] = []
+        for old, mine, other in zip(base.segments, ours.segments, theirs.segments, strict=True):
+            merged += merge_lines(old.head, mine.head, other.head)
+            merged += self.merge(old.suite, mine.suite, other.suite)
+        return merged
 
 
 def _paired(

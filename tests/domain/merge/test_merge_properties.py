@@ -8,7 +8,7 @@ from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from aegis_tui.domain.merge.file import merge_file
@@ -114,7 +114,7 @@ def expected(base: str, ours: str, theirs: str) -> Counter[str]:
 
 
 @given(edits(apart=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_line_that_a_side_added_is_there_once_and_every_removed_one_is_gone(
     made: tuple[Module, Module, Module],
 ) -> None:
@@ -128,7 +128,7 @@ def test_every_line_that_a_side_added_is_there_once_and_every_removed_one_is_gon
 
 
 @given(edits(apart=True))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_changes_of_different_parts_of_a_module_are_always_merged_and_proven(
     made: tuple[Module, Module, Module],
 ) -> None:
@@ -139,14 +139,14 @@ def test_changes_of_different_parts_of_a_module_are_always_merged_and_proven(
 
 
 @given(edits(apart=False))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_same_versions_always_give_the_same_merge(made: tuple[Module, Module, Module]) -> None:
     versions = Versions(*(module.text() for module in made))
     assert merge_file("a.py", versions, None) == merge_file("a.py", versions, None)
 
 
 @given(edits(apart=False))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_side_that_changed_nothing_leaves_the_file_to_the_other(made: tuple[Module, Module, Module]) -> None:
     base, ours, _ = (module.text() for module in made)
     assert merge_file("a.py", Versions(base, ours, base), None).text == ours
@@ -155,7 +155,7 @@ def test_a_side_that_changed_nothing_leaves_the_file_to_the_other(made: tuple[Mo
 
 
 @given(edits(apart=False), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_check_notices_each_lost_and_each_doubled_line(
     made: tuple[Module, Module, Module], data: st.DataObject
 ) -> None:
