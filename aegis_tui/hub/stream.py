@@ -125,8 +125,8 @@ class StreamSession:
     async def _receive_rest(self) -> None:
         """Receive the messages that the connection does not hand to `_take`, until it closes.
 
-        One that is no JSON object in a text frame, such as a binary one, is answered with a refusal. One that is gets
-        no answer and has no effect.
+        They are binary messages, which are answered with a refusal, and text that arrives after this side has begun to
+        close the connection: a JSON object in it gets no answer and has no effect, anything else a refusal.
 
         Raises:
             WebSocketDisconnect: The connection has closed; nothing else ends this.
