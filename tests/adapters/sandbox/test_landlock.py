@@ -12,9 +12,7 @@ import pytest
 from aegis_tui.adapters.sandbox import landlock
 from aegis_tui.adapters.sandbox.second_layer import landlock_argv, try_landlock
 from aegis_tui.ports.sandbox import SandboxLevel
-from tests.adapters.sandbox.test_bubblewrap import Lab, lab, needs_bwrap
-
-__all__ = ["lab"]
+from tests.adapters.sandbox.lab import Lab, needs_bwrap
 
 MISSING = "" if landlock.find_abi() >= landlock.LEAST_ABI else "Landlock, which this kernel does not offer"
 needs_landlock = pytest.mark.skipif(bool(MISSING), reason=f"missing: {MISSING}")

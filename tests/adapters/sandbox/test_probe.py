@@ -13,7 +13,7 @@ import pytest
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.errors import SandboxUnavailable
 from aegis_tui.ports.sandbox import SandboxLevel, SandboxReport, SandboxSpec
-from tests.adapters.sandbox.test_bubblewrap import needs_bwrap
+from tests.adapters.sandbox.lab import needs_bwrap
 
 
 @needs_bwrap
