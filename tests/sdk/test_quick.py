@@ -86,7 +86,7 @@ def test_a_hub_that_fails_without_saying_why_is_not_called_silent(tmp_path: Path
 
     threading.Thread(target=answer, daemon=True).start()
     with server, pytest.raises(HubUnavailable, match="HTTP status 500") as failed:
-        HubQuick(HubAddress(1, 1.0, f"unix:{tmp_path / 'hub.sock'}", "/x", "t")).healthz()
+        HubQuick(HubAddress(1, 1.0, "unix:", str(tmp_path / "hub.sock"), "t")).healthz()
     assert "hub restart" in failed.value.hint
 
 
