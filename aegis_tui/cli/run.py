@@ -334,8 +334,8 @@ def _wait(run: RunName = None, as_json: AsJson = False) -> int:
     once. If no hub is running, one is started and left running. After Ctrl-C the run continues, and the exit code is
     130.
 
-    Exit code 3 if a gate stays closed, 1 if the run fails for another reason, 2 if there is no such run, or no run at
-    all, 5 if the hub cannot be started or does not answer.
+    Exit code 3 if a gate stays closed or pieces are left out, 1 if the run fails for another reason, 2 if there is no
+    such run, or no run at all, 5 if the hub cannot be started or does not answer.
     """
     place = here()
     newest = place.started_hub().context()["run"]

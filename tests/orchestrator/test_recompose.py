@@ -141,6 +141,40 @@ def test_a_piece_that_no_worker_can_finish_is_left_out(tmp_path: Path) -> None:
     assert left["piece"] == "b" and "index.lock" in left["reason"]
 
 
+def test_a_hub_that_starts_again_in_the_search_runs_no_tree_twice(tmp_path: Path) -> None:
+    bench = make(tmp_path, "abcdefgh", "c")
+    checked: Any = bench.programs
+    run_check, hung = checked.run, asyncio.Event()
+
+    async def hang_once(argv: list[str], **fields: Any) -> ProgramResult:
+        if len(checked.trees) == 5 and not hung.is_set():
+            hung.set()
+            await asyncio.Event().wait()
+        result: ProgramResult = await run_check(argv, **fields)
+        return result
+
+    checked.run = hang_once
+
+    async def main() -> None:
+        engine = bench.open_engine()
+        await engine.open()
+        try:
+            await bench.start(engine)
+            going = asyncio.create_task(bench.go_on(engine))
+            await asyncio.wait_for(hung.wait(), 20)
+            going.cancel()
+            await asyncio.gather(going, return_exceptions=True)
+            await bench.go_on(engine)
+        finally:
+            await engine.close()
+
+    asyncio.run(main())
+    assert kept_files(bench) == [f"src/{name}/new.py" for name in "abdefgh"]
+    trees: Counter[frozenset[str]] = Counter(checked.trees)
+    assert trees.pop(max(trees, key=len)) == 2, "QA of the whole batch looks once whether it fails by chance"
+    assert set(trees.values()) == {1}
+
+
 def test_a_hub_that_is_killed_in_the_search_goes_on_with_the_same_result(tmp_path: Path) -> None:
     bench = make(tmp_path, "abcdefgh", "c")
 

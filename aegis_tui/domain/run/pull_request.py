@@ -67,14 +67,22 @@ def _cell(text: str) -> str:
 
 
 def _pieces(report: Report) -> Iterator[str]:
+    left = {item["piece"]: item["reason"] for item in report.get("left_out", ())}
     features = dict.fromkeys(item["feature"] for item in report["instances"] if item["feature"])
     for name in features:
+        if name in left:
+            continue
         agents = [i["agent_id"] for i in report["instances"] if i["feature"] == name and i["role"] != "reviewer"]
         yield f"- {_code(name or '')}: {', '.join(dict.fromkeys(agents))}"
+    for name, reason in left.items():
+        yield f"- left out: {_code(name)}: {_code(reason)}"
 
 
 def _agents(report: Report) -> str:
-    builders = [item for item in report["instances"] if item["feature"] and item["role"] != "reviewer"]
+    left = {item["piece"] for item in report.get("left_out", ())}
+    builders = [
+        item for item in report["instances"] if item["feature"] not in (None, *left) and item["role"] != "reviewer"
+    ]
     return counted(len({item["agent_id"] for item in builders}), "agent")
 
 

@@ -27,6 +27,13 @@ def test_it_names_goal_checks_reviews_and_rules() -> None:
     assert "- allowed: `src/c/x.bin`: `nobody can review a binary file` (binary)" in text.body
 
 
+def test_what_is_left_out_is_named_apart_from_what_is_in_the_commit() -> None:
+    reason = "QA fails with it: @everyone"
+    body = pull_request_text(report(left_out=[{"piece": "beta", "reason": reason, "ref": None}])).body
+    assert "- left out: `beta`: `QA fails with it: @everyone`" in body
+    assert "- `beta`: NATIVE" not in body and "- `alpha`: NATIVE" in body
+
+
 def test_without_a_commit_there_is_no_text() -> None:
     with pytest.raises(Refused):
         pull_request_text(report(commit=None))
