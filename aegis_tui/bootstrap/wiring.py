@@ -31,6 +31,7 @@ from aegis_tui.application.leftovers import FindClaimed, Leftovers
 from aegis_tui.application.rescue import Rescues
 from aegis_tui.bootstrap.checkout import leftovers_of, retention_of
 from aegis_tui.bootstrap.environment import EnvironmentWiring
+from aegis_tui.bootstrap.memory import make_memory
 from aegis_tui.bootstrap.rules import rule_check_of
 from aegis_tui.config import EnvironmentSettings, Limits, QaSettings, load_settings
 from aegis_tui.domain.endpoint import normalise_base_url
@@ -134,6 +135,7 @@ class Wiring:
             hash_joined=_joined_hash(paths),
             describe_commit=partial(describe_commit, repository.common_dir),
             environments=wired.maker(sandbox, self._limits),
+            open_memory=partial(make_memory, paths),
             disks=DiskWatch(FolderMeter(), self._limits.disk_mb * 1024 * 1024),
             live=LiveConflicts(engine, repository, keeper.take_over, GitLiveTrees(repository.common_dir)),
         )

@@ -231,7 +231,10 @@ _RUN: Words = {
 }
 _INSTANCE: Words = {
     InstancePlanned: _planned,
-    InstancePrepared: lambda data: "its worktree is ready",
+    InstancePrepared: lambda data: (
+        "its worktree is ready"
+        + (f", with advice from {counted(len(data.advice), 'earlier failure')}" if data.advice else "")
+    ),
     InstanceLaunched: lambda data: f"is started in pane {data.pane}",
     AgentJoined: lambda data: (
         f"joins as {data.role}" + (f", partition {' '.join(data.partition)}" if data.partition else "")

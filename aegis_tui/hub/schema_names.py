@@ -56,6 +56,7 @@ from aegis_tui.domain.lock.events import (
     LockWaitMoved,
     LockWithdrawn,
 )
+from aegis_tui.domain.memory.model import Advice
 from aegis_tui.domain.message import exchange as exchanges
 from aegis_tui.domain.message.commands import Ack, BroadcastSend, MessageRead, MessageSend
 from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
@@ -140,6 +141,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         commands.ContextGet: "ContextGet",
         InstancePlanned: "InstancePlanned",
         InstancePrepared: "InstancePrepared",
+        Advice: "Advice",
         InstanceLaunched: "InstanceLaunched",
         AgentJoined: "AgentJoined",
         AgentLeft: "AgentLeft",

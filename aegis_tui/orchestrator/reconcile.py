@@ -56,6 +56,7 @@ from aegis_tui.domain.scope.reservation import standing_table
 from aegis_tui.domain.scope.text import scope_of, shared_text
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
+from aegis_tui.orchestrator.advice import Advisor
 from aegis_tui.orchestrator.environment import EnvironmentMaker
 from aegis_tui.orchestrator.giving_up import cause_of_failure, given_up_command
 from aegis_tui.orchestrator.instances import InstanceKeeper
@@ -103,6 +104,7 @@ class Reconciler:
         before_launch: Called before a pane is opened, because the gateway must know the instance by then.
         when_idle: Called when a run is finished and no instance is left.
         environments: Runs the set-up command; None where there is none.
+        advisor: Keeps the memory of failures; None where there is none.
     """
 
     def __init__(
@@ -119,8 +121,9 @@ class Reconciler:
         before_launch: Callable[[], Awaitable[None]],
         when_idle: Callable[[], Awaitable[None]],
         environments: EnvironmentMaker | None = None,
+        advisor: Advisor | None = None,
     ) -> None:
-        self._environments = environments
+        self._environments, self._advisor = environments, advisor
         self._port, self._keeper, self._integrator, self._quality = port, keeper, integrator, quality
         self._rules, self._recomposer = rules, recomposer
         self._read_events, self._describe_commit = read_events, describe_commit
@@ -262,7 +265,10 @@ class Reconciler:
         scope = await self._port.read(lambda workspace: scope_of(workspace, run, instance))
         prepared = await self._keeper.prepare(instance, run, scope, shared_text(run))
         command = InstanceMarkPrepared(
-            agent_id=effect.agent_id, worktree=str(prepared.worktree), token_hash=prepared.token_hash
+            agent_id=effect.agent_id,
+            worktree=str(prepared.worktree),
+            token_hash=prepared.token_hash,
+            advice=await self._advisor.advise(run, instance) if self._advisor else (),
         )
         await self._port.submit(command, THE_HUB)
         now = await self._instance(effect.agent_id)
@@ -339,6 +345,8 @@ class Reconciler:
         """
         run = await self._run(effect.run)
         await self._quality.leave(effect.run)
+        if self._advisor is not None:
+            await self._advisor.catch_up(run)
         problems: list[str] = []
         is_last = self._tries.get(effect, 0) >= TRIES - 1
         await self._tolerate(self._integrator.put_away(run), "the run's branches are not cleaned up", problems, is_last)

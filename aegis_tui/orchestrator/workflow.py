@@ -20,6 +20,7 @@ from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.scope.text import scope_of
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
+from aegis_tui.orchestrator.advice import Advisor
 from aegis_tui.orchestrator.disk_watch import DiskWatch, Watched
 from aegis_tui.orchestrator.environment import EnvironmentMaker
 from aegis_tui.orchestrator.gateway import FindEndpoint, Gateway, GatewayKeeper, HashJoined, is_connected
@@ -31,6 +32,7 @@ from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.reconcile import DescribeCommit, Reconciler
 from aegis_tui.orchestrator.rule_check import RuleCheck
 from aegis_tui.ports.command_port import CommandPort
+from aegis_tui.ports.failure_memory import FailureMemory
 from aegis_tui.ports.terminal import Terminal
 
 _log = logging.getLogger(__name__)
@@ -77,6 +79,7 @@ class WorkflowParts:
     environments: EnvironmentMaker | None = None
     live: LiveConflicts | None = None
     """Predicts conflicts between uncommitted work; without it, only commits are compared."""
+    open_memory: Callable[[], FailureMemory] | None = None
 
 
 class Workflow:
@@ -99,6 +102,7 @@ class Workflow:
             before_launch=self._gateway.serve,
             when_idle=self._all_quiet,
             environments=parts.environments,
+            advisor=Advisor(parts.open_memory, self._events_after) if parts.open_memory else None,
         )
         self._tasks: list[asyncio.Task[None]] = []
 

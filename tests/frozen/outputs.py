@@ -41,6 +41,7 @@ from aegis_tui.sdk.discovery import WorkspacePaths, workspace_key, workspace_pat
 from aegis_tui.sdk.environments import EnvironmentFolder
 from tests.frozen.gateway_scene import REPLAYED, gateway_answer, log_call
 from tests.frozen.logs import DATA, recovered, restore, told
+from tests.frozen.memory_scene import QUESTIONS, remember
 from tests.frozen.surface import options
 from tests.hub.closed import fits
 
@@ -254,7 +255,7 @@ class _Desk:
         self._ask("push", "HEAD", "--to", "new", "--despite-findings", "--yes")
 
     def _mapped(self) -> None:
-        """Questions to the code map."""
+        """Questions to the code map and the memory."""
         Path("a.py").write_text("def one(): pass\n\ndef two(): one()\n")
         Path("sub").mkdir()
         Path("sub/test_b.py").write_text("from a import one, two\n\ndef test_one(): one()\n")
@@ -264,6 +265,9 @@ class _Desk:
             self._ask("map", *words.split())
         shutil.rmtree("sub")
         Path("a.py").unlink()
+        remember(self._paths)
+        for asked in QUESTIONS:
+            self._ask("memory", *asked)
 
     def _ended(self) -> None:
         """A run that has ended."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.field import HostName, Name, Note, Reason, Text, Timestamp
 from aegis_tui.domain.instance.model import MOST_NAMES, AgentStateName, TaskKind, Tokens
+from aegis_tui.domain.memory.model import Advice
 from aegis_tui.domain.model import CommandData, Count, Progress
 
 
@@ -99,6 +100,8 @@ class InstanceMarkPrepared(CommandData):
     agent_id: str
     worktree: str
     token_hash: str
+    advice: tuple[Advice, ...] = ()
+    """What its brief tells it of earlier failures."""
 
 
 class InstanceMarkLaunched(CommandData):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.instance.model import AgentStateName, TaskKind, Tokens
+from aegis_tui.domain.memory.model import Advice
 from aegis_tui.domain.model import EventData, Progress
 
 
@@ -33,6 +34,8 @@ class InstancePrepared(EventData):
     worktree: str
     token_hash: str = ""
     """Left out of the events that clients receive, so a mirror of the state knows no tokens."""
+    advice: tuple[Advice, ...] = ()
+    """What its brief tells it of earlier failures (MEM-1)."""
 
 
 class InstanceLaunched(EventData):

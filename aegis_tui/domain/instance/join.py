@@ -12,6 +12,7 @@ from aegis_tui.domain.instance.events import AgentJoined
 from aegis_tui.domain.instance.model import Instance, Phase
 from aegis_tui.domain.instance.rules import own_instance, piece_of, spec_path
 from aegis_tui.domain.lock.model import Draft
+from aegis_tui.domain.memory.advise import advice_text
 from aegis_tui.domain.message.events import MessageSent
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.run import brief
@@ -121,6 +122,7 @@ def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
         piece = run.pieces[instance.piece or ""]
         old = workspace.get_instance(instance.replaces or "")
         text = brief.work_brief(run, piece, rescue_ref=old.rescue_ref if old else None)
+        text = "\n\n".join(part for part in (text, advice_text(instance.advice)) if part)
         context |= {"spec_id": piece.spec_id}
     else:
         return None

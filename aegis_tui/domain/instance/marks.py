@@ -27,7 +27,7 @@ def mark_prepared(workspace: Workspace, command: InstanceMarkPrepared, actor: Ac
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.PLANNED:
         return Decision()
-    data = InstancePrepared(worktree=command.worktree, token_hash=command.token_hash)
+    data = InstancePrepared(worktree=command.worktree, token_hash=command.token_hash, advice=command.advice)
     return Decision([(command.agent_id, data)])
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from aegis_tui.domain.cause import Cause
+from aegis_tui.domain.memory.model import Advice
 from aegis_tui.domain.model import FrozenModel, StateModel
 
 
@@ -111,6 +112,8 @@ class Instance(StateModel):
     """Names that programs in its sandbox looked up; the sandbox refused each."""
     write_checks: str | None = None
     """Which layers refuse its writes outside its partition, as it found by trying them; None if it has not said."""
+    advice: tuple[Advice, ...] = ()
+    """What its brief tells it of earlier failures (MEM-1)."""
     prompts: int = 0
     lost: bool = False
     rescue_ref: str | None = None

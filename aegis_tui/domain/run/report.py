@@ -296,6 +296,7 @@ def _instance(workspace: Workspace, item: Instance, end: str) -> InstanceReport:
         "blocked_names": list(item.blocked_names),
         "scope_requests": workspace.scope_counts.get(item.agent_id, 0),
         "rescue_ref": item.rescue_ref,
+        "advice": [{"failure": one.failure, "line": one.line, "reason": one.reason} for one in item.advice],
     }
 
 

@@ -37,6 +37,16 @@ class TokenReport(TypedDict):
     cached: NotRequired[int]
 
 
+class AdviceReport(TypedDict):
+    """One line of advice that an instance got before its work (MEM-1)."""
+
+    failure: str
+    """The id of the failure, as `aegis-tui memory last` prints it."""
+    line: str
+    reason: str
+    """Why it got this advice."""
+
+
 class InstanceReport(TypedDict):
     """One instance of an agent."""
 
@@ -58,6 +68,7 @@ class InstanceReport(TypedDict):
     """Names that were looked up in its sandbox, which refused them."""
     scope_requests: int
     rescue_ref: str | None
+    advice: NotRequired[list[AdviceReport]]
 
 
 class LockReport(TypedDict):

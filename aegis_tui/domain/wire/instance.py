@@ -5,6 +5,16 @@ from __future__ import annotations
 from typing import TypedDict
 
 
+class AdviceFields(TypedDict):
+    """One line of advice."""
+
+    failure: str
+    """The id of the failure."""
+    line: str
+    reason: str
+    """Why it got this advice."""
+
+
 class TokensFields(TypedDict):
     """The total numbers of model tokens that an instance has used so far."""
 
@@ -59,6 +69,8 @@ class InstanceFields(TypedDict):
     stop_reason: str | None
     blocked_names: list[str]
     write_checks: str | None
+    advice: list[AdviceFields]
+    """What its brief told it of earlier failures."""
     until: str | None
     word: str
     """Its state in one word."""

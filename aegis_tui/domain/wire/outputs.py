@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from aegis_tui.domain.wire import answer, code_map, environment, gateway, machine, merge, output, push, rule
+from aegis_tui.domain.wire import answer, code_map, environment, gateway, machine, memory, merge, output, push, rule
 
 OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
     {
@@ -47,6 +47,10 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "map tests": [code_map.SitesOutput],
         "merge apply": [output.RunOutput],
         "merge plan": [merge.MergePlanOutput],
+        "memory by-agent": [memory.ByAgentOutput],
+        "memory forget": [memory.FailureForgottenOutput],
+        "memory last": [memory.FailuresOutput],
+        "memory similar": [memory.SimilarOutput],
         "partition check": [machine.OverlapsOutput],
         "pr": [push.PullRequestOutput],
         "push": [push.PushOutput],
