@@ -32,7 +32,7 @@ class EnvironmentPlan(FrozenModel):
 
 
 class MadeFacts(FrozenModel):
-    """An environment that the set-up command made, in this run or before."""
+    """An environment that the set-up command created, in this run or an earlier one."""
 
     name: str
     command: str

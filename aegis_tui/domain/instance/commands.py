@@ -59,7 +59,7 @@ class Heartbeat(CommandData):
 
 
 class InstanceStart(CommandData):
-    """Start an instance: it is planned, and the hub then brings it up."""
+    """Start an instance: the command records it, and the hub then starts its program."""
 
     type: Literal["instance:start"] = "instance:start"
     role: Name

@@ -11,7 +11,7 @@ from aegis_tui.domain.model import EventData, Progress
 
 
 class InstancePlanned(EventData):
-    """An instance is to be started; the event holds all that was decided about it."""
+    """An instance will be started; the event holds everything that was decided about it."""
 
     type: Literal["instance:planned"] = "instance:planned"
     instance_id: str
@@ -84,7 +84,7 @@ class AgentState(EventData):
 
 
 class InstanceStopping(EventData):
-    """The pane and the processes of the instance are to be ended."""
+    """The hub will now end the pane and the processes of the instance."""
 
     type: Literal["instance:stopping"] = "instance:stopping"
     reason: str

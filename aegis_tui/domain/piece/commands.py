@@ -24,7 +24,7 @@ class DiffSubmit(CommandData):
 
 
 class ConflictResolve(CommandData):
-    """Record how a conflict ended."""
+    """Record how a conflict was resolved."""
 
     type: Literal["conflict:resolve"] = "conflict:resolve"
     conflict_id: Key

@@ -122,7 +122,7 @@ class ConflictDetected(EventData):
 
 
 class ConflictResolved(EventData):
-    """A conflict ended; `resolution` says how."""
+    """A conflict is resolved; `resolution` says how."""
 
     type: Literal["conflict:resolved"] = "conflict:resolved"
     run: str

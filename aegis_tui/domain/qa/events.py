@@ -9,9 +9,9 @@ from aegis_tui.domain.qa.check import QaCheck
 
 
 class QaBaseChecked(EventData):
-    """QA of the base, run before FINAL-QA, showed that a result like the base would find the gate closed (FLOW-7).
+    """QA of the base, before FINAL-QA: the gate would stay closed for a result that fails as the base does (FLOW-7).
 
-    A later event follows only when this changes; `ok` then says that the base would no longer close the gate.
+    Another event follows only when this changes; its `ok` says that the base would no longer keep the gate closed.
     """
 
     type: Literal["qa:base-checked"] = "qa:base-checked"

@@ -10,7 +10,7 @@ from aegis_tui.domain.review.lens import GENERAL
 
 
 class ReviewRequested(EventData):
-    """A review of a piece, or of the composition, was requested."""
+    """A review of a piece, or of all merged pieces, was requested."""
 
     type: Literal["review:requested"] = "review:requested"
     run: str

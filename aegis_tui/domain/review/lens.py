@@ -13,7 +13,7 @@ BRIEF_CHARACTERS = 16 * 1024
 
 
 class ReviewLens(FrozenModel):
-    """One way of looking at a piece. Each piece is reviewed once through each lens of its run."""
+    """What a reviewer pays attention to. Each piece is reviewed once with each lens of its run."""
 
     name: str = Field(pattern=LENS_NAME)
     """Its name in `--lens`, and the name of its file."""

@@ -10,7 +10,7 @@ from aegis_tui.domain.review.lens import GENERAL
 
 
 class Review(StateModel):
-    """One review: of one piece (or the composition), at one commit, through one lens."""
+    """One review of one piece (or of all merged pieces), at one commit, with one lens."""
 
     review_id: str
     piece: str

@@ -53,7 +53,7 @@ class DesignPropose(CommandData):
 
 
 class DesignAgree(CommandData):
-    """Agree to the proposed design, as a person."""
+    """Accept the proposed design, as a person."""
 
     type: Literal["design:agree"] = "design:agree"
     design_id: Name

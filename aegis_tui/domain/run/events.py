@@ -236,7 +236,7 @@ class DesignProposed(EventData):
 
 
 class DesignAgreed(EventData):
-    """A design was agreed; the run follows it."""
+    """A design was accepted; the run follows it."""
 
     type: Literal["design:agreed"] = "design:agreed"
     run: str

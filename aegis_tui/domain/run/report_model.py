@@ -119,7 +119,7 @@ class ReviewReport(TypedDict):
 
 
 class BaseReport(TypedDict):
-    """What a check gave on the base."""
+    """The result of a check on the base."""
 
     status: str
     executed: int | None
@@ -181,7 +181,7 @@ class EnvironmentReport(TypedDict):
     """The set-up command; empty if there is none."""
     network: bool
     name: str
-    """That of the prepared environment; empty if there is none."""
+    """The name of the prepared environment; empty if there is none."""
     reused: bool
     duration_s: float
     log: str

@@ -59,7 +59,7 @@ class EventsPage(Answered):
 
 
 class ErrorFields(TypedDict):
-    """Why a request was refused; further fields give facts, for example held_by."""
+    """Why a request was refused; further fields give details, for example held_by."""
 
     code: str
     message: str
@@ -73,7 +73,7 @@ class Accepted(TypedDict):
 
     v: Literal[1]
     request_id: str | None
-    """That of the request; null when it had none."""
+    """The `request_id` of the request; null when it had none."""
     ok: Literal[True]
 
 
@@ -81,13 +81,13 @@ class Refusal(TypedDict):
     """The answer to a request that was refused."""
 
     request_id: str | None
-    """That of the request; null when it had none, or was refused before it was read."""
+    """The `request_id` of the request; null when it had none, or was refused before it was read."""
     ok: Literal[False]
     error: ErrorFields
 
 
 class Resync(TypedDict):
-    """The receiver was too slow: so many queued events were dropped, and are sent again from the log."""
+    """The receiver was too slow: `dropped` queued events were discarded, and are sent again from the log."""
 
     v: Literal[1]
     type: Literal["resync"]
@@ -96,7 +96,7 @@ class Resync(TypedDict):
 
 
 class LockFailedData(TypedDict):
-    """Why a lock was not granted; further fields give facts."""
+    """Why a lock was not granted; further fields give details."""
 
     path: str | None
     code: str

@@ -11,11 +11,11 @@ class MapAnswer(TypedDict):
     seq: int
     """The number of the map."""
     tree: str | None
-    """The tree that it holds for."""
+    """The git tree that the map describes."""
     changed: list[str]
-    """Paths that are changed against that tree; the answer includes the changes."""
+    """Paths whose content differs from that tree; the answer takes the differences into account."""
     stale: list[str]
-    """Those of its paths whose content has changed since it was read."""
+    """Paths in the answer whose content has changed since the map read it."""
     rebuilt: NotRequired[str | None]
     """Why the map was rebuilt, if it was."""
 
@@ -25,7 +25,7 @@ class BuildOutput(MapAnswer):
 
     files: int
     derived: int
-    """How many of them were read now."""
+    """How many of them were analysed now; the others were known already."""
     wall_s: float
 
 
@@ -39,7 +39,7 @@ class MapStatusOutput(MapAnswer):
     languages: dict[str, int]
     """Language -> how many files."""
     disagreements: NotRequired[list[str]]
-    """Only with `--check`."""
+    """What does not match in the map; only with `--check`."""
 
 
 class SymbolRow(TypedDict):
@@ -72,12 +72,12 @@ class CalleesOutput(MapAnswer):
     """`map callees`."""
 
     of: list[str]
-    """What was asked about, as `PATH:SYMBOL`."""
+    """The definitions that the question is about, as `PATH:SYMBOL`."""
     symbols: list[CalledRow]
 
 
 class SiteRow(TypedDict):
-    """One place that calls or names a definition."""
+    """One place that calls or mentions a definition."""
 
     path: str
     line: int
@@ -90,7 +90,7 @@ class SitesOutput(MapAnswer):
     """`map callers` and `map tests`."""
 
     of: list[str]
-    """What was asked about, as `PATH:SYMBOL`."""
+    """The definitions that the question is about, as `PATH:SYMBOL`."""
     sites: list[SiteRow]
 
 
@@ -136,7 +136,7 @@ class ShownFolder(MapAnswer):
 
 
 class DependentRow(TypedDict):
-    """A file that a change may concern."""
+    """A file that a change may affect."""
 
     path: str
     calls: list[str]

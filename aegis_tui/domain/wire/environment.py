@@ -6,7 +6,7 @@ from typing import TypedDict
 
 
 class EnvironmentPlanFields(TypedDict):
-    """What a run's worktrees get besides the tracked files, as found out before it started."""
+    """What a run's worktrees get besides the tracked files, as determined before it started."""
 
     setup: str
     network: bool
@@ -19,7 +19,7 @@ class EnvironmentPlanFields(TypedDict):
 
 
 class PreparedFields(TypedDict):
-    """What the set-up command of a run made, in this run or before."""
+    """The environment that the set-up command created, in this run or an earlier one."""
 
     name: str
     command: str
@@ -37,7 +37,7 @@ class WorktreeEnvironment(TypedDict):
     prepared: str
     """The name of the environment that the set-up command made; empty if there is none."""
     places: list[str]
-    """Folders that stand for environments, such as `.venv`."""
+    """Folders of the environment, such as `.venv`."""
     copied: int
     """How many files were copied into it."""
     left_out: dict[str, str]
@@ -56,7 +56,7 @@ class MadeFields(TypedDict):
     copied: list[str]
     """What each worktree gets a copy of."""
     left_out: list[str]
-    """What worktrees do not get, because git does not ignore it."""
+    """What the command created that worktrees do not get, because git does not ignore it."""
 
 
 class EnvironmentOutput(TypedDict):
@@ -77,7 +77,7 @@ class EnvironmentOutput(TypedDict):
     missing: list[str]
     """What the project needs and the checkout does not provide."""
     suggested: str
-    """A set-up command that may make it; empty if none is known."""
+    """A set-up command that may provide it; empty if none is known."""
     made: list[MadeFields]
 
 

@@ -13,10 +13,10 @@ class ModelMetrics(TypedDict, total=False):
     waiting: int
     """Requests in the queue."""
     kv_cache: float | None
-    """Filled part of the KV cache, 0 to 1."""
+    """Used share of the KV cache, 0 to 1."""
     tokens_per_s: float | None
     prefix_hit_rate: float | None
-    """Part of the prompt tokens found in the prefix cache, 0 to 1."""
+    """Share of the prompt tokens found in the prefix cache, 0 to 1."""
     ttft_s: float | None
     """Mean seconds to the first token."""
 
@@ -80,14 +80,14 @@ class PromptFields(TypedDict):
     agent_id: str
     model: str
     requests: int
-    """How many prompts of it were seen."""
+    """How many prompts the agent has sent since the gateway started."""
     chars: int
     rewritten: str | None
-    """The part that changed between two prompts instead of only growing; null if none did."""
+    """The part that changed between two prompts, other than by text added at the end; null if none did."""
 
 
 class PartingFields(TypedDict):
-    """Where the prompts of two agents part."""
+    """Where the prompts of two agents begin to differ."""
 
     a: str
     b: str
@@ -95,11 +95,11 @@ class PartingFields(TypedDict):
     """The size of the prompt of `a`."""
     b_chars: int
     shared_chars: int
-    """How many characters both begin with."""
+    """How many characters at the beginning are the same in both."""
     part: str | None
-    """Where they part: `system`, `tools`, or `message 3 (user)`; null if they are equal, or for other models."""
+    """Where they first differ: `system`, `tools` or a message, as `message 3 (user)`; null if equal or not compared."""
     at: int
-    """The position in that part."""
+    """The position in that part, in characters."""
     a_piece: str
     """A short piece of the prompt of `a` around that place."""
     b_piece: str
@@ -138,7 +138,7 @@ class CallFields(TypedDict):
     """When it ended."""
     agent_id: str
     route: str
-    """The path of the gateway that it came to."""
+    """The path of the gateway that was called."""
     model: str
     endpoint: str
     """Base URL of the model server."""
@@ -172,7 +172,7 @@ class AnswerFields(TypedDict):
     text: str
     tool_calls: list[ToolCallFields]
     finish: str | None
-    """Why the model stopped, in the server's word."""
+    """Why the model stopped, as the server calls it."""
 
 
 class CallLogOutput(TypedDict):
@@ -181,7 +181,7 @@ class CallLogOutput(TypedDict):
     calls: list[CallFields]
     """The newest one last."""
     request: NotRequired[str]
-    """As the client sent it; one of Google's API as the model server gets it."""
+    """As the client sent it; a request to Google's API as it is passed to the model server."""
     answer: NotRequired[str]
     """As the model server sent it."""
     said: NotRequired[AnswerFields]
@@ -211,4 +211,4 @@ class CallReplayOutput(TypedDict):
     same: bool
     """Whether text and tool calls are equal."""
     differs_at: int | None
-    """The character of the text from which on they differ, from 0; null if the texts are equal."""
+    """The index of the first character that differs, from 0; null if the texts are equal."""

@@ -21,7 +21,7 @@ class ListedWorktree(TypedDict):
 
 
 class WorktreeCondition(ListedWorktree):
-    """A worktree of an instance, and what would be lost with it; null is not known."""
+    """A worktree of an instance, and what would be lost if it were removed; null means not known."""
 
     dirty: bool | None
     """Whether it has content that is not committed."""
@@ -44,7 +44,7 @@ class WorktreesOutput(TypedDict):
 
 
 class RemovedPart(TypedDict):
-    """Something that was removed, or why it was kept."""
+    """Something that was removed, or was kept with the reason."""
 
     kind: str
     path: str
@@ -85,7 +85,7 @@ class SettingsOutput(TypedDict):
 
     settings: list[SettingValue]
     file: str
-    """The settings file of the person."""
+    """The person's settings file."""
 
 
 class OverlapsOutput(TypedDict):
@@ -170,7 +170,7 @@ class PlanOutput(TypedDict):
     """What a conversation takes besides its tokens."""
     sessions: int
     context_tokens: int
-    """How long each of so many conversations may be; 0 if they do not fit."""
+    """How many tokens each conversation may have, for that number of sessions; 0 if they do not fit."""
     longest_tokens: int
     longest_sessions: int
     """How many conversations of that length fit."""

@@ -8,7 +8,7 @@ from aegis_tui.domain.run.report_model import LeftOutReport
 
 
 class PlannedPiece(TypedDict):
-    """A piece at its place in the order of composition."""
+    """A piece, at its place in the order of merging."""
 
     piece: str
     status: str

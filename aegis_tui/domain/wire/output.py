@@ -13,14 +13,14 @@ from aegis_tui.domain.wire.run import GateView, MergeProgress
 
 
 class Printed(TypedDict):
-    """The fields around those of every command that succeeded."""
+    """The fields that every command adds when it succeeds."""
 
     schema_version: int
     ok: bool
 
 
 class ErrorOutput(TypedDict):
-    """Why a command failed; further fields give facts."""
+    """Why a command failed; further fields give details."""
 
     code: str
     message: str
@@ -117,7 +117,7 @@ class LocksOutput(TypedDict):
 
 
 class NamedLock(HeldLock):
-    """A lock with its name in the list."""
+    """A lock as `lock list` shows it."""
 
     name: str
 
@@ -204,7 +204,7 @@ class CheckOutput(TypedDict):
 
 
 class EvidenceFields(TypedDict):
-    """An event that the state of an instance rests on."""
+    """An event from which the state of an instance is derived."""
 
     seq: int
     timestamp: str

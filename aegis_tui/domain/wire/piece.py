@@ -63,7 +63,7 @@ class ConflictFields(TypedDict):
 
 
 class ReviewFields(TypedDict):
-    """One review: of one piece (or the composition), at one commit, through one lens."""
+    """One review of one piece (or of all merged pieces), at one commit, with one lens."""
 
     review_id: str
     piece: str

@@ -51,7 +51,7 @@ class QaFields(TypedDict):
 
 
 class BaseQaFields(TypedDict):
-    """QA of the base, before the final one: whether a result like the base would find the gate closed."""
+    """QA of the base, before FINAL-QA: whether the gate would stay closed for a result that fails as the base does."""
 
     run: str
     oid: str

@@ -31,7 +31,7 @@ class HeartbeatReply(TypedDict):
     """To `heartbeat`."""
 
     lost: list[str]
-    """Those locks that the sender believes to hold and does not hold any more."""
+    """The locks that the sender named but no longer holds."""
 
 
 class LocksReply(TypedDict):
@@ -76,7 +76,7 @@ class DesignReply(TypedDict):
     """To `design:propose`."""
 
     agreed: bool
-    """Whether it was agreed at once."""
+    """Whether it was accepted at once."""
 
 
 class RunReply(TypedDict):

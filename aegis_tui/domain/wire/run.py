@@ -146,7 +146,7 @@ class OptionsFields(TypedDict):
 
 
 class LensFields(TypedDict):
-    """One way of looking at a piece."""
+    """A lens: what a reviewer pays attention to."""
 
     name: str
     blocking: bool
@@ -154,7 +154,7 @@ class LensFields(TypedDict):
 
 
 class FactsFields(TypedDict):
-    """What the preflight found out about repository and machine."""
+    """What the checks before a run found out about the repository and the machine."""
 
     workspace: str
     base_oid: str
@@ -245,4 +245,4 @@ class RunView(TypedDict):
     options: OptionsFields
     facts: FactsFields
     environment: PreparedFields | None
-    """What the set-up command made; null without one, or before it has ended."""
+    """What the set-up command created; null without one, or before it has ended."""
