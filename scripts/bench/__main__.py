@@ -15,6 +15,7 @@ from scripts.bench.code_map import run_code_map
 from scripts.bench.core import run_core
 from scripts.bench.gateway import run_gateway
 from scripts.bench.git_compose import run_git_compose
+from scripts.bench.git_conflicts import run_git_conflicts
 from scripts.bench.hub import run_hub
 from scripts.bench.large import run_large
 from scripts.bench.merge import run_merge
@@ -28,8 +29,9 @@ from scripts.bench.tui import run_tui
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "core": run_core,
     "gateway": run_gateway,
-    "git": lambda: [*run_large(), *run_git_compose()],
+    "git": lambda: [*run_large(), *run_git_compose(), *run_git_conflicts()],
     "git-compose": run_git_compose,
+    "git-conflicts": run_git_conflicts,
     "hub": run_hub,
     "map": run_code_map,
     "product": run_product,

@@ -54,7 +54,7 @@ def predicted(workspace: Workspace, run: Run, overlaps: Iterable[Overlapping], c
 
     An overlap is recorded if it is new or differs from the record, and the workers are told once of one that conflicts.
     A recorded one that is gone is resolved: as `rebased` if the other side is merged, else as `none`. An overlap of two
-    pieces of which neither is worked on any longer is ignored: the comparison came too late.
+    pieces that are merged by now, or of which one was left out, is ignored: the comparison came too late.
 
     Args:
         workspace: The state after the last logged event.
@@ -63,7 +63,7 @@ def predicted(workspace: Workspace, run: Run, overlaps: Iterable[Overlapping], c
         compared: The pairs that were compared.
     """
     drafts: list[Draft] = []
-    now = {conflict_id(item): item for item in overlaps if _is_unmerged(run, item.a) or _is_unmerged(run, item.b)}
+    now = {conflict_id(item): item for item in overlaps if _is_current(run, item)}
     for name, item in now.items():
         known = run.conflicts.get(name)
         if known is not None and known.resolution is None and _is_same(known, item):
@@ -82,6 +82,13 @@ def predicted(workspace: Workspace, run: Run, overlaps: Iterable[Overlapping], c
 
 def _detected(run: Run, item: Overlapping) -> Draft:
     return HUB, ConflictDetected(run=run.run, conflict_id=conflict_id(item), **item.model_dump())
+
+
+def _is_current(run: Run, item: Overlapping) -> bool:
+    """Return whether at least one of two pieces is still worked on, and the other is too or is merged."""
+    pieces = [run.pieces[name] for name in (item.a, item.b) if name in run.pieces]
+    unmerged = [piece for piece in pieces if piece.status in UNMERGED]
+    return bool(unmerged) and all(piece in unmerged or piece.status is PieceStatus.APPLIED for piece in pieces)
 
 
 def _is_unmerged(run: Run, name: str) -> bool:

@@ -111,6 +111,13 @@ def test_a_comparison_that_comes_after_both_are_merged_records_nothing(run: Play
     assert predict(run, [HOT, {**HOT, "a": "integration"}], [["alpha", "beta"], ["", "beta"]]) == []
 
 
+def test_a_comparison_with_a_piece_that_was_left_out_meanwhile_records_nothing(run: Play) -> None:
+    predict(run, [HOT])
+    run.found.pieces["beta"].status = PieceStatus.LEFT_OUT
+    assert kinds(predict(run, [HOT, SOFT])) == ["conflict:resolved"]
+    assert predict(run, [HOT]) == []
+
+
 def test_what_a_person_has_settled_stays_settled_as_long_as_it_only_touches_the_file(run: Play) -> None:
     predict(run, [HOT])
     run.do(THE_PERSON, "conflict:resolve", conflict_id=ID, resolution="person")
