@@ -95,9 +95,9 @@ async def _measure(place: Place) -> list[Figure]:
                 await trees.look(path, place.head, changed)
                 for path, changed in zip(place.worktrees, paths, strict=True)
             ]
-            found = await trees.compare([_both(pair) for pair in combinations(commits, 2)])
+            previews = await trees.compare([_both(pair) for pair in combinations(commits, 2)])
             ours.append(_ms(start))
-            _check(found)
+            _check(previews)
 
         async def look_as_before(turn: int) -> None:
             if turn >= OTHER_ROUNDS:
@@ -106,9 +106,9 @@ async def _measure(place: Place) -> list[Figure]:
                 place.change(number, turn + 100)
             start = time.perf_counter()
             commits = [await repository.snapshot_commit(path) for path in place.worktrees]
-            found = [await repository.predict(*pair) for pair in combinations(commits, 2)]
+            previews = [await repository.predict(*pair) for pair in combinations(commits, 2)]
             theirs.append(_ms(start))
-            _check(found)
+            _check(previews)
 
         sides: list[Callable[[int], Coroutine[Any, Any, None]]] = [look, look_as_before]
         for turn in range(ROUNDS):
@@ -136,9 +136,9 @@ async def _saves(place: Place, trees: GitLiveTrees) -> tuple[float, ...]:
         start = time.perf_counter()
         commits[number] = await trees.look(place.worktrees[number], place.head, [SHARED])
         pairs = [_both((commits[number], oid)) for at, oid in enumerate(commits) if at != number]
-        found = await trees.compare(pairs)
+        previews = await trees.compare(pairs)
         spent.append(_ms(start))
-        assert all(preview is not None and SHARED in preview.both_changed for preview in found)
+        assert all(preview is not None and SHARED in preview.both_changed for preview in previews)
     return tuple(spent)
 
 
@@ -148,12 +148,12 @@ def _both(pair: tuple[str | None, str | None]) -> tuple[str, str]:
     return ours, theirs
 
 
-def _check(found: list[MergePreview | None] | list[MergePreview]) -> None:
+def _check(previews: list[MergePreview | None] | list[MergePreview]) -> None:
     """The pairs of even worktrees conflict, the others merge."""
-    hot = [preview is not None and [item.path for item in preview.conflicts] == [SHARED] for preview in found]
+    hot = [preview is not None and [item.path for item in preview.conflicts] == [SHARED] for preview in previews]
     pairs = combinations(range(WORKTREES), 2)
     assert hot == [one % 2 == 0 and other % 2 == 0 for one, other in pairs]
-    assert all(preview is not None and SHARED in preview.both_changed for preview in found)
+    assert all(preview is not None and SHARED in preview.both_changed for preview in previews)
 
 
 async def _timed(work: Coroutine[Any, Any, object]) -> float:
