@@ -10,14 +10,14 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from aegis_tui.adapters.git.live_trees import GitLiveTrees
-from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.adapters.git.repository import GitRepository, open_repository
 from aegis_tui.ports.merge import MergePreview
 from scripts.bench.git_mark import mark_run
 from scripts.bench.large_place import FILES, git, make_large
@@ -87,33 +87,13 @@ async def _measure(place: Place) -> list[Figure]:
     theirs: list[float] = []
     try:
         first = [await _timed(trees.look(path, place.head, (), whole=True)) for path in place.worktrees]
-
-        async def look(turn: int) -> None:
-            paths = [place.change(number, turn) for number in range(WORKTREES)]
-            start = time.perf_counter()
-            commits = [
-                await trees.look(path, place.head, changed)
-                for path, changed in zip(place.worktrees, paths, strict=True)
-            ]
-            previews = await trees.compare([_both(pair) for pair in combinations(commits, 2)])
-            ours.append(_ms(start))
-            _check(previews)
-
-        async def look_as_before(turn: int) -> None:
-            if turn >= OTHER_ROUNDS:
-                return
-            for number in range(WORKTREES):
-                place.change(number, turn + 100)
-            start = time.perf_counter()
-            commits = [await repository.snapshot_commit(path) for path in place.worktrees]
-            previews = [await repository.predict(*pair) for pair in combinations(commits, 2)]
-            theirs.append(_ms(start))
-            _check(previews)
-
-        sides: list[Callable[[int], Coroutine[Any, Any, None]]] = [look, look_as_before]
         for turn in range(ROUNDS):
-            for side in sides if turn % 2 == 0 else reversed(sides):
-                await side(turn)
+            if turn % 2 == 1:
+                ours.append(await _look(place, trees, turn))
+            if turn < OTHER_ROUNDS:
+                theirs.append(await _look_as_before(place, repository, turn))
+            if turn % 2 == 0:
+                ours.append(await _look(place, trees, turn))
         saves = await _saves(place, trees)
     finally:
         await trees.close()
@@ -124,6 +104,30 @@ async def _measure(place: Place) -> list[Figure]:
         Figure("pairs", "the same, with the changed files known from events", "ms", tuple(ours), "before"),
         Figure("save", f"one file saved: the snapshot and {WORKTREES - 1} pairs", "ms", saves),
     ]
+
+
+async def _look(place: Place, trees: GitLiveTrees, turn: int) -> float:
+    """Change files in all worktrees; the milliseconds until all pairs are known."""
+    paths = [place.change(number, turn) for number in range(WORKTREES)]
+    start = time.perf_counter()
+    looked = zip(place.worktrees, paths, strict=True)
+    commits = [await trees.look(path, place.head, changed) for path, changed in looked]
+    previews = await trees.compare([_both(pair) for pair in combinations(commits, 2)])
+    spent = _ms(start)
+    _check(previews)
+    return spent
+
+
+async def _look_as_before(place: Place, repository: GitRepository, turn: int) -> float:
+    """The same with a process for each step."""
+    for number in range(WORKTREES):
+        place.change(number, turn + 100)
+    start = time.perf_counter()
+    commits = [await repository.snapshot_commit(path) for path in place.worktrees]
+    previews = [await repository.predict(*pair) for pair in combinations(commits, 2)]
+    spent = _ms(start)
+    _check(previews)
+    return spent
 
 
 async def _saves(place: Place, trees: GitLiveTrees) -> tuple[float, ...]:
