@@ -13,6 +13,8 @@ import pytest
 from aegis_tui.ports.sandbox import SandboxMode
 from tests.orchestrator.qa_lab import Lab
 
+pytestmark = pytest.mark.thorough
+
 SANDBOXES: list[SandboxMode] = ["off", "auto"]
 GO_TEST = """package shop
 import ("testing"; "example.org/dep")

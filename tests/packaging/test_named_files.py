@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 SETTINGS = """[pytest]
 addopts = --strict-markers -m "not thorough and not soak"
 markers =

@@ -15,6 +15,8 @@ from aegis_tui.adapters.git.filling import READERS_PAUSE_S
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.ports.repository import Worktree, WorktreeSpec
 
+pytestmark = pytest.mark.thorough
+
 Shell = Any
 MakeSpec = Callable[..., WorktreeSpec]
 AWAY = Path("web/page.html")

@@ -18,6 +18,8 @@ from aegis_tui.ports.repository import Worktree, WorktreeSpec
 from aegis_tui.ports.tree_watch import FileChange
 from tests.adapters.git.conftest import Shell
 
+pytestmark = pytest.mark.thorough
+
 MakeSpec = Callable[..., WorktreeSpec]
 Add = Callable[..., list[Worktree]]
 Remove = Callable[..., object]

@@ -8,11 +8,14 @@ from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from aegis_tui.domain.merge.file import merge_file
 from aegis_tui.domain.merge.proof import Versions
+
+pytestmark = pytest.mark.thorough
 
 TOKEN = re.compile(r"\b[a-z]+_[bot]\d+\b")
 
