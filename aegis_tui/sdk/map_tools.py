@@ -12,7 +12,7 @@ from aegis_tui.sdk.tool_results import MapResult
 
 
 class MapTools:
-    """The tools, executed as the instance that `ask` sends as. Every method raises the `AegisError` of a refusal."""
+    """The tools, executed as the instance that `ask` sends as."""
 
     def __init__(self, ask: Callable[..., Awaitable[dict[str, Any]]]) -> None:
         self._ask = ask
@@ -22,6 +22,9 @@ class MapTools:
 
         Args:
             name: Its name, also dotted as Parser.parse, or PATH:NAME.
+
+        Raises:
+            AegisError: The hub refuses it, or does not answer.
         """
         return await self._map("find", name)
 
@@ -33,6 +36,9 @@ class MapTools:
         Args:
             place: PATH, PATH:SYMBOL, or a folder; "." is the whole repository.
             form: outline has public names only, signatures all of them with the first paragraph of their documentation.
+
+        Raises:
+            AegisError: There is no such place; or the hub does not answer.
         """
         return await self._map("show", place, form=form)
 
@@ -42,6 +48,9 @@ class MapTools:
         Args:
             text: What you look for, in words.
             count: How many at most.
+
+        Raises:
+            AegisError: The hub refuses it, or does not answer.
         """
         return await self._map("search", text, count=count)
 
@@ -52,6 +61,9 @@ class MapTools:
 
         Args:
             name: Its name, or PATH:NAME.
+
+        Raises:
+            AegisError: There is none of that name; or the hub does not answer.
         """
         return await self._map("callers", name)
 
@@ -60,6 +72,9 @@ class MapTools:
 
         Args:
             name: Its name, or PATH:NAME.
+
+        Raises:
+            AegisError: There is none of that name; or the hub does not answer.
         """
         return await self._map("callees", name)
 
@@ -68,6 +83,9 @@ class MapTools:
 
         Args:
             name: Its name, or PATH:NAME.
+
+        Raises:
+            AegisError: There is none of that name; or the hub does not answer.
         """
         return await self._map("tests", name)
 
@@ -76,6 +94,9 @@ class MapTools:
 
         Args:
             place: PATH or PATH:SYMBOL.
+
+        Raises:
+            AegisError: There is no such place; or the hub does not answer.
         """
         return await self._map("impact", place)
 

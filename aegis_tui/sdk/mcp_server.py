@@ -73,7 +73,7 @@ class AgentServer(MCPServer[Any]):
         self._role, self._more, self._on_listed = role, more, on_listed
         for name in NAMES:
             tool = getattr(tools, name)
-            self.add_tool(_telling(tool), name=name, description=inspect.getdoc(tool))
+            self.add_tool(_telling(tool), name=name, description=_description(tool))
 
     async def run_stdio_async(self) -> None:
         """Serve on stdin and stdout until stdin ends; a line that is not a message is answered with an error.
@@ -111,6 +111,11 @@ class AgentServer(MCPServer[Any]):
         if name not in tools_of(self._role()):
             raise ToolError(f"there is no tool {name} for a {self._role()}")
         return await super().call_tool(name, arguments, context)
+
+
+def _description(tool: Callable[..., Any]) -> str:
+    """Return the docstring of a tool without its section `Raises`: a model is told of a failure when there is one."""
+    return (inspect.getdoc(tool) or "").partition("\n\nRaises:")[0]
 
 
 def _telling(tool: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -5,22 +5,17 @@ The token identifies the caller, so no tool has a parameter for its agent id. A 
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 
 from aegis_tui.domain.review.finding import Criterion, Finding
 from aegis_tui.domain.role import ROLES, traits_of
 from aegis_tui.domain.run.events import Stage
-from aegis_tui.domain.wire.context import SharedContext
-from aegis_tui.domain.wire.instance import InstanceView
-from aegis_tui.domain.wire.piece import ReviewFields
-from aegis_tui.domain.wire.run import RunView
 from aegis_tui.errors import Conflict, LockHeld, Refused
+from aegis_tui.sdk.caller import Caller, not_granted, region_of, until
 from aegis_tui.sdk.context import shared_context
 from aegis_tui.sdk.mailbox import acknowledge, read_page
 from aegis_tui.sdk.map_tools import MapTools
@@ -44,11 +39,9 @@ from aegis_tui.sdk.tool_results import (
 LONGEST_WAIT_S = 25.0
 """The longest wait of a tool call: shorter than the timeout of every MCP client that was examined."""
 
-_POLL_S = 0.2
 NAMES = tuple(dict.fromkeys(name for role in (ROLES["worker"], *ROLES.values()) for name in role.mcp_tools))
 """The names of all tools."""
 
-T = TypeVar("T")
 WaitS = Annotated[float, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait, 25 at most; then call again.")]
 
 
@@ -65,8 +58,8 @@ class Ask(Protocol):
         ...
 
 
-class Tools(MapTools):
-    """The tools, executed as the instance that `ask` sends as. Every method raises the `AegisError` of a refusal."""
+class Tools(Caller, MapTools):
+    """The tools, executed as the instance that `ask` sends as."""
 
     def __init__(self, ask: Ask, who: Callable[[], str], *, box: NoticeBox | None = None) -> None:
         """Store how to send commands.
@@ -76,12 +69,15 @@ class Tools(MapTools):
             who: Returns the agent id that `ask` currently sends as.
             box: The notices that wait for the program of a hosted instance; None for any other caller.
         """
-        super().__init__(ask)
-        self._who = who
+        super().__init__(ask, who)
         self._box = box
 
     async def get_context(self) -> ContextView:
-        """The state of the workspace: task, agents, locks, partitions, specs, recent changes, progress."""
+        """The state of the workspace: task, agents, locks, partitions, specs, recent changes, progress.
+
+        Raises:
+            AegisError: The hub refuses it, or does not answer.
+        """
         return ContextView.model_validate(await shared_context(self._ask))
 
     async def send_message(self, to: str, text: str) -> Told:
@@ -90,6 +86,9 @@ class Tools(MapTools):
         Args:
             to: For example NATIVE-w01, or w01.
             text: What to tell it.
+
+        Raises:
+            AegisError: The instance has ended or is unknown; or the hub does not answer.
         """
         reply = await self._ask("message:send", to=to, text=text)
         return Told(told=[to], seq=int(reply["seq"]))
@@ -100,10 +99,13 @@ class Tools(MapTools):
         Args:
             after: The seq of the last message you have dealt with; 0 at the start.
             wait_s: How long to wait for the first one.
+
+        Raises:
+            AegisError: The hub refuses it, or does not answer.
         """
         await acknowledge(self._ask, after)
         read = partial(read_page, self._ask, after, self._box)
-        return await _until(read, lambda page: bool(page.messages or page.notices), wait_s)
+        return await until(read, lambda page: bool(page.messages or page.notices), wait_s)
 
     async def broadcast(self, event: str, data: dict[str, Any]) -> Told:
         """Tell everybody about a step: plan:*, code:*, review:*, fix:* or note:*.
@@ -115,12 +117,19 @@ class Tools(MapTools):
         Args:
             event: Its name, for example plan:proposed.
             data: What it says; name the feature.
+
+        Raises:
+            AegisError: A step is out of order, or a field is wrong; or the hub does not answer.
         """
         await self._ask("broadcast", event=event, data=data)
         return Told(told=["*"])
 
     async def get_scope(self) -> Scope:
-        """What you may write: your partition, and joint files while you hold a lock; nobody may write shared ones."""
+        """What you may write: your partition, and joint files while you hold a lock; nobody may write shared ones.
+
+        Raises:
+            AegisError: You are no instance; or the hub does not answer.
+        """
         context = await shared_context(self._ask)
         me = self._me(context)
         mine = [name for name, spec in context["specs"].items() if spec["agent"] == self._who()]
@@ -137,6 +146,9 @@ class Tools(MapTools):
         Args:
             path: From the repository's root.
             reason: Why you need it; the one who answers reads it.
+
+        Raises:
+            AegisError: The path is not valid; or the hub does not answer.
         """
         return ScopeAnswer.model_validate(await self._ask("scope:request", path=path, reason=reason))
 
@@ -160,16 +172,15 @@ class Tools(MapTools):
             first_line: Only the lines from here to last_line of each path, 1-based, inclusive.
             last_line: By default first_line; ignored without it.
             symbol: Only this function or class of each path, by its dotted name.
+
+        Raises:
+            AegisError: A path may not be locked, or is not valid; or the hub does not answer.
         """
-        lines = None if first_line is None else [first_line, first_line if last_line is None else last_line]
-        region = {name: value for name, value in (("lines", lines), ("symbol", symbol)) if value is not None}
-        wanted = [{"path": path, **region} for path in paths]
+        wanted = [{"path": path, **region_of(first_line, last_line, symbol)} for path in paths]
         try:
             reply = await self._ask("lock:acquire", resources=wanted, lock_type=lock_type, wait_s=wait_s, ttl_s=ttl_s)
         except LockHeld as held:
-            facts = {name: held.data.get(name) for name in ("held_by", "expires_in_s")}
-            message = f"{held.message}. {held.hint}" if held.hint else held.message
-            return LockAnswer(granted=False, code=held.code, message=message, **facts)
+            return not_granted(held)
         return LockAnswer(granted=True, locks=[Lock.model_validate(item) for item in reply["locks"]])
 
     async def renew_lock(self, lock_id: str, token: int, ttl_s: float | None = None) -> LockAnswer:
@@ -179,6 +190,9 @@ class Tools(MapTools):
             lock_id: As acquire_lock returned it.
             token: The token of the lock.
             ttl_s: How long it lasts from now, in seconds, 600 at most; as long as before when left out.
+
+        Raises:
+            AegisError: You no longer hold it; or the hub does not answer.
         """
         reply = await self._ask("lock:renew", lock_id=lock_id, token=token, ttl_s=ttl_s)
         return LockAnswer(granted=True, locks=[Lock.model_validate(item) for item in reply["locks"]])
@@ -189,6 +203,9 @@ class Tools(MapTools):
         Args:
             lock_id: As acquire_lock returned it.
             token: The token of the lock.
+
+        Raises:
+            AegisError: You no longer hold it; or the hub does not answer.
         """
         reply = await self._ask("lock:release", lock_id=lock_id, token=token)
         return Named(names=reply["released"])
@@ -198,6 +215,9 @@ class Tools(MapTools):
 
         Args:
             spec_id: The spec; when left out, the most important one that is ready. Refused if there is none.
+
+        Raises:
+            AegisError: There is none, or another has it; or the hub does not answer.
         """
         specs = (await shared_context(self._ask))["specs"]
         if spec_id is not None:
@@ -230,6 +250,9 @@ class Tools(MapTools):
             status: Its state, in one lower-case word that you choose, such as done.
             progress: From 0 to 1.
             note: A remark; the hub does not record it.
+
+        Raises:
+            AegisError: The spec or an argument is wrong; or the hub does not answer.
         """
         fields = {"spec_id": spec_id, "task_id": task_id, "status": status, "progress": progress, "note": note}
         await self._ask("task:update", **fields)
@@ -245,6 +268,9 @@ class Tools(MapTools):
             head_oid: The commit on your branch that holds the work; leave it out when there is nothing to submit.
             base_oid: The commit that your work is based on, if you have rebased.
             tokens: The tokens of the locks that you held when you wrote joint files (get_scope lists these).
+
+        Raises:
+            AegisError: You have no piece for the commit, or it cannot be submitted; or the hub does not answer.
         """
         context = await shared_context(self._ask)
         pieces = context["run"]["pieces"] if context["run"] else []
@@ -266,6 +292,9 @@ class Tools(MapTools):
         """Propose the design of the run: goal, features with disjoint partitions, shared, joint, qa.
 
         A design that breaks a rule is refused with what to change. `agreed` is false until a person accepts the design.
+
+        Raises:
+            AegisError: The design breaks a rule; or the hub does not answer.
         """
         reply = await self._ask("design:propose", design=design)
         return Done(agreed=bool(reply["agreed"]))
@@ -275,12 +304,19 @@ class Tools(MapTools):
 
         The hub starts workers itself once the design is accepted and the foundation is merged; before that this is
         refused, with the gate that is not met.
+
+        Raises:
+            AegisError: There is no run, or a gate is not met; or the hub does not answer.
         """
         run = await self._at_stage(Stage.DISPATCH)
         return Dispatch.model_validate({"stage": run["stage"], "pieces": run["pieces"]})
 
     async def check_conflicts(self) -> ConflictList:
-        """Paths that two pieces change: hot if in the same lines, soft if they merge; `resolution`: null while open."""
+        """Paths that two pieces change: hot if in the same lines, soft if they merge; `resolution`: null while open.
+
+        Raises:
+            AegisError: There is no run, or a gate is not met; or the hub does not answer.
+        """
         run = await self._at_stage(Stage.DESIGN)
         return ConflictList.model_validate({"conflicts": run["conflicts"]})
 
@@ -289,112 +325,76 @@ class Tools(MapTools):
 
         Args:
             wait_s: How long to wait for its review; `approved` is false if that takes longer.
+
+        Raises:
+            AegisError: There is no run, or a gate is not met; or the hub does not answer.
         """
 
         async def look() -> Integration:
             run = await self._at_stage(Stage.INTEGRATE)
             return Integration.model_validate({**run, "approved": run["stage"] != Stage.INTEGRATE})
 
-        return await _until(look, lambda integration: integration.approved, wait_s)
+        return await until(look, lambda integration: integration.approved, wait_s)
 
     async def run_qa(self, wait_s: WaitS = 0.0) -> QaResult:
         """The QA result of the merged tree; the hub runs QA once the composition, the merged result, is approved.
 
         Args:
             wait_s: How long to wait for it to finish; `finished` is false if that takes longer.
+
+        Raises:
+            AegisError: There is no run, or a gate is not met; or the hub does not answer.
         """
 
         async def look() -> QaResult:
             run = await self._at_stage(Stage.FINAL_QA)
             return QaResult.model_validate({"finished": run["qa"] is not None, **(run["qa"] or {})})
 
-        return await _until(look, lambda result: result.finished, wait_s)
+        return await until(look, lambda result: result.finished, wait_s)
 
     async def post_findings(self, findings: list[Finding]) -> Told:
         """Tell the author of the piece under your review what you have found so far; the verdict is sent separately.
 
         If you review all pieces together, all authors are told. Returns who was told; an author who has ended is left
         out. Refused if you review nothing.
+
+        Raises:
+            AegisError: You review nothing; or the hub does not answer.
         """
         run, review = await self._review()
         pieces = run["pieces"]
         authors = [item["agent_id"] for item in pieces if review["piece"] == item["name"]]
         authors = authors or [item["agent_id"] for item in pieces]
         text = "\n".join(f"{item.severity} {item.file or ''}:{item.line or ''} {item.msg}" for item in findings)
-        informed = []
-        for author in dict.fromkeys(name for name in authors if name):
-            try:
-                await self._ask("message:send", to=author, text=f"{self._who()} found in review:\n{text}")
-            except Refused:
-                continue
-            informed.append(author)
-        return Told(told=informed)
+        return Told(told=await self._send(authors, f"{self._who()} found in review:\n{text}"))
 
     async def approve(self, criteria: list[Criterion]) -> Named:
         """Approve the piece under your review, each acceptance criterion with evidence; refused if one has failed.
 
         Returns the id of the review; refused if you review nothing.
+
+        Raises:
+            AegisError: You review nothing, or a criterion has failed; or the hub does not answer.
         """
         return await self._verdict("approve", criteria, [])
 
     async def reject(self, findings: list[Finding], criteria: list[Criterion] | None = None) -> Named:
         """Send the piece under your review back, with what has to change; returns the id of the review.
 
-        Refused if you review nothing.
-
         Args:
             findings: What has to change.
             criteria: What you have found out about the acceptance criteria.
+
+        Raises:
+            AegisError: You review nothing; or the hub does not answer.
         """
         return await self._verdict("reject", criteria or [], findings)
 
     async def create_spec(self, spec_id: str, title: str, dependencies: list[str] | None = None) -> Named:
-        """Create a spec, which others can claim, and return its id; a dependency cycle is refused with its path."""
-        spec = {"id": spec_id, "title": title, "dependencies": dependencies or []}
-        return Named(names=[(await self._ask("spec:create", spec=spec))["spec_id"]])
-
-    async def _verdict(self, decision: str, criteria: list[Criterion], findings: list[Finding]) -> Named:
-        _, review = await self._review()
-        judged = [item.model_dump(mode="json", by_alias=True) for item in criteria]
-        reported = [item.model_dump(mode="json") for item in findings]
-        review_id = review["review_id"]
-        await self._ask("review:verdict", review_id=review_id, decision=decision, criteria=judged, findings=reported)
-        return Named(names=[review_id])
-
-    async def _review(self) -> tuple[RunView, ReviewFields]:
-        context = await shared_context(self._ask)
-        wanted, run = self._me(context)["review_id"], context["run"]
-        for review in run["reviews"] if run else ():
-            if run and review["review_id"] == wanted:
-                return run, review
-        raise Refused("you have no review", "the hub gives one to each reviewer that it starts", code="review.none")
-
-    def _me(self, context: SharedContext) -> InstanceView:
-        for item in context["instances"]:
-            if item["agent_id"] == self._who():
-                return item
-        raise Refused(f"{self._who()} is not an instance", "join first: aegis-tui connect", code="instance.unknown")
-
-    async def _at_stage(self, wanted: Stage) -> RunView:
-        """Return the run if it has reached a stage.
+        """Create a spec, which others can claim, and return its id; a dependency cycle is refused with its path.
 
         Raises:
-            Refused: There is no run, or it has not got that far; the error names the gate that is not met.
+            AegisError: The spec exists already, is not valid, or depends on itself; or the hub does not answer.
         """
-        if (run := (await shared_context(self._ask))["run"]) is None:
-            raise Refused("there is no run", "a person starts one: aegis-tui run GOAL", code="run.none")
-        order = list(Stage)
-        if order.index(Stage(run["stage"])) < order.index(wanted):
-            shut = next((gate for gate in run["gates"] if not gate["passed"]), None)
-            reason = f"{shut['name']}: {shut['reason']}" if shut else f"the run is at {run['stage']}"
-            raise Refused(f"{wanted} has not begun: {reason}", shut["command"] if shut else "", code="gate")
-        return run
-
-
-async def _until(look: Callable[[], Awaitable[T]], is_enough: Callable[[T], bool], wait_s: float) -> T:
-    end = time.monotonic() + wait_s
-    value = await look()
-    while not is_enough(value) and time.monotonic() < end:
-        await asyncio.sleep(_POLL_S)
-        value = await look()
-    return value
+        spec = {"id": spec_id, "title": title, "dependencies": dependencies or []}
+        return Named(names=[(await self._ask("spec:create", spec=spec))["spec_id"]])

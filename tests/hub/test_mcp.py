@@ -93,6 +93,7 @@ def test_each_role_lists_its_tools_of_the_contract_with_typed_results(paths: Wor
                     names = {tool.name for tool in listed}
                     assert wanted <= names <= set(NAMES)
                     assert all(tool.output_schema and tool.description for tool in listed)
+                    assert not any("Raises:" in (tool.description or "") for tool in listed)
                     for other, theirs in CONTRACT.items():
                         if other not in (role, "scout", "worker"):
                             assert not names & theirs
