@@ -93,7 +93,7 @@ def scout_brief(run: Run, piece: Piece) -> str:
 _REVIEW = """Judge the change against goal, task and acceptance criteria, then security and quality. Your worktree holds
 the result. Give your verdict by tool: mark each criterion as pass or fail, with evidence; approve only if all pass."""
 
-_SCOUT = """Find what the instance that you explore for needs to know but will probably not look for itself: callers of
+_SCOUT = """Find what the instance that you explore for needs to know but will probably not look up: callers of
 what it changes, conventions of the surrounding code, tests that cover it. Report in at most thirty lines, with paths
 and line numbers."""
 
@@ -167,10 +167,11 @@ def crossing_note(run: Run, overlap: Overlapping, other: str, rival: str | None)
     what = f"the same lines as you ({counted(overlap.hunks, 'place')})" if overlap.hunks else "this file as you do"
     if rival is None:
         branch = f"aegis/{run.run}/integration"
-        return f"{overlap.path}: {other}, which is merged, has changed {what}. Commit, then `git rebase {branch}` now."
+        done = f"{overlap.path}: {other}, which is merged, has changed {what}"
+        return f"{done}. Commit your work, then run `git rebase {branch}`."
     return (
-        f"{overlap.path}: {other} ({rival}) is changing {what}. Go on with your task, but agree with {rival} by "
-        "message who changes them: whoever is merged second has to resolve the conflict."
+        f"{overlap.path}: {other} ({rival}) is changing {what}. Continue with your task. If you can send messages, "
+        f"agree with {rival} who makes this change: the piece that is merged second has to be rebased."
     )
 
 
