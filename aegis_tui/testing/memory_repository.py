@@ -63,7 +63,10 @@ class MemoryRepository:
         self.refs["refs/heads/main"] = self.head
 
     def write_commit(self, files: Mapping[str, str], parents: Sequence[str], message: str = "") -> str:
-        """Create a commit of exactly these files and return its id; equal input gives the same id."""
+        """Create a commit of exactly these files and return its id; equal input gives the same id.
+
+        The parents are not checked.
+        """
         tree = {path: self._blob(text.encode()) for path, text in files.items()}
         return self._commit(self._tree(tree), tuple(parents), message)
 
@@ -204,7 +207,10 @@ class MemoryRepository:
         ]
 
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None = None) -> str:
-        """Return a line with status and path for each file that differs, instead of a diff; `paths` is ignored."""
+        """Return a line with status and path for each file that differs, instead of a diff; `paths` is ignored.
+
+        Raises `GitError` if there is no such commit or tree.
+        """
         return "\n".join(f"{item.status} {item.path}" for item in await self.changed_paths(base, head))
 
     async def read_blob(self, oid: str, *, limit: int = 1 << 26) -> bytes:
@@ -280,6 +286,7 @@ class MemoryRepository:
             MergeConflict: Both change the same file; the ref is unchanged.
             Conflict: The ref is not at `expect_oid`.
             KeyError: There is no such commit.
+            IndexError: The two have no common ancestor.
         """
         if piece_oid in self._history(expect_oid):
             return ComposeResult(expect_oid, self._commits[expect_oid].tree, already=True)
@@ -359,7 +366,7 @@ class MemoryRepository:
         return self._trees[tree]
 
     def _history(self, oid: str) -> list[str]:
-        """Return the commit and then all commits that can be reached from it."""
+        """Return the commit and then all commits that can be reached from it; raises `KeyError` for an unknown one."""
         history = [oid]
         for item in history:
             history += [parent for parent in self._commits[item].parents if parent not in history]
