@@ -59,6 +59,10 @@ def _outcome(report: Report, width: int) -> list[Line]:
         first, *rest = error_lines(error)
         lines.append((Span("✗ ", "bad"), Span(inert(first), "bad")))
         lines += [(Span(f"  {part}"),) for line in rest for part in wrap(inert(line), width - 2)]
+    for item in report.get("left_out", ()):
+        lines.append((Span("  left out: ", "warn"), Span(inert(item["piece"]), "strong")))
+        lines += [(Span(f"    {part}", "bad"),) for part in wrap(inert(item["reason"]), width - 4)]
+        lines += [(Span(fit(f"    kept in {inert(item['ref'])}", width), "muted"),)] if item["ref"] else []
     if report.get("scripted"):
         words = ": the model's answers came from files; everything else was real"
         lines.append((Span("  scripted", "warn"), Span(words, "muted")))

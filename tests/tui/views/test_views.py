@@ -213,6 +213,25 @@ def test_the_report_has_the_commit_the_rounds_and_the_next_command(record: Recor
     assert merge_command(cast(Report, {**report, "commit": None})) == ""
 
 
+def test_a_report_names_what_is_left_out_why_and_where_it_is_kept(record: Record) -> None:
+    report = record().events[-1].data.model_dump()["report"]
+    left = [
+        {
+            "piece": "wishlist",
+            "reason": "QA fails with it:\x1b[31m tests.test_a",
+            "ref": "refs/aegis/runs/run1/wishlist",
+        },
+        {"piece": "search", "reason": "it builds on wishlist, which is left out", "ref": None},
+    ]
+    for width in (66, 100):
+        lines = report_lines(cast(Report, {**report, "left_out": left}), width=width)
+        page = text(lines)
+        assert "left out: wishlist" in page and "left out: search" in page and "\x1b" not in page
+        assert "kept in refs/aegis/runs/run1/wishlist" in page and page.count("kept in") == 1
+        mine = [line for line in lines if any(words in text([line]) for words in ("left out", "kept in", "QA fails"))]
+        assert len(mine) == 5 and all(line_width(line) <= width for line in mine)
+
+
 def test_a_report_names_a_new_failure_once(record: Record) -> None:
     report = record().events[-1].data.model_dump()["report"]
     check = report["qa"][0] | {"new_failures": ["test_a", "test_b"]}
