@@ -6,7 +6,7 @@ was killed in the middle continues where it was.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from itertools import combinations
 
 from aegis_tui.domain import ids
@@ -38,13 +38,14 @@ class Recomposer:
     def __init__(self, *, repository: Repository, composing: Composing, quality: Quality) -> None:
         self._repository, self._composing, self._quality = repository, composing, quality
 
-    async def find_culprits(self, run: Run) -> CulpritsMarkFound:
+    async def find_culprits(self, run: Run, is_wanted: Callable[[], Awaitable[bool]]) -> CulpritsMarkFound | None:
         """Return the pieces that break QA of the merged tree, each with what fails because of it.
 
         QA runs on one set of pieces after the other, never twice on the same tree.
 
         Args:
             run: The run, whose QA has failed.
+            is_wanted: Asked before each verdict; if it says no, as after a cancel, the search ends without a result.
         """
         parts = await self._parts(run)
         merged = dict.fromkeys(part.name for part in parts)
@@ -54,8 +55,9 @@ class Recomposer:
         search = search_culprits(names, needs, failures)
         try:
             wanted = next(search)
-            while True:
+            while await is_wanted():
                 wanted = search.send(await self._verdict(run, parts, wanted))
+            return None
         except StopIteration as end:
             split: Split = end.value
         culprits = tuple(LeftOut(piece=item.name, reason=_reason(item)) for item in split.culprits)

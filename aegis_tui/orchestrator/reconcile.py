@@ -322,8 +322,11 @@ class Reconciler:
     async def _rebuild(self, effect: RebuildComposition) -> AnyCommand:
         return await self._recomposer.rebuild(await self._run(effect.run))
 
-    async def _find_culprits(self, effect: FindCulprits) -> AnyCommand:
-        return await self._recomposer.find_culprits(await self._run(effect.run))
+    async def _find_culprits(self, effect: FindCulprits) -> AnyCommand | None:
+        async def is_wanted() -> bool:
+            return await self._port.read(lambda workspace: effect in needed(workspace))
+
+        return await self._recomposer.find_culprits(await self._run(effect.run), is_wanted)
 
     async def _qa(self, effect: RunQa) -> AnyCommand:
         run, table = await self._port.read(lambda workspace: _run_and_partitions(workspace, effect.run))

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.domain import command as commands
 from aegis_tui.domain.composition.commands import MergeApply
 from aegis_tui.domain.decision import THE_PERSON
 from aegis_tui.domain.need import needs
 from aegis_tui.domain.run.events import Stage
-from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.report_model import Report
 from aegis_tui.errors import GitError, Refused
 from aegis_tui.orchestrator import reconcile
@@ -173,6 +174,42 @@ def test_a_hub_that_starts_again_in_the_search_runs_no_tree_twice(tmp_path: Path
     trees: Counter[frozenset[str]] = Counter(checked.trees)
     assert trees.pop(max(trees, key=len)) == 2, "QA of the whole batch looks once whether it fails by chance"
     assert set(trees.values()) == {1}
+
+
+@pytest.mark.parametrize("kind", ["run:cancel", "run:halt"])
+def test_a_search_ends_with_a_cancel_and_rests_while_the_run_is_halted(tmp_path: Path, kind: str) -> None:
+    bench = make(tmp_path, "abcdefgh", "c")
+    checked: Any = bench.programs
+    run_check = checked.run
+
+    async def main() -> tuple[int, Run]:
+        engine = bench.open_engine()
+        await engine.open()
+
+        async def stop_once(argv: list[str], **fields: Any) -> ProgramResult:
+            result: ProgramResult = await run_check(argv, **fields)
+            if len(checked.trees) == 5 and not bench.events("run:halted"):
+                await engine.submit(commands.parse_command({"type": kind}), THE_PERSON)
+            return result
+
+        checked.run = stop_once
+        try:
+            await bench.start(engine)
+            stopped = await bench.go_on(engine, lambda run: run.status in (RunStatus.HALTED, RunStatus.COMPLETED))
+            seen = len(checked.trees)
+            if stopped.is_open:
+                await engine.submit(commands.parse_command({"type": "run:resume"}), THE_PERSON)
+                stopped = await bench.go_on(engine)
+            return seen, stopped
+        finally:
+            await engine.close()
+
+    seen, ended = asyncio.run(main())
+    assert seen == 5
+    if kind == "run:halt":
+        assert kept_files(bench) == [f"src/{name}/new.py" for name in "abdefgh"]
+    else:
+        assert ended.commit is None and len(checked.trees) == seen
 
 
 def test_a_hub_that_is_killed_in_the_search_goes_on_with_the_same_result(tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ class Bench(Pieces):
         self.run.qa = QaFinished(run="run1", round=0, tree="t", oid="o", ok=False, checks=(FAILED,))
         self.checked: list[str] = []
 
+    async def is_wanted(self) -> bool:
+        """Nobody cancels the run."""
+        return True
+
     async def verdict(self, run: Any, oid: str) -> tuple[QaCheck, ...]:
         """As `Quality` gives it."""
         tree = self.git("rev-parse", f"{oid}^{{tree}}")
@@ -71,7 +75,7 @@ class Bench(Pieces):
         return rebuilt
 
     def culprits(self) -> dict[str, str]:
-        found: CulpritsMarkFound = self.recompose(lambda it: it.find_culprits(self.run))
+        found: CulpritsMarkFound = self.recompose(lambda it: it.find_culprits(self.run, self.is_wanted))
         return {item.piece: item.reason for item in found.culprits}
 
     def tree(self, revision: str) -> str:
