@@ -13,8 +13,8 @@ from typing import Final
 
 from aegis_tui.adapters.git.compose import Composer
 from aegis_tui.adapters.git.objects import Objects, content_of_batch
-from aegis_tui.adapters.git.predict import Merge
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.structural_merge import Merge
 from aegis_tui.adapters.git.tree_draft import (
     Folder,
     TreeChange,

@@ -5,15 +5,21 @@ A commit depends only on its inputs, so that a step repeated after a crash produ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Final
 
 from aegis_tui.adapters.git.checkout import Checkout
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.predict import Merges
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.structural_merge import Merge
 from aegis_tui.errors import Conflict, GitError, MergeConflict
 from aegis_tui.ports.merge import ComposeResult
+
+_MOST_LABELS: Final = 50
+_TRAILER: Final = re.compile(r"[A-Za-z][A-Za-z-]*: ")
 
 
 class Composer:
@@ -39,7 +45,7 @@ class Composer:
             ref: Full name of the working ref.
             piece_oid: The commit to merge.
             expect_oid: The commit that the ref must point to, unless the piece is merged already.
-            message: The message of the merge commit.
+            message: The message of the merge commit; trailers that say of joined files how they were merged are added.
             at: The date of the merge commit, in seconds since 1970.
 
         Raises:
@@ -56,13 +62,12 @@ class Composer:
         merge = await self._merges.merge(expect_oid, piece_oid)
         if not merge.clean:
             conflicts = await self._merges.conflicts(merge)
-            names = ", ".join(conflict.path for conflict in conflicts[:3])
             raise MergeConflict(
-                f"the piece and the integration branch change the same lines of {names or 'a path'}",
+                _conflict_text([conflict.path for conflict in conflicts], merge),
                 "rebase the piece onto the integration branch",
                 conflicts=[asdict(conflict) for conflict in conflicts],
             )
-        oid = await self.commit(merge.tree, [expect_oid, piece_oid], message, at)
+        oid = await self.commit(merge.tree, [expect_oid, piece_oid], _with_labels(message, merge), at)
         await self.update_ref(ref, oid, expect_oid)
         return ComposeResult(oid, merge.tree, already=False)
 
@@ -150,6 +155,25 @@ class Composer:
         }
         args = [arg for parent in parents for arg in ("-p", parent)]
         return (await self._runner.run("commit-tree", tree, *args, "-F", "-", stdin=message.encode(), env=who)).text
+
+
+def _conflict_text(paths: Sequence[str], merge: Merge) -> str:
+    """Return what is in conflict; with the reason where git sees no conflict."""
+    for path in paths:
+        if path in merge.reasons:
+            return f"the piece and the integration branch cannot both be merged: {path}: {merge.reasons[path]}"
+    names = ", ".join(paths[:3])
+    return f"the piece and the integration branch change the same lines of {names or 'a path'}"
+
+
+def _with_labels(message: str, merge: Merge) -> str:
+    """Return a commit message with a trailer for each file that both sides changed, as far as it was checked."""
+    trailers = "".join(f"Merged-file: {' '.join(label.split())}\n" for label in merge.labels[:_MOST_LABELS])
+    if not trailers:
+        return message
+    last = message.rstrip("\n").rpartition("\n\n")[2] if "\n\n" in message else ""
+    is_trailer = bool(last) and all(_TRAILER.match(line) for line in last.split("\n"))
+    return message.rstrip("\n") + ("\n" if is_trailer else "\n\n") + trailers
 
 
 def _moved(ref: str, expect: str | None, current: str | None) -> Conflict:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from aegis_tui.adapters.git.object_store import NO_SETTINGS, ObjectStore
 from aegis_tui.adapters.git.objects import Objects
-from aegis_tui.adapters.git.predict import Merge, conflict_hunks, cut_text, read_stages
+from aegis_tui.adapters.git.predict import conflict_hunks, cut_text, read_stages
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.structural_merge import Merge
 from aegis_tui.adapters.git.tree_change import TreeDifference, compare_trees, find_entry
 from aegis_tui.adapters.git.worktree_reading import is_text
 from aegis_tui.domain.path.file_name import name_of, write_name

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.known import KnownAnswers
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner, failure
+from aegis_tui.adapters.git.structural_merge import Merge, MergedCommits, StructuralMerges
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.ports.merge import FileConflict, MergePreview
 
@@ -21,17 +21,6 @@ _KEPT_PATHS = 1000
 """A longer list of changed paths is not kept."""
 _ATTRIBUTES = ".gitattributes"
 _STAGE_LINE = re.compile(r"(?P<mode>[0-7]{6}) (?P<oid>[0-9a-f]+) (?P<stage>[123])\t(?P<path>.*)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Merge:
-    """What `git merge-tree` made of two commits: the merged tree, whether it is clean, and the paths in conflict."""
-
-    tree: str
-    """The merged tree; it contains conflict markers if the merge is not clean."""
-    clean: bool
-    stages: dict[str, dict[int, str]]
-    """For each conflicting path, the blob ids of the base (1), ours (2) and theirs (3)."""
 
 
 class Merges:
@@ -46,17 +35,30 @@ class Merges:
 
     def __init__(self, runner: GitRunner, objects: Objects) -> None:
         self._runner, self._objects = runner, objects
+        self._structural = StructuralMerges(runner, objects)
         self._merged: KnownAnswers[Merge] = KnownAnswers(64)
         self._changes: KnownAnswers[frozenset[str]] = KnownAnswers(64)
 
     async def merge(self, ours: str, theirs: str) -> Merge:
         """Merge two commits into a tree, without any ref; conflicts do not raise, but make the result not clean.
 
-        The result depends only on the two commits and the repository's settings. Attributes come from `ours`:
-        `merge-tree` reads them from the work tree, so it gets a temporary one with that file.
+        The result depends only on the two commits and the repository's settings. Conflicts within files are solved by
+        structure where that is sound; a merge by lines that is not sound is a conflict (GIT-3).
 
         Raises:
             GitError: A commit does not exist.
+        """
+        merge, bases = await asyncio.gather(self._by_lines(ours, theirs), self._objects.merge_bases(ours, theirs))
+        if len(bases) != 1 or bases[0] in (ours, theirs):
+            return merge
+        mine, others = await asyncio.gather(self._changed(bases[0], ours), self._changed(bases[0], theirs))
+        return await self._structural.complete(merge, MergedCommits(bases[0], ours, theirs, mine, others))
+
+    async def _by_lines(self, ours: str, theirs: str) -> Merge:
+        """Return git's merge of two commits; `GitError` if one does not exist.
+
+        Attributes come from `ours`: `merge-tree` reads them from the work tree, so it gets a temporary one with that
+        file.
         """
         with scratch_folder() as folder:
             attributes = await self._objects.find_blob(f"{ours}:{_ATTRIBUTES}")
@@ -94,11 +96,14 @@ class Merges:
         """Return the conflicts of a merge, sorted by path; the text of each is cut to 4000 characters.
 
         A longer text ends in a line `[cut]`. The text is empty, and the number of places 0, for a binary file and for
-        one that a side has deleted. Raises `GitError` if git fails.
+        one that a side has deleted. Of a conflict that only the structure shows, it says what it is. Raises `GitError`
+        if git fails.
         """
         conflicts: list[FileConflict] = []
         for path, blobs in sorted(merge.stages.items()):
             hunks = await self._hunks(merge.tree, path) if 2 in blobs and 3 in blobs else []
+            if not hunks and path in merge.reasons:
+                hunks = [merge.reasons[path]]
             text = "\n".join(hunks)
             conflicts.append(FileConflict(path, blobs.get(1), blobs.get(2), blobs.get(3), len(hunks), cut_text(text)))
         return tuple(conflicts)

@@ -1,0 +1,265 @@
+"""Completes git's merges: solves conflicts by structure, and finds them where git sees none (GIT-3).
+
+The files were written by agents, so they are parsed in a separate process, one for all files of a merge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Final, NamedTuple
+
+from aegis_tui.adapters.apart import LARGE, AnswerLostError, ask_apart
+from aegis_tui.adapters.git.folder import scratch_folder
+from aegis_tui.adapters.git.objects import Objects
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.domain.environment.setup import LOCKS
+from aegis_tui.domain.merge.file import FileMerge, merge_file
+from aegis_tui.domain.merge.migrations import MigrationClash, is_migration, migration_clashes
+from aegis_tui.domain.merge.proof import Versions
+from aegis_tui.domain.path.file_name import name_of, write_name
+
+_LOG = logging.getLogger(__name__)
+
+_SUFFIXES: Final = (".py", ".pyi")
+_REGULAR: Final = ("100644", "100755")
+_MAX_FILE_BYTES: Final = 1 << 20
+_MAX_TOTAL_BYTES: Final = 32 << 20
+_MAX_FILES: Final = 200
+"""More files than this are left as git merged them."""
+_KEPT_MERGES: Final = 512
+_WITHIN_FILES: Final = ("Auto-merging", "CONFLICT (contents)")
+"""The messages of git that do not say of a conflict between paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What became of two commits: the merged tree, whether it is clean, and the paths in conflict."""
+
+    tree: str
+    """The merged tree; it contains conflict markers if the merge is not clean."""
+    clean: bool
+    stages: dict[str, dict[int, str]]
+    """For each conflicting path, the blob ids of the base (1), ours (2) and theirs (3)."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Path -> why it cannot be merged, for conflicts that git does not see."""
+    labels: tuple[str, ...] = ()
+    """Of each Python file that both sides changed its path, what merged it and whether that is proven, in words."""
+
+
+class MergedCommits(NamedTuple):
+    """The commits of a merge, and the paths that each side changed."""
+
+    base: str
+    ours: str
+    theirs: str
+    ours_changed: Collection[str]
+    theirs_changed: Collection[str]
+
+
+class _TreeEntry(NamedTuple):
+    mode: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class _BothChanged:
+    """A file that both sides changed."""
+
+    path: str
+    oids: tuple[str | None, str, str]
+    """The blobs of base, ours and theirs; there may be none in the base."""
+    merged: _TreeEntry
+    is_conflict: bool
+
+
+class StructuralMerges:
+    """Completes merges. Its methods raise `GitError` if git fails, and `GitUnavailable` if it cannot be started.
+
+    Args:
+        runner: Runs git in the common folder.
+        objects: Reads the repository.
+    """
+
+    def __init__(self, runner: GitRunner, objects: Objects) -> None:
+        self._runner, self._objects = runner, objects
+        self._known: dict[_BothChanged, FileMerge] = {}
+
+    async def complete(self, merge: Merge, commits: MergedCommits) -> Merge:
+        """Return a merge of git without the conflicts that can be solved, and with those that git does not see.
+
+        Args:
+            merge: What git made of it.
+            commits: What was merged.
+
+        Raises:
+            GitError: One of the commits does not exist.
+        """
+        both = {*commits.ours_changed} & {*commits.theirs_changed} - merge.stages.keys()
+        paths = sorted(path for path in (*merge.stages, *both) if _is_mergeable(path))
+        if 0 < len(paths) <= _MAX_FILES:
+            files = await self._files(merge, paths, commits)
+            made = await self._merge_files(files)
+            merge = _with_refused(merge, made)
+            merge = await self._with_solved(merge, commits, made)
+        return await self._with_migrations(merge, commits)
+
+    async def _files(self, merge: Merge, paths: Sequence[str], commits: MergedCommits) -> list[_BothChanged]:
+        """Return the files at paths that both sides have, and that are files in the merged tree."""
+        trees = (commits.base, commits.ours, commits.theirs, merge.tree)
+        base, ours, theirs, merged = await asyncio.gather(*(self._entries(tree, paths) for tree in trees))
+        files = []
+        for path in paths:
+            if (entry := merged.get(path)) is None:
+                continue
+            stages = merge.stages.get(path)
+            if stages is not None:
+                old, mine, other = stages.get(1), stages.get(2), stages.get(3)
+            else:
+                old, mine, other = (side[path].oid if path in side else None for side in (base, ours, theirs))
+            if mine is not None and other is not None and mine != other:
+                files.append(_BothChanged(path, (old, mine, other), entry, stages is not None))
+        return files
+
+    async def _entries(self, tree: str, paths: Sequence[str]) -> dict[str, _TreeEntry]:
+        """Return the regular files among paths of a tree."""
+        names = map(name_of, paths)
+        listed = await self._runner.run("--literal-pathspecs", "ls-tree", "-z", "--full-tree", tree, "--", *names)
+        entries = {}
+        for line in listed.fields():
+            about, _, name = line.partition("\t")
+            mode, _, oid = about.split(" ")
+            if mode in _REGULAR:
+                entries[write_name(name)] = _TreeEntry(mode, oid)
+        return entries
+
+    async def _merge_files(self, files: Sequence[_BothChanged]) -> dict[_BothChanged, FileMerge]:
+        """Return what can be made of files; those that are too large or not UTF-8 are left out, and all if it fails."""
+        asked = [file for file in files if file not in self._known]
+        oids = {oid for file in asked for oid in (*file.oids, file.merged.oid) if oid is not None}
+        blobs = await self._objects.read_blobs(oids, limit=_MAX_FILE_BYTES, total=_MAX_TOTAL_BYTES)
+        texts = {oid: _decoded(blob.content) for oid, blob in blobs.items()}
+        jobs = {}
+        for file in asked:
+            base, ours, theirs = (texts.get(oid) if oid is not None else "" for oid in file.oids)
+            merged = texts.get(file.merged.oid)
+            if base is not None and ours is not None and theirs is not None and merged is not None:
+                jobs[file] = (file.path, Versions(base, ours, theirs), None if file.is_conflict else merged)
+        if len(self._known) > _KEPT_MERGES:
+            self._known.clear()
+        if jobs:
+            self._known |= dict(zip(jobs, await _merge_apart(list(jobs.values())), strict=False))
+        return {file: self._known[file] for file in files if file in self._known}
+
+    async def _with_solved(self, merge: Merge, commits: MergedCommits, made: Mapping[_BothChanged, FileMerge]) -> Merge:
+        """Return a merge with the conflicts in it solved that were; all stay if git also says of one between paths."""
+        solved = {file: merged.text for file, merged in made.items() if file.is_conflict and merged.text is not None}
+        if not solved or not await self._is_within_files(commits):
+            return merge
+        lines = []
+        for file, text in solved.items():
+            oid = (await self._runner.run("hash-object", "-w", "--stdin", stdin=text.encode())).text
+            lines.append(f"{file.merged.mode} {oid}\t{name_of(file.path)}\0")
+        with scratch_folder() as folder:
+            index = {"GIT_INDEX_FILE": str(folder / "index")}
+            await self._runner.run("read-tree", merge.tree, env=index)
+            stdin = "".join(lines).encode("utf-8", "surrogateescape")
+            await self._runner.run("update-index", "-z", "--index-info", env=index, stdin=stdin)
+            tree = (await self._runner.run("write-tree", "--missing-ok", env=index)).text
+        paths = {file.path for file in solved}
+        stages = {path: blobs for path, blobs in merge.stages.items() if path not in paths}
+        return replace(merge, tree=tree, clean=not stages, stages=stages)
+
+    async def _is_within_files(self, commits: MergedCommits) -> bool:
+        """Return whether git names no conflict but those within files, such as one of renames."""
+        args = ("merge-tree", "--write-tree", "-z", "--name-only", "--messages", commits.ours, commits.theirs)
+        fields = (await self._runner.run(*args, ok=(0, 1))).stdout.split(b"\0")
+        at = fields.index(b"", 1) + 1
+        while at < len(fields) and fields[at]:
+            kind = at + 1 + int(fields[at])
+            if fields[kind].decode("utf-8", "replace") not in _WITHIN_FILES:
+                return False
+            at = kind + 2
+        return True
+
+    async def _with_migrations(self, merge: Merge, commits: MergedCommits) -> Merge:
+        """Return a merge with a conflict for each migration of theirs that excludes one of ours."""
+        mine, others = (
+            [path for path in side if is_migration(path)][:_MAX_FILES]
+            for side in (commits.ours_changed, commits.theirs_changed)
+        )
+        if not mine or not others:
+            return merge
+        old = await self._entries(commits.base, [*mine, *others])
+        ours, theirs = await self._new(commits.ours, mine, old), await self._new(commits.theirs, others, old)
+        texts = [{path: text for path, (_, text) in side.items()} for side in (ours, theirs)]
+        clashes = await _find_clashes(texts[0], texts[1])
+        if not clashes:
+            return merge
+        stages = {clash.theirs: {3: theirs[clash.theirs][0]} for clash in clashes}
+        reasons = {clash.theirs: f"a migration like {clash.ours}: {clash.reason}" for clash in clashes}
+        return replace(merge, clean=False, stages={**merge.stages, **stages}, reasons={**merge.reasons, **reasons})
+
+    async def _new(self, commit: str, paths: Sequence[str], old: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Return the blob id and text of files that a commit has and the base had not."""
+        fresh = [path for path in paths if path not in old]
+        entries = await self._entries(commit, fresh) if fresh else {}
+        blobs = await self._objects.read_blobs(
+            (entry.oid for entry in entries.values()), limit=_MAX_FILE_BYTES, total=_MAX_TOTAL_BYTES
+        )
+        texts = {oid: _decoded(blob.content) for oid, blob in blobs.items()}
+        return {path: (oid, text) for path, (_, oid) in entries.items() if (text := texts.get(oid)) is not None}
+
+
+def _is_mergeable(path: str) -> bool:
+    return path.endswith(_SUFFIXES) or PurePosixPath(path).name in LOCKS
+
+
+def _decoded(content: bytes | None) -> str | None:
+    try:
+        return None if content is None else content.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _with_refused(merge: Merge, made: Mapping[_BothChanged, FileMerge]) -> Merge:
+    """Return a merge with what is known of its files, and with the conflicts that git did not see."""
+    stages, reasons = dict(merge.stages), dict(merge.reasons)
+    for file, merged in made.items():
+        if merged.label == "refused" and not file.is_conflict:
+            reasons[file.path] = merged.reason
+            stages[file.path] = {stage: oid for stage, oid in enumerate(file.oids, 1) if oid is not None}
+    labels = tuple(
+        f"{file.path} (by {merged.strategy}, {merged.label})"
+        for file, merged in made.items()
+        if merged.text is not None
+    )
+    return replace(merge, clean=merge.clean and not stages, stages=stages, reasons=reasons, labels=labels)
+
+
+async def _merge_apart(jobs: Sequence[tuple[str, Versions, str | None]]) -> list[FileMerge]:
+    """Return the merges of files, in a separate process; empty if it fails, which is logged."""
+    try:
+        return await ask_apart(merge_files, (list(jobs),), size=LARGE + 1)
+    except AnswerLostError as error:
+        _LOG.warning("files are left as git merged them", extra={"reason": str(error)})
+        return []
+
+
+def merge_files(jobs: Sequence[tuple[str, Versions, str | None]]) -> list[FileMerge]:
+    """Return what `merge_file` makes of each file, given by its path, its versions and the text that git merged."""
+    return [merge_file(*job) for job in jobs]
+
+
+async def _find_clashes(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[MigrationClash]:
+    """Return the migrations that exclude each other, found in a separate process; empty if that fails."""
+    if not ours or not theirs:
+        return []
+    try:
+        return await ask_apart(migration_clashes, (dict(ours), dict(theirs)), size=LARGE + 1)
+    except AnswerLostError as error:
+        _LOG.warning("migrations are not compared", extra={"reason": str(error)})
+        return []

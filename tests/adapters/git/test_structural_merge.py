@@ -1,0 +1,105 @@
+"""Merges of commits that are completed by structure: conflicts solved, and conflicts seen that git does not see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from aegis_tui.errors import MergeConflict
+from tests.adapters.git.test_compose import AT, REF, Commit, Shell, commit, use
+
+__all__ = ["commit"]
+
+BASE = "import os\n\n\ndef first():\n    return os\n\n\ndef last():\n    return 9\n"
+
+
+@pytest.fixture
+def base(commit: Commit) -> str:
+    return commit({"src/app.py": BASE, "src/other.txt": "one\n"})
+
+
+def compose(repo: Any, onto: str, piece: str) -> Any:
+    async def run(repository: Any) -> Any:
+        await repository.update_ref(REF, onto, None)
+        return await repository.compose(REF, piece, expect_oid=onto, message="merge b\n", at=AT)
+
+    return use(repo, run)
+
+
+def test_functions_added_at_one_place_by_two_pieces_are_composed(
+    repo: Any, commit: Commit, git: Shell, base: str
+) -> None:
+    ours = commit({"src/app.py": BASE + "\n\ndef ours():\n    return 1\n"}, base)
+    theirs = commit({"src/app.py": BASE + "\n\ndef theirs():\n    return 2\n"}, base)
+    assert use(repo, lambda repository: repository.predict(ours, theirs)).clean
+    result = compose(repo, ours, theirs)
+    merged = str(git(repo, "show", f"{result.oid}:src/app.py"))
+    assert merged.split("\n\n\n")[-2:] == ["def ours():\n    return 1", "def theirs():\n    return 2"]
+    assert "Merged-file: src/app.py (by structure, proven)" in str(git(repo, "show", "-s", "--format=%B", result.oid))
+
+
+def test_two_helpers_far_apart_are_a_conflict_that_names_it(repo: Any, commit: Commit, base: str) -> None:
+    ours = commit({"src/app.py": BASE.replace("def first", "def helper():\n    return 1\n\n\ndef first")}, base)
+    theirs = commit({"src/app.py": BASE + "\n\ndef helper():\n    return 2\n"}, base)
+    preview = use(repo, lambda repository: repository.predict(ours, theirs))
+    [conflict] = preview.conflicts
+    assert (conflict.path, conflict.text) == ("src/app.py", "defined twice: helper")
+    assert conflict.base and conflict.ours and conflict.theirs
+    with pytest.raises(MergeConflict, match="defined twice: helper"):
+        compose(repo, ours, theirs)
+
+
+def test_lines_that_both_change_stay_a_conflict_with_its_hunks(repo: Any, commit: Commit, base: str) -> None:
+    ours = commit({"src/app.py": BASE.replace("return 9", "return 10")}, base)
+    theirs = commit({"src/app.py": BASE.replace("return 9", "return 11")}, base)
+    [conflict] = use(repo, lambda repository: repository.predict(ours, theirs)).conflicts
+    assert conflict.hunks == 1
+    assert "<<<<<<<" in conflict.text
+
+
+def test_a_conflict_in_another_file_stays_beside_one_that_is_solved(repo: Any, commit: Commit, base: str) -> None:
+    ours = commit({"src/app.py": BASE + "\n\ndef ours(): ...\n", "src/other.txt": "two\n"}, base)
+    theirs = commit({"src/app.py": BASE + "\n\ndef theirs(): ...\n", "src/other.txt": "three\n"}, base)
+    preview = use(repo, lambda repository: repository.predict(ours, theirs))
+    assert [conflict.path for conflict in preview.conflicts] == ["src/other.txt"]
+
+
+def test_a_lock_file_that_both_change_is_a_conflict(repo: Any, commit: Commit) -> None:
+    lines = "".join(f"line {at}\n" for at in range(30))
+    base = commit({"poetry.lock": lines})
+    ours = commit({"poetry.lock": "first\n" + lines}, base)
+    theirs = commit({"poetry.lock": lines + "last\n"}, base)
+    [conflict] = use(repo, lambda repository: repository.predict(ours, theirs)).conflicts
+    assert conflict.text == "a lock file is made anew, not merged"
+
+
+def test_migrations_with_one_number_are_a_conflict(repo: Any, commit: Commit, base: str) -> None:
+    text = "class Migration:\n    dependencies = []\n"
+    ours = commit({"shop/migrations/0002_a.py": text}, base)
+    theirs = commit({"shop/migrations/0002_b.py": text}, base)
+    [conflict] = use(repo, lambda repository: repository.predict(ours, theirs)).conflicts
+    assert conflict.path == "shop/migrations/0002_b.py"
+    assert conflict.text == "a migration like shop/migrations/0002_a.py: both have the number 0002"
+
+
+def test_a_file_that_one_deletes_and_the_other_edits_stays_a_conflict(repo: Any, commit: Commit, base: str) -> None:
+    ours = commit({"src/app.py": None}, base)
+    theirs = commit({"src/app.py": BASE.replace("9", "11")}, base)
+    [conflict] = use(repo, lambda repository: repository.predict(ours, theirs)).conflicts
+    assert (conflict.path, conflict.ours) == ("src/app.py", None)
+
+
+def test_what_cannot_be_parsed_is_left_as_git_merged_it(repo: Any, commit: Commit) -> None:
+    text = "print 'one'\n" + "".join(f"x{at} = {at}\n" for at in range(20))
+    base = commit({"src/old.py": text})
+    ours = commit({"src/old.py": text.replace("x1 = 1", "x1 = 2")}, base)
+    theirs = commit({"src/old.py": text.replace("x19 = 19", "x19 = 20")}, base)
+    assert use(repo, lambda repository: repository.predict(ours, theirs)).clean
+
+
+def test_deep_nesting_does_not_end_the_program(repo: Any, commit: Commit, base: str) -> None:
+    deep = "x = " + "(" * 100_000 + ")" * 100_000 + "\n"
+    ours = commit({"src/app.py": deep + BASE}, base)
+    theirs = commit({"src/app.py": BASE + "\n\ndef theirs(): ...\n"}, base)
+    assert use(repo, lambda repository: repository.predict(ours, theirs)).clean
