@@ -159,7 +159,7 @@ class Setup:
             content: Its new content.
 
         Raises:
-            OSError: The record or the file cannot be written.
+            OSError: The record or the file cannot be written, or its former content cannot be read.
         """
         old = path.read_bytes() if path.exists() else None
         first = record["files"].get(name, {"before": None if old is None else base64.b64encode(old).decode()})
