@@ -136,7 +136,7 @@ GOALS = (
     Goal("PERF-7 b", "the same after one save: 9 pairs", "≤ 60 ms", "git-conflicts", "save", at_most=60.0),
     Goal(
         "PERF-7 c",
-        "from the second of two saves that conflict until a client hears of it, p95",
+        "from the second of two saves that conflict until a client is told, p95",
         "< 500 ms",
         "git-conflicts",
         "mark_p95",
@@ -202,7 +202,7 @@ GOALS = (
     ),
     Goal(
         "LLM-10",
-        "added to the change of a gap between two tokens on their way, 32 streams of 80 tokens/s, p99",
+        "jitter that the gateway adds between two tokens, 32 streams of 80 tokens/s, p99",
         "≤ 1 ms",
         "gateway",
         "gateway_gap_p99_added",
@@ -237,7 +237,7 @@ GOALS = (
     Goal("MAP-3 b", "tokens that outlines save, of the same files", "≥ 90 %", "tokens", "outline", at_least=90.0),
     Goal(
         "MAP-3 c",
-        "prompt tokens that the map saves in a task, against search and lines",
+        "prompt tokens that the map saves in a task, compared with searching and reading lines",
         "≥ 60 %",
         "tokens",
         "task",
@@ -306,7 +306,7 @@ GOALS = (
     ),
     Goal(
         "PERF-22 a",
-        "QA runs that name the pieces that broke a batch of 512, over k·⌈log2 N⌉ + 1, the worst of k = 1, 2, 4, 8",
+        "QA runs until the k bad pieces among N = 512 are found, over k·⌈log2 N⌉ + 1; the worst of k = 1, 2, 4, 8",
         "≤ 1",
         "git-compose",
         "culprit_runs",
@@ -314,11 +314,11 @@ GOALS = (
     ),
     Goal(
         "PERF-22 b",
-        "the same if QA says no more than that it fails, so that culprits cannot be told apart, the worst of 200",
+        "the same if QA only says that it failed, without the names of tests; the worst of 200",
         "≤ 1",
         "git-compose",
         "culprit_runs_alike",
         at_most=1.0,
     ),
-    Goal("PERF-22 c", "trees that QA ran on twice meanwhile", "0", "git-compose", "culprit_repeats", below=0.5),
+    Goal("PERF-22 c", "trees that QA tested twice in these searches", "0", "git-compose", "culprit_repeats", below=0.5),
 )

@@ -123,8 +123,8 @@ class Design(FrozenModel):
     """Globs that no instance owns: every worker may write them under an EXCLUSIVE lock."""
 
     qa: Qa | None = None
-    """How the result is checked. When absent: by the commands of `run --check`, or else by those that the build files
-    call for."""
+    """How the result is checked. When absent: by the commands of `run --check`, or else by commands that follow from
+    the build files."""
 
 
 class DesignIssue(FrozenModel):
