@@ -244,9 +244,8 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
                 "Lock", lambda width: explain_lock(store.workspace, lock_id, now=store.now(), keys=self.desk.keys)
             )
         elif panel == "conflicts" and run is not None and (conflict := run.conflicts.get(key)):
-            self._page(
-                f"{conflict.a} × {conflict.b} in {conflict.path}", lambda width: conflict_lines(conflict, width=width)
-            )
+            title = f"{conflict.a} × {conflict.b} in {conflict.path}"
+            self._page(title, lambda width: conflict_lines(run.conflicts.get(key, conflict), run, width=width))
         elif panel == "pieces" and run is not None and key in run.pieces:
             self._page(f"Piece {key}", lambda width: explain_piece(run, key))
         elif panel == "events":

@@ -39,7 +39,7 @@ def _row(item: PieceConflict, width: int) -> Line:
     glyph = "≠" if is_open else "✓"
     ink: Ink = "good" if not is_open else "bad" if item.kind == "hot" else "warn"
     pair = f"{inert(item.a)} × {inert(item.b)}"
-    how = f" {item.resolution or item.kind}"
+    how = " gone" if item.resolution == "none" else f" {item.resolution or item.kind}"
     count = f" {item.hunks} hunk{'s' if item.hunks != 1 else ''}"
     tail = f"{count}{how}" if width >= width_of(pair) + len(count) + len(how) + 4 else how
     room = max(4, width - 2 - len(tail))
@@ -73,38 +73,51 @@ def parse_hunks(text: str) -> list[ConflictHunk]:
     return hunks
 
 
-def conflict_lines(item: PieceConflict, *, width: int) -> list[Line]:
-    """Return the page for a conflict: its status, then each hunk; or that the sides merge cleanly, if there is none.
+def conflict_lines(item: PieceConflict, run: Run, *, width: int) -> list[Line]:
+    """Return the page for a conflict of a run: its status, then each hunk; or why there is none.
 
     If `width` is at least 106 cells, the two sides and the base of a hunk stand side by side, else below each other.
     """
-    words, ink = _standing(item)
+    words, ink = _standing(item, run)
     lines: list[Line] = [*((Span(part, ink),) for part in wrap(words, width)), ()]
     hunks = parse_hunks(item.text)
+    heads = tuple(f"{inert(name)} ({_state(run, name)})" for name in (item.a, item.b))
     for number, hunk in enumerate(hunks, 1):
         lines.append((Span(f"hunk {number} of {len(hunks)}", "strong"),))
-        lines += _beside(item, hunk, width) if width >= _BESIDE_WIDTH else _below(item, hunk, width)
+        lines += _beside(heads, hunk, width) if width >= _BESIDE_WIDTH else _below(heads, hunk, width)
         lines.append(())
     if not hunks:
-        lines.append((Span("The two sides merge cleanly here.", "muted"),))
+        is_hot = item.kind == "hot"
+        why = "No lines to show: the file is deleted, renamed or not text on one side." if is_hot else ""
+        lines.append((Span(why or "The two sides merge cleanly here.", "muted"),))
     return lines
 
 
-def _standing(item: PieceConflict) -> tuple[str, Ink]:
+def _state(run: Run, name: str) -> str:
+    """Return in one word how far a piece is; a name that is no piece stands for merged work."""
+    piece = run.pieces.get(name)
+    return "merged" if piece is None or piece.applied_head is not None else str(piece.status)
+
+
+def _standing(item: PieceConflict, run: Run) -> tuple[str, Ink]:
+    if item.resolution == "none":
+        return "✓ gone: the two do not change the same place any longer", "good"
     if item.resolution is not None:
         return f"✓ settled: {item.resolution}", "good"
     if item.kind == "soft":
         return "Both change this file, on different lines; they merge without a conflict.", "warn"
+    if _state(run, item.a) != "merged":
+        return "≠ open: both change the same lines; whoever is merged second has to resolve this", "bad"
     return f"≠ open: {item.b} goes back to its worker, which rebases it on the merged work", "bad"
 
 
-def _beside(item: PieceConflict, hunk: ConflictHunk, width: int) -> list[Line]:
+def _beside(heads: tuple[str, ...], hunk: ConflictHunk, width: int) -> list[Line]:
     room = (width - 6) // 3
     base: list[Line] = [(Span(inert(line), "muted"),) for line in hunk.base]
     columns: list[list[Line]] = [
-        [(Span(f"{inert(item.a)} (merged)", "good"),), *against(hunk.base, hunk.ours, "good")],
+        [(Span(heads[0], "good"),), *against(hunk.base, hunk.ours, "good")],
         [(Span("base", "muted"),), *base],
-        [(Span(f"{inert(item.b)} (submitted)", "warn"),), *against(hunk.base, hunk.theirs, "warn")],
+        [(Span(heads[1], "warn"),), *against(hunk.base, hunk.theirs, "warn")],
     ]
     folded = [[part for line in column for part in fold(line, room)] for column in columns]
     gap: Line = (Span(" │ ", "muted"),)
@@ -113,13 +126,13 @@ def _beside(item: PieceConflict, hunk: ConflictHunk, width: int) -> list[Line]:
     return [(*ours, *gap, *before, *gap, *theirs) for ours, before, theirs in zip(*filled, strict=True)]
 
 
-def _below(item: PieceConflict, hunk: ConflictHunk, width: int) -> list[Line]:
+def _below(heads: tuple[str, ...], hunk: ConflictHunk, width: int) -> list[Line]:
     base: list[Line] = [(Span(inert(line), "muted"),) for line in hunk.base]
     sides: tuple[tuple[Line, list[Line], Span], ...] = (
         ((Span("  base", "muted"),), base, Span("    ", "muted")),
-        ((Span(f"  {inert(item.a)} (merged)", "good"),), against(hunk.base, hunk.ours, "good"), Span("  < ", "good")),
+        ((Span(f"  {heads[0]}", "good"),), against(hunk.base, hunk.ours, "good"), Span("  < ", "good")),
         (
-            (Span(f"  {inert(item.b)} (submitted)", "warn"),),
+            (Span(f"  {heads[1]}", "warn"),),
             against(hunk.base, hunk.theirs, "warn"),
             Span("  > ", "warn"),
         ),

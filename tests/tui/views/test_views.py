@@ -12,6 +12,7 @@ from aegis_tui.domain.instance.events import AgentJoined
 from aegis_tui.domain.need import needs
 from aegis_tui.domain.piece.model import PieceConflict
 from aegis_tui.domain.run.design import Design
+from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.run.report_model import Report
 from aegis_tui.domain.wire.gateway import ModelMetrics
 from aegis_tui.domain.words import sentence
@@ -149,9 +150,15 @@ def test_hunks_are_read_with_and_without_a_base() -> None:
     assert (second.ours, second.base, second.theirs) == (["a"], [], ["b"])
 
 
+def run_at(record: Record, until: int) -> Run:
+    run: Run | None = record(until=until).workspace().runs.latest()
+    assert run is not None
+    return run
+
+
 @pytest.mark.parametrize("width", [60, 108, 150])
-def test_a_conflict_shows_both_sides_whole_and_inert(width: int) -> None:
-    lines = conflict_lines(clash(), width=width)
+def test_a_conflict_shows_both_sides_whole_and_inert(record: Record, width: int) -> None:
+    lines = conflict_lines(clash(), run_at(record, 100_000), width=width)
     assert all(line_width(line) <= width for line in lines)
     assert "goes back to its worker, which rebases it on the merged work" in " ".join(text(lines).split())
     shown = "".join(text(lines).split())
@@ -159,8 +166,17 @@ def test_a_conflict_shows_both_sides_whole_and_inert(width: int) -> None:
     assert ("│" in shown) is (width >= 106)
 
 
-def test_the_words_that_differ_are_the_coloured_ones() -> None:
-    lines = conflict_lines(clash(), width=60)
+def test_a_conflict_of_two_that_still_work_names_nobody_who_has_to_rebase(record: Record) -> None:
+    run = run_at(record, 125)
+    page = text(conflict_lines(clash(), run, width=150))
+    assert "whoever is merged second" in page and "discounts (working)" in page and "(merged)" not in page
+    assert "gone: the two do not change" in text(conflict_lines(clash(resolution="none"), run, width=150))
+    assert "not text on one side" in text(conflict_lines(clash(text="", hunks=0), run, width=150))
+    assert "merge cleanly here" in text(conflict_lines(clash(kind="soft", text=""), run, width=150))
+
+
+def test_the_words_that_differ_are_the_coloured_ones(record: Record) -> None:
+    lines = conflict_lines(clash(), run_at(record, 100_000), width=60)
     inked = {span.text: span.ink for line in lines for span in line}
     assert inked["discounts"] == "good" and inked["catalog"] == "text"
 
