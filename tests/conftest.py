@@ -68,7 +68,7 @@ class Skips:
 
 
 LONGEST_CALL_S = 30.0
-LONG = ("soak", "real_vllm", "real_agents")
+LONG = ("soak", "real_vllm", "real_agents", "registry")
 """Marks of tests that may take minutes."""
 
 

@@ -23,7 +23,6 @@ from aegis_tui.application.environment_check import NAME as CHECK_NAME
 from aegis_tui.application.environment_check import environment_checks
 from aegis_tui.config import EnvironmentSettings, Limits, load_settings
 from aegis_tui.domain.environment.model import EnvironmentPlan
-from aegis_tui.domain.environment.suggest import suggest_setup
 from aegis_tui.errors import AegisError, GitUnavailable, UsageError
 from aegis_tui.orchestrator.environment import EnvironmentMaker, EnvironmentPlanner
 from aegis_tui.ports.prepared_environment import MadeEnvironment
@@ -161,7 +160,7 @@ async def view_environment(root: Path, environ: Mapping[str, str], paths: Worksp
     plan = wired.planner().setup_of(load_settings(environ, project=repository.root).environment, files)
     missing = () if plan.setup else tuple(await wired.planner().missing(files))
     return EnvironmentView(
-        suggested=suggest_setup(files) if missing else "",
+        suggested=await wired.planner().suggest(files) if missing else "",
         plan=plan,
         is_allowed=plan.key in folder.allowed(),
         places=survey.places(),

@@ -18,7 +18,10 @@ from aegis_tui.config import EnvironmentSettings, Limits
 from aegis_tui.domain.environment.model import MOST_NAMED, EnvironmentPlan, MadeFacts
 from aegis_tui.domain.environment.needs import needs_of, wanted_files
 from aegis_tui.domain.environment.setup import input_files, setup_key
+from aegis_tui.domain.environment.suggest import suggest_setup
 from aegis_tui.domain.inert import inert
+from aegis_tui.domain.qa.detectors import detect_qa
+from aegis_tui.domain.qa.detectors import wanted_files as qa_files
 from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import AegisError, Refused, SetupFailed
 from aegis_tui.orchestrator.instances import PASSED_ON
@@ -136,10 +139,27 @@ class EnvironmentPlanner:
             GitError: git fails.
             OSError: The checkout cannot be searched, or a package's name is too long for a file.
         """
-        texts = {name: (await self._read_blob(files[name])).decode("utf-8", "replace") for name in wanted_files(files)}
-        needs = needs_of(files, lambda name: texts.get(name, ""))
+        read = await self._reader(files)
+        needs = needs_of(files, read, checks=detect_qa(files, read))
         words = [await asyncio.to_thread(self._survey.missing, need) for need in needs]
-        return [sentence for sentence in words if sentence]
+        return [sentence for sentence in dict.fromkeys(words) if sentence]
+
+    async def suggest(self, files: Mapping[str, str]) -> str:
+        """Return a set-up command that may make the project's environment; empty if its files name none.
+
+        Args:
+            files: Tracked path -> blob id of the base.
+
+        Raises:
+            GitError: git fails.
+        """
+        read = await self._reader(files)
+        return suggest_setup(files, read, checks=detect_qa(files, read))
+
+    async def _reader(self, files: Mapping[str, str]) -> Callable[[str], str]:
+        names = dict.fromkeys([*wanted_files(files), *qa_files(files)])
+        texts = {name: (await self._read_blob(files[name])).decode("utf-8", "replace") for name in names}
+        return lambda name: texts.get(name, "")
 
 
 class EnvironmentMaker:

@@ -45,10 +45,10 @@ def find_active(places: Sequence[Path], root: Path, environ: Mapping[str, str], 
 def prefix_of_path(search_path: str, folder: Path) -> Path | None:
     """Return the installation that the `python` in PATH belongs to; None if there is none, or it does not answer.
 
-    That is the folder above the `bin` of the program, with links resolved; `python3` counts if there is no `python`.
-    If PATH has a shim (a script in a folder `shims` that chooses one of several versions), the interpreter itself is
-    asked, for at most ten seconds. It is started without site packages and environment, so that no code of a repository
-    runs. Never raises.
+    That is the folder above the `bin` of the program: a virtual environment, or else with links resolved. `python3`
+    counts if there is no `python`. If PATH has a shim (a script in a folder `shims` that chooses one of several
+    versions), the interpreter itself is asked, for at most ten seconds. It is started without site packages and
+    environment, so that no code of a repository runs. Never raises.
 
     Args:
         search_path: A PATH value.
@@ -57,6 +57,8 @@ def prefix_of_path(search_path: str, folder: Path) -> Path | None:
     program = shutil.which("python", path=search_path) or shutil.which("python3", path=search_path)
     if program is None:
         return None
+    if is_virtualenv(place := Path(program).parent.parent):
+        return place
     if Path(program).parent.name != "shims":
         return Path(os.path.realpath(program)).parent.parent
     argv = [program, "-I", "-S", "-c", "import sys; print(sys.prefix)"]

@@ -9,12 +9,12 @@ import json
 import posixpath
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Read = Callable[[str], str]
-"""Takes a tracked path; returns the text of the file, empty if it cannot be read."""
+from aegis_tui.domain.environment.python_project import PROJECT_FILES, Read, python_project
+from aegis_tui.domain.qa.command import programs_of
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:[<>=!~].*)?$")
 _NODE_NAME = re.compile(r"(?=.{1,214}\Z)(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~_-][A-Za-z0-9._~-]*", re.ASCII)
@@ -40,29 +40,44 @@ class PackageNeed:
 def wanted_files(files: Collection[str]) -> list[str]:
     """Return those of the files that say which packages a project needs, sorted.
 
-    They are `pyproject.toml`, `package.json` and `requirements.txt`, at most three folders deep.
+    They are `pyproject.toml`, `setup.cfg`, `setup.py`, `package.json` and `requirements.txt`, at most three folders
+    deep.
     """
-    names = ("pyproject.toml", "package.json", "requirements.txt")
+    names = ("package.json", "requirements.txt", *PROJECT_FILES)
     return sorted(path for path in files if posixpath.basename(path) in names and path.count("/") <= _DEEPEST)
 
 
-def needs_of(files: Collection[str], read: Read) -> list[PackageNeed]:
-    """Return what the files of a project ask for, in the order of their paths; only needs with at least one package.
+def needs_of(files: Collection[str], read: Read, *, checks: Sequence[str] = ()) -> list[PackageNeed]:
+    """Return what the files and the checks of a project ask for, in this order; only needs with at least one package.
 
     Requirements with a condition, an address or a path are passed over, and so is a file that cannot be parsed.
 
     Args:
         files: All tracked paths; those of `wanted_files` are read.
         read: Returns the text of a file.
+        checks: The QA commands of the project; of what they start, only pytest is a need.
     """
     needs = []
     for path in wanted_files(files):
         folder, name = posixpath.split(path)
-        readers = {"pyproject.toml": _of_pyproject, "package.json": _of_package, "requirements.txt": _of_requirements}
         kind = "node" if name == "package.json" else "python"
-        if names := tuple(sorted(set(readers[name](read(path))))):
+        if names := tuple(sorted(set(_READERS[name](read(path))))):
             needs.append(PackageNeed(kind, folder, path, names))
-    return needs
+    return [
+        *needs,
+        *(PackageNeed("python", pytest_folder(check), check, ("pytest",)) for check in checks if runs_pytest(check)),
+    ]
+
+
+def runs_pytest(check: str) -> bool:
+    """Return whether a QA command starts pytest itself."""
+    return any(words[:1] == ("pytest",) for words in programs_of(check))
+
+
+def pytest_folder(check: str) -> str:
+    """Return the folder that a QA command enters by `cd FOLDER && `, as detected ones do; empty for the top folder."""
+    entered = re.match(r"cd ([\w./@+-]+) && ", check)
+    return entered[1].rstrip("/") if entered else ""
 
 
 def missing_words(need: PackageNeed, absent: Collection[str], *, where: str) -> str:
@@ -106,6 +121,16 @@ def _of_pyproject(text: str) -> Iterator[str]:
             yield normal_name(name)
 
 
+def _of_setup(name: str) -> Callable[[str], Iterator[str]]:
+    """Return a reader of `setup.cfg` or `setup.py`, which yields the packages that the text of the file asks for."""
+
+    def read(text: str) -> Iterator[str]:
+        for requirement in python_project({name}, lambda _: text).needs:
+            yield from _plain_name(requirement)
+
+    return read
+
+
 def _of_requirements(text: str) -> Iterator[str]:
     for line in text.replace("\\\n", " ").splitlines():
         line = re.split(r"(?:^|\s)#|\s--", line)[0].strip()
@@ -129,3 +154,12 @@ def _of_package(text: str) -> Iterator[str]:
             near = ("file:", "link:", "workspace:", "portal:")
             if _NODE_NAME.fullmatch(name) and isinstance(version, str) and not version.startswith(near):
                 yield name
+
+
+_READERS: Mapping[str, Callable[[str], Iterator[str]]] = {
+    "pyproject.toml": _of_pyproject,
+    "setup.cfg": _of_setup("setup.cfg"),
+    "setup.py": _of_setup("setup.py"),
+    "package.json": _of_package,
+    "requirements.txt": _of_requirements,
+}

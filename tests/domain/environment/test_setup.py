@@ -92,6 +92,69 @@ def test_a_set_up_command_is_suggested_by_lock_files(files: list[str], command: 
     assert suggest_setup(files) == command
 
 
+NONE = "[build-system]\n"
+GROUPS = """[project]
+name = "x"
+[dependency-groups]
+Test = ["pytest>=7", {include-group = "more"}, "--index-url=https://elsewhere"]
+more = ["attrs; python_version > '3'", {include-group = "test"}]
+dev = ["black"]
+"""
+SETUP = """needs = ['six>=1']
+from setuptools import setup, find_packages
+setup(install_requires=needs, extras_require={'docs': [], 'dev': ['x']}, tests_require=['mock'], version=f())
+"""
+CONFIG = (
+    "[metadata]\nname = x\n[options]\ninstall_requires =\n    six>=1  # old\n[options.extras_require]\ntesting = x\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        (
+            {"pyproject.toml": '[project]\n[project.optional-dependencies]\ntests = ["a"]\ndev = ["b"]\n'},
+            "-e '.[tests]' pytest",
+        ),
+        ({"pyproject.toml": GROUPS}, "-e . 'pytest>=7' 'attrs; python_version > '\"'\"'3'\"'\"'' pytest"),
+        ({"setup.py": SETUP}, "-e '.[dev]' mock pytest"),
+        ({"setup.py": "setup(", "requirements/test.txt": ""}, "-r requirements/test.txt -e . pytest"),
+        ({"setup.cfg": CONFIG, "setup.py": "setup()"}, "-e '.[testing]' pytest"),
+        ({"requirements.txt": "six", "pyproject.toml": "[tool.ruff]\n"}, "-r requirements.txt pytest"),
+        (
+            {"requirements.txt": "six", "dev-requirements.txt": "", "pyproject.toml": NONE},
+            "-r requirements.txt -r dev-requirements.txt -e . pytest",
+        ),
+        ({"requirements.txt": "six==1 --hash=sha256:1", "pyproject.toml": NONE}, "-r requirements.txt"),
+        ({"setup.cfg": "[flake8]\n"}, ""),
+    ],
+)
+def test_what_the_tests_of_a_python_project_need_is_suggested_too(texts: dict[str, str], wanted: str) -> None:
+    suggested = suggest_setup([*texts, "a.py"], lambda name: texts.get(name, ""), checks=["python3 -m pytest -q"])
+    assert suggested == (f"python3 -m venv .venv && .venv/bin/pip install {wanted}" if wanted else "")
+
+
+def test_pytest_is_suggested_where_a_check_runs_it() -> None:
+    files, checks = ["a/setup.py", "b/setup.py"], ["cd b && python3 -m pytest -q", "npm test"]
+    install = "python3 -m venv .venv && .venv/bin/pip install -e ."
+    assert suggest_setup(files, checks=checks) == f"(cd a && {install}) && (cd b && {install} pytest)"
+    assert needs_of(files, lambda _: "", checks=checks) == [PackageNeed("python", "b", checks[0], ("pytest",))]
+
+
+@pytest.mark.parametrize(
+    ("package", "command"),
+    [
+        ({"devDependencies": {"tape": "1"}}, "npm install --no-package-lock"),
+        ({"dependencies": {"a": "1"}, "packageManager": "pnpm@9"}, "pnpm install --no-lockfile"),
+        ({"dependencies": {"a": "1"}, "packageManager": "other@9"}, "npm install --no-package-lock"),
+        ({"scripts": {"test": "x"}}, ""),
+        ([], ""),
+    ],
+)
+def test_a_node_project_without_a_lock_file_is_suggested_its_package_manager(package: object, command: str) -> None:
+    assert suggest_setup(["package.json", "p/a/package.json"], lambda _: json.dumps(package)) == command
+
+
 @pytest.mark.parametrize("folder", ["my folder", "$(touch pwned)", "a;touch pwned;", "it's", "-dash", "한글", "a&b"])
 def test_a_suggestion_enters_the_folder_whatever_its_name_is(folder: str, tmp_path: Path) -> None:
     (tmp_path / folder).mkdir()
@@ -121,6 +184,9 @@ REQUIREMENTS = "# all\n-r base.txt\nzope.interface==5 --hash=sha256:1\nhttps://e
 
 def test_only_certain_needs_are_read() -> None:
     texts = {"pyproject.toml": PYPROJECT, "web/package.json": PACKAGE, "requirements.txt": REQUIREMENTS}
+    assert needs_of(
+        {"a/setup.py": SETUP, "a/setup.cfg": CONFIG}, {"a/setup.py": SETUP, "a/setup.cfg": CONFIG}.__getitem__
+    ) == [PackageNeed("python", "a", f"a/{name}", ("six",)) for name in ("setup.cfg", "setup.py")]
     assert needs_of(texts, texts.__getitem__) == [
         PackageNeed("python", "", "pyproject.toml", ("flask", "requests", "rich")),
         PackageNeed("python", "", "requirements.txt", ("attrs", "zope-interface")),

@@ -28,6 +28,7 @@ COMMANDS = {
     "mvn": "mvn test",
     "gradle": "./gradlew test",
     "tap": "prove -v",
+    "tapspec": "npx tape test.js | npx tap-spec",
     "rspec": "bundle exec rspec",
     "minitest": "bundle exec rake test",
     "testunit": "rake test",
@@ -67,6 +68,7 @@ TOTALS = {
         ("vitest-failed", 1, "json", (2, 1, 1), TOTALS["json"]["vitest"]),
         ("vitest-failed", 1, "", (2, 1, 1), TOTALS[""]["vitest"]),
         ("mocha-failed", 1, "", (2, 1, 1), ()),
+        ("tapspec-failed", 1, "", (3, 2, 1), ("adds > sums",)),
         ("cargo-failed", 101, "", (2, 1, 1), ("src/lib.rs::tests::total",)),
         ("cargo-json", 101, "", (2, 1, 1), ("tests::total",)),
         ("go-json-failed", 1, "", (3, 1, 2), ("example.com/cart.TestTotal/empty", "example.com/cart.TestTotal")),
@@ -133,6 +135,7 @@ def test_unittest_names_subtests_and_failed_set_ups() -> None:
         ("rspec-passed", "json", 3, tuple(f"spec/cart_spec.rb::Cart {name}" for name in RSPEC_NAMES)),
         ("rspec-passed", "", 3, None),
         ("minitest-passed", "", 1, None),
+        ("tapspec-passed", "", 3, None),
     ],
 )
 def test_a_passed_run_says_how_many_tests_ran(
@@ -156,6 +159,7 @@ def test_cargo_names_each_test_with_its_binary() -> None:
         ("pytest-collectonly", 0, ""),
         ("unittest-empty", 0, ""),
         ("node-empty", 0, ""),
+        ("tapspec-none", 1, ""),
         ("npm-placeholder", 1, ""),
         ("npm-placeholder-silent", 1, ""),
         ("jest-none", 1, ""),

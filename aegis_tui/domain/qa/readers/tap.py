@@ -1,4 +1,7 @@
-"""TAP, and `node --test`, which writes it (spec reporter read as well); see https://testanything.org."""
+"""TAP, and `node --test`, which writes it (spec reporter read as well); see https://testanything.org.
+
+What `tap-spec`, a program that makes TAP pleasant to read, prints is read too.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,9 @@ _BAIL = re.compile(r"^Bail out!(.*)$", re.M)
 _DIRECTIVE = re.compile(r"(?:^|\s)#\s*(skip|todo)\b", re.I)
 _SUMMARY = re.compile(r"^(?:#|ℹ) (tests|pass|fail|cancelled) (\d{1,9})$", re.M)
 _SPEC = re.compile(r"^ *✖ (.+?) \([\d.]+ms\)$", re.M)
+_TOTALS = re.compile(r"^  total: +(\d{1,9})\n  passing: +(\d{1,9})(?:\n  failing: +(\d{1,9}))?$", re.M)
+_NO_TESTS = re.compile(r"^  ✖ No tests found$", re.M)
+_FAILED_PART = re.compile(r"^  Failed Tests: .*$", re.M)
 _CODE_FILE = re.compile(r"\.[cm]?[jt]sx?$")
 
 
@@ -43,7 +49,7 @@ class TapReader:
         counts = {word: int(number) for word, number in _SUMMARY.findall(text)}
         is_tap = bool(_VERSION.search(text)) or (bool(_PLAN.search(text)) and "ok" in text)
         if not is_tap and "tests" not in counts:
-            return None
+            return _by_tap_spec(text)
         bail = _BAIL.search(text)
         stopped = f"it bailed out:{bail[1]}" if bail else ""
         if not is_tap:
@@ -69,6 +75,22 @@ def _by_spec(text: str, counts: dict[str, int], root: str) -> Reading:
     failed = counts.get("fail", 0) + counts.get("cancelled", 0) - len(unloaded)
     failures = tuple(name for name in names if name not in unloaded)
     return Reading("tap", counts.get("pass", 0), max(0, failed), failures, None, unloaded)
+
+
+def _by_tap_spec(text: str) -> Reading | None:
+    """Return the results that tap-spec printed; None without a trace of it. Each assertion counts, as in TAP."""
+    if _NO_TESTS.search(text):
+        return Reading("tap", 0, 0, (), None)
+    totals = _TOTALS.search(text)
+    if totals is None:
+        return None
+    part, failures, section = _FAILED_PART.split(text)[-1], [], ""
+    for line in part[: totals.start()].splitlines() if _FAILED_PART.search(text) else ():
+        if line.startswith("      ✖ "):
+            failures.append(f"{section} > {line[8:]}" if section else line[8:])
+        elif line.startswith("    ") and line[4:5].strip():
+            section = line[4:]
+    return Reading("tap", int(totals[2]), int(totals[3] or 0), tuple(failures), None)
 
 
 def _points(text: str) -> Iterator[tuple[str, bool, str]]:
