@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,17 @@ def test_new_files_outside_the_partition_are_kept_in_a_rescue_ref(workspace: Scr
     (worker,) = [item for item in answer.json["instances"] if item["role"] == "worker"]
     assert workspace.git("show", f"{worker['rescue_ref']}:notes.md") == "stray"
     assert "notes.md" not in workspace.git("ls-tree", "-r", "--name-only", "aegis/run1/result")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="missing: root, who may give a file to another user")
+def test_a_repository_of_another_user_is_refused_with_the_command_that_helps(workspace: ScratchWorkspace) -> None:
+    subprocess.run(["chown", "-R", "65534", str(workspace.root)], check=True)
+    answer, model = run(workspace, [WRITE, DONE], partition="out/**")
+    subprocess.run(["chown", "-R", "0", str(workspace.root)], check=True)
+    assert answer.code == 5 and model.requests == 0, answer
+    assert answer.json["error"]["code"] == "git.ownership"
+    assert "git config --global --add safe.directory" in answer.json["error"]["hint"]
+    assert workspace.git("for-each-ref", "refs/heads/aegis") == ""
 
 
 @pytest.mark.parametrize("kind", ["filter", "alternates"])

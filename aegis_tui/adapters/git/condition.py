@@ -7,9 +7,11 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+from aegis_tui.adapters.environment.active import program_folders
+from aegis_tui.adapters.environment.virtualenv import base_prefixes, is_virtualenv
 from aegis_tui.adapters.git.discovery import Discovery
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.domain.path.file_name import write_name
@@ -19,6 +21,7 @@ from aegis_tui.ports.repository_condition import MissingFilter, PartialClone, Re
 _REMOTE_DEADLINE_S = 20.0
 _WALK_DEADLINE_S = 120.0
 _SUBMODULE = "160000 "
+_MESSAGE_HOOKS = ("prepare-commit-msg", "commit-msg")
 _PLAIN_PROGRAM = re.compile(r"[\w./+@-]+\Z")
 
 
@@ -37,7 +40,8 @@ class Condition:
         """Return the conditions that may make a run fail; changes nothing. May ask the remote of a partial clone.
 
         They are: folders of git that cannot be written, borrowed object stores that are gone, required filters whose
-        program is missing, a partial clone that lacks objects, submodules, a sparse checkout, and signed commits.
+        program is missing, a partial clone that lacks objects, submodules, a sparse checkout, signed commits, and hooks
+        for the messages of commits.
 
         Raises:
             GitError: The repository has no commit, or git fails.
@@ -52,7 +56,17 @@ class Condition:
             submodules=tuple(write_name(row.partition("\t")[2]) for row in tree if row.startswith(_SUBMODULE)),
             is_sparse=await self._is_true("core.sparseCheckout"),
             signs_commits=await self._is_true("commit.gpgSign"),
+            message_hooks=await self._message_hooks(),
         )
+
+    async def _message_hooks(self) -> tuple[str, ...]:
+        """Return those of the person's hooks that write or check the message of a commit."""
+        runner = GitRunner(git_dir=self._place.git_dir, cwd=self._place.root)
+        found = await runner.run("config", "--type=path", "--get-all", "core.hooksPath", ok=(0, 1))
+        # The last line is our own setting, with which our git starts no hook.
+        theirs = [line for line in found.text.splitlines() if line != os.devnull]
+        folder = self._place.root / theirs[-1] if theirs else self._place.common_dir / "hooks"
+        return tuple(name for name in _MESSAGE_HOOKS if os.access(folder / name, os.X_OK))
 
     async def checkout_bytes(self) -> int:
         """Return the size of all files of HEAD in bytes; 0 in a partial clone, where asking would fetch objects.
@@ -70,14 +84,16 @@ class Condition:
         """Return the programs of git's configured filters that are named by an absolute path.
 
         A sandbox must show them so that commits work. Every absolute path in a filter's command counts. Those that are
-        no file or cannot be executed are left out; empty if there are none.
+        no file or cannot be executed are left out; empty if there are none. For the Python of a virtual environment,
+        such as that of nbstripout, the environment and what it is based on is returned.
 
         Raises:
             GitError: git fails.
         """
         words = (word for _, command in (await self._filter_commands()).values() for word in _words(command))
         paths = (Path(word) for word in words if word.startswith("/"))
-        return tuple(dict.fromkeys(path for path in paths if path.is_file() and os.access(path, os.X_OK)))
+        programs = (path for path in paths if path.is_file() and os.access(path, os.X_OK))
+        return tuple(dict.fromkeys(shown for path in programs for shown in _with_environment(path)))
 
     async def _head(self) -> str:
         own = self._place.git_dir
@@ -203,6 +219,16 @@ def alternates_of(common_dir: Path) -> list[Path]:
                     alternates[path] = None
                     waiting.append(path)
     return list(alternates)
+
+
+def _with_environment(program: Path) -> Iterator[Path]:
+    """Yield a program, or for one in a virtual environment that environment and the folders of what it is based on."""
+    prefix = program.parent.parent
+    if is_virtualenv(prefix):
+        yield prefix
+        yield from program_folders(base_prefixes(prefix))
+    else:
+        yield program
 
 
 def _closed(common_dir: Path) -> list[Path]:

@@ -270,8 +270,24 @@ def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
     wanted.update(dict.fromkeys(spec.read_write, "--bind-try"))
     wanted.update(dict.fromkeys((place for _, place in spec.shown_as), "--bind"))
     wanted.update(dict.fromkeys(spec.read_only, "--ro-bind-try"))
+    for path in _shown_links(wanted):
+        del wanted[path]
+        wanted.setdefault(Path(os.path.realpath(path)), "--ro-bind-try")
     for path in sorted(wanted, key=lambda item: (len(item.parts), item)):
         yield wanted[path], path
+
+
+def _shown_links(wanted: Mapping[Path, str]) -> list[Path]:
+    """Return the read-only paths that are links and that a mounted folder shows already: nothing can be mounted there.
+
+    Such is the Python of a virtual environment, in a command for a filter of git.
+    """
+    links = []
+    for path, flag in wanted.items():
+        nearest = next((wanted[parent] for parent in path.parents if parent in wanted), "")
+        if flag.startswith("--ro-bind") and "bind" in nearest and path.is_symlink():
+            links.append(path)
+    return links
 
 
 def _writable(spec: SandboxSpec, view: SystemView, mounts: Iterable[tuple[str, Path]]) -> list[Path]:

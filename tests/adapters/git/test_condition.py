@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,31 @@ def test_programs_of_filters_that_are_named_by_path_are_shown_to_agents(repo: Pa
         return (await repository.git_mounts(await repository.add_scratch(tmp_path / "s", "HEAD"))).read_only
 
     assert asyncio.run(run()) == (tool,)
+
+
+def test_the_environment_of_a_filter_in_python_is_shown_whole(repo: Path, git: Shell, tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    git(repo, "config", "filter.nbstripout.clean", f"{venv}/bin/python -m nbstripout")
+
+    async def run() -> tuple[Path, ...]:
+        repository = await open_repository(repo)
+        return (await repository.git_mounts(await repository.add_scratch(tmp_path / "s", "HEAD"))).read_only
+
+    shown = asyncio.run(run())
+    assert shown[0] == venv and Path(sys.base_prefix, "lib") in shown and venv / "bin/python" not in shown
+
+
+@pytest.mark.parametrize("where", ["", ".husky"])
+def test_hooks_for_messages_are_seen_wherever_they_are(repo: Path, git: Shell, where: str) -> None:
+    folder = repo / (where or ".git/hooks")
+    folder.mkdir(exist_ok=True)
+    for name in ("commit-msg", "pre-commit", "prepare-commit-msg.sample"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    if where:
+        git(repo, "config", "core.hooksPath", where)
+    assert look(repo).message_hooks == ("commit-msg",)
 
 
 def test_stores_that_are_borrowed_from_are_found_in_turn_and_shown(repo: Path, git: Shell, tmp_path: Path) -> None:

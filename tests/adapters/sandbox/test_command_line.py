@@ -44,3 +44,18 @@ def test_deeper_paths_are_mounted_over_the_ones_above_them(tmp_path: Path) -> No
     assert argv[argv.index("--remount-ro") + 1] == "/"
     assert "--share-net" not in argv
     assert argv.index("/tmp") < places[0]
+
+
+def test_a_link_in_a_folder_that_is_shown_is_not_mounted_over(tmp_path: Path) -> None:
+    """bubblewrap would follow it to a file that is not there."""
+    venv, base = tmp_path / "venv", tmp_path / "base/python3"
+    for place in (venv / "bin", base.parent):
+        place.mkdir(parents=True)
+    base.touch()
+    (venv / "bin/python").symlink_to(base)
+    outside = tmp_path / "outside"
+    outside.symlink_to(base)
+    spec = SandboxSpec(worktree=Path("/w"), cwd=Path("/w"), read_only=(venv / "bin/python", venv, outside))
+    argv = bubblewrap_argv(["prog"], spec, _view(tmp_path / "home"))
+    shown = {argv[at + 1] for at, word in enumerate(argv) if word == "--ro-bind-try"}
+    assert {str(venv), str(base), str(outside)} <= shown and str(venv / "bin/python") not in shown
