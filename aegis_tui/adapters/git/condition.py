@@ -62,9 +62,9 @@ class Condition:
     async def _message_hooks(self) -> tuple[str, ...]:
         """Return those of the person's hooks that write or check the message of a commit."""
         runner = GitRunner(git_dir=self._place.git_dir, cwd=self._place.root)
-        found = await runner.run("config", "--type=path", "--get-all", "core.hooksPath", ok=(0, 1))
+        answer = await runner.run("config", "--type=path", "--get-all", "core.hooksPath", ok=(0, 1))
         # The last line is our own setting, with which our git starts no hook.
-        theirs = [line for line in found.text.splitlines() if line != os.devnull]
+        theirs = [line for line in answer.text.splitlines() if line != os.devnull]
         folder = self._place.root / theirs[-1] if theirs else self._place.common_dir / "hooks"
         return tuple(name for name in _MESSAGE_HOOKS if os.access(folder / name, os.X_OK))
 

@@ -185,7 +185,7 @@ def _group(groups: Mapping[str, Any], name: str) -> list[str]:
 
     Source: the specification of dependency groups of the Python Packaging User Guide (PEP 735).
     """
-    found: list[str] = []
+    requirements: list[str] = []
     seen: set[str] = set()
     waiting = [name]
     while waiting:
@@ -194,7 +194,7 @@ def _group(groups: Mapping[str, Any], name: str) -> list[str]:
         seen.add(name)
         for item in items if isinstance(items, list) else ():
             if isinstance(item, str):
-                found.append(item)
+                requirements.append(item)
             elif isinstance(item, dict) and isinstance(item.get("include-group"), str):
                 waiting.append(_plain(item["include-group"]))
-    return found
+    return requirements
