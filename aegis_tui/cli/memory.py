@@ -81,10 +81,10 @@ def by_agent(as_json: AsJson = False) -> int:
 
 @app.command()
 def forget(
-    failure: Annotated[str, typer.Argument(metavar="ID", help="As `aegis-tui memory last` prints it.")],
+    failure: Annotated[str, typer.Argument(metavar="ID", help="The id of the failure, from aegis-tui memory last.")],
     as_json: AsJson = False,
 ) -> int:
-    """Delete a failure for good. Exit code 2 if there is none of that id, 5 outside a repository."""
+    """Delete a stored failure permanently. Exit code 2 if there is none of that id, 5 outside a repository."""
     with open_memory(here().paths) as memory:
         if not memory.forget(failure):
             raise UsageError(f"there is no failure {failure}", "aegis-tui memory last lists them")

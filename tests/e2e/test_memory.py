@@ -42,7 +42,7 @@ CRITERION = {"id": "safe", "pass": True, "evidence": "read it"}
 SCRIPTS = {
     "worker": [
         {
-            "on": "Earlier attempts failed like this[^$]*evaluated as code",
+            "on": "Earlier attempts at similar work failed[^$]*evaluated as code",
             "on_role": "user",
             "steps": [WRITE_SAFE, DONE],
         },
@@ -98,7 +98,7 @@ def test_a_failure_of_one_run_is_advice_in_the_next_and_changes_what_the_worker_
     advice = {item["role"]: item["advice"] for item in reports[1]["instances"]}["worker"]
     assert [item["failure"] for item in advice] == [failure["id"]]
     assert "evaluated as code" in advice[0]["line"] and "Resolved by: Parse formulas" in advice[0]["line"]
-    assert advice[0]["reason"] == "it changed src/formula.py too"
+    assert advice[0]["reason"] == "that attempt changed src/formula.py"
     assert not [item for item in reports[0]["instances"] if item["advice"]]
 
     (memory,) = workspace.folder.glob("state/aegis-tui/*/memory.db")

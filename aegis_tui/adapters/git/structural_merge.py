@@ -200,7 +200,7 @@ class StructuralMerges:
         if not clashes:
             return merge
         stages = {clash.theirs: {3: theirs[clash.theirs][0]} for clash in clashes}
-        reasons = {clash.theirs: f"a migration like {clash.ours}: {clash.reason}" for clash in clashes}
+        reasons = {clash.theirs: f"it conflicts with the migration {clash.ours}: {clash.reason}" for clash in clashes}
         return replace(merge, clean=False, stages={**merge.stages, **stages}, reasons={**merge.reasons, **reasons})
 
     async def _new(self, commit: str, paths: Sequence[str], old: Collection[str]) -> dict[str, tuple[str, str]]:

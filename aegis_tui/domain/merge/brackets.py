@@ -124,7 +124,7 @@ class _Merge:
         listed = [source.elements(node) for source, node in zip(sources, nodes, strict=True)]
         base, ours, theirs = map(by_name, listed)
         if base is None or ours is None or theirs is None or not listed[1]:
-            raise Undecided("an element is there twice")
+            raise Undecided("an element occurs twice")
         gone = [name for name in base if name not in ours and name not in theirs]
         new = [{name for name in side if name not in base} for side in (ours, theirs)]
         if gone and new[0] != new[1] and any(new):
@@ -145,7 +145,7 @@ class _Merge:
         if base is not None:
             self._node(base.value, ours.value, theirs.value)
         elif ast.dump(ours.value) != ast.dump(theirs.value):
-            raise Undecided("both sides add an entry, each with another value")
+            raise Undecided("both sides add the same entry, with different values")
 
     def _insert(self, ours: Sequence[Element], theirs: Sequence[Element], new: Sequence[Element]) -> None:
         """Put their new elements where sorted elements want them, else below what is above them on their side."""

@@ -44,7 +44,7 @@ def merge_file(path: str, versions: Versions, textual: str | None) -> FileMerge:
         textual: What git made of it; None if it found conflicts.
     """
     if PurePosixPath(path).name in LOCKS:
-        return FileMerge("refused", reason="a lock file is made anew, not merged")
+        return FileMerge("refused", reason="a lock file is generated, not merged")
     if PurePosixPath(path).suffix.lower() not in (".py", ".pyi"):
         return _unknown(textual, "no rule merges this kind of file")
     try:

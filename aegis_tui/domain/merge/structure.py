@@ -66,7 +66,7 @@ class SuiteMerger:
             return list(ours.text if len(ours.text) >= len(theirs.text) else theirs.text)
         joined = self._statement(MergeItem(key, (), ()), ours, theirs) if key[0] == "import" else None
         if joined is None:
-            raise Undecided(f"both sides add {_name(key)}, each with other content")
+            raise Undecided(f"both sides add {_name(key)}, with different content")
         return [*ours.lead, *joined]
 
     def _own_lines(self, key: Key, base: MergeItem, ours: MergeItem, theirs: MergeItem) -> Sequence[str]:

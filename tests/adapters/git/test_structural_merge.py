@@ -71,7 +71,7 @@ def test_a_lock_file_that_both_change_is_a_conflict(repo: Any, commit: Commit) -
     ours = commit({"poetry.lock": "first\n" + lines}, base)
     theirs = commit({"poetry.lock": lines + "last\n"}, base)
     [conflict] = use(repo, lambda repository: repository.predict(ours, theirs)).conflicts
-    assert conflict.text == "a lock file is made anew, not merged"
+    assert conflict.text == "a lock file is generated, not merged"
 
 
 def test_migrations_with_one_number_are_a_conflict(repo: Any, commit: Commit, base: str) -> None:
@@ -80,7 +80,7 @@ def test_migrations_with_one_number_are_a_conflict(repo: Any, commit: Commit, ba
     theirs = commit({"shop/migrations/0002_b.py": text}, base)
     [conflict] = use(repo, lambda repository: repository.predict(ours, theirs)).conflicts
     assert conflict.path == "shop/migrations/0002_b.py"
-    assert conflict.text == "a migration like shop/migrations/0002_a.py: both have the number 0002"
+    assert conflict.text == "it conflicts with the migration shop/migrations/0002_a.py: both have the number 0002"
 
 
 def test_a_file_that_one_deletes_and_the_other_edits_stays_a_conflict(repo: Any, commit: Commit, base: str) -> None:

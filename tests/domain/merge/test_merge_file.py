@@ -155,7 +155,7 @@ def test_a_clean_merge_that_does_not_parse_is_a_conflict() -> None:
 
 def test_a_lock_file_is_a_conflict_even_where_git_merges_it() -> None:
     merge = merged("a\n", "b\n", "c\n", path="web/package-lock.json", textual="d\n")
-    assert (merge.label, merge.reason) == ("refused", "a lock file is made anew, not merged")
+    assert (merge.label, merge.reason) == ("refused", "a lock file is generated, not merged")
 
 
 def test_other_files_are_left_to_git() -> None:
