@@ -19,7 +19,7 @@ from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.piece.tree_entry import MAX_TARGET_BYTES, link_problem, name_problem
 from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.role import traits_of
-from aegis_tui.domain.run.commit import commit_trailers, conventional_subject, render_message
+from aegis_tui.domain.run.commit import commit_trailers, render_message, result_words
 from aegis_tui.domain.run.events import FOUNDATION
 from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import GitError, MergeConflict
@@ -343,8 +343,8 @@ class Integrator:
         kept = {piece.name for piece in run.kept_pieces()}
         authors = [item.agent_id for item in instances if traits_of(item.role).is_builder and item.piece in kept]
         trailers = commit_trailers(run.run, authors)
-        subject = conventional_subject(run.design.goal if run.design else run.goal)
-        body = "\n".join(f"- {item.id}: {item.title}" for item in run.features_of_design() if item.id in kept)
+        lines = {f"{item.id}: {item.title}": item.id in kept for item in run.features_of_design()}
+        subject, body = result_words(run.design.goal if run.design else run.goal, lines)
         branch = ids.result_branch(run.run)
         oid = await self._repository.squash(
             tree=run.qa.tree,

@@ -85,7 +85,9 @@ def test_a_bad_piece_is_left_out_and_the_others_are_the_result(tmp_path: Path) -
     assert bench.repository.refs["refs/aegis/runs/run1/c"] == ended.pieces["c"].head_oid
     assert report["error"]["code"] == "left_out"
     assert report["commit"] is not None and report["stages"][-1]["state"] == "passed"
-    assert "- c: c" not in bench.repository.message(ended.commit.oid)
+    subject, kept, missing, *_ = bench.repository.message(ended.commit.oid).split("\n\n")
+    assert subject == "feat: some things (incomplete)"
+    assert "- c: c" not in kept and missing == "Not included:\n- c: c"
 
 
 def test_no_tree_is_checked_twice_and_the_runs_stay_within_the_bound(tmp_path: Path) -> None:

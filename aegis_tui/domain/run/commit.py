@@ -6,7 +6,7 @@ Works on text only. Source: conventionalcommits.org 1.0.0, git-interpret-trailer
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aegis_tui.domain.ids import instance_id
 
@@ -23,21 +23,36 @@ def author_of(agent_id: str) -> tuple[str, str]:
     return agent_id, f"{instance_id(agent_id)}@aegis.invalid"
 
 
-def conventional_subject(text: str, *, kind: str = "feat") -> str:
+def conventional_subject(text: str, *, kind: str = "feat", note: str = "") -> str:
     """Turn a text into one conventional subject line of at most `SUBJECT_LENGTH` characters.
 
     Args:
         text: A goal or a title; line breaks become spaces. If it already is a conventional subject, its type stays. If
             it is empty, the subject says `change nothing`.
         kind: The commit type for text that has none.
+        note: Appended; it is never cut.
     """
     words = _BREAKS.sub(" ", text).strip().rstrip(".") or "change nothing"
     subject = words if _CONVENTIONAL.match(words) else f"{kind}: {_begun_small(words)}"
-    if len(subject) <= SUBJECT_LENGTH:
-        return subject
-    cut = subject[: SUBJECT_LENGTH - 1]
+    room = SUBJECT_LENGTH - len(note)
+    if len(subject) <= room:
+        return subject + note
+    cut = subject[: room - 1]
     head, space, _ = cut.rpartition(" ")
-    return (head if space and len(head) > SUBJECT_LENGTH // 2 else cut).rstrip() + "…"
+    return (head if space and len(head) > room // 2 else cut).rstrip() + "…" + note
+
+
+def result_words(goal: str, features: Mapping[str, bool]) -> tuple[str, str]:
+    """Return subject and body of the commit of a run's result; both say it if something was left out.
+
+    Args:
+        goal: The goal.
+        features: Name and title of each feature in a line, and whether the commit contains it.
+    """
+    kept = "\n".join(f"- {line}" for line, is_kept in features.items() if is_kept)
+    gone = "\n".join(f"- {line}" for line, is_kept in features.items() if not is_kept)
+    subject = conventional_subject(goal, note=" (incomplete)" if gone else "")
+    return subject, f"{kept}\n\nNot included:\n{gone}" if gone else kept
 
 
 def _begun_small(text: str) -> str:

@@ -34,6 +34,8 @@ def test_a_subject_is_never_longer_than_72_characters(goal: str) -> None:
     subject = conventional_subject(goal)
     assert len(subject) <= 72
     assert subject.endswith("…")
+    noted = conventional_subject(goal, note=" (incomplete)")
+    assert len(noted) <= 72 and noted.endswith("… (incomplete)")
 
 
 def test_the_message_ends_with_trailers_for_run_instances_and_authors() -> None:
