@@ -27,11 +27,10 @@ def find_build_folders(worktree: Path, source: Path) -> Iterator[str]:
         worktree: The worktree, whose manifests count.
         source: The person's checkout, whose folders count.
     """
-    seen: set[str] = set()
-    for manifest, name in BUILD_FOLDERS.items():
-        for folder in package_folders(worktree, (manifest,)):
+    for folder in package_folders(worktree, tuple(BUILD_FOLDERS)):
+        names = dict.fromkeys(name for manifest, name in BUILD_FOLDERS.items() if (folder / manifest).is_file())
+        for name in names:
             relative = f"{(folder / name).relative_to(worktree)}/"
             theirs = source / relative
-            if relative not in seen and theirs.is_dir() and not theirs.is_symlink():
-                seen.add(relative)
+            if theirs.is_dir() and not theirs.is_symlink():
                 yield relative

@@ -50,9 +50,10 @@ class CacheFinder:
             OSError: The folder or a link cannot be created.
         """
         caches = PackageCaches()
-        if any(package_folders(root, ("go.mod",))):
+        folders = list(package_folders(root, ("go.mod", "Cargo.toml")))
+        if any((folder / "go.mod").is_file() for folder in folders):
             self._go(caches, made_home)
-        if any(package_folders(root, ("Cargo.toml",))):
+        if any((folder / "Cargo.toml").is_file() for folder in folders):
             self._rust(caches, home, made_home)
         return caches
 

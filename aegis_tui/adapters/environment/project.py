@@ -164,8 +164,9 @@ class ProjectEnvironment:
         """
         roots = [*([prepared] if prepared else []), *([self._root] if self._root != self._common_dir else [])]
         seen: set[Path] = set()
+        folders = dict.fromkeys((worktree, *package_folders(worktree, _MANIFESTS))) if roots else {}
         for root in roots:
-            for folder in dict.fromkeys((worktree, *package_folders(worktree, _MANIFESTS))):
+            for folder in folders:
                 for theirs, place in _environments(root / folder.relative_to(worktree), folder):
                     if place not in seen:
                         seen.add(place)
