@@ -7,6 +7,7 @@ of files.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -141,7 +142,7 @@ class PieceComposer:
         asked = "".join(f"{old} {new}\n" for old, new in pairs).encode()
         options = ("--stdin", "-r", "-t", "-z", "--raw", "--no-renames", "--no-abbrev", "--ignore-submodules=none")
         answer = await self._runner.run("diff-tree", *options, stdin=asked)
-        changes = parse_diffs(answer.stdout)
+        changes = await asyncio.to_thread(parse_diffs, answer.stdout)
         if len(changes) != len(pairs):
             raise GitError("git diff-tree did not answer for every pair of trees", "look for damage: git fsck")
         return changes
