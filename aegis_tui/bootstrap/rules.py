@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from aegis_tui.adapters.git.describe import list_files
+from aegis_tui.adapters.apart import AnswerLostError, ask_apart
+from aegis_tui.adapters.git.describe import import_roots, list_files
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.adapters.judge_apart import judge_apart
 from aegis_tui.adapters.program import SubprocessRunner
@@ -15,8 +18,11 @@ from aegis_tui.adapters.secrets.programs import ScannerPrograms
 from aegis_tui.adapters.secrets.scanner import BestScanner
 from aegis_tui.domain.rule.model import MergeRule
 from aegis_tui.errors import UsageError
+from aegis_tui.orchestrator.name_check import NameCheck
 from aegis_tui.orchestrator.rule_check import RuleCheck, RuleReport
 from aegis_tui.ports.repository import Repository
+
+_log = logging.getLogger(__name__)
 
 
 def rule_check_of(repository: Repository, environ: Mapping[str, str]) -> RuleCheck:
@@ -32,7 +38,23 @@ def rule_check_of(repository: Repository, environ: Mapping[str, str]) -> RuleChe
         scanner=BestScanner(ScannerPrograms(SubprocessRunner(), environ)),
         shipped=shipped_rules,
         judge=judge_apart,
+        names=name_check_of(repository),
     )
+
+
+def name_check_of(repository: Repository) -> NameCheck:
+    """Return the check of a repository for names that nothing defines; nothing is read yet."""
+    common_dir = repository.common_dir
+    return NameCheck(repository, partial(list_files, common_dir), partial(import_roots, common_dir), _run_apart)
+
+
+async def _run_apart(function: Callable[..., Any], arguments: tuple[Any, ...], *, size: int) -> Any:
+    """Return what `ask_apart` returns; None, and a line in the log, if the function fails or takes too long."""
+    try:
+        return await ask_apart(function, arguments, size=size)
+    except (AnswerLostError, OSError, RecursionError, MemoryError) as error:
+        _log.warning("names were not checked: %s", error)
+        return None
 
 
 async def check_commits(root: Path, environ: Mapping[str, str], *, base: str, head: str) -> RuleReport:

@@ -300,6 +300,12 @@ class Reconciler:
         if checked["files"]:
             seen = await self._rules.check(base=run.facts.base_oid, into=run.working_oid, head=effect.head_oid)
             checked |= {"broken": seen.findings, "scanner": seen.scanner}
+            if self._rules.names is not None:
+                names = await self._rules.names.check(
+                    base=run.facts.base_oid, into=run.working_oid, head=effect.head_oid
+                )
+                checked["broken"] = (*seen.findings, *names.findings)
+                checked |= {"names_used": names.used, "names_unknown": names.unknown}
         return PieceMarkChecked(run=effect.run, piece=effect.piece, head_oid=effect.head_oid, **checked)
 
     async def _compose(self, effect: ComposePiece) -> AnyCommand:

@@ -17,6 +17,7 @@ from aegis_tui.domain.rule.judge import Neighbours, SecretScan, needs_neighbours
 from aegis_tui.domain.rule.model import MergeRule
 from aegis_tui.domain.rule.parse import FOLDER, MAX_FILE_BYTES, combined, parse_rules
 from aegis_tui.errors import GitError, UsageError
+from aegis_tui.orchestrator.name_check import ListFiles, NameCheck
 from aegis_tui.ports.commits import Blob, ChangedPath
 from aegis_tui.ports.repository import Repository
 from aegis_tui.ports.secret_scanner import ScannedText, SecretScanner
@@ -39,9 +40,6 @@ _EMPTY_TREES = (
 _SUBMODULE = "160000"
 
 Kept = TypeVar("Kept")
-
-ListFiles = Callable[[str], Awaitable[dict[str, str]]]
-"""Takes a commit; returns tracked path -> blob id of its files."""
 
 Judge = Callable[
     [Sequence[MergeRule], Sequence[PathChange], SecretScan, Neighbours], Awaitable[tuple[RuleFinding, ...]]
@@ -67,6 +65,7 @@ class RuleCheck:
         scanner: Looks for secrets.
         shipped: The rules that come with the program.
         judge: Applies rules without blocking the event loop.
+        names: Looks for names that nothing defines; None to look for none.
     """
 
     def __init__(
@@ -77,7 +76,9 @@ class RuleCheck:
         scanner: SecretScanner,
         shipped: Callable[[], Iterable[MergeRule]],
         judge: Judge,
+        names: NameCheck | None = None,
     ) -> None:
+        self.names = names
         self._repository, self._list_files, self._scanner = repository, list_files, scanner
         self._shipped, self._judge = shipped, judge
         self._files: OrderedDict[str, dict[str, str]] = OrderedDict()

@@ -101,6 +101,13 @@ def test_a_failure_of_one_run_is_advice_in_the_next_and_changes_what_the_worker_
     assert advice[0]["reason"] == "that attempt changed src/formula.py"
     assert not [item for item in reports[0]["instances"] if item["advice"]]
 
+    assert reports[0]["quality"] == {
+        "names_used": 2,
+        "names_unknown": 0,
+        "unknown_name_rate": 0.0,
+        "first_pass_qa_rate": 1.0,
+    }
+
     (memory,) = workspace.folder.glob("state/aegis-tui/*/memory.db")
     stored = memory.read_bytes()
     assert b"evaluated" in stored and PASSWORD.encode() not in stored and TOKEN.encode() not in stored

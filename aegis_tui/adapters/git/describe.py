@@ -49,3 +49,17 @@ async def list_files(common_dir: Path, oid: str) -> dict[str, str]:
         if " blob " in head:
             files[write_name(path)] = head.split()[2]
     return files
+
+
+async def import_roots(common_dir: Path, oid: str) -> frozenset[str]:
+    """Return the first parts of the modules that the Python files of a commit import at the start of a line.
+
+    Relative imports are left out; empty for a commit without Python files.
+
+    Raises:
+        GitError: There is no such commit, or the imports are more than can be listed.
+    """
+    runner = GitRunner(git_dir=common_dir, cwd=common_dir)
+    pattern = r"^[[:space:]]*(from|import)[[:space:]]+[A-Za-z_][A-Za-z0-9_]*"
+    listed = await runner.run("grep", "-hoE", "-e", pattern, oid, "--", "*.py", "*.pyi", ok=(0, 1))
+    return frozenset(line.split()[-1] for line in listed.stdout.decode("utf-8", "replace").splitlines() if line.split())

@@ -45,6 +45,8 @@ class PieceMarkChecked(CommandData):
     blocking: tuple[Overlapping, ...] = ()
     broken: tuple[RuleFinding, ...] = ()  # what the merge rules of the base commit found (FLOW-9)
     scanner: str = ""  # which secret scanner ran
+    names_used: int = 0  # how many uses of names in added Python lines were looked at
+    names_unknown: int = 0  # how many of these nothing defines
 
 
 class ConflictsObserved(CommandData):

@@ -39,6 +39,10 @@ class PieceChecked(EventData):
     """What the merge rules found, also what a person has allowed (FLOW-9)."""
     scanner: str = ""
     """Which secret scanner ran, with its version; empty if there was nothing to look at."""
+    names_used: int = 0
+    """How many uses of names in its added Python lines were looked at."""
+    names_unknown: int = 0
+    """How many of these nothing defines."""
 
 
 class PieceHeld(EventData):

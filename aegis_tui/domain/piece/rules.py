@@ -140,7 +140,16 @@ def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, 
     if not failed and broken["person"]:
         return Decision([*drafts, (HUB, PieceHeld(**place, **looked))])
     reported = [*findings, *(item.as_finding() for name in ("person", "warning") for item in broken[name])]
-    drafts.append((HUB, PieceChecked(**place, **looked, ok=not failed, files=command.files, findings=tuple(reported))))
+    checked = PieceChecked(
+        **place,
+        **looked,
+        ok=not failed,
+        files=command.files,
+        findings=tuple(reported),
+        names_used=command.names_used,
+        names_unknown=command.names_unknown,
+    )
+    drafts.append((HUB, checked))
     if findings:
         text = brief.rejected_brief(piece.name, reported, by="the hub")
         hint = HOW_TO_ALLOW if broken["error"] else ""

@@ -32,6 +32,7 @@ from aegis_tui.domain.run.events import (
     StageChanged,
 )
 from aegis_tui.domain.run.model import RULES_GATE, Run
+from aegis_tui.domain.run.quality_report import QualityTally
 from aegis_tui.domain.run.report_model import (
     CommitReport,
     CommitSeen,
@@ -75,7 +76,7 @@ class _Tally:
         self.requests: set[tuple[str, str]] = set()
         self.reviews: list[ReviewReport] = []
         self.qa: list[QaReport] = []
-        self.rules = RuleTally()
+        self.rules, self.quality = RuleTally(), QualityTally()
 
     @property
     def is_running(self) -> bool:
@@ -123,8 +124,10 @@ class _Tally:
                 # A base that is accepted is judged again in the same round.
                 self.qa = [item for item in self.qa if item["round"] != data.round]
                 self.qa += [_check(data.round, item) for item in data.checks]
+                self.quality.take(data)
             case PieceChecked() | PieceHeld() | RuleAllowed():
                 self.rules.take(data)
+                self.quality.take(data)
                 if isinstance(data, PieceHeld) and self.stage is not None:
                     gate = GateReport(name=RULES_GATE, passed=False, reason=f"{data.piece} waits for a person")
                     self.stages[self.stage].gates[RULES_GATE] = gate
@@ -244,6 +247,7 @@ def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: CommitSeen
         "reviews": tally.reviews,
         "qa": tally.qa,
         "rules": tally.rules.report(),
+        "quality": tally.quality.report(len(run_state.pieces)),
         "environment": environment_report(run_state),
         "commit": _commit(run_state, commit),
         "left_out": _left_out(workspace, run_state),

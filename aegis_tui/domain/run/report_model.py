@@ -172,6 +172,19 @@ class RuleReportPart(TypedDict):
     findings: list[RuleFindingReport]
 
 
+class QualityReport(TypedDict):
+    """How good the submissions were before anything was repaired."""
+
+    names_used: int
+    """How many uses of names in added Python lines were looked at, in the first submission of each piece."""
+    names_unknown: int
+    """How many of these neither the repository, its dependencies nor the standard library defines."""
+    unknown_name_rate: float | None
+    """The second over the first; None if no names were looked at."""
+    first_pass_qa_rate: float | None
+    """The share of pieces that the first round of QA did not send back; None before it."""
+
+
 class EnvironmentReport(TypedDict):
     """What the worktrees of a run had besides the tracked files (GIT-1)."""
 
@@ -263,6 +276,7 @@ class Report(TypedDict):
     reviews: list[ReviewReport]
     qa: list[QaReport]
     rules: NotRequired[RuleReportPart]
+    quality: NotRequired[QualityReport]
     environment: NotRequired[EnvironmentReport]
     commit: CommitReport | None
     left_out: NotRequired[list[LeftOutReport]]
