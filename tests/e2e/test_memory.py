@@ -71,9 +71,8 @@ def workspace() -> Iterator[ScratchWorkspace]:
         yield scratch
 
 
-def test_a_failure_of_one_run_is_advice_in_the_next_and_changes_what_the_worker_does(
-    workspace: ScratchWorkspace, tmp_path: Path
-) -> None:
+def two_runs(workspace: ScratchWorkspace, tmp_path: Path) -> list[dict[str, Any]]:
+    """The reports of two runs with the same goal and the same scripts."""
     scripts = tmp_path / "scripts"
     scripts.mkdir()
     for name, sections in SCRIPTS.items():
@@ -84,9 +83,15 @@ def test_a_failure_of_one_run_is_advice_in_the_next_and_changes_what_the_worker_
     words = ["--design", str(design), "--base-url", model.base_url, "--headless", "--json"]
     words += ["--note", "reviewer=[[script:reviewer]]"]
     try:
-        reports = [workspace.aegis("run", "Compute formulas", *words).json for _ in range(2)]
+        return [workspace.aegis("run", "Compute formulas", *words).json for _ in range(2)]
     finally:
         model.close()
+
+
+def test_a_failure_of_one_run_is_advice_in_the_next_and_changes_what_the_worker_does(
+    workspace: ScratchWorkspace, tmp_path: Path
+) -> None:
+    reports = two_runs(workspace, tmp_path)
     assert [report.get("error") for report in reports] == [None, None]
     verdicts = [[item["verdict"] for item in report["reviews"]] for report in reports]
     assert verdicts[0][0] == "CHANGES_REQUESTED" and "CHANGES_REQUESTED" not in verdicts[1]
