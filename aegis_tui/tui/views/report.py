@@ -151,4 +151,23 @@ def _counts(report: Report, width: int) -> list[Line]:
             piece = f"{review['piece']}{for_lens(review.get('lens'))}"
             words = f"{piece}: {review['verdict']}, {counted(len(review['findings']), 'finding')}"
             lines.append((Span("Review ", "strong"), Span(inert(words))))
+    return [*lines, *_quality(report, width)]
+
+
+def _quality(report: Report, width: int) -> list[Line]:
+    """Return the rates of unknown names and of pieces that passed QA at once, and the advice that was given.
+
+    Empty if no names were looked at, and no advice was given.
+    """
+    lines: list[Line] = []
+    quality = report.get("quality")  # a report of an earlier version has no such field
+    if quality is not None and quality["unknown_name_rate"] is not None:
+        words = f"{quality['names_unknown']} of {quality['names_used']} unknown ({quality['unknown_name_rate']:.1%})"
+        if quality["first_pass_qa_rate"] is not None:
+            words += f"; {quality['first_pass_qa_rate']:.0%} of the pieces passed the first round of QA"
+        lines.append((Span("Names ", "strong"), Span(fit(words, max(10, width - 6)))))
+    for item in report["instances"]:
+        for advice in item.get("advice", ()):
+            words = f"{item['id']} was told of {advice['failure']}: {advice['line']}"
+            lines.append((Span("Advice ", "strong"), Span(fit(inert(words), max(10, width - 7)))))
     return lines

@@ -303,3 +303,16 @@ def test_no_model_server_is_told_calmly_and_meters_are_whole_words() -> None:
         line = meter_line(meters, scripted=False, model="qwen3-coder", absent="", width=width)
         assert line_width(line) <= width
         assert not text([line]).rstrip().endswith("812")
+
+
+def test_a_report_names_unknown_names_and_the_advice_that_was_given(record: Record) -> None:
+    report = record().events[-1].data.model_dump()["report"]
+    quality = {"names_used": 40, "names_unknown": 2, "unknown_name_rate": 0.05, "first_pass_qa_rate": 0.75}
+    advice = [{"failure": "run1-7", "line": "cart was sent back:\x1b[31m wrong total", "reason": "similar"}]
+    instances = [{**report["instances"][0], "advice": advice}]
+    lines = report_lines(cast(Report, {**report, "quality": quality, "instances": instances}), width=100)
+    page = text(lines)
+    assert "2 of 40 unknown (5.0%); 75% of the pieces passed the first round of QA" in page
+    assert "was told of run1-7: cart was sent back:" in page and "\x1b" not in page
+    assert all(line_width(line) <= 100 for line in lines)
+    assert "unknown" not in text(report_lines(cast(Report, report), width=100))
