@@ -141,7 +141,7 @@ class LiveConflicts:
             await self._trees.close()
 
     def _forget(self) -> None:
-        self._commits, self._overlaps, self._recorded = {}, {}, {}
+        self._roots, self._commits, self._overlaps, self._recorded = {}, {}, {}, {}
         self._unsearched, self._waiting = {}, set()
 
     async def _compare_once(self) -> bool:
@@ -170,7 +170,9 @@ class LiveConflicts:
         """Let new worktrees be searched, and drop what is known about pieces that are not worked on any longer."""
         present = {side.piece: side for side in scene.sides}
         for piece in self._roots.keys() - present.keys():
-            await self._trees.forget(self._roots.pop(piece))
+            root = self._roots.pop(piece)
+            self._heard.discard(write_name(str(root)))
+            await self._trees.forget(root)
             self._commits.pop(piece, None)
             self._unsearched.pop(piece, None)
             self._waiting.discard(piece)

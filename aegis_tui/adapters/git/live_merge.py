@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aegis_tui.adapters.git.object_store import NO_SETTINGS, ObjectStore
+from aegis_tui.adapters.git.object_store import NO_SETTINGS, ObjectStore, SizedCache
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.predict import conflict_hunks, cut_text, read_stages
 from aegis_tui.adapters.git.run import GitRunner
@@ -32,7 +31,7 @@ _MAX_MERGED_BYTES = 16 << 20
 _MAX_OUTPUT_BYTES = 32 << 20
 _MERGE_DEADLINE_S = 20.0
 _LONGEST_CHAIN = 200
-_KEPT_CHANGES = 512
+_KEPT_PATHS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class LiveMerges:
 
     def __init__(self, store: ObjectStore, runner: GitRunner, objects: Objects) -> None:
         self._store, self._runner, self._objects = store, runner, objects
-        self._changes: OrderedDict[tuple[str, str], TreeDifference] = OrderedDict()
+        self._changes: SizedCache[TreeDifference] = SizedCache(_KEPT_PATHS)
 
     async def compare(self, pairs: Sequence[tuple[str, str]], merged: str | None) -> list[MergePreview | None]:
         """Return what merging each pair would give, in the same order; None for a pair that cannot be compared.
@@ -142,12 +141,10 @@ class LiveMerges:
         return _Pair(ours, theirs, base_tree, mine.paths & other.paths, inherited, _may_cross(mine, other))
 
     def _changed(self, base_tree: str, tree: str) -> TreeDifference:
-        key = (base_tree, tree)
-        if (known := self._changes.get(key)) is None:
-            known = self._changes[key] = compare_trees(self._store, base_tree, tree)
-            if len(self._changes) > _KEPT_CHANGES:
-                self._changes.popitem(last=False)
-        return known
+        if (known := self._changes.get((base_tree, tree))) is not None:
+            return known
+        changed = compare_trees(self._store, base_tree, tree)
+        return self._changes.put((base_tree, tree), changed, 1 + len(changed.paths))
 
     async def _merge(self, pairs: Sequence[_Pair]) -> dict[tuple[str, str], Merge]:
         """Merge the pairs and return the results; a pair that git cannot merge is left out."""

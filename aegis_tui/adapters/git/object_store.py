@@ -15,7 +15,7 @@ import subprocess
 import zlib
 from collections import OrderedDict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from aegis_tui.adapters.git.condition import alternates_of
 from aegis_tui.adapters.git.run import OPTIONS, environment
@@ -33,7 +33,7 @@ FOLDER, SUBMODULE, LINK = b"40000", b"160000", b"120000"
 
 _DEADLINE_S = 20.0
 _CHUNK = 1 << 16
-_KEPT_TREES = 4096
+_KEPT_ENTRIES = 500_000
 _KEPT_COMMITS = 4096
 _MAX_TREE_BYTES = 32 << 20
 _MAX_COMMIT_BYTES = 1 << 20
@@ -74,6 +74,41 @@ TreeEntries = dict[bytes, TreeEntry]
 """The entries of one tree by name."""
 
 
+T = TypeVar("T")
+
+
+class SizedCache(Generic[T]):
+    """The values that were used last, by key, as long as their sizes together do not exceed a limit.
+
+    Args:
+        most: The limit. A single larger value is kept until the next one comes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._size = most, 0
+        self._kept: OrderedDict[object, tuple[T, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: object) -> T | None:
+        """Return the value that was put under this key; None if it is not kept."""
+        if (kept := self._kept.get(key)) is None:
+            return None
+        self._kept.move_to_end(key)
+        return kept[0]
+
+    def put(self, key: object, value: T, size: int) -> T:
+        """Keep a value of this size, at least 1, and return it; those that were not used for longest are dropped."""
+        if (former := self._kept.pop(key, None)) is not None:
+            self._size -= former[1]
+        self._kept[key] = (value, size)
+        self._size += size
+        while self._size > self._most and len(self._kept) > 1:
+            self._size -= self._kept.popitem(last=False)[1][1]
+        return value
+
+
 class ObjectStore:
     """A bare repository in a folder of its own. All methods block; used from one thread at a time.
 
@@ -96,8 +131,8 @@ class ObjectStore:
         self._oid_bytes = oid_bytes
         self._reader: subprocess.Popen[bytes] | None = None
         self._buffer = bytearray()
-        self._trees: OrderedDict[str, TreeEntries] = OrderedDict()
-        self._commits: OrderedDict[str, Commit] = OrderedDict()
+        self._trees: SizedCache[TreeEntries] = SizedCache(_KEPT_ENTRIES)
+        self._commits: SizedCache[Commit] = SizedCache(_KEPT_COMMITS)
         self._lay_out(common_dir)
 
     def _lay_out(self, common_dir: Path) -> None:
@@ -204,7 +239,6 @@ class ObjectStore:
             GitError: There is no such tree, or it is too large.
         """
         if (known := self._trees.get(oid)) is not None:
-            self._trees.move_to_end(oid)
             return known
         answer = self.read(oid, limit=_MAX_TREE_BYTES)
         if answer is None or answer[0] != "tree":
@@ -218,10 +252,7 @@ class ObjectStore:
         return oid
 
     def _keep(self, oid: str, entries: TreeEntries) -> TreeEntries:
-        self._trees[oid] = entries
-        if len(self._trees) > _KEPT_TREES:
-            self._trees.popitem(last=False)
-        return entries
+        return self._trees.put(oid, entries, 1 + len(entries))
 
     def commit(self, oid: str) -> Commit:
         """Return the tree, the parents and the date of a commit.
@@ -238,7 +269,8 @@ class ObjectStore:
         fields = [(name, value) for name, _, value in (line.partition(" ") for line in lines)]
         parents = tuple(value for name, value in fields if name == "parent")
         named = dict(fields)
-        return self._keep_commit(oid, Commit(named["tree"], parents, named.get("committer", "").partition("> ")[2]))
+        date = named.get("committer", "").partition("> ")[2]
+        return self._commits.put(oid, Commit(named["tree"], parents, date), 1)
 
     def write_snapshot(self, tree: str, parent: str) -> str:
         """Store a commit of a tree, with the date of its parent, and return its id; equal arguments give an equal id.
@@ -250,15 +282,9 @@ class ObjectStore:
         who = f"aegis-tui <hub@aegis.invalid> {date}"
         text = f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nsnapshot\n"
         oid = self.write("commit", text.encode())
-        self._keep_commit(oid, Commit(tree, (parent,), date))
+        self._commits.put(oid, Commit(tree, (parent,), date), 1)
         self.snapshots[oid] = parent
         return oid
-
-    def _keep_commit(self, oid: str, commit: Commit) -> Commit:
-        self._commits[oid] = commit
-        if len(self._commits) > _KEPT_COMMITS:
-            self._commits.popitem(last=False)
-        return commit
 
 
 def parse_tree(raw: bytes, oid_bytes: int) -> TreeEntries:

@@ -375,3 +375,26 @@ def test_a_pair_that_cannot_be_compared_does_not_keep_the_others(lab: Any) -> No
         assert found[0] is None and found[1] is not None and len(found[1].conflicts) == 1
 
     lab(play)
+
+
+def test_a_submodule_stays_as_it_is_whatever_is_done_in_it(lab: Any, git: Shell, tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    git(inner, "init", "-q")
+    git(inner, "commit", "-q", "--allow-empty", "-m", "Inner")
+
+    async def play(it: Lab) -> None:
+        git(it.one, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner), "src/sub")
+        git(it.one, "-c", "core.hooksPath=/dev/null", "commit", "-qm", "Add")
+        head = git(it.one, "rev-parse", "HEAD")
+        (it.one / "src/sub/new.txt").write_text("x\n")
+        git(it.one / "src/sub", "commit", "-q", "--allow-empty", "-m", "More")
+        (it.one / "src/a.py").write_text("one\n")
+        commit = await it.look(it.one, "src/a.py", head=head, whole=True)
+        names = git(it.repository.root, "ls-tree", "-r", head).replace(git(it.one, "rev-parse", "HEAD:src/a.py"), "?")
+        opened = it.trees._opened
+        assert opened is not None
+        entry = opened.store.tree(opened.store.tree(await it.tree(commit))[b"src"].oid)[b"sub"]
+        assert f"160000 commit {entry.oid}\tsrc/sub" in names
+
+    lab(play)
