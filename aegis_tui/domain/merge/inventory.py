@@ -17,6 +17,9 @@ Place = tuple[str, ...]
 Atom = tuple[str, str]
 """What it is and its content."""
 
+_NOT_ITS_OWN = frozenset({"value", "type_comment"})
+"""Fields of a statement that are counted apart, or say nothing."""
+
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -89,8 +92,8 @@ class _Reader:
             self.inventory.bound[place, target] += 1
         value = getattr(node, "value", None)
         if isinstance(value, ast.List | ast.Set | ast.Tuple | ast.Dict | ast.Call):
-            label = f"{type(node).__name__} {target}"
-            self._add(place, ("statement", label if target else f"{label} {_call_name(value)}"))
+            rest = " ".join(_dumped(part) for name, part in ast.iter_fields(node) if name not in _NOT_ITS_OWN)
+            self._add(place, ("statement", f"{type(node).__name__} {rest} {'' if target else _call_name(value)}"))
             self._add((*place, f"in {target or _call_name(value)}"), *_elements(value))
             return
         self._add(place, ("statement", ast.dump(node)))

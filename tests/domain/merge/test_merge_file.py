@@ -195,3 +195,23 @@ def test_a_long_import_is_put_in_parentheses() -> None:
     merge = merged(base, base.replace("\n", ", ours_name\n"), base.replace("\n", ", theirs_name\n"))
     assert "import (\n    name_number_0,\n" in text_of(merge)
     assert max(map(len, text_of(merge).splitlines())) < 90
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("x: A = f(1)\n", "x: B = f(1)\n"),
+        ("x += f(1)\n", "x -= f(1)\n"),
+        ("x = f(1)\n", "x = f(2)\n"),
+        ("class A(B): ...\n", "class A(C): ...\n"),
+        ("def f(x=1): ...\n", "def f(x=2): ...\n"),
+        ("assert a == 1\n", "assert a == 2\n"),
+        ("if a:\n    b()\n", "if c:\n    b()\n"),
+        ("x = [{1: a}]\n", "x = [{1: b}]\n"),
+    ],
+)
+def test_a_merge_without_one_side_s_change_of_a_statement_is_not_proven(old: str, new: str) -> None:
+    base = f"a = b = c = f = None\n{old}\n\ndef z(): ...\n"
+    theirs = base + "\n\ndef theirs(): ...\n"
+    merge = merged(base, base.replace(old, new), theirs, textual=theirs)
+    assert (merge.label, merge.strategy) == ("unproven", "text")
