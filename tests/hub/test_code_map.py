@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.code_map.child import ChildMap
+from aegis_tui.agent.map_questions import ask_map
 from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.code_map.commands import MapAsk
+from aegis_tui.domain.tool.model import MapArguments
 from aegis_tui.errors import HubUnavailable, StoreError, UsageError
 from aegis_tui.hub.code_map import CodeMapService
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubQuick
+from aegis_tui.testing.memory_hub import MemoryHub, MemoryLink
 from tests.hub.test_mcp import join, speak
 
 CODE = "def pay(sum):\n    return check(sum)\n\ndef check(sum):\n    return sum > 0\n"
@@ -84,3 +87,33 @@ def test_a_folder_that_is_no_repository_is_an_error(tmp_path: Path, paths: Works
     (tmp_path / "plain").mkdir()
     with pytest.raises(StoreError, match="git"):
         asked(tmp_path / "plain", paths, question="find", about="pay")
+
+
+@pytest.mark.parametrize(
+    ("question", "about", "lines"),
+    [
+        ("find", "pay", ["bank.py:pay 1-2: def pay(sum)"]),
+        ("search", "refund", ["(nothing)"]),
+        ("callers", "check", ["bank.py:2 in pay: check"]),
+        ("callees", "pay", ["bank.py:check 4-5: def check(sum)"]),
+        ("impact", "bank.py", ["test_bank.py (test): pay at 4"]),
+        ("tests", "bank.py:pay", ["test_bank.py:4 in test_pay: pay"]),
+    ],
+)
+def test_the_built_in_agent_gets_its_answer_in_lines(
+    root: Path, paths: WorkspacePaths, question: Any, about: str, lines: list[str]
+) -> None:
+    (root / "test_bank.py").write_text("from bank import pay\n\ndef test_pay():\n    assert pay(1)\n")
+
+    async def main() -> None:
+        async with open_hub(paths, port=0, services=[CodeMapService(root, ChildMap())]) as (address, _):
+
+            class Link(MemoryLink):
+                async def command(self, command_type: str, /, **fields: Any) -> dict[str, Any]:
+                    del fields["timeout_s"]
+                    return await asyncio.to_thread(HubQuick(address).command, command_type, **fields)
+
+            answer = await ask_map(Link(MemoryHub(), "w01"), MapArguments(question=question, about=about))
+            assert answer.splitlines() == lines
+
+    asyncio.run(main())
