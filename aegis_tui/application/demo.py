@@ -69,6 +69,20 @@ def parse_promise(fields: Mapping[str, Any]) -> Promise | None:
         raise UsageError(f"the scenario's promise is not valid: {error}") from error
 
 
+def what_to_see(promise: Promise | None) -> str:
+    """Return one line that says what to look for on the screen while the scenario runs; None: it shows a failure."""
+    if promise is None:
+        return "look for: why the run fails, and what is kept"
+    sights = {
+        "an agent that waits for a lock": promise.lock_waits > 0,
+        "a rebase after a conflict": promise.hot_conflicts > 0,
+        "a failed QA round": False in promise.qa_rounds,
+        "a piece that is left out": bool(promise.left_out),
+        "one commit": True,
+    }
+    return "look for: " + ", ".join(words for words, is_shown in sights.items() if is_shown)
+
+
 def judge(report: Report, promise: Promise | None, result: DemoResult) -> list[Claim]:
     """Check every claim of the demo and return them in the order in which they are shown.
 

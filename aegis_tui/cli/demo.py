@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from aegis_tui.application.demo import Claim, DemoResult, judge, parse_promise
+from aegis_tui.application.demo import Claim, DemoResult, judge, parse_promise, what_to_see
 from aegis_tui.application.design import load_design, wire_fields
 from aegis_tui.application.run_options import run_options
 from aegis_tui.bootstrap.panes import close_workspace
@@ -42,10 +42,6 @@ DEADLINE_S = 180.0
 
 CANCEL_DEADLINE_S = 10.0
 NEEDED = {"git": "git", "tmux": "tmux"}
-
-
-WHERE_TO_LOOK = "look for: an agent that waits for a lock, a rebase after a conflict, a failed QA round, one commit"
-"""The hint at the bottom of the demo's screen."""
 
 
 def _demo(
@@ -167,7 +163,7 @@ def _show(ground: Playground, place: Place, options: GivenOptions, look: Look, *
 
     Raises:
         HubUnavailable: The hub cannot be started.
-        UsageError: There is no such theme or layout, or a setting is wrong.
+        UsageError: There is no such theme or layout, or a setting or the scenario's promise is wrong.
         DesignRefused: The design of the scenario is not valid.
     """
     from aegis_tui.cli.session import build_app
@@ -180,7 +176,9 @@ def _show(ground: Playground, place: Place, options: GivenOptions, look: Look, *
     goal = load_design(path).goal
     place.started_hub()
     ends = ("The demo ends when its screen is closed: its agents are stopped, and there will be no commit.", gone)
-    offer = GoalOffer(goal, design=path, options=options, hint=WHERE_TO_LOOK, ends_with_screen=ends)
+    offer = GoalOffer(
+        goal, design=path, options=options, hint=what_to_see(parse_promise(ground.promise())), ends_with_screen=ends
+    )
     with DriverThread(ground.driver(), lambda: _running_hub(place)) as thread:
         run_session(build_app(place, look, offer=offer))
     return thread.report

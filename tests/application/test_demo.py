@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.application.demo import DemoResult, Promise, judge, most_at_once, parse_promise
+from aegis_tui.application.demo import DemoResult, Promise, judge, most_at_once, parse_promise, what_to_see
 from aegis_tui.domain.run.events import STAGES
 from aegis_tui.errors import UsageError
 
@@ -33,6 +33,15 @@ def broken(promise: Promise | None = PROMISE, result: DemoResult = RESULT, **cha
 
 def test_a_run_that_shows_everything_keeps_every_promise() -> None:
     assert broken() == []
+
+
+def test_the_hint_names_what_the_scenario_shows_and_nothing_else() -> None:
+    assert what_to_see(PROMISE) == (
+        "look for: an agent that waits for a lock, a rebase after a conflict, a failed QA round, one commit"
+    )
+    partial = Promise(workers=2, lock_waits=0, hot_conflicts=0, qa_rounds=(True,), left_out=("receipt",))
+    assert what_to_see(partial) == "look for: a piece that is left out, one commit"
+    assert "commit" not in what_to_see(None)
 
 
 def test_workers_one_after_another_were_not_there_at_the_same_time() -> None:
