@@ -10,7 +10,7 @@ import stat
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from aegis_tui.errors import Refused
@@ -109,6 +109,12 @@ def begin_to_delete_trash(parent: Path) -> None:
 def exists(path: Path) -> bool:
     """Return whether there is something at the path, even a link that leads nowhere; blocking."""
     return path.is_symlink() or path.exists()
+
+
+def make_folders(parent: Path, names: Iterable[str]) -> None:
+    """Create folders that do not exist, inside a folder; blocking. Raises `OSError` if one cannot be created."""
+    for name in names:
+        (parent / name).mkdir(exist_ok=True)
 
 
 def is_folder(path: Path) -> bool:

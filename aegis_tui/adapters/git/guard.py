@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aegis_tui.adapters.git.environment import REMOTE_PROTOCOLS
 from aegis_tui.adapters.git.glob_ere import glob_to_ere
+from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.domain.git_refusal import CHAIN_NAME
 from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.run.commit import author_of
@@ -77,6 +78,19 @@ def write_guard(guard: Guard, chain: str) -> Path:
     except OSError as error:
         raise GitError(f"the guard of {guard.agent_id} cannot be written: {error}", "check the state folder") from error
     return folder / CONFIG_NAME
+
+
+async def hooks_of_the_person(runner: GitRunner, common_dir: Path) -> str:
+    """Return the folder of the person's own hooks: the most local setting, or else git's default.
+
+    Raises:
+        GitError: git fails.
+    """
+    asked = ("config", "--show-scope", "-z", "--includes", "--type=path", "--get-all", "core.hooksPath")
+    scopes = iter((await runner.run(*asked, ok=(0, 1))).fields())
+    pairs = zip(scopes, scopes, strict=True)
+    theirs = [folder for scope, folder in pairs if scope != "command"]  # that one is our own `-c` option
+    return theirs[-1] if theirs else str(common_dir / "hooks")
 
 
 def render_rules(guard: Guard) -> bytes:

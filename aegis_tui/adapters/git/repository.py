@@ -135,7 +135,7 @@ class GitRepository:
 
     async def begin_scratch(self, parent: Path, oid: str) -> None:
         """Begin, in the background, to check out files for `add_scratch` if the repository is large; return at once."""
-        self._worktrees.pool.begin(parent, oid)
+        await self._worktrees.begin_scratch(parent, oid)
 
     async def completed(self, path: Path) -> None:
         """Return when no files are being added to the worktree at `path` any longer; raises nothing."""

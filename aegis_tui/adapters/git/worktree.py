@@ -22,18 +22,19 @@ from aegis_tui.adapters.git.folder import (
     exists,
     has_content,
     is_folder,
+    make_folders,
     make_savable,
     put_aside,
     scratch_folder,
 )
-from aegis_tui.adapters.git.guard import write_guard
+from aegis_tui.adapters.git.guard import hooks_of_the_person, write_guard
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.pool import Pool
 from aegis_tui.adapters.git.run import GitRunner, joined
 from aegis_tui.adapters.git.snapshot import Snapshots
 from aegis_tui.adapters.git.spare import CHECKOUT_DEADLINE_S, CONE, WHOLE, Checkouts, discard, place
 from aegis_tui.adapters.git.submodules import Submodules
-from aegis_tui.adapters.git.worktree_config import enable_worktree_config, restore_worktree_config
+from aegis_tui.adapters.git.worktree_config import ensure_worktree_config, restore_worktree_config
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import Conflict, GitError, Refused
 from aegis_tui.ports.repository import Guard, RescueName, RescueRef, Worktree, WorktreeEntry, WorktreeSpec
@@ -92,6 +93,16 @@ class Worktrees:
         if is_partial := await asyncio.to_thread(is_filling, admin):
             self.filler.begin(spec.path, admin, pause_s=0.0 if spec.guard.allow else READERS_PAUSE_S)
         return Worktree(spec.path, spec.branch, spec.base_oid, admin, spec.guard.hooks_dir, is_whole=not is_partial)
+
+    async def begin_scratch(self, parent: Path, oid: str) -> None:
+        """Begin, in the background, to check out files for `add_scratch`, if the repository is large; see `Pool.begin`.
+
+        The repository's configuration is changed before: a file that must be on the disk before the next step waits for
+        all files that are being written then.
+        """
+        async with self.lock():
+            await ensure_worktree_config(self._runner, self._common_dir)
+        self.pool.begin(parent, oid)
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
         """Create a worktree for checks with a detached HEAD at `oid`; an earlier one for checks at `path` is replaced.
@@ -283,8 +294,7 @@ class Worktrees:
         await self._checkouts.write(commit, runner=runner, path=path, index=admin / "index", how=CONE)
         shutil.rmtree(patterns.parent)
         tops = await self._runner.run("ls-tree", "-d", "-z", "--name-only", commit)
-        for name in tops.fields():  # so that the sandbox can link to them
-            (path / name).mkdir(exist_ok=True)
+        await asyncio.to_thread(make_folders, path, tops.fields())  # so that the sandbox can link to them
         mark_filling(admin, await self._objects.resolve(commit) or commit)
 
     async def _clear(self, path: Path, rescue: RescueName, base_oid: str) -> None:
@@ -381,19 +391,7 @@ class Worktrees:
         self.admins.drop(admin)
 
     async def _guard(self, admin: Path, guard: Guard) -> None:
-        key = "extensions.worktreeConfig"
-        answer, theirs = await asyncio.gather(
-            self._runner.run("config", "--local", "--type=bool", "--get", key, ok=(0, 1)), self._person_hooks()
-        )
-        if answer.text != "true":
-            enable_worktree_config(self._common_dir)
+        await ensure_worktree_config(self._runner, self._common_dir)
+        theirs = await hooks_of_the_person(self._runner, self._common_dir)
         settings = await asyncio.to_thread(write_guard, guard, theirs)
         admin_files.include_settings(admin, settings)
-
-    async def _person_hooks(self) -> str:
-        """Return the folder of the person's own hooks: the most local setting, or else git's default."""
-        asked = ("config", "--show-scope", "-z", "--includes", "--type=path", "--get-all", "core.hooksPath")
-        scopes = iter((await self._runner.run(*asked, ok=(0, 1))).fields())
-        pairs = zip(scopes, scopes, strict=True)
-        theirs = [folder for scope, folder in pairs if scope != "command"]  # that one is our own `-c` option
-        return theirs[-1] if theirs else str(self._common_dir / "hooks")

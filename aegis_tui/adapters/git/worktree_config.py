@@ -5,11 +5,13 @@ Edits the text, because `git config` reorders it and drops empty sections. Uses 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
 from pathlib import Path
 
+from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.errors import Conflict, Refused
 
 _MARK = b"# aegis-tui: until its last worktree is gone\n"
@@ -20,6 +22,21 @@ _MOVED = b"# aegis-tui moved to config.worktree: "
 _SECTION = re.compile(rb"\s*\[\s*([^\]\s\"]+)\s*(\"[^\"]*\")?\s*\]")
 _BARE = re.compile(rb"\s*bare\s*(=\s*(true|yes|on|1)\s*)?([#;].*)?$", re.IGNORECASE)
 _WORKTREE = re.compile(rb"\s*worktree\s*=", re.IGNORECASE)
+
+
+async def ensure_worktree_config(runner: GitRunner, common_dir: Path) -> None:
+    """Enable settings per worktree, as `enable_worktree_config` does, unless they are enabled already.
+
+    Raises:
+        Conflict: Another program is writing the configuration.
+        Refused: A setting that must be moved is on the same line as its section name.
+        GitError: git fails.
+        OSError: The configuration cannot be read or written.
+    """
+    key = "extensions.worktreeConfig"
+    answer = await runner.run("config", "--local", "--type=bool", "--get", key, ok=(0, 1))
+    if answer.text != "true":
+        await asyncio.to_thread(enable_worktree_config, common_dir)
 
 
 def enable_worktree_config(common_dir: Path) -> None:
