@@ -28,7 +28,6 @@ OUTPUT_BYTES = 256 << 20
 """How many bytes one git command may print, if the caller sets no other limit: agents can make outputs large."""
 
 _CHUNK = 1 << 16
-_BACKGROUND_NICE = 10
 
 OPTIONS = (
     "--no-pager",
@@ -107,7 +106,6 @@ class GitRunner:
         deadline_s: float = DEADLINE_S,
         output_bytes: int = OUTPUT_BYTES,
         most_items: int | None = None,
-        in_background: bool = False,
     ) -> GitOutput:
         """Run one git command to its end; return its output and its exit status, which is one of `ok`.
 
@@ -122,7 +120,6 @@ class GitRunner:
             deadline_s: Seconds until it is killed.
             output_bytes: It is also killed when it prints more than this.
             most_items: Only count the items of a `-z` format, and kill it when there are more; no output is returned.
-            in_background: Let everything else go first while the processors are busy.
 
         Raises:
             GitError: It had another exit status, took too long (code `git.timeout`), printed too much (`git.output`),
@@ -135,8 +132,6 @@ class GitRunner:
         place = cwd or work_tree or self._cwd
         async with _within(deadline_s):
             process = await _start(argv, place, env or {}, stdin_file or stdin)
-            if in_background:
-                _put_behind(process.pid)
             output = await _communicate(process, stdin_file or stdin, (output_bytes, most_items))
         logger.debug(
             "git ran",
@@ -287,17 +282,6 @@ class _BoundedOutput:
                 _kill(self._process)
             elif not is_over and self._most_items is None:
                 self.content += chunk
-
-
-def _put_behind(pid: int) -> None:
-    """Give a process that has just started, and those that it will start, what other processes leave of the processors.
-
-    No effect if the system does not allow it.
-    """
-    with contextlib.suppress(OSError):
-        if hasattr(os, "sched_setscheduler"):
-            os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, pid, _BACKGROUND_NICE)
 
 
 @contextlib.contextmanager

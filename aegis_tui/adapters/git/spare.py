@@ -194,7 +194,7 @@ class Checkouts:
             ([name for name in missing if name not in changed], {}),
             ([name for name in missing if name in changed], off),
         )
-        git = partial(self._runner.run, work_tree=spare.tree, deadline_s=CHECKOUT_DEADLINE_S, in_background=True)
+        git = partial(self._runner.run, work_tree=spare.tree, deadline_s=CHECKOUT_DEADLINE_S)
         for names, env in steps:
             if names:
                 await git(*checkout, stdin=joined(names), env={**env, "GIT_INDEX_FILE": str(spare.index)})
