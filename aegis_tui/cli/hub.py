@@ -81,14 +81,18 @@ def stop(
 
 @app.command()
 def restart(
-    now: Annotated[bool, typer.Option("--now", help="Interrupt the current step; it begins again.")] = False,
-    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the current step to end.")] = WAIT_S,
+    now: Annotated[bool, typer.Option("--now", help="Interrupt what the hub does; the new one does it again.")] = False,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, help="Seconds to wait until the hub is between two tasks.")
+    ] = WAIT_S,
     as_json: AsJson = False,
 ) -> int:
-    """Replace the running hub by one of this version when its current step has ended; agents continue.
+    """Replace the running hub by one of this version; agents continue.
 
-    If no hub is running, one is started. With --now, or if the hub does not answer, the command does not wait for the
-    step. Exit code 3 if the step has not ended after --wait seconds, 130 after Ctrl-C during the wait; in both cases
+    The hub first finishes what it does for a run, such as a merge or a new worktree; with --now, or if it does not
+    answer, the command does not wait for that. If no hub is running, one is started.
+
+    Exit code 3 if the hub has not finished after --wait seconds, 130 after Ctrl-C during the wait; in both cases
     the old hub continues. Exit code 5 if the hub does not end or the new one does not start.
     """
     place = here()

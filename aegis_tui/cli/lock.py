@@ -82,8 +82,8 @@ def release(
 ) -> int:
     """Release your locks on a path, or the lock with a given id.
 
-    Exit code 4 if you hold no such lock or it has another token, 3 if another instance holds it, 2 if not exactly one
-    of PATH and --id is given, 5 if no hub is running.
+    Exit code 4 if you hold no such lock or it has another token, 3 if it belongs to another
+    instance, which alone may release it, 2 if not exactly one of PATH and --id is given, 5 if no hub is running.
     """
     return lock_verbs.release(path, lock_id=lock_id, token=token, instance=instance, as_json=as_json)
 

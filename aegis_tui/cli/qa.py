@@ -35,7 +35,8 @@ Accept = Annotated[
     bool,
     typer.Option(
         "--accept-base-failures",
-        help="Accept failures of the base (the commit that the run started from) that QA cannot compare.",
+        help="If a check already fails on the base (the commit that the run started from), and QA cannot tell "
+        "whether the result adds failures, accept it.",
     ),
 ]
 
@@ -53,9 +54,9 @@ def _qa(
     --accept-base-failures needs a running hub, and ignores the options for the output of a check. All else works
     without a hub. None is started.
 
-    Exit code 2 if there is no such run, round or check, if --base or --round is given without --output, or if a base is
-    to be accepted, no run is named and none is active; 5 if the base of a named run is to be accepted and no hub is
-    running, or outside a repository; 1 if the log is damaged or the run's commit is not in the repository any more.
+    Exit code 2 if there is no such run, round or check, or if --base or --round is given without --output; 5 outside a
+    repository. With --accept-base-failures: 2 also if you name no run and none is active, 5 also if you name one and no
+    hub is running. 1 if the log is damaged or the run's commit is not in the repository any more.
     """
     place = here()
     if accept:

@@ -103,7 +103,7 @@ def _apply(workspace: Workspace, events: Iterable[Event]) -> None:
         if event.seq != workspace.seq + 1:
             raise StoreError(
                 f"the log begins at event {event.seq}; earlier events were removed",
-                "stop the hub and replay again, which can then use its snapshots: aegis-tui hub stop",
+                "stop the hub (aegis-tui hub stop) and repeat the command: it can then begin at a snapshot in the log",
             )
         workspace.evolve(event)
 

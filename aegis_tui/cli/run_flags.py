@@ -13,7 +13,8 @@ AcceptBase = Annotated[
     bool,
     typer.Option(
         "--accept-base-failures",
-        help="Accept failures of the base (the commit that the run starts from) that QA cannot compare.",
+        help="If a check already fails on the base (the commit that the run starts from), and QA cannot tell whether "
+        "the result adds failures, accept it.",
     ),
 ]
 Partial = Annotated[

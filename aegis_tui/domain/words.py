@@ -133,9 +133,9 @@ def _verdict(data: ReviewCompleted) -> str:
 
 def _base(data: QaBaseChecked) -> str:
     return (
-        "QA of the base no longer closes the gate"
+        "the base no longer keeps the QA gate closed"
         if data.ok
-        else f"with the base's own results, the QA gate would stay closed: {data.reason}"
+        else f"a check fails on the base too, and would keep the QA gate closed: {data.reason}"
     )
 
 

@@ -163,7 +163,7 @@ class Integrator:
         except GitError as error:
             if error.code != "git.output":
                 raise
-            return f"a link to more than {MAX_TARGET_BYTES} bytes: it could not be checked out"
+            return f"a link whose target is longer than {MAX_TARGET_BYTES} bytes, which cannot be checked out"
         return link_problem(item.path, target.decode("utf-8", "surrogateescape"))
 
     async def _against_applied(

@@ -226,8 +226,12 @@ class Preflight:
         """
         lenses = tuple(self._find_lens(name) for name in dict.fromkeys((GENERAL.name, *names)))
         if not any(lens.blocking for lens in lenses):
-            words = f"no piece would need an approval, as no lens blocks: {', '.join(lens.name for lens in lenses)}"
-            raise UsageError(words, f"make {GENERAL.name} block, or name a lens that blocks", is_certain=True)
+            words = f"no lens of this run must approve a piece: {', '.join(lens.name for lens in lenses)}"
+            raise UsageError(
+                words,
+                f"write `blocking: yes` in the file of the lens {GENERAL.name}, or name a lens that has it",
+                is_certain=True,
+            )
         return lenses
 
     async def _next_run(self) -> str:

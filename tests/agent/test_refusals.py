@@ -191,7 +191,7 @@ def test_what_git_says_tells_what_may_pass(output: str, code: str, certain: bool
 @pytest.mark.parametrize(
     ("output", "code"),
     [
-        ("aegis-tui: refused: (PART-3) b.py belongs to NATIVE-w02", "commit.guard"),
+        ("aegis-tui: refused: b.py belongs to NATIVE-w02", "commit.guard"),
         ("hook: cannot open cache: Read-only file system", "commit.hook"),
         ("rule 7 failed", "commit.hook"),
     ],

@@ -47,7 +47,7 @@ def test_a_base_that_would_shut_the_gate_is_told_with_its_remedy_before_the_work
             "data": data.model_dump(mode="json", exclude={"type"}),
         }
     )
-    assert words is not None and "QA gate would stay closed" in words and reason in words and remedy in words
+    assert words is not None and "would keep the QA gate closed" in words and reason in words and remedy in words
     workspace = Workspace()
     facts = RunFacts(workspace="k", base_oid="b" * 40, base_branch="main")
     workspace.runs.evolve("person", RunStarted(run="run1", goal="g", options=RunOptions(), facts=facts))

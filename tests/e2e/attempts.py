@@ -50,7 +50,7 @@ class Attempt:
 
 
 READ_ONLY = r"Read-only file system|Permission denied|Device or resource busy"
-REF = rf"{READ_ONLY}|\(GIT-6\) refs/\S+ is not yours"
+REF = rf"{READ_ONLY}|refs/\S+ is not yours"
 STASH = r"Cannot save the current status|the stash is the person's"
 ABSENT = r"No such file or directory"
 HELD = {

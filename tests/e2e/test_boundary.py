@@ -224,7 +224,7 @@ def test_what_went_past_the_hooks_does_not_get_past_integration(seen: Seen) -> N
 
 @needs_bwrap
 def test_a_person_reads_the_refusals_in_the_pane(seen: Seen) -> None:
-    assert "refused: (PART-3) README.md is not in your partition" in seen.pane
+    assert "refused: README.md is not in your partition" in seen.pane
     assert "Read-only file system" in seen.pane
 
 

@@ -85,14 +85,17 @@ def _installs(
     leading = [(site, led) for site in sites for led in led_to(site) if tree.translate(str(led)) is not None]
     loaders = [path for site in sites for path in hook_files(site) if path.name.endswith("_loader.py")]
     copies = [site / name for site in sites for name in sorted(packages) if (site / name).is_dir()]
-    places = [f"{led} by {site}" for site, led in leading] + [str(copy) for copy in copies]
+    places = [f"{led}, to which {site} leads," for site, led in leading] + [str(copy) for copy in copies]
     if not places:
         return
     if loaders and leading:
         yield _wrong(f"{loaders[0]} redirects every import to {leading[0][1]}, which is not the tree under test")
     for command in commands:
         if _OWN_PATH.search(command):
-            yield _wrong(f"the command sets Python's path itself and would import {places[0]}", command)
+            yield _wrong(
+                f"the command sets Python's path itself and would import {places[0]} and not the tree under test",
+                command,
+            )
 
 
 def _wrong(reason: str, command: str | None = None, remedy: str = "") -> Obstacle:

@@ -161,7 +161,7 @@ def _conflict_text(paths: Sequence[str], merge: Merge) -> str:
     """Return what is in conflict; with the reason where git sees no conflict."""
     for path in paths:
         if path in merge.reasons:
-            return f"the piece and the integration branch cannot both be merged: {path}: {merge.reasons[path]}"
+            return f"the piece cannot be merged into the integration branch: {path}: {merge.reasons[path]}"
     names = ", ".join(paths[:3])
     return f"the piece and the integration branch change the same lines of {names or 'a path'}"
 

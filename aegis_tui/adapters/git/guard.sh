@@ -27,12 +27,12 @@ judge() {
             return 0
         }
         function verdict(path,   i) {
-            if (i = first("deny", path)) return "(ROLE-2) " show(path) " is not yours to edit (" glob[i] ")"
+            if (i = first("deny", path)) return "" show(path) " is not yours to edit (" glob[i] ")"
             if (first("allow", path)) return ""
-            if (i = first("shared", path)) return "(PART-2) " show(path) " is shared and read-only (" glob[i] ")"
+            if (i = first("shared", path)) return "" show(path) " is shared and read-only (" glob[i] ")"
             if (i = first("owner", path))
-                return "(PART-3) " show(path) " belongs to " owner[i] " (" glob[i] "); ask for it with a scope request"
-            return "(PART-3) " show(path) " is not in your partition; ask for it with a scope request"
+                return "" show(path) " belongs to " owner[i] " (" glob[i] "); ask for it with a scope request"
+            return "" show(path) " is not in your partition; ask for it with a scope request"
         }
         BEGIN {
             file = ENVIRON["AEGIS_RULES"]
@@ -89,18 +89,18 @@ check_ref() {
     HEAD)
         case $1 in
         "ref:$own") ;;
-        ref:*) refuse "(GIT-6) this worktree stays on ${own#refs/heads/}, not ${1#ref:}" ;;
+        ref:*) refuse "this worktree stays on ${own#refs/heads/}, not ${1#ref:}" ;;
         esac
         ;;
     "$own")
         case $1 in
         *[!0]*) check_commits "$1" || exit 1 ;;
-        *) refuse "(GIT-6) ${own#refs/heads/} must not be deleted" ;;
+        *) refuse "${own#refs/heads/} must not be deleted" ;;
         esac
         ;;
-    refs/stash) refuse "(GIT-6) the stash is the person's; commit on ${own#refs/heads/} instead" ;;
+    refs/stash) refuse "the stash is the person's; commit on ${own#refs/heads/} instead" ;;
     refs/bisect/* | refs/rewritten/* | refs/worktree/*) ;;
-    *[!A-Z_]*) refuse "(GIT-6) $2 is not yours; only ${own#refs/heads/} is" ;;
+    *[!A-Z_]*) refuse "$2 is not yours; only ${own#refs/heads/} is" ;;
     esac
 }
 
@@ -134,7 +134,7 @@ follow() {
 
 case $hook in
 pre-push)
-    refuse "(GIT-6) agents do not push; a person does, when the run is done"
+    refuse "agents do not push; a person does, when the run is done"
     ;;
 pre-commit)
     load

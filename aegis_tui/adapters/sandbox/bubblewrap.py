@@ -248,7 +248,7 @@ def _environment(spec: SandboxSpec, view: SystemView) -> list[str]:
         if _SECRET_NAME.search(name):
             raise Refused(
                 f"{name} looks like a secret and would be visible in the process list",
-                hint="pass it in a file that only you can read, or with keep_environment",
+                hint="pass it in a file that only you can read",
                 code="sandbox.environment",
             )
         flags += ["--setenv", name, value]

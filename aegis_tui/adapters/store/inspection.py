@@ -15,8 +15,8 @@ from aegis_tui.adapters.store.row import FORMAT_VERSION, checked_event, decode, 
 from aegis_tui.errors import StoreError
 
 WAY_OUT = (
-    "`aegis-tui hub repair` keeps what can be read, and begins a new log where nothing can; or restore the log from a "
-    "backup"
+    "`aegis-tui hub repair` keeps what can be read; if nothing can be read, it begins a new log. Or restore the "
+    "log from a backup"
 )
 
 

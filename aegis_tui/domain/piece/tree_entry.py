@@ -49,7 +49,7 @@ def link_problem(path: str, target: str) -> str:
         target: The target as git stores it.
     """
     if not target or "\0" in target:
-        return "a link that leads nowhere: it could not be checked out"
+        return "a link whose target is empty or has a NUL character, which cannot be checked out"
     if escapes(name_of(path), target):
         return f"a link out of the repository: {target}"
     if is_git_path(target):

@@ -176,7 +176,9 @@ def _end_unattended(workspace: Workspace, run: Run) -> Iterator[Draft]:
         HUB,
         events.GateBlocked(run=run.run, stage=run.stage, gate=gate.name, reason=gate.reason, command=gate.command),
     )
-    message = f"a run that was not started in the dashboard ends when only your answer is missing: {gate.reason}"
+    message = (
+        f"a run that was not started in the dashboard ends if it needs you to allow what the rules found: {gate.reason}"
+    )
     hint = (
         f"if the content is right: start the run in the dashboard, where it waits for you ({gate.command}), "
         "or change the rule in .agents/rules and commit that"

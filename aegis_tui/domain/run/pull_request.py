@@ -36,7 +36,9 @@ def pull_request_text(report: Report) -> PullRequestText:
     """
     commit = report["commit"]
     if commit is None:
-        raise Refused(f"{report['run']} made no commit", "only a run that is done has one", code="run.no-commit")
+        raise Refused(
+            f"{report['run']} made no commit", "only a run that has ended with a result has one", code="run.no-commit"
+        )
     parts = [
         _code(report["goal"]),
         "\n".join(_pieces(report)),

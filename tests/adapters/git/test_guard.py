@@ -118,7 +118,7 @@ def test_no_other_ref_can_be_moved(
     write(spec, "src/a.py")
     agent(spec.path, "add", "src/c.py")
     refs, status = git(repo, "for-each-ref"), git(spec.path, "status", "--porcelain")
-    assert "aegis-tui: refused: (GIT-6)" in refused(agent, spec.path, *command)
+    assert "aegis-tui: refused: " in refused(agent, spec.path, *command)
     assert git(repo, "for-each-ref") == refs
     assert git(spec.path, "status", "--porcelain") == status
 
