@@ -41,14 +41,15 @@ class Checkout:
     async def facts(self) -> RepositoryFacts:
         """Return the facts that a run needs before it starts; raises `GitError` if the checkout cannot be read."""
         head = await asyncio.to_thread(_read_head, self._place)
+        name, email = await self._objects.person()
         return RepositoryFacts(
             root=self._place.root,
             common_dir=self._place.common_dir,
             key=workspace_key(self._place.common_dir),
             head_oid=await self.head_oid(),
             branch=head.branch,
-            user_name=await self._objects.config("user.name"),
-            user_email=await self._objects.config("user.email"),
+            user_name=name,
+            user_email=email,
             ignore_case=head.ignore_case,
             dirty_paths=await self._count_dirty(),
         )
@@ -80,7 +81,7 @@ class Checkout:
             Refused: git has no name or no email address configured.
             GitError: git fails.
         """
-        name, email = await asyncio.gather(self._objects.config("user.name"), self._objects.config("user.email"))
+        name, email = await self._objects.person()
         if not name or not email:
             raise Refused("git does not know who you are", IDENTITY_HINT, code="preflight.identity")
         return name, email

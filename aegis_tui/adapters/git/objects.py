@@ -78,9 +78,10 @@ class Objects:
         """
 
         async def ask() -> list[str]:
-            return (await self._runner.run("merge-base", "--all", one, other, ok=(0, 1))).text.split()
+            return (await self._runner.run("merge-base", "--all", *pair, ok=(0, 1))).text.split()
 
-        return list(await self._bases.get((one, other), ask))
+        pair = (min(one, other), max(one, other))
+        return list(await self._bases.get(pair, ask))
 
     async def read_blob(self, oid: str, *, limit: int = MAX_BLOB_BYTES) -> bytes:
         """Return the content of a blob, named by its id or as `revision:path` with the path in its written form.
@@ -142,17 +143,15 @@ class Objects:
         pairs = (line.rpartition(" ") for line in answer.text.split("\n") if line)
         return tuple(Ref(name, oid) for name, _, oid in pairs)
 
-    async def config(self, key: str) -> str | None:
-        """Return the value of a setting from any level of the person's git configuration; None if it is not set.
-
-        Args:
-            key: The full name of the setting, such as `user.name`.
+    async def person(self) -> tuple[str | None, str | None]:
+        """Return `user.name` and `user.email` from the person's git configuration; None for one that is not set.
 
         Raises:
             GitError: The configuration is damaged, or git fails.
         """
-        answer = await self._runner.run("config", "--get", key, ok=(0, 1))
-        return answer.text if answer.code == 0 else None
+        answer = await self._runner.run("config", "-z", "--get-regexp", r"^user\.(name|email)$", ok=(0, 1))
+        values = dict(field.partition("\n")[::2] for field in answer.fields())
+        return values.get("user.name"), values.get("user.email")
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
         """Return the paths that differ between two commits or trees, sorted by path, with renames detected.

@@ -46,6 +46,7 @@ def test_checks_get_the_files_that_were_begun_for_them_and_a_reviewer_does_not(
         tree = await repository.add_scratch(tmp_path / "scratch/base", oid)
         await repository.remove_worktree(tree.path, rescue=None, reuse=True)
         await repository.begin_scratch(tmp_path / "scratch", oid)
+        await repository.stop_filling()
         return tree
 
     async def run_beside() -> tuple[Worktree, Worktree]:
@@ -55,7 +56,9 @@ def test_checks_get_the_files_that_were_begun_for_them_and_a_reviewer_does_not(
         tree = await repository.add_scratch(tmp_path / "scratch/base", oid)
         await repository.remove_worktree(tree.path, rescue=None, reuse=True)
         reader = await repository.add_worktree(dataclasses.replace(spec_for("r01"), first=()))
-        return reader, await repository.add_scratch(tmp_path / "scratch/merged", oid)
+        merged = await repository.add_scratch(tmp_path / "scratch/merged", oid)
+        await repository.stop_filling()
+        return reader, merged
 
     asyncio.run(run())
     assert made == [oid]
