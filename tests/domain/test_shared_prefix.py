@@ -112,6 +112,7 @@ def bench() -> Bench:
     return made
 
 
+@pytest.mark.thorough
 def test_the_prompts_of_a_run_part_where_they_say_something_different(bench: Bench) -> None:
     assert len(bench.prompts) > 20
     assert {item.instance.role for item in bench.prompts} == {"commander", "worker", "scout", "reviewer"}

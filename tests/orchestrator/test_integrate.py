@@ -168,7 +168,7 @@ def test_a_link_of_a_gigabyte_is_a_finding_and_not_read(bench: Bench) -> None:
     change(bench.folder)
     bench.run.pieces["alpha"].head_oid = bench.git("rev-parse", "alpha")
     (finding,) = bench.inspect("alpha")["findings"]
-    assert finding.file == "a/link" and "could not be checked out" in finding.msg
+    assert finding.file == "a/link" and "cannot be checked out" in finding.msg
 
 
 def test_a_name_that_no_file_system_takes_is_a_finding(bench: Bench) -> None:

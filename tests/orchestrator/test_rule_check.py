@@ -156,6 +156,7 @@ def test_a_new_file_gets_the_notice_that_the_files_beside_it_have(bench: Bench) 
     assert places(bench.check(base)) == [("licence-header", "src/newer.py", None)]
 
 
+@pytest.mark.thorough
 def test_binary_and_large_files_wait_and_pictures_do_not(bench: Bench) -> None:
     base = bench.commit()
     bench.put("tool", b"\x7fELF\0\0")
@@ -181,6 +182,7 @@ def test_odd_names_links_and_submodules_are_no_obstacle(bench: Bench) -> None:
     assert [(item.rule, item.line) for item in bench.check(base).findings] == [("python-debugger", 1)]
 
 
+@pytest.mark.thorough
 def test_a_long_piece_is_judged_in_another_process(bench: Bench) -> None:
     base = bench.commit()
     bench.put("a.py", "x = 1\n" * 60_000 + "breakpoint()\n")

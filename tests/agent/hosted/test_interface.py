@@ -12,6 +12,8 @@ from aegis_tui.agent.hosted import delivery, terminal
 from tests.agent.conftest import git
 from tests.agent.hosted.stage import Perform, Stage
 
+pytestmark = pytest.mark.thorough
+
 
 def test_a_prompt_is_delivered_when_the_model_has_it_and_the_work_is_submitted(perform: Perform) -> None:
     async def scenario(stage: Stage) -> None:
