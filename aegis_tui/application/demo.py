@@ -24,7 +24,7 @@ class Promise(FrozenModel):
     lock_waits: int
     """The least number of lock requests that had to wait; 0: none may have waited."""
     hot_conflicts: int
-    """The exact number of hot conflicts, each resolved by a rebase; 0: no conflict of any kind."""
+    """The least number of hot conflicts that a rebase resolves; the others are merged. 0: no conflict of any kind."""
     qa_rounds: tuple[bool, ...]
     """Whether each round of QA passed, in order."""
     left_out: tuple[str, ...] = ()
@@ -146,7 +146,8 @@ def _conflicts(report: Report, wanted: int) -> Claim:
     conflicts = report["conflicts"]
     hot = [item for item in conflicts if item["kind"] == "hot"]
     rebased = [item for item in hot if item["resolution"] == "rebased"]
-    ok = len(hot) == len(rebased) == wanted and (wanted > 0 or not conflicts)
+    ended = [item for item in hot if item["resolution"] in ("rebased", "merged")]
+    ok = len(rebased) >= wanted and len(ended) == len(hot) and (wanted > 0 or not conflicts)
     words = ", ".join(f"{item['path']} {item['resolution']}" for item in conflicts) or "none"
     return Claim("hot conflicts rebased", ok, words)
 

@@ -166,7 +166,7 @@ EXAMPLES: Final = {
 """Words of a command -> an example of its use; both without the program's name."""
 
 EXIT_CODES: Final = (
-    "0 done, 1 failed, 2 wrong usage, 3 refused by a gate or a rule, 4 held by another instance, "
+    "0 done, 1 failed, 2 wrong usage, 3 refused by a gate or a rule, 4 conflict or held by another, "
     "5 something needed is missing or does not answer"
 )
 """The exit codes of every command, as its help prints them (contract 3)."""

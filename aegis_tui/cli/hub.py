@@ -155,7 +155,7 @@ def _repair_lines(done: Salvage) -> list[str]:
     elif done.is_certain:
         lost = f"events {first} to {last} are lost"
     else:
-        lost = f"it is not known whether later events were lost, so new events are numbered after {last}"
+        lost = f"later events may be lost, so the numbers up to {last} are skipped: the next event has a greater one"
     lines = [f"{counted(done.kept, 'event')} kept; {lost}"]
     if not done.kept or not done.is_certain:
         lines.append("agents that you connected yourself have to connect again")

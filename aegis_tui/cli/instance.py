@@ -83,7 +83,7 @@ def _send(
     name: Id,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The prompt; - reads it from stdin.")],
     wait_s: Annotated[
-        float | None, typer.Option("--wait", min=0, help="How long to wait for the answer, in seconds. [default: 5]")
+        float | None, typer.Option("--wait", min=0, help="Seconds to wait to learn what became of it. [default: 5]")
     ] = None,
     as_json: AsJson = False,
 ) -> int:

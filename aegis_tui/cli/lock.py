@@ -55,8 +55,9 @@ def acquire(
 ) -> int:
     """Acquire a lock, or say who holds it (exit code 4).
 
-    Exit code 4 also if the path is outside the partition of the instance; 3 if it belongs to git, 2 if the path or an
-    option is wrong, 5 if no hub is running: none is started. Ctrl-C during --wait withdraws the request: exit code 130.
+    Exit code 4 also if the path is outside the partition of the instance, though nobody holds a lock on it; 3 if it
+    belongs to git, 2 if the path or an option is wrong, 5 if no hub is running: none is started. Ctrl-C during --wait
+    withdraws the request: exit code 130.
     """
     if path and file:
         raise UsageError("PATH and --file cannot be combined", "give one of them")

@@ -55,8 +55,9 @@ def _qa(
     without a hub. None is started.
 
     Exit code 2 if there is no such run, round or check, or if --base or --round is given without --output; 5 outside a
-    repository. With --accept-base-failures: 2 also if you name no run and none is active, 5 also if you name one and no
-    hub is running. 1 if the log is damaged or the run's commit is not in the repository any more.
+    repository. With --accept-base-failures: 2 also if you name no run, and no hub is running or no run is open; 5 also
+    if you name a run and no hub is running. 1 if the log is damaged or the run's commit is not in the repository any
+    more.
     """
     place = here()
     if accept:

@@ -68,7 +68,7 @@ def show(
         fields["diff"] = text
     lines = [f"{work.ref}, saved {_saved_at(work)}, {'merged' if work.is_merged else 'not merged'}"]
     lines += [f"{status} {path}" for status, path in files.changed]
-    lines += [f"staged with other content: {path}" for path in files.staged]
+    lines += [f"staged with content that differs from the saved file: {path}" for path in files.staged]
     lines += [f"ignored: {path}" for path in files.ignored]
     lines += [f"not saved, too large: {path}" for path in files.not_saved]
     output.result(fields, as_json=as_json, lines=[*lines, *text.splitlines()])

@@ -34,7 +34,7 @@ rules_app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 RunName = Annotated[str | None, typer.Option("--run", metavar="RUN", help="The run; the open one when left out.")]
 Keys = Annotated[list[str] | None, typer.Argument(metavar="[FINDING]...", help="The findings, by their keys.")]
-Reason = Annotated[str, typer.Option("--reason", help="The reason, for the log.")]
+Reason = Annotated[str, typer.Option("--reason", help="The reason, for the log and for the worker.")]
 
 
 @rules_app.callback()

@@ -16,7 +16,7 @@ from aegis_tui.domain.prompt import inert
 from aegis_tui.gateway.upstream_answer import UpstreamAnswer
 
 _HEAD_LIMIT_BYTES = 128 * 1024
-"""The longest headers, and the most bytes without any of a body: a server may send neither for ever."""
+"""The longest headers, and the most bytes that hold no part of a body: a server may send neither for ever."""
 _WRITE_TIMEOUT_S = 60.0
 """How long the server may take nothing of a request that is being sent, in seconds."""
 _REASON_CHARS = 300
@@ -26,7 +26,7 @@ _ONE_WRITE_BYTES = 64 * 1024
 _INTERIM = range(100, 200)
 _CODINGS = (b"", b"identity", b"chunked")
 _CUT = "the connection was closed"
-_ENDLESS = f"it sent more than {_HEAD_LIMIT_BYTES >> 10} KiB without any of a body"
+_ENDLESS = f"it sent more than {_HEAD_LIMIT_BYTES >> 10} KiB that hold no part of a body"
 
 
 class UpstreamConnection(asyncio.Protocol):

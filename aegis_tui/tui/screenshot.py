@@ -87,7 +87,10 @@ async def go_to(app: AegisApp, pilot: Pilot[int], name: str) -> None:
     await settle(pilot)
     if type(app.screen).__name__ != way.screen:
         said = [f"{item.title}: {item.message}".strip(": ") for item in app._notifications]
-        raise UsageError(f"the screen {name} cannot be opened now", said[-1] if said else "take one of the dashboard")
+        raise UsageError(
+            f"the screen {name} cannot be opened now",
+            said[-1] if said else "take a screenshot of the dashboard instead",
+        )
 
 
 async def take(app: AegisApp, name: str, *, size: tuple[int, int]) -> str:

@@ -61,6 +61,7 @@ def test_others_than_workers_do_not_count() -> None:
     [
         ({"locks": {"waited": 0}}, "lock waits"),
         ({"conflicts": []}, "hot conflicts rebased"),
+        ({"conflicts": [{"path": "a", "kind": "hot", "resolution": "merged"}]}, "hot conflicts rebased"),
         ({"conflicts": [{"path": "a", "kind": "hot", "resolution": "person"}]}, "hot conflicts rebased"),
         ({"qa": [{"round": 0, "ok": True}]}, "QA rounds"),
         ({"stages": []}, "seven stages"),

@@ -59,7 +59,7 @@ HELD = {
     REF: ("hooks", "refused; the hook names the only branch that is allowed"),
     STASH: ("hooks", "refused: the stash is the person's"),
 }
-HOOKS = ("hooks", "refused, and the hook names the path and the rule")
+HOOKS = ("hooks", "refused, and the hook names the path and why")
 NETWORK = ("namespace", "no network but the sockets of hub and gateway")
 TOOL = ("hooks", "the tool refuses it before it writes")
 COPY = ("namespace", "changes the agent's own copy only; the real ref does not move")
@@ -170,10 +170,10 @@ ATTEMPTS = {
         r"(?i)outside", write="src/attempts/out/evil.txt", held=TOOL
     ),
     "committing a path outside the partition": Attempt(
-        r"refused: \(PART-\d\) README\.md", "echo evil >> README.md; git commit -qam evil", held=HOOKS
+        r"refused: README\.md", "echo evil >> README.md; git commit -qam evil", held=HOOKS
     ),
     "committing a path outside the partition, with --no-verify": Attempt(
-        r"refused: \(PART-\d\) README\.md", "git commit -q --no-verify -am evil", held=HOOKS
+        r"refused: README\.md", "git commit -q --no-verify -am evil", held=HOOKS
     ),
     "committing a path outside the partition, with the hooks switched off": Attempt(
         r"\[exit code 0\]", f"git add -A && {NO_HOOKS} commit -qm evil", held=LATER

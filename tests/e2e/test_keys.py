@@ -51,7 +51,7 @@ def leftovers(temp: Path) -> list[str]:
 
 def test_the_demo_by_keys_from_the_first_enter_to_the_commit(temp: Path) -> None:
     with open_demo(temp) as screen:
-        screen.wait("New goal", "Add discounts, wish lists and a sales report", r"model at http://127\.0\.0\.1:\d+/v1")
+        screen.wait("New goal", "Add discounts, wish lists and a sales report", r"http://127\.0\.0\.1:\d+/v1, scripted")
         screen.press("Enter")
         screen.wait("scripted", "Instances [1-9]", r"c01 +foundation", timeout_s=RUN_S)
         screen.wait(*(rf"[●◐✓] w0{number} +\w+" for number in (1, 2, 3)), "[●✓]MONITORING", timeout_s=RUN_S)
@@ -75,9 +75,8 @@ def test_the_demo_by_keys_from_the_first_enter_to_the_commit(temp: Path) -> None
         screen.press("Escape")
         screen.wait_gone("Report of run1")
         screen.press("q")
-        assert screen.wait_end(30) == 0
-        said = screen.text()
-        assert " NO " not in said
+        code, said = screen.wait_end(30), screen.text()
+        assert code == 0 and " NO " not in said, said
         assert "result passes its tests   passed" in said
     assert leftovers(temp) == []
 

@@ -239,6 +239,8 @@ def test_a_piece_that_breaks_the_tests_is_left_out_and_the_others_are_the_result
     assert workspace.git("rev-parse", f"{result}~1") == workspace.git("rev-parse", "main")
     files = workspace.git("diff", "--name-only", "main", result).split()
     assert sorted(files) == ["src/cachetools/age.py", "src/cachetools/size.py", "tests/test_size.py"]
-    assert "search" not in workspace.git("show", "-s", "--format=%B", result)
+    message = workspace.git("show", "-s", "--format=%B", result)
+    assert message.splitlines()[0].endswith(" (incomplete)")
+    assert "search" in message.partition("Not included:\n")[2] and "search" not in message.partition("Not included:")[0]
     (round_of_result,) = {item["round"] for item in report["qa"]}
     assert round_of_result == 0 and all(item["ok"] for item in report["qa"]), "QA of the tree that is the result"

@@ -189,7 +189,7 @@ def test_an_install_outside_of_a_virtual_environment_that_a_command_would_import
     good, bad = lab.run(oid, f"{sys.executable} {ASK}", f"PYTHONPATH= python {ASK}", sandbox="off")
     assert words(good) == ["2"]
     assert [item.kind for item in bad.outcome.obstacles] == ["wrong_tree"]
-    assert f"{lab.root}/src by {site}" in bad.outcome.obstacles[0].reason
+    assert f"{lab.root}/src, to which {site} leads," in bad.outcome.obstacles[0].reason
 
 
 def test_nothing_is_written_through_a_link_of_the_tree_under_test(lab: Lab) -> None:

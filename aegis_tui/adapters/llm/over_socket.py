@@ -19,7 +19,7 @@ _READ_BYTES = 1 << 16
 _KEEPALIVE_S = 5.0
 """How long a connection that is not in use is kept, in seconds."""
 _QUIET_BYTES = 128 * 1024
-"""The longest headers, and the most bytes without any of a body: a server may send neither for ever."""
+"""The longest headers, and the most bytes that hold no part of a body: a server may send neither for ever."""
 _INTERIM = range(100, 200)
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 

@@ -305,13 +305,17 @@ def mark_applied(workspace: Workspace, command: MergeMarkApplied, actor: Actor, 
 
 
 def _settle_conflicts(run: Run, name: str) -> list[Draft]:
+    """Return the ends of a merged piece's conflicts with pieces that were merged before.
+
+    One in the same lines was `rebased` if the piece was sent back, else the merge could keep both sides.
+    """
     drafts: list[Draft] = []
     for item in run.conflicts.values():
         if item.resolution is not None or name not in (item.a, item.b):
             continue
         other = run.pieces.get(item.b if item.a == name else item.a)
         if other is None or other.applied_head is not None:
-            how: Resolution = "rebased" if item.kind == "hot" else "merged"
+            how: Resolution = "rebased" if item.kind == "hot" and run.pieces[name].rejections else "merged"
             drafts.append((HUB, ConflictResolved(run=run.run, conflict_id=item.conflict_id, resolution=how)))
     return drafts
 

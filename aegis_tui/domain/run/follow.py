@@ -177,7 +177,7 @@ def _end_unattended(workspace: Workspace, run: Run) -> Iterator[Draft]:
         events.GateBlocked(run=run.run, stage=run.stage, gate=gate.name, reason=gate.reason, command=gate.command),
     )
     message = (
-        f"a run that was not started in the dashboard ends if it needs you to allow what the rules found: {gate.reason}"
+        f"nothing else is left to do, and only a run that was started in the dashboard waits for you: {gate.reason}"
     )
     hint = (
         f"if the content is right: start the run in the dashboard, where it waits for you ({gate.command}), "

@@ -96,12 +96,14 @@ def test_the_worker_of_unmerged_work_alone_is_told_of_a_conflict_with_merged_wor
     assert "git rebase aegis/run1/integration" in events[1].data.text  # type: ignore[union-attr]  # it is a message
 
 
+@pytest.mark.parametrize(("rejections", "how"), [(0, "merged"), (1, "rebased")])
 @pytest.mark.parametrize("first", ["alpha", "integration"])
-def test_merging_the_last_side_ends_a_conflict_that_is_left(run: Play, first: str) -> None:
+def test_merging_the_last_side_ends_a_conflict_that_is_left(run: Play, first: str, rejections: int, how: str) -> None:
     run.land("alpha", "a1", ["src/a/x.py"])
     predict(run, [{**HOT, "a": first}], [["", "beta"]])
+    run.found.pieces["beta"].rejections = rejections
     run.land("beta", "b1", ["src/b/x.py"])
-    assert [item.resolution for item in run.found.conflicts.values()] == ["rebased"]
+    assert [item.resolution for item in run.found.conflicts.values()] == [how]
 
 
 def test_a_comparison_that_comes_after_both_are_merged_records_nothing(run: Play) -> None:
