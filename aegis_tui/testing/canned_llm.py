@@ -91,6 +91,7 @@ class CannedModel:
     socket: Path | None = None
     """Listen on this unix socket instead of a free port of 127.0.0.1."""
     _server: asyncio.Server | None = None
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @property
     def base_url(self) -> str:
@@ -120,8 +121,12 @@ class CannedModel:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
+        for writer in self._open:
+            writer.transport.abort()  # a client that reads no more would keep the socket open
+        await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         try:
             answer = self._answer(*await _read_request(reader))
             await self._send(writer, answer)
@@ -129,6 +134,8 @@ class CannedModel:
             return
         finally:
             writer.close()
+            if not writer.transport.get_write_buffer_size():
+                self._open.discard(writer)
 
     def _answer(self, path: str, headers: dict[str, str], body: bytes) -> Canned:
         self.authorizations.append(headers.get("authorization", ""))

@@ -233,6 +233,7 @@ def test_an_answer_over_tcp_never_waits_for_the_receiver_to_confirm_the_one_befo
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 raw = transport.get_extra_info("socket")
                 accepted.set_result(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                transport.close()  # the loop may end before the client's end is noticed
 
         server = await asyncio.get_running_loop().create_server(Look, sock=open_loopback(0))
         async with server:
