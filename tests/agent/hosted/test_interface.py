@@ -278,7 +278,8 @@ def test_a_turn_of_a_program_that_hangs_is_cancelled_by_ending_the_program(
         await asyncio.sleep(1.0)
         stage.session.interrupt()
         await stage.ends("idle", 2)
-        assert stage.answers()[number] == "unknown"
+        # A busy machine may not have typed a byte by then; the prompt is refused in that case.
+        assert stage.answers()[number] in ("unknown", "refused")
         await stage.work("FILE src/a/new.py: x = 2")
         await stage.ends("done", 2)
         assert [start[0] for start in stage.noted("starts")] == ["--new", "--resume"]
