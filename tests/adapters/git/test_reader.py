@@ -29,8 +29,11 @@ def runner(repo: Path) -> GitRunner:
 
 def children() -> set[int]:
     """The processes that this one has started and that have not been waited for."""
-    tasks = Path("/proc/self/task").iterdir()
-    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
 
 
 def ask(runner: GitRunner, work: Callable[[ObjectReader], Awaitable[T]]) -> T:
