@@ -116,7 +116,7 @@ async def test_a_dead_hub_shows_and_its_return_ends_the_banner(record: Record) -
         await ready(pilot, app)
         assert "does not answer" not in screen_text(app)
         scene.hub.play(ConnectionState(False))
-        await until(pilot, lambda: "the hub does not answer, retrying" in screen_text(app))
+        await until(pilot, lambda: "the hub does not answer, retrying ─ R starts it again" in screen_text(app))
         await pilot.press("R")
         await until(pilot, lambda: scene.hub.starts == 1)
         scene.hub.play(ConnectionState(True))

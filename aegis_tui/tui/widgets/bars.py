@@ -122,8 +122,7 @@ class Banner(LineView):
         elif store.is_catching_up:
             words = f"{CATCHING_UP} …{' what you see is the last known state' if store.is_loaded else ''}"
         elif store.was_connected:
-            seen = "what you see is the last known state"
-            words = f"the hub does not answer, retrying ─ {seen} ─ {keys['R']} starts it again"
+            words = f"the hub does not answer, retrying ─ {keys['R']} starts it again ─ shown: its last known state"
         else:
             words = f"{NO_HUB} ─ {self._past()}{keys['R']} starts one, and so does a new goal ({keys['n']})"
         self.show_lines([(Span(fit(f" {words}", self.line_width), "warn"),)])
