@@ -1,8 +1,7 @@
 """Composes many pieces in one pass over the object store (GIT-5, PERF-21).
 
-The changes of all parts are read by one `diff-tree`, the folders that they touch by one `cat-file` for each level, and
-the new folders are written by one `mktree`. Only a part that changes what another one changed too goes through a merge
-of files.
+The changes of all parts are read by one `diff-tree`, the folders that they touch level by level, and the new folders
+are written by one `mktree`. Only a part that changes what another one changed too goes through a merge of files.
 """
 
 from __future__ import annotations
@@ -10,19 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from aegis_tui.adapters.git.compose import Composer
-from aegis_tui.adapters.git.objects import Objects, content_of_batch
+from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.structural_merge import Merge
 from aegis_tui.adapters.git.tree_draft import (
     Folder,
     TreeChange,
     apply,
-    entries_of,
     fits,
     mktree_text,
+    read_into,
     unread,
     unwritten,
 )
@@ -32,7 +30,6 @@ from aegis_tui.ports.composition import Composition, PiecePart
 MergeTwo = Callable[[str, str], Awaitable[Merge]]
 """Merges the second commit into the first and returns the tree; the ways to merge overlapping files meet here."""
 
-_ALGORITHMS: Final = {40: "sha1", 64: "sha256"}
 _SCRATCH_MESSAGE = "composed so far\n"
 
 
@@ -41,14 +38,19 @@ class _Composed:
     """What became of parts that were applied in order."""
 
     tree: str
+    """The id of the tree with all that could be applied."""
     refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """As in `Composition`, except that the tree may contain earlier parts of these names: `halves`."""
     halves: set[str] = field(default_factory=set)
     """Names that are refused although an earlier part of theirs is in the tree."""
     merged_files: int = 0
+    """As in `Composition`."""
 
 
 class PieceComposer:
-    """Composes many pieces at once. Implements `Composing`.
+    """Applies the changes of many pieces to one tree in memory and writes it once. Implements `Composing`.
+
+    Methods raise `GitError` if git fails, and `GitUnavailable` if it cannot be started.
 
     Args:
         runner: Runs git in the common folder.
@@ -66,7 +68,7 @@ class PieceComposer:
         Raises:
             GitError: A commit does not exist, or git fails.
         """
-        trees = await self._trees([onto, *(oid for part in parts for oid in (part.base, part.head))])
+        trees = await self._objects.trees_of([onto, *(oid for part in parts for oid in (part.base, part.head))])
         changes = await self._changes(list(zip(trees[1::2], trees[2::2], strict=True)))
         dropped: dict[str, tuple[str, ...]] = {}
         while True:
@@ -126,15 +128,6 @@ class PieceComposer:
         """
         return await self._composer.commit(tree, parents, message, at)
 
-    async def _trees(self, commits: Sequence[str]) -> list[str]:
-        asked = "".join(f"{oid}^{{tree}}\n" for oid in commits).encode()
-        answer = await self._runner.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=asked)
-        rows = [line.split(" ") for line in answer.text.split("\n")]
-        for commit, row in zip(commits, rows, strict=True):
-            if row[-1] != "tree":
-                raise GitError(f"there is no commit {commit}", "look whether the repository is complete: git fsck")
-        return [row[0] for row in rows]
-
     async def _changes(self, pairs: Sequence[tuple[str, str]]) -> list[list[TreeChange]]:
         """Return what turns the first tree of each pair into the second; `GitError` if git fails."""
         if not pairs:
@@ -151,15 +144,9 @@ class PieceComposer:
         """Read the folders on the way to these and these themselves; `GitError` if one is missing or damaged."""
         paths = list(dict.fromkeys(folders))
         while wanted := unread(root, paths):
-            asked = "".join(f"{oid}\n" for oid in wanted).encode()
-            answer = await self._runner.run("cat-file", "--batch", stdin=asked)
-            try:
-                contents = content_of_batch(answer.stdout)
-                for oid, copies in wanted.items():
-                    for folder in copies:
-                        folder.entries = entries_of(contents[oid], len(oid) // 2)
-            except (ValueError, KeyError) as error:
-                raise GitError("a tree is missing or damaged", "look for damage: git fsck") from error
+            contents = await self._objects.read_trees(wanted)
+            for (oid, copies), content in zip(wanted.items(), contents, strict=True):
+                read_into(copies, content, len(oid) // 2)
 
     async def _merge_files(self, root: Folder, part: PiecePart) -> Merge:
         """Merge a part, relative to its base, into what is composed so far."""
@@ -167,9 +154,9 @@ class PieceComposer:
         ours = await self._composer.commit(tree, [part.base], _SCRATCH_MESSAGE, 0)
         return await self._merge(ours, part.head)
 
-    async def _write(self, root: Folder, id_length: int) -> str:
+    async def _write(self, root: Folder, oid_digits: int) -> str:
         """Write all folders that were changed, and return the id of the tree; `GitError` if git fails."""
-        fresh = dict(unwritten(root, _ALGORITHMS[id_length]))
+        fresh = dict(unwritten(root, oid_digits // 2))
         if fresh:
             asked = b"".join(map(mktree_text, fresh.values()))
             answer = await self._runner.run("mktree", "--batch", "--missing", "-z", stdin=asked)
@@ -193,8 +180,8 @@ def parse_diffs(raw: bytes) -> list[list[TreeChange]]:
             continue
         middle = raw.index(b"\0", at)
         end = raw.index(b"\0", middle + 1)
-        old_mode, new_mode, old_oid, new_oid, _ = raw[at + 1 : middle].decode("ascii").split(" ")
-        path = tuple(raw[middle + 1 : end].split(b"/"))
-        changes[-1].append(TreeChange(path, old_mode, new_mode, old_oid, new_oid))
+        old_mode, new_mode, old_oid, new_oid, _ = raw[at + 1 : middle].split(b" ")
+        path, modes = tuple(raw[middle + 1 : end].split(b"/")), (old_mode.lstrip(b"0"), new_mode.lstrip(b"0"))
+        changes[-1].append(TreeChange(path, *modes, old_oid.decode("ascii"), new_oid.decode("ascii")))
         at = end + 1
     return changes

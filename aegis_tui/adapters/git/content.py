@@ -7,7 +7,6 @@ worktree itself. It starts no filter of the repository: a file that differs is r
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from typing import Final
 from typing_extensions import override
 
 from aegis_tui.adapters.git.run import GitOutput, GitRunner
+from aegis_tui.adapters.git.tree_object import object_id, with_header
 from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.ports.code_map import Listing
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder
@@ -159,8 +159,7 @@ def blob_id(content: bytes, *, like: str = "") -> str:
         content: The content, after git's conversions.
         like: Another id of the repository: one of 64 digits means SHA-256, else SHA-1.
     """
-    algorithm = hashlib.sha256 if len(like) == 64 else hashlib.sha1
-    return algorithm(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return object_id(with_header("blob", content), len(like) // 2)
 
 
 def _entries(listed: GitOutput) -> dict[str, str]:

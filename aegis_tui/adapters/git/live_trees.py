@@ -19,11 +19,12 @@ from pathlib import Path
 from aegis_tui.adapters.git.admin import AdminFolders
 from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.live_merge import LiveMerges
-from aegis_tui.adapters.git.object_store import NO_SETTINGS, SUBMODULE, ObjectStore, TreeEntry
+from aegis_tui.adapters.git.object_store import NO_SETTINGS, ObjectStore
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.private import OwnGit
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.tree_change import compare_trees, find_entry, with_changes
+from aegis_tui.adapters.git.tree_object import SUBMODULE, TreeEntry
 from aegis_tui.adapters.git.worktree_reading import MAX_FILE_BYTES, FileNow, FileRules, may_be_stored, read_file_now
 from aegis_tui.domain.path.file_name import name_of
 from aegis_tui.errors import GitError

@@ -7,7 +7,6 @@ merge driver or hook can be configured here (`LiveTrees`).
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import select
 import shutil
@@ -18,7 +17,9 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from aegis_tui.adapters.git.condition import alternates_of
+from aegis_tui.adapters.git.reader import ObjectFacts, read_facts
 from aegis_tui.adapters.git.run import OPTIONS, environment
+from aegis_tui.adapters.git.tree_object import TreeEntries, object_id, parse_tree, render_tree, with_header
 from aegis_tui.errors import GitError, GitUnavailable
 
 NO_SETTINGS = {
@@ -28,8 +29,6 @@ NO_SETTINGS = {
     "GIT_ATTR_NOSYSTEM": "1",
 }
 """Variables under which git reads no settings but those of the repository."""
-
-FOLDER, SUBMODULE, LINK = b"40000", b"160000", b"120000"
 
 _DEADLINE_S = 20.0
 _CHUNK = 1 << 16
@@ -53,25 +52,15 @@ _CONFIG = """\
 {extensions}"""
 
 
-class TreeEntry(NamedTuple):
-    """An entry of a tree."""
-
-    mode: bytes
-    """As in a tree object: `100644`, or `40000` for a folder."""
-    oid: str
-
-
 class Commit(NamedTuple):
-    """A commit."""
+    """What a comparison needs of a commit: no author, message or signature."""
 
     tree: str
+    """The id of its tree."""
     parents: tuple[str, ...]
+    """The ids of its parents, in order; empty for the first commit of a repository."""
     date: str
     """When it was committed, as in the object: seconds since 1970 and the time zone."""
-
-
-TreeEntries = dict[bytes, TreeEntry]
-"""The entries of one tree by name."""
 
 
 T = TypeVar("T")
@@ -161,17 +150,17 @@ class ObjectStore:
     def read(self, oid: str, *, limit: int) -> tuple[str, bytes] | None:
         """Return the type and the content of an object; None if it is missing or larger than `limit` bytes."""
         try:
-            kind, _, size = self._ask(f"info {oid}").partition(" ")
-            if not size or int(size) > limit:
+            facts = self._ask(f"info {oid}")
+            if facts is None or facts.size > limit:
                 return None
             self._ask(f"contents {oid}")
-            return kind, self._take(int(size) + 1)[:-1]
+            return facts.kind, self._take(facts.size + 1)[:-1]
         except (OSError, ValueError) as error:
             self.close()
             raise GitError(f"git cannot read objects: {error}") from error
 
-    def _ask(self, request: str) -> str:
-        """Send one request to `git cat-file` and return the first line of its answer without the object's name.
+    def _ask(self, request: str) -> ObjectFacts | None:
+        """Send one request to `git cat-file` and return what the first line of its answer says; content may follow.
 
         Source: git-cat-file(1), `--batch-command`.
         """
@@ -181,9 +170,7 @@ class ObjectStore:
         reader.stdin.flush()
         while (end := self._buffer.find(b"\n")) < 0:
             self._receive()
-        line = bytes(self._buffer[:end]).decode("ascii")
-        del self._buffer[: end + 1]
-        return line.partition(" ")[2] if not line.endswith(" missing") else ""
+        return read_facts(self._take(end + 1))
 
     def _take(self, count: int) -> bytes:
         while len(self._buffer) < count:
@@ -220,14 +207,13 @@ class ObjectStore:
 
     def write(self, kind: str, content: bytes) -> str:
         """Store an object of type `blob`, `tree` or `commit`, unless it was stored here before; return its id."""
-        header = f"{kind} {len(content)}".encode("ascii") + b"\0"
-        algorithm = hashlib.sha1 if self._oid_bytes == _SHA1_BYTES else hashlib.sha256
-        oid = algorithm(header + content, usedforsecurity=False).hexdigest()
+        stored = with_header(kind, content)
+        oid = object_id(stored, self._oid_bytes)
         path = self.git_dir / "objects" / oid[:2] / oid[2:]
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             draft = path.with_name(f"tmp_{oid[2:]}")
-            draft.write_bytes(zlib.compress(header + content, 1))
+            draft.write_bytes(zlib.compress(stored, 1))
             draft.rename(path)
             self.written += len(content)
         return oid
@@ -285,28 +271,3 @@ class ObjectStore:
         self._commits.put(oid, Commit(tree, (parent,), date), 1)
         self.snapshots[oid] = parent
         return oid
-
-
-def parse_tree(raw: bytes, oid_bytes: int) -> TreeEntries:
-    """Return the entries of a tree object by name.
-
-    Source: git's Documentation/technical/pack-format, tree objects.
-
-    Raises:
-        GitError: It is damaged.
-    """
-    entries: TreeEntries = {}
-    at = 0
-    while at < len(raw):
-        space, end = raw.find(b" ", at), raw.find(b"\0", at)
-        if not at < space < end or end + 1 + oid_bytes > len(raw):
-            raise GitError("a tree is damaged")
-        entries[raw[space + 1 : end]] = TreeEntry(raw[at:space], raw[end + 1 : end + 1 + oid_bytes].hex())
-        at = end + 1 + oid_bytes
-    return entries
-
-
-def render_tree(entries: TreeEntries) -> bytes:
-    """Return the tree object with these entries, in git's order: folders as if their names ended in a slash."""
-    ordered = sorted(entries.items(), key=lambda item: item[0] + b"/" if item[1].mode == FOLDER else item[0])
-    return b"".join(b"%s %s\0%s" % (entry.mode, name, bytes.fromhex(entry.oid)) for name, entry in ordered)

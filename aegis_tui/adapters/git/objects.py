@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Literal, cast
 
 from aegis_tui.adapters.git.known import KnownAnswers
@@ -119,7 +119,7 @@ class Objects:
             GitError: git fails.
         """
         asked = list(dict.fromkeys(oids))
-        try:
+        async with self._answering():
             known = dict(zip(asked, await self._reader.facts(*asked), strict=True))
             sizes = {oid: facts.size for oid, facts in known.items() if facts is not None and facts.kind == "blob"}
             wanted, left = [], total
@@ -128,10 +128,45 @@ class Objects:
                     wanted.append(oid)
                     left -= size
             contents = dict(zip(wanted, await self._reader.contents(*wanted), strict=True))
+        return {oid: Blob(size, contents.get(oid)) for oid, size in sizes.items()}
+
+    async def trees_of(self, commits: Iterable[str]) -> list[str]:
+        """Return the ids of the trees of commits, in the same order.
+
+        Raises:
+            GitError: A commit does not exist, or git fails.
+        """
+        asked = list(commits)
+        async with self._answering():
+            known = await self._reader.facts(*(f"{oid}^{{tree}}" for oid in asked))
+        trees = [facts.oid for facts in known if facts is not None]
+        if len(trees) != len(asked):
+            lost = asked[known.index(None)]
+            raise GitError(f"there is no commit {lost}", "look whether the repository is complete: git fsck")
+        return trees
+
+    async def read_trees(self, oids: Iterable[str]) -> list[bytes]:
+        """Return the contents of tree objects by their ids, in the same order; `parse_tree` reads them.
+
+        Raises:
+            GitError: A tree does not exist, or git fails.
+        """
+        asked = list(oids)
+        async with self._answering():
+            answers = await self._reader.contents(*asked)
+        contents = [content for content in answers if content is not None]
+        if len(contents) != len(asked):
+            raise GitError(f"there is no tree {asked[answers.index(None)]}", "look for damage: git fsck")
+        return contents
+
+    @contextlib.asynccontextmanager
+    async def _answering(self) -> AsyncIterator[None]:
+        """Raise what git says if its process for questions does not answer; `GitError` if it says nothing."""
+        try:
+            yield
         except NoAnswerError as error:
             reason = await self._runner.run("rev-parse", "--git-dir")  # raises with git's own words if it can
             raise GitError(f"git cat-file does not answer in {reason.text}", "try again") from error
-        return {oid: Blob(size, contents.get(oid)) for oid, size in sizes.items()}
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
         """Return the refs at or below `prefix`, a full ref name, sorted by name; empty if there are none.
@@ -190,22 +225,6 @@ class Objects:
         only = [f":(top,literal){name_of(path)}" for path in paths or ()]
         answer = await self._runner.run("diff-tree", *options, "--end-of-options", base, head, "--", *only)
         return answer.stdout.decode("utf-8", "replace")
-
-
-def content_of_batch(raw: bytes) -> dict[str, bytes]:
-    """Return object id -> content from the whole output of `cat-file --batch` for objects that exist.
-
-    Source: git-cat-file(1), BATCH OUTPUT.
-
-    Raises:
-        ValueError: git reported an object as missing.
-    """
-    contents, at = {}, 0
-    while (end := raw.find(b"\n", at)) >= 0:
-        oid, _, size = raw[at:end].decode("ascii").split(" ")
-        contents[oid] = raw[end + 1 : end + 1 + int(size)]
-        at = end + 2 + int(size)
-    return contents
 
 
 def _named(oid: str) -> str:

@@ -16,13 +16,14 @@ _DEADLINE_S = 60.0
 
 
 class ObjectFacts(NamedTuple):
-    """What git says of an object."""
+    """An object that exists, without its content."""
 
     oid: str
+    """Its full id, whatever name it was asked by."""
     kind: str
     """`blob`, `tree`, `commit` or `tag`."""
     size: int
-    """In bytes."""
+    """The length of its content in bytes, not compressed."""
 
 
 class NoAnswerError(Exception):
@@ -62,7 +63,8 @@ class ObjectReader:
             names: Revisions as in gitrevisions(7), for example `refs/heads/main^{commit}` or `HEAD:src/a.py`.
 
         Raises:
-            NoAnswerError: git does not answer, or a name is empty or contains a line end or NUL.
+            NoAnswerError: git does not answer, or cannot be asked: a name is empty, contains a line end or NUL, or is
+                no text that a file name can be.
             GitError: There is no folder to start git in.
             GitUnavailable: git is missing.
         """
@@ -77,17 +79,16 @@ class ObjectReader:
         return [None if known is None else content for known, content in await self._ask("contents", oids)]
 
     async def _ask(self, question: str, names: Sequence[str]) -> list[tuple[ObjectFacts | None, bytes]]:
-        if any(not name or "\n" in name or "\0" in name for name in names):
-            raise NoAnswerError
         if not names:
             return []
+        request = _request(question, names)
         process = await self._running()
         async with process.turn:
             if process is not self._process:  # given up while this question waited
                 return await self._ask(question, names)
             try:
                 async with asyncio.timeout(_DEADLINE_S):
-                    answers = await _exchange(process.git, question, names)
+                    answers = await _exchange(process.git, request, len(names), has_content=question == "contents")
             except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
                 self._give_up(process)
                 raise NoAnswerError from error
@@ -134,12 +135,26 @@ class ObjectReader:
             process.keeper.cancel()
 
 
-async def _exchange(
-    git: asyncio.subprocess.Process, question: str, names: Sequence[str]
-) -> list[tuple[ObjectFacts | None, bytes]]:
-    """Ask about each name and return the answers in this order; the content is empty for `info`.
+def _request(question: str, names: Sequence[str]) -> bytes:
+    """Return what to write to git to ask about each name; `NoAnswerError` if one cannot be asked about."""
+    if any(not name or "\n" in name or "\0" in name for name in names):
+        raise NoAnswerError
+    try:
+        return "".join(f"{question} {name}\n" for name in names).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise NoAnswerError from error
 
-    Source: git-cat-file(1), BATCH OUTPUT.
+
+async def _exchange(
+    git: asyncio.subprocess.Process, request: bytes, count: int, *, has_content: bool
+) -> list[tuple[ObjectFacts | None, bytes]]:
+    """Send a request and return the answers to its questions in this order.
+
+    Args:
+        git: The process.
+        request: One or more questions.
+        count: How many they are.
+        has_content: Whether they ask for contents; else those of the answers are empty.
 
     Raises:
         EOFError: git has ended.
@@ -147,10 +162,10 @@ async def _exchange(
     """
     if git.stdin is None or git.stdout is None:
         raise EOFError
-    git.stdin.write("".join(f"{question} {name}\n" for name in names).encode("utf-8", "surrogateescape"))
+    git.stdin.write(request)
     drained = asyncio.ensure_future(git.stdin.drain())
     try:
-        answers = [await _answer(git.stdout, has_content=question == "contents") for _ in names]
+        answers = [await _answer(git.stdout, has_content=has_content) for _ in range(count)]
         await drained
     finally:
         drained.cancel()
@@ -158,11 +173,21 @@ async def _exchange(
 
 
 async def _answer(stream: asyncio.StreamReader, *, has_content: bool) -> tuple[ObjectFacts | None, bytes]:
-    line = (await stream.readuntil(b"\n")).decode("utf-8", "replace").rstrip("\n")
-    oid, _, rest = line.partition(" ")
-    kind, _, size = rest.partition(" ")
-    if line.endswith((" missing", " ambiguous")) or not size.isdecimal():
+    facts = read_facts(await stream.readuntil(b"\n"))
+    if facts is None:
         return None, b""
-    facts = ObjectFacts(oid, kind, int(size))
     content = (await stream.readexactly(facts.size + 1))[:-1] if has_content else b""
     return facts, content
+
+
+def read_facts(line: bytes) -> ObjectFacts | None:
+    """Return what the first line of an answer says of an object; None if there is none, or its name is ambiguous.
+
+    Source: git-cat-file(1), BATCH OUTPUT.
+    """
+    text = line.decode("utf-8", "replace").rstrip("\n")
+    oid, _, rest = text.partition(" ")
+    kind, _, size = rest.partition(" ")
+    if text.endswith((" missing", " ambiguous")) or not size.isdecimal():
+        return None
+    return ObjectFacts(oid, kind, int(size))

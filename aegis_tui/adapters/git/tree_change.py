@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from aegis_tui.adapters.git.object_store import FOLDER, ObjectStore, TreeEntry
+from aegis_tui.adapters.git.object_store import ObjectStore
+from aegis_tui.adapters.git.tree_object import FOLDER, TreeEntry
 from aegis_tui.errors import GitError
 
 MAX_CHANGED = 50_000

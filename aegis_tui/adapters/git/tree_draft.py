@@ -5,86 +5,86 @@ A folder that nothing changes keeps its id and is never read. Names are bytes, a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
-FOLDER_MODE = "040000"
-ABSENT_MODE = "000000"
-_SUBMODULE_MODE = "160000"
+from aegis_tui.adapters.git.tree_object import (
+    FOLDER,
+    SUBMODULE,
+    TreeEntries,
+    TreeEntry,
+    object_id,
+    parse_tree,
+    render_tree,
+    with_header,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """A file, a link or a submodule."""
-
-    mode: str
-    """Six octal digits."""
-    oid: str
+ABSENT = b""
+"""The mode of what is not there."""
 
 
 class Folder:
-    """A folder of a tree.
+    """A folder of a tree; what is in it is read when it is needed, and may then be changed.
 
     Args:
-        oid: Its id; None for a new, empty folder.
+        oid: The id of its tree; None for a new folder.
         entries: What is in it; None while that has not been read.
     """
 
     __slots__ = ("entries", "oid")
 
-    def __init__(self, oid: str | None, entries: dict[bytes, Folder | Leaf] | None) -> None:
+    def __init__(self, oid: str | None, entries: dict[bytes, Folder | TreeEntry] | None) -> None:
         self.oid = oid
         """Its id as it was read or written; None since it was changed."""
         self.entries = entries
-        """Name -> what is in the folder; None while it is not read."""
+        """Name -> a folder, or the entry of a file, link or submodule; None while that is not read."""
 
 
-Node = Folder | Leaf | None
+Node = Folder | TreeEntry | None
 
 
 @dataclass(frozen=True, slots=True)
 class TreeChange:
-    """A path that a part changes. Folders are listed too, before what is in them."""
+    """A path in which one tree differs from another. Folders are listed too, before what is in them."""
 
     path: tuple[bytes, ...]
-    old_mode: str
-    """`ABSENT_MODE` if it was not there; so for `new_mode`."""
-    new_mode: str
+    """The names of the folders from the top down to the one that holds it, and its own."""
+    old_mode: bytes
+    """As in `TreeEntry`; `ABSENT` if it was not there, and then `old_oid` is all zeros. So for the new ones."""
+    new_mode: bytes
     old_oid: str
     new_oid: str
 
     @property
     def is_folder(self) -> bool:
         """Whether the change is one of a folder: of what is in it, or of its being there."""
-        return FOLDER_MODE in (self.old_mode, self.new_mode)
+        return FOLDER in (self.old_mode, self.new_mode)
 
 
-def entries_of(raw: bytes, id_bytes: int) -> dict[bytes, Folder | Leaf]:
-    """Return the entries of a tree object, name -> folder that is not read or leaf.
+def read_into(folders: Iterable[Folder], raw: bytes, oid_bytes: int) -> None:
+    """Give folders their entries, as a tree object lists them; those of each can be changed for themselves.
 
     Args:
-        raw: Its content.
-        id_bytes: The length of an object id in bytes: 20 or 32.
+        folders: Folders with the same id.
+        raw: The content of the tree object with this id.
+        oid_bytes: The length of an object id in bytes: 20 or 32.
 
     Raises:
-        ValueError: It is no tree.
+        GitError: It is damaged.
     """
-    entries: dict[bytes, Folder | Leaf] = {}
-    at = 0
-    while at < len(raw):
-        space = raw.index(b" ", at)
-        nul = raw.index(b"\0", space)
-        mode = raw[at:space].decode("ascii").zfill(6)
-        oid = raw[nul + 1 : nul + 1 + id_bytes].hex()
-        entries[raw[space + 1 : nul]] = Folder(oid, None) if mode == FOLDER_MODE else Leaf(mode, oid)
-        at = nul + 1 + id_bytes
-    return entries
+    entries = parse_tree(raw, oid_bytes)
+    for folder in folders:
+        folder.entries = {
+            name: Folder(entry.oid, None) if entry.mode == FOLDER else entry for name, entry in entries.items()
+        }
 
 
 def unread(root: Folder, paths: Iterable[tuple[bytes, ...]]) -> dict[str, list[Folder]]:
-    """Return the folders on the way to paths that have to be read next, by their ids; empty if all are read."""
+    """Return the folders on the way to paths that have to be read next, by their ids; empty if all are read.
+
+    A folder whose copies are at several places is listed with all of them: they are changed apart.
+    """
     wanted: dict[str, list[Folder]] = {}
     for path in paths:
         folder: Node = root
@@ -118,12 +118,12 @@ def fits(root: Folder, changes: Iterable[TreeChange]) -> bool:
 
 
 def _fits(node: Node, change: TreeChange) -> bool:
-    if change.old_mode == FOLDER_MODE:
+    if change.old_mode == FOLDER:
         # A folder that goes as a whole may have been renamed: then nothing may have been added to it meanwhile.
-        return _is_folder(node) and (change.new_mode == FOLDER_MODE or node.oid == change.old_oid)
-    if change.old_mode == ABSENT_MODE:
-        return node is None or (change.new_mode == FOLDER_MODE and _is_folder(node))
-    return node == Leaf(change.old_mode, change.old_oid)
+        return _is_folder(node) and (change.new_mode == FOLDER or node.oid == change.old_oid)
+    if change.old_mode == ABSENT:
+        return node is None or (change.new_mode == FOLDER and _is_folder(node))
+    return node == TreeEntry(change.old_mode, change.old_oid)
 
 
 def _is_folder(node: Node) -> TypeGuard[Folder]:
@@ -134,14 +134,14 @@ def apply(root: Folder, changes: Iterable[TreeChange]) -> None:
     """Apply changes that fit. Folders that become empty go; those that are needed are created."""
     leaves = [item for item in changes if not item.is_folder]
     for item in leaves:
-        if item.new_mode == ABSENT_MODE:
+        if item.new_mode == ABSENT:
             _put(root, item.path, None)
     for item in leaves:
-        if item.new_mode != ABSENT_MODE:
-            _put(root, item.path, Leaf(item.new_mode, item.new_oid))
+        if item.new_mode != ABSENT:
+            _put(root, item.path, TreeEntry(item.new_mode, item.new_oid))
 
 
-def _put(root: Folder, path: tuple[bytes, ...], leaf: Leaf | None) -> None:
+def _put(root: Folder, path: tuple[bytes, ...], leaf: TreeEntry | None) -> None:
     way = [root]
     for name in path[:-1]:
         entries = way[-1].entries
@@ -165,42 +165,33 @@ def _put(root: Folder, path: tuple[bytes, ...], leaf: Leaf | None) -> None:
         del above.entries[name]
 
 
-def unwritten(root: Folder, algorithm: str) -> Iterator[tuple[str, Mapping[bytes, Leaf]]]:
+def unwritten(root: Folder, oid_bytes: int) -> Iterator[tuple[str, TreeEntries]]:
     """Compute the id of every changed folder, and yield it with its entries, each folder before the one that holds it.
 
     The folders then count as written.
 
     Args:
         root: The tree.
-        algorithm: The name of the hash that gives object ids: `sha1` or `sha256`.
+        oid_bytes: The length of an object id in bytes: 20 or 32.
     """
     if root.oid is not None or root.entries is None:
         return
     for node in root.entries.values():
         if isinstance(node, Folder):
-            yield from unwritten(node, algorithm)
+            yield from unwritten(node, oid_bytes)
     plain = {
-        name: Leaf(FOLDER_MODE, node.oid or "") if isinstance(node, Folder) else node
+        name: TreeEntry(FOLDER, node.oid or "") if isinstance(node, Folder) else node
         for name, node in root.entries.items()
     }
-    raw = b"".join(
-        b"%s %s\0%s" % (leaf.mode.lstrip("0").encode(), name, bytes.fromhex(leaf.oid))
-        for name, leaf in sorted(plain.items(), key=_git_order)
-    )
-    root.oid = hashlib.new(algorithm, b"tree %d\0%s" % (len(raw), raw), usedforsecurity=False).hexdigest()
+    root.oid = object_id(with_header("tree", render_tree(plain)), oid_bytes)
     yield root.oid, plain
 
 
-def _git_order(entry: tuple[bytes, Leaf]) -> bytes:
-    name, leaf = entry
-    return name + b"/" if leaf.mode == FOLDER_MODE else name
-
-
-def mktree_text(entries: Mapping[bytes, Leaf]) -> bytes:
+def mktree_text(entries: Mapping[bytes, TreeEntry]) -> bytes:
     """Return the entries of one tree as `git mktree --batch -z` reads them, with the empty line that ends them."""
-    kinds = {FOLDER_MODE: b"tree", _SUBMODULE_MODE: b"commit"}
+    kinds = {FOLDER: b"tree", SUBMODULE: b"commit"}
     lines = (
-        b"%s %s %s\t%s\0" % (leaf.mode.encode(), kinds.get(leaf.mode, b"blob"), leaf.oid.encode(), name)
-        for name, leaf in entries.items()
+        b"%s %s %s\t%s\0" % (entry.mode, kinds.get(entry.mode, b"blob"), entry.oid.encode(), name)
+        for name, entry in entries.items()
     )
     return b"".join(lines) + b"\0"

@@ -8,23 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from aegis_tui.adapters.git.tree_object import EXECUTABLE, LINK, REGULAR
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
 MAX_FILE_BYTES = 4 << 20
 """A larger file is not read; a text about its size and times stands for its content."""
 
-_REGULAR, _EXECUTABLE, _LINK = b"100644", b"100755", b"120000"
 _BINARY_PROBE = 8000
 _NEVER = frozenset({b"", b".", b"..", b".git"})
 
 
 class FileNow(NamedTuple):
-    """A file as it is on disk."""
+    """What git would store of a file or link in a worktree, before it converts line ends."""
 
     mode: bytes
-    """As in a tree: `100644`, `100755` or `120000`."""
+    """`REGULAR`, `EXECUTABLE` or `LINK`, as the file system has it."""
     content: bytes
-    """The content; of a link, its target."""
+    """The bytes of the file, or what stands for them if it is too large; the target of a link."""
 
 
 def may_be_stored(path: bytes) -> bool:
@@ -48,14 +48,14 @@ def read_file_now(folder: UntrustedFolder, path: bytes) -> FileNow | None:
         return None
     if stat.S_ISLNK(status.st_mode):
         target = folder.read_link(name)
-        return None if target is None else FileNow(_LINK, target)
+        return None if target is None else FileNow(LINK, target)
     if not stat.S_ISREG(status.st_mode):
         return None
     content = folder.read(name, limit=MAX_FILE_BYTES) if status.st_size <= MAX_FILE_BYTES else None
     if content is None:
         about = f"{status.st_size} bytes, changed at {status.st_mtime_ns}, inode {status.st_ino}\n"
         content = b"\0" + about.encode("ascii")
-    return FileNow(_EXECUTABLE if status.st_mode & stat.S_IXUSR else _REGULAR, content)
+    return FileNow(EXECUTABLE if status.st_mode & stat.S_IXUSR else REGULAR, content)
 
 
 def is_text(content: bytes) -> bool:
@@ -82,11 +82,11 @@ class FileRules:
             was_mode: The mode of its stored form; None if there is none.
             was: Returns the content of its stored form; None if it cannot be read.
         """
-        is_file = was_mode in (_REGULAR, _EXECUTABLE)
+        is_file = was_mode in (REGULAR, EXECUTABLE)
         mode, content = now
-        if mode != _LINK and not self.has_modes:
-            mode = was_mode if was_mode is not None and is_file else _REGULAR
-        if mode != _LINK and b"\r\n" in content and is_text(content):
+        if mode != LINK and not self.has_modes:
+            mode = was_mode if was_mode is not None and is_file else REGULAR
+        if mode != LINK and b"\r\n" in content and is_text(content):
             stored = was() if is_file else None
             if self.converts_line_ends if stored is None else b"\r\n" not in stored:
                 content = content.replace(b"\r\n", b"\n")

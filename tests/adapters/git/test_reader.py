@@ -70,7 +70,7 @@ def test_one_process_answers_many_questions_and_sees_what_is_written_meanwhile(
     ask(runner, work)
 
 
-@pytest.mark.parametrize("name", ["", "two\nlines", "nul\0"])
+@pytest.mark.parametrize("name", ["", "two\nlines", "nul\0", "half of a pair \ud800"])
 def test_a_name_that_cannot_be_asked_for_is_refused(runner: GitRunner, name: str) -> None:
     with pytest.raises(NoAnswerError):
         ask(runner, lambda reader: reader.facts("HEAD", name))
