@@ -26,11 +26,11 @@ from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import AegisError, Refused, SetupFailed
 from aegis_tui.orchestrator.instances import PASSED_ON
 from aegis_tui.orchestrator.objection import SPARE_BYTES
-from aegis_tui.orchestrator.whole import whole
 from aegis_tui.ports.prepared_environment import EnvironmentSurvey, MadeEnvironment, PreparedEnvironments, SetupPlace
 from aegis_tui.ports.program import Bounds, ProgramResult, ProgramRunner
 from aegis_tui.ports.repository import Repository
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
+from aegis_tui.sdk.whole import whole
 
 _log = logging.getLogger(__name__)
 

@@ -25,12 +25,12 @@ from aegis_tui.errors import AegisError
 from aegis_tui.orchestrator.confinement import source_of
 from aegis_tui.orchestrator.instances import PASSED_ON
 from aegis_tui.orchestrator.qa_outputs import HEAD_BYTES, TAIL_BYTES
-from aegis_tui.orchestrator.whole import whole
 from aegis_tui.ports.program import Bounds, ProgramResult, ProgramRunner
 from aegis_tui.ports.repository import Repository, Worktree
 from aegis_tui.ports.result_files import ResultFiles
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
 from aegis_tui.ports.surroundings import QaEnvironment, Surroundings
+from aegis_tui.sdk.whole import whole
 
 _MIB = 1024 * 1024
 

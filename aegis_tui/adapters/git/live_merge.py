@@ -5,7 +5,6 @@ One git process merges many pairs. Those that change no file in common are answe
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from aegis_tui.adapters.git.worktree_reading import is_text
 from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.errors import GitError
 from aegis_tui.ports.merge import FileConflict, MergePreview
+from aegis_tui.sdk.whole import whole_in_thread
 
 MOST_PATHS = 100
 """How many conflicts of one pair are returned at most, and how many other paths that both change."""
@@ -41,11 +41,13 @@ class _Pair:
     ours: str
     theirs: str
     base_tree: str
+    """The id of the tree of their merge base."""
     both: frozenset[bytes]
-    """The paths that both change."""
+    """The paths that both sides change since their merge base, whether or not at the same place."""
     inherited: frozenset[bytes]
     """The paths that a side has only from merged work, and has not changed itself."""
     must_merge: bool
+    """Whether git has to be asked what the merge gives; if not, it is the sum of both changes."""
 
 
 class LiveMerges:
@@ -73,15 +75,13 @@ class LiveMerges:
         """
         forks = [(oid, merged) for oid in dict.fromkeys(oid for pair in pairs for oid in pair) if merged is not None]
         bases = await self._find_bases([*pairs, *forks])
-        known = await asyncio.to_thread(lambda: [self._look_at(*pair, bases, merged) for pair in pairs])
+        known = await whole_in_thread(lambda: [self._look_at(*pair, bases, merged) for pair in pairs])
         results = await self._merge([pair for pair in known if pair is not None and pair.must_merge])
-        return await asyncio.to_thread(
-            lambda: [None if pair is None else self._preview(pair, results) for pair in known]
-        )
+        return await whole_in_thread(lambda: [None if pair is None else self._preview(pair, results) for pair in known])
 
     async def _find_bases(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
         """Return the merge base of each pair; a pair that has none, or of which a commit is missing, is left out."""
-        bases = await asyncio.to_thread(lambda: {pair: self._linear_base(*pair) for pair in pairs})
+        bases = await whole_in_thread(lambda: {pair: self._linear_base(*pair) for pair in pairs})
         for pair in [pair for pair, base in bases.items() if base is None]:
             bases[pair] = await self._base_by_git(*pair)
         return {pair: base for pair, base in bases.items() if base is not None}
@@ -148,15 +148,19 @@ class LiveMerges:
 
     async def _merge(self, pairs: Sequence[_Pair]) -> dict[tuple[str, str], Merge]:
         """Merge the pairs and return the results; a pair that git cannot merge is left out."""
-        by_attributes: dict[str, list[_Pair]] = {}
-        for pair in pairs:
-            entry = find_entry(self._store, pair.base_tree, _ATTRIBUTES)
-            by_attributes.setdefault(entry.oid if entry is not None else "", []).append(pair)
         merged: dict[tuple[str, str], Merge] = {}
-        for oid, same in by_attributes.items():
-            folder = await asyncio.to_thread(self._attributes_folder, oid)
+        for folder, same in (await whole_in_thread(self._by_attributes, pairs)).items():
             await self._merge_in(folder, same, merged)
         return merged
+
+    def _by_attributes(self, pairs: Sequence[_Pair]) -> dict[Path, list[_Pair]]:
+        """Return the pairs by the folder with the attributes of their base; blocking."""
+        pairs_by_folder: dict[Path, list[_Pair]] = {}
+        for pair in pairs:
+            entry = find_entry(self._store, pair.base_tree, _ATTRIBUTES)
+            folder = self._attributes_folder(entry.oid if entry is not None else "")
+            pairs_by_folder.setdefault(folder, []).append(pair)
+        return pairs_by_folder
 
     def _attributes_folder(self, oid: str) -> Path:
         """Return a folder with nothing but this blob as `.gitattributes`, for git to read; with nothing for no blob.

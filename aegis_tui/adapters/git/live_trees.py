@@ -30,6 +30,7 @@ from aegis_tui.domain.path.file_name import name_of
 from aegis_tui.errors import GitError
 from aegis_tui.ports.merge import MergePreview
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder
+from aegis_tui.sdk.whole import whole_in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -45,16 +46,23 @@ _MAX_LISTED_BYTES = 32 << 20
 
 @dataclass(slots=True)
 class _KnownWorktree:
-    """What is known about one worktree."""
+    """The content of one worktree as it was read last, and what has to be read again."""
 
     root: Path
     inode: int
+    """Of `root`, so that another folder in its place is noticed."""
     admin: Path | None
+    """The worktree's own git folder; None if it has none."""
     head: str
+    """The commit that was checked out when it was read."""
     tree: str | None
+    """The id of the tree with its content; None if it has no file."""
     unread: set[bytes] = field(default_factory=set)
+    """The paths that may have changed since, relative to `root`."""
     commit: str = ""
+    """The id of the snapshot of `tree` on `head`; empty before the first."""
     busy_since: float | None = None
+    """When git was first seen to work in it, by the monotonic clock; None if it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ class GitLiveTrees:
         """Return the id of a commit of a worktree's present content; see `LiveTrees.look`."""
         async with self._lock:
             opened = await self._open(len(head) // 2)
-            known = self._worktrees.get(root) or await asyncio.to_thread(self._begin, opened.store, root, head)
+            known = self._worktrees.get(root) or await whole_in_thread(self._begin, opened.store, root, head)
             if known is None:
                 return None
             self._worktrees[root] = known
@@ -96,8 +104,8 @@ class GitLiveTrees:
             known.unread.update(name for name in names if may_be_stored(name))
             if whole:
                 known.unread |= await self._find_changed(opened, known)
-            commit = await asyncio.to_thread(_look, opened, known, head)
-            if commit is None and not await asyncio.to_thread(_is_there, known):
+            commit = await whole_in_thread(_look, opened, known, head)
+            if commit is None and not await whole_in_thread(_is_there, known):
                 del self._worktrees[root]
             return commit
 
@@ -122,8 +130,8 @@ class GitLiveTrees:
     async def _close_store(self) -> None:
         opened, self._opened = self._opened, None
         if opened is not None:
-            await asyncio.to_thread(opened.store.close)
-        await asyncio.to_thread(self._folder.close)
+            await whole_in_thread(opened.store.close)
+        await whole_in_thread(self._folder.close)
 
     async def _open(self, oid_bytes: int) -> _Opened:
         """Return the hub's own repository, which is created if there is none, or the present one is full.
@@ -135,10 +143,10 @@ class GitLiveTrees:
         if self._opened is not None and self._opened.store.written < MAX_STORED_BYTES:
             return self._opened
         if self._opened is not None:
-            await asyncio.to_thread(_begin_again, self._opened.store, list(self._worktrees.values()))
+            await whole_in_thread(_begin_again, self._opened.store, list(self._worktrees.values()))
             await self._close_store()
         folder = self._folder.enter_context(scratch_folder())
-        store = await asyncio.to_thread(ObjectStore, folder, self._common_dir, oid_bytes)
+        store = await whole_in_thread(ObjectStore, folder, self._common_dir, oid_bytes)
         runner = GitRunner(git_dir=store.git_dir, cwd=folder)
         merges = LiveMerges(store, runner, Objects(self._persons))
         self._opened = _Opened(store, runner, merges, await self._file_rules(), await self._excludes())
@@ -171,7 +179,7 @@ class GitLiveTrees:
         with scratch_folder() as folder:
             index = folder / "index"
             try:
-                if known.admin is None or not await asyncio.to_thread(_copy_index, known.admin, index):
+                if known.admin is None or not await whole_in_thread(_copy_index, known.admin, index):
                     return set()
                 listed = await opened.runner.run(
                     *(*opened.excludes, "ls-files", "-z", "--modified", "--others", "--exclude-standard"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import pytest
 from aegis_tui.adapters.git import live_trees, worktree_reading
 from aegis_tui.adapters.git.live_trees import GitLiveTrees
 from aegis_tui.adapters.git.repository import GitRepository, open_repository
+from aegis_tui.adapters.git.worktree_reading import FileNow, read_file_now
 from aegis_tui.ports.merge import MergePreview
 from aegis_tui.ports.repository import WorktreeSpec
 from tests.adapters.git.conftest import Shell
@@ -326,5 +328,36 @@ def test_a_submodule_stays_as_it_is_whatever_is_done_in_it(lab: Any, git: Shell,
         assert opened is not None
         entry = opened.store.tree(opened.store.tree(await it.tree(commit))[b"src"].oid)[b"sub"]
         assert f"160000 commit {entry.oid}\tsrc/sub" in names
+
+    lab(play)
+
+
+def test_a_stop_in_the_middle_of_a_look_leaves_neither_files_nor_processes(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, go_on = threading.Event(), threading.Event()
+
+    def read_slowly(*arguments: Any) -> FileNow | None:
+        reads.set()
+        go_on.wait(10)
+        return read_file_now(*arguments)
+
+    async def play(it: Lab) -> None:
+        (it.one / "src/a.py").write_text("one\n")
+        await it.look(it.one)
+        opened = it.trees._opened
+        assert opened is not None
+        opened.store.close()
+        monkeypatch.setattr(live_trees, "read_file_now", read_slowly)
+        look = asyncio.create_task(it.look(it.one, "src/a.py", "src/b.py"))
+        await asyncio.to_thread(reads.wait, 10)
+        look.cancel()
+        closing = asyncio.create_task(it.trees.close())
+        await asyncio.wait({closing}, timeout=0.2)
+        assert not closing.done() and opened.store.git_dir.is_dir()
+        go_on.set()
+        await closing
+        assert look.cancelled()
+        assert not opened.store.folder.exists() and opened.store._reader is None
 
     lab(play)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from aegis_tui.orchestrator.whole import whole
+from aegis_tui.sdk.whole import whole
 
 
 @pytest.mark.parametrize("cancels", [0, 1, 3])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
@@ -33,3 +34,11 @@ async def whole(step: Coroutine[Any, Any, _T]) -> _T:
         task.exception()
         raise cancelled
     return task.result()
+
+
+async def whole_in_thread(call: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Call something that blocks in a thread, and return or raise what it does; see `whole`.
+
+    A thread cannot be cancelled: whoever is cancelled while it runs would go on, and close or delete what it uses.
+    """
+    return await whole(asyncio.to_thread(call, *args, **kwargs))
