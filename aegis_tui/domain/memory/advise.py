@@ -42,7 +42,7 @@ def choose_advice(recalled: Iterable[Recalled], *, piece: str, partition: Sequen
 
 def _reason(item: Recalled, files: Sequence[str], piece: str) -> str:
     if files:
-        return f"that attempt changed {', '.join(files[:3])}"
+        return f"that attempt changed {one_line(', '.join(files[:3]), _CHARS)}"
     if item.failure.piece == piece:
         return f"that attempt was work on {piece} too"
     return f"its task is similar ({item.score:.0%})"

@@ -74,13 +74,13 @@ class FailureFold:
         author = self._workspace.get_instance(piece.agent_id or "") if piece else None
         if piece is None or author is None:
             return
-        words = _clean(one_line(author.said or "its submission was merged", _ERROR_CHARS))
-        files = ", ".join(piece.files[:_MOST_FILES])
+        words = one_line(_clean(author.said or "its submission was merged"), _ERROR_CHARS)
+        files = _clean(", ".join(piece.files[:_MOST_FILES]))
         for failure_id in self._open.pop(name, ()):
             failure = self.failures[failure_id]
             self.failures[failure_id] = replace(
                 failure,
-                resolution=_clean(f"{words} (changed {files})" if files else words),
+                resolution=f"{words} (changed {files})" if files else words,
                 resolved_by=author.agent_id,
             )
 
@@ -88,19 +88,20 @@ class FailureFold:
 def _failure(
     event: Event, run: Run, instance: Instance, piece: str, code: str, text: str, *, files: tuple[str, ...]
 ) -> Failure:
+    text, tried = _clean(text), _clean(instance.said or "")
     return Failure(
         id=f"{run.run}-{event.seq}",
         at=event.timestamp,
         run=run.run,
         piece=piece,
-        spec=_clean(ended(task_words(run, piece), _TEXT_CHARS)),
+        spec=ended(_clean(task_words(run, piece)), _TEXT_CHARS),
         agent_id=instance.agent_id,
         kind=instance.kind,
         model=run.options.model or run.facts.model or "",
         code=code,
-        error=_clean(one_line(_gist(text), _ERROR_CHARS)),
-        trace=_clean(ended(text, _TEXT_CHARS)),
-        tried=_clean(ended(instance.said or "", _TEXT_CHARS)),
+        error=one_line(_gist(text), _ERROR_CHARS),
+        trace=ended(text, _TEXT_CHARS),
+        tried=ended(tried, _TEXT_CHARS),
         files=tuple(_clean(name) for name in files[:_MOST_FILES]),
     )
 
@@ -123,4 +124,5 @@ def _gist(text: str) -> str:
 
 
 def _clean(text: str) -> str:
+    """Return a text without secrets and hidden characters; call it before the text is cut: half a secret is one too."""
     return without_secrets(without_hidden(text, keep="\n\t"))

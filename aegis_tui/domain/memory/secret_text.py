@@ -1,6 +1,7 @@
 """Takes what looks like a secret out of texts that are stored or shown to others (MEM-4).
 
-It errs on the side of taking too much: a long random-looking word goes even if it is no secret.
+It errs on the side of taking too much: a long random-looking word goes even if it is no secret. Agents write the texts:
+each pattern takes a time that grows with their length, not with its square.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ SECRET_RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"(?i)\b(bearer|basic)\s+\S+"), rf"\1 {SECRET}"),
     (
         re.compile(
-            r"""(?ix)\b([\w-]*(?:key|token|secret|password|passwd|pwd|passphrase|authorization|credentials?))
-            (["']?\s*(?:=>|:=|[=:])\s*)("[^"]*"|'[^']*'|[^\s"',}]+)"""
+            r"""(?ix)(?<![\w-])([\w-]*?(?:key|token|secret|password|passwd|pwd|passphrase|authorization|credentials?))
+            (["']?\s*(?:=>|:=|[=:])\s*)("[^"]*"|'[^']*'|"[^"\n]*|'[^'\n]*|[^\s"',}]+)"""
         ),
         rf"\1\2{SECRET}",
     ),
@@ -35,7 +36,7 @@ SECRET_RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         SECRET,
     ),
     (re.compile(r"\b(?:AKIA|ASIA|AIza)[A-Za-z0-9_-]{12,}"), SECRET),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"), SECRET),
+    (re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"), SECRET),
     (re.compile(r"(?<=://)[^/\s@]+@"), f"{SECRET}@"),
     (
         re.compile(r"(?<![A-Za-z0-9+/_-])(?=[A-Za-z0-9+_-]*\d)(?=[A-Za-z0-9+_-]*[A-Za-z])[A-Za-z0-9+_-]{32,}={0,2}"),

@@ -22,6 +22,8 @@ PEM = "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIEowIBAAKCAQEA\nabc\n-----END RSA
         ("eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0.sig", "eyJzdWIi"),
         (f"x\n{PEM}\ny", "MIIEowIBAAKCAQEA"),
         (PEM[:50], "MIIEowIB"),
+        ('password = "correct horse', "correct horse"),
+        ("--db-password=hunter2", "hunter2"),
         ("0123456789abcdef0123456789abcdef01234567", "0123456789abcdef0123456789abcdef"),
     ],
 )
@@ -42,3 +44,9 @@ def test_a_secret_is_taken_out(text: str, secret: str) -> None:
 )
 def test_plain_words_stay(text: str) -> None:
     assert without_secrets(text) == text
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("part", ["a-", "key-", "eyJ-", "key: ", "basic ", "-----BEGIN ", "x://", "password='"])
+def test_a_long_text_of_an_agent_takes_no_time_that_grows_with_its_square(part: str) -> None:
+    without_secrets(part * 100_000)
