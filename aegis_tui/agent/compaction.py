@@ -6,6 +6,7 @@ What the person and the hub said stays word for word.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,11 @@ RECENT_TURNS = 3
 STEPS = "\n\n# Finished steps\n\nThe conversation was too long; these steps of it are finished, the oldest first:\n"
 """Begins the summary, at the end of the first user message."""
 
+_TOLD_PREFIX = "- you were told: "
+_GONE = re.compile(r"- \((\d+) earlier steps\)")
 _MOST_STEPS = 80
+"""How many lines about the model's own steps stay. What it was told stays whole, and does not count."""
+
 _LINE_CHARS = 200
 _SMALL = 200
 
@@ -73,21 +78,37 @@ def _calls(messages: Sequence[Message]) -> Iterator[tuple[int, Mapping[str, Any]
 def _summarise(messages: Sequence[Message], until: int) -> list[Message]:
     """Replace all messages from the brief to index `until` by lines at the end of the brief, after earlier ones."""
     brief, _, earlier = str(messages[KEPT - 1]["content"]).partition(STEPS)
-    steps = [*earlier.split("\n"), *_steps(messages, until)] if earlier else list(_steps(messages, until))
-    if len(steps) > _MOST_STEPS:
-        gone = len(steps) - _MOST_STEPS
-        steps = [f"- ({gone} earlier steps)", *steps[gone:]]
+    steps = [*(earlier.split("\n- ") if earlier else ()), *_steps(messages, until)]
+    steps = _newest([step if step.startswith("- ") else f"- {step}" for step in steps])
     summary = {**messages[KEPT - 1], "content": f"{brief}{STEPS}" + "\n".join(steps)}
     return [*messages[: KEPT - 1], summary, *messages[until:]]
 
 
+def _newest(steps: Sequence[str]) -> list[str]:
+    """Return the steps without the oldest ones beyond `_MOST_STEPS`, whose number is said first.
+
+    Those that quote what the model was told all stay.
+    """
+    gone = sum(int(match[1]) for step in steps if (match := _GONE.fullmatch(step)))
+    steps = [step for step in steps if not _GONE.fullmatch(step)]
+    over = sum(not step.startswith(_TOLD_PREFIX) for step in steps) - _MOST_STEPS
+    kept: list[str] = []
+    for step in steps:
+        if over > 0 and not step.startswith(_TOLD_PREFIX):
+            over, gone = over - 1, gone + 1
+        else:
+            kept.append(step)
+    return [f"- ({gone} earlier steps)", *kept] if gone else kept
+
+
 def _steps(messages: Sequence[Message], until: int) -> Iterator[str]:
+    """Yield a step for each message from the brief to index `until`: one line, or several for what it was told."""
     calls = dict(_calls(messages[:until]))
     for place in range(KEPT, until):
         message = messages[place]
         content = str(message.get("content") or "")
         if message["role"] == "user":
-            yield f"- you were told: {content}"
+            yield _TOLD_PREFIX + content.replace("\n", "\n  ")
         elif message["role"] == "assistant" and content.strip():
             yield f"- you said: {one_line(content, _LINE_CHARS)}"
         elif (call := calls.get(place)) is not None:

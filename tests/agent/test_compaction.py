@@ -47,7 +47,7 @@ def test_finished_steps_become_a_line_each_and_what_was_said_stays() -> None:
     assert short[1]["content"].split(STEPS)[1].splitlines() == [
         "- read src/a.py",
         "- you were told: Meanwhile:",
-        "- w02 changed src/b.py",
+        "  - w02 changed src/b.py",
         "- bash pytest -q -> 1 failed; [exit code 1]",
         "- edit src/a.py -> changed src/a.py (3 lines now)",
     ]
@@ -63,6 +63,19 @@ def test_a_conversation_that_was_shortened_before_keeps_the_earlier_steps() -> N
     steps = twice[1]["content"].split(STEPS)[1]
     assert twice[1]["content"].count(STEPS) == 1
     assert steps.startswith("- edit src/a.py -> changed src/a.py (3 lines now)\n- read src/a.py\n- bash pytest -q")
+
+
+def test_what_the_model_was_told_stays_however_many_steps_come_after_it() -> None:
+    told = {"role": "user", "content": "Meanwhile:\n- w02 changed src/b.py\n\nUse tabs."}
+    messages = talk(EDIT)
+    for number in range(1, 4):
+        messages = [*messages, {**told}, *talk(*[("bash", {"command": "ls"}, "z\n" * 500)] * 50)[2:]]
+        messages = compact(messages, size_of(messages[-2 * RECENT_TURNS :]) + 5_000)
+        steps = messages[1]["content"].split(STEPS)[1]
+        assert steps.count("- you were told: Meanwhile:\n  - w02 changed src/b.py\n  \n  Use tabs.\n") == number
+    # One edit and 150 calls, of which the newest three are whole.
+    assert steps.startswith("- (68 earlier steps)\n- you were told")
+    assert steps.count("\n- bash ls") == 80
 
 
 def test_the_newest_steps_are_cut_only_when_nothing_else_is_left() -> None:
