@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+import posixpath
+import re
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -18,8 +21,13 @@ from aegis_tui.domain.code_map.modules import ModuleIndex
 _ALWAYS: Final = frozenset(dir(builtins)) | {
     *("__file__", "__path__", "__class__", "__module__", "__qualname__", "__annotations__", "__builtins__"),
     *("__cached__", "__spec__", "__loader__", "__package__", "__name__", "__doc__", "__dict__", "reveal_type"),
+    *("WindowsError", "_", "get_ipython"),  # of another system, of `gettext.install`, of a notebook
 }
-_DYNAMIC: Final = frozenset({"globals", "vars", "setattr", "exec", "__getattr__", "import_module"})
+_STANDARD: Final = sys.stdlib_module_names | {"__main__", "_typeshed"}
+_MADE: Final = re.compile(r"_(?!_)\w*|\w+_pb2(?:_grpc)?")
+"""Names of modules that a compiler or a build makes, so that no file of the repository needs to show them."""
+
+_DYNAMIC: Final = frozenset({"globals", "locals", "vars", "setattr", "exec", "__getattr__", "import_module"})
 """A module that uses one of these may have names that its text does not show."""
 
 
@@ -80,7 +88,7 @@ def check_names(
         texts: The texts of `wanted_modules`, by path.
         roots: The first parts of modules that are known besides those of the repository and the standard library.
     """
-    checker = _Checker(paths, texts, frozenset(roots) | sys.stdlib_module_names)
+    checker = _Checker(paths, texts, frozenset(roots))
     used, unknown = 0, list[UnknownName]()
     for file in files:
         tree = _parse(file.text)
@@ -112,10 +120,11 @@ class _Checker:
             inner = self._modules.submodule(at, item.name) if at and item.name else at
             if inner and item.alias:
                 aliases[item.alias] = inner
-        bound, guarded = _bound(tree), _guarded(tree)
+        names = _bound(tree)
+        bound, guarded = None if names is None else Counter(names), _guarded(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and isinstance(node.ctx, ast.Load):
-                at = aliases.get(node.value.id) if bound is None or bound.count(node.value.id) == 1 else None
+                at = aliases.get(node.value.id) if bound is not None and bound[node.value.id] == 1 else None
                 if at and not self._has(at, node.attr):
                     yield node.lineno, f"{node.value.id}.{node.attr}", f"{at} defines no {node.attr}"
                 elif at:
@@ -126,15 +135,19 @@ class _Checker:
 
     def _import_problem(self, path: str, item: Import, at: str | None) -> str:
         root = item.module.partition(".")[0]
-        if at is None:
-            if item.level or self._is_ours(root):
-                return "" if self._is_there(item.module) else "the repository has no such module"
-            return (
-                ""
-                if root in self._roots or self._is_there(item.module)
-                else "neither a dependency nor the standard library has it"
-            )
-        return "" if item.name in ("", "*") or self._has(at, item.name) else f"{at} defines no {item.name}"
+        if at is not None:
+            is_made = posixpath.basename(at).startswith("__init__.") and bool(_MADE.fullmatch(item.name))
+            is_known = item.name in ("", "*") or is_made or self._has(at, item.name)
+            return "" if is_known else f"{at} defines no {item.name}"
+        is_ours = item.level > 0 or self._is_ours(root)
+        if (not item.level and root in _STANDARD) or (not is_ours and root in self._roots):
+            return ""
+        is_made = is_ours and any(_MADE.fullmatch(part) for part in item.module.split("."))
+        if is_made or self._is_there(item.module):
+            return ""
+        return (
+            "the repository has no such module" if is_ours else "neither a dependency nor the standard library has it"
+        )
 
     def _is_ours(self, root: str) -> bool:
         return self._modules.python("", root, 0) is not None
@@ -161,8 +174,8 @@ def _parse(text: str) -> ast.Module | None:
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[Import, int, bool]]:
-    """Yield each import with its line, and whether it stands in a `try`, as one that may fail does."""
-    optional = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.Try) for inner in ast.walk(node)}
+    """Yield each import with its line, and whether it may fail: in a `try`, or where an `ImportError` is suppressed."""
+    optional = {id(inner) for node in ast.walk(tree) if _may_fail(node) for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for item in node.names:
@@ -173,6 +186,12 @@ def _imports(tree: ast.Module) -> Iterator[tuple[Import, int, bool]]:
                 alias = item.asname or item.name
                 taken = Import(item.lineno, -1, node.module or "", item.name, alias, node.level)
                 yield taken, item.lineno, id(node) in optional
+
+
+def _may_fail(node: ast.AST) -> bool:
+    if isinstance(node, ast.With):
+        return any(re.search("ImportError|ModuleNotFoundError", ast.unparse(item)) for item in node.items)
+    return isinstance(node, ast.Try | ast.TryStar)
 
 
 def _guarded(tree: ast.Module) -> set[str]:
@@ -189,9 +208,11 @@ def _guarded(tree: ast.Module) -> set[str]:
 def _module(modules: ModuleIndex, path: str, item: Import) -> str | None:
     """Return the file of the module that an import names, or of the package that it takes a name from.
 
-    None if the repository has none, and for a module of the standard library. A file beside the importing one counts
-    only if it has that whole name, as a program in one folder has.
+    None if the repository has none, and for a name of the standard library, also if the repository has it too. A file
+    beside the importing one counts only if it has that whole name, as a program in one folder has.
     """
+    if not item.level and item.module.partition(".")[0] in _STANDARD:
+        return None
     file = modules.python(path, item.module, item.level)
     if file is None or item.level or modules.python_name(file) == item.module:
         return file

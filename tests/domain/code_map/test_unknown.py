@@ -15,6 +15,7 @@ TREE = {
     "src/shop/lazy.py": "def __getattr__(name): ...\n",
     "src/shop/all.py": "from shop.cart import *\n",
     "src/shop/types.py": "",
+    "scripts/re.py": "",
     "src/tools/space/inner.py": "def run(): ...\n",
 }
 ROOTS = {"httpx"}
@@ -36,6 +37,7 @@ def unknown(text: str, path: str = "src/shop/new.py") -> list[tuple[int, str]]:
         ("import shop.basket\n", "shop.basket"),
         ("from shop import cart\nx = cart.sum_up()\n", "cart.sum_up"),
         ("import shop.cart as c\nx = c.sum_up()\n", "c.sum_up"),
+        ("from shop.cart import _private\n", "shop.cart._private"),
         ("import reqeusts\n", "reqeusts"),
         ("from httpy import get\n", "httpy.get"),
         ("def f(a):\n    return a + undefinde\n", "undefinde"),
@@ -60,6 +62,12 @@ def test_a_name_that_nothing_defines_is_found(text: str, name: str) -> None:
         "match []:\n    case [first, *more] as whole:\n        print(first, whole, more)\n",
         "def f(*args, **more):\n    global later\n    later = [*args]\n    return lambda z: more\n\nprint(later)\n",
         "from shop import cart\ndef f(cart):\n    return cart.anything\n",
+        "import contextlib\nwith contextlib.suppress(ImportError):\n    import fastjson\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from _typeshed import Incomplete\nimport __main__\n",
+        "import re\nimport re as words\nprint(re.compile, words.compile)\n",
+        "from shop import _speedups\nfrom ._version import version\nfrom shop.cart_pb2 import Cart\n",
+        "if 1:\n    from shop import lazy as a\nelse:\n    from shop import cart as a\nglobals()\nprint(a.any)\n",
+        "print(_('words'), WindowsError)\n",
         "not python at all(\n",
     ],
 )
