@@ -69,9 +69,9 @@ class WholeAnswer:
 
     status: int
     headers: Mapping[str, str]
-    """As in `HttpAnswer`."""
+    """Name in lower case -> value; the values of a name that was sent several times are separated by commas."""
     content: bytes
-    """The body, decompressed."""
+    """The whole body, without the compression of its transfer; may be empty."""
 
 
 async def get_whole(client: HttpClient, path: str, *, deadline_s: float) -> WholeAnswer:
