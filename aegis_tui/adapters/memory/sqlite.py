@@ -6,6 +6,7 @@ is opened.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sqlite3
@@ -61,7 +62,7 @@ class SqliteFailureMemory:
             self._run(_prepare)
         except (sqlite3.Error, OSError) as error:
             self.close()
-            raise StoreError(f"the memory {path} cannot be opened: {error}", f"move {path} away") from error
+            raise _store_error(path, "opened", error) from error
         except StoreError:
             self.close()
             raise
@@ -86,11 +87,12 @@ class SqliteFailureMemory:
             try:
                 result = job(connection)
             except BaseException:
-                connection.execute("ROLLBACK")
+                with contextlib.suppress(sqlite3.Error):  # SQLite has done so itself, as on a full disk
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the memory {self.path} cannot be used: {error}", f"move {self.path} away") from error
+        except (sqlite3.Error, OSError, ValueError) as error:
+            raise _store_error(self.path, "used", error) from error
         return result
 
     def keep(self, failures: Sequence[Failure]) -> None:
@@ -171,6 +173,24 @@ class SqliteFailureMemory:
             return True
 
         return self._run(job)
+
+
+def _store_error(path: Path, doing: str, error: Exception) -> StoreError:
+    """Return (not raise) the error for a failure of SQLite or the system, with its reason and what to do.
+
+    Args:
+        path: The memory.
+        doing: What cannot be done with it, such as `opened`.
+        error: The failure; a ValueError is a row that cannot be read.
+    """
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        hint = "try again when the other process that uses it has ended"
+    elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(error, ValueError):
+        hint = f"move {path} away; a new one is begun then"
+    else:
+        hint = f"check the free space and the permissions of {path.parent}"
+    return StoreError(f"the memory {path} cannot be {doing}: {error}", hint)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

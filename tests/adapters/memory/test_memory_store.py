@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import sqlite3
 from collections.abc import Iterator
@@ -109,6 +110,28 @@ def test_a_memory_of_a_newer_version_and_a_damaged_one_are_refused(tmp_path: Pat
     for path in (newer, damaged):
         with pytest.raises(StoreError, match="memory"):
             SqliteFailureMemory(path)
+
+
+def test_an_error_says_what_helps(memory: SqliteFailureMemory) -> None:
+    """A damaged file is moved away; one that is busy, or on a full disk, is not."""
+    memory._connection.execute("PRAGMA busy_timeout=1")  # type: ignore[union-attr]
+    with contextlib.closing(sqlite3.connect(memory.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="locked") as locked:
+            memory.last(1)
+        other.execute("ROLLBACK")
+    pages = memory._connection.execute("PRAGMA page_count").fetchone()[0]  # type: ignore[union-attr]
+    memory._connection.execute(f"PRAGMA max_page_count={pages}")  # type: ignore[union-attr]
+    with pytest.raises(StoreError, match="full") as full:
+        memory.keep([replace(CART, id=f"run3-{number}", trace="word " * 4000) for number in range(50)])
+    assert memory.last(10) == [LOGIN, CART]
+    memory._connection.execute("UPDATE failure SET files='no JSON'")  # type: ignore[union-attr]
+    with pytest.raises(StoreError) as unreadable:
+        memory.last(1)
+    hints = [item.value.hint for item in (locked, full, unreadable)]
+    assert ["try again" in hint for hint in hints] == [True, False, False]
+    assert ["free space" in hint for hint in hints] == [False, True, False]
+    assert ["away" in hint for hint in hints] == [False, False, True]
 
 
 def _write(path: Path, number: int) -> None:
