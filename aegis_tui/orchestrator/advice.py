@@ -50,6 +50,7 @@ class Advisor:
                 if failures := await self._fresh(run):
                     await asyncio.to_thread(_with, self._open_memory, lambda memory: memory.keep(failures))
             except AegisError as error:
+                self._folds.clear()  # the next call reads and stores all of them
                 _log.warning("failures were not stored: %s", error.message)
 
     async def advise(self, run: Run, instance: Instance) -> tuple[Advice, ...]:
@@ -67,7 +68,7 @@ class Advisor:
         return choose_advice(recalled, piece=piece, partition=instance.partition)
 
     async def _fresh(self, run: Run) -> list[Failure]:
-        """Return the failures of the run that are new or changed since the last call."""
+        """Return the failures of the run that are new or changed since the last call whose failures were stored."""
         fold, seq = self._folds.get(run.run, (FailureFold(run.run), run.started_seq - 1))
         before = dict(fold.failures)
         async for event in self._read_events(seq):

@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-from aegis_tui.domain.cause import Cause
-from aegis_tui.domain.event import Event
-from aegis_tui.domain.ids import HUB
-from aegis_tui.domain.instance.events import InstanceLost, InstancePlanned
 from aegis_tui.domain.memory.fold import FailureFold
 from aegis_tui.domain.memory.model import Failure
-from aegis_tui.domain.run.events import RunFacts, RunOptions, RunStarted
-
-WORKER = "NATIVE-w01"
-FACTS = RunFacts(workspace="w", base_oid="0", base_branch=None)
-PLANNED = InstancePlanned(
-    instance_id="i1",
-    role="worker",
-    kind="native",
-    run="run1",
-    task="implement",
-    piece="cart",
-    base_oid="0",
-    branch="b",
-    partition=("src/**",),
-)
+from tests.failing_run import WORKER, failing_run
 
 
-def lost(message: str, *, goal: str = "g") -> Failure:
+def lost(message: str, *, goal: str) -> Failure:
     fold = FailureFold("run1")
-    cause = Cause(code="model.unavailable", message=message)
-    for seq, (agent, data) in enumerate(
-        [
-            (HUB, RunStarted(run="run1", goal=goal, options=RunOptions(model="m"), facts=FACTS)),
-            (WORKER, PLANNED),
-            (WORKER, InstanceLost(last_seen=None, requeued=(), reason="gone", cause=cause)),
-        ],
-        1,
-    ):
-        fold.take(Event(seq=seq, agent_id=agent, timestamp=f"2024-01-01T00:00:0{seq}Z", data=data))
+    for event in failing_run(message, goal=goal):
+        fold.take(event)
     (failure,) = fold.failures.values()
     return failure
 
