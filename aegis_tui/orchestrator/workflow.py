@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
@@ -266,7 +265,7 @@ class Workflow:
 async def _forever(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a loop until cancelled, and start it again 1 s after it ends or fails; a failure is logged.
 
-    The loop reads its state from the log, so nothing is lost.
+    The loop reads its state from the log, so nothing is lost. One that fails as it is cancelled is not started again.
     """
     while True:
         try:
@@ -275,8 +274,10 @@ async def _forever(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> 
             _log.warning("loop failed: %s: %s", name, error.message)
         except Exception:
             _log.exception("loop failed unexpectedly", extra={"loop": name})
-        with contextlib.suppress(TimeoutError):
-            await asyncio.sleep(1.0)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            return
+        await asyncio.sleep(1.0)
 
 
 @dataclass(frozen=True, slots=True)

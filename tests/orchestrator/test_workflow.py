@@ -118,3 +118,26 @@ def test_an_instance_that_fills_the_disk_is_ended_and_told_why(bench: Bench, mon
     assert len(lost(bench)) == 1 and "disk" in lost(bench)[0]
     assert "w01" not in bench.terminal.panes
     assert ended.pieces["alpha"].agent_id != "NATIVE-w01"
+
+
+def test_a_loop_that_fails_while_it_is_ended_does_not_begin_again() -> None:
+    begun, started = 0, asyncio.Event()
+
+    async def loop() -> None:
+        nonlocal begun
+        begun += 1
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise OSError("a folder cannot be deleted")
+
+    async def scenario() -> None:
+        task = asyncio.create_task(workflow._forever("comparison", loop))
+        await started.wait()
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=5)
+        task.cancel()
+        assert done == {task} and begun == 1
+
+    asyncio.run(scenario())
