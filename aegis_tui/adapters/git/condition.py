@@ -13,6 +13,7 @@ from pathlib import Path
 from aegis_tui.adapters.environment.active import program_folders
 from aegis_tui.adapters.environment.virtualenv import base_prefixes, is_virtualenv
 from aegis_tui.adapters.git.discovery import Discovery
+from aegis_tui.adapters.git.guard import hooks_of_the_person
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import GitError
@@ -62,10 +63,8 @@ class Condition:
     async def _message_hooks(self) -> tuple[str, ...]:
         """Return those of the person's hooks that write or check the message of a commit."""
         runner = GitRunner(git_dir=self._place.git_dir, cwd=self._place.root)
-        answer = await runner.run("config", "--type=path", "--get-all", "core.hooksPath", ok=(0, 1))
-        # The last line is our own setting, with which our git starts no hook.
-        theirs = [line for line in answer.text.splitlines() if line != os.devnull]
-        folder = self._place.root / theirs[-1] if theirs else self._place.common_dir / "hooks"
+        # A relative setting is relative to the folder in which git starts hooks.
+        folder = self._place.root / await hooks_of_the_person(runner, self._place.common_dir)
         return tuple(name for name in _MESSAGE_HOOKS if os.access(folder / name, os.X_OK))
 
     async def checkout_bytes(self) -> int:

@@ -27,12 +27,12 @@ judge() {
             return 0
         }
         function verdict(path,   i) {
-            if (i = first("deny", path)) return "" show(path) " is not yours to edit (" glob[i] ")"
+            if (i = first("deny", path)) return show(path) " is not yours to edit (" glob[i] ")"
             if (first("allow", path)) return ""
-            if (i = first("shared", path)) return "" show(path) " is shared and read-only (" glob[i] ")"
+            if (i = first("shared", path)) return show(path) " is shared and read-only (" glob[i] ")"
             if (i = first("owner", path))
-                return "" show(path) " belongs to " owner[i] " (" glob[i] "); ask for it with a scope request"
-            return "" show(path) " is not in your partition; ask for it with a scope request"
+                return show(path) " belongs to " owner[i] " (" glob[i] "); ask for it with a scope request"
+            return show(path) " is not in your partition; ask for it with a scope request"
         }
         BEGIN {
             file = ENVIRON["AEGIS_RULES"]

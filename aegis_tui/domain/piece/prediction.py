@@ -9,7 +9,7 @@ from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.lock.model import Draft
 from aegis_tui.domain.message.events import MessageSent
 from aegis_tui.domain.piece.events import ConflictDetected, ConflictResolved, Overlapping, Resolution
-from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
+from aegis_tui.domain.piece.model import PieceConflict, PieceStatus
 from aegis_tui.domain.run import brief
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
@@ -114,13 +114,9 @@ def _notes(workspace: Workspace, run: Run, item: Overlapping) -> list[Draft]:
     """Return a note to the worker of each of the two pieces that is not merged yet; none to one that has ended."""
     drafts: list[Draft] = []
     for name, other in ((item.a, item.b), (item.b, item.a)):
-        worker = workspace.get_instance(_piece(run, name).agent_id or "") if _is_unmerged(run, name) else None
+        worker = workspace.get_instance(run.pieces[name].agent_id or "") if _is_unmerged(run, name) else None
         if worker is not None and worker.is_alive:
-            rival = workspace.get_instance(_piece(run, other).agent_id or "") if _is_unmerged(run, other) else None
+            rival = workspace.get_instance(run.pieces[other].agent_id or "") if _is_unmerged(run, other) else None
             text = brief.crossing_note(run, item, other, rival.agent_id if rival is not None else None)
             drafts.append((HUB, MessageSent(to=worker.agent_id, text=text)))
     return drafts
-
-
-def _piece(run: Run, name: str) -> Piece:
-    return run.pieces[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,8 @@ def test_hooks_for_messages_are_seen_wherever_they_are(repo: Path, git: Shell, w
     if where:
         git(repo, "config", "core.hooksPath", where)
     assert look(repo).message_hooks == ("commit-msg",)
+    git(repo, "config", "core.hooksPath", os.devnull)
+    assert look(repo).message_hooks == ()
 
 
 def test_stores_that_are_borrowed_from_are_found_in_turn_and_shown(repo: Path, git: Shell, tmp_path: Path) -> None:
