@@ -6,7 +6,16 @@ import ast
 from collections.abc import Sequence
 from textwrap import dedent, indent
 
-from aegis_tui.domain.merge.elements import Element, Splice, StatementSource, by_name, insertion, removal, spliced
+from aegis_tui.domain.merge.elements import (
+    Element,
+    Located,
+    Splice,
+    StatementSource,
+    by_name,
+    insertion,
+    removal,
+    spliced,
+)
 from aegis_tui.domain.merge.outline import MergeItem
 from aegis_tui.domain.merge.undecided import Undecided
 
@@ -73,7 +82,7 @@ class _Merge:
         self._node(self._base.node, self._ours.node, self._theirs.node)
         return self._splices
 
-    def _node(self, base: ast.AST, ours: ast.AST, theirs: ast.AST) -> None:
+    def _node(self, base: Located, ours: Located, theirs: Located) -> None:
         old, mine, other = map(ast.dump, (base, ours, theirs))
         if other in (old, mine):
             return

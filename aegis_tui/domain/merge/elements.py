@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+Located = ast.stmt | ast.expr | ast.alias | ast.keyword
+"""The nodes of a syntax tree that know where they are in the text."""
+
 _AFTER = re.compile(rb"[ \t]*(?P<comma>,)?[ \t]*(?P<comment>#[^\n]*)?(?P<end>\r?\n)?")
 
 
@@ -28,7 +31,7 @@ class Element:
     """Equal for elements that are the same, or that are two versions of the same entry."""
     start: int
     end: int
-    value: ast.AST
+    value: ast.expr | ast.alias
     """What may be changed within it."""
 
 
@@ -50,10 +53,11 @@ class StatementSource:
             raise SyntaxError("not one statement")
         self.node = body[0]
 
-    def span(self, node: ast.AST) -> tuple[int, int]:
+    def span(self, node: Located) -> tuple[int, int]:
         """Return where a node of this text starts and ends."""
-        start = self._starts[getattr(node, "lineno") - 1] + getattr(node, "col_offset")  # noqa: B009
-        return start, self._starts[getattr(node, "end_lineno") - 1] + getattr(node, "end_col_offset")  # noqa: B009
+        assert node.end_lineno is not None and node.end_col_offset is not None
+        start = self._starts[node.lineno - 1] + node.col_offset
+        return start, self._starts[node.end_lineno - 1] + node.end_col_offset
 
     def elements(self, node: ast.AST) -> list[Element]:
         """Return the elements of a node in their order; positional arguments are named by their place."""

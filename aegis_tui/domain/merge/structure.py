@@ -196,13 +196,12 @@ def _woven(order: list[Key], others: list[Key], first: set[Key], common: set[Key
         first: Keys that stay directly below the one above them; new ones come after these.
         common: Keys that the base has.
     """
-    woven, there, at = list(order), set(order), 0
-    for key in others:
-        if key in there:
-            at = woven.index(key) + 1
-            continue
-        while at < len(woven) and woven[at] in first and woven[at] not in common and woven[at] not in others:
-            at += 1
-        woven.insert(at, key)
-        at += 1
-    return woven
+    new, known = _gaps(others, set(order)), set(others)
+    woven: list[Key] = []
+    due = new.get(None, [])
+    for key in order:
+        if key not in first or key in common or key in known:
+            woven += due
+            due = new.get(key, [])
+        woven.append(key)
+    return woven + due
