@@ -21,7 +21,7 @@ class HttpFailed(Exception):
 
 
 class HttpAnswer(Protocol):
-    """An answer whose headers were received."""
+    """An answer of which status and headers were received; its body is received while `chunks` is read."""
 
     @property
     def status(self) -> int:

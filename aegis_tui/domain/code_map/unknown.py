@@ -41,7 +41,7 @@ class ChangedFile(NamedTuple):
 
 
 class UnknownName(NamedTuple):
-    """A name that nothing defines."""
+    """A use of a name that nothing defines: where it stands, and what is missing."""
 
     path: str
     line: int

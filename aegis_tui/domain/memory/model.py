@@ -45,7 +45,7 @@ class Failure:
 
     @property
     def text(self) -> str:
-        """All by which the failure is found."""
+        """The texts whose words lead to the failure, one after the other: piece, task, error, trace, report, files."""
         return "\n".join([self.piece, self.spec, self.error, self.trace, self.tried, *self.files])
 
 

@@ -15,6 +15,7 @@ PEM = "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIEowIBAAKCAQEA\nabc\n-----END RSA
         ("DB_PASSWORD: 'a b c'", "a b c"),
         ('{"api_key": "abc123"}', "abc123"),
         ("Authorization: Bearer abc.def", "abc.def"),
+        ("Authorization: Basic " + "dXNlcjpwYXNz", "dXNlcjpwYXNz"),
         ("postgres://me:pass@host/db", "pass"),
         (f"key {AWS} found", AWS),
         ("ghp_" + "a1B2c3D4e5F6g7H8i9J0", "a1B2c3D4e5F6g7H8i9J0"),
@@ -40,6 +41,7 @@ def test_a_secret_is_taken_out(text: str, secret: str) -> None:
         "tests/test_cart.py::test_a_discount_of_a_whole_cart_is_subtracted_from_the_total failed",
         "AssertionError: assert 3 == 4",
         "the tokens of a prompt are counted",
+        "Add basic tests, the more basic\nones first (not basic!), of what is basic.",
     ],
 )
 def test_plain_words_stay(text: str) -> None:
