@@ -158,7 +158,8 @@ def _wrap_line(text: str, width: int) -> list[str]:
 def fold(line: Line, width: int, *, indent: int = 0) -> list[Line]:
     """Return the line in one or more parts of at most `width` cells.
 
-    It is cut anywhere, also in words, because code and paths have no blanks; inks and actions are kept.
+    It is cut at a blank if there is one in the second half of what fits, else anywhere, because code and paths may have
+    none. Nothing is lost; inks and actions are kept.
 
     Args:
         line: The line.
@@ -180,8 +181,12 @@ def fold(line: Line, width: int, *, indent: int = 0) -> list[Line]:
 
 
 def _head(text: str, width: int) -> str:
-    """Return as much of the start of a text as fits in `width` cells; a wide character is never cut in two."""
+    """Return the start of a text that fits in `width` cells, if possible up to a blank in its second half.
+
+    A wide character is never cut in two.
+    """
     end = min(len(text), width)
     while cell_len(text[:end]) > width:
         end -= 1
-    return text[:end]
+    after_blank = text.rfind(" ", 0, end) + 1
+    return text[: after_blank if after_blank > end // 2 else end]

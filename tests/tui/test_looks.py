@@ -47,6 +47,7 @@ async def test_every_screen_stands_in_every_theme_at_every_size(
                 sheet.update(app.screen)
                 strips = app.screen._compositor.render_strips()
                 assert len(strips) == size[1] and any(strip.text.strip() for strip in strips), f"{name} at {size}"
+                assert not any(re.search("╰[^╯│]*…", strip.text) for strip in strips), f"{name} at {size} cuts its keys"
                 looks.add(str(app.screen.styles.background.hex + app.screen.styles.color.hex))
             assert len(looks) > 1, f"{name} looks alike in every theme"
             while len(app.screen_stack) > 2:
@@ -61,6 +62,25 @@ def sheet_of(app: AegisApp, theme: str) -> Stylesheet:
     sheet.set_variables(app.get_css_variables())
     sheet.parse()
     return sheet
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("goal", "What should be built?"),
+        ("feature", "What should the agent do?"),
+        ("help", "(attach ID)."),
+        ("gates", "never opens   "),
+    ],
+)
+@to_the_end
+async def test_dialogs_show_whole_sentences_at_80_columns(record: Record, name: str, words: str) -> None:
+    app = record(until=125).app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await ready(pilot, app)
+        await go_to(app, pilot, name)
+        dialog = "".join(line[3:77] for line in screen_text(app).splitlines(keepends=True)[2:-2])
+        assert words in dialog and "…" not in dialog
 
 
 @to_the_end

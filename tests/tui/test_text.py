@@ -79,3 +79,11 @@ def test_a_folded_line_keeps_every_sign_and_its_inks() -> None:
     pieces = fold(line, 11, indent=3)
     assert all(line_width(piece) <= 11 for piece in pieces)
     assert "".join(span.text for piece in pieces for span in piece if span.ink == "warn") == "알림" * 9
+
+
+def test_a_line_is_folded_at_a_blank_unless_that_leaves_most_of_a_part_empty() -> None:
+    def parts(text: str) -> list[str]:
+        return ["".join(span.text for span in piece) for piece in fold((Span(text),), 12, indent=2)]
+
+    assert parts("  no word is cut in two") == ["  no word ", "  is cut in ", "  two"]
+    assert parts("a longest/path/of/all") == ["a longest/pa", "  th/of/all"]

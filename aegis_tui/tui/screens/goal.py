@@ -72,6 +72,7 @@ class GoalDialog(Dialog[None]):
     """
 
     CSS_PATH = "dialog.tcss"
+    AUTO_FOCUS = ""
 
     def __init__(self, desk: Desk, start: Start) -> None:
         super().__init__(desk)
@@ -79,7 +80,11 @@ class GoalDialog(Dialog[None]):
         self._is_starting = False
 
     def on_mount(self) -> None:
-        """Say at once that a goal would be refused now, if another run has not ended; it can be typed all the same."""
+        """Give the text box the focus, with the question above it in view.
+
+        If another run has not ended, say at once that a goal would be refused now; it can be typed all the same.
+        """
+        self.set_focus(self.query_one("#goal"), scroll_visible=False)
         if (run := self.desk.store.workspace.runs.current()) is not None:
             words = f"{run.run} has not ended; another goal can start after it"
             self._say(f"○ {words} ({self.desk.keys['C']} on the dashboard ends it)", "warn", scroll=False)

@@ -11,7 +11,10 @@ from textual.dom import DOMNode
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.keys import key_word
 from aegis_tui.tui.screens.why import WhyScreen
-from aegis_tui.tui.text import Line, Span, fit
+from aegis_tui.tui.text import Line, Span, fit, wrap
+
+_NAMES_WIDTH = 34
+"""Cells before the help of an action: its keys and its name."""
 
 
 class KeyHelp(NamedTuple):
@@ -52,21 +55,18 @@ def own_bindings(node: DOMNode) -> list[Binding]:
 
 
 def help_lines(groups: Sequence[tuple[str, list[KeyHelp]]], *, width: int) -> list[Line]:
-    """Return a heading for each noun, then a line for each of its actions, and an empty line.
+    """Return a heading for each noun, then the lines for each of its actions, and an empty line.
 
-    `groups` is what `keys_of` returns. The text of a line is cut to `width` cells, but not below 34.
+    `groups` is what `keys_of` returns. Lines have at most `width` cells, but not fewer than 44.
     """
     lines: list[Line] = []
     for noun, actions in groups:
         lines.append((Span(noun, "accent"),))
-        lines += [
-            (
-                Span(f"  {fit(item.keys, 12)} ", "strong"),
-                Span(f"{fit(item.name, 18)} "),
-                Span(fit(item.help, max(0, width - 34)), "muted"),
-            )
-            for item in actions
-        ]
+        for item in actions:
+            first, *rest = wrap(item.help, max(10, width - _NAMES_WIDTH))
+            keys = Span(f"  {fit(item.keys, 12)} ", "strong")
+            lines.append((keys, Span(f"{fit(item.name, 18)} "), Span(first, "muted")))
+            lines += [(Span(" " * _NAMES_WIDTH + part, "muted"),) for part in rest]
         lines.append(())
     return lines
 

@@ -44,7 +44,7 @@ class ReportScreen(Dialog[None]):
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = f"Report of {self._run}"
             copy = "c copies the merge command · " if merge_command(self._report) else ""
-            dialog.border_subtitle = f"{copy}o output of the checks · j k scroll · esc back"
+            dialog.border_subtitle = f"{copy}o check output · j k scroll · esc back"
             yield Page(lambda width: report_lines(self._report, width=width))
 
     def action_copy(self) -> None:

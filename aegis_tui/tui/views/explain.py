@@ -95,7 +95,8 @@ def explain_stage(workspace: Workspace, run: Run | None, *, width: int = 80) -> 
     ]
     if run.is_open:
         lines += gate_lines(gates_of(workspace, run))
-        lines += [(), (Span("Gates are computed from the log; what an agent claims never opens one.", "muted"),)]
+        words = "Gates are computed from the log; what an agent claims never opens one."
+        lines += [(), *((Span(part, "muted"),) for part in wrap(words, width))]
     if run.error:
         first, *rest = error_lines(run.error)
         lines.append((Span(inert(first), "bad"),))

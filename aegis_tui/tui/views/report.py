@@ -64,7 +64,7 @@ def _outcome(report: Report, width: int) -> list[Line]:
         lines += [(Span(f"    {part}", "bad"),) for part in wrap(inert(item["reason"]), width - 4)]
         lines += [(Span(fit(f"    kept in {inert(item['ref'])}", width), "muted"),)] if item["ref"] else []
     if report.get("scripted"):
-        words = ": the model's answers came from files; everything else was real"
+        words = ": the model's answers came from files; all else was real"
         lines.append((Span("  scripted", "warn"), Span(words, "muted")))
     if command := merge_command(report):
         lines += [(), (Span("Next", "strong"), Span("   merge it into your branch:", "muted"))]
@@ -166,9 +166,15 @@ def _quality(report: Report, width: int) -> list[Line]:
         words = f"{share} used are undefined ({quality['unknown_name_rate']:.1%})"
         if quality["first_pass_qa_rate"] is not None:
             words += f"; {quality['first_pass_qa_rate']:.0%} of the pieces passed the first round of QA"
-        lines.append((Span("Names ", "strong"), Span(fit(words, max(10, width - 6)))))
+        lines += _headed("Names ", words, width)
     for item in report["instances"]:
         for advice in item.get("advice", ()):
             words = f"{item['id']} was told of {advice['failure']}: {advice['line']}"
-            lines.append((Span("Advice ", "strong"), Span(fit(inert(words), max(10, width - 7)))))
+            lines += _headed("Advice ", words, width)
     return lines
+
+
+def _headed(head: str, words: str, width: int) -> list[Line]:
+    """Return the words as lines, with a heading before the first; `head` ends with a blank."""
+    first, *rest = wrap(words, max(10, width - len(head)))
+    return [(Span(head, "strong"), Span(first)), *((Span(" " * len(head) + line),) for line in rest)]
