@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -240,6 +241,20 @@ def large_files_of_lfs(workspace: ScratchWorkspace) -> Odd:
     return Odd(steps, check="grep -q 'large content' big.bin && test -f out/x.txt")
 
 
+def large_files_of_git_lfs(workspace: ScratchWorkspace) -> Odd:
+    """The same by git-lfs itself, with the hooks that it installs."""
+    if shutil.which("git-lfs") is None:
+        pytest.skip("git-lfs is not installed")
+    start(workspace)
+    workspace.git("lfs", "install", "--local")
+    workspace.git("lfs", "track", "*.bin")
+    (workspace.root / "big.bin").write_bytes(b"large content\n")
+    _commit_all(workspace)
+    assert workspace.git("show", "HEAD:big.bin").startswith("version https://git-lfs")
+    steps = [call("bash", command="grep -q 'large content' big.bin"), WRITE, DONE]
+    return Odd(steps, check="grep -q 'large content' big.bin && test -f out/x.txt")
+
+
 def pointers_of_lfs_without_it(workspace: ScratchWorkspace) -> Odd:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n"
     start(workspace, {**FILES, ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "big.bin": pointer})
@@ -297,6 +312,7 @@ KINDS: list[Callable[[ScratchWorkspace], Odd]] = [
     hostile_settings,
     with_a_large_file,
     large_files_of_lfs,
+    large_files_of_git_lfs,
     pointers_of_lfs_without_it,
     submodule_with_content,
     hooks_in_the_repository,

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from aegis_tui.testing.scratch import CommandResult, ScratchWorkspace
-from tests.e2e.odd_kinds import DONE, KINDS, Odd, large_files_of_lfs
+from tests.e2e.odd_kinds import DONE, KINDS, Odd, large_files_of_git_lfs, large_files_of_lfs
 from tests.e2e.test_kill import call, serve
 from tests.workspace import Served
 
@@ -118,9 +118,12 @@ def test_a_change_is_committed_and_nothing_else_changes(
     assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} == set()
 
 
-def test_a_file_of_lfs_that_an_agent_changes_is_refused_and_not_lost(workspace: ScratchWorkspace) -> None:
+@pytest.mark.parametrize("make", [large_files_of_lfs, large_files_of_git_lfs], ids=lambda make: make.__name__)
+def test_a_file_of_lfs_that_an_agent_changes_is_refused_and_not_lost(
+    workspace: ScratchWorkspace, make: Callable[[ScratchWorkspace], Odd]
+) -> None:
     """Its content could only be stored in the person's git folder, which agents cannot write."""
-    large_files_of_lfs(workspace)
+    make(workspace)
     steps = [call("bash", command="echo more >> big.bin"), *[DONE] * 5]
     answer = run(workspace, Odd(steps, partition="**", check="true"))
     assert answer.code == 1, (answer.out[-3000:], answer.err[-3000:])
