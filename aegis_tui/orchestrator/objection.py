@@ -80,8 +80,8 @@ def disk_objection(*, free_bytes: int, checkout_bytes: int, worktrees: int, plac
 def remarks(condition: RepositoryCondition) -> tuple[str, ...]:
     """Return warnings that a person should see before work starts, one sentence each; empty if there are none.
 
-    They are about a result that will not be signed, or whose message no hook sees, a sparse checkout, and submodules,
-    which agents cannot change.
+    They are about a result that will not be signed, or whose message no hook sees, a sparse checkout, and files of
+    Git LFS and submodules, which agents cannot change.
     """
     return tuple(_remarks(condition))
 
@@ -99,6 +99,11 @@ def _remarks(condition: RepositoryCondition) -> Iterator[str]:
         )
     if condition.is_sparse:
         yield "your checkout is sparse; agents and QA work on the whole tree"
+    if condition.lfs_file:
+        yield (
+            f"agents can read files of Git LFS, such as {condition.lfs_file}, but not change them: a submission that "
+            "changes one is refused, and the file is kept in a rescue ref (aegis-tui rescue list)"
+        )
     if condition.submodules:
         yield (
             f"agents can read submodules but not change them: {_named(condition.submodules)}; those that are not "

@@ -42,6 +42,8 @@ class RepositoryCondition:
     partial: PartialClone | None = None
     submodules: tuple[str, ...] = ()
     """Paths of the submodules of HEAD."""
+    lfs_file: str = ""
+    """A tracked file whose content Git LFS keeps; empty if there is none."""
     is_sparse: bool = False
     """The opened checkout holds only a part of the tree (sparse checkout)."""
     signs_commits: bool = False

@@ -238,7 +238,7 @@ def large_files_of_lfs(workspace: ScratchWorkspace) -> Odd:
     _commit_all(workspace)
     assert workspace.git("show", "HEAD:big.bin").startswith("version https://git-lfs")
     steps = [call("bash", command="grep -q 'large content' big.bin"), WRITE, DONE]
-    return Odd(steps, check="grep -q 'large content' big.bin && test -f out/x.txt")
+    return Odd(steps, check="grep -q 'large content' big.bin && test -f out/x.txt", says="such as big.bin")
 
 
 def large_files_of_git_lfs(workspace: ScratchWorkspace) -> Odd:
@@ -252,7 +252,7 @@ def large_files_of_git_lfs(workspace: ScratchWorkspace) -> Odd:
     _commit_all(workspace)
     assert workspace.git("show", "HEAD:big.bin").startswith("version https://git-lfs")
     steps = [call("bash", command="grep -q 'large content' big.bin"), WRITE, DONE]
-    return Odd(steps, check="grep -q 'large content' big.bin && test -f out/x.txt")
+    return Odd(steps, check="grep -q 'large content' big.bin && test -f out/x.txt", says="such as big.bin")
 
 
 def pointers_of_lfs_without_it(workspace: ScratchWorkspace) -> Odd:

@@ -55,11 +55,11 @@ def test_what_can_work_is_not_refused(condition: RepositoryCondition) -> None:
 
 
 def test_what_is_only_said_is_one_sentence_each() -> None:
-    condition = RepositoryCondition(submodules=("lib/x", "lib/y"), is_sparse=True, signs_commits=True)
+    condition = RepositoryCondition(submodules=("lib/x", "lib/y"), is_sparse=True, signs_commits=True, lfs_file="a.bin")
     said = remarks(condition)
-    assert len(said) == 3
+    assert len(said) == 4
     assert "not signed" in said[0] and "git commit --amend --no-edit -S" in said[0]
-    assert "sparse" in said[1] and "lib/x, lib/y" in said[2]
+    assert "sparse" in said[1] and "such as a.bin, but not change them" in said[2] and "lib/x, lib/y" in said[3]
     assert remarks(RepositoryCondition()) == ()
 
 

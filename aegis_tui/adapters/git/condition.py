@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 from aegis_tui.adapters.environment.active import program_folders
@@ -41,8 +41,8 @@ class Condition:
         """Return the conditions that may make a run fail; changes nothing. May ask the remote of a partial clone.
 
         They are: folders of git that cannot be written, borrowed object stores that are gone, required filters whose
-        program is missing, a partial clone that lacks objects, submodules, a sparse checkout, signed commits, and hooks
-        for the messages of commits.
+        program is missing, a partial clone that lacks objects, submodules, files of Git LFS, a sparse checkout, signed
+        commits, and hooks for the messages of commits.
 
         Raises:
             GitError: The repository has no commit, or git fails.
@@ -55,6 +55,7 @@ class Condition:
             missing_filters=tuple([item async for item in self._missing_filters(commands)]),
             partial=await self._partial(),
             submodules=tuple(write_name(row.partition("\t")[2]) for row in tree if row.startswith(_SUBMODULE)),
+            lfs_file=await self._lfs_file(tree) if "lfs" in commands else "",
             is_sparse=await self._is_true("core.sparseCheckout"),
             signs_commits=await self._is_true("commit.gpgSign"),
             message_hooks=await self._message_hooks(),
@@ -131,6 +132,11 @@ class Condition:
                 continue
             if example := await self._filtered_file(name):
                 yield MissingFilter(name, program, example)
+
+    async def _lfs_file(self, tree: Iterable[str]) -> str:
+        """Return a tracked file that Git LFS keeps, or "". `tree` has the rows of `ls-tree -r -z`."""
+        has_attributes = any(row.endswith(".gitattributes") for row in tree)
+        return (has_attributes and await self._filtered_file("lfs")) or ""
 
     async def _filtered_file(self, name: str) -> str | None:
         """Return the written form of the path of one tracked file that uses the filter of this name.

@@ -64,6 +64,17 @@ def test_a_filter_that_no_file_goes_through_or_whose_program_is_there_is_well(re
     assert look(repo).missing_filters == ()
 
 
+def test_a_file_of_lfs_is_named(repo: Path, git: Shell) -> None:
+    git(repo, "config", "filter.lfs.process", "cat")
+    assert look(repo).lfs_file == ""
+    (repo / "data").mkdir()
+    (repo / "data/.gitattributes").write_text("*.bin filter=lfs\n")
+    (repo / "data/large.bin").write_text("pointer\n")
+    git(repo, "add", "-A")
+    git(repo, "-c", "filter.lfs.process=", "commit", "-qm", "large")
+    assert look(repo).lfs_file == "data/large.bin"
+
+
 def test_programs_of_filters_that_are_named_by_path_are_shown_to_agents(repo: Path, git: Shell, tmp_path: Path) -> None:
     tool, key = tmp_path / "rot", tmp_path / "key"
     tool.write_text("#!/bin/sh\ncat\n")
