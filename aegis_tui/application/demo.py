@@ -66,7 +66,7 @@ def parse_promise(fields: Mapping[str, Any]) -> Promise | None:
     try:
         return Promise.model_validate(fields)
     except ValidationError as error:
-        raise UsageError(f"the scenario's promise is not valid: {error}") from error
+        raise UsageError(f"the promise.yaml of the scenario is not valid: {error}") from error
 
 
 def what_to_see(promise: Promise | None) -> str:

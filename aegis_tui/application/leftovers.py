@@ -141,7 +141,7 @@ class Leftovers:
     async def clear_scratch(self) -> None:
         """Remove the scratch worktrees and spare checkouts that a killed hub left.
 
-        Call it when no hub runs, or before the first check of a new hub.
+        Call it when no hub is running, or before the first check of a new hub.
 
         One that git cannot remove is left where it is, without an error.
 

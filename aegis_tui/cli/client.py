@@ -27,7 +27,7 @@ def speaking_as(place: Place, instance: str | None, *, timeout_s: float = 60.0) 
     """
     address = place.find()
     if address is None:
-        raise HubUnavailable("no hub runs for this repository", "start it: aegis-tui hub start")
+        raise HubUnavailable("no hub is running for this repository", "start it: aegis-tui hub start")
     token_file = token_file_of(place, instance)
     if token_file is not None:
         address = dataclasses.replace(address, token=read_token(token_file))
@@ -73,5 +73,5 @@ def address_of(place: Place) -> HubAddress:
     """
     address = place.find()
     if address is None:
-        raise HubUnavailable("no hub runs for this repository", "start it: aegis-tui hub start")
+        raise HubUnavailable("no hub is running for this repository", "start it: aegis-tui hub start")
     return address

@@ -42,7 +42,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "review": ("look", "review_app", "Show the verdicts of a run's reviewers, with their findings."),
     "merge": ("merge", "app", "Show how pieces become the result, or leave some of them out."),
     "qa": ("qa", "qa_app", "Show the QA results of a run, print the output of a check, or accept a failing base."),
-    "push": ("push", "push_app", "Push the result of a run to a remote, after showing the commits and asking you."),
+    "push": (
+        "push",
+        "push_app",
+        "Push the result of a run to a remote, after showing the commits and asking for confirmation.",
+    ),
     "pr": ("push", "pr_app", "Print a title and a description for a pull request with the result of a run."),
     "rules": ("rule", "rules_app", "List and test the merge rules, and allow or refuse their findings."),
     "environment": (

@@ -68,7 +68,7 @@ def _demo(
     """Show a whole run in a temporary repository, with a scripted model.
 
     Several agents build one commit, which takes about a minute. Without --base-url, no GPU and no network are needed.
-    The demo starts a hub of its own and stops it at its end.
+    The demo starts its own hub and stops it at the end.
 
     Exit code 0 if you close its screen early, 130 after Ctrl-C without a screen, 1 or 3 if the run fails or does not
     have the expected result, 2 if there is no such scenario, theme or layout, or the folder of --keep is not empty, 5

@@ -40,7 +40,7 @@ def _doctor(
     Works outside a repository too, and starts no hub. Without --base-url or --model, those of the settings are checked.
 
     Exit code 5 if something essential is missing; 0 if only something that is not essential is missing; 2 if a setting
-    is wrong or the file of --bundle cannot be written. An existing file is replaced.
+    is wrong or the file of --bundle cannot be written. If that file already exists, it is replaced.
     """
     from aegis_tui.application.doctor import missing
     from aegis_tui.bootstrap.machine import make_doctor

@@ -39,7 +39,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 def status(as_json: AsJson = False) -> int:
     """Show each model server with its load, and the calls and tokens of each agent.
 
-    Exit code 5 if no hub runs for this repository, or its gateway does not answer.
+    Exit code 5 if no hub is running for this repository, or its gateway does not answer.
     """
     health, meters = _ask(HealthAnswer, "/healthz"), _ask(MetersAnswer, "/v1/meters")
     by_url = {item["url"]: item["metrics"] for item in meters["endpoints"]}
@@ -63,10 +63,10 @@ def prefixes(
     """Show how much the last prompts of agents have in common, where they begin to differ, and why.
 
     A model server with a prefix cache computes only what follows that place. Without ids, all agents are listed,
-    similar ones beside each other, and each is compared with the one before it. The gateway knows the prompts since its
-    start.
+    similar ones next to each other, and each is compared with the one before it. The gateway knows only the prompts
+    that were sent since it started.
 
-    Exit code 2 if an id is not known to the gateway, 5 if no hub runs or its gateway does not answer.
+    Exit code 2 if an id is not known to the gateway, 5 if no hub is running or its gateway does not answer.
     """
     if one is not None and two is None:
         raise UsageError("name two agents, or none", "aegis-tui gateway prefixes w01 w02")
@@ -91,13 +91,13 @@ def _ask(kind: type[T], target: str) -> T:
     """Return the gateway's answer to a GET request of the person, as `kind`, which is not checked.
 
     Raises:
-        HubUnavailable: No hub runs for this repository, or it does not answer.
+        HubUnavailable: No hub is running for this repository, or it does not answer.
         Unavailable: Its gateway does not answer.
     """
     place = here()
     address = place.find()
     if address is None:
-        raise HubUnavailable("no hub runs for this repository", "start it: aegis-tui hub start")
+        raise HubUnavailable("no hub is running for this repository", "start it: aegis-tui hub start")
     answer = ask_gateway(place.paths, address.token, target)
     if answer is None:
         raise Unavailable("the model gateway does not answer", "aegis-tui hub status", code="gateway.unavailable")
@@ -117,7 +117,7 @@ def _known(name: str, seen: PrefixesAnswer) -> str:
     names = [item["agent_id"] for item in seen["prompts"]]
     matching = [known for known in names if name in (known, instance_id(known))]
     if not matching:
-        raise UsageError(f"the gateway has seen no prompt of {name}", f"it knows: {', '.join(names) or 'none'}")
+        raise UsageError(f"the gateway has seen no prompt from {name}", f"it knows: {', '.join(names) or 'none'}")
     return matching[0]
 
 

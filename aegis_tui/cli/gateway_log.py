@@ -55,7 +55,7 @@ def log(
     if call is None:
         calls = _newest(agent, limit, only_failed=failed)
         rows = [_HEAD, *map(_row, calls)]
-        lines = output.table(rows) if calls else ["no model call is in the list"]
+        lines = output.table(rows) if calls else ["there are no model calls to list"]
         output.result(CallLogOutput(calls=calls), as_json=as_json, lines=lines)
         return 0
     logged, texts = _find(call)

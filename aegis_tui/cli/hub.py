@@ -50,7 +50,8 @@ def start(
 def stop(
     force: Annotated[bool, typer.Option("--force", help="End an open run first; its work is saved.")] = False,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Let agents continue without a hub, for the time of the setting orphan_s.")
+        bool,
+        typer.Option("--keep", help="Let agents continue without a hub, for as long as the setting orphan_s allows."),
     ] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -81,15 +82,17 @@ def stop(
 
 @app.command()
 def restart(
-    now: Annotated[bool, typer.Option("--now", help="Interrupt what the hub does; the new one does it again.")] = False,
+    now: Annotated[
+        bool, typer.Option("--now", help="Interrupt what the hub is doing; the new one does it again.")
+    ] = False,
     wait: Annotated[
         float, typer.Option("--wait", min=0, help="Seconds to wait until the hub is between two tasks.")
     ] = WAIT_S,
     as_json: AsJson = False,
 ) -> int:
-    """Replace the running hub by one of this version; agents continue.
+    """Replace the running hub with one of this version; agents continue.
 
-    The hub first finishes what it does for a run, such as a merge or a new worktree; with --now, or if it does not
+    The hub first finishes what it is doing for a run, such as a merge or a new worktree; with --now, or if it does not
     answer, the command does not wait for that. If no hub is running, one is started.
 
     Exit code 3 if the hub has not finished after --wait seconds, 130 after Ctrl-C during the wait; in both cases
@@ -112,7 +115,7 @@ def status(as_json: AsJson = False) -> int:
     address = place.find()
     fields = status_fields(place, address)
     if address is None:
-        output.result(fields, as_json=as_json, lines=["no hub runs here; start it: aegis-tui hub start"])
+        output.result(fields, as_json=as_json, lines=["no hub is running here; start it: aegis-tui hub start"])
         return 0
     lines = [
         f"hub {address.pid} serves {address.url}",

@@ -49,12 +49,13 @@ app = typer.Typer(add_completion=False, invoke_without_command=True)
 def inbox(context: typer.Context, as_json: AsJson = False) -> None:
     """List everything that waits for you, oldest first.
 
-    If nothing waits, the command says so, and the exit code is 0. Exit code 5 if no hub is running: none is started.
+    If nothing is waiting, the command says so, and the exit code is 0. Exit code 5 if no hub is running: none is
+    started.
     """
     if context.invoked_subcommand is None:
         place = here()
         items = [_fields(need, since) for need, since in _waiting(place, place.hub())]
-        output.result(InboxOutput(items=items), as_json=as_json, lines=_lines(items) or ["nothing waits for you"])
+        output.result(InboxOutput(items=items), as_json=as_json, lines=_lines(items) or ["nothing is waiting for you"])
 
 
 @app.command(name="answer")
@@ -97,7 +98,7 @@ def _give(hub: HubQuick, need: Need, text: str) -> str:
     """
     known = ANSWERS[need.kind]
     if text not in known:
-        raise UsageError(f"{_name(need)} takes no answer {text!r}", f"give {' or '.join(known)}")
+        raise UsageError(f"{_name(need)} cannot be answered with {text!r}", f"give {' or '.join(known)}")
     command, field, words = known[text]
     hub.command(command, **({field: need.key} if field else {}))
     return words
@@ -113,7 +114,9 @@ def _named(waiting: list[Need], key: str) -> Need:
         if key in (need.key, _name(need)):
             return need
     names = ", ".join(_name(need) for need in waiting)
-    raise UsageError(f"nothing named {key} waits for you", f"waiting: {names}" if names else "nothing else is waiting")
+    raise UsageError(
+        f"nothing named {key} is waiting for you", f"waiting: {names}" if names else "nothing else is waiting"
+    )
 
 
 def _name(need: Need) -> str:

@@ -102,7 +102,7 @@ def list_locks(as_json: AsJson = False) -> int:
 def break_lock(
     lock: Annotated[str, typer.Argument(metavar="LOCK", help="The lock's id, as lock list shows it, or its path.")],
     reason: Annotated[
-        str, typer.Option("--reason", help="The reason, which its holder gets.")
+        str, typer.Option("--reason", help="The reason, which is sent to the holder.")
     ] = "broken by the person",
     as_json: AsJson = False,
 ) -> int:

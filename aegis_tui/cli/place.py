@@ -79,7 +79,7 @@ class Place:
         """
         address = self.find()
         if address is None:
-            raise HubUnavailable("no hub runs for this repository", "start it: aegis-tui hub start")
+            raise HubUnavailable("no hub is running for this repository", "start it: aegis-tui hub start")
         return HubQuick(address, timeout_s=timeout_s)
 
     def started(self) -> HubAddress:

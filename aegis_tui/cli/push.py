@@ -52,7 +52,7 @@ def _push(
     anyway: Anyway = False,
     as_json: AsJson = False,
 ) -> int:
-    """Push the result of a run to a remote, after showing the commits and asking you.
+    """Push the result of a run to a remote, after showing the commits and asking for confirmation.
 
     The merge rules, including the secret scanner, are applied to the combined change of the new commits. The newest 200
     of these commits are also searched for secrets one by one. The push is never forced. Your own hooks and credentials
@@ -61,7 +61,7 @@ def _push(
     the remote has commits that the push would lose, or if an agent runs this command; 1 if git fails or you answer no.
     """
     if os.environ.get("AEGIS_INSTANCE"):
-        raise Refused("agents do not push", "the person does, with aegis-tui push", code="person.only")
+        raise Refused("agents may not push", "leave it to the person, who can run aegis-tui push", code="person.only")
     place = here()
     plan, seen = _looked_at(place, source, remote, to)
     for line in _lines(plan, seen):

@@ -51,13 +51,14 @@ def _qa(
 ) -> int:
     """Show the QA results of a run, print the output of a check, or accept a failing base.
 
-    --accept-base-failures needs a running hub, and ignores the options for the output of a check. All else works
-    without a hub. None is started.
+    --accept-base-failures needs a running hub, and ignores the options for the output of a check. Everything else
+    works without a hub. The command never starts one.
 
     Exit code 2 if there is no such run, round or check, or if --base or --round is given without --output; 5 outside a
-    repository. With --accept-base-failures: 2 also if you name no run, and no hub is running or no run is open; 5 also
-    if you name a run and no hub is running. 1 if the log is damaged or the run's commit is not in the repository any
-    more.
+    repository; 1 if the log is damaged or the run's commit is no longer in the repository.
+
+    --accept-base-failures without RUN: exit code 2 if no run is open, which is also the case if no hub is running.
+    With RUN: exit code 5 if no hub is running.
     """
     place = here()
     if accept:

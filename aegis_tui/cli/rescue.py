@@ -55,7 +55,7 @@ def show(
     diff: Annotated[bool, typer.Option("--diff", help="Print the changes too.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show which files saved work has: changed, staged and ignored ones.
+    """Show which files a piece of saved work contains: changed, staged and ignored ones.
 
     No hub is needed. Exit code 2 if there is no such ref, 1 if git fails.
     """
@@ -90,7 +90,7 @@ def restore(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Make saved work usable again: create a branch of it, or write its files into a new folder.
+    """Make saved work usable again: create a branch from it, or write its files into a new folder.
 
     Your checkout, index and stash stay as they are. No hub is needed. Exit code 2 if there is no such ref or the folder
     is not empty, 4 if a branch of that name already exists, 1 if git fails.

@@ -162,9 +162,9 @@ def refuse(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> int:
-    """Send a piece that waits for you back to its worker, with the reason.
+    """Send a waiting piece back to its worker, with the reason.
 
-    Exit code 2 if there is no such run or piece, 3 if the piece does not wait or the run has ended, 5 if no hub is
+    Exit code 2 if there is no such run or piece, 3 if the piece is not waiting or the run has ended, 5 if no hub is
     running.
     """
     reply = here().hub().reply(RunReply, "rule:refuse", run=run, piece=piece, reason=reason)

@@ -330,9 +330,9 @@ def _summary(report: Report) -> Iterator[str]:
 def _wait(run: RunName = None, as_json: AsJson = False) -> int:
     """Follow a run until it ends.
 
-    Prints what has happened since the start of the run, then what happens; a run that has already ended is shown at
-    once. If no hub is running, one is started and left running. After Ctrl-C the run continues, and the exit code is
-    130.
+    Prints what has happened since the start of the run, then each new step as it happens; a run that has already ended
+    is shown at once. If no hub is running, one is started and left running. After Ctrl-C the run continues, and the
+    exit code is 130.
 
     Exit code 3 if a gate stays closed or pieces are left out, 1 if the run fails for another reason, 2 if there is no
     such run, or no run at all, 5 if the hub cannot be started or does not answer.

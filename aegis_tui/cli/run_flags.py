@@ -21,8 +21,8 @@ Partial = Annotated[
     bool,
     typer.Option(
         "--partial",
-        help="If a piece fails or breaks QA to the end, leave it out and commit the others. The report lists what is "
-        "left out, and the exit code is 3.",
+        help="If a piece fails, or still breaks QA after the last round, leave it out and commit the others. "
+        "The report lists what is left out, and the exit code is 3.",
     ),
 ]
 Checks = Annotated[
@@ -90,5 +90,7 @@ MaxTokens = Annotated[
 ]
 MaxMinutes = Annotated[
     float | None,
-    typer.Option("--max-minutes", min=0.1, help="Minutes from the first call, in which agents may call the model."),
+    typer.Option(
+        "--max-minutes", min=0.1, help="Minutes for which agents may call the model, counted from the first call."
+    ),
 ]

@@ -56,7 +56,7 @@ def _status(as_json: AsJson = False) -> int:
     }
     if not is_live:
         left = "this is the last state in the log; aegis-tui runs lists the runs that have ended"
-        output.talk(f"no hub runs: {left if run else 'the first run starts one'}")
+        output.talk(f"no hub is running: {left if run else 'the first run starts one'}")
     output.result(fields, as_json=as_json, lines=_lines(state, living, boundary))
     return 0
 

@@ -43,7 +43,7 @@ def start(
         typer.Argument(help="A name or a folder; when left out, AEGIS_MODEL or else Qwen/Qwen3-Coder-Next-FP8."),
     ] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on 127.0.0.1.")] = DEFAULT_PORT,
-    wait_s: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until it answers.")] = 600.0,
+    wait_s: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until the server answers.")] = 600.0,
     tool_parser: Annotated[
         str | None,
         typer.Option(
@@ -59,7 +59,7 @@ def start(
     --tensor-parallel-size 2
 
     If a server is already running, it is left as it is, whatever its model and port. Exit code 0 also if the server is
-    still loading after --wait seconds; 5 if it ends during the start, 2 if a setting is wrong, if two models are given,
+    still loading after --wait seconds; 5 if it exits while starting, 2 if a setting is wrong, if two models are given,
     or if no tool call parser is known for the model.
     """
     options = list(context.args)

@@ -97,7 +97,7 @@ def setup(
 ) -> int:
     """Install vLLM into an environment of its own, where vllm start finds it. This downloads gigabytes.
 
-    pip takes its index from your own configuration. An environment that exists is used again.
+    pip uses the package index that its own configuration names. An existing environment is reused.
 
     Exit code 5 if a command fails.
     """

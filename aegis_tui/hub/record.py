@@ -58,7 +58,7 @@ def _lock(paths: WorkspacePaths, descriptor: int) -> None:
         match = re.search(rb'"pid": *(\d+)', os.pread(descriptor, 4096, 0))
         name = f"hub {int(match[1])}" if match else "a hub"
         hint = "aegis-tui hub status; to repair its log, end it first: aegis-tui hub stop"
-        raise HubUnavailable(f"{name} runs for this workspace already", hint, code="hub.running") from error
+        raise HubUnavailable(f"{name} is already running for this workspace", hint, code="hub.running") from error
     if not (paths.log_db.exists() or paths.log_db.with_suffix(".mark").exists()):
         forget_key(paths)
     os.ftruncate(descriptor, 0)

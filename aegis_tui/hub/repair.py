@@ -1,4 +1,4 @@
-"""Repair a damaged log while no hub runs."""
+"""Repair a damaged log while no hub is running."""
 
 from __future__ import annotations
 

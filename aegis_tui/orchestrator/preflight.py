@@ -226,9 +226,9 @@ class Preflight:
         """
         lenses = tuple(self._find_lens(name) for name in dict.fromkeys((GENERAL.name, *names)))
         if not any(lens.blocking for lens in lenses):
-            words = f"no lens of this run must approve a piece: {', '.join(lens.name for lens in lenses)}"
+            listed = ", ".join(lens.name for lens in lenses)
             raise UsageError(
-                words,
+                f"a piece needs no approval in this run, because none of its lenses blocks: {listed}",
                 f"write `blocking: yes` in the file of the lens {GENERAL.name}, or name a lens that has it",
                 is_certain=True,
             )

@@ -51,7 +51,7 @@ def of_workspace(paths: WorkspacePaths) -> Locate:
     async def locate() -> Endpoint:
         address = await asyncio.to_thread(find_hub, paths)
         if address is None:
-            raise HubUnavailable("no hub runs for this workspace", "start it with `aegis-tui hub start`")
+            raise HubUnavailable("no hub is running for this workspace", "start it with `aegis-tui hub start`")
         return Endpoint(f"unix:{address.socket}", address.token)
 
     return locate

@@ -175,7 +175,9 @@ class UserServers:
 
     def _add(self, name: str, client: Client, tool: ListedTool) -> None:
         if name in self._tools or len(self._tools) >= _MOST_TOOLS:
-            reason = "has the name of another" if name in self._tools else f"is one more than {_MOST_TOOLS}"
+            reason = (
+                "has the same name as another" if name in self._tools else f"exceeds the limit of {_MOST_TOOLS} tools"
+            )
             self.problems.append(f"the tool {name} is left out: it {reason}")
             return
         self._tools[name] = client, tool.model_copy(update={"output_schema": None})

@@ -282,7 +282,7 @@ class AegisApp(Guarded, App[int]):
             self.notify(note, title="another version", severity="warning", timeout=NOTE_S)
 
     async def _count_past(self) -> None:
-        """Set `desk.past_runs`, for the message that no hub runs; if the runs cannot be read, leave it unchanged."""
+        """Set `desk.past_runs`, for the message that no hub is running; if the runs cannot be read, keep it."""
         try:
             self.desk.past_runs = len(await asyncio.to_thread(self.desk.parts.history.runs))
         except AegisError:

@@ -200,7 +200,7 @@ class LiveHub:
         """
         fetched = await asyncio.to_thread(self._fetch)
         if fetched is None:
-            raise HubUnavailable("no hub runs for this workspace", "aegis-tui hub start")
+            raise HubUnavailable("no hub is running for this workspace", "aegis-tui hub start")
         workspace, events = await asyncio.to_thread(read_mirror, fetched)
         endpoint = Endpoint(f"unix:{fetched.address.socket}", fetched.address.token)
         stream, newest = await open_connection(endpoint, after=workspace.seq)

@@ -116,7 +116,7 @@ async def take(app: AegisApp, name: str, *, size: tuple[int, int]) -> str:
 
 
 async def _ready(app: AegisApp, pilot: Pilot[int]) -> None:
-    """Wait until the dashboard shows the hub's current state, or that no hub runs.
+    """Wait until the dashboard shows the hub's current state, or that no hub is running.
 
     Raises:
         HubUnavailable: That takes longer than `READY_S` (20 s).

@@ -24,7 +24,7 @@ from aegis_tui.tui.text import CATCHING_UP as CATCHING_UP
 KEPT_EVENTS = 2_000
 """How many events are kept for the events panel."""
 
-NO_HUB = "no hub runs for this repository"
+NO_HUB = "no hub is running for this repository"
 
 EVENT_KEY: Key = ("event", "")
 CONNECTION_KEY: Key = ("connection", "")
@@ -86,7 +86,7 @@ class WorkspaceStore:
 
     @property
     def absence(self) -> str:
-        """A few words to show in place of a state: that it is being read, or that no hub runs."""
+        """A few words to show in place of a state: that it is being read, or that no hub is running."""
         return CATCHING_UP if self.is_catching_up else NO_HUB
 
     @property

@@ -1,4 +1,4 @@
-"""`runs`, `report`, `events`, `qa`, `status` and `transcript` where no hub runs."""
+"""`runs`, `report`, `events`, `qa`, `status` and `transcript` where no hub is running."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_qa_and_status_come_from_the_log(ended: WorkspacePaths, capsys: pytest.C
     state = told(capsys, "status")
     assert (state["run"], state["state"], state["stage"], state["hub"]) == ("run1", "done", "DONE", False)
     assert main.run(["status"]) == 0
-    assert "no hub runs" in capsys.readouterr().err
+    assert "no hub is running" in capsys.readouterr().err
 
 
 def test_the_status_of_a_failed_run_says_that_it_failed_and_why(

@@ -23,7 +23,7 @@ BOUND_S = 10.0
 """Generous, for machines with much else to do; 3 s are wanted, and what it took is printed."""
 RUN_S = 90.0
 TRUTH = ("●MONITORING", r"● w01 +search", r"● w02 +receipt", r"scripted model +0 running +2 waiting")
-AWAY = "the hub does not answer|no hub runs"
+AWAY = "the hub does not answer|no hub is running"
 
 
 def open_session(workspace: ScratchWorkspace, name: str = "screen") -> PaneScreen:

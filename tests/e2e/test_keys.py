@@ -140,7 +140,7 @@ def test_a_goal_that_is_typed_in_ones_own_repository_becomes_a_design_and_then_a
             screen.press("Enter")
             screen.wait("⚑ 1 needs you", "a proposed design waits for your answer", timeout_s=RUN_S)
             screen.press("!")
-            screen.wait("A design waits for you", "1 .*accept", "5 .*end this run", "search", "receipt")
+            screen.wait("A design is waiting for you", "1 .*accept", "5 .*end this run", "search", "receipt")
             screen.press("1")
             screen.wait("✓DONE", r"one commit: [0-9a-f]{10} on aegis/run1/result", timeout_s=RUN_S)
             screen.wait("press r for the report")

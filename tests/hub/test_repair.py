@@ -288,7 +288,7 @@ def test_the_lock_of_a_hub_that_is_ending_is_waited_for(paths: WorkspacePaths) -
     holder = "import fcntl, sys, time; f = open(sys.argv[1], 'a'); fcntl.flock(f, 2); print(flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", holder, str(paths.hub_lock)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.read(1)
-        with pytest.raises(HubUnavailable, match="runs for this workspace already"), only_hub(paths):
+        with pytest.raises(HubUnavailable, match="is already running for this workspace"), only_hub(paths):
             pass
         end = threading.Timer(0.2, process.kill)
         end.start()

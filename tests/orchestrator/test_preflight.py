@@ -197,4 +197,4 @@ def test_where_a_team_lets_no_lens_block_no_run_starts(tmp_path: Path, monkeypat
     monkeypatch.setitem(globals(), "find_lens", lambda name: ReviewLens(name=name, blocking=False))
     machine = Machine()
     error = refused(machine, tmp_path, options={"lenses": ["style"]})
-    assert "no lens of this run must approve a piece: general, style" in error.message and "model" not in machine.asked
+    assert "because none of its lenses blocks: general, style" in error.message and "model" not in machine.asked

@@ -64,7 +64,7 @@ async def test_an_empty_grid_says_so_in_one_line(record: Record, size: tuple[int
     async with app.run_test(size=size, notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("v")
-        await until(pilot, lambda: "esc goes back to the dashboard, where n gives a goal" in screen_text(app))
+        await until(pilot, lambda: "esc goes back to the dashboard; press n there to give a goal" in screen_text(app))
 
 
 @to_the_end
@@ -317,7 +317,7 @@ async def test_without_a_hub_nothing_is_said_of_a_run(record: Record) -> None:
     app = scene.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         scene.hub.play(ConnectionState(False))
-        await until(pilot, lambda: "no hub runs for this repository" in screen_text(app))
+        await until(pilot, lambda: "no hub is running for this repository" in screen_text(app))
         shown = screen_text(app)
         assert "No agents yet" not in shown and "no goal yet" not in shown and "press n to give a goal" in shown
     assert app.farewell() == []

@@ -193,8 +193,8 @@ class TreeCopy:
 def too_large(limit_bytes: int) -> Refused:
     """Return (not raise) the error for files that are larger than the limit on what is copied into a worktree."""
     return Refused(
-        f"the files that .worktreeinclude names, or that the set-up command made, have more than {limit_bytes // _MIB} "
-        "MiB, which every worktree would copy",
+        "the files that .worktreeinclude names, or that the set-up command made, are larger than "
+        f"{limit_bytes // _MIB} MiB together, and each worktree would get a copy",
         "name fewer files in .worktreeinclude, or raise copy_mb of [environment] in your own configuration",
         code="environment.size",
     )

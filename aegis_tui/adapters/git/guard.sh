@@ -134,7 +134,7 @@ follow() {
 
 case $hook in
 pre-push)
-    refuse "agents do not push; a person does, when the run is done"
+    refuse "agents may not push; a person does, when the run is done"
     ;;
 pre-commit)
     load

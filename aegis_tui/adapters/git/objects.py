@@ -142,7 +142,7 @@ class Objects:
         trees = [facts.oid for facts in known if facts is not None]
         if len(trees) != len(asked):
             lost = asked[known.index(None)]
-            raise GitError(f"there is no commit {lost}", "look whether the repository is complete: git fsck")
+            raise GitError(f"there is no commit {lost}", "check whether the repository is complete: git fsck")
         return trees
 
     async def read_trees(self, oids: Iterable[str]) -> list[bytes]:

@@ -199,7 +199,9 @@ async def _within(deadline_s: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise GitError(
-            f"git took longer than {deadline_s:g} s", "another program may hold the repository", code="git.timeout"
+            f"git took longer than {deadline_s:g} s",
+            "another program may have locked the repository",
+            code="git.timeout",
         ) from error
 
 

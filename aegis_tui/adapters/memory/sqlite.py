@@ -187,7 +187,7 @@ def _store_error(path: Path, doing: str, error: Exception) -> StoreError:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         hint = "try again when the other process that uses it has ended"
     elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(error, ValueError):
-        hint = f"move {path} away; a new one is begun then"
+        hint = f"move {path} away; a new one is then created"
     else:
         hint = f"check the free space and the permissions of {path.parent}"
     return StoreError(f"the memory {path} cannot be {doing}: {error}", hint)

@@ -11,7 +11,7 @@ from aegis_tui.ports.terminal import Delivery
 
 SUBMITS = "Ctrl-], pressed twice, submits the work"
 INTERRUPTED = f"the program was interrupted in its pane; {SUBMITS}, and the next prompt continues it"
-PERSONS_TURN = "the program works on a prompt that was typed into it"
+PERSONS_TURN = "the program is working on a prompt that was typed into it"
 YOUR_TURN = f"the prompt that was typed into the program is done; {SUBMITS}, and so does the program's exit"
 QUIT = "the program has ended in its pane; the next prompt starts it again"
 NOT_DELIVERED = {

@@ -65,7 +65,7 @@ def refuse(workspace: Workspace, command: RuleRefuse, actor: Actor, request_id: 
         raise UsageError(f"{run.run} has no piece {command.piece}", "see aegis-tui status")
     held = run.held_findings(piece)
     if not held:
-        raise Refused(f"{piece.name} does not wait for a person", _LIST, code="rule.not-held")
+        raise Refused(f"{piece.name} is not waiting for a person", _LIST, code="rule.not-held")
     findings = [item.as_finding() for item in held]
     reason = command.reason or "the person does not allow it"
     text = f"The person does not allow this: {reason}\n{brief.rejected_brief(piece.name, findings, by=actor.agent_id)}"
@@ -96,7 +96,7 @@ def _of_piece(run: Run, name: str | None) -> list[tuple[Piece, RuleFinding]]:
         raise UsageError(f"{run.run} has no piece {name}", "see aegis-tui status")
     held = run.held_findings(piece)
     if not held:
-        raise UsageError(f"{name} does not wait for a person", _LIST)
+        raise UsageError(f"{name} is not waiting for a person", _LIST)
     return [(piece, item) for item in held]
 
 

@@ -189,7 +189,7 @@ def propose(workspace: Workspace, command: DesignPropose, actor: Actor, request_
     """
     run = workspace.runs.current()
     if run is None or run.stage is not Stage.DESIGN or run.design is not None:
-        raise Refused("no run waits for a design", "start one: aegis-tui run GOAL", code="design.closed")
+        raise Refused("no run is waiting for a design", "start one: aegis-tui run GOAL", code="design.closed")
     if actor.kind == "instance" and own_instance(workspace, actor).task != "design":
         raise Refused("only the Commander may propose a design", code="design.role")
     effort = Effort()

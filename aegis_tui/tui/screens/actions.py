@@ -160,7 +160,7 @@ class RunActions(PastActions):
         Binding("d", "new_feature", "Feature", id="run.feature", tooltip="Start a run of one agent, without a design."),
         Binding("D", "design", "Design", id="run.design", tooltip="Look at the design, or answer a proposed one."),
         Binding("exclamation_mark", "next_need", "Needs you", id="run.need", tooltip="Go to what needs you."),
-        Binding("i", "inbox", "Inbox", id="run.inbox", tooltip="List all that waits for you (aegis-tui inbox)."),
+        Binding("i", "inbox", "Inbox", id="run.inbox", tooltip="List everything that waits for you (aegis-tui inbox)."),
         Binding("w", "why_stage", "Gates", id="run.gates", tooltip="Show the gates of the stage, and what opens them."),
         Binding("r", "report", "Report", id="run.report", tooltip="Show the final report (aegis-tui report)."),
         Binding("o", "runs", "Runs", id="run.list", tooltip="Open a past run (aegis-tui runs, report RUN)."),
@@ -232,7 +232,7 @@ class RunActions(PastActions):
         """Show the gates of the current stage of the run; without a run, say so."""
         run, store = self.desk.store.run, self.desk.store
         if run is None:
-            self.desk.tell(f"no run yet; {self.desk.keys['n']} gives a goal")
+            self.desk.tell(f"no run yet; press {self.desk.keys['n']} to give a goal")
             return
         name = run.run
         self.app.push_screen(

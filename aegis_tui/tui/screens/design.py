@@ -89,7 +89,7 @@ class DesignScreen(Dialog[None]):
         and hide the others.
         """
         with Vertical(classes="dialog -wide") as dialog:
-            dialog.border_title = "A design waits for you" if self.is_open else "The design of this run"
+            dialog.border_title = "A design is waiting for you" if self.is_open else "The design of this run"
             with Horizontal(id="design"):
                 with Vertical(id="left"):
                     yield LineView(name_id="choices")

@@ -35,7 +35,7 @@ class InboxList(LinePanel):
 
     NAME = "inbox"
     TITLE = "Waiting for you"
-    EMPTY = ("nothing waits for you", "agents that ask, designs and gates that need you are listed here")
+    EMPTY = ("nothing is waiting for you", "agents that ask, designs and gates that need you are listed here")
 
     def __init__(self, items: Sequence[tuple[Need, str | None]], *, now: datetime) -> None:
         super().__init__(name_id="inbox")

@@ -156,7 +156,7 @@ def quiet_words(workspace: Workspace, run: Run | None) -> str:
     if run is None or not run.is_open:
         return "nothing needs you now"
     shut = next((gate for gate in gates_of(workspace, run) if not gate.passed), None)
-    return f"no question waits for you; {shut.name}: {inert(shut.reason)}" if shut else "nothing needs you now"
+    return f"no question is waiting for you; {shut.name}: {inert(shut.reason)}" if shut else "nothing needs you now"
 
 
 def gate_lines(gates: list[Gate]) -> list[Line]:

@@ -35,7 +35,7 @@ class TopBar(LineView):
     def update_from_store(self) -> None:
         """Show the goal and the stages of the run, and what it waits for.
 
-        Before the hub's state was read, show that it is being read, or that no hub runs.
+        Before the hub's state was read, show that it is being read, or that no hub is running.
         """
         parts, store = self._desk.parts, self._desk.store
         run, needed, width = store.run, needs(store.workspace), self.line_width

@@ -79,7 +79,7 @@ class InstancePanel(StorePanel):
         )
 
     def empty_words(self) -> tuple[str, ...]:
-        """Return what to press; while no hub runs without a word about agents, as nothing is known of them."""
+        """Return what to press; while no hub is running without a word about agents, as nothing is known of them."""
         if self.store.is_loaded or self.store.is_catching_up:
             return super().empty_words()
         return self.EMPTY[2:]

@@ -147,7 +147,7 @@ def test_the_push_hook_refuses_where_the_transport_would_not(
     git(tmp_path, "init", "-q", "--bare", str(remote))
     open_again = ("-c", "protocol.allow=always", "-c", "protocol.file.allow=always")
     output = refused(git, spec.path, *open_again, "push", str(remote), "HEAD:refs/heads/leak")
-    assert "agents do not push" in output
+    assert "agents may not push" in output
 
 
 def test_a_rebase_onto_the_working_ref_passes_with_and_without_a_stop(

@@ -67,7 +67,7 @@ async def test_an_empty_inbox_says_so_and_what_will_be_there(record: Record) -> 
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("i")
-        await until(pilot, lambda: "nothing waits for you" in screen_text(app))
+        await until(pilot, lambda: "nothing is waiting for you" in screen_text(app))
 
 
 @to_the_end

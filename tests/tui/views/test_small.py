@@ -80,7 +80,7 @@ def test_what_was_found_before_the_run_is_a_key_away(record: Record) -> None:
 def test_that_nothing_asks_is_said_with_what_is_waited_for(record: Record) -> None:
     workspace = record(until=125).workspace()
     assert quiet_words(workspace, workspace.runs.latest()).startswith(
-        "no question waits for you; workers_finished: discounts is working"
+        "no question is waiting for you; workers_finished: discounts is working"
     )
     assert quiet_words(Workspace(), None) == "nothing needs you now"
 
