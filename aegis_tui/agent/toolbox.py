@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aegis_tui.agent.files import OwnWorktree, replace_once
+from aegis_tui.agent.finding_places import misplaced
 from aegis_tui.agent.foreign import ForeignToolbox
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn, TaskContext
@@ -320,6 +321,8 @@ class Toolbox:
             raise UsageError("no review is open")
         if wanted.decision == "reject" and not wanted.findings:
             raise UsageError("a rejection needs at least one finding that says what to change")
+        if problems := await misplaced(wanted.findings, self._worktree):
+            raise UsageError("; ".join(problems), "Give the verdict again with these findings corrected")
         self._screen.action("Verdict", wanted.decision)
         fields = wanted.model_dump(mode="json", by_alias=True)
         await self._progress.report()

@@ -1,8 +1,9 @@
-"""PERF-18: the time that the program itself adds to a run, with a model that answers at once.
+"""PERF-16, PERF-18: the time that the program itself adds to a run, with a model that answers at once.
 
 Four workers start at the same moment in a small repository; each reads, writes and reports, and each piece is reviewed.
 Measured are the events of the hub's log and the calls in the gateway's: from the plan of an instance to its first call
-of the model, and from the submission of a piece until it is merged, its review included.
+of the model, from the request for a review to its reviewer's first call, and from the submission of a piece until it is
+merged, its review included.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import ScratchWorkspace
 from scripts.bench.record import Figure
+from scripts.bench.wire import quantile
 
 RUNS = 6
 WARM_UP = 1
@@ -33,6 +35,7 @@ VERDICT = {
     "criteria": [{"id": "brief", "pass": True, "evidence": "Scripted: no model has judged this piece."}],
     "findings": [],
 }
+_READ = "from the request for a review to the first call of the model by its reviewer"
 _REVIEW = [{"tool": "read", "args": {"path": "src/app.py"}}, {"tool": "verdict", "args": VERDICT}]
 
 
@@ -40,6 +43,7 @@ def run_product() -> list[Figure]:
     """Run the whole job several times, each in a repository of its own."""
     called: dict[str, list[float]] = defaultdict(list)
     merged: list[float] = []
+    read: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         _write_scenario(Path(folder))
         for number in range(WARM_UP + RUNS):
@@ -49,6 +53,7 @@ def run_product() -> list[Figure]:
             for role, spent_s in _until_called(events, calls):
                 called[role].append(spent_s)
             merged += _until_merged(events)
+            read += _until_read(events, calls)
     words = "from the plan of {} to its first call of the model, {} workers at once"
     return [
         Figure("planned_call", words.format("an instance", WORKERS), "s", tuple(chain(*called.values()))),
@@ -56,6 +61,8 @@ def run_product() -> list[Figure]:
             Figure(f"planned_call_{role}", words.format(f"a {role}", WORKERS), "s", tuple(samples))
             for role, samples in sorted(called.items())
         ),
+        Figure("review_called", f"{_READ}, {WORKERS} workers at once", "s", tuple(read)),
+        Figure("review_called_p95", f"{_READ}, p95 of all", "s", (quantile(read, 0.95),)),
         Figure(
             "submitted_merged", f"from the submission of a piece to its merge, {WORKERS} workers", "s", tuple(merged)
         ),
@@ -118,12 +125,29 @@ def _second(timestamp: str) -> float:
 
 def _until_called(events: list[dict[str, Any]], calls: list[dict[str, Any]]) -> list[tuple[str, float]]:
     """Role and seconds of each instance, in the order of the plans."""
+    first = _first_calls(calls)
+    planned = [event for event in events if event["type"] == "instance:planned"]
+    return [(event["data"]["role"], first[event["agent_id"]] - _second(event["timestamp"])) for event in planned]
+
+
+def _first_calls(calls: list[dict[str, Any]]) -> dict[str, float]:
+    """Agent id -> when its first call of the model began, in seconds since 1970."""
     first: dict[str, float] = {}
     for call in calls:
         began = _second(call["at"]) - call["latency_s"]
         first[call["agent_id"]] = min(began, first.get(call["agent_id"], began))
-    planned = [event for event in events if event["type"] == "instance:planned"]
-    return [(event["data"]["role"], first[event["agent_id"]] - _second(event["timestamp"])) for event in planned]
+    return first
+
+
+def _until_read(events: list[dict[str, Any]], calls: list[dict[str, Any]]) -> list[float]:
+    """Seconds from each request for a review to the first call of the model by the reviewer that got it first."""
+    first = _first_calls(calls)
+    reviewers: dict[str, str] = {}
+    for event in events:
+        if event["type"] == "instance:planned" and (review_id := event["data"].get("review_id")):
+            reviewers.setdefault(review_id, event["agent_id"])
+    asked = [event for event in events if event["type"] == "review:requested"]
+    return [first[reviewers[event["data"]["review_id"]]] - _second(event["timestamp"]) for event in asked]
 
 
 def _until_merged(events: list[dict[str, Any]]) -> list[float]:

@@ -34,6 +34,7 @@ from aegis_tui.domain.message.events import MessageSent
 from aegis_tui.domain.piece.events import MergeQueued, PieceReopened
 from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.registry import Rules
+from aegis_tui.domain.review.reading import begun_reading
 from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.kind import check_startable
 from aegis_tui.domain.run.model import Run
@@ -126,6 +127,7 @@ def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id:
     if said.write_checks == instance.write_checks:
         said = said.model_copy(update={"write_checks": None})
     drafts: list[Draft] = [(instance.agent_id, said)] if _is_news(instance, said) else []
+    drafts += begun_reading(workspace, instance, command.state)
     if instance.task == "scout" and command.state == "done":
         return Decision(drafts + _hand_over(workspace, instance, command.note or ""))
     if stands is not None:

@@ -21,8 +21,8 @@ def urgencies(workspace: Workspace) -> dict[str, int]:
     """Return how much others wait for each living instance: agent id -> points, at most 9.
 
     Each lock that it holds gives 1, and 2 for each request that waits for it. In an open run its unfinished piece gives
-    1 for each piece that waits for it, and 2 if it is the foundation; a review in progress that the run waits for, and
-    the design, give 2. An instance that nobody waits for has 0, or is left out.
+    1 for each piece that waits for it, and 2 if it is the foundation; a review that the run waits for, and the design,
+    give 2. An instance that nobody waits for has 0, or is left out.
     """
     points: Counter[str] = Counter()
     for lock in workspace.locks.locks():
@@ -30,9 +30,10 @@ def urgencies(workspace: Workspace) -> dict[str, int]:
     run = workspace.runs.current()
     if run is not None and run.is_open:
         _count_pieces(run, points)
-        _count_reviews(run, points)
         for item in workspace.instances.of_run(run.run):
-            if item.task == "design":
+            review = run.reviews.get(item.review_id or "")
+            is_waited_for = review is not None and not review.is_decided and run.is_blocking(review)
+            if item.task == "design" or is_waited_for:
                 points[item.agent_id] += GATE
     alive = {item.agent_id for item in workspace.instances.alive()}
     return {agent_id: min(count, MOST) for agent_id, count in sorted(points.items()) if agent_id in alive}
@@ -49,9 +50,3 @@ def _count_pieces(run: Run, points: Counter[str]) -> None:
         points[piece.agent_id] += DEPENDANT * waiting[piece.name]
         if piece.name == FOUNDATION:
             points[piece.agent_id] += GATE
-
-
-def _count_reviews(run: Run, points: Counter[str]) -> None:
-    for review in run.reviews.values():
-        if review.reviewer is not None and review.status == "in_progress" and run.is_blocking(review):
-            points[review.reviewer] += GATE

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from aegis_tui.domain.field import Name
 from aegis_tui.domain.model import CommandData
-from aegis_tui.domain.review.finding import Criterion, Finding
+from aegis_tui.domain.review.finding import Criterion, Finding, checked_findings
 
 
 class ReviewVerdict(CommandData):
@@ -17,6 +19,8 @@ class ReviewVerdict(CommandData):
     decision: Literal["approve", "reject"]
     criteria: tuple[Criterion, ...] = ()
     findings: tuple[Finding, ...] = ()
+
+    _check = field_validator("findings")(checked_findings)
 
 
 ReviewClientCommand = ReviewVerdict

@@ -24,7 +24,7 @@ class ReviewRequested(EventData):
 
 
 class ReviewInProgress(EventData):
-    """A reviewer has started the review."""
+    """A reviewer has begun to read: its agent is running and is about to ask the model for the first time."""
 
     type: Literal["review:in_progress"] = "review:in_progress"
     run: str

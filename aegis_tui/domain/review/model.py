@@ -20,6 +20,7 @@ class Review(StateModel):
     reviewer: str | None = None
     status: Literal["requested", "in_progress", "APPROVED", "CHANGES_REQUESTED"] = "requested"
     attempts: int = 0
+    """How many reviewers have begun to read."""
     lens: str = GENERAL.name
     criteria: tuple[Criterion, ...] = ()
     """The judged criteria of a rejection, kept until the author gets them together with those of the other lenses."""

@@ -134,11 +134,15 @@ def review_brief(run: Run, review: Review) -> str:
 
 
 def findings_text(findings: Sequence[Finding]) -> str:
-    """Return the findings as a list, one per line; empty for none."""
-    return "\n".join(
-        f"- {item.file or 'general'}{f':{item.line}' if item.line else ''}: {item.msg} ({item.severity})"
-        for item in findings
-    )
+    """Return the findings as a list, each with its suggestion below it if there is one; empty for none."""
+    return "\n".join(_finding_text(item) for item in findings)
+
+
+def _finding_text(item: Finding) -> str:
+    span = "" if not item.lines else f":{item.lines[0]}" + (f"-{item.lines[1]}" * (item.lines[0] != item.lines[1]))
+    notes = ", ".join(part for part in (item.severity, item.rule) if part)
+    suggestion = f"\n  Suggestion: {item.suggestion}" if item.suggestion else ""
+    return f"- {item.file or 'general'}{span}: {item.msg} ({notes}){suggestion}"
 
 
 def rejected_brief(piece: str, findings: Sequence[Finding], *, by: str) -> str:

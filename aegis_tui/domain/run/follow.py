@@ -17,7 +17,7 @@ from aegis_tui.domain.instance.plan import plan
 from aegis_tui.domain.instance.rules import spec_path
 from aegis_tui.domain.lock.model import Draft
 from aegis_tui.domain.piece.model import Piece, PieceStatus
-from aegis_tui.domain.review.events import ReviewInProgress, ReviewRequested
+from aegis_tui.domain.review.events import ReviewRequested
 from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run import events
 from aegis_tui.domain.run.events import FOUNDATION, Stage
@@ -253,9 +253,9 @@ def _staff(workspace: Workspace, run: Run, piece: Piece, *, role: str) -> Iterat
 def _plan_reviewers(workspace: Workspace, run: Run) -> Iterator[Draft]:
     alive = sum(1 for item in workspace.instances.of_run(run.run) if item.role == "reviewer" and item.is_alive)
     for review in run.reviews.values():
-        if not _wants_reviewer(workspace, run, review):
-            continue
         tried = [item for item in workspace.instances.of_run(run.run) if item.review_id == review.review_id]
+        if not _wants_reviewer(run, review) or any(item.is_alive for item in tried):
+            continue
         if failure := given_up(tried, run.options.max_attempts):
             if not run.is_blocking(review):
                 continue
@@ -263,7 +263,7 @@ def _plan_reviewers(workspace: Workspace, run: Run) -> Iterator[Draft]:
             return
         if alive >= MAX_REVIEWERS:
             return
-        planned = plan(
+        yield plan(
             workspace,
             run,
             role="reviewer",
@@ -273,19 +273,13 @@ def _plan_reviewers(workspace: Workspace, run: Run) -> Iterator[Draft]:
             piece=review.piece,
             review_id=review.review_id,
         )
-        yield planned
-        progress = ReviewInProgress(run=run.run, review_id=review.review_id, reviewer=planned[0])
-        yield planned[0], progress
         return
 
 
-def _wants_reviewer(workspace: Workspace, run: Run, review: Review) -> bool:
-    if run.composition_review != review.review_id and not _is_open(run, review):
-        return False
-    if review.status == "in_progress":
-        reviewer = workspace.get_instance(review.reviewer or "")
-        return reviewer is None or not reviewer.is_alive
-    return review.status == "requested"
+def _wants_reviewer(run: Run, review: Review) -> bool:
+    """Return whether the review has no verdict yet and is still needed."""
+    is_current = run.composition_review == review.review_id or _is_open(run, review)
+    return is_current and not review.is_decided
 
 
 def _is_open(run: Run, review: Review) -> bool:

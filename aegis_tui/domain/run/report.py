@@ -309,7 +309,10 @@ def _criterion(item: Criterion) -> CriterionReport:
 
 
 def _finding(item: Finding) -> FindingReport:
-    return cast(FindingReport, item.model_dump(mode="json"))
+    """Return a finding; what its reviewer has left out and earlier versions did not have is left out here too."""
+    plain = item.model_dump(mode="json")
+    unsaid = {name for name in ("end_line", "rule", "suggestion", "confidence") if plain[name] in (None, "")}
+    return cast(FindingReport, {name: value for name, value in plain.items() if name not in unsaid})
 
 
 def _check(round_number: int, item: QaCheck) -> QaReport:

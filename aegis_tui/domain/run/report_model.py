@@ -105,6 +105,10 @@ class FindingReport(TypedDict):
     line: int | None
     msg: str
     severity: str
+    end_line: NotRequired[int | None]
+    rule: NotRequired[str]
+    suggestion: NotRequired[str]
+    confidence: NotRequired[float | None]
 
 
 class ReviewReport(TypedDict):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from aegis_tui.domain.model import FrozenModel
-from aegis_tui.domain.review.finding import Criterion, Finding
+from aegis_tui.domain.review.finding import Criterion, Finding, checked_findings
 from aegis_tui.errors import UsageError
 
 BASH_TIMEOUT_S = 120.0
@@ -117,7 +117,13 @@ class VerdictArguments(ToolArguments):
 
     decision: Literal["approve", "reject"] = Field(description="Whether the change may be merged.")
     criteria: tuple[Criterion, ...] = Field(min_length=1, description="Every acceptance criterion, each with evidence.")
-    findings: tuple[Finding, ...] = Field(default=(), description="Remarks; a rejection needs at least one.")
+    findings: tuple[Finding, ...] = Field(
+        default=(),
+        description="Remarks; a rejection needs at least one. Each with file and lines where it has a place, the rule "
+        "of the checklist that is not met, a suggestion of what to write instead, and your confidence (0 to 1).",
+    )
+
+    _check = field_validator("findings")(checked_findings)
 
 
 class ProposeDesignArguments(ToolArguments):

@@ -217,3 +217,14 @@ def test_findings_are_kept_only_until_they_go_back_or_the_piece_is_merged() -> N
     late.judge("style", "a name says nothing")
     for run in (bench.hub.run, late.hub.run):
         assert all(not review.findings for review in run.reviews.values())
+
+
+def test_the_author_gets_the_lines_the_rule_and_the_suggestion_of_a_finding() -> None:
+    bench = Bench(GENERAL)
+    name = bench.reviewers()["general"]
+    bench.hub.bring_up(name)
+    finding = Finding(file="src/a/x.py", line=3, end_line=5, msg="SQL injection", rule="input", suggestion="bind it")
+    review = bench.hub.workspace.instances.by_id[name].review_id or ""
+    bench.hub.send(ReviewVerdict(review_id=review, decision="reject", findings=(finding,)), Actor(name, "instance"))
+    (text,) = bench.prompts()
+    assert "- src/a/x.py:3-5: SQL injection (error, input)\n  Suggestion: bind it" in text
