@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from aegis_tui.domain.merge.label import label_words
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.run.events import STAGES
 from aegis_tui.domain.run.report_model import Report
@@ -101,6 +102,7 @@ def judge(report: Report, promise: Promise | None, result: DemoResult) -> list[C
         _workers(report, promise.workers),
         _lock_waits(report, promise.lock_waits),
         _conflicts(report, promise.hot_conflicts),
+        _labels(report),
         _qa(report, promise.qa_rounds),
         *([_left_out(report, promise.left_out)] if promise.left_out else []),
         _commit(report, result),
@@ -150,6 +152,19 @@ def _conflicts(report: Report, wanted: int) -> Claim:
     ok = len(rebased) >= wanted and len(ended) == len(hot) and (wanted > 0 or not conflicts)
     words = ", ".join(f"{item['path']} {item['resolution']}" for item in conflicts) or "none"
     return Claim("hot conflicts rebased", ok, words)
+
+
+def _labels(report: Report) -> Claim:
+    """Every file that several pieces changed is proven, or verified by QA on the tree that was committed."""
+    files = [(file["path"], file["label"], file["strategy"]) for file in report.get("merged", ())]
+    files += [
+        (item["path"], item.get("label") or "unlabelled", item.get("strategy"))
+        for item in report["conflicts"]
+        if item["resolution"] != "none"
+    ]
+    ok = all(label in ("proven", "verified") for _, label, _ in files)
+    words = (f"{path} {label_words(label, strategy)}" for path, label, strategy in files)
+    return Claim("merged files proven or verified", ok, ", ".join(dict.fromkeys(words)) or "none")
 
 
 def _qa(report: Report, wanted: Sequence[bool]) -> Claim:

@@ -10,6 +10,7 @@ from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.cli.status import compute_report
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.merge.label import label_words
 
 if TYPE_CHECKING:
     from aegis_tui.domain.wire.output import ConflictPath, ConflictsOutput, ReviewsOutput
@@ -34,11 +35,17 @@ def _conflicts(as_json: AsJson = False) -> int:
             "hunks": item["hunks"],
             "resolution": item["resolution"],
             "text": item["text"],
+            "label": item["label"],
+            "strategy": item["strategy"],
+            "reason": item["reason"],
         }
         pairs.setdefault((item["a"], item["b"]), []).append(path)
     fields: ConflictsOutput = {"pairs": [{"a": a, "b": b, "paths": paths} for (a, b), paths in pairs.items()]}
     rows = [
-        [i["a"], i["b"], i["kind"], i["path"], counted(i["hunks"], "hunk"), i["resolution"] or "open"]
+        [
+            *(i["a"], i["b"], i["kind"], i["path"], counted(i["hunks"], "hunk"), i["resolution"] or "open"),
+            label_words(i["label"], i["strategy"], i["reason"]),
+        ]
         for i in conflicts
     ]
     output.result(fields, as_json=as_json, lines=output.table(rows) or ["no conflict is known"])

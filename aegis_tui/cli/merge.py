@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,13 +11,14 @@ from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.composition.order import in_order
 from aegis_tui.domain.count import counted
-from aegis_tui.domain.wire.merge import MergePlanOutput, PlannedPiece
+from aegis_tui.domain.merge.label import label_words
+from aegis_tui.domain.wire.merge import MergePlanOutput, PlannedPiece, PredictedMerge
 from aegis_tui.domain.wire.output import RunOutput
 from aegis_tui.domain.wire.reply import RunReply
 from aegis_tui.errors import UsageError
 
 if TYPE_CHECKING:
-    from aegis_tui.domain.wire.piece import PieceFields
+    from aegis_tui.domain.wire.piece import ConflictFields, PieceFields
     from aegis_tui.domain.wire.run import RunView
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -40,8 +42,10 @@ def merge() -> None:
 def plan(as_json: AsJson = False) -> int:
     """List the pieces of the newest run in the order in which they are merged.
 
-    Each is listed with its state, the pieces that it depends on, and the pieces that change the same files. Exit code
-    2 if there is no run or it has no design yet, 5 if no hub is running: none is started.
+    Each is listed with its state, the pieces that it depends on, the pieces that change the same files, and what is
+    known about the merge of these files: proven by an independent check, verified by QA on the merged tree, unproven
+    until then, or refused. Exit code 2 if there is no run or it has no design yet, 5 if no hub is running: none is
+    started.
     """
     run = here().hub().context()["run"]
     if run is None:
@@ -65,6 +69,8 @@ def _plan(run: RunView) -> MergePlanOutput:
             "depends_on": pieces[name]["depends_on"],
             "files": len(pieces[name]["files"]),
             "shares": _shares(pieces[name], run["pieces"]),
+            "merged": pieces[name]["merged_files"],
+            "predicted": list(_predicted(name, run["conflicts"])),
         }
         for name in in_order(pieces, needs)
         if not pieces[name]["left_out"]
@@ -95,12 +101,30 @@ def _shares(piece: PieceFields, others: list[PieceFields]) -> list[str]:
     ]
 
 
+def _predicted(piece: str, conflicts: list[ConflictFields]) -> Iterator[PredictedMerge]:
+    """Yield the conflicts of a piece that are open, and the files that it and another one both change."""
+    for item in conflicts:
+        if item["resolution"] is None and piece in (item["a"], item["b"]):
+            yield {
+                "path": item["path"],
+                "other": item["b"] if item["a"] == piece else item["a"],
+                "kind": item["kind"],
+                "label": item["label"],
+                "strategy": item["strategy"],
+                "reason": item["reason"],
+            }
+
+
 def _words(item: PlannedPiece) -> str:
     parts = [counted(item["files"], "file")]
     if item["depends_on"]:
         parts.append(f"builds on {', '.join(item['depends_on'])}")
     if item["shares"]:
         parts.append(f"shares files with {', '.join(item['shares'])}")
+    parts += [f"{file['path']} {label_words(file['label'], file['strategy'])}" for file in item["merged"]]
+    for one in item["predicted"]:
+        words = label_words(one["label"], one["strategy"]) or one["kind"]
+        parts.append(f"{one['path']} with {one['other']} predicted {words}")
     return "; ".join(parts)
 
 

@@ -42,6 +42,7 @@ from aegis_tui.domain.lock.events import (
     LockWithdrawn,
     WithdrawnCode,
 )
+from aegis_tui.domain.merge.label import label_words
 from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
 from aegis_tui.domain.model import EventData
 from aegis_tui.domain.piece.events import (
@@ -115,8 +116,20 @@ def _held(data: PieceHeld) -> str:
     return f"{asked[0].file}: {asked[0].msg}{more}" if asked else "the rules found something"
 
 
+_SHOWN_FILES: Final = 3
+
+
 def _conflict(data: ConflictDetected) -> str:
+    if data.kind == "soft" and data.strategy in ("structure", "lines"):
+        how = label_words(data.label, data.strategy)
+        return f"{data.a} and {data.b} change the same place of {data.path}: it will be merged {how}"
     return f"{data.kind} conflict between {data.a} and {data.b} in {data.path}, {counted(data.hunks, 'hunk')}"
+
+
+def _merge(data: MergeApplied) -> str:
+    named = [f"{file.path} {label_words(file.label, file.strategy)}" for file in data.merged[:_SHOWN_FILES]]
+    more = f" and {counted(rest, 'more file')}" if (rest := len(data.merged) - len(named)) else ""
+    return f"{data.piece} is merged, {data.oid[:10]}" + (f"; {', '.join(named)}{more}" if named else "")
 
 
 def _qa(data: QaFinished) -> str:
@@ -212,7 +225,7 @@ _RUN: Words = {
     RuleAllowed: lambda data: f"allows this in {data.piece}: {data.finding.file}: {data.finding.msg}",
     PieceReopened: lambda data: f"{data.piece} goes back to its worker",
     MergeQueued: lambda data: f"{data.piece} waits to be merged",
-    MergeApplied: lambda data: f"{data.piece} is merged, {data.oid[:10]}",
+    MergeApplied: _merge,
     MergeRejected: lambda data: f"{data.piece} is not merged: {data.reason}",
     PartialAllowed: lambda data: "allows a result without the pieces that fail",
     CulpritsSought: lambda data: f"looks for the pieces that break QA: {data.reason}",

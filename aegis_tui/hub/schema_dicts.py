@@ -29,6 +29,7 @@ from typing import (
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.message.exchange import Exchange
 from aegis_tui.domain.piece.model import Piece, PieceConflict
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
@@ -44,6 +45,7 @@ SAME_AS: Final[Mapping[type[Any], type[BaseModel]]] = MappingProxyType(
         instance.InstanceView: Instance,
         piece.PieceFields: Piece,
         piece.ConflictFields: PieceConflict,
+        piece.MergedFileFields: MergedFile,
         piece.ReviewFields: Review,
         qa.QaFields: QaFinished,
         qa.BaseQaFields: QaBaseChecked,

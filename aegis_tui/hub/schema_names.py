@@ -57,6 +57,7 @@ from aegis_tui.domain.lock.events import (
     LockWithdrawn,
 )
 from aegis_tui.domain.memory.model import Advice
+from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.message import exchange as exchanges
 from aegis_tui.domain.message.commands import Ack, BroadcastSend, MessageRead, MessageSend
 from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
@@ -231,6 +232,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         regions.Rewrite: "Rewrite",
         regions.View: "View",
         PieceConflict: "Conflict",
+        MergedFile: "MergedFile",
         Piece: "Piece",
         PieceStatus: "PieceStatus",
         Review: "Review",

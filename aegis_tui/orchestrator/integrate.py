@@ -7,12 +7,13 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 from aegis_tui.domain import ids
 from aegis_tui.domain.cause import one_line
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.fence import NO_FENCES, PieceFences
+from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.path.letter_case import case_clashes
 from aegis_tui.domain.piece.events import Overlapping
 from aegis_tui.domain.piece.model import Piece, PieceStatus
@@ -24,6 +25,7 @@ from aegis_tui.domain.run.events import FOUNDATION
 from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import GitError, MergeConflict
 from aegis_tui.orchestrator.fence import FenceCheck
+from aegis_tui.orchestrator.overlap import files_of, hot_overlap, overlaps, soft_overlap
 from aegis_tui.ports.commits import ChangedPath
 from aegis_tui.ports.merge import MergePreview
 from aegis_tui.ports.repository_condition import InspectedRepository
@@ -31,6 +33,17 @@ from aegis_tui.ports.repository_condition import InspectedRepository
 _log = logging.getLogger(__name__)
 
 LINK, SUBMODULE = "120000", "160000"
+
+
+class ComposedPiece(NamedTuple):
+    """What became of a piece that was to be merged into the working ref."""
+
+    oid: str | None
+    """The new commit of the working ref; None if it was not merged."""
+    conflicts: list[Overlapping]
+    """What prevents the merge; empty if it was merged."""
+    files: tuple[MergedFile, ...] = ()
+    """The files that both had changed, with what merged them."""
 
 
 class Integrator:
@@ -170,22 +183,10 @@ class Integrator:
         self, run: Run, piece: Piece, head_oid: str, preview: MergePreview
     ) -> tuple[list[Overlapping], list[Overlapping]]:
         applied = [other for other in run.pieces.values() if other.applied_head and other.name != piece.name]
-        hot = [
-            Overlapping(
-                a=_who(applied, conflict.path),
-                b=piece.name,
-                path=conflict.path,
-                kind="hot",
-                base=conflict.base,
-                ours=conflict.ours,
-                theirs=conflict.theirs,
-                hunks=conflict.hunks,
-                text=conflict.text,
-            )
-            for conflict in preview.conflicts
-        ]
+        hot = [hot_overlap(_who(applied, conflict.path), piece.name, conflict) for conflict in preview.conflicts]
+        files = files_of(preview)
         soft = [
-            Overlapping(a=other.name, b=piece.name, path=path, kind="soft")
+            soft_overlap(other.name, piece.name, path, files)
             for path in preview.soft
             for other in applied
             if path in other.files and other.name != FOUNDATION
@@ -193,14 +194,14 @@ class Integrator:
         return hot, soft
 
     async def _against_open(self, run: Run, piece: Piece, head_oid: str) -> list[Overlapping]:
-        overlaps: list[Overlapping] = []
+        listed: list[Overlapping] = []
         for other in run.features():
             if other.name == piece.name or other.applied_head or other.head_oid is None:
                 continue
             if other.status is PieceStatus.PENDING:
                 continue
-            overlaps += await self.overlaps(other.name, other.head_oid, piece.name, head_oid)
-        return overlaps
+            listed += await self.overlaps(other.name, other.head_oid, piece.name, head_oid)
+        return listed
 
     async def overlaps(self, a: str, a_oid: str, b: str, b_oid: str) -> list[Overlapping]:
         """Return the conflicts (`hot`) of a merge of two heads, and the other files that both change (`soft`).
@@ -213,22 +214,7 @@ class Integrator:
             b: The name of the piece with the head `b_oid`.
             b_oid: The commit to be merged.
         """
-        preview = await self._repository.predict(a_oid, b_oid)
-        hot = [
-            Overlapping(
-                a=a,
-                b=b,
-                path=item.path,
-                kind="hot",
-                base=item.base,
-                ours=item.ours,
-                theirs=item.theirs,
-                hunks=item.hunks,
-                text=item.text,
-            )
-            for item in preview.conflicts
-        ]
-        return hot + [Overlapping(a=a, b=b, path=path, kind="soft") for path in preview.soft]
+        return overlaps(a, b, await self._repository.predict(a_oid, b_oid))
 
     async def predict_commits(self, run: Run, heads: Mapping[str, str]) -> list[Overlapping]:
         """Return the result of `overlaps` for each two of the branch heads, joined; `GitError` if git fails.
@@ -237,10 +223,10 @@ class Integrator:
             run: Not used.
             heads: Piece name -> commit.
         """
-        overlaps: list[Overlapping] = []
+        listed: list[Overlapping] = []
         for a, b in combinations(sorted(heads), 2):
-            overlaps += await self.overlaps(a, heads[a], b, heads[b])
-        return overlaps
+            listed += await self.overlaps(a, heads[a], b, heads[b])
+        return listed
 
     async def branch_heads(self, run: Run) -> dict[str, str]:
         """Return piece name -> head of its branch, for the pieces that are being built, submitted or reviewed.
@@ -267,11 +253,8 @@ class Integrator:
         preview = await self._repository.predict(run.working_oid, head_oid)
         return await FenceCheck(self._repository, fences).dropped(run.working_oid, preview.tree)
 
-    async def compose(self, run: Run, piece: Piece, head_oid: str) -> tuple[str | None, list[Overlapping]]:
+    async def compose(self, run: Run, piece: Piece, head_oid: str) -> ComposedPiece:
         """Merge an accepted piece into the working ref; a ref that was moved is reset first to what the log records.
-
-        Returns:
-            The new commit of the working ref and no overlaps; or None and the conflicts that prevent the merge.
 
         Raises:
             Conflict: The working ref was moved meanwhile.
@@ -290,8 +273,8 @@ class Integrator:
             )
         except MergeConflict:
             preview = await self._repository.predict(run.working_oid, head_oid)
-            return None, (await self._against_applied(run, piece, head_oid, preview))[0]
-        return result.oid, []
+            return ComposedPiece(None, (await self._against_applied(run, piece, head_oid, preview))[0])
+        return ComposedPiece(result.oid, [], result.files)
 
     async def _put_back(self, run: Run) -> None:
         """Reset the working ref to the commit that the log records, if it was moved; log a warning then.

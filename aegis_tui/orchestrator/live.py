@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from aegis_tui.domain.run.events import FOUNDATION, Stage
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, GitError
+from aegis_tui.orchestrator.overlap import files_of, hot_overlap, soft_overlap
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.live_trees import LiveTrees
 from aegis_tui.ports.merge import MergePreview
@@ -314,16 +315,16 @@ def overlaps_of(run: Run, pair: Pair, commits: Mapping[str, str], preview: Merge
     for item in preview.conflicts:
         first = a or next((piece.name for piece in reversed(applied) if item.path in piece.files), INTEGRATION)
         text = item.text.replace(commits[a], first).replace(commits[b], b)
-        fields = {"base": item.base, "ours": item.ours, "theirs": item.theirs, "hunks": item.hunks, "text": text}
-        overlaps.append(Overlapping(a=first, b=b, path=item.path, kind="hot", **fields))
+        overlaps.append(hot_overlap(first, b, replace(item, text=text)))
+    files = files_of(preview)
     for path in preview.soft:
         others = [a] if a else [piece.name for piece in applied if path in piece.files and piece.name != FOUNDATION]
-        overlaps += [Overlapping(a=other, b=b, path=path, kind="soft") for other in others]
+        overlaps += [soft_overlap(other, b, path, files) for other in others]
     return tuple(overlaps)
 
 
-def _shape(overlaps: Iterable[Overlapping]) -> list[tuple[str, str, str]]:
-    return [(item.a, item.path, item.kind) for item in overlaps]
+def _shape(overlaps: Iterable[Overlapping]) -> list[tuple[str | None, ...]]:
+    return [(item.a, item.path, item.kind, item.label, item.strategy) for item in overlaps]
 
 
 def _scene(workspace: Workspace) -> _Scene | None:

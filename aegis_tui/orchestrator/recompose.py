@@ -87,7 +87,8 @@ class Recomposer:
             stands = await self._repository.resolve(ref)
             if stands != oid:
                 await self._repository.update_ref(ref, oid, stands)
-        return MergeMarkRebuilt(run=run.run, instead_of=run.working_oid, oid=oid, refused=refused)
+        merged = {name: files for name, files in composed.files.items() if name not in composed.refused}
+        return MergeMarkRebuilt(run=run.run, instead_of=run.working_oid, oid=oid, refused=refused, merged=merged)
 
     async def _verdict(self, run: Run, parts: Sequence[PiecePart], names: Sequence[str]) -> Failures:
         oid, composed = await self._compose(run, parts, (FOUNDATION, *names))

@@ -314,12 +314,12 @@ class Reconciler:
         stale = await self._integrator.stale(run, effect.head_oid, fences)
         if stale := stale or await self._integrator.beyond(run, piece, effect.head_oid):
             return MergeMarkRejected(**place, overlaps=(), stale=tuple(stale))
-        oid, overlaps = await self._integrator.compose(run, piece, effect.head_oid)
+        oid, conflicts, merged = await self._integrator.compose(run, piece, effect.head_oid)
         if oid is None:
-            return MergeMarkRejected(**place, overlaps=tuple(overlaps))
+            return MergeMarkRejected(**place, overlaps=tuple(conflicts))
         for instance in await self._port.read(lambda workspace: list(workspace.instances.alive())):
             await self._keeper.show_working_ref(instance, oid)
-        return MergeMarkApplied(**place, oid=oid, kept=tuple(fences.overtaken))
+        return MergeMarkApplied(**place, oid=oid, kept=tuple(fences.overtaken), merged=merged)
 
     async def _check(self, effect: CheckComposition) -> AnyCommand:
         checked = await self._integrator.check_composition(await self._run(effect.run), effect.oid)

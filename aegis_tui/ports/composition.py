@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from aegis_tui.domain.merge.merged_file import MergedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Composition:
     """Name of a part -> the paths that conflict with the parts before it. Nothing of these parts is in the tree."""
     merged_files: int
     """How many parts changed what others changed too, so that files had to be merged."""
+    files: Mapping[str, tuple[MergedFile, ...]] = field(default_factory=dict)
+    """Name of a part -> the files that both it and what was composed before had changed, with what merged them."""
 
 
 class Composing(Protocol):

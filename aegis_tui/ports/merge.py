@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from aegis_tui.domain.merge.merged_file import MergedFile
+
 
 @dataclass(frozen=True, slots=True)
 class FileConflict:
@@ -20,6 +22,8 @@ class FileConflict:
     text: str
     """The conflicting hunks in git's zdiff3 form, cut to a readable length."""
     kind: Literal["hot"] = "hot"
+    reason: str = ""
+    """Why no way to merge it is known; empty if only lines were compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class MergePreview:
     both_changed: tuple[str, ...]
     """Paths that both sides changed since their merge base, sorted; those that are not in `conflicts` are soft."""
     conflicts: tuple[FileConflict, ...]
+    files: tuple[MergedFile, ...] = ()
+    """The files that both sides changed in different ways, with what merges them; a path may be missing."""
 
     @property
     def soft(self) -> tuple[str, ...]:
@@ -49,3 +55,5 @@ class ComposeResult:
     tree: str
     already: bool
     """True when the piece had been merged before; then nothing was written."""
+    files: tuple[MergedFile, ...] = ()
+    """The files that both the piece and the working ref had changed, with what merged them; empty if `already`."""

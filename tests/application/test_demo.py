@@ -14,13 +14,17 @@ def instance(role: str, started_at: str, duration_s: float) -> dict[str, Any]:
     return {"role": role, "started_at": f"2026-01-05T09:00:{started_at}Z", "duration_s": duration_s}
 
 
+def ended(kind: str, resolution: str, *, label: str | None = "verified") -> dict[str, Any]:
+    return {"path": "a", "kind": kind, "resolution": resolution, "label": label, "strategy": "agent"}
+
+
 def report(**changes: Any) -> Any:
     return {
         "ok": True,
         "stages": [{"name": str(stage), "state": "passed", "rounds": 1} for stage in STAGES],
         "instances": [instance("worker", "00.000", 5.0), instance("worker", "04.000", 5.0)],
         "locks": {"waited": 1},
-        "conflicts": [{"path": "a", "kind": "hot", "resolution": "rebased"}],
+        "conflicts": [ended("hot", "rebased")],
         "qa": [{"round": 0, "ok": False}, {"round": 0, "ok": True}, {"round": 1, "ok": True}],
         "commit": {"oid": "tip"},
         **changes,
@@ -61,8 +65,15 @@ def test_others_than_workers_do_not_count() -> None:
     [
         ({"locks": {"waited": 0}}, "lock waits"),
         ({"conflicts": []}, "hot conflicts rebased"),
-        ({"conflicts": [{"path": "a", "kind": "hot", "resolution": "merged"}]}, "hot conflicts rebased"),
-        ({"conflicts": [{"path": "a", "kind": "hot", "resolution": "person"}]}, "hot conflicts rebased"),
+        (
+            {"conflicts": [{"path": "a", "kind": "hot", "resolution": "merged", "label": "proven"}]},
+            "hot conflicts rebased",
+        ),
+        (
+            {"conflicts": [{"path": "a", "kind": "hot", "resolution": "person", "label": "verified"}]},
+            "hot conflicts rebased",
+        ),
+        ({"merged": [{"path": "b", "label": "unproven", "strategy": "text"}]}, "merged files proven or verified"),
         ({"qa": [{"round": 0, "ok": True}]}, "QA rounds"),
         ({"stages": []}, "seven stages"),
         ({"commit": None}, "one commit on the base"),
@@ -91,8 +102,12 @@ def test_a_calm_scenario_must_report_no_contention_of_any_kind() -> None:
     quiet: dict[str, Any] = {"locks": {"waited": 0}, "conflicts": [], "qa": [{"round": 0, "ok": True}]}
     assert broken(calm, **quiet) == []
     assert broken(calm, **quiet | {"locks": {"waited": 1}}) == ["lock waits"]
-    soft = [{"path": "a", "kind": "soft", "resolution": "merged"}]
+    soft = [ended("soft", "merged")]
     assert broken(calm, **quiet | {"conflicts": soft}) == ["hot conflicts rebased"]
+
+
+def test_a_conflict_that_was_resolved_without_a_label_is_named() -> None:
+    assert broken(conflicts=[ended("hot", "rebased", label=None)]) == ["merged files proven or verified"]
 
 
 def test_a_scenario_that_promises_nothing_still_leaves_the_checkout_alone() -> None:

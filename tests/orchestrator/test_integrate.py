@@ -114,7 +114,7 @@ def test_a_piece_is_compared_with_its_fork_not_with_what_others_composed(bench: 
     bench.branch("alpha", write("a/x"))
     bench.branch("beta", write("b/한글"))
     alpha = bench.run.pieces["alpha"]
-    oid, crossing = bench.play(lambda it: it.compose(bench.run, alpha, alpha.head_oid or ""))
+    oid, crossing, _ = bench.play(lambda it: it.compose(bench.run, alpha, alpha.head_oid or ""))
     bench.run.working_oid, alpha.applied_head = oid, alpha.head_oid
     assert crossing == []
     assert bench.inspect("beta")["files"] == ("b/한글",)
@@ -132,21 +132,21 @@ def test_what_crosses_the_working_ref_blocks_with_blob_ids_and_hunks(bench: Benc
     bench.branch("alpha", replace("2", "two"))
     bench.branch("beta", replace("2", "zwei"))
     alpha = bench.run.pieces["alpha"]
-    oid, _ = bench.play(lambda it: it.compose(bench.run, alpha, alpha.head_oid or ""))
+    oid, _, _ = bench.play(lambda it: it.compose(bench.run, alpha, alpha.head_oid or ""))
     bench.run.working_oid, alpha.applied_head, alpha.files = oid, alpha.head_oid, ("table.txt",)
     (blocking,) = bench.inspect("beta")["blocking"]
     assert (blocking.a, blocking.b, blocking.path, blocking.hunks) == ("alpha", "beta", "table.txt", 1)
     assert len({blocking.base, blocking.ours, blocking.theirs}) == 3
     beta = bench.run.pieces["beta"]
-    none, crossing = bench.play(lambda it: it.compose(bench.run, beta, beta.head_oid or ""))
+    none, crossing, _ = bench.play(lambda it: it.compose(bench.run, beta, beta.head_oid or ""))
     assert none is None and [item.path for item in crossing] == ["table.txt"]
 
 
 def test_composing_again_after_a_kill_changes_nothing(bench: Bench) -> None:
     bench.branch("alpha", replace("2", "two"))
     alpha = bench.run.pieces["alpha"]
-    first, _ = bench.play(lambda it: it.compose(bench.run, alpha, alpha.head_oid or ""))
-    again, _ = bench.play(lambda it: it.compose(bench.run, alpha, alpha.head_oid or ""))
+    first, _, _ = bench.play(lambda it: it.compose(bench.run, alpha, alpha.head_oid or ""))
+    again, _, _ = bench.play(lambda it: it.compose(bench.run, alpha, alpha.head_oid or ""))
     assert first == again == bench.git("rev-parse", "aegis/run1/integration")
 
 
@@ -214,7 +214,7 @@ def crossed_histories(bench: Bench) -> str:
     alpha = bench.run.pieces["alpha"]
     alpha.head_oid, alpha.status = first, PieceStatus.SUBMITTED
     assert bench.inspect("alpha")["files"] == ("a/own",)
-    oid, _ = bench.play(lambda it: it.compose(bench.run, alpha, first))
+    oid, _, _ = bench.play(lambda it: it.compose(bench.run, alpha, first))
     bench.run.working_oid, alpha.applied_head = oid, first
     return second
 
@@ -260,7 +260,7 @@ def test_a_composition_without_one_of_its_pieces_is_told(bench: Bench) -> None:
     for piece in bench.run.pieces.values():
         piece.applied_head = piece.head_oid
     alpha = bench.run.pieces["alpha"]
-    oid, _ = bench.play(lambda it: it.compose(bench.run, alpha, alpha.head_oid or ""))
+    oid, _, _ = bench.play(lambda it: it.compose(bench.run, alpha, alpha.head_oid or ""))
     bench.run.working_oid = oid
     found = bench.play(lambda it: it.check_composition(bench.run, oid))
     assert [item.msg for item in found["findings"]] == ["beta is missing from the merged tree"]

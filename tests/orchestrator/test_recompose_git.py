@@ -53,7 +53,7 @@ class Bench(Pieces):
         head = self.branch(name, change)
         self.base = before
         piece = self.run.pieces[name]
-        oid, crossing = self.play(lambda it: it.compose(self.run, piece, head))
+        oid, crossing, _ = self.play(lambda it: it.compose(self.run, piece, head))
         assert crossing == []
         self.run.working_oid, piece.applied_head, piece.status = oid, head, PieceStatus.APPLIED
         piece.merged = (*piece.merged, head)

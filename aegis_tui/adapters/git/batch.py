@@ -24,6 +24,7 @@ from aegis_tui.adapters.git.tree_draft import (
     unread,
     unwritten,
 )
+from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.errors import GitError
 from aegis_tui.ports.composition import Composition, PiecePart
 
@@ -45,6 +46,8 @@ class _Composed:
     """Names that are refused although an earlier part of theirs is in the tree."""
     merged_files: int = 0
     """As in `Composition`."""
+    files: dict[str, dict[str, MergedFile]] = field(default_factory=dict)
+    """Name of a part -> path -> a file that was merged, with its label; of several parts, the last counts."""
 
 
 class PieceComposer:
@@ -75,7 +78,8 @@ class PieceComposer:
             chosen = [pair for pair in zip(parts, changes, strict=True) if pair[0].name not in dropped]
             composed = await self._in_order(trees[0], chosen)
             if not composed.halves:
-                return Composition(composed.tree, {**dropped, **composed.refused}, composed.merged_files)
+                files = {name: tuple(listed.values()) for name, listed in composed.files.items()}
+                return Composition(composed.tree, {**dropped, **composed.refused}, composed.merged_files, files)
             dropped |= {name: composed.refused[name] for name in composed.halves}
 
     async def _in_order(self, onto: str, parts: Sequence[tuple[PiecePart, Sequence[TreeChange]]]) -> _Composed:
@@ -97,6 +101,7 @@ class PieceComposer:
             if merge.clean:
                 root = Folder(merge.tree, None)
                 taken.add(part.name)
+                done.files.setdefault(part.name, {}).update({file.path: file for file in merge.files})
             else:
                 done.refused[part.name] = tuple(sorted(merge.stages))
         done.tree = await self._write(root, len(onto))

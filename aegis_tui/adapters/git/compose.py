@@ -15,6 +15,7 @@ from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.predict import Merges
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.structural_merge import Merge
+from aegis_tui.domain.merge.label import label_words
 from aegis_tui.errors import Conflict, GitError, MergeConflict
 from aegis_tui.ports.merge import ComposeResult
 
@@ -69,7 +70,7 @@ class Composer:
             )
         oid = await self.commit(merge.tree, [expect_oid, piece_oid], _with_labels(message, merge), at)
         await self.update_ref(ref, oid, expect_oid)
-        return ComposeResult(oid, merge.tree, already=False)
+        return ComposeResult(oid, merge.tree, already=False, files=merge.files)
 
     async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
         """Write a commit of a tree, create a branch that points to it, and return its id.
@@ -167,8 +168,9 @@ def _conflict_text(paths: Sequence[str], merge: Merge) -> str:
 
 
 def _with_labels(message: str, merge: Merge) -> str:
-    """Return a commit message with a trailer for each file that both sides changed, as far as it was checked."""
-    trailers = "".join(f"Merged-file: {' '.join(label.split())}\n" for label in merge.labels[:_MOST_LABELS])
+    """Return a commit message with a trailer for each file that both sides changed: what merged it, and its label."""
+    listed = [f"{file.path} ({label_words(file.label, file.strategy)})" for file in merge.files[:_MOST_LABELS]]
+    trailers = "".join(f"Merged-file: {' '.join(words.split())}\n" for words in listed)
     if not trailers:
         return message
     last = message.rstrip("\n").rpartition("\n\n")[2] if "\n\n" in message else ""

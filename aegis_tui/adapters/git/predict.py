@@ -10,7 +10,7 @@ from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.known import KnownAnswers
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner, failure
-from aegis_tui.adapters.git.structural_merge import Merge, MergedCommits, StructuralMerges
+from aegis_tui.adapters.git.structural_merge import Merge, MergedCommits, StructuralMerges, with_labels
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.ports.merge import FileConflict, MergePreview
 
@@ -49,9 +49,11 @@ class Merges:
             GitError: A commit does not exist.
         """
         merge, bases = await asyncio.gather(self._by_lines(ours, theirs), self._objects.merge_bases(ours, theirs))
-        if len(bases) != 1 or bases[0] in (ours, theirs):
+        if not bases or bases[0] in (ours, theirs):
             return merge
         mine, others = await asyncio.gather(self._changed(bases[0], ours), self._changed(bases[0], theirs))
+        if len(bases) > 1:
+            return with_labels(merge, mine & others, why="the two have several merge bases")
         return await self._structural.complete(merge, MergedCommits(bases[0], ours, theirs, mine, others))
 
     async def _by_lines(self, ours: str, theirs: str) -> Merge:
@@ -90,6 +92,7 @@ class Merges:
             tree=merge.tree if merge.clean else None,
             both_changed=tuple(sorted(both | {conflict.path for conflict in conflicts})),
             conflicts=conflicts,
+            files=merge.files,
         )
 
     async def conflicts(self, merge: Merge) -> tuple[FileConflict, ...]:
@@ -102,10 +105,12 @@ class Merges:
         conflicts: list[FileConflict] = []
         for path, blobs in sorted(merge.stages.items()):
             hunks = await self._hunks(merge.tree, path) if 2 in blobs and 3 in blobs else []
-            if not hunks and path in merge.reasons:
-                hunks = [merge.reasons[path]]
-            text = "\n".join(hunks)
-            conflicts.append(FileConflict(path, blobs.get(1), blobs.get(2), blobs.get(3), len(hunks), cut_text(text)))
+            reason = merge.reasons.get(path, "")
+            if not hunks and reason:
+                hunks = [reason]
+            base, ours, theirs = (blobs.get(stage) for stage in (1, 2, 3))
+            text = cut_text("\n".join(hunks))
+            conflicts.append(FileConflict(path, base, ours, theirs, len(hunks), text, reason=reason))
         return tuple(conflicts)
 
     async def _merged_once(self, ours: str, theirs: str) -> Merge:

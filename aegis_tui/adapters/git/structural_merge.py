@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from aegis_tui.adapters.apart import LARGE, AnswerLostError, ask_apart
@@ -18,6 +19,7 @@ from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.domain.environment.setup import LOCKS
 from aegis_tui.domain.merge.file import FileMerge, merge_file
+from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.merge.migrations import MigrationClash, is_migration, migration_clashes
 from aegis_tui.domain.merge.proof import Versions
 from aegis_tui.domain.path.file_name import name_of, write_name
@@ -31,6 +33,7 @@ _MAX_TOTAL_BYTES: Final = 32 << 20
 _MAX_FILES: Final = 200
 """More files than this are left as git merged them."""
 _KEPT_MERGES: Final = 512
+_NOTHING_MADE: Final[Mapping[str, FileMerge]] = MappingProxyType({})
 _WITHIN_FILES: Final = ("Auto-merging", "CONFLICT (contents)")
 """The messages of git that do not say of a conflict between paths."""
 
@@ -46,8 +49,8 @@ class Merge:
     """For each conflicting path, the blob ids of the base (1), ours (2) and theirs (3)."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Path -> why it cannot be merged, for conflicts that git does not see."""
-    labels: tuple[str, ...] = ()
-    """Of each Python file that both sides changed its path, what merged it and whether that is proven, in words."""
+    files: tuple[MergedFile, ...] = ()
+    """The files that both sides changed, in different ways, with their labels, sorted by path."""
 
 
 class MergedCommits(NamedTuple):
@@ -98,14 +101,16 @@ class StructuralMerges:
         Raises:
             GitError: One of the commits does not exist.
         """
-        both = {*commits.ours_changed} & {*commits.theirs_changed} - merge.stages.keys()
-        paths = sorted(path for path in (*merge.stages, *both) if _is_mergeable(path))
-        if 0 < len(paths) <= _MAX_FILES:
-            files = await self._files(merge, paths, commits)
-            made = await self._merge_files(files)
-            merge = _with_refused(merge, made)
-            merge = await self._with_solved(merge, commits, made)
-        return await self._with_migrations(merge, commits)
+        both = sorted({*commits.ours_changed} & {*commits.theirs_changed} - merge.stages.keys())
+        files: list[_BothChanged] = []
+        made: dict[_BothChanged, FileMerge] = {}
+        if 0 < len(merge.stages) + len(both) <= _MAX_FILES:
+            files = await self._files(merge, sorted((*merge.stages, *both)), commits)
+            made = await self._merge_files([file for file in files if _is_mergeable(file.path)])
+            merge = await self._with_solved(_with_refused(merge, made), commits, made)
+            both = [file.path for file in files]
+        merge = await self._with_migrations(merge, commits)
+        return with_labels(merge, both, {file.path: done for file, done in made.items()})
 
     async def _files(self, merge: Merge, paths: Sequence[str], commits: MergedCommits) -> list[_BothChanged]:
         """Return the files at paths that both sides have, and that are files in the merged tree."""
@@ -232,12 +237,44 @@ def _with_refused(merge: Merge, made: Mapping[_BothChanged, FileMerge]) -> Merge
         if merged.label == "refused" and not file.is_conflict:
             reasons[file.path] = merged.reason
             stages[file.path] = {stage: oid for stage, oid in enumerate(file.oids, 1) if oid is not None}
-    labels = tuple(
-        f"{file.path} (by {merged.strategy}, {merged.label})"
-        for file, merged in made.items()
-        if merged.text is not None
-    )
-    return replace(merge, clean=merge.clean and not stages, stages=stages, reasons=reasons, labels=labels)
+        elif merged.label == "refused":
+            reasons[file.path] = merged.reason
+    return replace(merge, clean=merge.clean and not stages, stages=stages, reasons=reasons)
+
+
+def with_labels(
+    merge: Merge,
+    both: Iterable[str],
+    made: Mapping[str, FileMerge] = _NOTHING_MADE,
+    *,
+    why: str = "no check knows this kind of file",
+) -> Merge:
+    """Return a merge with the labels of its files.
+
+    Args:
+        merge: The merge; what is in conflict is refused.
+        both: The paths that both sides changed.
+        made: Path -> what was made of a file, as far as it was checked.
+        why: Why the others were not checked.
+    """
+    return replace(merge, files=tuple(_labelled(merge, both, made, why)))
+
+
+def _labelled(merge: Merge, both: Iterable[str], made: Mapping[str, FileMerge], why: str) -> Iterator[MergedFile]:
+    for path in sorted({*merge.stages, *both}):
+        done = made.get(path)
+        if path in merge.stages:
+            yield MergedFile(path=path, label="refused", reason=merge.reasons.get(path, _conflict(merge.stages[path])))
+        elif done is not None and done.text is not None:
+            yield MergedFile(path=path, label=done.label, strategy=done.strategy, reason=done.reason)
+        else:
+            yield MergedFile(path=path, label="unproven", strategy="text", reason=why)
+
+
+def _conflict(blobs: Mapping[int, str]) -> str:
+    if 2 in blobs and 3 in blobs:
+        return "both sides change the same lines"
+    return "one side removes or renames what the other changes"
 
 
 async def _merge_apart(jobs: Sequence[tuple[str, Versions, str | None]]) -> list[FileMerge]:

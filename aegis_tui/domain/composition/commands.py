@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from aegis_tui.domain.field import Name
+from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.model import CommandData, FrozenModel
 
 
@@ -42,6 +43,9 @@ class MergeMarkRebuilt(CommandData):
     instead_of: str
     oid: str
     refused: tuple[LeftOut, ...] = ()
+    merged: dict[str, tuple[MergedFile, ...]] = Field(
+        default_factory=dict
+    )  # piece -> the files that others changed too
 
 
 CompositionClientCommand = MergeApply

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
+from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.model import EventData
 
 
@@ -39,6 +42,8 @@ class MergeRebuilt(EventData):
     type: Literal["merge:rebuilt"] = "merge:rebuilt"
     run: str
     oid: str
+    merged: dict[str, tuple[MergedFile, ...]] = Field(default_factory=dict)
+    """Piece -> the files that both it and those before it changed, with what merged them (GIT-3)."""
 
 
 CompositionEvent = PartialAllowed | CulpritsSought | PieceLeftOut | MergeRebuilt

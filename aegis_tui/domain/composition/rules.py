@@ -102,7 +102,7 @@ def merge_rebuilt(workspace: Workspace, command: MergeMarkRebuilt, actor: Actor,
         message = f"the remaining pieces cannot be merged without those that are left out: {words}"
         failed = fail(run, "merge.rebuild", message[:2000])
         return Decision(leave_out(workspace, run, reasons, otherwise=failed))
-    return Decision([(HUB, MergeRebuilt(run=run.run, oid=command.oid))])
+    return Decision([(HUB, MergeRebuilt(run=run.run, oid=command.oid, merged=command.merged))])
 
 
 RULES: Final[Rules] = MappingProxyType(

@@ -6,20 +6,15 @@ import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Literal
 
 from aegis_tui.domain.environment.setup import LOCKS
 from aegis_tui.domain.merge.brackets import merge_brackets
+from aegis_tui.domain.merge.label import MergeLabel, Strategy
 from aegis_tui.domain.merge.lines import merge_lines
 from aegis_tui.domain.merge.outline import read_suite
 from aegis_tui.domain.merge.proof import BREAKING, LOSING, MergeFault, Versions, judge
 from aegis_tui.domain.merge.structure import SuiteMerger
 from aegis_tui.domain.merge.undecided import Undecided
-
-MergeLabel = Literal["proven", "unproven", "refused"]
-"""`proven`: the check of `proof` found nothing. `unproven`: only QA on the merged tree can say. `refused`: conflict."""
-Strategy = Literal["text", "structure", "lines"]
-"""Git's own merge; by items; by lines, finer than git."""
 
 
 @dataclass(frozen=True, slots=True)

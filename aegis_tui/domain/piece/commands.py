@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from aegis_tui.domain.field import Key, Name, Oid
+from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.model import CommandData, Count
 from aegis_tui.domain.piece.events import Overlapping
 from aegis_tui.domain.review.finding import Finding
@@ -67,6 +68,7 @@ class MergeMarkApplied(CommandData):
     head_oid: str
     oid: str
     kept: tuple[str, ...] = ()  # paths in which the merge keeps what was merged under newer tokens
+    merged: tuple[MergedFile, ...] = ()  # the files that both the piece and the working ref had changed
 
 
 class MergeMarkRejected(CommandData):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from aegis_tui.domain.merge.label import FileLabel, Strategy
+from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.model import EventData, FrozenModel
 from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.rule.finding import RuleFinding
@@ -23,6 +25,12 @@ class Overlapping(FrozenModel):
     theirs: str | None = None
     hunks: int = 0
     text: str = ""
+    label: FileLabel | None = None
+    """What is known about its merge; None if only lines were compared, or an older version recorded it (GIT-3)."""
+    strategy: Strategy | None = None
+    """What would merge it; None if nothing would."""
+    reason: str = ""
+    """Why nothing would, or why the merge is not proven."""
 
 
 class PieceChecked(EventData):
@@ -97,6 +105,8 @@ class MergeApplied(EventData):
     piece: str
     head_oid: str
     oid: str
+    merged: tuple[MergedFile, ...] = ()
+    """The files that both the piece and the working ref had changed, with what merged them (GIT-3)."""
 
 
 class MergeRejected(EventData):
@@ -123,6 +133,12 @@ class ConflictDetected(EventData):
     theirs: str | None = None
     hunks: int = 0
     text: str = ""
+    label: FileLabel | None = None
+    """What is known about its merge; None if only lines were compared, or an older version recorded it (GIT-3)."""
+    strategy: Strategy | None = None
+    """What would merge it; None if nothing would."""
+    reason: str = ""
+    """Why nothing would, or why the merge is not proven."""
 
 
 class ConflictResolved(EventData):

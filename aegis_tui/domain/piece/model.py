@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from aegis_tui.domain.merge.label import FileLabel, Strategy
+from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.model import StateModel
 from aegis_tui.domain.rule.finding import RuleFinding
 
@@ -46,6 +48,8 @@ class Piece(StateModel):
     left_out: str = ""
     """Why it is left out of the result (FLOW-7); empty if it is not."""
     files: tuple[str, ...] = ()
+    merged_files: tuple[MergedFile, ...] = ()
+    """The files of it that the working ref had changed too when it was merged, with their labels (GIT-3)."""
     checked: bool = False
     review_id: str | None = None
     """The review that was requested last; None while none is open."""
@@ -73,4 +77,10 @@ class PieceConflict(StateModel):
     theirs: str | None
     hunks: int
     text: str = ""
+    label: FileLabel | None = None
+    """What is known about its merge, or about what resolved it; None if that is not known."""
+    strategy: Strategy | None = None
+    """What would merge it or, once it is resolved, what did; None if nothing would."""
+    reason: str = ""
+    """Why nothing would, or why the merge is not proven; for `verified`, on which tree QA ran."""
     resolution: str | None = None

@@ -21,6 +21,8 @@ MERGED: Final = ""
 INTEGRATION: Final = "integration"
 """Named instead of a piece in a conflict with merged work if no merged piece is known to have changed the file."""
 
+_COMPARED: Final = ("kind", "hunks", "text", "ours", "theirs", "label", "strategy")
+
 UNMERGED: Final = frozenset({PieceStatus.WORKING, PieceStatus.SUBMITTED, PieceStatus.REVIEWING, PieceStatus.ACCEPTED})
 
 
@@ -97,7 +99,7 @@ def _is_unmerged(run: Run, name: str) -> bool:
 
 
 def _is_same(known: PieceConflict, item: Overlapping) -> bool:
-    return all(getattr(known, name) == getattr(item, name) for name in ("kind", "hunks", "text", "ours", "theirs"))
+    return all(getattr(known, name) == getattr(item, name) for name in _COMPARED)
 
 
 def _how_gone(run: Run, known: PieceConflict, pairs: Iterable[tuple[str, ...]]) -> Resolution | None:

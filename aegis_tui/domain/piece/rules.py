@@ -293,7 +293,9 @@ def mark_applied(workspace: Workspace, command: MergeMarkApplied, actor: Actor, 
         return Decision()
     if stale := stale_at_composition(workspace, run, piece, command.kept):
         return Decision(_overtaken(workspace, run, piece, stale))
-    applied = MergeApplied(run=run.run, piece=piece.name, head_oid=command.head_oid, oid=command.oid)
+    applied = MergeApplied(
+        run=run.run, piece=piece.name, head_oid=command.head_oid, oid=command.oid, merged=command.merged
+    )
     drafts: list[Draft] = [
         (HUB, applied),
         (HUB, SpecCompleted(specId=piece.spec_id, path=spec_path(piece.spec_id))),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.inert import inert
+from aegis_tui.domain.merge.label import label_words
 from aegis_tui.domain.run.report_model import Report
 from aegis_tui.errors import Refused
 
@@ -43,6 +44,7 @@ def pull_request_text(report: Report) -> PullRequestText:
         _code(report["goal"]),
         "\n".join(_pieces(report)),
         "\n".join(["### Checks", "", *_checks(report)]),
+        "\n".join(_merged(report)),
         "\n".join(["### Review", "", *_reviews(report)]),
         "\n".join(_rules(report)),
         f"{counted(commit['files'], 'file')} in one commit, {commit['oid'][:12]}, made by {_agents(report)} in "
@@ -101,6 +103,28 @@ def _checks(report: Report) -> Iterator[str]:
         status = item.get("status", "passed" if item["ok"] else "failed").replace("_", " ")
         accepted = " (accepted)" if item.get("accepted_by") else ""
         yield f"| {_cell(item['command'])} | {status}{accepted} | {tests} | {item['duration_s']:.1f} s |"
+
+
+def _merged(report: Report) -> Iterator[str]:
+    """Yield the part about files that several pieces changed; nothing if there are none."""
+    files = report.get("merged", ())  # a report of an earlier version has no such field
+    resolved = [item for item in report["conflicts"] if item.get("strategy") in ("agent", "person")]
+    if not files and not resolved:
+        return
+    yield "### Merged files"
+    yield ""
+    for file in files[:_MOST_FINDINGS]:
+        yield f"- {_code(file['path'])} of {_code(file['piece'])}: {label_words(file['label'], file['strategy'])}"
+    for item in resolved[:_MOST_FINDINGS]:
+        words = label_words(item.get("label"), item.get("strategy"))
+        yield f"- {_code(item['path'])} of {_code(item['a'])} and {_code(item['b'])}: {item['resolution']} {words}"
+    if more := max(0, len(files) - _MOST_FINDINGS) + max(0, len(resolved) - _MOST_FINDINGS):
+        yield f"- and {more} more"
+    yield ""
+    yield (
+        "Proven: an independent check found that nothing is lost or there twice. Verified: QA passed on the tree that "
+        "contains the file."
+    )
 
 
 def _reviews(report: Report) -> Iterator[str]:

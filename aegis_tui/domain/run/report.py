@@ -13,8 +13,10 @@ from typing import cast
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.events import LockAcquired, LockDeadlock, LockDenied, LockExpired, LockQueued, LockWithdrawn
+from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.model import SCHEMA_VERSION
 from aegis_tui.domain.piece.events import PieceChecked, PieceHeld, RuleAllowed
+from aegis_tui.domain.piece.model import Piece, PieceConflict
 from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.qa.events import QaFinished
 from aegis_tui.domain.review.events import ReviewCompleted
@@ -36,6 +38,7 @@ from aegis_tui.domain.run.quality_report import QualityTally
 from aegis_tui.domain.run.report_model import (
     CommitReport,
     CommitSeen,
+    ConflictReport,
     CriterionReport,
     ErrorReport,
     FindingReport,
@@ -43,6 +46,7 @@ from aegis_tui.domain.run.report_model import (
     InstanceReport,
     LeftOutReport,
     LockReport,
+    MergedFileReport,
     QaReport,
     Report,
     ReviewReport,
@@ -240,10 +244,8 @@ def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: CommitSeen
         "stages": [_stage(run_state, stage, tally, end) for stage in STAGES],
         "instances": [_instance(workspace, item, end) for item in workspace.instances.of_run(run)],
         "locks": tally.locks.copy(),
-        "conflicts": [
-            {"a": item.a, "b": item.b, "path": item.path, "kind": item.kind, "resolution": item.resolution or "none"}
-            for item in run_state.conflicts.values()
-        ],
+        "conflicts": [_conflict(item) for item in run_state.conflicts.values()],
+        "merged": [_merged(piece, file) for piece in run_state.kept_pieces() for file in piece.merged_files],
         "reviews": tally.reviews,
         "qa": tally.qa,
         "rules": tally.rules.report(),
@@ -301,6 +303,29 @@ def _instance(workspace: Workspace, item: Instance, end: str) -> InstanceReport:
         "scope_requests": workspace.scope_counts.get(item.agent_id, 0),
         "rescue_ref": item.rescue_ref,
         "advice": [{"failure": one.failure, "line": one.line, "reason": one.reason} for one in item.advice],
+    }
+
+
+def _conflict(item: PieceConflict) -> ConflictReport:
+    return {
+        "a": item.a,
+        "b": item.b,
+        "path": item.path,
+        "kind": item.kind,
+        "resolution": item.resolution or "none",
+        "label": item.label,
+        "strategy": item.strategy,
+        "reason": item.reason,
+    }
+
+
+def _merged(piece: Piece, file: MergedFile) -> MergedFileReport:
+    return {
+        "piece": piece.name,
+        "path": file.path,
+        "label": file.label,
+        "strategy": file.strategy,
+        "reason": file.reason,
     }
 
 

@@ -91,6 +91,22 @@ class ConflictReport(TypedDict):
     kind: str
     resolution: str
     """`none` while it is open."""
+    label: NotRequired[str | None]
+    """What is known about its merge or about what resolved it: `proven`, `verified`, `unproven`, `refused`; or None."""
+    strategy: NotRequired[str | None]
+    """What merged it: `text`, `structure`, `lines`, `agent` or `person`; None if nothing did."""
+    reason: NotRequired[str]
+
+
+class MergedFileReport(TypedDict):
+    """One file that a piece and what was merged before it both changed (GIT-3)."""
+
+    piece: str
+    path: str
+    label: str
+    """`proven` by an independent check; `verified`: QA passed on the tree that has it; `unproven` until then."""
+    strategy: str | None
+    reason: str
 
 
 CriterionReport = TypedDict("CriterionReport", {"id": str, "pass": bool, "evidence": str})
@@ -277,6 +293,7 @@ class Report(TypedDict):
     instances: list[InstanceReport]
     locks: LockReport
     conflicts: list[ConflictReport]
+    merged: NotRequired[list[MergedFileReport]]
     reviews: list[ReviewReport]
     qa: list[QaReport]
     rules: NotRequired[RuleReportPart]

@@ -27,6 +27,7 @@ from aegis_tui.domain.piece.events import (
     PieceReopened,
     RuleAllowed,
 )
+from aegis_tui.domain.piece.merge_labels import label_resolved, note_merged, note_qa, replace_merged
 from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
 from aegis_tui.domain.qa.check import accept
 from aegis_tui.domain.qa.events import QaAccepted, QaBaseChecked, QaEvent, QaFinished
@@ -271,14 +272,14 @@ def _merge(run: Run, data: MergeEvent) -> None:
                 piece.status, piece.applied_head = PieceStatus.APPLIED, data.head_oid
                 piece.merged = (*(oid for oid in piece.merged if oid != data.head_oid), data.head_oid)
                 run.working_oid = data.oid
+                note_merged(run, piece.name, data.merged)
             run.merge_queue = [name for name in run.merge_queue if name != data.piece]
         case MergeRejected():
             run.merge_queue = [name for name in run.merge_queue if name != data.piece]
         case ConflictDetected():
             run.conflicts[data.conflict_id] = PieceConflict(**data.model_dump(exclude={"type", "run"}))
         case ConflictResolved():
-            if conflict := run.conflicts.get(data.conflict_id):
-                conflict.resolution = data.resolution
+            label_resolved(run, data)
         case _:
             assert_never(data)
 
@@ -299,6 +300,7 @@ def _composition(run: Run, data: CompositionEvent) -> None:
         case MergeRebuilt():
             run.working_oid, run.is_rebuilt = data.oid, True
             run.composition_review, run.qa = None, None
+            replace_merged(run, data.merged)
             for piece in run.pieces.values():
                 if piece.left_out:
                     piece.merged, piece.applied_head = (), None
@@ -336,6 +338,7 @@ def _check(run: Run, data: QaEvent) -> None:
     match data:
         case QaFinished():
             run.qa, run.base_qa = data, None
+            note_qa(run, data)
         case QaBaseChecked():
             run.base_qa = None if data.ok else data
         case QaAccepted():

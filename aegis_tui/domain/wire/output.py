@@ -163,6 +163,11 @@ class ConflictPath(TypedDict):
     hunks: int
     resolution: str | None
     text: str
+    label: str | None
+    """What is known about its merge: `proven`, `verified`, `unproven` or `refused`; null if nothing is."""
+    strategy: str | None
+    """What would merge it or, once it is resolved, what did."""
+    reason: str
 
 
 class ConflictPair(TypedDict):

@@ -17,6 +17,16 @@ class RuleFindingFields(TypedDict):
     severity: str
 
 
+class MergedFileFields(TypedDict):
+    """One file that both sides of a merge changed: what merged it, and what is known about that."""
+
+    path: str
+    label: str
+    """`proven`, `verified`, `unproven` or `refused`."""
+    strategy: str | None
+    reason: str
+
+
 class PieceFields(TypedDict):
     """The work on one feature, or on the foundation, on its way to the working ref."""
 
@@ -38,6 +48,8 @@ class PieceFields(TypedDict):
     left_out: str
     """Why it is left out of the result; empty if it is not."""
     files: list[str]
+    merged_files: list[MergedFileFields]
+    """The files of it that the working ref had changed too when it was merged."""
     checked: bool
     review_id: str | None
     review_ids: list[str]
@@ -59,6 +71,9 @@ class ConflictFields(TypedDict):
     theirs: str | None
     hunks: int
     text: str
+    label: str | None
+    strategy: str | None
+    reason: str
     resolution: str | None
 
 

@@ -6,6 +6,7 @@ import re
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
+from aegis_tui.domain.merge.label import label_words
 from aegis_tui.domain.piece.model import PieceConflict
 from aegis_tui.domain.run.model import Run
 from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, fold, inert, line_width, width_of, wrap
@@ -39,7 +40,12 @@ def _row(item: PieceConflict, width: int) -> Line:
     glyph = "≠" if is_open else "✓"
     ink: Ink = "good" if not is_open else "bad" if item.kind == "hot" else "warn"
     pair = f"{inert(item.a)} × {inert(item.b)}"
-    how = " gone" if item.resolution == "none" else f" {item.resolution or item.kind}"
+    word = {"none": "gone", None: item.kind}.get(item.resolution, item.resolution)
+    how = f" {word}"
+    if item.resolution not in (None, "none") and item.label is not None:
+        how += f" {item.label}"
+    elif is_open and item.kind == "soft" and item.strategy in ("structure", "lines"):
+        how += f" by {item.strategy}"
     count = f" {item.hunks} hunk{'s' if item.hunks != 1 else ''}"
     tail = f"{count}{how}" if width >= width_of(pair) + len(count) + len(how) + 4 else how
     room = max(4, width - 2 - len(tail))
@@ -103,12 +109,17 @@ def _standing(item: PieceConflict, run: Run) -> tuple[str, Ink]:
     if item.resolution == "none":
         return "✓ gone: the two do not change the same place any longer", "good"
     if item.resolution is not None:
-        return f"✓ settled: {item.resolution}", "good"
+        words = label_words(item.label, item.strategy, inert(item.reason))
+        return f"✓ settled: {item.resolution}{f', {words}' if words else ''}", "good"
     if item.kind == "soft":
+        if item.strategy in ("structure", "lines"):
+            how = label_words(item.label, item.strategy)
+            return f"Both change this file in the same place; it will be merged {how}.", "warn"
         return "Both change this file, on different lines; they merge without a conflict.", "warn"
+    why = f". {inert(item.reason)}" if item.reason else ""
     if _state(run, item.a) != "merged":
-        return "≠ open: both change the same lines; whoever is merged second has to resolve this", "bad"
-    return f"≠ open: {item.b} goes back to its worker, which rebases it on the merged work", "bad"
+        return f"≠ open: both change the same lines; whoever is merged second has to resolve this{why}", "bad"
+    return f"≠ open: {item.b} goes back to its worker, which rebases it on the merged work{why}", "bad"
 
 
 def _beside(heads: tuple[str, ...], hunk: ConflictHunk, width: int) -> list[Line]:

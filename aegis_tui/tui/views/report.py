@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aegis_tui.domain.boundary import allowed_words, boundary_word
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.merge.label import label_words
 from aegis_tui.domain.review.lens import for_lens
 from aegis_tui.domain.run.failure import error_lines
 from aegis_tui.domain.run.report_model import InstanceReport, Report, StageReport
@@ -145,7 +146,12 @@ def _counts(report: Report, width: int) -> list[Line]:
     ]
     for item in conflicts:
         words = f"{item['a']} × {item['b']} in {item['path']}: {item['resolution']}"
+        if label := label_words(item.get("label"), item.get("strategy")):
+            words += f" {label}"
         lines.append((Span("Conflict ", "strong"), Span(fit(inert(words), max(10, width - 9)))))
+    for file in report.get("merged", ()):  # a report of an earlier version has no such field
+        words = f"{file['piece']}, {file['path']}: {label_words(file['label'], file['strategy'])}"
+        lines.append((Span("Merged ", "strong"), Span(fit(inert(words), max(10, width - 7)))))
     for review in report["reviews"]:
         if review["verdict"] != "APPROVED":
             piece = f"{review['piece']}{for_lens(review.get('lens'))}"

@@ -36,6 +36,7 @@ def test_functions_added_at_one_place_by_two_pieces_are_composed(
     result = compose(repo, ours, theirs)
     merged = str(git(repo, "show", f"{result.oid}:src/app.py"))
     assert merged.split("\n\n\n")[-2:] == ["def ours():\n    return 1", "def theirs():\n    return 2"]
+    assert [(file.path, file.label, file.strategy) for file in result.files] == [("src/app.py", "proven", "structure")]
     assert "Merged-file: src/app.py (by structure, proven)" in str(git(repo, "show", "-s", "--format=%B", result.oid))
 
 
@@ -103,3 +104,19 @@ def test_deep_nesting_does_not_end_the_program(repo: Any, commit: Commit, base: 
     ours = commit({"src/app.py": deep + BASE}, base)
     theirs = commit({"src/app.py": BASE + "\n\ndef theirs(): ...\n"}, base)
     assert use(repo, lambda repository: repository.predict(ours, theirs)).clean
+
+
+def test_every_file_that_both_change_has_a_label(repo: Any, commit: Commit) -> None:
+    lines = "".join(f"line {at}\n" for at in range(30))
+    base = commit({"a.txt": lines, "b.txt": lines, "gone.txt": lines, "same.txt": "one\n", "c.py": BASE})
+    ours = {"a.txt": "first\n" + lines, "b.txt": lines + "x\n", "gone.txt": None, "same.txt": "two\n"}
+    theirs = {"a.txt": lines + "last\n", "b.txt": lines + "y\n", "gone.txt": lines + "z\n", "same.txt": "two\n"}
+    ours["c.py"], theirs["c.py"] = BASE.replace("9", "10"), BASE.replace("9", "11")
+    preview = use(repo, lambda repository: repository.predict(commit(ours, base), commit(theirs, base)))
+    assert [(file.path, file.label, file.strategy, file.reason) for file in preview.files] == [
+        ("a.txt", "unproven", "text", "no check knows this kind of file"),
+        ("b.txt", "refused", None, "both sides change the same lines"),
+        ("c.py", "refused", None, "both sides change function last"),
+        ("gone.txt", "refused", None, "one side removes or renames what the other changes"),
+    ]
+    assert {item.path: item.reason for item in preview.conflicts}["c.py"] == "both sides change function last"

@@ -173,6 +173,13 @@ def test_a_conflict_of_two_that_still_work_names_nobody_who_has_to_rebase(record
     assert "gone: the two do not change" in text(conflict_lines(clash(resolution="none"), run, width=150))
     assert "not text on one side" in text(conflict_lines(clash(text="", hunks=0), run, width=150))
     assert "merge cleanly here" in text(conflict_lines(clash(kind="soft", text=""), run, width=150))
+    solved = clash(kind="soft", text="", label="proven", strategy="structure")
+    assert "it will be merged by structure, proven" in text(conflict_lines(solved, run, width=150))
+    settled = clash(resolution="rebased", label="verified", strategy="agent", reason="QA passed on tree 1234")
+    page = text(conflict_lines(settled, run, width=150))
+    assert "settled: rebased, by agent, verified: QA passed on tree 1234" in page
+    refused = clash(label="refused", reason="both sides change function f")
+    assert "both sides change function f" in text(conflict_lines(refused, run, width=150))
 
 
 def test_the_words_that_differ_are_the_coloured_ones(record: Record) -> None:

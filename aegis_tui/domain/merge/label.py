@@ -1,0 +1,21 @@
+"""The label of a merged file: what is known about a merge of two sides' changes, and what merged it (GIT-3)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+MergeLabel = Literal["proven", "unproven", "refused"]
+"""`proven`: an independent check found that what each side kept is there once. `unproven`: only QA can say more.
+`refused`: a conflict."""
+FileLabel = Literal["proven", "verified", "unproven", "refused"]
+"""A label after QA: `verified` is an unproven merge that is part of a tree on which QA ran and found no new failure."""
+Strategy = Literal["text", "structure", "lines", "agent", "person"]
+"""Git's own merge; by items; by lines, finer than git; in the worktree of the agent of a piece; by the person."""
+
+
+def label_words(label: str | None, strategy: str | None, reason: str = "") -> str:
+    """Return a label for a person, such as `by structure, proven`; empty if there is none."""
+    if label is None:
+        return ""
+    words = f"by {strategy}, {label}" if strategy else label
+    return f"{words}: {reason}" if reason and label in ("verified", "refused") else words
