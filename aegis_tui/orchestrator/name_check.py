@@ -89,9 +89,13 @@ class NameCheck:
         size = sum(len(item.text) for item in changed)
         wanted: list[str] | None = await self._run_apart(wanted_modules, (changed, paths), size=size)
         texts = await self._texts(files, wanted or [])
-        roots = await self._find_roots(base) | await self._declared(files)
+        roots = await self._declared(files)
         size += sum(map(len, texts.values()))
         seen: NamesSeen | None = await self._run_apart(check_names, (changed, paths, texts, roots), size=size)
+        if seen is not None and seen.unknown:
+            # To list what a commit imports, git reads all of its Python files.
+            roots |= await self._find_roots(base)
+            seen = await self._run_apart(check_names, (changed, paths, texts, roots), size=size)
         if wanted is None or seen is None:
             return NamesReport()
         findings = tuple(_finding(item) for item in seen.unknown[:_MOST_SHOWN])

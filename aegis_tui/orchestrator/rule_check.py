@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import TypeVar
+from heapq import nsmallest
+from typing import Final, TypeVar
 
+from aegis_tui.domain.code_map.language import suffix_of
 from aegis_tui.domain.rule.change import PathChange, first_lines, read_change
 from aegis_tui.domain.rule.finding import RuleFinding
 from aegis_tui.domain.rule.judge import Neighbours, SecretScan, needs_neighbours
@@ -38,6 +39,7 @@ _EMPTY_TREES = (
 )
 """The ids of the tree without files, in SHA-1 and in SHA-256; every git knows them."""
 _SUBMODULE = "160000"
+_RULES: Final = f"{FOLDER}/"
 
 Kept = TypeVar("Kept")
 
@@ -221,8 +223,7 @@ def _remember(kept: OrderedDict[str, Kept], oid: str, value: Kept) -> None:
 
 
 def _is_rule_file(path: str) -> bool:
-    place = PurePosixPath(path)
-    return str(place.parent) == FOLDER and place.suffix == ".toml"
+    return path.startswith(_RULES) and suffix_of(path) == ".toml" and "/" not in path[len(_RULES) :]
 
 
 def _change(item: ChangedPath, blobs: Mapping[str, Blob]) -> PathChange:
@@ -245,14 +246,14 @@ def _similar(path: str, files: Iterable[str]) -> list[str]:
 
     Ties are in alphabetical order; empty if there is none.
     """
-    place = PurePosixPath(path)
-    same = [name for name in files if name != path and PurePosixPath(name).suffix == place.suffix]
-    return sorted(same, key=lambda name: (-_shared(place, PurePosixPath(name)), name))[:NEIGHBOURS]
+    suffix, folders = suffix_of(path), path.split("/")[:-1]
+    same = (name for name in files if name.endswith(suffix) and suffix_of(name) == suffix and name != path)
+    return nsmallest(NEIGHBOURS, same, key=lambda name: (-_shared(folders, name.split("/")[:-1]), name))
 
 
-def _shared(one: PurePosixPath, other: PurePosixPath) -> int:
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
     count = 0
-    for a, b in zip(one.parent.parts, other.parent.parts, strict=False):
+    for a, b in zip(one, other, strict=False):
         if a != b:
             break
         count += 1

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from aegis_tui.adapters.git.describe import import_roots, list_files
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.bootstrap.rules import name_check_of
-from aegis_tui.orchestrator.name_check import NamesReport
+from aegis_tui.orchestrator.name_check import NameCheck, NamesReport
 
 BASE = {
     "pyproject.toml": '[project]\ndependencies = [\n  "python-dateutil>=2",\n  "attrs",\n]\n',
@@ -59,3 +63,31 @@ def test_names_in_added_lines_that_nothing_defines_are_warnings(tmp_path: Path) 
 
 def test_a_submission_without_python_has_no_names(tmp_path: Path) -> None:
     assert check(tmp_path, {"README.md": "import nothing\n"}) == NamesReport()
+
+
+def test_what_the_base_imports_is_listed_only_for_a_name_that_is_not_found_elsewhere(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path)], check=True, timeout=30)
+    base = commit(tmp_path, BASE)
+    known = commit(
+        tmp_path, {"src/shop/known.py": "import json, attrs\nimport shop.cart\n\nprint(json, attrs, shop)\n"}
+    )
+    other = commit(tmp_path, {"src/shop/other.py": "import yaml\n\nprint(yaml)\n"})
+    asked: list[str] = []
+
+    async def run() -> list[NamesReport]:
+        repository = await open_repository(tmp_path)
+
+        async def find_roots(oid: str) -> frozenset[str]:
+            asked.append(oid)
+            return await import_roots(repository.common_dir, oid)
+
+        async def apart(function: Callable[..., Any], arguments: tuple[Any, ...], *, size: int) -> Any:
+            return function(*arguments)
+
+        names = NameCheck(repository, partial(list_files, repository.common_dir), find_roots, apart)
+        first = await names.check(base=base, into=base, head=known)
+        assert asked == []
+        return [first, await names.check(base=base, into=known, head=other)]
+
+    assert [report.unknown for report in asyncio.run(run())] == [0, 0]
+    assert asked == [base]

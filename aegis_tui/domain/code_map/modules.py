@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from aegis_tui.domain.code_map.facts import Import
 from aegis_tui.domain.code_map.language import language_of
@@ -19,15 +19,11 @@ class ModuleIndex:
         self._paths = frozenset(paths)
         self._folders: dict[str, list[str]] = {}
         self._ends: dict[str, list[str]] = {}
-        for path in sorted(self._paths):
-            self._folders.setdefault(posixpath.dirname(path), []).append(path)
-        self._python = {name: path for path, name in self._python_names()}
-
-    def _python_names(self) -> Iterator[tuple[str, str]]:
-        """Yield path and dotted name of each Python file, in descending order of the paths; see `python_name`."""
-        for path in sorted(self._paths, reverse=True):
-            if language_of(path) == "python":
-                yield path, self.python_name(path)
+        self._packages: dict[str, tuple[str, ...]] = {"": ()}
+        ordered = sorted(self._paths)
+        for path in ordered:
+            self._folders.setdefault(path.rpartition("/")[0], []).append(path)
+        self._python = {self.python_name(path): path for path in reversed(ordered) if language_of(path) == "python"}
 
     def python_name(self, path: str) -> str:
         """Return the dotted name of a Python file, counted from the folder that holds its outermost package.
@@ -35,12 +31,18 @@ class ModuleIndex:
         A package is a folder with an `__init__` file; `src/a/b/c.py` is `a.b.c` if `a` and `b` are packages, and
         `src/a/b/__init__.py` is `a.b`. Empty for an `__init__` file in the top folder.
         """
-        folder, file = posixpath.split(path)
-        parts = [] if file in _INIT else [file.rpartition(".")[0]]
-        while folder and any(posixpath.join(folder, init) in self._paths for init in _INIT):
-            folder, _, package = folder.rpartition("/")
-            parts.insert(0, package)
-        return ".".join(parts)
+        folder, _, file = path.rpartition("/")
+        packages = self._packages_of(folder)
+        return ".".join(packages if file in _INIT else (*packages, file.rpartition(".")[0]))
+
+    def _packages_of(self, folder: str) -> tuple[str, ...]:
+        """Return the names of the packages that a folder is in, the outermost first; empty if it is no package."""
+        known = self._packages.get(folder)
+        if known is None:
+            above, _, name = folder.rpartition("/")
+            is_package = any(f"{folder}/{init}" in self._paths for init in _INIT)
+            known = self._packages[folder] = (*self._packages_of(above), name) if is_package else ()
+        return known
 
     def files(self, path: str, item: Import) -> list[str]:
         """Return the files of this index that an import in the file `path` names; empty if there are none.
