@@ -39,7 +39,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "Print what an instance has shown in its pane, even after it has ended.",
     ),
     "conflicts": ("look", "conflicts_app", "List pieces that change the same path."),
-    "review": ("look", "review_app", "Show the verdicts of a run's reviewers, with their findings."),
+    "review": ("review", "app", "Show the verdicts of a run's reviewers, with their findings."),
     "merge": ("merge", "app", "Show how pieces become the result, or leave some of them out."),
     "qa": ("qa", "qa_app", "Show the QA results of a run, print the output of a check, or accept a failing base."),
     "push": (
@@ -115,6 +115,7 @@ EXAMPLES: Final = {
     "transcript": "transcript w01",
     "conflicts": "conflicts",
     "review": "review run1",
+    "review show": "review show search --markdown",
     "merge plan": "merge plan",
     "merge apply": "merge apply run1 --leave-out search",
     "qa": "qa run1 --output pytest",

@@ -1,22 +1,20 @@
-"""`conflicts` and `review`: conflicts and verdicts of a run (contract 9)."""
+"""`conflicts`: the conflicts of a run (contract 9)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
-from aegis_tui.cli.status import compute_report
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.merge.label import label_words
 
 if TYPE_CHECKING:
-    from aegis_tui.domain.wire.output import ConflictPath, ConflictsOutput, ReviewsOutput
+    from aegis_tui.domain.wire.output import ConflictPath, ConflictsOutput
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
 
 
 def _conflicts(as_json: AsJson = False) -> int:
@@ -52,29 +50,5 @@ def _conflicts(as_json: AsJson = False) -> int:
     return 0
 
 
-def _review(run: RunName = None, as_json: AsJson = False) -> int:
-    """Show the verdicts of a run's reviewers, with their findings.
-
-    No hub is needed or started. Exit code 2 if there is no such run or no log, 1 if the log is damaged or the run's
-    commit is not in the repository any more, 5 outside a repository.
-    """
-    from aegis_tui.domain.review.lens import for_lens  # it brings pydantic, which `conflicts` does without
-
-    reviews = compute_report(here(), run)["reviews"]
-    lines = []
-    for item in reviews:
-        lines.append(f"{item['piece']}{for_lens(item.get('lens'))}: {item['verdict']} by {item['reviewer']}")
-        lines += [f"  {'pass' if c['pass'] else 'FAIL'} {c['id']}: {c['evidence']}" for c in item["criteria"]]
-        lines += [f"  {f['severity']} {f['file'] or ''}: {f['msg']}" for f in item["findings"]]
-    fields: ReviewsOutput = {"reviews": reviews}
-    output.result(fields, as_json=as_json, lines=lines or ["no verdict yet"])
-    return 0
-
-
-def _app(function: Any) -> typer.Typer:
-    app = typer.Typer(add_completion=False)
-    app.command()(function)
-    return app
-
-
-conflicts_app, review_app = _app(_conflicts), _app(_review)
+conflicts_app = typer.Typer(add_completion=False)
+conflicts_app.command()(_conflicts)

@@ -279,6 +279,7 @@ class _Desk:
             for words in (("report",), ("review",), ("qa",), ("runs",), ("events",), ("status",), ("replay",)):
                 self._ask(*words)
             self._ask("pr")
+        self._ask("review", "show")
         report = told(self._paths.log_db)["reports"]["run1"]
         self._note("aegis-tui run", lambda: run._conclude(report, as_json=True))
         with mock.patch.object(run, "_start", lambda *_, **__: {"run": "run1"}):

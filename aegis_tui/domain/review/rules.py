@@ -14,6 +14,7 @@ from aegis_tui.domain.piece.events import MergeQueued
 from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.piece.rules import reopen, send_back
 from aegis_tui.domain.registry import Rules
+from aegis_tui.domain.review.aggregate import Remark, distinct
 from aegis_tui.domain.review.commands import ReviewVerdict
 from aegis_tui.domain.review.events import ReviewCompleted
 from aegis_tui.domain.review.finding import Criterion, Finding
@@ -107,16 +108,17 @@ def _of_piece(workspace: Workspace, run: Run, piece: Piece, done: ReviewComplete
         if piece.status is PieceStatus.REVIEWING:
             return [(HUB, MergeQueued(run=run.run, piece=piece.name, head_oid=piece.head_oid or ""))]
         return []
-    findings = [finding for item in rejected for finding in _findings(item)]
+    findings = _findings(*rejected)
     reviewers = dict.fromkeys(item.reviewer for item in rejected if item.reviewer)
     text = brief.rejected_brief(piece.name, findings, by=" and ".join(reviewers))
     return send_back(workspace, run, piece, reason=brief.findings_text(findings), text=text)
 
 
-def _findings(item: Review | ReviewCompleted) -> list[Finding]:
-    """Return what has to change after a rejection: its findings, then its failed criteria as findings; may be empty."""
-    failed = [criterion for criterion in item.criteria if not criterion.passed]
-    return [*item.findings, *(_as_finding(criterion) for criterion in failed)]
+def _findings(*rejected: Review | ReviewCompleted) -> list[Finding]:
+    """Return what has to change after rejections: each problem once, then the failed criteria as findings."""
+    remarks = [Remark(finding, item.lens, item.reviewer or "") for item in rejected for finding in item.findings]
+    failed = [criterion for item in rejected for criterion in item.criteria if not criterion.passed]
+    return [*distinct(remarks), *(_as_finding(criterion) for criterion in failed)]
 
 
 def _as_finding(item: Criterion) -> Finding:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.inert import inert
+from aegis_tui.domain.markdown import code_cell, code_span
 from aegis_tui.domain.merge.label import label_words
 from aegis_tui.domain.run.report_model import Report
 from aegis_tui.errors import Refused
@@ -41,7 +42,7 @@ def pull_request_text(report: Report) -> PullRequestText:
             f"{report['run']} made no commit", "only a run that has ended with a result has one", code="run.no-commit"
         )
     parts = [
-        _code(report["goal"]),
+        code_span(report["goal"]),
         "\n".join(_pieces(report)),
         "\n".join(["### Checks", "", *_checks(report)]),
         "\n".join(_merged(report)),
@@ -54,22 +55,6 @@ def pull_request_text(report: Report) -> PullRequestText:
     return PullRequestText(inert(commit["subject"]), "\n\n".join(part for part in parts if part) + "\n")
 
 
-def _code(text: str) -> str:
-    """Return a text as code that Markdown does not interpret, in one line; empty for a blank text."""
-    plain = " ".join(inert(text, keep="\n\t").split())
-    if not plain:
-        return ""
-    fence = "`"
-    while fence in plain:
-        fence += "`"
-    space = " " if plain.startswith("`") or plain.endswith("`") else ""
-    return f"{fence}{space}{plain}{space}{fence}"
-
-
-def _cell(text: str) -> str:
-    return _code(text).replace("|", "\\|")
-
-
 def _pieces(report: Report) -> Iterator[str]:
     left = {item["piece"]: item["reason"] for item in report.get("left_out", ())}
     features = dict.fromkeys(item["feature"] for item in report["instances"] if item["feature"])
@@ -77,9 +62,9 @@ def _pieces(report: Report) -> Iterator[str]:
         if name in left:
             continue
         agents = [i["agent_id"] for i in report["instances"] if i["feature"] == name and i["role"] != "reviewer"]
-        yield f"- {_code(name or '')}: {', '.join(dict.fromkeys(agents))}"
+        yield f"- {code_span(name or '')}: {', '.join(dict.fromkeys(agents))}"
     for name, reason in left.items():
-        yield f"- left out: {_code(name)}: {_code(reason)}"
+        yield f"- left out: {code_span(name)}: {code_span(reason)}"
 
 
 def _agents(report: Report) -> str:
@@ -102,7 +87,7 @@ def _checks(report: Report) -> Iterator[str]:
             tests += f", {len(flaky)} flaky"
         status = item.get("status", "passed" if item["ok"] else "failed").replace("_", " ")
         accepted = " (accepted)" if item.get("accepted_by") else ""
-        yield f"| {_cell(item['command'])} | {status}{accepted} | {tests} | {item['duration_s']:.1f} s |"
+        yield f"| {code_cell(item['command'])} | {status}{accepted} | {tests} | {item['duration_s']:.1f} s |"
 
 
 def _merged(report: Report) -> Iterator[str]:
@@ -114,10 +99,12 @@ def _merged(report: Report) -> Iterator[str]:
     yield "### Merged files"
     yield ""
     for file in files[:_MOST_FINDINGS]:
-        yield f"- {_code(file['path'])} of {_code(file['piece'])}: {label_words(file['label'], file['strategy'])}"
+        words = label_words(file["label"], file["strategy"])
+        yield f"- {code_span(file['path'])} of {code_span(file['piece'])}: {words}"
     for item in resolved[:_MOST_FINDINGS]:
         words = label_words(item.get("label"), item.get("strategy"))
-        yield f"- {_code(item['path'])} of {_code(item['a'])} and {_code(item['b'])}: {item['resolution']} {words}"
+        pieces = f"{code_span(item['a'])} and {code_span(item['b'])}"
+        yield f"- {code_span(item['path'])} of {pieces}: {item['resolution']} {words}"
     if more := max(0, len(files) - _MOST_FINDINGS) + max(0, len(resolved) - _MOST_FINDINGS):
         yield f"- and {more} more"
     yield ""
@@ -131,7 +118,7 @@ def _reviews(report: Report) -> Iterator[str]:
     for item in report["reviews"]:
         lens = f" for {inert(item['lens'])}" if item.get("lens") not in (None, "general") else ""
         verdict = item["verdict"].replace("_", " ").lower()
-        yield f"- {_code(item['piece'])}{lens}: {verdict} by {inert(item['reviewer'])}"
+        yield f"- {code_span(item['piece'])}{lens}: {verdict} by {inert(item['reviewer'])}"
     if not report["reviews"]:
         yield "No review."
 
@@ -145,6 +132,6 @@ def _rules(report: Report) -> Iterator[str]:
     yield f"Secret scanner: {', '.join(map(inert, part['scanners'])) or 'none was needed'}."
     allowed = [item for item in part["findings"] if item["outcome"] == "allowed"]
     for item in allowed[:_MOST_FINDINGS]:
-        yield f"- allowed: {_code(item['file'])}: {_code(item['msg'])} ({item['rule']})"
+        yield f"- allowed: {code_span(item['file'])}: {code_span(item['msg'])} ({item['rule']})"
     if len(allowed) > _MOST_FINDINGS:
         yield f"- and {len(allowed) - _MOST_FINDINGS} more"

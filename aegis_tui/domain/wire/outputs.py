@@ -6,7 +6,19 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from aegis_tui.domain.wire import answer, code_map, environment, gateway, machine, memory, merge, output, push, rule
+from aegis_tui.domain.wire import (
+    answer,
+    code_map,
+    environment,
+    gateway,
+    machine,
+    memory,
+    merge,
+    output,
+    push,
+    review,
+    rule,
+)
 
 OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
     {
@@ -63,6 +75,7 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "rescue show": [output.RescueOutput],
         "resume": [output.RunOutput],
         "review": [output.ReviewsOutput],
+        "review show": [review.ReviewShowOutput],
         "environment allow": [environment.SetupAllowedOutput],
         "environment forget": [environment.ForgottenOutput],
         "environment log": [environment.SetupLogOutput],

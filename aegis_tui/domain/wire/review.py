@@ -1,0 +1,60 @@
+"""The joint report of all reviewers as JSON (REV-2)."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from aegis_tui.domain.run.report_model import CriterionReport
+
+JointVerdict = Literal["APPROVED", "CHANGES_REQUESTED", "PENDING"]
+
+
+class JointFinding(TypedDict):
+    """One problem, found by one reviewer or by several."""
+
+    file: str | None
+    line: int | None
+    end_line: int | None
+    """Both ends of the lines are included; None if the finding names no line."""
+    severity: str
+    rule: str
+    msg: str
+    suggestion: str
+    confidence: float
+    """How likely it is right, from 0 to 1: the more reviewers found it, the likelier."""
+    score: float
+    """Its weight: that of its severity (10, 4 or 1) times the confidence."""
+    lenses: list[str]
+    reviewers: list[str]
+
+
+class LensVerdict(TypedDict):
+    """What one reviewer said of a piece."""
+
+    lens: str
+    blocking: bool
+    reviewer: str | None
+    verdict: JointVerdict
+    criteria: list[CriterionReport]
+
+
+class PieceReview(TypedDict):
+    """What all reviewers say of one piece, at the commit that was submitted last."""
+
+    piece: str
+    base_oid: str
+    head_oid: str
+    verdict: JointVerdict
+    """APPROVED if all blocking lenses approve; CHANGES_REQUESTED as soon as one of them does not."""
+    score: float
+    """The sum of the scores of its findings."""
+    lenses: list[LensVerdict]
+    findings: list[JointFinding]
+    """By score, the highest first."""
+
+
+class ReviewShowOutput(TypedDict):
+    """`review show`."""
+
+    run: str
+    pieces: list[PieceReview]
