@@ -63,7 +63,7 @@ def _empty(folder: int, name: str) -> list[str]:
     try:
         with os.scandir(inner) as entries:
             for entry in entries:
-                if unlink(inner, entry.name):
+                if _is_removed(inner, entry):
                     continue
                 let_in(inner, entry.name)
                 aside = f"{TRASH}{secrets.token_hex(8)}"
@@ -73,6 +73,19 @@ def _empty(folder: int, name: str) -> list[str]:
     finally:
         os.close(inner)
     return moved
+
+
+def _is_removed(folder: int, entry: os.DirEntry[str]) -> bool:
+    """Delete a file, a link or an empty folder; return False for a folder with content, or of which that is not known.
+
+    Raises:
+        OSError: It cannot be deleted.
+    """
+    if entry.is_dir(follow_symlinks=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(entry.name, dir_fd=folder)
+            return True
+    return unlink(folder, entry.name)
 
 
 def unlink(folder: int, name: str) -> bool:

@@ -31,7 +31,7 @@ _OURS = b"aegis-tui\n"
 
 _LOCK_POLL_S = 0.05
 
-READERS_PAUSE_S = 1.0
+READERS_PAUSE_S = 3.0
 """How long the files of an instance that only reads, such as a reviewer, wait: it may have ended by then."""
 
 

@@ -114,7 +114,8 @@ def exists(path: Path) -> bool:
 def make_folders(parent: Path, names: Iterable[str]) -> None:
     """Create folders that do not exist, inside a folder; blocking. Raises `OSError` if one cannot be created."""
     for name in names:
-        (parent / name).mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(f"{parent}/{name}")  # noqa: PTH102  # a large repository has thousands of them
 
 
 def is_folder(path: Path) -> bool:

@@ -49,7 +49,7 @@ class Pool:
         try:
             if await self._checkouts.is_large(commit):
                 async with self._checkouts.turn:
-                    self._kept.append(await self._checkouts.make(parent, commit))
+                    self._kept.append(await self._checkouts.make(parent, commit, is_ahead=True))
         except (AegisError, OSError) as error:
             _log.warning("no checkout was made ahead: %s", error)
 

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from aegis_tui.adapters.git.environment import outside_environment
 from aegis_tui.adapters.git.folder import is_folder
+from aegis_tui.adapters.priority import stand_back
 from aegis_tui.adapters.process import end_child
 from aegis_tui.domain.git_refusal import read_refusal
 from aegis_tui.errors import GitError, GitUnavailable
@@ -88,11 +89,17 @@ class GitRunner:
             common folder: the agent can write its own git folder and configuration, and could name programs there for
             us to start.
         cwd: Where commands start by default.
+        stands_back: Whether its commands let other processes go first, because nobody waits for them.
     """
 
-    def __init__(self, *, git_dir: Path | None, cwd: Path) -> None:
+    def __init__(self, *, git_dir: Path | None, cwd: Path, stands_back: bool = False) -> None:
         self._git_dir = git_dir
         self._cwd = cwd
+        self._stands_back = stands_back
+
+    def in_background(self) -> GitRunner:
+        """Return a runner of the same repository whose commands let other processes go first."""
+        return GitRunner(git_dir=self._git_dir, cwd=self._cwd, stands_back=True)
 
     async def run(
         self,
@@ -132,6 +139,8 @@ class GitRunner:
         place = cwd or work_tree or self._cwd
         async with _within(deadline_s):
             process = await _start(argv, place, env or {}, stdin_file or stdin)
+            if self._stands_back:
+                stand_back(process.pid)
             output = await _communicate(process, stdin_file or stdin, (output_bytes, most_items))
         logger.debug(
             "git ran",

@@ -80,6 +80,7 @@ class Checkouts:
 
     def __init__(self, runner: GitRunner, objects: Objects) -> None:
         self._runner = runner
+        self._behind = runner.in_background()
         self._objects = objects
         self.filters = Filters(runner, objects)
         self.turn = asyncio.Lock()
@@ -139,8 +140,13 @@ class Checkouts:
             deadline_s=CHECKOUT_DEADLINE_S,
         )
 
-    async def make(self, parent: Path, commit: str) -> Spare:
+    async def make(self, parent: Path, commit: str, *, is_ahead: bool = False) -> Spare:
         """Make a complete checkout of a commit in a new folder inside `parent`; the caller holds the lock `turn`.
+
+        Args:
+            parent: The folder.
+            commit: The commit.
+            is_ahead: Whether nobody waits for it yet: other processes then go first.
 
         Raises:
             GitError: git fails; nothing is left.
@@ -148,7 +154,8 @@ class Checkouts:
         """
         oid = await self._objects.resolve(commit) or commit
         async with _new(parent, oid) as spare:
-            await self.write(oid, runner=self._runner, path=spare.tree, index=spare.index)
+            runner = self._behind if is_ahead else self._runner
+            await self.write(oid, runner=runner, path=spare.tree, index=spare.index)
         return spare
 
     async def make_rest(self, parent: Path, commit: str, index: Path) -> Spare:
@@ -194,7 +201,7 @@ class Checkouts:
             ([name for name in missing if name not in changed], {}),
             ([name for name in missing if name in changed], off),
         )
-        git = partial(self._runner.run, work_tree=spare.tree, deadline_s=CHECKOUT_DEADLINE_S)
+        git = partial(self._behind.run, work_tree=spare.tree, deadline_s=CHECKOUT_DEADLINE_S)
         for names, env in steps:
             if names:
                 await git(*checkout, stdin=joined(names), env={**env, "GIT_INDEX_FILE": str(spare.index)})
