@@ -65,13 +65,16 @@ class OwnWorktree:
         """
         if self._is_whole or (path and self._has_file(path)):
             return
-        mark = _git_folder(self.root) / FILLING_NAME
         ends_at = time.monotonic() + MAX_FILLING_S
         while time.monotonic() < ends_at:
-            if not mark.exists():  # the hub removes it
+            if not self.is_filling():
                 break
             await asyncio.sleep(_FILLING_POLL_S)
         self._is_whole = True
+
+    def is_filling(self) -> bool:
+        """Return whether files of the worktree are still being added; the hub removes the mark when all are there."""
+        return (_git_folder(self.root) / FILLING_NAME).exists()
 
     def _has_file(self, path: str) -> bool:
         try:
@@ -175,6 +178,18 @@ class OwnWorktree:
         else:
             self.place(path).write_bytes(raw)
         return True
+
+    def move(self, path: str, to: str) -> None:
+        """Give the file `path` the path `to`, both results of `locate`; create the folders of `to`.
+
+        Raises:
+            AegisError: The file system refused (code `disk`).
+        """
+        try:
+            self.place(to).parent.mkdir(parents=True, exist_ok=True)
+            self.place(path).rename(self.place(to))
+        except OSError as error:
+            raise AegisError(f"{path} cannot be moved: {error.strerror}", code="disk") from error
 
     def is_file(self, path: str) -> bool:
         """Return whether there is a file at `path`, a result of `locate`; False for a folder, and for nothing."""

@@ -106,20 +106,21 @@ class Git:
         finished = await self.run("rev-parse", "-q", "--verify", revision, with_errors=False)
         return finished.output.strip() or None if finished.code == 0 else None
 
-    async def changed_paths(self, base: str | None) -> list[str]:
+    async def changed_paths(self, base: str | None, *, pathspecs: Sequence[str] = ()) -> list[str]:
         """Return the paths that differ from the commit `base`, committed or not, untracked files included, sorted.
 
         Ignored files are left out, and so is what git fails to list, for example because there is no such commit.
 
         Args:
             base: The commit; None for HEAD.
+            pathspecs: Look only here, by git's pathspecs; empty for everywhere.
 
         Raises:
             GitError: git cannot be started or took too long.
         """
         commands: list[tuple[str, ...]] = [
-            ("diff", "--name-only", "-z", "--no-renames", base or "HEAD", "--"),
-            ("ls-files", "-z", "--others", "--exclude-standard"),
+            ("diff", "--name-only", "-z", "--no-renames", base or "HEAD", "--", *pathspecs),
+            ("ls-files", "-z", "--others", "--exclude-standard", "--", *pathspecs),
         ]
         listed = [await self._list(*command) for command in commands]
         return sorted({write_name(path) for one in listed for path in one})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from aegis_tui.agent.git import Git
+from aegis_tui.agent.joint_files import JointFiles
 from aegis_tui.agent.locks import HeldLocks
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.staging import Staging
@@ -77,10 +78,11 @@ class _Last:
 class HandIn:
     """Commits and submits the work of one instance. Its errors say what the model can do about them."""
 
-    def __init__(self, link: HubLink, git: Git, locks: HeldLocks, scope: WriteScope) -> None:
+    def __init__(self, link: HubLink, git: Git, locks: HeldLocks, scope: WriteScope, joint: JointFiles) -> None:
         self._link = link
         self._git = git
         self._locks = locks
+        self._joint = joint
         self._staging = Staging(git, scope)
         self._last: _Last | None = None
 
@@ -91,12 +93,15 @@ class HandIn:
         If the hub accepts no more submissions of the piece, the earlier one stays, and the result says so. A commit
         that the hub refuses, or that belongs to no piece, stays on the branch.
 
+        Changes of joint files that the hub does not know are recorded under their locks first.
+
         Args:
             context: The task, spec and base of the work.
             summary: The commit's message.
             written: Paths that the model itself wrote; those that git ignores are left out, but not silently.
 
         Raises:
+            LockHeld: Another instance holds the lock of a changed joint file for over 120 s.
             Refused: A rebase or the like is unfinished, nothing was changed, there is no piece, new files would be left
                 out that no earlier call named, or a hook or the hub refused.
             GitError: git failed.
@@ -107,6 +112,8 @@ class HandIn:
                 f"a {operation} is not finished",
                 f"Resolve the conflicts, git add the files, then run: git {operation} --continue",
             )
+        if context.spec_id is not None:
+            await self._joint.settle(await self._base(context))
         left_out = await self._commit(context, summary, written)
         head_oid = await self._git.find_oid("HEAD")
         base_oid = await self._base(context)
@@ -126,6 +133,10 @@ class HandIn:
         self._last = _Last(context.spec_id, base_oid, head_oid)
         remarks = (f"not in the submission: {', '.join(left_out[:20])}",) if left_out else ()
         return SubmissionResult(head_oid, f"submitted as {head_oid}", remarks)
+
+    async def after_command(self) -> list[str]:
+        """Record the joint files that a command of the model has changed; see `JointFiles.after_command`."""
+        return await self._joint.after_command()
 
     async def _send(self, spec_id: str, base_oid: str, head_oid: str) -> None:
         await self._link.command(

@@ -27,7 +27,7 @@ HINTS = {
 
 _OTHERWISE = "read the agent's log: the brief may ask for something that a rule refuses"
 
-CHANGES = frozenset({"edit", "write", "bash"})
+CHANGES = frozenset({"edit", "write", "delete", "rename", "bash"})
 """Tools that change files: after one succeeds, the same refusal may have another reason."""
 
 Signature = tuple[str, str, str, str]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Collection, Coroutine
 from typing import Any
 
 from aegis_tui.agent.conversation import Conversation
+from aegis_tui.agent.fenced_writes import FencedWrites
 from aegis_tui.agent.files import OwnWorktree
 from aegis_tui.agent.foreign import ForeignToolbox
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn
 from aegis_tui.agent.inbox import Prompt
+from aegis_tui.agent.joint_files import JointFiles
 from aegis_tui.agent.life import BEAT_S, InstanceLife, cancel
 from aegis_tui.agent.loop import ToolLoop
+from aegis_tui.agent.newest import NewestContent
 from aegis_tui.agent.pointers import Pointers
 from aegis_tui.agent.reader import FileReader
 from aegis_tui.agent.screen import Screen
@@ -51,6 +55,8 @@ class AgentSession(InstanceLife):
         super().__init__(settings, role.name, agent_type=NATIVE.upper(), link=link, screen=screen, beat_s=beat_s)
         self._model = model
         worktree, git = OwnWorktree(settings.worktree), Git(settings.worktree)
+        writes = FencedWrites(worktree, self._locks, link, self.progress, screen)
+        newest = NewestContent(git, worktree, os.environ)
         reader = FileReader(
             worktree,
             self._scope,
@@ -63,8 +69,8 @@ class AgentSession(InstanceLife):
             worktree=worktree,
             reader=reader,
             git=git,
-            writer=Writer(worktree, self._scope, self._locks, link, self.progress, screen, symbols),
-            hand_in=HandIn(link, git, self._locks, self._scope),
+            writer=Writer(self._scope, writes, newest, symbols),
+            hand_in=HandIn(link, git, self._locks, self._scope, JointFiles(git, self._scope, writes, newest)),
             link=link,
             progress=self.progress,
             screen=screen,

@@ -93,10 +93,8 @@ class Toolbox:
         self._worktree, self.reader = worktree, reader
         self._git = git
         self._writer = writer
-        self._hand_in = hand_in
-        self._link = link
-        self._progress = progress
-        self._screen = screen
+        self._hand_in, self._link = hand_in, link
+        self._progress, self._screen = progress, screen
         self._has_written = False
         self._handlers: Mapping[type[tools.ToolArguments], Callable[[Any], Awaitable[ToolResult]]] = {
             tools.ReadArguments: self._read,
@@ -105,6 +103,8 @@ class Toolbox:
             tools.MapArguments: self._ask_map,
             tools.EditArguments: self._edit,
             tools.WriteArguments: self._write,
+            tools.DeleteArguments: self._delete,
+            tools.RenameArguments: self._rename,
             tools.BashArguments: self._bash,
             tools.LockArguments: self._lock,
             tools.ReportArguments: self._report,
@@ -222,6 +222,23 @@ class Toolbox:
         answer = f"{verb} {change.path} ({counted(len(change.after.splitlines()), 'line')} now)"
         return ToolResult(f"{answer}, {change.note}" if change.note else answer)
 
+    async def _delete(self, wanted: tools.DeleteArguments) -> ToolResult:
+        self._screen.action("Deleting", wanted.path)
+        path = await self._writer.delete(wanted.path)
+        return await self._changed(path, f"deleted {path}")
+
+    async def _rename(self, wanted: tools.RenameArguments) -> ToolResult:
+        self._screen.action("Renaming", f"{wanted.path} to {wanted.to}")
+        old, new = await self._writer.rename(wanted.path, wanted.to)
+        self.reader.views.forget(old)
+        return await self._changed(new, f"renamed {old} to {new}")
+
+    async def _changed(self, path: str, answer: str) -> ToolResult:
+        self._has_written = True
+        self.reader.views.forget(path)
+        await self._progress.enter("implementing", path)
+        return ToolResult(answer)
+
     async def _bash(self, wanted: tools.BashArguments) -> ToolResult:
         self._screen.command(wanted.command)
         if self._has_written:
@@ -236,7 +253,8 @@ class Toolbox:
         )
         self._screen.output(finished.output)
         ending = f"killed after {timeout_s:g} s" if finished.timed_out else f"exit code {finished.code}"
-        return ToolResult(f"{finished.output.rstrip()}\n[{ending}]".lstrip("\n"))
+        notes = await self._hand_in.after_command()
+        return ToolResult("\n".join([f"{finished.output.rstrip()}\n[{ending}]".lstrip("\n"), *notes]))
 
     async def _lock(self, wanted: tools.LockArguments) -> ToolResult:
         locks = self._writer.locks

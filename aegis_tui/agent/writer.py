@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from aegis_tui.agent.files import OwnWorktree
-from aegis_tui.agent.locks import HeldLocks, OwnLock, blob_of, name_of, resource_of
-from aegis_tui.agent.progress import Progress
+from aegis_tui.agent.fenced_writes import FencedWrites
+from aegis_tui.agent.locks import OwnLock, blob_of, name_of, resource_of
+from aegis_tui.agent.newest import NewestContent
 from aegis_tui.agent.scope import WriteScope
-from aegis_tui.agent.screen import Screen
 from aegis_tui.domain.lock.model import Region, Resource
 from aegis_tui.domain.lock.region import Span, View, line_hunks
 from aegis_tui.domain.lock.symbol import Outline, hull
-from aegis_tui.errors import AegisError, HubUnavailable, PartitionRefused, Refused, StaleToken, UsageError
-from aegis_tui.ports.hub_link import HubLink, LockGrant
+from aegis_tui.errors import AegisError, HubUnavailable, PartitionRefused, Refused, UsageError
+from aegis_tui.ports.hub_link import LockGrant
 from aegis_tui.ports.symbols import SymbolReader
 
 LOCK_WAIT_S = 60.0
 """Seconds that an edit waits for the lock of a joint file."""
 _TRIES = 3
 """How often an edit is tried on a file that changes while the edit waits for its lock."""
-_STALE_HINT = "The change was undone and the lock is lost: acquire it again, read the file again, then edit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +36,22 @@ class Change:
 
 
 class Writer:
-    """Changes files of the worktree for the model's `edit` and `write` tools, and holds the locks for that."""
+    """Changes files of the worktree for the model's tools, and acquires the locks for that.
 
-    def __init__(
-        self,
-        worktree: OwnWorktree,
-        scope: WriteScope,
-        locks: HeldLocks,
-        link: HubLink,
-        progress: Progress,
-        screen: Screen,
-        symbols: SymbolReader,
-    ) -> None:
-        self.worktree = worktree
-        self.locks = locks
-        self._scope = scope
-        self._link = link
-        self._progress = progress
-        self._screen = screen
-        self._symbols = symbols
+    Args:
+        scope: What the instance may write.
+        writes: Its locks, and the fenced writes to its worktree.
+        newest: Brings newer content of a joint file into the worktree.
+        symbols: Parses files, for locks on parts of them.
+    """
+
+    def __init__(self, scope: WriteScope, writes: FencedWrites, newest: NewestContent, symbols: SymbolReader) -> None:
+        self.worktree = writes.worktree
+        self.locks = writes.locks
+        self._scope, self._writes, self._newest, self._symbols = scope, writes, newest, symbols
         self._untold: list[str] = []
         self.written: set[str] = set()
-        """Paths that the model wrote with `edit` and `write`."""
+        """Paths that the model wrote with `edit` and `write`, or as the new name of a file."""
 
     def check(self, path: str) -> tuple[str, bool]:
         """Return the real path, relative to the worktree, and whether writing it needs a lock.
@@ -87,7 +79,7 @@ class Writer:
         return real, verdict.needs_lock
 
     def take_news(self) -> list[str]:
-        """Return the messages about locks of the model that were lost or moved since the last call; may be empty."""
+        """Return the messages about lost or moved locks and joint files that moved on, since the last call."""
         news, self._untold = self._untold, []
         return news
 
@@ -110,7 +102,18 @@ class Writer:
         wanted = await self.place(path, lines=lines, symbol=symbol)
         if wanted.region is not None:
             await self._catch_up(path, self._load(path) or "")
-        return await self.acquire(wanted, wait_s=wait_s)
+        grant = await self.acquire(wanted, wait_s=wait_s)
+        if not await self._freshen(path) or grant.region is None:
+            return grant
+        await self._catch_up(path, self._load(path) or "")
+        return self.locks.find(path) or grant
+
+    async def _freshen(self, path: str) -> bool:
+        """Bring newer content of a file whose lock is held into the worktree; return whether files were changed."""
+        moved = await self._newest.bring(path)
+        if moved is not None:
+            self._untold.append(moved.words)
+        return moved is not None and not moved.problem
 
     async def acquire(self, wanted: Resource, *, wait_s: float) -> LockGrant:
         """Acquire the lock of a file or a region, and return it; one that is held already and covers it is returned.
@@ -128,17 +131,8 @@ class Writer:
             HubUnavailable: The hub does not answer.
             OSError: The system refuses to read the file, which is read only for a region.
         """
-        before = self._progress.state
-
-        async def on_wait() -> None:
-            await self._progress.enter("waiting", f"for the lock on {wanted}")
-
-        try:
-            text = self._load(wanted.path) if wanted.views else None
-            return await self.locks.acquire(wanted, wait_s=wait_s, on_wait=on_wait, text=text or "")
-        finally:
-            if self._progress.state == "waiting":
-                await self._progress.enter(before)
+        text = self._load(wanted.path) if wanted.views else None
+        return await self._writes.acquire(wanted, wait_s=wait_s, text=text or "")
 
     async def place(self, path: str, *, lines: Span | None = None, symbol: str | None = None) -> Resource:
         """Return the resource to lock for a part of a file, with the lines that it has in the worktree now.
@@ -198,12 +192,12 @@ class Writer:
             wanted, note = resource_of(real), ""
             if before is not None and not whole:
                 wanted, note = await self._part(real, before, make(before))
-            async with self._locked(wanted) as grant:
+            async with self._writes.locked(wanted, wait_s=LOCK_WAIT_S, text=before or "") as grant:
+                await self._freshen(real)
                 now = self._load(real)
                 if grant.region is None or now == before:
                     change = Change(real, now, make(now), note if grant.region is None else "")
                     await self._write_fenced(change, grant)
-                    self.written.add(real)
                     return change
         raise Refused(f"{real} keeps changing while the edit waits for its lock", "See what else writes it")
 
@@ -292,71 +286,66 @@ class Writer:
         place = self.worktree.place(path)
         return self.worktree.load(path) if place.exists() else None
 
-    @asynccontextmanager
-    async def _locked(self, wanted: Resource) -> AsyncIterator[LockGrant]:
-        """Yield a lock that covers `wanted`; release it at the end unless it was held before.
-
-        Raises:
-            LockHeld: It was not granted within `LOCK_WAIT_S` seconds.
-            AegisError: The hub refused or does not answer. A failure to release it is only shown.
-        """
-        kept = {grant.lock_id for grant in self.locks.grants()}
-        grant = await self.acquire(wanted, wait_s=LOCK_WAIT_S)
-        try:
-            yield grant
-        finally:
-            if grant.lock_id not in kept:
-                await self._give_back(grant)
-
-    async def _give_back(self, grant: LockGrant) -> None:
-        if grant.lock_id not in {held.lock_id for held in self.locks.grants()}:
-            return
-        try:
-            await self.locks.release(grant.path, grant.lock_id)
-        except AegisError as error:
-            self.locks.forget([grant.lock_id])
-            self._screen.problem(f"{error}; the lock on {name_of(grant)} will expire")
-
     async def _write_fenced(self, change: Change, grant: LockGrant) -> None:
-        fields = {"file": resource_of(change.path).path, "token": grant.token}
-        try:
-            await self._broadcast("code:writing", **fields)
-            with self._undone_on_failure(change.path):
-                base_oid = self.worktree.find_blob(change.path)
-                self.worktree.save(change.path, change.after)
-                new_oid = self.worktree.find_blob(change.path)
-                await self._broadcast("code:written", **fields, base_oid=base_oid, new_oid=new_oid)
-        except StaleToken as error:
-            await self.locks.give_up(grant)
-            error.hint = _STALE_HINT
-            raise
-        self.locks.mark_used(grant.token)
+        def save() -> None:
+            self.worktree.save(change.path, change.after)
+
+        await self._writes.change({change.path: grant}, save, others=())
+        self.written.add(change.path)
         if change.before is not None:
             self.locks.follow(change.path, change.before, change.after)
 
-    async def _broadcast(self, event: str, **data: object) -> None:
-        await self._link.command("broadcast", event=event, data=data)
-
-    @contextmanager
-    def _undone_on_failure(self, path: str) -> Iterator[None]:
-        """Restore the file byte for byte if the block fails, because the hub has not recorded the change then.
-
-        A file that did not exist is deleted. That the change was undone is shown, or why it could not be; the block's
-        error is raised again in both cases.
+    async def delete(self, path: str) -> str:
+        """Delete a file, under a lock if it needs one, and return its real path; a binary file too.
 
         Raises:
-            OSError: The file cannot be read before the block, which then does not run.
+            UsageError: There is no such file.
+            AegisError: As in `change`; the file is still there.
         """
-        before = self.worktree.find_bytes(path)
-        try:
-            yield
-        except BaseException:
-            try:
-                if self.worktree.restore(path, before):
-                    self._screen.problem(f"the change of {path} was undone")
-            except OSError as error:
-                self._screen.problem(f"{path} could not be restored: {error.strerror}")
-            raise
+        real, needs_lock = self.check(path)
+        async with AsyncExitStack() as stack:
+            grants = await self._whole(stack, [real] if needs_lock else [])
+            self._must_be_file(real)
+            await self._writes.change(grants, self.worktree.place(real).unlink, others=[real])
+        return real
+
+    async def rename(self, path: str, to: str) -> tuple[str, str]:
+        """Give a file another path, under the locks of both if they need one; return both real paths.
+
+        Its content and mode stay. The folders of the new path are created.
+
+        Raises:
+            UsageError: There is no such file, or there is one at the new path.
+            AegisError: As in `change`; the file is where it was.
+        """
+        (old, old_needs), (new, new_needs) = self.check(path), self.check(to)
+        if self._scope.scope.ignore_case and (twin := self.worktree.case_twin(new)) not in (None, old):
+            raise UsageError(f"{new} differs only in case from {twin}: git ignores case here", "Use another name")
+        async with AsyncExitStack() as stack:
+            grants = await self._whole(stack, [item for item, needs in ((old, old_needs), (new, new_needs)) if needs])
+            self._must_be_file(old)
+            if self.worktree.place(new).exists():
+                raise UsageError(f"there is a file {new} already", "Delete it first, or use another name")
+            await self._writes.change(grants, lambda: self.worktree.move(old, new), others=[old, new])
+        self.written.add(new)
+        return old, new
+
+    async def _whole(self, stack: AsyncExitStack, paths: list[str]) -> dict[str, LockGrant]:
+        """Return the locks of whole files, which `stack` releases, after their newest content was brought in.
+
+        They are acquired in the order of their names, so that two instances do not wait for each other.
+        """
+        grants = {
+            item: await stack.enter_async_context(self._writes.locked(resource_of(item), wait_s=LOCK_WAIT_S))
+            for item in sorted(paths)
+        }
+        for item in grants:
+            await self._freshen(item)
+        return grants
+
+    def _must_be_file(self, path: str) -> None:
+        if not self.worktree.is_file(path):
+            raise UsageError(f"there is no file {path}", "Delete or rename one file at a time")
 
 
 def _views(text: str, spans: tuple[Span, ...] | None) -> tuple[View, ...]:

@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.symbols.reader import FileSymbols
+from aegis_tui.agent.fenced_writes import FencedWrites
 from aegis_tui.agent.files import OwnWorktree, replace_once
+from aegis_tui.agent.git import Git
 from aegis_tui.agent.locks import HeldLocks, name_of
+from aegis_tui.agent.newest import NewestContent
 from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.scope import WriteScope
@@ -107,15 +110,10 @@ def on_hub(paths: WorkspacePaths, tmp_path: Path) -> Play:
                 one, other = await join(address, "one"), await join(address, "other")
                 async with one, other:
                     screen, scope = Screen(Pane(io.StringIO())), InstanceScope(joint=("**",))
-                    writer = Writer(
-                        OwnWorktree(root),
-                        WriteScope("CLAUDE-one", scope),
-                        HeldLocks(one),
-                        one,
-                        Progress(one, screen),
-                        screen,
-                        FileSymbols(),
-                    )
+                    worktree = OwnWorktree(root)
+                    writes = FencedWrites(worktree, HeldLocks(one), one, Progress(one, screen), screen)
+                    newest = NewestContent(Git(root), worktree, {})
+                    writer = Writer(WriteScope("CLAUDE-one", scope), writes, newest, FileSymbols())
                     await scene(Room(root, engine, writer, other))
 
         asyncio.run(scenario())

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from aegis_tui.agent.fenced_writes import FencedWrites
 from aegis_tui.agent.files import OwnWorktree
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn, TaskContext
-from aegis_tui.agent.locks import HeldLocks, resource_of
+from aegis_tui.agent.joint_files import JointFiles
+from aegis_tui.agent.locks import HeldLocks
+from aegis_tui.agent.newest import NewestContent
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.scope import WriteScope
+from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.toolbox import TaskOutcome
-from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import Refused
 from aegis_tui.ports.hub_link import HubLink
 from aegis_tui.sdk.context import whole_context
-
-_LOCK_WAIT_S = 120.0
 
 
 class Finish:
@@ -31,6 +33,7 @@ class Finish:
         locks: Its locks.
         scope: What it may write.
         progress: Reports its state.
+        screen: Shows problems.
     """
 
     def __init__(
@@ -43,12 +46,14 @@ class Finish:
         locks: HeldLocks,
         scope: WriteScope,
         progress: Progress,
+        screen: Screen,
     ) -> None:
         self._traits, self._agent_id = traits_of(role), agent_id
-        self._link, self._git, self._locks, self._scope = link, git, locks, scope
-        self._worktree = OwnWorktree(git.worktree)
-        self._progress = progress
-        self._hand_in = HandIn(link, git, locks, scope)
+        self._link = link
+        worktree = OwnWorktree(git.worktree)
+        writes = FencedWrites(worktree, locks, link, progress, screen)
+        joint = JointFiles(git, scope, writes, NewestContent(git, worktree, os.environ))
+        self._hand_in = HandIn(link, git, locks, scope, joint)
 
     async def task(self, context: TaskContext, summary: str) -> TaskOutcome:
         """Commit and submit the work, or check that the verdict or the design is there; return the outcome `done`.
@@ -70,7 +75,6 @@ class Finish:
             return await self._check_verdict(context.review_id)
         if not (self._traits.is_writer and context.spec_id):
             return TaskOutcome("done", summary or "ended")
-        await self._lock_joint_files(context)
         done = await self._hand_in.submit(context, summary or "update")
         return TaskOutcome("done", "; ".join([summary or done.words, *done.remarks]))
 
@@ -82,32 +86,6 @@ class Finish:
                 are.
         """
         return await self._hand_in.save(context, reason) if self._traits.is_writer else None
-
-    async def _lock_joint_files(self, context: TaskContext) -> None:
-        """Acquire and keep the lock of every changed joint path, one that others may change too under a lock (PART-6).
-
-        The hub is told which bytes were written under it: it accepts a submission of no others (LOCK-3).
-
-        Raises:
-            LockHeld: Another instance holds it for longer than this one waits (120 s).
-            AegisError: The hub refused or does not answer, or git fails; locks acquired before are kept.
-            OSError: A changed file cannot be read.
-        """
-        for path in await self._git.changed_paths(context.base_oid):
-            verdict = self._scope.verdict(path)
-            if verdict.allowed and verdict.needs_lock:
-                grant = await self._locks.acquire(path, wait_s=_LOCK_WAIT_S, on_wait=self._tell_waiting)
-                await self._tell_written(path, grant.token, context.base_oid)
-                self._locks.mark_used(grant.token)
-
-    async def _tell_written(self, path: str, token: int, base: str | None) -> None:
-        before = await self._git.find_blob(f"{base or 'HEAD'}:{path}")
-        after = self._worktree.find_blob(path) or blob_id(b"")  # of a deleted file, only the token is checked
-        data = {"file": resource_of(path).path, "token": token, "base_oid": before, "new_oid": after}
-        await self._link.command("broadcast", event="code:written", data=data)
-
-    async def _tell_waiting(self) -> None:
-        await self._progress.enter("waiting", "for the lock of a joint file")
 
     async def _check_verdict(self, review_id: str) -> TaskOutcome:
         run = await self._run()

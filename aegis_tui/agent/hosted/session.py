@@ -120,6 +120,7 @@ class HostedSession(InstanceLife):
             locks=self._locks,
             scope=self._scope,
             progress=self.progress,
+            screen=self._screen,
         )
 
     @property

@@ -19,6 +19,10 @@ from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StaleToken
 
+_WAY_OUT = (
+    "Acquire its lock and make the change while you hold it, with any tool or command; or undo it with git checkout"
+)
+
 
 def check_tokens(workspace: Workspace, piece: Piece, tokens: Iterable[int]) -> None:
     """Return if each token was granted to an instance that works, or worked, on the piece; no tokens pass.
@@ -57,14 +61,14 @@ def fence_finding(
     """
     mine = _writes(workspace, run, piece, path)
     if not {item.token for item in mine} & set(piece.tokens):
-        msg = "changed without a lock: write it with the edit or write tool, which acquires one"
+        msg = f"changed without a lock. {_WAY_OUT}"
         return Finding(type="lock", file=path, msg=msg)
     last = mine[-1]
     if answers is None or last.new_oid in answers:
         return None
     msg = (
         f"STALE: the file is not as {last.agent_id} wrote it with token {last.token}: it was changed "
-        "without a lock afterwards. Make the change with the edit or write tool, which acquires one"
+        f"without a lock afterwards. {_WAY_OUT}"
     )
     return Finding(type="lock", file=path, msg=msg)
 
@@ -126,7 +130,7 @@ def overtaken_finding(path: str, by: FencedWrite) -> Finding:
     """
     msg = (
         f"STALE: {by.agent_id} has meanwhile written this file with the newer token {by.token}; that write is merged, "
-        "and this one would remove its lines. Rebase, then write both changes with the edit or write tool"
+        "and this one would remove its lines. Rebase, then make both changes while you hold the lock of the file"
     )
     return Finding(type="lock", file=path, msg=msg)
 

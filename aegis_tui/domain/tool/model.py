@@ -84,6 +84,19 @@ class WriteArguments(ToolArguments):
     content: str = Field(description="The whole new content of the file.")
 
 
+class DeleteArguments(ToolArguments):
+    """Arguments of `delete`, which deletes one file."""
+
+    path: str = Field(min_length=1, description="File path relative to the repository root.")
+
+
+class RenameArguments(ToolArguments):
+    """Arguments of `rename`, which gives one file another path."""
+
+    path: str = Field(min_length=1, description="File path relative to the repository root.")
+    to: str = Field(min_length=1, description="New path; there must be no file yet.")
+
+
 class BashArguments(ToolArguments):
     """Arguments of `bash`, which runs one shell command."""
 
@@ -171,11 +184,13 @@ TOOLS: Mapping[str, Tool] = dict(
             "It has no terminal; whatever it leaves running in the background ends with it.",
             BashArguments,
         ),
+        _tool("delete", "Delete one file.", DeleteArguments),
         _tool("edit", "Replace one exact, unique piece of text in a file.", EditArguments),
         _tool(
             "lock",
             "Acquire or release the exclusive lock on a joint file, or list the locks you hold. "
-            "Edits of joint files acquire the lock automatically; use this only to keep it over several edits. "
+            "Edits of joint files acquire the lock automatically; use this only to keep it over several edits, or "
+            "before a bash command that changes the file. "
             "request asks for the right to write one path outside your scope; the answer comes later. "
             "grant and refuse answer another instance that asked for one of your paths.",
             LockArguments,
@@ -203,6 +218,7 @@ TOOLS: Mapping[str, Tool] = dict(
             "with blocked, say what you wait for; with failed, say why it cannot be done.",
             ReportArguments,
         ),
+        _tool("rename", "Give one file another path.", RenameArguments),
         _tool("search", "Find lines that match a pattern in all files that git does not ignore.", SearchArguments),
         _tool(
             "signatures",
@@ -216,7 +232,21 @@ TOOLS: Mapping[str, Tool] = dict(
 """Every tool, by name, sorted."""
 
 
-_ORDER = ("read", "search", "signatures", "map", "bash", "report", "edit", "lock", "write", "propose_design", "verdict")
+_ORDER = (
+    "read",
+    "search",
+    "signatures",
+    "map",
+    "bash",
+    "report",
+    "edit",
+    "lock",
+    "write",
+    "delete",
+    "rename",
+    "propose_design",
+    "verdict",
+)
 """The order of the tools in a request: those of most roles first, so that the lists of two roles begin alike."""
 
 
