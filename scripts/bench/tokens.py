@@ -1,8 +1,8 @@
 """MAP-3: how many tokens the views of files save, by the tokenizer of a served model (`qwen.tiktoken` of dashscope).
 
 The source trees are those of three PyPI packages that nothing else here measures. They and the tokenizer are
-downloaded; `tiktoken` must be installed. A scripted task is done twice by the built-in agent, with the same decisions:
-with the map and without it.
+downloaded; `tiktoken` must be installed. A scripted task is done by the built-in agent with the map and without it,
+with the same decisions: `tokens_task.py` says which task, `tokens_ways.py` what each way calls.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _PATTERN = (
 )
 """How the tokenizer splits text, as `dashscope/tokenizers/qwen_tokenizer.py` has it."""
 
-Count = Callable[[str], int]
+Encode = Callable[[str], list[int]]
 
 
 def run_tokens() -> list[Figure]:
     """Count tokens of whole files and of their views, and of the prompts of a task with and without the map."""
     with tempfile.TemporaryDirectory(prefix="aegis-tokens-") as scratch:
         folder = Path(scratch)
-        count = _tokenizer(folder)
+        encode = _tokenizer(folder)
         trees = {name: _unpacked(name, folder) for name in SOURCES}
         figures = []
         pooled = {"signatures": [0, 0], "outline": [0, 0]}
         for name, tree in trees.items():
-            for form, sizes in _views(tree, count).items():
+            for form, sizes in _views(tree, encode).items():
                 whole, view = (sum(part) for part in zip(*sizes, strict=True))
                 pooled[form][0] += whole
                 pooled[form][1] += view
@@ -50,7 +50,7 @@ def run_tokens() -> list[Figure]:
         for form, (whole, view) in pooled.items():
             what = f"tokens that the {form} of all {FILES * len(trees)} files save"
             figures.append(Figure(form, what, "%", (_saved(whole, view),)))
-        tasks = run_tasks(trees, count)
+        tasks = run_tasks(trees, encode)
         return [*figures, *tasks]
 
 
@@ -58,7 +58,7 @@ def _saved(whole: int, view: int) -> float:
     return round(100 * (1 - view / whole), 2)
 
 
-def _tokenizer(folder: Path) -> Count:
+def _tokenizer(folder: Path) -> Encode:
     try:
         tiktoken = import_module("tiktoken")
         load = import_module("tiktoken.load").load_tiktoken_bpe
@@ -66,7 +66,8 @@ def _tokenizer(folder: Path) -> Count:
         raise SystemExit("pip install tiktoken") from error
     ranks = next(_download(TOKENIZER, folder / "tokenizer").rglob("qwen.tiktoken"))
     encoding = tiktoken.Encoding("qwen", pat_str=_PATTERN, mergeable_ranks=load(str(ranks)), special_tokens={})
-    return lambda text: len(encoding.encode_ordinary(text))
+    encode: Encode = encoding.encode_ordinary
+    return encode
 
 
 def _download(requirement: str, folder: Path) -> Path:
@@ -82,14 +83,14 @@ def _unpacked(requirement: str, folder: Path) -> Path:
     return _download(requirement, folder / requirement.partition("=")[0])
 
 
-def _views(tree: Path, count: Count) -> dict[str, list[tuple[int, int]]]:
+def _views(tree: Path, encode: Encode) -> dict[str, list[tuple[int, int]]]:
     """Return form -> for each file the tokens of the whole text without line numbers, and of its view in that form."""
     sizes: dict[str, list[tuple[int, int]]] = {"signatures": [], "outline": []}
     for text in _texts(tree):
         facts = SourceReader().derive("python", text.encode())
-        whole = count(text)
-        sizes["signatures"].append((whole, count(render_brief(facts, "signatures"))))
-        sizes["outline"].append((whole, count(render_brief(facts, "outline"))))
+        whole = len(encode(text))
+        sizes["signatures"].append((whole, len(encode(render_brief(facts, "signatures")))))
+        sizes["outline"].append((whole, len(encode(render_brief(facts, "outline")))))
     return sizes
 
 

@@ -1,7 +1,12 @@
-"""A task that the built-in agent does twice, with the same decisions: by the code map, and by search and line ranges.
+"""A task that the built-in agent does several times with the same decisions: with the code map, and without it.
 
-The task is to change two calls of a function in two other files. The script of the model is made from what the map
-knows, so that both ways change the same lines.
+The task: a function is given by its name and file. Find its definition and its calls, read what is needed, change one
+call in each of two other files, and submit. Functions and calls are chosen at random, from those whose calls the map is
+certain of; `tokens_ways.py` says what each way calls. The scripts of the model are made from what the map knows, so
+that all ways change the same lines; none of them needs a second try.
+
+The prompts are those that the agent sends, counted whole: tools, system text, brief, and all that was said before,
+again in every request. Each way has the tools of the role `worker`; without the map, `map` is not among them.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ import random
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,29 +36,16 @@ from aegis_tui.application.code_map import CodeMap
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.testing.canned_llm import CannedModel, calls
 from aegis_tui.testing.memory_hub import MemoryHub, MemoryLink
-from aegis_tui.testing.scripted_meters import render_prompt
+from aegis_tui.testing.scripted_meters import PrefixCache, render_prompt
 from scripts.bench.record import Figure
+from scripts.bench.tokens_ways import Task, Way, ways_of
 
 TASKS = 5
 """How many functions of each tree are chosen."""
-WINDOW = 40
-"""How many lines before and after a place are read where the extent of a function is not known."""
 SEED = 11
 ME = "NATIVE-w01"
 
-Step = tuple[str, dict[str, Any]]
-Count = Callable[[str], int]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A function, and a call of it in each of two other files."""
-
-    path: str
-    name: str
-    line: int
-    sites: tuple[tuple[str, int, str], ...]
-    """Path, line and caller."""
+Encode = Callable[[str], list[int]]
 
 
 @dataclass(frozen=True)
@@ -72,28 +64,37 @@ class MappedLink(MemoryLink):
 
 
 class Spent(NamedTuple):
-    """The prompt tokens of one way to do a task."""
+    """The prompt tokens of one way to do a task, of all its requests together."""
 
+    requests: int
+    """How many requests there were; not tokens."""
     all: int
-    """Of all requests together."""
-    fixed: int
-    """The part of it that every request begins with: system text, tools, brief."""
+    tools: int
+    """The part of it that are the tools."""
+    told: int
+    """System text and brief."""
+    results: int
+    """Results of tools, again in each request after them."""
+    said: int
+    """The replies of the model with their calls, again in each request after them."""
+    computed: int
+    """What a server with an ideal prefix cache, empty at the beginning of the task, computes of it."""
 
 
-def run_tasks(trees: Mapping[str, Path], count: Count) -> list[Figure]:
+def run_tasks(trees: Mapping[str, Path], encode: Encode) -> list[Figure]:
     """Return how many prompt tokens the map saves in the tasks of each tree, and in all."""
     figures: list[Figure] = []
-    by_way: dict[str, list[Spent]] = {"map": [], "lines": [], "files": []}
+    by_way: dict[str, list[Spent]] = {}
     for name, tree in trees.items():
-        before = len(by_way["map"])
+        before = len(by_way.get("map", ()))
         with tempfile.TemporaryDirectory(prefix="aegis-task-") as scratch:
             root = _repository(tree, Path(scratch))
             store = SqliteMapStore(Path(scratch) / "map.db")
             code_map = CodeMap(WorktreeFiles(root), store, SourceReader())
             code_map.refresh()
             for task in _tasks(root, code_map):
-                for way, steps in _ways(root, task).items():
-                    by_way[way].append(_spent(root, code_map, steps, count))
+                for way in ways_of(root, task):
+                    by_way.setdefault(way.name, []).append(_spent(root, code_map, way, encode))
             store.close()
         pairs = zip(by_way["map"][before:], by_way["lines"][before:], strict=True)
         saved = tuple(_saved(off.all, on.all) for on, off in pairs)
@@ -102,27 +103,49 @@ def run_tasks(trees: Mapping[str, Path], count: Count) -> list[Figure]:
     return [*figures, *_totals(by_way)]
 
 
-def _totals(by_way: Mapping[str, list[Spent]]) -> Iterator[Figure]:
-    total = {way: sum(item.all for item in spent) for way, spent in by_way.items()}
-    rest = {way: sum(item.all - item.fixed for item in spent) for way, spent in by_way.items()}
-    on, off, whole = (total[way] for way in ("map", "lines", "files"))
-    count = len(by_way["map"])
-    what = f"prompt tokens that the map saves in {count} tasks, against search and lines ({on:,} instead of {off:,})"
-    yield Figure("task", what, "%", (_saved(off, on),))
-    what = "of that without system text, tools and brief, which every request begins with"
-    yield Figure("task_rest", what, "%", (_saved(rest["lines"], rest["map"]),))
-    what = f"prompt tokens that the map saves in them, against whole files ({on:,} instead of {whole:,})"
-    yield Figure("task_files", what, "%", (_saved(whole, on),))
+COMPARED = (
+    ("task", "map", "lines", "prompt tokens that the map saves in {count} tasks, against search and lines"),
+    (
+        "task_together",
+        "map_together",
+        "lines_together",
+        "the same if a reply holds all calls that do not wait for others",
+    ),
+    ("task_narrow", "map", "narrow", "the same as the first, against 41 lines around each place instead of 81"),
+    ("task_read", "map_read", "lines", "the same as the first, if both callers are read whole as well"),
+    ("task_files", "map", "files", "the same as the first, against whole files"),
+)
+"""Name of a figure, the two ways that it compares, and what it says."""
+
+CAUSES = ("tools", "told", "results", "said")
+
+
+def _totals(by_way: Mapping[str, Sequence[Spent]]) -> Iterator[Figure]:
+    total = {way: _sum(spent) for way, spent in by_way.items()}
+    for name, on, off, words in COMPARED:
+        what = words.format(count=len(by_way["map"]))
+        between = f"{total[on].all:,} instead of {total[off].all:,}"
+        yield Figure(name, f"{what} ({between})", "%", (_saved(total[off].all, total[on].all),))
+    mapped, unmapped = total["map"], total["lines"]
+    between = f"{mapped.computed:,} instead of {unmapped.computed:,}"
+    what = f"of the first, tokens that an ideal prefix cache does not hold ({between})"
+    yield Figure("task_computed", what, "%", (_saved(unmapped.computed, mapped.computed),))
+    for cause, words in zip(CAUSES, ("the tools", "system text and brief", "results", "the replies"), strict=True):
+        mine, theirs = getattr(mapped, cause), getattr(unmapped, cause)
+        share = round(100 * (theirs - mine) / unmapped.all, 2)
+        what = f"of the first, saved by {words} ({mine:,} instead of {theirs:,}), of all tokens without the map"
+        yield Figure(f"task_{cause}", what, "%", (share,))
+    for way in ("map", "lines"):
+        counts = tuple(float(item.requests) for item in by_way[way])
+        yield Figure(f"requests_{way}", f"requests of a task, way `{way}`", "requests", counts)
+
+
+def _sum(spent: Sequence[Spent]) -> Spent:
+    return Spent(*(sum(parts) for parts in zip(*spent, strict=True)))
 
 
 def _saved(whole: int, part: int) -> float:
     return round(100 * (1 - part / whole), 2)
-
-
-def _ways(root: Path, task: Task) -> dict[str, list[Step]]:
-    lines = _without_map(root, task)
-    files = [(tool, {"path": args["path"], "body": True}) if tool == "read" else (tool, args) for tool, args in lines]
-    return {"map": _with_map(root, task), "lines": lines, "files": files}
 
 
 def _repository(tree: Path, folder: Path) -> Path:
@@ -130,8 +153,10 @@ def _repository(tree: Path, folder: Path) -> Path:
     shutil.copytree(tree, root)
     for arguments in (
         ("init", "-q", "-b", "main"),
+        ("config", "user.name", "Bench"),
+        ("config", "user.email", "bench@example.org"),
         ("add", "-A"),
-        ("-c", "user.name=Bench", "-c", "user.email=bench@example.org", "commit", "-qm", "files"),
+        ("commit", "-qm", "files"),
     ):
         subprocess.run(["git", *arguments], cwd=root, check=True, timeout=120)
     return root
@@ -169,72 +194,47 @@ def _is_alone(root: Path, path: str, line: int) -> bool:
     return text.count(text.splitlines()[line - 1]) == 1
 
 
-def _edits(root: Path, task: Task) -> list[Step]:
-    steps: list[Step] = []
-    for path, line, _ in task.sites:
-        old = (root / path).read_text("utf-8").splitlines()[line - 1]
-        steps.append(("edit", {"path": path, "old": old, "new": f"{old}  # checked"}))
-    return steps
+def _spent(root: Path, code_map: CodeMap, way: Way, encode: Encode) -> Spent:
+    """Have the agent work in this way, put the files back, and return the tokens of all its prompts."""
+    base = _git(root, "rev-parse", "HEAD")
+    requests = asyncio.run(_requests(root, code_map, way, base))
+    changed = _git(root, "diff", "--stat", base, "HEAD").splitlines()[-1]
+    _git(root, "reset", "-q", "--hard", base)
+    if "2 files changed, 2 insertions(+), 2 deletions(-)" not in changed:
+        raise SystemExit(f"the two calls were not changed: {changed}")
+    cache, computed, parts = PrefixCache(None), 0, dict.fromkeys(CAUSES, 0)
+    for request in requests:
+        tokens = encode(render_prompt(request["messages"], request["tools"]))
+        computed += len(tokens) - cache.add(tokens)
+        parts["tools"] += len(encode(render_prompt([], request["tools"])))
+        for message in request["messages"]:
+            cause = {"tool": "results", "assistant": "said"}.get(message["role"], "told")
+            parts[cause] += len(encode(render_prompt([message])))
+    return Spent(len(requests), sum(parts.values()), **parts, computed=computed)
 
 
-_END: Step = ("report", {"status": "blocked", "summary": "both calls are changed"})
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True, timeout=60)
+    return done.stdout.strip()
 
 
-def _with_map(root: Path, task: Task) -> list[Step]:
-    first, second = _edits(root, task)
-    (one, _, caller), (other, _, next_caller) = task.sites
-    return [
-        ("map", {"question": "callers", "about": f"{task.path}:{task.name}"}),
-        ("read", {"path": f"{task.path}:{task.name}"}),
-        ("read", {"path": f"{one}:{caller}"}),
-        first,
-        ("read", {"path": f"{other}:{next_caller}"}),
-        second,
-        _END,
-    ]
-
-
-def _without_map(root: Path, task: Task) -> list[Step]:
-    first, second = _edits(root, task)
-    (one, line, _), (other, next_line, _) = task.sites
-    return [
-        ("search", {"pattern": task.name}),
-        ("read", {"path": task.path, **_around(task.line)}),
-        ("read", {"path": one, **_around(line)}),
-        first,
-        ("read", {"path": other, **_around(next_line)}),
-        second,
-        _END,
-    ]
-
-
-def _around(line: int) -> dict[str, int]:
-    return {"start": max(1, line - WINDOW), "end": line + WINDOW}
-
-
-def _spent(root: Path, code_map: CodeMap, steps: list[Step], count: Count) -> Spent:
-    """Have the agent take the steps, put the files back, and return the tokens of all its prompts."""
-    requests = asyncio.run(_requests(root, code_map, steps))
-    subprocess.run(["git", "checkout", "-q", "--", "."], cwd=root, check=True, timeout=60)
-    sizes = [count(render_prompt(request["messages"], request["tools"])) for request in requests]
-    return Spent(sum(sizes), sizes[0] * len(sizes))
-
-
-async def _requests(root: Path, code_map: CodeMap, steps: list[Step]) -> list[dict[str, Any]]:
-    """Have the agent take the steps, and return its requests to the model."""
+async def _requests(root: Path, code_map: CodeMap, way: Way, base: str) -> list[dict[str, Any]]:
+    """Have the agent work in this way, and return its requests to the model."""
     partitions = PartitionTable()
     partitions.set(ME, ("**",))
     hub = MemoryHub(partitions)
+    role = load_role("worker")
+    if not way.has_map:
+        role = role.model_copy(update={"tools": tuple(name for name in role.tools if name != "map")})
     async with asyncio.timeout(60), CannedModel() as server:
-        for step in steps:
-            server.will(calls(step))
+        for step in way.replies:
+            server.will(calls(*step))
         settings = _settings(root, server.base_url)
         model = OpenAIChat(settings.base_url, attempts=1)
-        link = MappedLink(hub, ME, code_map)
         session = AgentSession(
             settings,
-            load_role("worker"),
-            link=link,
+            role,
+            link=MappedLink(hub, ME, code_map),
             model=model,
             symbols=FileSymbols(),
             facts=SourceReader(),
@@ -242,13 +242,14 @@ async def _requests(root: Path, code_map: CodeMap, steps: list[Step]) -> list[di
         )
         running = asyncio.create_task(session.run())
         await hub.wait_for("agent:report", state="idle")
-        await hub.prompt(ME, "Check two calls of the function, and mark them.", spec_id="a", task="implement")
-        await hub.wait_for("agent:report", timeout_s=50.0, state="blocked")
+        context = {"spec_id": "a", "task": "implement", "base_oid": base}
+        await hub.prompt(ME, f"Mark two calls of {way.about} as checked.", **context)
+        await hub.wait_for("agent:report", timeout_s=50.0, state="done")
         session.stop("done")
         await running
         await model.close()
     wrong = [str(item) for item in session.conversation.messages if str(item["content"]).startswith("Error")]
-    if wrong or len(server.requests) != len(steps):
+    if wrong or len(server.requests) != len(way.replies) or not hub.of_type("diff:submit"):
         raise SystemExit(f"the task was not done: {wrong}")
     return server.requests
 
