@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aegis_tui.domain.code_map.text import one_line
 from aegis_tui.domain.tool.model import MapArguments
 from aegis_tui.ports.hub_link import HubLink
 
 _TIMEOUT_S = 60.0
 """The first question of a large repository has its map built."""
 
-_MOST_LINES = 60
+_MOST_ENTRIES = 60
+_SIGNATURE_CHARS = 160
 
 
 async def ask_map(link: HubLink, wanted: MapArguments) -> str:
-    """Return the answer to a question, a line for each place; a remark if there is none.
+    """Return the answer to a question, an entry for each place; a remark if there is none.
+
+    An entry is a line. Of `callers`, the first ones are the definitions; they have their code below, and so have calls.
 
     Raises:
         UsageError: The map has nothing of that name.
@@ -24,21 +28,32 @@ async def ask_map(link: HubLink, wanted: MapArguments) -> str:
     """
     reply = await link.command("map:ask", timeout_s=_TIMEOUT_S, question=wanted.question, about=wanted.about)
     answer = reply.get("answer") or {}
-    lines = list(_lines(answer))
-    if len(lines) > _MOST_LINES:
-        lines = [*lines[:_MOST_LINES], f"({len(lines) - _MOST_LINES} more)"]
-    lines += [f"({path} has changed since it was read)" for path in answer.get("stale", ())]
-    return "\n".join(lines) or "(nothing)"
+    entries = list(_entries(answer))
+    if len(entries) > _MOST_ENTRIES:
+        entries = [*entries[:_MOST_ENTRIES], f"({len(entries) - _MOST_ENTRIES} more)"]
+    entries += [f"({path} has changed since it was read)" for path in answer.get("stale", ())]
+    return "\n".join(entries) or "(nothing)"
 
 
-def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
-    for row in answer.get("symbols", ()):
+def _entries(answer: Mapping[str, Any]) -> Iterator[str]:
+    for row in (*answer.get("definitions", ()), *answer.get("symbols", ())):
         at = row.get("called_at")
         doc = f"  # {row['doc']}" if row["doc"] and at is None else ""
-        yield f"{row['path']}:{row['name']} {row['first']}-{row['last']}: {row['signature']}{doc}"
+        place = f"{row['path']}:{row['name']} {row['first']}-{row['last']}"
+        yield f"{place}\n{row['code']}" if row.get("code") else f"{place}: {row['signature']}{doc}"
     for row in answer.get("sites", ()):
-        unsure = "" if row["certain"] else " (uncertain: only the name matches)"
-        yield f"{row['path']}:{row['line']} in {row['caller'] or 'the module'}: {row['call']}{unsure}"
+        yield _site(row)
     for row in answer.get("dependents", ()):
         calls = ", ".join(row["calls"][:5]) or "imports it"
         yield f"{row['path']}{' (test)' if row['is_test'] else ''}: {calls}"
+
+
+def _site(row: Mapping[str, Any]) -> str:
+    """Return a call in one line; with the signature around it and its code below where the answer has code."""
+    unsure = "" if row["certain"] else " (uncertain: only the name matches)"
+    at = f"{row['path']}:{row['line']} in {row['caller'] or 'the module'}"
+    if not (code := row.get("code")):
+        return f"{at}: {row['call']}{unsure}"
+    head = row["signature"].partition("(")[0]
+    around = f": {one_line(row['signature'], limit=_SIGNATURE_CHARS)}" if head and head not in code else ""
+    return f"{at}{around}{unsure}\n{code}"

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Final, TypeVar
 
+from aegis_tui.application.call_sites import rows_with_code, site_rows
+from aegis_tui.application.map_folders import folder_rows
 from aegis_tui.domain.code_map.entry import Entry
 from aegis_tui.domain.code_map.facts import MapSymbol
 from aegis_tui.domain.code_map.language import is_test, language_of
-from aegis_tui.domain.code_map.relations import Relations, Site
+from aegis_tui.domain.code_map.relations import Relations
 from aegis_tui.domain.code_map.resolve import SymbolPlace
 from aegis_tui.domain.code_map.show import ShowAs, render_symbols
 from aegis_tui.domain.code_map.text import words_of
@@ -24,19 +27,16 @@ from aegis_tui.domain.wire.code_map import (
     CalledRow,
     CalleesOutput,
     DependentRow,
-    FileRow,
-    FolderRow,
     ImpactOutput,
     MapAnswer,
     MapStatusOutput,
     ShownFolder,
     ShownText,
-    SiteRow,
     SitesOutput,
     SymbolRow,
     SymbolsOutput,
 )
-from aegis_tui.errors import UsageError
+from aegis_tui.errors import GitError, UsageError
 from aegis_tui.ports.code_map import BlobKey, FactsReader, Files, Listing, Located, MapStore
 
 T = TypeVar("T")
@@ -45,6 +45,7 @@ _AT_ONCE: Final = 200
 """Contents that are stored in one transaction."""
 _MOST_CHANGED: Final = 100
 _MOST_FOUND: Final = 50
+_MOST_DEFINITIONS: Final = 10
 
 
 class CodeMap:
@@ -192,18 +193,22 @@ class CodeMap:
         }
 
     def callers(self, name: str) -> SitesOutput:
-        """Return the calls of what `name` or `PATH:NAME` defines, with the function that each stands in.
+        """Return what `name` or `PATH:NAME` defines and its calls, with their code and the function each stands in.
 
-        If several definitions have the name, the calls of all of them.
+        If several definitions have the name, the calls of all of them. Files that changed while they are read have no
+        code in the answer.
 
         Raises:
             UsageError: The map has no function, method or class of that name.
             StoreError: The map cannot be read.
             OSError: The worktree is gone.
         """
-        places = self._places(name)
-        sites = [site for place in places for site in self._relate().callers(place)]
-        return self._sites(places, sites)
+        places, relations = self._places(name), self._relate()
+        sites = [site for place in places for site in relations.callers(place)]
+        shown = [self._row(place) for place in places[:_MOST_DEFINITIONS]]
+        definitions, rows = rows_with_code(shown, sites, relations.facts, self._texts)
+        about = self._about({row["path"] for row in [*rows, *definitions]})
+        return {**about, "of": self._names(places), "definitions": definitions, "sites": rows}
 
     def tests(self, name: str) -> SitesOutput:
         """Return the tests that call or name what `name` or `PATH:NAME` defines; of several definitions, any.
@@ -215,7 +220,17 @@ class CodeMap:
         """
         places = self._places(name)
         sites = [site for place in places for site in self._relate().tests(place)]
-        return self._sites(places, sites)
+        rows = site_rows(sites)
+        about = self._about({row["path"] for row in rows})
+        answer: SitesOutput = {
+            "seq": about["seq"],
+            "tree": about["tree"],
+            "changed": about["changed"],
+            "stale": about["stale"],
+            "of": self._names(places),
+            "sites": rows,
+        }
+        return answer
 
     def callees(self, name: str) -> CalleesOutput:
         """Return the definitions that are called inside what `name` or `PATH:NAME` defines; of several, inside any.
@@ -313,11 +328,24 @@ class CodeMap:
         return places
 
     def _body(self, path: str, span: list[int]) -> str:
-        oid = self._listing.files[path]
-        held = self._listing.contents.get(path)
-        content = held if held is not None else next(self._files.contents({path: oid}))[1]
-        lines = content.decode("utf-8", "replace").split("\n")
-        return "\n".join(lines[span[0] - 1 : span[1]])
+        return "\n".join(dict(self._contents([path]))[path][span[0] - 1 : span[1]])
+
+    def _texts(self, paths: Collection[str]) -> dict[str, list[str]]:
+        """Return the lines of files of the listing by path.
+
+        If a file has changed since and git does not have the content either, it and those after it are missing.
+        """
+        texts: dict[str, list[str]] = {}
+        with suppress(GitError):
+            texts.update(self._contents(paths))
+        return texts
+
+    def _contents(self, paths: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+        """Yield path and lines of files of the listing, as `Files.contents` does; what it raises is raised."""
+        held = self._listing.contents
+        yield from ((path, _lines_of(held[path])) for path in paths if path in held)
+        rest = {path: self._listing.files[path] for path in paths if path not in held}
+        yield from ((path, _lines_of(content)) for path, content in self._files.contents(rest))
 
     def _pointers(self, place: SymbolPlace) -> list[str]:
         """Return `PATH:SYMBOL` of what a symbol calls, at most `_MOST_FOUND`, so that a reader can go on from it."""
@@ -343,44 +371,9 @@ class CodeMap:
         rows = [item.symbol.to_row(item.path) for item in hits]
         return {**self._about({row["path"] for row in rows}), "symbols": rows}
 
-    def _sites(self, places: list[SymbolPlace], sites: Iterable[Site]) -> SitesOutput:
-        rows: list[SiteRow] = [
-            {"path": site.path, "line": site.line, "caller": site.caller, "call": site.target, "certain": site.certain}
-            for site in sorted(set(sites))
-        ]
-        return {**self._about({row["path"] for row in rows}), "of": self._names(places), "sites": rows}
-
     def _folder(self, folder: str) -> ShownFolder:
-        """Return what a folder holds: its folders, with the number of files below, and its files with what they define.
-
-        Args:
-            folder: Its path in the repository, without a slash at the end; empty for the whole repository.
-
-        Raises:
-            UsageError: The map has no file in such a folder.
-        """
-        prefix = f"{folder}/" if folder else ""
-        inside = [path for path in self._listing.files if path.startswith(prefix)]
-        if not inside:
-            raise UsageError(f"{folder} is not in the map", "aegis-tui map show . lists the files and folders in it")
-        folders: dict[str, int] = {}
-        files = []
-        for path in sorted(inside):
-            name, slash, _ = path[len(prefix) :].partition("/")
-            if slash:
-                folders[prefix + name] = folders.get(prefix + name, 0) + 1
-            else:
-                files.append(self._file_row(path))
-        listed: list[FolderRow] = [{"path": name, "files": count} for name, count in folders.items()]
-        return {**self._about([]), "path": folder or ".", "folders": listed, "files": files}
-
-    def _file_row(self, path: str) -> FileRow:
-        facts = self._relate().facts(path)
-        if facts is None:
-            return {"path": path, "lines": 0, "defines": [], "doc": ""}
-        top = [item.name for item in facts.symbols if "." not in item.name and item.kind in ("class", "function")]
-        doc = next((item.doc for item in facts.symbols if item.kind in ("module", "heading")), "")
-        return {"path": path, "lines": facts.lines, "defines": top[:_MOST_FOUND], "doc": doc}
+        folders, files = folder_rows(folder, self._listing.files, self._relate().facts)
+        return {**self._about([]), "path": folder or ".", "folders": folders, "files": files}
 
 
 class _StoreView:
@@ -392,6 +385,10 @@ class _StoreView:
 
     def places(self, name: str) -> list[SymbolPlace]:
         return [SymbolPlace(item.path, item.at) for item in self._store.named(name) if item.symbol.kind != "variable"]
+
+
+def _lines_of(content: bytes) -> list[str]:
+    return content.decode("utf-8", "replace").split("\n")
 
 
 def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:

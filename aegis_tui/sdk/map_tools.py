@@ -55,9 +55,9 @@ class MapTools:
         return await self._map("search", text, count=count)
 
     async def map_callers(self, name: str) -> MapResult:
-        """The calls of a function, method or class; refused if there is none of that name.
+        """The calls of a function, method or class with their code; refused if there is none of that name.
 
-        `certain` is false for a call that matches by its name alone.
+        A call can be changed without reading its file. `certain` is false for a call that matches by its name alone.
 
         Args:
             name: Its name, or PATH:NAME.

@@ -149,6 +149,68 @@ def test_the_repository_is_walked_from_folder_to_symbol(code_map: CodeMap) -> No
     }
 
 
+MANY = "".join(
+    f"def caller_{number}(value):\n    return add(value, {number})  # {'x' * 60}\n\n\n" for number in range(60)
+)
+
+
+def test_callers_come_with_what_is_needed_to_change_the_calls(code_map: CodeMap, root: Path) -> None:
+    answer = code_map.callers("src/shop/money.py:add")
+    assert [(row["signature"], row["code"]) for row in answer["definitions"]] == [
+        ("def add(a, b)", "def add(a, b):\n    return a + b")
+    ]
+    (site,) = answer["sites"]
+    assert site["signature"] == "def total(self, tax: int = 0) -> int"
+    assert (site["code_line"], site["code"].splitlines()) == (
+        10,
+        FILES["src/shop/cart.py"].splitlines()[9:12],
+    )
+    (root / "src/shop/cart.py").write_text(FILES["src/shop/cart.py"].replace("add(1, tax)", "add(\n  2,\n  tax)"))
+    code_map.refresh()
+    (changed,) = code_map.callers("add")["sites"]
+    assert changed["code"].endswith("return add(\n  2,\n  tax)")
+
+
+def test_code_of_callers_is_limited_and_tests_come_last(code_map: CodeMap, root: Path) -> None:
+    (root / "src/aaa").mkdir()
+    (root / "src/aaa/test_many.py").write_text("from shop.money import add\n\n\n" + MANY)
+    code_map.refresh()
+    sites = code_map.callers("add")["sites"]
+    assert len(sites) == 61
+    assert 3_500 < sum(len(site["code"]) for site in sites) <= 4_000
+    assert (sites[-1]["path"], sites[-1]["code"] != "") == ("src/shop/cart.py", True)
+    assert [site["code"] != "" for site in sites[:60]] == sorted(
+        (site["code"] != "" for site in sites[:60]), reverse=True
+    )
+
+
+def test_a_long_definition_is_named_without_its_code(code_map: CodeMap, root: Path) -> None:
+    (root / "src/shop/money.py").write_text("def add(a, b):\n" + "    a += 1\n" * 40 + "    return a + b\n")
+    code_map.refresh()
+    answer = code_map.callers("add")
+    assert [(row["last"], row["code"]) for row in answer["definitions"]] == [(42, "")]
+    assert answer["sites"][0]["code"]
+
+
+def test_calls_that_stand_together_are_shown_once(code_map: CodeMap, root: Path) -> None:
+    (root / "src/shop/pair.py").write_text(
+        "from shop.money import add\n\n\ndef both():\n    add(1, 2)\n    add(3, 4)\n"
+    )
+    code_map.refresh()
+    one, other = (site for site in code_map.callers("add")["sites"] if site["caller"] == "both")
+    assert (one["code"], other["code"]) == ("def both():\n    add(1, 2)\n    add(3, 4)", "")
+
+
+def test_a_file_that_git_and_the_worktree_have_no_more_has_no_code(code_map: CodeMap, root: Path) -> None:
+    (root / "src/shop/new.py").write_text("from shop.money import add\n\n\ndef new():\n    add(1, 2)\n")
+    code_map.refresh()
+    (root / "src/shop/cart.py").write_text("# gone\n")
+    (root / "src/shop/new.py").unlink()
+    answer = code_map.callers("add")
+    assert answer["stale"] == ["src/shop/cart.py", "src/shop/new.py"]
+    assert [site["code"] != "" for site in answer["sites"]] == [True, True]
+
+
 def test_relations_go_both_ways(code_map: CodeMap) -> None:
     (site,) = code_map.callers("add")["sites"]
     assert (site["path"], site["line"], site["caller"], site["certain"]) == ("src/shop/cart.py", 12, "Cart.total", True)

@@ -81,6 +81,7 @@ def test_every_question_is_answered_and_long_answers_are_cut(root: Path, paths: 
     assert len(asked(root, paths, question="impact", about="bank.py")["dependents"]) == 1
     answer = asked(root, paths, question="callers", about="pay")
     assert (len(answer["sites"]), answer["cut"]) == (100, ["sites"])
+    assert [at for at, site in enumerate(answer["sites"]) if site["code"]] == [0, 37, 73]
 
 
 def test_a_folder_that_is_no_repository_is_an_error(tmp_path: Path, paths: WorkspacePaths) -> None:
@@ -94,7 +95,7 @@ def test_a_folder_that_is_no_repository_is_an_error(tmp_path: Path, paths: Works
     [
         ("find", "pay", ["bank.py:pay 1-2: def pay(sum)"]),
         ("search", "refund", ["(nothing)"]),
-        ("callers", "check", ["bank.py:2 in pay: check"]),
+        ("callers", "check", ["bank.py:check 4-5", *CODE.splitlines()[3:], "bank.py:2 in pay", *CODE.splitlines()[:2]]),
         ("callees", "pay", ["bank.py:check 4-5: def check(sum)"]),
         ("impact", "bank.py", ["test_bank.py (test): pay at 4"]),
         ("tests", "bank.py:pay", ["test_bank.py:4 in test_pay: pay"]),

@@ -202,8 +202,9 @@ TOOLS: Mapping[str, Tool] = dict(
         ),
         _tool(
             "map",
-            "Ask where a function or class is defined (find), what calls it, what it calls, which tests cover it, what "
-            "a change to it affects (impact), or which definitions fit a description (search).",
+            "Ask where a function or class is defined (find), what calls it, with the code to edit (callers), what it "
+            "calls, which tests cover it, what a change to it affects (impact), or which definitions fit a description "
+            "(search).",
             MapArguments,
         ),
         _tool(
@@ -307,10 +308,17 @@ def _explain(name: str, error: ValidationError) -> str:
     return f"the arguments of {name} are not valid: {'; '.join(problems)}"
 
 
-def _tidy(node: Any, definitions: Mapping[str, Any]) -> Any:
-    """Return a part of a JSON Schema without titles, references, defaults and null variants.
+_LEFT_OUT = frozenset(
+    {"title", "$defs", "properties", "default", "minLength", "maxLength", "minimum", "exclusiveMinimum"}
+)
+"""Keys that a model does not see. `parse_arguments` checks what the lengths and least values demand all the same."""
 
-    These confuse small models. References are replaced by what they name, and keys are sorted.
+
+def _tidy(node: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return a part of a JSON Schema without titles, references, defaults, null variants and least values.
+
+    The first confuse small models; the least values and lengths cost tokens in every request and say nothing that a
+    model needs. References are replaced by what they name, and keys are sorted.
     """
     if isinstance(node, list):
         return [_tidy(item, definitions) for item in node]
@@ -320,11 +328,7 @@ def _tidy(node: Any, definitions: Mapping[str, Any]) -> Any:
         return _tidy(definitions[str(node["$ref"]).rpartition("/")[2]], definitions)
     if "anyOf" in node and len(rest := [one for one in node["anyOf"] if one != {"type": "null"}]) == 1:
         node = {**{key: value for key, value in node.items() if key != "anyOf"}, **rest[0]}
-    kept = {
-        key: _tidy(value, definitions)
-        for key, value in node.items()
-        if key not in {"title", "$defs", "properties", "default"}
-    }
+    kept = {key: _tidy(value, definitions) for key, value in node.items() if key not in _LEFT_OUT}
     if "properties" in node:
         kept["properties"] = {name: _tidy(value, definitions) for name, value in node["properties"].items()}
     return dict(sorted(kept.items()))

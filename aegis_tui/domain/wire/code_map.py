@@ -77,13 +77,29 @@ class CalleesOutput(MapAnswer):
 
 
 class SiteRow(TypedDict):
-    """One place that calls or mentions a definition."""
+    """One place that calls or mentions a definition. The answers of `map callers` have all fields."""
 
     path: str
     line: int
     caller: str
     call: str
     certain: bool
+    signature: NotRequired[str]
+    """Of the definition around the call; empty outside of all."""
+    code_line: NotRequired[int]
+    """The number of the first line in `code`; 0 if that is empty."""
+    code: NotRequired[str]
+    """The lines of the call, and two before and after it in that definition, as they are written; long ones are cut.
+
+    Empty if a row before it shows them, or the answer has much code already.
+    """
+
+
+class DefinitionRow(SymbolRow):
+    """One definition with its code."""
+
+    code: str
+    """Its lines as they are written; empty for one of more than 40 lines, or if the answer has much code already."""
 
 
 class SitesOutput(MapAnswer):
@@ -91,6 +107,8 @@ class SitesOutput(MapAnswer):
 
     of: list[str]
     """The definitions that the question is about, as `PATH:SYMBOL`."""
+    definitions: NotRequired[list[DefinitionRow]]
+    """The same with their signatures, documentation and code, at most 10; only in the answer of `map callers`."""
     sites: list[SiteRow]
 
 
