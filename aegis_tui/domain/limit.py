@@ -112,7 +112,7 @@ SPECS = Limit(
 )  # fmt: skip
 SPEC_DEPENDENCIES = Limit(
     "spec.dependencies", 100, "specs", "specs that one spec waits for",
-    "cycles are searched through all of them", "name fewer dependencies",
+    "all of them are searched for cycles", "name fewer dependencies",
 )  # fmt: skip
 SPEC_TASKS = Limit(
     "spec.tasks", 500, "tasks", "tasks of one spec",

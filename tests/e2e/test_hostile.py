@@ -208,7 +208,7 @@ def serve(folder: Path, targets: list[Path]) -> RecordedLLM:
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="an agent that replaces everything it can write by links, pipes, folders, huge and unreadable files, during"
+    tried="an agent that replaces everything it can write with links, pipes, folders, huge and unreadable files, during"
     " a run",
     refused="checkout, index, refs, configuration and a folder beside them are unchanged; the hub always answers; the"
     " run ends with its commit",

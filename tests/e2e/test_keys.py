@@ -133,7 +133,7 @@ def test_a_goal_that_is_typed_in_ones_own_repository_becomes_a_design_and_then_a
     with scripted_server(tmp_path / "scenario", tmp_path, pace=0) as card:
         environment = {**own.environ, "AEGIS_BASE_URL": str(card["url"])}
         with PaneScreen(own.folder / "screen", own.argv(), environ=environment, cwd=own.root) as screen:
-            screen.wait("press n to give a goal", rf"answers at {card['url']}")
+            screen.wait("press n to enter a goal", rf"answers at {card['url']}")
             screen.press("n")
             screen.wait("What should be built")
             screen.write("Add a catalogue search and receipts to the shop [[script:team]]")

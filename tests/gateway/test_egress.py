@@ -62,7 +62,7 @@ def connect_request(address: str, token: str = TOKEN) -> str:
 @pytest.mark.boundary(
     **BOUNDARY,
     tried="an agent of a kind with listed addresses connects to one that is not listed, or for another instance",
-    refused="403, 407; only the listed addresses of its own kind are reached, and a changed list holds at once",
+    refused="403, 407; only the listed addresses of its own kind are reached, and a changed list takes effect at once",
 )
 def test_an_instance_reaches_what_is_listed_for_it_and_nothing_else(gateway: Gateway, echo: int) -> None:
     here = f"127.0.0.1:{echo}"

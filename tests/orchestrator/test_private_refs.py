@@ -90,7 +90,7 @@ TRICKS = [a_link, a_pipe, a_folder, a_huge_file]
 @pytest.mark.boundary(
     layer="hub files",
     tried="a link, pipe, folder or huge file at integration.new and integration in the agent's copy of the refs",
-    refused="the link's target is unchanged, the hub does not wait, the working ref is shown",
+    refused="the link's target is unchanged, the hub does not wait, and the agent gets the working ref in a new file",
 )
 @pytest.mark.parametrize("trick", TRICKS)
 @pytest.mark.parametrize("name", [f"{INTEGRATION}.new", INTEGRATION])

@@ -64,7 +64,7 @@ async def test_an_empty_grid_says_so_in_one_line(record: Record, size: tuple[int
     async with app.run_test(size=size, notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("v")
-        await until(pilot, lambda: "esc goes back to the dashboard; press n there to give a goal" in screen_text(app))
+        await until(pilot, lambda: "esc goes back to the dashboard; press n there to enter a goal" in screen_text(app))
 
 
 @to_the_end
@@ -87,7 +87,7 @@ async def test_an_empty_workspace_says_what_to_press_and_that_no_model_answers(r
         app.desk.store.changed.publish(frozenset({("meters", "")}))
         await until(pilot, lambda: "no model server answers" in screen_text(app))
         shown = screen_text(app)
-        for words in ("No agents yet.", "give a goal", "every command", "no goal yet"):
+        for words in ("No agents yet.", "enter a goal", "every command", "no goal yet"):
             assert words in shown, words
 
 
@@ -248,7 +248,11 @@ async def test_help_is_made_of_the_bindings_of_the_place(record: Record) -> None
         await ready(pilot, app)
         await pilot.press("question_mark")
         shown = screen_text(app)
-        for words in ("Open the instance's pane here", "Show only rows with these words.", "Select or unselect"):
+        for words in (
+            "Open the instance's pane here",
+            "Show only rows that contain certain words.",
+            "Select or unselect",
+        ):
             assert words in shown, words
 
 
@@ -319,7 +323,7 @@ async def test_without_a_hub_nothing_is_said_of_a_run(record: Record) -> None:
         scene.hub.play(ConnectionState(False))
         await until(pilot, lambda: "no hub is running for this repository" in screen_text(app))
         shown = screen_text(app)
-        assert "No agents yet" not in shown and "no goal yet" not in shown and "press n to give a goal" in shown
+        assert "No agents yet" not in shown and "no goal yet" not in shown and "press n to enter a goal" in shown
     assert app.farewell() == []
 
 

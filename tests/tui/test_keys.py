@@ -131,7 +131,7 @@ async def test_the_persons_own_keys_work_and_every_hint_names_them(record: Recor
     app = record(nothing=True).app(keys={"run.new": "N", "view.help": "f1", "app.palette": ";"})
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await ready(pilot, app)
-        await until(pilot, lambda: "press N to give a goal" in screen_text(app))
+        await until(pilot, lambda: "press N to enter a goal" in screen_text(app))
         assert "f1 for help" in screen_text(app) and "N goal" in screen_text(app)
         await pilot.press("n")
         assert isinstance(app.screen, DashboardScreen)

@@ -156,7 +156,7 @@ class RunActions(PastActions):
     """A screen with actions on the run, its design, its locks and the hub, and with leaving."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "new_goal", "New goal", id="run.new", tooltip="Give a goal (aegis-tui run GOAL)."),
+        Binding("n", "new_goal", "New goal", id="run.new", tooltip="Enter a goal (aegis-tui run GOAL)."),
         Binding("d", "new_feature", "Feature", id="run.feature", tooltip="Start a run of one agent, without a design."),
         Binding("D", "design", "Design", id="run.design", tooltip="Look at the design, or answer a proposed one."),
         Binding("exclamation_mark", "next_need", "Needs you", id="run.need", tooltip="Go to what needs you."),
@@ -232,7 +232,7 @@ class RunActions(PastActions):
         """Show the gates of the current stage of the run; without a run, say so."""
         run, store = self.desk.store.run, self.desk.store
         if run is None:
-            self.desk.tell(f"no run yet; press {self.desk.keys['n']} to give a goal")
+            self.desk.tell(f"no run yet; press {self.desk.keys['n']} to enter a goal")
             return
         name = run.run
         self.app.push_screen(

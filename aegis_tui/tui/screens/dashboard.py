@@ -86,11 +86,11 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         Binding(
             "h,left", "previous_panel", "Previous panel", id="panel.left", show=False, tooltip="Go one panel back."
         ),
-        Binding("slash", "filter", "Filter", id="panel.filter", tooltip="Show only rows with these words."),
+        Binding("slash", "filter", "Filter", id="panel.filter", tooltip="Show only rows that contain certain words."),
         Binding("escape", "back", "Back", id="panel.back", show=False, tooltip="Clear the filter, then the selection."),
         Binding("L", "next_layout", "Layout", id="view.layout", tooltip="Change to the next layout."),
         Binding("question_mark", "help", "Help", id="view.help", tooltip="List the keys of this screen."),
-        Binding("q", "close", "Leave", id="view.leave", tooltip="Close the screen; agents continue."),
+        Binding("q", "close", "Leave", id="view.leave", tooltip="Leave the dashboard; agents continue."),
     ]
 
     def __init__(self, desk: Desk, *, layout: str = DEFAULT_LAYOUT) -> None:

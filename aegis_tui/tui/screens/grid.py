@@ -141,7 +141,7 @@ class _Nobody(LinePanel):
 
     def __init__(self, keys: KeyNames) -> None:
         super().__init__()
-        words = f"{keys.grid['esc']} goes back to the dashboard; press {keys['n']} there to give a goal"
+        words = f"{keys.grid['esc']} goes back to the dashboard; press {keys['n']} there to enter a goal"
         self.EMPTY = ("no agent is running", words)
 
     def on_mount(self) -> None:

@@ -121,11 +121,11 @@ def gate_line(
 ) -> Line:
     """Return one line about the run: the first of these that there is: need of the person, error, result, closed gate.
 
-    Without a run, it says how to give a goal; if there is none of these, that every gate is open. It is cut to `width`
+    Without a run, it says how to enter a goal; if there is none of these, that every gate is open. It is cut to `width`
     cells. `needed` is what `needs` returns; `keys` are the names of the keys that are mentioned.
     """
     if run is None:
-        return (Span(fit(f" press {keys['n']} to give a goal, {keys['?']} for help", width), "muted"),)
+        return (Span(fit(f" press {keys['n']} to enter a goal, {keys['?']} for help", width), "muted"),)
     if needed:
         words = f" ⚑ {needed[0].words}  —  press {keys['!']} to go there"
         return (Span(fit(words, width), "warn", "screen.next_need"),)

@@ -62,7 +62,7 @@ class TopBar(LineView):
         words = (
             CATCHING_UP
             if self._desk.store.is_catching_up
-            else f"press {keys['n']} to give a goal, which also starts a hub; {keys['?']} for help"
+            else f"press {keys['n']} to enter a goal, which also starts a hub; {keys['?']} for help"
         )
         return (Span(fit(f" {words}", width), "muted"),)
 

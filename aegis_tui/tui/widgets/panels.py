@@ -73,7 +73,7 @@ class InstancePanel(StorePanel):
             "",
             "No agents yet.",
             "",
-            f"{keys['n']}  give a goal: several agents build it, and it becomes one commit",
+            f"{keys['n']}  enter a goal: several agents build it, and the result is one commit",
             f"{keys['d']}  give one agent a single feature",
             f"{keys['?']}  every key      {keys[':']}  every command",
         )

@@ -246,7 +246,7 @@ async def test_a_grid_without_panes_says_so_in_a_line(record: Record) -> None:
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("v")
-        await until(pilot, lambda: "esc goes back to the dashboard; press n there to give a goal" in screen_text(app))
+        await until(pilot, lambda: "esc goes back to the dashboard; press n there to enter a goal" in screen_text(app))
 
 
 @to_the_end
