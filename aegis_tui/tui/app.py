@@ -67,13 +67,9 @@ class AegisApp(Guarded, App[int]):
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar = {_actions}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "colon,ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Find any action by its name."
-        ),
+        Binding("colon,ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Find any action by name."),
         Binding("T", "next_theme", "Theme", id="app.theme", tooltip="Change to the next theme."),
-        Binding(
-            "ctrl+q", "close", "Leave", id="app.leave", show=False, tooltip="Leave the dashboard; agents continue."
-        ),
+        Binding("ctrl+q", "close", "Leave", id="app.leave", show=False, tooltip="Exit aegis-tui; agents continue."),
     ]
 
     def __init__(

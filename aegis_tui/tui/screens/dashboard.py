@@ -90,7 +90,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         Binding("escape", "back", "Back", id="panel.back", show=False, tooltip="Clear the filter, then the selection."),
         Binding("L", "next_layout", "Layout", id="view.layout", tooltip="Change to the next layout."),
         Binding("question_mark", "help", "Help", id="view.help", tooltip="List the keys of this screen."),
-        Binding("q", "close", "Leave", id="view.leave", tooltip="Leave the dashboard; agents continue."),
+        Binding("q", "close", "Leave", id="view.leave", tooltip="Exit aegis-tui; agents continue."),
     ]
 
     def __init__(self, desk: Desk, *, layout: str = DEFAULT_LAYOUT) -> None:
