@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import io
+import re
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tokenize import detect_encoding
 
@@ -281,10 +283,16 @@ def cut_line(line: str) -> str:
     return line if len(line) <= MAX_LINE_CHARS else line[:MAX_LINE_CHARS] + " [line cut]"
 
 
-def replace_once(text: str, old: str, new: str) -> str:
+def replace_once(text: str, old: str, new: str, *, spans: Sequence[tuple[int, int]] | None = None) -> str:
     """Return `text` with the only occurrence of `old`, which is not empty, replaced by `new`.
 
     In a text with CRLF line ends, plain newlines in `old` and `new` are taken as CRLF.
+
+    Args:
+        text: The content of a file.
+        old: What to replace.
+        new: What to put in its place.
+        spans: Look only in these lines, each pair the first and the last, 1-based; None: in all.
 
     Raises:
         UsageError: `old` is missing, not unique, or equal to `new`; the message says which, and at which lines.
@@ -293,19 +301,34 @@ def replace_once(text: str, old: str, new: str) -> str:
         old, new = old.replace("\n", "\r\n"), new.replace("\n", "\r\n")
     if old == new:
         raise UsageError("old and new are equal; nothing would change")
-    if (count := text.count(old)) == 1:
-        return text.replace(old, new)
-    if count == 0:
+    places = sorted(
+        {at for begin, end in _offsets(text, spans) for at in _occurrences(text, old, begin=begin, end=end)}
+    )
+    if len(places) == 1:
+        return text[: places[0]] + new + text[places[0] + len(old) :]
+    where = "file" if spans is None else "definition"
+    if not places:
         raise UsageError(
-            f"old does not occur in the file{_near_miss(text, old)}", "Read the file again and copy exactly"
+            f"old does not occur in the {where}{_near_miss(text, old)}", "Read the file again and copy exactly"
         )
-    places: list[int] = []
-    position = text.find(old)
+    at = ", ".join(str(text.count("\n", 0, place) + 1) for place in places[:10])
+    raise UsageError(f"old occurs {len(places)} times, at lines {at}", "Add lines around it until it is unique")
+
+
+def _offsets(text: str, spans: Sequence[tuple[int, int]] | None) -> list[tuple[int, int]]:
+    """Return the offsets in a text of the first and after the last character of each span of lines."""
+    if spans is None:
+        return [(0, len(text))]
+    starts = [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
+    last = len(starts) - 1
+    return [(starts[min(first - 1, last)], starts[min(end, last)]) for first, end in spans]
+
+
+def _occurrences(text: str, old: str, *, begin: int, end: int) -> Iterator[int]:
+    position = text.find(old, begin, end)
     while position >= 0:
-        places.append(text.count("\n", 0, position) + 1)
-        position = text.find(old, position + len(old))
-    at = ", ".join(str(line) for line in places[:10])
-    raise UsageError(f"old occurs {count} times, at lines {at}", "Add lines around it until it is unique")
+        yield position
+        position = text.find(old, position + len(old), end)
 
 
 def _near_miss(text: str, old: str) -> str:

@@ -118,15 +118,34 @@ class FileReader:
     async def _parse(self, path: str, text: str) -> FileFacts | None:
         return await asyncio.to_thread(self._pointers.parse, path, text)
 
+    def spans(self, path: str, symbol: str, text: str) -> list[tuple[int, int]]:
+        """Return first and last line, 1-based, of each definition of a symbol in a text. Blocking.
+
+        Args:
+            path: A result of `OwnWorktree.locate`; its end gives the language.
+            symbol: A function or class, as in `locate`.
+            text: The content of the file.
+
+        Raises:
+            UsageError: The text defines no such symbol, or is longer than 1 MiB.
+        """
+        facts = self._pointers.parse(path, text)
+        return [(item.first, item.last) for item in _definitions(path, facts, symbol)]
+
     async def _read_symbol(self, path: str, symbol: str, text: str) -> str:
         facts = await self._parse(path, text)
-        definitions = _find(facts.symbols if facts else (), symbol)
-        if not definitions:
-            raise UsageError(f"{path} defines no {symbol}", _names_words(facts, symbol))
+        definitions = _definitions(path, facts, symbol)
         parts = [self.views.show(path, text, start=item.first, end=item.last) for item in definitions]
         if facts is not None and (pointers := await self._pointers.of(path, facts, definitions[0])):
             parts.append(f"(calls {', '.join(pointers)})")
         return "\n".join(parts)
+
+
+def _definitions(path: str, facts: FileFacts | None, symbol: str) -> list[MapSymbol]:
+    definitions = _find(facts.symbols if facts else (), symbol)
+    if not definitions:
+        raise UsageError(f"{path} defines no {symbol}", _names_words(facts, symbol))
+    return definitions
 
 
 def _find(symbols: Sequence[MapSymbol], name: str) -> list[MapSymbol]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -199,14 +200,28 @@ class Toolbox:
         return ToolResult(await search_files(self._git, wanted.pattern, glob=wanted.glob))
 
     async def _edit(self, wanted: tools.EditArguments) -> ToolResult:
-        self._screen.action("Editing", wanted.path)
+        path, symbol = self.reader.locate(wanted.path)
+        self._screen.action("Editing", f"{path}:{symbol}" if symbol else path)
         try:
+            make = await self._symbol_edit(path, symbol, wanted) if symbol else None
             return await self._change(
-                wanted.path, lambda text: replace_once(must_exist(wanted.path, text), wanted.old, wanted.new)
+                path, make or (lambda text: replace_once(must_exist(path, text), wanted.old, wanted.new))
             )
         except UsageError:  # the model does not know the file well enough
-            self.reader.views.forget(self._worktree.locate(wanted.path))
+            self.reader.views.forget(path)
             raise
+
+    async def _symbol_edit(self, path: str, symbol: str, wanted: tools.EditArguments) -> Callable[[str | None], str]:
+        """Return what replaces the text inside the definitions of a symbol, wherever they are when it is called."""
+        seen = must_exist(path, self._worktree.load(path))
+        known = {seen: await asyncio.to_thread(self.reader.spans, path, symbol, seen)}
+
+        def make(text: str | None) -> str:
+            now = must_exist(path, text)
+            spans = known[now] if now in known else self.reader.spans(path, symbol, now)
+            return replace_once(now, wanted.old, wanted.new, spans=spans)
+
+        return make
 
     async def _write(self, wanted: tools.WriteArguments) -> ToolResult:
         self._screen.action("Writing", wanted.path)

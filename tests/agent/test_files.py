@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aegis_tui.agent import files
 from aegis_tui.agent.files import MAX_LINES, OwnWorktree, numbered, replace_once
@@ -41,6 +44,40 @@ def test_an_edit_replaces_the_only_occurrence() -> None:
 def test_an_edit_that_is_not_exact_and_unique_says_why(old: str, new: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         replace_once("x = 1\ny = 1\nx = 1\n", old, new)
+
+
+TWICE = "def one():\n    x = 1\n\ndef two():\n    x = 1\n    y = x = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("spans", "changed"),
+    [
+        ([(1, 2)], "def one():\n    x = 2\n\ndef two():\n    x = 1\n    y = x = 1\n"),
+        ([(4, 99)], None),
+        ([(3, 4)], None),
+    ],
+)
+def test_an_edit_of_a_definition_looks_only_in_its_lines(spans: list[tuple[int, int]], changed: str | None) -> None:
+    if changed is None:
+        with pytest.raises(UsageError, match=r"2 times, at lines 5, 6|does not occur in the definition"):
+            replace_once(TWICE, "x = 1", "x = 2", spans=spans)
+    else:
+        assert replace_once(TWICE, "x = 1", "x = 2", spans=spans) == changed
+
+
+def test_lines_of_a_definition_that_are_given_twice_count_once() -> None:
+    assert replace_once("x = 1\nx = 1", "x = 1", "x = 2", spans=[(2, 2), (2, 2), (3, 9)]) == "x = 1\nx = 2"
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "ab", "\r", "\x0c", ""]), max_size=12), st.integers(1, 14), st.integers(1, 14)
+)
+def test_an_edit_of_lines_changes_nothing_outside_of_them(lines: list[str], first: int, last: int) -> None:
+    text = "\n".join(lines)
+    with suppress(UsageError):
+        changed = replace_once(text, "a", "xyz", spans=[(first, last)]).split("\n")
+        assert changed[: first - 1] == lines[: first - 1] and changed[last:] == lines[last:]
+        assert "\n".join(changed[first - 1 : last]).replace("xyz", "a") == "\n".join(lines[first - 1 : last])
 
 
 def test_windows_line_ends_stay() -> None:

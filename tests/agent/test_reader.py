@@ -119,6 +119,38 @@ def test_a_changed_file_comes_back_as_a_diff_and_whole_after_an_edit_that_did_no
     play(scenario)
 
 
+def test_an_edit_of_a_symbol_looks_only_in_its_definition(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        path = write(bench.worktree, "src/a")
+        twice = {"old": "(key)", "new": "(key, 1)"}
+        edits = [
+            {"path": path, **twice},
+            {"path": f"{path}:Store.check", **twice},
+            {"path": f"{path}:Store.put", **twice},
+            {"path": f"{path}:load", "old": "bool(key, 1)", "new": "1"},
+            {"path": f"{path}:lod", "old": "bool(key, 1)", "new": "1"},
+            {"path": "src/a/none.py:load", "old": "a", "new": "b"},
+            {"path": "src/b/other.py:send", "old": "a", "new": "b"},
+        ]
+        for edit in edits:
+            bench.server.will(calls(("edit", edit)))
+        bench.server.will(BLOCKED)
+        await bench.work()
+        await bench.ends("blocked")
+        everywhere, done, twice_there, elsewhere, unknown, missing, foreign = bench.results()[:7]
+        lines = (bench.worktree / path).read_text().splitlines()
+        assert lines == STORE.replace("bool(key)", "bool(key, 1)").splitlines() + FILLING.splitlines()
+        assert everywhere.startswith("Error: old occurs 3 times, at lines 11, 12, 15")
+        assert done.startswith(f"changed {path}")
+        assert twice_there.startswith("Error: old occurs 2 times, at lines 11, 12")
+        assert elsewhere.startswith("Error: old does not occur in the definition")
+        assert unknown.startswith(f"Error: {path} defines no lod") and "load" in unknown
+        assert missing.startswith("Error: there is no file src/a/none.py")
+        assert foreign.startswith("Error: ")
+
+    play(scenario)
+
+
 def test_a_name_with_a_colon_is_a_file_if_there_is_one(play: Play) -> None:
     async def scenario(bench: Any) -> None:
         (bench.worktree / "src/a/odd:name.txt").write_text("odd\n")

@@ -70,10 +70,10 @@ class SearchArguments(ToolArguments):
 
 
 class EditArguments(ToolArguments):
-    """Arguments of `edit`, which replaces one exact text in a file."""
+    """Arguments of `edit`, which replaces one exact text in a file, or in one symbol of it."""
 
-    path: str = Field(min_length=1, description="File path relative to the repository root.")
-    old: str = Field(min_length=1, description="Exact text to replace; it must occur once in the file.")
+    path: str = Field(min_length=1, description="File path relative to the repository root, or PATH:SYMBOL.")
+    old: str = Field(min_length=1, description="Exact text to replace; it must occur once in the file or symbol.")
     new: str = Field(description="Text to put in its place.")
 
 
