@@ -163,6 +163,10 @@ class LiveConflicts:
         await self._follow_sides(scene)
         await self._look_at_all(scene, touched)
         await self._record(scene)
+        if await self._is_judged_anew():
+            commits, self._commits = self._commits, {}
+            await self._compare(scene, commits)
+            await self._record(scene)
         if self._unsearched:
             await self._search_one(scene)
         return not self._waiting and not self._unsearched
@@ -242,6 +246,14 @@ class LiveConflicts:
             await self._trees.forget(side.root)
             self._unsearched[side.piece] = None
             return None
+
+    async def _is_judged_anew(self) -> bool:
+        """Return whether a file is now known to be a conflict although its lines do not clash."""
+        try:
+            return await self._trees.judge()
+        except GitError as error:
+            _log.warning("merged files were not checked", extra={"why": error.message})
+            return False
 
     async def _search_one(self, scene: _Scene) -> None:
         """Search the worktree that waits for longest as a whole; what is found is compared in the next round.

@@ -56,6 +56,20 @@ class LiveTrees(Protocol):
         """
         ...
 
+    async def judge(self) -> bool:
+        """Check files that `compare` called free of conflicts because their lines do not clash (GIT-3).
+
+        Slower than `compare`; each version of a file is checked once.
+
+        Returns:
+            Whether one of them is a conflict nevertheless: `compare` will say so from now on.
+
+        Raises:
+            GitError: git fails.
+            GitUnavailable: git cannot be started.
+        """
+        ...
+
     async def forget(self, root: Path) -> None:
         """Drop what is known about a worktree; no effect if nothing is. A later `look` starts from its head again."""
         ...

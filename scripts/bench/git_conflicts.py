@@ -47,7 +47,7 @@ class Place:
 
     def save(self, number: int, turn: int) -> None:
         """Change the file that all worktrees change."""
-        _set_line(self.worktrees[number] / SHARED, 5 if number % 2 == 0 else 8 + 3 * number, f"s = {number}, {turn}\n")
+        _set_line(self.worktrees[number] / SHARED, 5 if number % 2 == 0 else 8 + 3 * number, f"s{number} = {turn}\n")
 
 
 def _set_line(path: Path, number: int, line: str) -> None:

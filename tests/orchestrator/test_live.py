@@ -169,6 +169,40 @@ def test_a_clash_of_two_dirty_trees_is_told_before_anything_is_committed_and_cle
     lab(play)
 
 
+PYTHON = "".join(f"name_{number} = {number}\n" for number in range(20))
+
+
+def test_what_structure_will_merge_is_soft_and_nobody_is_told(lab: Any) -> None:
+    async def play(it: Lab) -> None:
+        async with comparing(it):
+            await it.save("alpha", PYTHON + "\n\ndef alpha():\n    return 1\n", "new.py")
+            await it.save("beta", PYTHON + "\n\ndef beta():\n    return 2\n", "new.py")
+            await it.until(lambda found: found == {"alpha~beta:new.py": ("soft", None)})
+            (detected,) = it.types("conflict:detected")
+            assert (detected.label, detected.strategy) == ("proven", "structure")
+        assert [note for note in it.types("message:sent") if "new.py" in note.text] == []
+
+    lab(play)
+
+
+def test_a_name_that_two_define_far_apart_is_told_to_both_while_they_work(lab: Any) -> None:
+    async def play(it: Lab) -> None:
+        (it.root / "shared.py").write_text(PYTHON)
+        git(it.root, "commit", "-qam", "Names")
+        helper = "def helper():\n    return 1\n\n\n"
+        async with comparing(it):
+            for name, text in (("alpha", helper + PYTHON), ("beta", f"{PYTHON}\n\n{helper}")):
+                git(it.trees[name], "reset", "-q", "--hard", "main")
+                await it.save(name, text)
+            await it.until(lambda found: found == {"alpha~beta:shared.py": ("hot", None)})
+            told = it.types("conflict:detected")[-1]
+            assert (told.label, told.reason) == ("refused", "defined twice: helper")
+            agents = await it.engine.read(lambda it: {_run(it).pieces[name].agent_id for name in ("alpha", "beta")})
+            assert {note.to for note in it.types("message:sent") if "shared.py" in note.text} == agents
+
+    lab(play)
+
+
 def test_the_text_of_a_conflict_follows_what_is_saved(lab: Any) -> None:
     async def play(it: Lab) -> None:
         async with comparing(it):

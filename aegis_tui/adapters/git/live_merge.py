@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aegis_tui.adapters.git.live_structure import LiveStructure, Side, labelled
 from aegis_tui.adapters.git.object_store import NO_SETTINGS, ObjectStore, SizedCache
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.predict import conflict_hunks, cut_text, read_stages
@@ -17,6 +18,9 @@ from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.structural_merge import Merge
 from aegis_tui.adapters.git.tree_change import TreeDifference, compare_trees, find_entry
 from aegis_tui.adapters.git.worktree_reading import is_text
+from aegis_tui.domain.merge.file import FileMerge
+from aegis_tui.domain.merge.lock_file import is_lock_file, regenerating
+from aegis_tui.domain.merge.migrations import MigrationClash, words_of
 from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.errors import GitError
 from aegis_tui.ports.merge import FileConflict, MergePreview
@@ -46,6 +50,8 @@ class _Pair:
     """The paths that both sides change since their merge base, whether or not at the same place."""
     inherited: frozenset[bytes]
     """The paths that a side has only from merged work, and has not changed itself."""
+    migrations: tuple[Side, Side]
+    """The migrations that each side adds."""
     must_merge: bool
     """Whether git has to be asked what the merge gives; if not, it is the sum of both changes."""
 
@@ -57,10 +63,11 @@ class LiveMerges:
         store: Has the commits.
         runner: Runs git in the repository of `store`.
         objects: Reads the person's repository.
+        structure: Merges files that git cannot merge by lines.
     """
 
-    def __init__(self, store: ObjectStore, runner: GitRunner, objects: Objects) -> None:
-        self._store, self._runner, self._objects = store, runner, objects
+    def __init__(self, store: ObjectStore, runner: GitRunner, objects: Objects, structure: LiveStructure) -> None:
+        self._store, self._runner, self._objects, self._structure = store, runner, objects, structure
         self._changes: SizedCache[TreeDifference] = SizedCache(_KEPT_PATHS)
 
     async def compare(self, pairs: Sequence[tuple[str, str]], merged: str | None) -> list[MergePreview | None]:
@@ -77,7 +84,18 @@ class LiveMerges:
         bases = await self._find_bases([*pairs, *forks])
         known = await whole_in_thread(lambda: [self._look_at(*pair, bases, merged) for pair in pairs])
         results = await self._merge([pair for pair in known if pair is not None and pair.must_merge])
-        return await whole_in_thread(lambda: [None if pair is None else self._preview(pair, results) for pair in known])
+        await self._structure.merge(merge for merge in results.values() if not merge.clean)
+        clashes = [await self._structure.clashes(*pair.migrations) if pair is not None else [] for pair in known]
+        return await whole_in_thread(
+            lambda: [
+                None if pair is None else self._preview(pair, results, excluding)
+                for pair, excluding in zip(known, clashes, strict=True)
+            ]
+        )
+
+    async def judge(self) -> bool:
+        """Check the files that git merged without conflict; return whether one of them is a conflict after all."""
+        return await self._structure.judge()
 
     async def _find_bases(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
         """Return the merge base of each pair; a pair that has none, or of which a commit is missing, is left out."""
@@ -136,9 +154,14 @@ class LiveMerges:
                     fork_tree, tree = self._store.commit(fork).tree, self._store.commit(oid).tree
                     own = self._changed(fork_tree, tree).paths
                     inherited |= self._changed(base_tree, fork_tree).paths - own
+            migrations = (
+                self._structure.new_migrations(base_tree, self._store.commit(ours).tree, mine.paths - inherited),
+                self._structure.new_migrations(base_tree, self._store.commit(theirs).tree, other.paths - inherited),
+            )
         except GitError:
             return None
-        return _Pair(ours, theirs, base_tree, mine.paths & other.paths, inherited, _may_cross(mine, other))
+        both = mine.paths & other.paths
+        return _Pair(ours, theirs, base_tree, both, inherited, migrations, _may_cross(mine, other))
 
     def _changed(self, base_tree: str, tree: str) -> TreeDifference:
         if (known := self._changes.get((base_tree, tree))) is not None:
@@ -199,20 +222,48 @@ class LiveMerges:
             return
         merged |= {(pair.ours, pair.theirs): result for pair, result in zip(pairs, results, strict=True)}
 
-    def _preview(self, pair: _Pair, results: Mapping[tuple[str, str], Merge]) -> MergePreview | None:
+    def _preview(
+        self, pair: _Pair, results: Mapping[tuple[str, str], Merge], clashes: Sequence[MigrationClash]
+    ) -> MergePreview | None:
         merge = results.get((pair.ours, pair.theirs))
+        excluding = [_excluding(clash, pair.migrations[1]) for clash in clashes[:MOST_PATHS]]
         if merge is None:
-            return None if pair.must_merge else MergePreview(clean=True, tree=None, both_changed=(), conflicts=())
-        inherited = _written(pair.inherited)
-        hot = sorted(merge.stages.keys() - inherited)[:MOST_PATHS]
-        soft = sorted(_written(pair.both) - inherited - merge.stages.keys())[:MOST_PATHS]
-        conflicts = tuple(self._conflict(merge, path) for path in hot)
-        return MergePreview(not hot, None, tuple(sorted({*hot, *soft})), conflicts)
+            paths = tuple(sorted(conflict.path for conflict in excluding))
+            return None if pair.must_merge else MergePreview(not excluding, None, paths, tuple(excluding))
+        inherited, made = _written(pair.inherited), self._structure.made(merge)
+        both = _written(pair.both) - inherited
+        solved = {path for path, file in made.items() if file.text is not None}
+        locks = {path for path in both - merge.stages.keys() if is_lock_file(path) and self._differs(pair, path)}
+        hot = sorted({*merge.stages.keys() - inherited - solved, *locks})[:MOST_PATHS]
+        soft = sorted((both - merge.stages.keys() - locks) | (solved - inherited))[:MOST_PATHS]
+        judged = self._judged(pair, merge, [path for path in soft if path not in solved])
+        wrong = [path for path, file in judged.items() if file.label == "refused"]
+        listed = sorted([*hot, *wrong])[:MOST_PATHS]
+        made |= judged
+        conflicts = (*(self._conflict(merge, path, made.get(path)) for path in listed), *excluding)
+        paths = tuple(sorted({*soft, *(conflict.path for conflict in conflicts)}))
+        return MergePreview(not conflicts, None, paths, conflicts, labelled(made))
 
-    def _conflict(self, merge: Merge, path: str) -> FileConflict:
-        blobs = merge.stages[path]
+    def _judged(self, pair: _Pair, merge: Merge, paths: Sequence[str]) -> dict[str, FileMerge]:
+        ours, theirs = (self._store.commit(oid).tree for oid in (pair.ours, pair.theirs))
+        trees = pair.base_tree, ours, theirs, merge.tree
+        return {path: file for path in paths if (file := self._structure.verdict(path, trees)) is not None}
+
+    def _differs(self, pair: _Pair, path: str) -> bool:
+        trees = [self._store.commit(oid).tree for oid in (pair.ours, pair.theirs)]
+        mine, other = (find_entry(self._store, tree, os.fsencode(name_of(path))) for tree in trees)
+        return mine is not None and other is not None and mine.oid != other.oid
+
+    def _conflict(self, merge: Merge, path: str, made: FileMerge | None) -> FileConflict:
+        blobs = merge.stages.get(path, {})
+        reason = made.reason if made is not None else ""
         hunks = self._hunks(merge.tree, path) if 2 in blobs and 3 in blobs else []
-        return FileConflict(path, blobs.get(1), blobs.get(2), blobs.get(3), len(hunks), cut_text("\n".join(hunks)))
+        if is_lock_file(path):
+            reason = regenerating(path)
+        if not hunks and path not in merge.stages:
+            hunks = [reason]
+        text = cut_text("\n".join(hunks))
+        return FileConflict(path, blobs.get(1), blobs.get(2), blobs.get(3), len(hunks), text, reason=reason)
 
     def _hunks(self, tree: str, path: str) -> list[str]:
         entry = find_entry(self._store, tree, os.fsencode(name_of(path)))
@@ -220,6 +271,12 @@ class LiveMerges:
         if merged is None or not is_text(merged[1]):
             return []
         return conflict_hunks(merged[1].decode("utf-8", "replace"))
+
+
+def _excluding(clash: MigrationClash, theirs: Side) -> FileConflict:
+    """Return the conflict of a migration of theirs with one of ours."""
+    reason = words_of(clash)
+    return FileConflict(clash.theirs, None, None, theirs[clash.theirs], 1, reason, reason=reason)
 
 
 def _written(paths: frozenset[bytes]) -> frozenset[str]:

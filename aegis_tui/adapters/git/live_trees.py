@@ -19,6 +19,8 @@ from pathlib import Path
 from aegis_tui.adapters.git.admin import AdminFolders
 from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.live_merge import LiveMerges
+from aegis_tui.adapters.git.live_structure import LiveStructure
+from aegis_tui.adapters.git.merge_process import MergeProcess
 from aegis_tui.adapters.git.object_store import NO_SETTINGS, ObjectStore
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.private import OwnGit
@@ -87,6 +89,7 @@ class GitLiveTrees:
         self._common_dir = common_dir
         self._persons = GitRunner(git_dir=common_dir, cwd=common_dir)
         self._admins = AdminFolders(common_dir)
+        self._process = MergeProcess()
         self._lock = asyncio.Lock()
         self._folder = contextlib.ExitStack()
         self._opened: _Opened | None = None
@@ -117,6 +120,11 @@ class GitLiveTrees:
             opened = await self._open(len(pairs[0][0]) // 2)
             return await opened.merges.compare(pairs, merged)
 
+    async def judge(self) -> bool:
+        """Check what `compare` took from git without a check; see `LiveTrees.judge`."""
+        async with self._lock:
+            return self._opened is not None and await self._opened.merges.judge()
+
     async def forget(self, root: Path) -> None:
         """Drop what is known about a worktree; no effect if nothing is."""
         self._worktrees.pop(root, None)
@@ -125,6 +133,7 @@ class GitLiveTrees:
         """End git's processes, and delete what was stored; a later call starts anew."""
         async with self._lock:
             self._worktrees.clear()
+            await self._process.close()
             await self._close_store()
 
     async def _close_store(self) -> None:
@@ -148,7 +157,8 @@ class GitLiveTrees:
         folder = self._folder.enter_context(scratch_folder())
         store = await whole_in_thread(ObjectStore, folder, self._common_dir, oid_bytes)
         runner = GitRunner(git_dir=store.git_dir, cwd=folder)
-        merges = LiveMerges(store, runner, Objects(self._persons))
+        await self._process.start()
+        merges = LiveMerges(store, runner, Objects(self._persons), LiveStructure(store, self._process))
         self._opened = _Opened(store, runner, merges, await self._file_rules(), await self._excludes())
         return self._opened
 

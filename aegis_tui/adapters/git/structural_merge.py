@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -17,18 +16,18 @@ from aegis_tui.adapters.apart import LARGE, AnswerLostError, ask_apart
 from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
-from aegis_tui.domain.environment.setup import LOCKS
 from aegis_tui.domain.merge.file import FileMerge, merge_file
+from aegis_tui.domain.merge.lock_file import is_lock_file
 from aegis_tui.domain.merge.merged_file import MergedFile
-from aegis_tui.domain.merge.migrations import MigrationClash, is_migration, migration_clashes
+from aegis_tui.domain.merge.migrations import MigrationClash, is_migration, migration_clashes, words_of
 from aegis_tui.domain.merge.proof import Versions
 from aegis_tui.domain.path.file_name import name_of, write_name
 
 _LOG = logging.getLogger(__name__)
 
 _SUFFIXES: Final = (".py", ".pyi")
-_REGULAR: Final = ("100644", "100755")
-_MAX_FILE_BYTES: Final = 1 << 20
+REGULAR: Final = ("100644", "100755")
+MAX_FILE_BYTES: Final = 1 << 20
 _MAX_TOTAL_BYTES: Final = 32 << 20
 _MAX_FILES: Final = 200
 """More files than this are left as git merged them."""
@@ -106,7 +105,7 @@ class StructuralMerges:
         made: dict[_BothChanged, FileMerge] = {}
         if 0 < len(merge.stages) + len(both) <= _MAX_FILES:
             files = await self._files(merge, sorted((*merge.stages, *both)), commits)
-            made = await self._merge_files([file for file in files if _is_mergeable(file.path)])
+            made = await self._merge_files([file for file in files if is_mergeable(file.path)])
             merge = await self._with_solved(_with_refused(merge, made), commits, made)
             both = [file.path for file in files]
         merge = await self._with_migrations(merge, commits)
@@ -137,7 +136,7 @@ class StructuralMerges:
         for line in listed.fields():
             about, _, name = line.partition("\t")
             mode, _, oid = about.split(" ")
-            if mode in _REGULAR:
+            if mode in REGULAR:
                 entries[write_name(name)] = _TreeEntry(mode, oid)
         return entries
 
@@ -145,7 +144,7 @@ class StructuralMerges:
         """Return what can be made of files; those that are too large or not UTF-8 are left out, and all if it fails."""
         asked = [file for file in files if file not in self._known]
         oids = {oid for file in asked for oid in (*file.oids, file.merged.oid) if oid is not None}
-        blobs = await self._objects.read_blobs(oids, limit=_MAX_FILE_BYTES, total=_MAX_TOTAL_BYTES)
+        blobs = await self._objects.read_blobs(oids, limit=MAX_FILE_BYTES, total=_MAX_TOTAL_BYTES)
         texts = {oid: _decoded(blob.content) for oid, blob in blobs.items()}
         jobs = {}
         for file in asked:
@@ -205,7 +204,7 @@ class StructuralMerges:
         if not clashes:
             return merge
         stages = {clash.theirs: {3: theirs[clash.theirs][0]} for clash in clashes}
-        reasons = {clash.theirs: f"it conflicts with the migration {clash.ours}: {clash.reason}" for clash in clashes}
+        reasons = {clash.theirs: words_of(clash) for clash in clashes}
         return replace(merge, clean=False, stages={**merge.stages, **stages}, reasons={**merge.reasons, **reasons})
 
     async def _new(self, commit: str, paths: Sequence[str], old: Collection[str]) -> dict[str, tuple[str, str]]:
@@ -213,14 +212,15 @@ class StructuralMerges:
         fresh = [path for path in paths if path not in old]
         entries = await self._entries(commit, fresh) if fresh else {}
         blobs = await self._objects.read_blobs(
-            (entry.oid for entry in entries.values()), limit=_MAX_FILE_BYTES, total=_MAX_TOTAL_BYTES
+            (entry.oid for entry in entries.values()), limit=MAX_FILE_BYTES, total=_MAX_TOTAL_BYTES
         )
         texts = {oid: _decoded(blob.content) for oid, blob in blobs.items()}
         return {path: (oid, text) for path, (_, oid) in entries.items() if (text := texts.get(oid)) is not None}
 
 
-def _is_mergeable(path: str) -> bool:
-    return path.endswith(_SUFFIXES) or PurePosixPath(path).name in LOCKS
+def is_mergeable(path: str) -> bool:
+    """Whether a rule knows this kind of file, by its name."""
+    return path.endswith(_SUFFIXES) or is_lock_file(path)
 
 
 def _decoded(content: bytes | None) -> str | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
-from aegis_tui.domain.environment.setup import LOCKS
 from aegis_tui.domain.merge.brackets import merge_brackets
 from aegis_tui.domain.merge.label import MergeLabel, Strategy
 from aegis_tui.domain.merge.lines import merge_lines
-from aegis_tui.domain.merge.outline import read_suite
+from aegis_tui.domain.merge.lock_file import is_lock_file, regenerating
+from aegis_tui.domain.merge.outline import Suite, read_suite
 from aegis_tui.domain.merge.proof import BREAKING, LOSING, MergeFault, Versions, judge
 from aegis_tui.domain.merge.structure import SuiteMerger
 from aegis_tui.domain.merge.undecided import Undecided
@@ -38,14 +39,12 @@ def merge_file(path: str, versions: Versions, textual: str | None) -> FileMerge:
         versions: Its three versions; the base is empty if both sides added it.
         textual: What git made of it; None if it found conflicts.
     """
-    if PurePosixPath(path).name in LOCKS:
-        return FileMerge("refused", reason="a lock file is generated, not merged")
+    if is_lock_file(path):
+        return FileMerge("refused", reason=regenerating(path))
     if PurePosixPath(path).suffix.lower() not in (".py", ".pyi"):
         return _unknown(textual, "no rule merges this kind of file")
     try:
-        trees = [ast.parse(text) for text in versions]
-        candidates = [_checked(versions, "text", textual)] if textual is not None else _merged(versions, trees)
-        return _best(candidates)
+        return _best([_checked(versions, "text", textual)] if textual is not None else _merged(versions))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _unknown(textual, "one of the versions is not Python that can be parsed")
 
@@ -56,16 +55,11 @@ def _unknown(textual: str | None, reason: str) -> FileMerge:
     return FileMerge("unproven", textual, "text", reason)
 
 
-def _merged(versions: Versions, trees: list[ast.Module]) -> Iterator[FileMerge]:
-    lines = [_lines(text) for text in versions]
-
-    def by_structure() -> list[str]:
-        suites = [read_suite(own, tree) for own, tree in zip(lines, trees, strict=True)]
-        return SuiteMerger(merge_brackets).merge(*suites)
-
+def _merged(versions: Versions) -> Iterator[FileMerge]:
+    suites = [_suite(text) for text in versions]
     ways: list[tuple[Strategy, Callable[[], list[str]]]] = [
-        ("structure", by_structure),
-        ("lines", lambda: merge_lines(*lines)),
+        ("structure", lambda: SuiteMerger(merge_brackets).merge(*suites)),
+        ("lines", lambda: merge_lines(*(_lines(text) for text in versions))),
     ]
     for strategy, merge in ways:
         try:
@@ -74,6 +68,17 @@ def _merged(versions: Versions, trees: list[ast.Module]) -> Iterator[FileMerge]:
             yield FileMerge("refused", reason=str(error))
         else:
             yield _checked(versions, strategy, text)
+
+
+@lru_cache(maxsize=32)
+def _suite(text: str) -> Suite:
+    """Return the items of a file; kept, because one version is often merged with several others.
+
+    Raises:
+        SyntaxError: It cannot be parsed.
+        ValueError: It has a carriage return that ends a line alone, or a null byte.
+    """
+    return read_suite(_lines(text), ast.parse(text))
 
 
 def _lines(text: str) -> list[str]:

@@ -22,6 +22,11 @@ class MigrationClash(NamedTuple):
     reason: str
 
 
+def words_of(clash: MigrationClash) -> str:
+    """Return why theirs cannot be merged, for a person."""
+    return f"it conflicts with the migration {clash.ours}: {clash.reason}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Migration:
     chain: str

@@ -85,7 +85,7 @@ def _groups(lines: Sequence[str], body: Sequence[ast.stmt], end: int) -> list[tu
             groups[-1] = ([*groups[-1][0], node], groups[-1][1], last)
         else:
             groups.append(([node], first, last))
-    bounds = [first for _, first, _ in groups[1:]] + [end]
+    bounds = [*(first for _, first, _ in groups[1:]), end][: len(groups)]
     return [
         (group, first, _with_own_comments(lines, group[-1], last, bound))
         for (group, first, last), bound in zip(groups, bounds, strict=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.merge.lock_file import is_lock_file, regenerating
 from aegis_tui.domain.piece.events import Overlapping
 from aegis_tui.domain.piece.model import Piece
 from aegis_tui.domain.qa.check import QaCheck
@@ -169,6 +170,8 @@ def crossing_note(run: Run, overlap: Overlapping, other: str, rival: str | None)
         rival: The agent id of its worker; None if the piece is merged already.
     """
     what = f"the same lines as you ({counted(overlap.hunks, 'place')})" if overlap.hunks else "this file as you do"
+    if is_lock_file(overlap.path):
+        what += f"; {regenerating(overlap.path)}"
     if rival is None:
         branch = f"aegis/{run.run}/integration"
         done = f"{overlap.path}: {other}, which is merged, has changed {what}"
@@ -177,6 +180,10 @@ def crossing_note(run: Run, overlap: Overlapping, other: str, rival: str | None)
         f"{overlap.path}: {other} ({rival}) is changing {what}. Continue with your task. If you can send messages, "
         f"agree with {rival} who makes this change: the piece that is merged second has to be rebased."
     )
+
+
+def _why(item: Overlapping) -> str:
+    return f", {item.reason}" if item.reason and item.reason != item.text else ""
 
 
 def rebase_brief(run: Run, piece: str, overlaps: Sequence[Overlapping]) -> str:
@@ -189,7 +196,7 @@ def rebase_brief(run: Run, piece: str, overlaps: Sequence[Overlapping]) -> str:
     """
     branch = f"aegis/{run.run}/integration"
     listed = "\n\n".join(
-        f"{item.path} (also changed by {item.a if item.b == piece else item.b}):\n{item.text}".rstrip()
+        f"{item.path} (also changed by {item.a if item.b == piece else item.b}){_why(item)}:\n{item.text}".rstrip()
         for item in overlaps
     )
     return (

@@ -72,7 +72,7 @@ def test_a_lock_file_that_both_change_is_a_conflict(repo: Any, commit: Commit) -
     ours = commit({"poetry.lock": "first\n" + lines}, base)
     theirs = commit({"poetry.lock": lines + "last\n"}, base)
     [conflict] = use(repo, lambda repository: repository.predict(ours, theirs)).conflicts
-    assert conflict.text == "a lock file is generated, not merged"
+    assert conflict.text.endswith("regenerate it with `poetry lock`") and conflict.reason == conflict.text
 
 
 def test_migrations_with_one_number_are_a_conflict(repo: Any, commit: Commit, base: str) -> None:

@@ -153,9 +153,12 @@ def test_a_clean_merge_that_does_not_parse_is_a_conflict() -> None:
     assert merge.reason.startswith("syntax")
 
 
+GENERATED = "a lock file is generated, not merged: merge the manifests, then regenerate it with"
+
+
 def test_a_lock_file_is_a_conflict_even_where_git_merges_it() -> None:
     merge = merged("a\n", "b\n", "c\n", path="web/package-lock.json", textual="d\n")
-    assert (merge.label, merge.reason) == ("refused", "a lock file is generated, not merged")
+    assert (merge.label, merge.reason) == ("refused", f"{GENERATED} `npm install --package-lock-only`")
 
 
 def test_other_files_are_left_to_git() -> None:
@@ -215,3 +218,9 @@ def test_a_merge_without_one_side_s_change_of_a_statement_is_not_proven(old: str
     theirs = base + "\n\ndef theirs(): ...\n"
     merge = merged(base, base.replace(old, new), theirs, textual=theirs)
     assert (merge.label, merge.strategy) == ("unproven", "text")
+
+
+def test_what_both_add_to_an_empty_file_is_merged() -> None:
+    for base in ("", "# nothing yet\n"):
+        merge = merged(base, f"{base}from a import one\n", f"{base}from b import two\n")
+        assert (merge.label, merge.text) == ("proven", f"{base}from a import one\nfrom b import two\n")
