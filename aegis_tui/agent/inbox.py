@@ -22,6 +22,7 @@ FOLLOWED = (
     "conflict:detected",
     "code:written",
     "plan:amendment",
+    "fix:suggested",
     "run:halted",
     "run:resumed",
 )
@@ -183,7 +184,7 @@ def notice_line(
     """Return the notice that an instance gets about an event, or None if the event does not concern it.
 
     It is about the instance's partition, a lock that it lost, a conflict in or another's write to a file of
-    `read_paths`, or an amendment of the plan.
+    `read_paths`, an amendment of the plan, or what a reviewer suggests for its piece (REV-3).
 
     Args:
         event: The event.
@@ -202,10 +203,22 @@ def notice_line(
             return f"{data.get('a')} and {data.get('b')} both change {data.get('path')}"
         case "code:written" if event.agent_id != agent_id and data.get("file") in read_paths:
             return f"{event.agent_id} changed {data.get('file')} in its own worktree"
+        case "fix:suggested" if data.get("to") == agent_id and not data.get("prompted"):
+            return _suggestion(data)
         case "broadcast" if event.agent_id != agent_id and data.get("event") == "plan:amendment":
             return _amendment(event.agent_id, data.get("data"), spec_id)
         case _:
             return None
+
+
+def _suggestion(data: Mapping[str, Any]) -> str:
+    """Return the notice about a finding that no prompt has."""
+    value = data.get("finding")
+    finding = value if isinstance(value, Mapping) else {}
+    line = f":{finding['line']}" if finding.get("line") else ""
+    advice = f"; suggestion: {finding['suggestion']}" if finding.get("suggestion") else ""
+    place = f"{data.get('file') or data.get('piece')}{line}"
+    return f"a review suggests for {place}: {finding.get('msg', '')} ({finding.get('severity')}){advice}"
 
 
 def _is_own_crossing(data: Mapping[str, Any], spec_id: str) -> bool:

@@ -36,6 +36,7 @@ from aegis_tui.domain.model import Key
 from aegis_tui.domain.piece import rules as piece_rules
 from aegis_tui.domain.qa import rules as qa_rules
 from aegis_tui.domain.registry import Rules, collected
+from aegis_tui.domain.review import comment_rules
 from aegis_tui.domain.review import rules as review_rules
 from aegis_tui.domain.rights import check_right
 from aegis_tui.domain.rule import rules as merge_rules
@@ -306,6 +307,7 @@ RULES: Final[Rules] = collected(
     run_rules.RULES,
     piece_rules.RULES,
     composition_rules.RULES,
+    comment_rules.RULES,
     review_rules.RULES,
     qa_rules.RULES,
     merge_rules.RULES,

@@ -59,7 +59,15 @@ from aegis_tui.domain.piece.events import (
 from aegis_tui.domain.qa.check import why
 from aegis_tui.domain.qa.events import QaAccepted, QaBaseChecked, QaFinished
 from aegis_tui.domain.registry import collected
-from aegis_tui.domain.review.events import ReviewCompleted, ReviewInProgress, ReviewRequested
+from aegis_tui.domain.review.events import (
+    FixSuggested,
+    ReviewCommented,
+    ReviewCompleted,
+    ReviewDiscarded,
+    ReviewInProgress,
+    ReviewRequested,
+    ReviewSent,
+)
 from aegis_tui.domain.review.lens import for_lens
 from aegis_tui.domain.run import events as runs
 from aegis_tui.domain.scope.events import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
@@ -238,6 +246,10 @@ _RUN: Words = {
     ReviewRequested: lambda data: f"review of {data.piece}{for_lens(data.lens)}, {counted(len(data.files), 'file')}",
     ReviewInProgress: lambda data: f"by {instance_id(data.reviewer)}",
     ReviewCompleted: _verdict,
+    FixSuggested: lambda data: f"suggestion to {instance_id(data.to)}: {data.file or data.piece}: {data.finding.msg}",
+    ReviewCommented: lambda data: f"comment {data.number} on {data.piece}, {data.file}:{data.line}: {data.text}",
+    ReviewDiscarded: lambda data: f"discards {counted(len(data.numbers), 'comment')} on {data.piece}",
+    ReviewSent: lambda data: f"sends {counted(len(data.numbers), 'comment')} on {data.piece} to {instance_id(data.to)}",
     QaBaseChecked: _base,
     QaFinished: _qa,
     QaAccepted: lambda data: "accepts the base's own failures",

@@ -76,8 +76,10 @@ from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
 from aegis_tui.domain.qa import check as checks
 from aegis_tui.domain.qa import commands as qa_commands
 from aegis_tui.domain.qa import events as qa_events
+from aegis_tui.domain.review import comment as comments
+from aegis_tui.domain.review import events as review_events
 from aegis_tui.domain.review import finding as findings
-from aegis_tui.domain.review.commands import ReviewVerdict
+from aegis_tui.domain.review.commands import ReviewComment, ReviewDiscard, ReviewSend, ReviewVerdict
 from aegis_tui.domain.review.events import ReviewCompleted, ReviewInProgress, ReviewRequested
 from aegis_tui.domain.review.lens import ReviewLens
 from aegis_tui.domain.review.model import Review
@@ -133,6 +135,9 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         InstanceSend: "InstanceSend",
         DiffSubmit: "DiffSubmit",
         ReviewVerdict: "ReviewVerdict",
+        ReviewComment: "ReviewComment",
+        ReviewDiscard: "ReviewDiscard",
+        ReviewSend: "ReviewSend",
         ConflictResolve: "ConflictResolve",
         MessageSend: "MessageSend",
         MessageRead: "MessageRead",
@@ -189,6 +194,10 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         ReviewRequested: "ReviewRequested",
         ReviewInProgress: "ReviewInProgress",
         ReviewCompleted: "ReviewCompleted",
+        review_events.FixSuggested: "FixSuggested",
+        review_events.ReviewCommented: "ReviewCommented",
+        review_events.ReviewDiscarded: "ReviewDiscarded",
+        review_events.ReviewSent: "ReviewSent",
         qa_events.QaBaseChecked: "QaBaseChecked",
         qa_events.QaFinished: "QaFinished",
         qa_events.QaAccepted: "QaAccepted",
@@ -215,6 +224,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         exchanges.Exchange: "Exchange",
         findings.Criterion: "Criterion",
         ReviewLens: "ReviewLens",
+        comments.LineComment: "LineComment",
         EnvironmentPlan: "EnvironmentPlan",
         MadeFacts: "MadeEnvironment",
         findings.Finding: "Finding",

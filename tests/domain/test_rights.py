@@ -65,6 +65,9 @@ instance:stop                P . . . . . . . . .
 instance:send                P . . . . . . . . .
 diff:submit                  . C W . . . . . J .
 review:verdict               P . . . . R . . . .
+review:comment               P . . . . . . . . .
+review:discard               P . . . . . . . . .
+review:send                  P . . . . . . . . .
 conflict:resolve             P . . . . . . . . .
 merge:apply                  P . . . . . . . . .
 message:send                 P C W S L R K G J M
@@ -99,6 +102,9 @@ GIVEN: dict[str, dict[str, Any]] = {
     "design:propose": {"design": {}},
     "agent:report": {"state": "idle"},
     "review:verdict": {"review_id": "x", "decision": "approve"},
+    "review:comment": {"piece": "x", "file": "a.py", "line": 1, "text": "why"},
+    "review:discard": {"piece": "x"},
+    "review:send": {"piece": "x"},
     "conflict:resolve": {"conflict_id": "x", "resolution": "person"},
 }
 

@@ -98,6 +98,11 @@ def crossing(run: Play) -> None:
     """A piece that is sent back by review, one that crosses another's lines, a worker that is lost."""
     run.hand_in("alpha", "a1", ["src/a/x.py"])
     run.decide("reject", findings=[{"file": "src/a/x.py", "line": 3, "msg": "it is wrong"}])
+    for line, text in ((3, "why twice?"), (9, "rename it"), (1, "never mind")):
+        comment = {"piece": "alpha", "file": "src/a/x.py", "line": line, "text": text, "quote": "x = 1"}
+        run.do(THE_PERSON, "review:comment", **comment)
+    run.do(THE_PERSON, "review:discard", piece="alpha", numbers=[3])
+    run.do(THE_PERSON, "review:send", piece="alpha")
     run.hand_in("alpha", "a2", ["src/a/x.py"])
     run.decide("approve")
     overlaps = [{**CROSSING, "hunks": 2}]

@@ -276,14 +276,24 @@ def send(workspace: Workspace, command: InstanceSend, actor: Actor, request_id: 
         Refused: It does not live, or its piece is submitted and the pieces of its run are already judged as a whole.
     """
     instance = living_instance(workspace, command.agent_id)
-    message = MessageSent(to=instance.agent_id, text=command.text, kind="prompt", context={"task": "free"})
-    drafts = [*_reopened_by(workspace, instance, command.text), (actor.agent_id, message)]
+    drafts = prompted(workspace, instance, command.text, actor)
     return Decision(
-        drafts, lambda events: PromptReply(delivery="queued", seq=_seq_of_message(events), agent_id=instance.agent_id)
+        drafts, lambda events: PromptReply(delivery="queued", seq=message_number(events), agent_id=instance.agent_id)
     )
 
 
-def _seq_of_message(events: tuple[Event, ...]) -> int:
+def prompted(workspace: Workspace, instance: Instance, text: str, actor: Actor) -> list[Draft]:
+    """Return the events that send a prompt of a person to an instance; a piece that it submitted is taken back.
+
+    Raises:
+        Refused: Its piece is submitted, and the pieces of its run are already judged as a whole.
+    """
+    message = MessageSent(to=instance.agent_id, text=text, kind="prompt", context={"task": "free"})
+    return [*_reopened_by(workspace, instance, text), (actor.agent_id, message)]
+
+
+def message_number(events: tuple[Event, ...]) -> int:
+    """Return the number of the message among the events of a decision that sent one."""
     return next(event.seq for event in events if isinstance(event.data, MessageSent))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
-from aegis_tui.domain.field import Name
-from aegis_tui.domain.model import CommandData
+from aegis_tui.domain.field import Name, Note, PathText, Reason
+from aegis_tui.domain.model import CommandData, Count
 from aegis_tui.domain.review.finding import Criterion, Finding, checked_findings
 
 
@@ -23,4 +23,32 @@ class ReviewVerdict(CommandData):
     _check = field_validator("findings")(checked_findings)
 
 
-ReviewClientCommand = ReviewVerdict
+class ReviewComment(CommandData):
+    """Note a comment on a line of a piece; it waits until `review:send`. Only a person may."""
+
+    type: Literal["review:comment"] = "review:comment"
+    piece: Name
+    file: PathText
+    line: int = Field(ge=1)
+    text: Note
+    quote: Reason = ""
+    """The line as the person sees it."""
+
+
+class ReviewDiscard(CommandData):
+    """Discard comments that wait: those with the numbers, or all of a piece. Only a person may."""
+
+    type: Literal["review:discard"] = "review:discard"
+    piece: Name
+    numbers: tuple[Count, ...] = ()
+    """Empty: all."""
+
+
+class ReviewSend(CommandData):
+    """Send all comments on a piece that wait to its agent, as one prompt. Only a person may."""
+
+    type: Literal["review:send"] = "review:send"
+    piece: Name
+
+
+ReviewClientCommand = ReviewVerdict | ReviewComment | ReviewDiscard | ReviewSend

@@ -46,4 +46,56 @@ class ReviewCompleted(EventData):
     lens: str = GENERAL.name
 
 
-ReviewEvent = ReviewRequested | ReviewInProgress | ReviewCompleted
+class FixSuggested(EventData):
+    """A finding goes to the author of what was reviewed (REV-3)."""
+
+    type: Literal["fix:suggested"] = "fix:suggested"
+    run: str
+    review_id: str
+    piece: str
+    to: str
+    file: str | None
+    finding: Finding
+    prompted: bool = False
+    """Whether a prompt to the author has it too, which sends the piece back; else the author may do without."""
+
+
+class ReviewCommented(EventData):
+    """A person commented on a line of a piece; the comment waits until all are sent."""
+
+    type: Literal["review:commented"] = "review:commented"
+    run: str
+    piece: str
+    number: int
+    file: str
+    line: int
+    text: str
+    quote: str = ""
+
+
+class ReviewDiscarded(EventData):
+    """A person discarded comments that waited."""
+
+    type: Literal["review:discarded"] = "review:discarded"
+    run: str
+    piece: str
+    numbers: tuple[int, ...]
+
+
+class ReviewSent(EventData):
+    """The comments on a piece went to its agent, in the prompt of the event before."""
+
+    type: Literal["review:sent"] = "review:sent"
+    run: str
+    piece: str
+    to: str
+    numbers: tuple[int, ...]
+
+
+CommentEvent = ReviewCommented | ReviewDiscarded | ReviewSent
+
+
+VerdictEvent = ReviewRequested | ReviewInProgress | ReviewCompleted | FixSuggested
+
+
+ReviewEvent = VerdictEvent | CommentEvent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -14,11 +15,11 @@ from aegis_tui.domain.piece.events import MergeQueued
 from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.piece.rules import reopen, send_back
 from aegis_tui.domain.registry import Rules
-from aegis_tui.domain.review.aggregate import Remark, distinct
 from aegis_tui.domain.review.commands import ReviewVerdict
 from aegis_tui.domain.review.events import ReviewCompleted
 from aegis_tui.domain.review.finding import Criterion, Finding
 from aegis_tui.domain.review.model import Review
+from aegis_tui.domain.review.suggestion import findings_of, suggested
 from aegis_tui.domain.run import brief
 from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION
 from aegis_tui.domain.run.model import Run
@@ -82,20 +83,31 @@ def _of_composition(workspace: Workspace, run: Run, done: ReviewCompleted) -> li
     is_current = run.composition_review == done.review_id and not run.needs_rebuild
     if done.status == "APPROVED" or not is_current:
         return []
-    findings = _findings(done)
+    findings = _findings([done])
     table = standing_table(workspace, run)
     owners = {table.owner_of(item.file) for item in findings if item.file}
     blamed = [name for name in run.pieces if name in owners and name != FOUNDATION]
     text = brief.rejected_brief("The merged result of all pieces", findings, by=done.reviewer)
     reason = brief.findings_text(findings)
-    return reopen(workspace, run, blamed, gate="composition_approved", reason=reason, texts=text)
+    drafts = reopen(workspace, run, blamed, gate="composition_approved", reason=reason, texts=text)
+    for name in blamed:
+        mine = [item for item in findings_of([done]) if item.file and table.owner_of(item.file) == name]
+        drafts += suggested(workspace, run, run.pieces[name], mine, by=done, also=drafts)
+    return drafts
 
 
 def _of_piece(workspace: Workspace, run: Run, piece: Piece, done: ReviewCompleted) -> list[Draft]:
     """Return the events that queue a piece for merging, send it back, or end the run after too many rejections.
 
-    Empty until the reviews of all blocking lenses have a verdict. `done` is the verdict that is recorded now.
+    None of them until the reviews of all blocking lenses have a verdict. `done` is the verdict that is recorded now.
+    Its findings are suggested to the author: with the others when the piece is sent back, at once when that is certain
+    not to happen because of it.
     """
+    remarks = suggested(workspace, run, piece, findings_of([done]), by=done) if done.status == "APPROVED" else []
+    return [*remarks, *_outcome(workspace, run, piece, done)]
+
+
+def _outcome(workspace: Workspace, run: Run, piece: Piece, done: ReviewCompleted) -> list[Draft]:
     others = [item for item in run.reviews_of(piece) if item.review_id != done.review_id]
     asked = {item.lens for item in others} | {done.lens}
     if not asked.issuperset(lens.name for lens in run.facts.lenses if lens.blocking):
@@ -105,20 +117,22 @@ def _of_piece(workspace: Workspace, run: Run, piece: Piece, done: ReviewComplete
     decided: list[Review | ReviewCompleted] = [*(item for item in others if item.is_decided), done]
     rejected = [item for item in decided if item.status == "CHANGES_REQUESTED"]
     if not any(run.is_blocking(item) for item in rejected):
-        if piece.status is PieceStatus.REVIEWING:
-            return [(HUB, MergeQueued(run=run.run, piece=piece.name, head_oid=piece.head_oid or ""))]
-        return []
-    findings = _findings(*rejected)
+        if piece.status is not PieceStatus.REVIEWING:
+            late = [done] if done in rejected else []
+            return suggested(workspace, run, piece, findings_of(late), by=done)
+        queued = MergeQueued(run=run.run, piece=piece.name, head_oid=piece.head_oid or "")
+        return [(HUB, queued), *suggested(workspace, run, piece, findings_of(rejected), by=done)]
+    findings = _findings(rejected)
     reviewers = dict.fromkeys(item.reviewer for item in rejected if item.reviewer)
     text = brief.rejected_brief(piece.name, findings, by=" and ".join(reviewers))
-    return send_back(workspace, run, piece, reason=brief.findings_text(findings), text=text)
+    drafts = send_back(workspace, run, piece, reason=brief.findings_text(findings), text=text)
+    return drafts + suggested(workspace, run, piece, findings_of(rejected), by=done, also=drafts)
 
 
-def _findings(*rejected: Review | ReviewCompleted) -> list[Finding]:
+def _findings(rejected: Sequence[Review | ReviewCompleted]) -> list[Finding]:
     """Return what has to change after rejections: each problem once, then the failed criteria as findings."""
-    remarks = [Remark(finding, item.lens, item.reviewer or "") for item in rejected for finding in item.findings]
     failed = [criterion for item in rejected for criterion in item.criteria if not criterion.passed]
-    return [*distinct(remarks), *(_as_finding(criterion) for criterion in failed)]
+    return [*findings_of(rejected), *(_as_finding(criterion) for criterion in failed)]
 
 
 def _as_finding(item: Criterion) -> Finding:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.inert import inert
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.merge.lock_file import is_lock_file, regenerating
 from aegis_tui.domain.piece.events import Overlapping
 from aegis_tui.domain.piece.model import Piece
 from aegis_tui.domain.qa.check import QaCheck
+from aegis_tui.domain.review.comment import LineComment
 from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.review.lens import GENERAL
 from aegis_tui.domain.review.model import Review
@@ -144,6 +146,16 @@ def _finding_text(item: Finding) -> str:
     notes = ", ".join(part for part in (item.severity, item.rule) if part)
     suggestion = f"\n  Suggestion: {item.suggestion}" if item.suggestion else ""
     return f"- {item.file or 'general'}{span}: {item.msg} ({notes}){suggestion}"
+
+
+def comments_text(piece: str, comments: Sequence[LineComment]) -> str:
+    """Return a person's comments on a piece as one prompt to its agent, each with its place and its line."""
+    parts = [f"The person has read {piece} and comments on these lines:"]
+    for item in comments:
+        quote = f"\n  > {inert(item.quote)}" if item.quote.strip() else ""
+        parts.append(f"- {item.file}:{item.line}{quote}\n  " + "\n  ".join(item.text.strip().splitlines()))
+    parts.append("Change what each comment asks for, or say why not. Then report done again.")
+    return "\n\n".join(parts)
 
 
 def rejected_brief(piece: str, findings: Sequence[Finding], *, by: str) -> str:

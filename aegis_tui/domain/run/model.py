@@ -16,6 +16,7 @@ from aegis_tui.domain.model import Key, StateModel
 from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
 from aegis_tui.domain.qa.check import waits_for_person
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
+from aegis_tui.domain.review.comment import LineComment
 from aegis_tui.domain.review.events import ReviewCompleted
 from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.rule.finding import RuleFinding
@@ -72,6 +73,8 @@ class Run(StateModel):
     """Whether the pieces that break QA are being searched (PERF-22)."""
     is_rebuilt: bool = False
     """Whether the pieces were composed anew without some that had been merged; no round of corrections follows."""
+    comments: list[LineComment] = Field(default_factory=list)
+    """Comments of the person that wait to be sent, in the order in which they were made (WISH-2)."""
     commit: events.RunCommitted | None = None
     started_seq: int = 0
     """The number of its first event; 0 if it was started by a version that did not keep it."""
@@ -114,6 +117,11 @@ class Run(StateModel):
     def reviews_of(self, piece: Piece) -> list[Review]:
         """Return the reviews of a piece's present submission, in the order in which they were requested."""
         return [review for name in piece.review_ids if (review := self.reviews.get(name)) is not None]
+
+    def comments_on(self, piece: str) -> list[LineComment]:
+        """Return the person's comments on a piece that wait, by file and line."""
+        mine = [item for item in self.comments if item.piece == piece]
+        return sorted(mine, key=lambda item: (item.file, item.line, item.number))
 
     def is_blocking(self, review: Review | ReviewCompleted) -> bool:
         """Return whether what is reviewed is merged only if this review approves it.

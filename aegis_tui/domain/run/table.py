@@ -32,7 +32,16 @@ from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
 from aegis_tui.domain.qa.check import accept
 from aegis_tui.domain.qa.events import QaAccepted, QaBaseChecked, QaEvent, QaFinished
 from aegis_tui.domain.registry import collected, each_of
-from aegis_tui.domain.review.events import ReviewCompleted, ReviewEvent, ReviewInProgress, ReviewRequested
+from aegis_tui.domain.review.comment import LineComment
+from aegis_tui.domain.review.events import (
+    CommentEvent,
+    FixSuggested,
+    ReviewCommented,
+    ReviewCompleted,
+    ReviewInProgress,
+    ReviewRequested,
+    VerdictEvent,
+)
 from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run import events
 from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION, RunEvent
@@ -308,7 +317,7 @@ def _composition(run: Run, data: CompositionEvent) -> None:
             assert_never(data)
 
 
-def _judge(run: Run, data: ReviewEvent) -> None:
+def _judge(run: Run, data: VerdictEvent) -> None:
     match data:
         case ReviewRequested():
             run.reviews[data.review_id] = Review(**data.model_dump(exclude={"type", "run", "description"}))
@@ -330,8 +339,17 @@ def _judge(run: Run, data: ReviewEvent) -> None:
                 )
                 if is_waiting and data.status == "CHANGES_REQUESTED":
                     review.criteria, review.findings = data.criteria, data.findings
+        case FixSuggested():
+            pass  # what it says is in the review
         case _:
             assert_never(data)
+
+
+def _comment(run: Run, data: CommentEvent) -> None:
+    if isinstance(data, ReviewCommented):
+        run.comments.append(LineComment(**data.model_dump(exclude={"type", "run"})))
+    else:
+        run.comments = [item for item in run.comments if item.piece != data.piece or item.number not in data.numbers]
 
 
 def _check(run: Run, data: QaEvent) -> None:
@@ -360,7 +378,8 @@ FOLDS: Final[Mapping[type[EventData], Callable[[Run, Any], None]]] = collected(
     each_of(PieceEvent, _piece),
     each_of(MergeEvent, _merge),
     each_of(CompositionEvent, _composition),
-    each_of(ReviewEvent, _judge),
+    each_of(VerdictEvent, _judge),
+    each_of(CommentEvent, _comment),
     each_of(QaEvent, _check),
     {events.RunCommitted: _committed},
 )

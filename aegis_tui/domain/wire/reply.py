@@ -120,6 +120,26 @@ class PromptReply(SentReply):
     agent_id: str
 
 
+class CommentedReply(TypedDict):
+    """To `review:comment`."""
+
+    number: int
+    waiting: int
+    """How many comments on the piece wait, this one included."""
+
+
+class DiscardedReply(TypedDict):
+    """To `review:discard`."""
+
+    numbers: list[int]
+
+
+class CommentsSentReply(PromptReply):
+    """To `review:send`."""
+
+    comments: int
+
+
 class MessageFields(TypedDict):
     """A message that its addressee has not acknowledged yet."""
 
@@ -155,6 +175,9 @@ REPLIES: Final[Mapping[str, type[Any]]] = MappingProxyType(
         "instance:start": StartedReply,
         "instance:stop": StoppedReply,
         "instance:send": PromptReply,
+        "review:comment": CommentedReply,
+        "review:discard": DiscardedReply,
+        "review:send": CommentsSentReply,
         "lock:acquire": LocksReply,
         "lock:renew": LocksReply,
         "lock:release": ReleasedReply,
