@@ -37,7 +37,7 @@ from aegis_tui.domain.wire.code_map import (
     SymbolsOutput,
 )
 from aegis_tui.errors import GitError, UsageError
-from aegis_tui.ports.code_map import BlobKey, FactsReader, Files, Listing, Located, MapStore
+from aegis_tui.ports.code_map import BlobKey, FactsReader, FileLinks, Files, Listing, Located, MapStore
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class CodeMap:
         self._store.set_view(keys)
         self._listing, self._relations = listing, None
         refreshed: BuildOutput = {
-            **self._about(()),
+            **self.about(()),
             "files": len(keys),
             "derived": len(by_key),
             "wall_s": round(time.monotonic() - started_at, 3),
@@ -112,7 +112,7 @@ class CodeMap:
         languages: dict[str, int] = {}
         for path in self._listing.files:
             languages[language_of(path)] = languages.get(language_of(path), 0) + 1
-        about = self._about(())
+        about = self.about(())
         answer: MapStatusOutput = {
             "seq": about["seq"],
             "tree": about["tree"],
@@ -176,14 +176,15 @@ class CodeMap:
         path, symbol = self._split(place)
         facts = self._relate().facts(path)
         if facts is None:
-            return self._folder(path)
+            folders, rows = folder_rows(path, self._listing.files, self._relate().facts)
+            return {**self.about([]), "path": path or ".", "folders": folders, "files": rows}
         within = None if symbol is None else facts.symbols[symbol.at]
         pointers = self._pointers(symbol) if symbol is not None else []
         span = [1, facts.lines] if within is None else [within.first, within.last]
         text = self._body(path, span) if form == "body" else render_symbols(facts, form, within=within)
         name = "" if within is None else within.name
         return {
-            **self._about([path]),
+            **self.about([path]),
             "path": path,
             "symbol": name,
             "as": form,
@@ -207,7 +208,7 @@ class CodeMap:
         sites = [site for place in places for site in relations.callers(place)]
         shown = [self._row(place) for place in places[:_MOST_DEFINITIONS]]
         definitions, rows = rows_with_code(shown, sites, relations.facts, self._texts)
-        about = self._about({row["path"] for row in [*rows, *definitions]})
+        about = self.about({row["path"] for row in [*rows, *definitions]})
         return {**about, "of": self._names(places), "definitions": definitions, "sites": rows}
 
     def tests(self, name: str) -> SitesOutput:
@@ -221,7 +222,7 @@ class CodeMap:
         places = self._places(name)
         sites = [site for place in places for site in self._relate().tests(place)]
         rows = site_rows(sites)
-        about = self._about({row["path"] for row in rows})
+        about = self.about({row["path"] for row in rows})
         answer: SitesOutput = {
             "seq": about["seq"],
             "tree": about["tree"],
@@ -243,7 +244,7 @@ class CodeMap:
         places, relations = self._places(name), self._relate()
         hits = [(place, line) for outer in places for place, line in relations.callees(outer)]
         rows: list[CalledRow] = [{**self._row(place), "called_at": line} for place, line in hits]
-        return {**self._about({row["path"] for row in rows}), "of": self._names(places), "symbols": rows}
+        return {**self.about({row["path"] for row in rows}), "of": self._names(places), "symbols": rows}
 
     def impact(self, place: str) -> ImpactOutput:
         """Return the other files that directly depend on `PATH` or `PATH:NAME`: certainly call it, or import a `PATH`.
@@ -275,14 +276,18 @@ class CodeMap:
             {"path": other, "calls": sorted(set(calls))[:_MOST_FOUND], "is_test": is_test(other)}
             for other, calls in sorted(reasons.items())
         ]
-        return {**self._about([path, *reasons]), "path": path, "dependents": rows}
+        return {**self.about([path, *reasons]), "path": path, "dependents": rows}
+
+    def links(self) -> Iterator[FileLinks]:
+        """Yield all files with their lines and imports, by path; raises `StoreError` if the map cannot be read."""
+        return self._store.links()
 
     def _relate(self) -> Relations:
         if self._relations is None:
             self._relations = Relations(_StoreView(self._store))
         return self._relations
 
-    def _about(self, paths: Iterable[str]) -> MapAnswer:
+    def about(self, paths: Iterable[str]) -> MapAnswer:
         """Return the fields that every answer has: `seq`, `tree`, `changed` and `stale` (see the module).
 
         Args:
@@ -369,11 +374,7 @@ class CodeMap:
 
     def _symbols(self, hits: Iterable[Located]) -> SymbolsOutput:
         rows = [item.symbol.to_row(item.path) for item in hits]
-        return {**self._about({row["path"] for row in rows}), "symbols": rows}
-
-    def _folder(self, folder: str) -> ShownFolder:
-        folders, files = folder_rows(folder, self._listing.files, self._relate().facts)
-        return {**self._about([]), "path": folder or ".", "folders": folders, "files": files}
+        return {**self.about({row["path"] for row in rows}), "symbols": rows}
 
 
 class _StoreView:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from aegis_tui.adapters.code_map.reader import SourceReader
 from aegis_tui.adapters.code_map.store import MapDamaged, SqliteMapStore
 from aegis_tui.application.code_map import CodeMap
-from aegis_tui.domain.wire.code_map import MapAnswer
+from aegis_tui.domain.wire.code_map import MapAnswer, PartitionOutput
 from aegis_tui.ports.code_map import Files
 from aegis_tui.sdk.discovery import WorkspacePaths
 
@@ -68,6 +68,25 @@ def ask_about_checkout(root: Path, paths: WorkspacePaths, question: Callable[[Co
     from aegis_tui.adapters.git.content import WorktreeFiles
 
     return ask_code_map(WorktreeFiles(root), paths, question, anew=anew)
+
+
+def suggest_for_checkout(root: Path, code_map: CodeMap, parts: int) -> PartitionOutput:
+    """Return suggested partitions of the checkout at `root`; blocking.
+
+    Args:
+        root: The checkout; git runs in it, so it must not be one that an agent can write.
+        code_map: Its map, refreshed.
+        parts: How many parts are wanted, at least 1.
+
+    Raises:
+        GitError: git fails.
+        GitUnavailable: git is missing.
+        StoreError: The map cannot be read.
+    """
+    from aegis_tui.adapters.git.history import ignores_case, read_history
+    from aegis_tui.application.partition import suggest_partition
+
+    return suggest_partition(code_map, read_history(root), parts, ignore_case=ignores_case(root))
 
 
 def _answer(code_map: CodeMap, store: SqliteMapStore, question: Callable[[CodeMap], A]) -> A:

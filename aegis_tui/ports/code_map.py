@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.code_map.entry import Entry
-from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
+from aegis_tui.domain.code_map.facts import FileFacts, Import, MapSymbol
 
 
 class BlobKey(NamedTuple):
@@ -114,6 +114,14 @@ class Located(NamedTuple):
     symbol: MapSymbol
 
 
+class FileLinks(NamedTuple):
+    """A file, and what it imports."""
+
+    path: str
+    lines: int
+    imports: tuple[Import, ...]
+
+
 class StoreStatus(NamedTuple):
     """What a store holds."""
 
@@ -191,6 +199,14 @@ class MapStore(Protocol):
 
     def facts(self, path: str) -> FileFacts | None:
         """Return the facts of a file; None if `set_view` did not set it, or its content is not stored.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        ...
+
+    def links(self) -> Iterator[FileLinks]:
+        """Yield the files set by `set_view` whose content is stored, in order of their paths, with their imports.
 
         Raises:
             StoreError: The store cannot be read.

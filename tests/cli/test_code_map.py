@@ -79,3 +79,18 @@ def test_a_map_that_is_damaged_is_built_anew_and_says_so(
     out = capsys.readouterr()
     assert "the code map was rebuilt: it was damaged" in out.err and "bank.py:1" in out.out
     assert asked(capsys, "build", "--anew")["derived"] == 1
+
+
+def test_partitions_are_suggested_as_text_and_as_json(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("web/page.py", "web/form.py", "store/table.py", "store/row.py", "notes.md"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("import page\n" if name == "web/form.py" else CODE)
+    assert main.run(["partition", "suggest", "--parts", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "web: 3 files, " in out and "imports: 1 inside, 0 to or from other parts" in out
+    assert "joint  notes.md  1 file  documents" in out
+    assert main.run(["partition", "suggest", "--parts", "2", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["imports"], answer["cut"], len(answer["parts"])) == (1, 0, 2)
+    assert {glob for part in answer["parts"] for glob in part["globs"]} >= {"web/**", "bank.py"}
+    assert main.run(["partition", "suggest", "--parts", "0"]) == 2

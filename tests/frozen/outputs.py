@@ -263,6 +263,7 @@ class _Desk:
             self._ask("map", *words.split())
         for words in ("callees two", "tests one", "impact a.py"):
             self._ask("map", *words.split())
+        self._ask("partition", "suggest", "--parts", "2")
         shutil.rmtree("sub")
         Path("a.py").unlink()
         remember(self._paths)

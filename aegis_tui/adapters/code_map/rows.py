@@ -9,8 +9,8 @@ from typing import Any
 
 from aegis_tui.adapters.code_map.schema import SLOTS
 from aegis_tui.domain.code_map.entry import Entry, make_entry
-from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol, unpack_facts
-from aegis_tui.ports.code_map import BlobKey, Located
+from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol, unpack_facts, unpack_imports
+from aegis_tui.ports.code_map import BlobKey, FileLinks, Located
 
 SYMBOL_COLUMNS = "id, name, kind, first, line, last, signature, doc, bases, returns"
 
@@ -99,6 +99,18 @@ def symbols_of(connection: sqlite3.Connection, blob: int) -> Iterator[MapSymbol]
     statement = f"SELECT {SYMBOL_COLUMNS} FROM symbol WHERE id >= ? AND id < ? ORDER BY id"
     for row in connection.execute(statement, (blob * SLOTS, (blob + 1) * SLOTS)):
         yield _symbol(row[1:])
+
+
+def links_of(connection: sqlite3.Connection) -> Iterator[FileLinks]:
+    """Yield path, lines and imports of the files of the view, by path.
+
+    Raises:
+        ValueError: The relations of one are damaged.
+        sqlite3.Error: The file cannot be read.
+    """
+    statement = "SELECT v.path, b.lines, b.relations FROM temp.view v JOIN blob b ON b.id = v.blob ORDER BY v.path"
+    for path, lines, relations in connection.execute(statement):
+        yield FileLinks(path, lines, unpack_imports(relations))
 
 
 def located(row: tuple[Any, ...]) -> Located:

@@ -20,14 +20,15 @@ from typing import Final, TypeVar
 
 import psutil
 
-from aegis_tui.adapters.code_map.rows import insert, located, remove, whole_facts
+from aegis_tui.adapters.code_map.rows import insert, links_of, located, remove, whole_facts
 from aegis_tui.adapters.code_map.schema import FORMAT, INDEXES, SCHEMA, SLOTS, VIEW, create_index
+from aegis_tui.adapters.code_map.statement import quoted, result_code, transaction
 from aegis_tui.adapters.code_map.verify import disagreements
 from aegis_tui.domain.code_map.entry import Entry
 from aegis_tui.domain.code_map.facts import FileFacts
 from aegis_tui.domain.code_map.vector import nearest, vector_of
 from aegis_tui.errors import StoreError
-from aegis_tui.ports.code_map import BlobKey, Located, StoreStatus
+from aegis_tui.ports.code_map import BlobKey, FileLinks, Located, StoreStatus
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ class SqliteMapStore:
         try:
             return self._connect()
         except sqlite3.Error as error:
-            if is_new or _code(error) not in _DAMAGE:
+            if is_new or result_code(error) not in _DAMAGE:
                 raise
             self._begin_anew(f"it was damaged ({error})")
         except _NotUsable as error:
@@ -107,7 +108,7 @@ class SqliteMapStore:
         connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
         try:
             connection.executescript("PRAGMA temp_store=MEMORY; PRAGMA synchronous=OFF; PRAGMA cache_size=-4000;")
-            with _transaction(connection):
+            with transaction(connection):
                 _create_or_check(connection)
             connection.executescript(VIEW)
         except BaseException:
@@ -121,7 +122,7 @@ class SqliteMapStore:
         try:
             return job(self._connection)
         except sqlite3.Error as error:
-            if _code(error) not in _DAMAGE:
+            if result_code(error) not in _DAMAGE:
                 raise StoreError(f"the code map {self.path} cannot be used: {error}", "") from error
             raise MapDamaged(f"the code map {self.path} is damaged: {error}", "aegis-tui map build") from error
         except OSError as error:
@@ -169,7 +170,7 @@ class SqliteMapStore:
         """
 
         def write(connection: sqlite3.Connection) -> None:
-            with _transaction(connection):
+            with transaction(connection):
                 changed = [insert(connection, key, entry) for key, entry in entries]
                 if any(changed):
                     connection.execute("UPDATE about SET value = value + 1 WHERE name = 'seq'")
@@ -214,7 +215,7 @@ class SqliteMapStore:
             sqlite3.Error: The file cannot be written or is damaged; nothing was deleted.
         """
         statement = "SELECT id FROM blob WHERE id NOT IN (SELECT blob FROM temp.view) ORDER BY id LIMIT ?"
-        with _transaction(connection):
+        with transaction(connection):
             for (blob,) in connection.execute(statement, (count,)).fetchall():
                 remove(connection, blob)
             connection.execute("UPDATE about SET value = value + 1 WHERE name = 'seq'")
@@ -268,6 +269,13 @@ class SqliteMapStore:
 
         return self._run(look)
 
+    def links(self) -> Iterator[FileLinks]:
+        """Yield the files set by `set_view` whose content is stored, by path, each with its lines and imports.
+
+        Raises `StoreError` if the store cannot be read.
+        """
+        return iter(self._run(lambda connection: list(links_of(connection))))
+
     def mentioning(self, name: str) -> list[str]:
         """Return the paths of the files set by `set_view` that call, import or derive from a name, sorted.
 
@@ -279,7 +287,7 @@ class SqliteMapStore:
         )
         if not _TOKEN.fullmatch(name):
             return []
-        return self._run(lambda connection: [row[0] for row in connection.execute(statement, (_quoted([name]),))])
+        return self._run(lambda connection: [row[0] for row in connection.execute(statement, (quoted([name]),))])
 
     def matching(self, words: Sequence[str], *, count: int) -> list[Located]:
         """Return up to `count` symbols that have some of the words in name, signature or documentation, best first.
@@ -294,7 +302,7 @@ class SqliteMapStore:
         )
         return self._run(
             lambda connection: (
-                [located(row) for row in connection.execute(statement, (_quoted(words), count))] if words else []
+                [located(row) for row in connection.execute(statement, (quoted(words), count))] if words else []
             )
         )
 
@@ -366,30 +374,8 @@ def _create_or_check(connection: sqlite3.Connection) -> None:
         raise _NotUsable("this machine was restarted after it was written")
 
 
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
 def boot_id() -> str:
     """Return a text that identifies this run of the machine: it is another one after each start."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     return str(int(psutil.boot_time()) // 60)
-
-
-def _code(error: sqlite3.Error) -> int:
-    """Return the primary result code of SQLite; 0 if the error has none."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _quoted(words: Sequence[str]) -> str:
-    """Return an FTS5 query that finds any of the words; none is read as syntax. Empty, so not valid, for no words."""
-    return " OR ".join('"' + word.replace('"', "") + '"' for word in words)

@@ -145,5 +145,17 @@ def unpack_facts(text: str) -> FileFacts:
         raise ValueError("the facts of a file are damaged") from error
 
 
+def unpack_imports(text: str) -> tuple[Import, ...]:
+    """Return the imports alone of the facts that `pack_facts` wrote, which takes less time.
+
+    Raises:
+        ValueError: The text is not JSON, or has not the shape of facts.
+    """
+    try:
+        return tuple(Import(*item) for item in json.loads(text)[3])
+    except (TypeError, ValueError, LookupError) as error:
+        raise ValueError("the facts of a file are damaged") from error
+
+
 def _symbol(item: list[Any]) -> MapSymbol:
     return MapSymbol._make([*item[:7], tuple(item[7]), item[8]])

@@ -71,6 +71,19 @@ class ModuleIndex:
             return self._rust(path, item.module)
         return []
 
+    def imported_files(self, path: str, items: Iterable[Import]) -> set[str]:
+        """Return the files that imports in the file `path` name, without itself.
+
+        For Python these include submodules that are imported by name from their package.
+        """
+        imported: set[str] = set()
+        for item in items:
+            files = self.files(path, item)
+            imported.update(files)
+            if item.name and files and (inner := self.submodule(files[0], item.name)) is not None:
+                imported.add(inner)
+        return imported - {path}
+
     def python(self, path: str, module: str, level: int) -> str | None:
         """Return the file of a Python module as imported in the file `path`; None if it is not in this index.
 

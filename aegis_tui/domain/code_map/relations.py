@@ -135,13 +135,7 @@ class Relations:
         For Python these include submodules that are imported by name from their package.
         """
         facts = self.facts(path)
-        imported: set[str] = set()
-        for item in facts.imports if facts is not None else ():
-            files = self.modules.files(path, item)
-            imported.update(files)
-            if item.name and files and (inner := self.modules.submodule(files[0], item.name)) is not None:
-                imported.add(inner)
-        return imported - {path}
+        return set() if facts is None else self.modules.imported_files(path, facts.imports)
 
     def tests(self, place: SymbolPlace) -> list[Site]:
         """Return the calls of a definition from test files, sorted by path and line.

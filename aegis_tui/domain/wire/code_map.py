@@ -166,3 +166,37 @@ class ImpactOutput(MapAnswer):
 
     path: str
     dependents: list[DependentRow]
+
+
+class PartRow(TypedDict):
+    """Files that one worker could own."""
+
+    name: str
+    globs: list[str]
+    files: int
+    lines: int
+    """Of its code."""
+    reason: str
+
+
+class OutsideRow(TypedDict):
+    """Files that no part should own."""
+
+    glob: str
+    where: str
+    """Where a design puts them: `joint`, `foundation` or `shared`."""
+    files: int
+    reason: str
+
+
+class PartitionOutput(MapAnswer):
+    """`partition suggest`."""
+
+    parts: list[PartRow]
+    """No two of their globs, and of those in `outside`, match the same path."""
+    outside: list[OutsideRow]
+    imports: int
+    """How many imports there are between files that parts own."""
+    cut: int
+    """How many of them go from one part to another."""
+    notes: list[str]

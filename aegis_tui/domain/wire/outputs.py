@@ -64,6 +64,7 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "memory last": [memory.FailuresOutput],
         "memory similar": [memory.SimilarOutput],
         "partition check": [machine.OverlapsOutput],
+        "partition suggest": [code_map.PartitionOutput],
         "pr": [push.PullRequestOutput],
         "push": [push.PushOutput],
         "qa": [output.QaOutput, output.CheckOutput, output.RunOutput],
