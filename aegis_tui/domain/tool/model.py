@@ -56,7 +56,7 @@ class SignaturesArguments(ToolArguments):
 class MapArguments(ToolArguments):
     """Arguments of `map`, which asks the code map about the worktree."""
 
-    question: Literal["find", "callers", "callees", "tests", "search", "impact"] = Field(description="What to ask.")
+    question: Literal["find", "callers", "callees", "tests", "search", "impact"]
     about: str = Field(
         min_length=1, max_length=1000, description="A name or PATH:NAME; impact also takes PATH; search takes words."
     )
@@ -107,7 +107,7 @@ class BashArguments(ToolArguments):
 class LockArguments(ToolArguments):
     """Arguments of `lock`: acquire, release or list locks; ask for a path, or answer such a request (PART-6)."""
 
-    action: Literal["acquire", "release", "list", "request", "grant", "refuse"] = Field(description="What to do.")
+    action: Literal["acquire", "release", "list", "request", "grant", "refuse"]
     path: str | None = Field(default=None, min_length=1, description="The file; not needed for list.")
     reason: str | None = Field(default=None, max_length=2000, description="For request and refuse: why.")
     wait_s: float | None = Field(default=None, ge=0, le=MAX_WAIT_S, description="Seconds to wait when it is held.")
@@ -310,15 +310,16 @@ def _explain(name: str, error: ValidationError) -> str:
 
 _LEFT_OUT = frozenset(
     {"title", "$defs", "properties", "default", "minLength", "maxLength", "minimum", "exclusiveMinimum"}
+    | {"additionalProperties"}
 )
-"""Keys that a model does not see. `parse_arguments` checks what the lengths and least values demand all the same."""
+"""Keys that a model does not see. `parse_arguments` checks what they demand, and refuses other arguments."""
 
 
 def _tidy(node: Any, definitions: Mapping[str, Any]) -> Any:
-    """Return a part of a JSON Schema without titles, references, defaults, null variants and least values.
+    """Return a part of a JSON Schema without titles, references, defaults, null variants and keys of `_LEFT_OUT`.
 
-    The first confuse small models; the least values and lengths cost tokens in every request and say nothing that a
-    model needs. References are replaced by what they name, and keys are sorted.
+    Some confuse small models; the others cost tokens in every request and say nothing that a model needs. References
+    are replaced by what they name, and keys are sorted.
     """
     if isinstance(node, list):
         return [_tidy(item, definitions) for item in node]
