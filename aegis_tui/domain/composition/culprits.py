@@ -5,7 +5,13 @@ break a set that passes without it, and what is kept in the end was tested as a 
 
 Several pieces that only fail together are one culprit: the last of them, in the order of composition. If each culprit
 causes failures of its own, k culprits among N pieces are named within k·⌈log2 N⌉ + 1 verdicts, besides the one that is
-known at the start; if the failures of culprits cannot be told apart, each may cost one verdict more.
+known at the start. If the failures of culprits cannot be told apart, each after the first may cost one verdict more.
+
+No search keeps the bound for every k then. Take N = 512 and verdicts that only say whether a set fails. To name one
+culprit within 10 verdicts, of which one has to test all the other pieces, a search has to halve the candidates with
+each of the first nine, so its first set has 256 of them. If that set fails, every group of k culprits with one among
+these 256 has to end at its own leaf, at most 9·k verdicts further down. The sum of 2^-(9·k) over these groups is 1.07,
+but by Kraft's inequality a tree of verdicts has room for at most 1.
 """
 
 from __future__ import annotations

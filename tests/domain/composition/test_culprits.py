@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from math import ceil, log2
+from fractions import Fraction
+from math import ceil, comb, log2
 
 import pytest
 from hypothesis import given
@@ -167,3 +168,20 @@ def test_the_order_is_the_given_one_where_needs_leave_a_choice() -> None:
 def test_dependants_are_found_through_others() -> None:
     needs = {"b": ["a"], "c": ["b"], "d": ["x"]}
     assert dependants("a", ["a", "b", "c", "d"], needs) == ["b", "c"]
+
+
+def test_no_search_can_keep_the_bound_if_verdicts_only_say_that_a_set_fails() -> None:
+    """The sum that the description of the search names: over 1, so that no tree of verdicts has room for all groups."""
+    pieces, halves = 512, 256
+    touched = (Fraction(comb(pieces, k) - comb(halves, k), 2 ** (9 * k)) for k in range(1, 9))
+    assert 1.06 < sum(touched) < 1.08
+
+
+@pytest.mark.parametrize("bad", [1, 2, 3, 5, 8])
+def test_verdicts_that_cannot_be_told_apart_cost_at_most_one_more_for_each_culprit(bad: int) -> None:
+    """The worst case is a batch whose first pieces are bad: nothing about the others is known when one is found."""
+    pieces = names(512)
+    culprits = set(pieces[:bad])
+    split, asked = play(pieces, lambda there: frozenset({"failed"} if culprits & set(there) else ()))
+    assert {item.name for item in split.culprits} == culprits
+    assert len(asked) <= bad * 9 + bad
