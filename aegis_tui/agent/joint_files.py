@@ -64,6 +64,7 @@ class JointFiles:
         try:
             async with self._writes.locked(resource_of(path), wait_s=0) as grant:
                 moved = await self._newest.bring(path)
+                news = await self._newest.news(path)
                 await self._tell(path, grant, None)
         except LockHeld as error:
             if self._refused.get(path) == state:
@@ -72,7 +73,7 @@ class JointFiles:
             return [_refused_words(path, error)]
         except HubUnavailable:
             return [f"{path}, a joint file, was changed, but the hub does not answer: acquire its lock later"]
-        notes = [moved.words] if moved else []
+        notes = [*([moved.words] if moved else []), *news]
         if was_held:
             return notes
         return [f"{path} is a joint file: its change was recorded under its lock, which was free", *notes]

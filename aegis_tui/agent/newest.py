@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aegis_tui.agent.files import OwnWorktree
 from aegis_tui.agent.git import Git
@@ -15,15 +16,18 @@ from aegis_tui.agent.process import Finished
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.domain.scope.lockfile import how_to_make, lockfile_of
-from aegis_tui.errors import GitError
+from aegis_tui.errors import AegisError, GitError
+from aegis_tui.ports.hub_link import HubLink
 
 INTEGRATION_REF = "AEGIS_INTEGRATION_REF"
 """The variable with the name of the integration branch."""
 
+_NEWS_S = 10.0
 _LIST_BYTES = 64 * 1024 * 1024
 _TIMEOUT_S = 300.0
 _MOST_DIFF_LINES = 40
 _MOST_NAMED = 5
+_VERBS = {"created": "created", "deleted": "deleted"}
 _GIT_HAS_DONE_IT = "the integration branch was merged into your worktree"
 
 
@@ -59,19 +63,56 @@ class MovedOn:
         return f"{text}. The change:\n{self.diff}" if self.diff else f"{text}."
 
 
+def write_words(path: str, write: Mapping[str, Any]) -> str:
+    """Return what the model should know about a write of another instance that is not merged yet.
+
+    Args:
+        path: The file.
+        write: An entry of `writes` in the reply to `lock:news`.
+    """
+    change, diff = str(write.get("change", "")), str(write.get("diff", ""))
+    verb = _VERBS.get(change, "changed")
+    text = f"{write['agent_id']} has {verb} {path} before you, for the piece {write['piece']}, which is not merged yet"
+    if how := how_to_make(path):
+        return f"{text}. Do not join the two by hand: change the manifest, then run {how}"
+    if change == "binary":
+        return f"{text}. It is a binary file, of which only one change can be kept: agree with that instance first"
+    text += (
+        ". Your copy does not have that change. Do not make it again, and leave the lines that it touches as they are"
+    )
+    return f"{text}. Their copy against yours:\n{diff}" if diff else text
+
+
 class NewestContent:
     """Compares joint files of a worktree with the integration branch, and merges that branch where one has moved on.
 
     Args:
         git: Runs git in the worktree.
         worktree: The same worktree.
+        link: The connection to the hub.
         environ: The variables of the instance; nothing is ever done without that of the integration branch.
     """
 
-    def __init__(self, git: Git, worktree: OwnWorktree, environ: Mapping[str, str]) -> None:
-        self._git, self._worktree = git, worktree
+    def __init__(self, git: Git, worktree: OwnWorktree, link: HubLink, environ: Mapping[str, str]) -> None:
+        self._git, self._worktree, self._link = git, worktree, link
         self._ref = environ.get(INTEGRATION_REF)
         self._tried: set[tuple[str, str]] = set()
+
+    async def news(self, path: str) -> list[str]:
+        """Return what others wrote to a file under its lock that is not merged yet; each write is told only once.
+
+        Empty too if the hub does not answer.
+
+        Args:
+            path: The file, a result of `OwnWorktree.locate`.
+        """
+        try:
+            writes = (await self._link.command("lock:news", timeout_s=_NEWS_S, path=path)).get("writes", [])
+        except AegisError:
+            return []
+        fresh = [item for item in writes if (path, str(item["token"])) not in self._tried]
+        self._tried |= {(path, str(item["token"])) for item in fresh}
+        return [write_words(path, item) for item in fresh]
 
     async def bring(self, path: str) -> MovedOn | None:
         """Merge the integration branch if a file has changed there since the worktree's base; None if it has not.

@@ -56,7 +56,7 @@ class AgentSession(InstanceLife):
         self._model = model
         worktree, git = OwnWorktree(settings.worktree), Git(settings.worktree)
         writes = FencedWrites(worktree, self._locks, link, self.progress, screen)
-        newest = NewestContent(git, worktree, os.environ)
+        newest = NewestContent(git, worktree, link, os.environ)
         reader = FileReader(
             worktree,
             self._scope,

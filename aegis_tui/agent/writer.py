@@ -113,6 +113,7 @@ class Writer:
         moved = await self._newest.bring(path)
         if moved is not None:
             self._untold.append(moved.words)
+        self._untold += await self._newest.news(path)
         return moved is not None and not moved.problem
 
     async def acquire(self, wanted: Resource, *, wait_s: float) -> LockGrant:

@@ -21,6 +21,7 @@ from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.hub.code_map import CodeMapService
 from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.joint_news import JointNewsService
 from aegis_tui.hub.regions import RegionService
 from aegis_tui.hub.workflow import Wire, WorkflowService
 from aegis_tui.sdk.discovery import WorkspacePaths
@@ -85,7 +86,7 @@ def serve_hub(root: Path) -> int:
     environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
     environ["PATH"] = search_path(environ)
     workflow = WorkflowService(partial(_load_wiring, root, environ, key, settings.limits), compile_package)
-    readers = (RegionService(root, FileSymbols()), CodeMapService(root, ChildMap()))
+    readers = (RegionService(root, FileSymbols()), JointNewsService(root), CodeMapService(root, ChildMap()))
     return main_hub(root, services=[*readers, workflow, _Watch(root)])
 
 

@@ -50,6 +50,7 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
         "lock:renew": _EVERYBODY,
         "lock:release": _EVERYBODY,
         "lock:break": _PERSON,
+        "lock:news": _WRITERS | _PERSON,
         "scope:request": _WRITERS,
         "scope:grant": _WRITERS | _PERSON,
         "scope:refuse": _WRITERS | _PERSON,

@@ -14,7 +14,7 @@ from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.command import AnyCommand, ContextGet, parse_command
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.instance.commands import AgentRegister, Heartbeat
-from aegis_tui.domain.lock.commands import LockAcquire, LockRelease
+from aegis_tui.domain.lock.commands import LockAcquire, LockNews, LockRelease
 from aegis_tui.domain.message.commands import BroadcastSend
 from aegis_tui.domain.model import SCHEMA_VERSION, CommandData
 from aegis_tui.domain.page import section_page
@@ -42,6 +42,7 @@ STREAM_ONLY = ("hello", "subscribe", "file:subscribe")
 _HUBS_OWN: dict[type[CommandData], tuple[str, ...]] = {
     RunStart: ("run", "facts"),
     LockAcquire: ("pinned", "whole"),
+    LockNews: ("copies",),
     BroadcastSend: ("rewrite",),
     MapAsk: ("answer",),
 }

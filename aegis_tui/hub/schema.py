@@ -32,6 +32,7 @@ _FROM_HUB = {
 _NOT_PUBLISHED = {
     "InstancePrepared": ("token_hash",),
     "LockAcquire": ("pinned", "whole"),
+    "LockNews": ("copies",),
     "RunStart": ("run", "facts"),
     "BroadcastSend": ("rewrite",),
 }

@@ -42,7 +42,15 @@ from aegis_tui.domain.instance.events import (
 )
 from aegis_tui.domain.lock import model as locks
 from aegis_tui.domain.lock import region as regions
-from aegis_tui.domain.lock.commands import LockAcquire, LockBreak, LockRelease, LockRenew, WantedResource
+from aegis_tui.domain.lock.commands import (
+    LockAcquire,
+    LockBreak,
+    LockNews,
+    LockRelease,
+    LockRenew,
+    OtherCopy,
+    WantedResource,
+)
 from aegis_tui.domain.lock.events import (
     LockAcquired,
     LockBroken,
@@ -116,6 +124,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         LockRenew: "LockRenew",
         LockRelease: "LockRelease",
         LockBreak: "LockBreak",
+        LockNews: "LockNews",
         ScopeRequest: "ScopeRequest",
         ScopeGrant: "ScopeGrant",
         ScopeRefuse: "ScopeRefuse",
@@ -217,6 +226,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         ScopeRefused: "ScopeRefused",
         causes.Cause: "Cause",
         WantedResource: "WantedResource",
+        OtherCopy: "OtherCopy",
         designs.Design: "Design",
         designs.Feature: "Feature",
         designs.Foundation: "Foundation",

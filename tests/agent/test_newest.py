@@ -12,6 +12,7 @@ from aegis_tui.agent.files import OwnWorktree
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.newest import MovedOn, NewestContent
 from aegis_tui.ports.repository import Guard
+from aegis_tui.testing.memory_hub import MemoryHub
 from tests.agent.conftest import git
 
 JOINT = "src/routes.py"
@@ -31,7 +32,8 @@ def merged(worktree: Path) -> Path:
 
 
 def bring(worktree: Path, path: str = JOINT, *, environ: dict[str, str] | None = None) -> MovedOn | None:
-    newest = NewestContent(Git(worktree), OwnWorktree(worktree), environ or {"AEGIS_INTEGRATION_REF": REF})
+    link = MemoryHub().link("NATIVE-w01")
+    newest = NewestContent(Git(worktree), OwnWorktree(worktree), link, environ or {"AEGIS_INTEGRATION_REF": REF})
     return asyncio.run(newest.bring(path))
 
 

@@ -112,7 +112,7 @@ def on_hub(paths: WorkspacePaths, tmp_path: Path) -> Play:
                     screen, scope = Screen(Pane(io.StringIO())), InstanceScope(joint=("**",))
                     worktree = OwnWorktree(root)
                     writes = FencedWrites(worktree, HeldLocks(one), one, Progress(one, screen), screen)
-                    newest = NewestContent(Git(root), worktree, {})
+                    newest = NewestContent(Git(root), worktree, one, {})
                     writer = Writer(WriteScope("CLAUDE-one", scope), writes, newest, FileSymbols())
                     await scene(Room(root, engine, writer, other))
 

@@ -44,6 +44,7 @@ lock:acquire REVIEW          P C . . . R . . . .
 lock:renew                   P C W S L R K G J M
 lock:release                 P C W S L R K G J M
 lock:break                   P . . . . . . . . .
+lock:news                    P C W . . . . G J .
 scope:request                . C W . . . . G J .
 scope:grant                  P C W . . . . G J .
 scope:refuse                 P C W . . . . G J .

@@ -52,7 +52,7 @@ class Finish:
         self._link = link
         worktree = OwnWorktree(git.worktree)
         writes = FencedWrites(worktree, locks, link, progress, screen)
-        joint = JointFiles(git, scope, writes, NewestContent(git, worktree, os.environ))
+        joint = JointFiles(git, scope, writes, NewestContent(git, worktree, link, os.environ))
         self._hand_in = HandIn(link, git, locks, scope, joint)
 
     async def task(self, context: TaskContext, summary: str) -> TaskOutcome:

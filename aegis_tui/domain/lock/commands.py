@@ -70,6 +70,26 @@ class LockBreak(CommandData):
     reason: Reason = ""
 
 
+class OtherCopy(FrozenModel):
+    """How another instance's copy of a file differs from the sender's, as the hub has read both."""
+
+    agent_id: str
+    change: Literal["changed", "created", "deleted", "binary", "unknown"]
+    diff: str = ""
+    """Lines that only the sender's copy has begin with `-`, those that only the other has with `+`."""
+
+
+class LockNews(CommandData):
+    """Ask what others wrote to a file under its lock that is not merged yet, and which merged pieces changed it.
+
+    The hub reads the copies and sets `copies`; a client cannot set it.
+    """
+
+    type: Literal["lock:news"] = "lock:news"
+    path: PathText
+    copies: tuple[OtherCopy, ...] = ()
+
+
 class LockExpire(CommandData):
     """End a lock whose TTL has passed."""
 
@@ -86,5 +106,5 @@ class WaitExpire(CommandData):
     waiting: str
 
 
-LockClientCommand = LockAcquire | LockRenew | LockRelease | LockBreak
+LockClientCommand = LockAcquire | LockRenew | LockRelease | LockBreak | LockNews
 LockHubCommand = LockExpire | WaitExpire

@@ -17,6 +17,7 @@ from aegis_tui.domain.lock.commands import (
     LockAcquire,
     LockBreak,
     LockExpire,
+    LockNews,
     LockRelease,
     LockRenew,
     WaitExpire,
@@ -24,6 +25,7 @@ from aegis_tui.domain.lock.commands import (
 )
 from aegis_tui.domain.lock.events import LockDenied, LockReleased
 from aegis_tui.domain.lock.model import GrantedLock, LockMode, LockRefused, Region, Resource
+from aegis_tui.domain.lock.news import lock_news
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.scope.closed import check_not_git
 from aegis_tui.domain.wire.lock import LockFields
@@ -279,6 +281,7 @@ RULES: Final[Rules] = MappingProxyType(
         LockRenew: lock_renew,
         LockRelease: lock_release,
         LockBreak: lock_break,
+        LockNews: lock_news,
         LockExpire: lock_expire,
         WaitExpire: wait_expire,
     }

@@ -152,6 +152,28 @@ class MessageFields(TypedDict):
     timestamp: str
 
 
+class OtherWriteFields(TypedDict):
+    """What another instance has written to a file, and is not merged yet."""
+
+    agent_id: str
+    piece: str
+    token: int
+    """The fencing token of its newest write."""
+    change: Literal["changed", "created", "deleted", "binary", "unknown"]
+    """How its copy differs from the sender's now; `unknown` if they could not be compared."""
+    diff: str
+    """Lines that only the sender's copy has begin with `-`, those that only the other has with `+`; cut if long."""
+
+
+class LockNewsReply(TypedDict):
+    """To `lock:news`."""
+
+    writes: list[OtherWriteFields]
+    """Oldest first."""
+    merged: list[str]
+    """The merged pieces that changed the file."""
+
+
 class MapReply(TypedDict):
     """To `map:ask`."""
 
@@ -194,6 +216,7 @@ REPLIES: Final[Mapping[str, type[Any]]] = MappingProxyType(
         "rule:allow": AllowedReply,
         "rule:refuse": RunReply,
         "diff:submit": SubmittedReply,
+        "lock:news": LockNewsReply,
         "map:ask": MapReply,
         "message:send": SentReply,
         "message:read": MessagesReply,
