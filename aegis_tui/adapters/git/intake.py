@@ -14,10 +14,14 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from aegis_tui.adapters.git.folder import scratch_folder
+from aegis_tui.adapters.git.known import is_oid
+from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.tree_object import SUBMODULE
+from aegis_tui.adapters.git.tree_size import TreeShape, entries_of, shape_of
 from aegis_tui.errors import GitError
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
@@ -31,13 +35,28 @@ MAX_LINKS = 1_000_000
 MAX_PATHS = 2_000_000
 """The limit for one commit. A few objects can represent billions of files if a tree holds the same tree many times."""
 
-_MAX_LISTED_BYTES = 512 << 20
+MAX_PATH_BYTES = 512 << 20
+"""The limit for all paths of one commit together."""
+
+MAX_DEPTH = 2048
+"""The limit for folders inside each other; newer versions of git have the same (`core.maxTreeDepth`)."""
+
 _MAX_LINKING_BYTES = 64 << 20
 _MAX_HEADER = 64
 _CHUNK = 1 << 16
 _DEADLINE_S = 300.0
 _KINDS = {b"commit": 1, b"tree": 2, b"blob": 3, b"tag": 4}
-_SUBMODULE = b"160000"
+
+
+class Packed(NamedTuple):
+    """The objects in a pack."""
+
+    objects: int
+    """How many they are."""
+    trees: dict[str, TreeShape]
+    """The shape of each tree, by its id."""
+    commits: dict[str, str]
+    """The id of each commit's tree, by that of the commit."""
 
 
 class Intake:
@@ -46,10 +65,11 @@ class Intake:
     Args:
         runner: Runs git in the common folder.
         common_dir: That folder.
+        objects: Reads the repository.
     """
 
-    def __init__(self, runner: GitRunner, common_dir: Path) -> None:
-        self._runner, self._objects = runner, common_dir / "objects"
+    def __init__(self, runner: GitRunner, common_dir: Path, objects: Objects) -> None:
+        self._runner, self._store, self._objects = runner, common_dir / "objects", objects
 
     async def take(self, store: Path, oids: Sequence[str]) -> None:
         """Copy objects, and all that they link to, from an instance's store, except those that the repository has.
@@ -64,45 +84,42 @@ class Intake:
             OSError: No temporary folder can be created.
         """
         with scratch_folder() as folder:
-            aside = folder / "pack" / "pack-of-the-instance.pack"
-            aside.parent.mkdir()
+            aside = folder / "of-the-instance.pack"
             try:
-                count = await asyncio.to_thread(write_pack, store, oids, aside, is_known=self._is_known)
-                if count:
-                    await self._weigh(aside, oids)
+                packed = await asyncio.to_thread(write_pack, store, oids, aside, is_known=self._is_known)
+                if packed.objects:
+                    await self._weigh(packed, oids)
                     args = ("unpack-objects", "-q", "--strict")
                     await self._runner.run(*args, stdin_file=aside, deadline_s=_DEADLINE_S)
             except (GitError, OSError) as error:
                 reason = error.message if isinstance(error, GitError) else str(error)
                 raise GitError(f"an instance's git objects cannot be copied: {reason}", code="git.objects") from error
 
-    async def _weigh(self, pack: Path, oids: Sequence[str]) -> None:
-        """Return if no commit or tree of the objects has more than 2,000,000 paths; called before they are copied.
+    async def _weigh(self, packed: Packed, oids: Sequence[str]) -> None:
+        """Return if no commit or tree of the objects has more paths than is allowed; called before they are copied.
 
         Args:
-            pack: A pack of the objects and of what they link to, in a scratch object store.
+            packed: Those of the objects, and of what they link to, that are to be copied.
             oids: The objects.
 
         Raises:
-            GitError: One has more (code `git.output`), or git cannot read the pack.
+            GitError: One has more than 2,000,000 paths, longer ones than is allowed, or deeper folders (code
+                `git.output`); or git fails.
         """
-        aside = {
-            "GIT_OBJECT_DIRECTORY": str(pack.parent.parent),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self._objects),
-        }
-        await self._runner.run("index-pack", str(pack), env=aside, deadline_s=_DEADLINE_S)
-        given = b"".join(f"{oid}\n".encode() for oid in oids)
-        kinds = await self._runner.run("cat-file", "--batch-check=%(objecttype) %(objectname)", stdin=given, env=aside)
-        for kind, _, oid in (line.partition(" ") for line in kinds.text.splitlines()):
-            if kind in ("commit", "tree"):
-                args = ("ls-tree", "-r", "-z", "--name-only", "--full-tree", oid)
-                await self._runner.run(*args, env=aside, output_bytes=_MAX_LISTED_BYTES, most_items=MAX_PATHS)
+        for oid in oids:
+            tree = packed.commits.get(oid, oid if oid in packed.trees else "")
+            if not is_oid(tree):
+                continue  # a blob, or what the repository has already
+            size = await self._objects.size_of(tree, packed.trees)
+            if size.files > MAX_PATHS or size.path_bytes > MAX_PATH_BYTES or size.depth > MAX_DEPTH:
+                words = f"a commit has {size.files} paths, in folders up to {size.depth} deep: more than is allowed"
+                raise GitError(words, "the commit is too large", code="git.output")
 
     def _is_known(self, oid: str) -> bool:
-        return (self._objects / oid[:2] / oid[2:]).is_file()
+        return (self._store / oid[:2] / oid[2:]).is_file()
 
 
-def write_pack(store: Path, oids: Sequence[str], target: Path, *, is_known: Callable[[str], bool]) -> int:
+def write_pack(store: Path, oids: Sequence[str], target: Path, *, is_known: Callable[[str], bool]) -> Packed:
     """Write a pack of the given objects and all that they link to, as far as the store has them; blocking.
 
     Args:
@@ -112,14 +129,16 @@ def write_pack(store: Path, oids: Sequence[str], target: Path, *, is_known: Call
         is_known: Returns True for an object that is not needed, nor anything that it links to.
 
     Returns:
-        The number of objects in the pack; with 0, the file is no complete pack. Objects that the store lacks are left
-        out; git reports them if they are missing.
+        What is in the pack; without objects, the file is no complete pack. Those that the store lacks are left out;
+        git reports them if they are missing.
 
     Raises:
         GitError: An object is damaged or beyond the limits.
         OSError: The store cannot be opened or the pack cannot be written.
     """
     count, left = 0, MAX_BYTES
+    trees: dict[str, TreeShape] = {}
+    commits: dict[str, str] = {}
     seen: set[str] = set()
     waiting = list(oids)
     with UntrustedFolder(store) as folder, target.open("wb") as pack:
@@ -134,14 +153,19 @@ def write_pack(store: Path, oids: Sequence[str], target: Path, *, is_known: Call
             with folder.open(f"{oid[:2]}/{oid[2:]}") as file:
                 if file is None:
                     continue
-                size, links = _append(pack, _inflated(file), oid, left=left)
+                kind, size, linking = _append(pack, _inflated(file), oid, left=left)
             count, left = count + 1, left - size
+            links = _links(kind, linking, len(oid) // 2)
+            if kind == b"tree":
+                trees[oid] = shape_of(entries_of(linking, len(oid) // 2))
+            elif kind == b"commit":
+                commits[oid] = next(_header_links(kind, linking), "")
             if count > MAX_OBJECTS:
                 raise GitError(f"more than {MAX_OBJECTS} objects")
             waiting += links - seen
     if count:
         _seal(target, count, _algorithm(oids[0]))
-    return count
+    return Packed(count, trees, commits)
 
 
 def _made_in(store: UntrustedFolder) -> frozenset[str]:
@@ -204,8 +228,8 @@ def _inflated(file: BinaryIO) -> Iterator[bytes]:
         raise GitError(f"an object is damaged: {error}") from error
 
 
-def _append(pack: BinaryIO, content: Iterator[bytes], oid: str, *, left: int) -> tuple[int, set[str]]:
-    """Append one object to a pack; return its size in bytes and the ids of the objects that it links to.
+def _append(pack: BinaryIO, content: Iterator[bytes], oid: str, *, left: int) -> tuple[bytes, int, bytes]:
+    """Append one object to a pack; return its kind, its size in bytes, and its content, which is empty for a blob.
 
     Args:
         pack: The pack file.
@@ -214,7 +238,7 @@ def _append(pack: BinaryIO, content: Iterator[bytes], oid: str, *, left: int) ->
         left: How many bytes it may have at most.
 
     Raises:
-        GitError: It is damaged, does not match its id, is too large, or has too many links.
+        GitError: It is damaged, does not match its id, or is too large.
         OSError: The pack cannot be written.
     """
     digest = hashlib.new(_algorithm(oid), usedforsecurity=False)
@@ -236,7 +260,7 @@ def _append(pack: BinaryIO, content: Iterator[bytes], oid: str, *, left: int) ->
     pack.write(engine.flush())
     if seen != size or digest.hexdigest() != oid:
         raise GitError("an object does not match its id")
-    return size, _links(kind, bytes(kept), len(oid) // 2)
+    return kind, size, bytes(kept)
 
 
 def _read_header(content: Iterator[bytes]) -> tuple[bytes, int, bytes]:
@@ -273,6 +297,7 @@ def _entry_header(kind: int, size: int) -> bytes:
 
 
 def _links(kind: bytes, content: bytes, oid_bytes: int) -> set[str]:
+    """Return the ids of the objects that an object links to; `GitError` if there are too many."""
     oids = _tree_links(content, oid_bytes) if kind == b"tree" else _header_links(kind, content)
     links: set[str] = set()
     for oid in oids:
@@ -292,9 +317,4 @@ def _header_links(kind: bytes, content: bytes) -> Iterator[str]:
 
 
 def _tree_links(content: bytes, oid_bytes: int) -> Iterator[str]:
-    at = 0
-    while (end := content.find(b"\0", at)) >= 0:
-        mode = content[at : content.find(b" ", at)]
-        at = end + 1 + oid_bytes
-        if mode != _SUBMODULE and at <= len(content):
-            yield content[end + 1 : at].hex()
+    return (oid for mode, _, oid in entries_of(content, oid_bytes) if mode != SUBMODULE)

@@ -12,6 +12,11 @@ T = TypeVar("T")
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
+def is_oid(name: str) -> bool:
+    """Return whether a name is a full object id, which never comes to mean another object."""
+    return _OID.fullmatch(name) is not None
+
+
 class KnownAnswers(Generic[T]):
     """The latest answers to one question about objects.
 
@@ -41,7 +46,7 @@ class KnownAnswers(Generic[T]):
             self._kept.move_to_end(names)
             return self._kept[names]
         answer = await ask()
-        if all(map(_OID.fullmatch, names)) and (may_keep is None or may_keep(answer)):
+        if all(map(is_oid, names)) and (may_keep is None or may_keep(answer)):
             self._kept[names] = answer
             if len(self._kept) > self._most:
                 self._kept.popitem(last=False)

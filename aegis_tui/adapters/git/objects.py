@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Literal, cast
 
-from aegis_tui.adapters.git.known import KnownAnswers
+from aegis_tui.adapters.git.ancestry import CommitGraph
+from aegis_tui.adapters.git.known import KnownAnswers, is_oid
 from aegis_tui.adapters.git.reader import NoAnswerError, ObjectReader
 from aegis_tui.adapters.git.run import GitOutput, GitRunner
+from aegis_tui.adapters.git.tree_size import TreeShape, TreeSize, TreeSizes
 from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.errors import GitError
 from aegis_tui.ports.commits import Blob, ChangedPath, Ref
@@ -35,6 +37,8 @@ class Objects:
     def __init__(self, runner: GitRunner) -> None:
         self._runner = runner
         self._reader = ObjectReader(runner)
+        self._history = CommitGraph(self._reader, runner.git_dir)
+        self._sizes = TreeSizes(self._reader)
         self._bases: KnownAnswers[list[str]] = KnownAnswers()
         self._changes: KnownAnswers[list[ChangedPath]] = KnownAnswers(64)
         self._ancestors: KnownAnswers[bool] = KnownAnswers()
@@ -65,6 +69,8 @@ class Objects:
         """Return whether a commit can be reached from another, or is the same; raises `GitError` if one is missing."""
 
         async def ask() -> bool:
+            if (bases := await self._find_bases(ancestor, descendant)) is not None:
+                return ancestor in bases
             answer = await self._runner.run("merge-base", "--is-ancestor", ancestor, descendant, ok=(0, 1))
             return answer.code == 0
 
@@ -78,10 +84,34 @@ class Objects:
         """
 
         async def ask() -> list[str]:
+            if (bases := await self._find_bases(*pair)) is not None:
+                return bases
             return (await self._runner.run("merge-base", "--all", *pair, ok=(0, 1))).text.split()
 
         pair = (min(one, other), max(one, other))
         return list(await self._bases.get(pair, ask))
+
+    async def _find_bases(self, one: str, other: str) -> list[str] | None:
+        """Return the merge bases of two commits that are named by their ids; None if git has to be asked."""
+        return await self._history.find_bases(one, other) if is_oid(one) and is_oid(other) else None
+
+    async def size_of(self, tree: str, shapes: Mapping[str, TreeShape] | None = None) -> TreeSize:
+        """Return how many paths a tree has, and how long they are; a tree in it that is missing counts as empty.
+
+        Args:
+            tree: Its id.
+            shapes: Trees that the repository does not have yet, by their ids.
+
+        Raises:
+            GitError: git fails.
+        """
+        async with self._answering():
+            return await self._sizes.measure(tree, shapes)
+
+    async def has_more(self, tree: str, files: int) -> bool:
+        """Return whether a tree has more than so many paths of files and submodules; `GitError` if git fails."""
+        async with self._answering():
+            return await self._sizes.has_more(tree, files)
 
     async def read_blob(self, oid: str, *, limit: int = MAX_BLOB_BYTES) -> bytes:
         """Return the content of a blob, named by its id or as `revision:path` with the path in its written form.

@@ -43,13 +43,17 @@ class Merges:
         """Merge two commits into a tree, without any ref; conflicts do not raise, but make the result not clean.
 
         The result depends only on the two commits and the repository's settings. Conflicts within files are solved by
-        structure where that is sound; a merge by lines that is not sound is a conflict (GIT-3).
+        structure where that is sound; a merge by lines that is not sound is a conflict (GIT-3). If one commit contains
+        the other, nothing is merged: the result is its tree.
 
         Raises:
             GitError: A commit does not exist.
         """
-        merge, bases = await asyncio.gather(self._by_lines(ours, theirs), self._objects.merge_bases(ours, theirs))
-        if not bases or bases[0] in (ours, theirs):
+        bases = await self._objects.merge_bases(ours, theirs)
+        if bases and bases[0] in (ours, theirs):
+            return Merge(await self._objects.tree_of(theirs if bases[0] == ours else ours), clean=True, stages={})
+        merge = await self._by_lines(ours, theirs)
+        if not bases:
             return merge
         mine, others = await asyncio.gather(self._changed(bases[0], ours), self._changed(bases[0], theirs))
         if len(bases) > 1:

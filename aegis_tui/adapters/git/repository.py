@@ -62,7 +62,7 @@ class GitRepository:
         self._runner = GitRunner(git_dir=place.common_dir, cwd=place.root)
         self._objects = Objects(self._runner)
         self._checkout = Checkout(place, self._objects)
-        self._intake = Intake(self._runner, place.common_dir)
+        self._intake = Intake(self._runner, place.common_dir, self._objects)
         self._condition = Condition(place, self._runner)
         self._snapshots = Snapshots(self._runner, self._objects, self._intake)
         self._worktrees = Worktrees(place, self._runner, self._objects, self._snapshots)

@@ -97,6 +97,11 @@ class GitRunner:
         self._cwd = cwd
         self._stands_back = stands_back
 
+    @property
+    def git_dir(self) -> Path | None:
+        """The git folder that its commands use; None if git finds it."""
+        return self._git_dir
+
     def in_background(self) -> GitRunner:
         """Return a runner of the same repository whose commands let other processes go first."""
         return GitRunner(git_dir=self._git_dir, cwd=self._cwd, stands_back=True)

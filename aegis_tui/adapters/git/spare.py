@@ -23,7 +23,6 @@ from aegis_tui.adapters.git.filters import Filters
 from aegis_tui.adapters.git.folder import begin_to_delete_trash, is_alive, put_aside
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner, joined
-from aegis_tui.errors import GitError
 
 _log = logging.getLogger(__name__)
 
@@ -92,14 +91,7 @@ class Checkouts:
         Raises:
             GitError: There is no such commit, or git fails.
         """
-        listing = ("ls-tree", "-r", "-z", "--name-only", commit)
-        try:
-            await self._runner.run(*listing, most_items=LARGE_FILES)
-        except GitError as error:
-            if error.code != "git.output":
-                raise
-            return True
-        return False
+        return await self._objects.has_more(await self._objects.tree_of(commit), LARGE_FILES)
 
     async def write(
         self, commit: str, *, runner: GitRunner, path: Path, index: Path, how: tuple[str, ...] = WHOLE

@@ -63,7 +63,7 @@ def snapshot(inside: Sandboxed) -> str:
 @pytest.mark.boundary(
     layer="hub files",
     tried="a tree of few objects that represents billions of files, or is deeper than the longest path",
-    refused="its paths are counted in a separate folder, and no object enters the repository",
+    refused="its paths are counted without listing them, and no object enters the repository",
 )
 def test_a_tree_that_unfolds_without_end_is_not_taken_in(inside: Sandboxed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake_module, "MAX_PATHS", 5_000)
@@ -83,6 +83,25 @@ def test_the_same_tree_many_times_counts_also_where_it_is_the_persons(
     head = commit(inside, folder(inside, inside.git("rev-parse", "HEAD^{tree}"), 1_000))
     with pytest.raises(GitError, match="more than is allowed"):
         inside.take_in(head)
+
+
+@pytest.mark.parametrize(("limit", "least"), [("MAX_DEPTH", 30), ("MAX_PATH_BYTES", 30 * 31 // 2 * 2)])
+def test_folders_inside_each_other_and_long_paths_are_limited(
+    inside: Sandboxed, monkeypatch: pytest.MonkeyPatch, limit: str, least: int
+) -> None:
+    tree = folder(inside, put(inside, b"blob", b"x"), 1, b"100644")
+    for number in range(30):
+        side = put(inside, b"blob", b"%d" % number)
+        entries = b"100644 a\0" + bytes.fromhex(side) + b"40000 b\0" + bytes.fromhex(tree)
+        tree = put(inside, b"tree", entries)
+    head = commit(inside, tree)
+    monkeypatch.setattr(intake_module, limit, least - 1)
+    with pytest.raises(GitError, match="more than is allowed"):
+        inside.take_in(head)
+    assert not inside.has(tree)
+    monkeypatch.setattr(intake_module, limit, 10_000)
+    inside.take_in(head)
+    assert inside.has(tree)
 
 
 def test_an_object_may_not_link_to_very_many(inside: Sandboxed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -287,8 +287,8 @@ def test_a_worktree_full_of_traps_is_saved_or_left_as_it_is(inside: Sandboxed) -
 
 def test_an_empty_pack_is_not_written_for_what_is_known(inside: Sandboxed, tmp_path: Path) -> None:
     head = inside.commit("src/new.py", "new\n")
-    assert write_pack(inside.store, [head], tmp_path / "pack", is_known=lambda oid: True) == 0
-    assert write_pack(inside.store, [head], tmp_path / "pack", is_known=lambda oid: False) == 4
+    assert write_pack(inside.store, [head], tmp_path / "pack", is_known=lambda oid: True).objects == 0
+    assert write_pack(inside.store, [head], tmp_path / "pack", is_known=lambda oid: False).objects == 4
 
 
 def test_only_objects_that_the_store_has_are_looked_up(
