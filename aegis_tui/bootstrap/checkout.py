@@ -9,6 +9,7 @@ from pathlib import Path
 from aegis_tui.adapters.disk import size_of
 from aegis_tui.adapters.git.describe import describe_commit
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
+from aegis_tui.adapters.git.piece_diff import read_piece_diff
 from aegis_tui.adapters.git.push import GitPusher
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.agent.role import SHIPPED
@@ -33,6 +34,17 @@ async def describe_commit_at(root: Path, oid: str) -> CommitSeen:
     """
     repository = await open_repository(root)
     return await describe_commit(repository.common_dir, oid)
+
+
+async def piece_diff_at(root: Path, base_oid: str, head_oid: str) -> str:
+    """Return what a piece changes in the repository at `root`, as a diff in git's unified format.
+
+    Raises:
+        GitUnavailable: git is missing, or `root` is in no repository.
+        GitError: There is no such commit, or the diff is too long.
+    """
+    repository = await open_repository(root)
+    return await read_piece_diff(repository.common_dir, base_oid, head_oid)
 
 
 async def leftovers_at(root: Path, paths: WorkspacePaths) -> Leftovers:

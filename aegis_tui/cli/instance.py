@@ -76,7 +76,7 @@ def _has_client() -> bool:
     return shown.returncode == 0 and bool(shown.stdout.strip())
 
 
-_SEND_CODES = {"refused": 3, "unknown": 1}
+SEND_CODES = {"refused": 3, "unknown": 1}
 
 
 def _send(
@@ -99,14 +99,14 @@ def _send(
     if not words.strip():
         raise UsageError("the prompt is empty", "aegis-tui send ID TEXT")
     delivery = PromptDelivery({name: hub.reply(PromptReply, "instance:send", agent_id=name, text=words)["seq"]})
-    _await(hub, delivery, prompt.DELIVERY_S if wait_s is None else wait_s)
+    await_delivery(hub, delivery, prompt.DELIVERY_S if wait_s is None else wait_s)
     word = delivery.word(name)
     fields: SentOutput = {"delivery": word, "seq": delivery.sent[name]}
     output.result(fields, as_json=as_json, lines=[delivery.words(name)])
-    return _SEND_CODES.get(word, 0)
+    return SEND_CODES.get(word, 0)
 
 
-def _await(hub: HubQuick, delivery: PromptDelivery, wait_s: float) -> None:
+def await_delivery(hub: HubQuick, delivery: PromptDelivery, wait_s: float) -> None:
     """Read the log until there is an answer for every prompt of `delivery`, or the time has passed.
 
     The answers are recorded in `delivery`; nothing is raised for prompts without one.

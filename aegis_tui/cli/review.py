@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
+from aegis_tui.cli.review_comments import register
 from aegis_tui.cli.status import compute_report
 from aegis_tui.domain.wire.output import ReviewsOutput
 from aegis_tui.errors import UsageError
@@ -35,11 +36,14 @@ class _RunOrCommand(TyperGroup):
 
 
 app = typer.Typer(cls=_RunOrCommand, add_completion=False, invoke_without_command=True)
+register(app)
 
 
 @app.callback()
 def review(context: typer.Context, run: RunName = None, as_json: AsJson = False) -> None:
-    """Show the verdicts of a run's reviewers, with their findings.
+    """Show what reviewers found, and send your own comments on lines to an agent.
+
+    Without a command, the verdicts of a run's reviewers are listed, with their findings.
 
     No hub is needed or started. Exit code 2 if there is no such run or no log, 1 if the log is damaged or the run's
     commit is not in the repository any more, 5 outside a repository.

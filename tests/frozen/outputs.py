@@ -42,6 +42,7 @@ from aegis_tui.sdk.environments import EnvironmentFolder
 from tests.frozen.gateway_scene import REPLAYED, gateway_answer, log_call
 from tests.frozen.logs import DATA, recovered, restore, told
 from tests.frozen.memory_scene import QUESTIONS, remember
+from tests.frozen.review_scene import COMMENTED
 from tests.frozen.surface import options
 from tests.hub.closed import fits
 
@@ -333,7 +334,8 @@ class _Desk:
         self._ask("lock", "import", str(old))
         self._ask("explain", self._worker())
         with mock.patch.object(prompt, "DELIVERY_S", 0.0):
-            self._ask("send", self._worker(), "hello")
+            for asked in (("send", self._worker(), "hello"), *COMMENTED):
+                self._ask(*asked)
         self._ask("stop", self._worker())
         self._ask("worktree", "list")
         self._ask("worktree", "remove", "w99", ends="no such worktree")

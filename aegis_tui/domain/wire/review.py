@@ -58,3 +58,51 @@ class ReviewShowOutput(TypedDict):
 
     run: str
     pieces: list[PieceReview]
+
+
+class WaitingComment(TypedDict):
+    """A comment of the person that is not sent yet."""
+
+    number: int
+    piece: str
+    file: str
+    line: int
+    text: str
+    quote: str
+    """The line as the person saw it; empty if that is not known."""
+
+
+class CommentsOutput(TypedDict):
+    """`review comments`."""
+
+    run: str | None
+    """None if there is no run."""
+    comments: list[WaitingComment]
+
+
+class CommentedOutput(TypedDict):
+    """`review comment`."""
+
+    piece: str
+    number: int
+    file: str
+    line: int
+    waiting: int
+    """How many comments on the piece wait, this one included."""
+
+
+class DiscardedOutput(TypedDict):
+    """`review discard`."""
+
+    piece: str
+    numbers: list[int]
+
+
+class CommentsSentOutput(TypedDict):
+    """`review send`."""
+
+    piece: str
+    comments: int
+    agent_id: str
+    delivery: str
+    seq: int

@@ -1,0 +1,33 @@
+"""Reads what a piece changes, as text for a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aegis_tui.adapters.git.run import GitRunner
+
+MOST_BYTES = 4 * 1024 * 1024
+"""The longest diff that is read."""
+
+
+async def read_piece_diff(common_dir: Path, base_oid: str, head_oid: str) -> str:
+    """Return the diff between two commits in git's unified format, renamed files once; bytes that are no UTF-8 escaped.
+
+    No program that the repository names is started (external diff, textconv).
+
+    Args:
+        common_dir: The repository's common git folder.
+        base_oid: The commit that the piece is based on.
+        head_oid: The commit that was submitted.
+
+    Raises:
+        GitError: There is no such commit, or the diff has more than `MOST_BYTES`.
+    """
+    runner = GitRunner(git_dir=common_dir, cwd=common_dir)
+    shown = await runner.run(
+        *("-c", "core.quotePath=false", "diff-tree", "-r", "-p", "-M", "-U3", "--no-color"),
+        *("--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"),
+        *("--end-of-options", base_oid, head_oid),
+        output_bytes=MOST_BYTES,
+    )
+    return shown.stdout.decode("utf-8", "surrogateescape")
