@@ -17,6 +17,7 @@ from dataclasses import astuple
 from typing import IO, Any, Final, NamedTuple
 
 from aegis_tui.adapters.process import end_child
+from aegis_tui.adapters.symbols.source import read_source
 from aegis_tui.domain.merge.file import FileMerge, merge_file
 from aegis_tui.domain.merge.migrations import MigrationClash, migration_clashes
 from aegis_tui.domain.merge.proof import Versions
@@ -108,7 +109,7 @@ def work(questions: IO[bytes], answers: IO[bytes]) -> None:
         kind, *rest = json.loads(line)
         if kind == "merge":
             path, base, ours, theirs, textual = rest
-            answer = list(astuple(merge_file(path, Versions(base, ours, theirs), textual)))
+            answer = list(astuple(merge_file(path, Versions(base, ours, theirs), textual, read_source)))
         else:
             answer = [list(clash) for clash in migration_clashes(*rest)]
         answers.write(json.dumps(answer).encode() + b"\n")

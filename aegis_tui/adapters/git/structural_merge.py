@@ -16,6 +16,8 @@ from aegis_tui.adapters.apart import LARGE, AnswerLostError, ask_apart
 from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.symbols.source import LANGUAGES, read_source
+from aegis_tui.domain.code_map.language import language_of
 from aegis_tui.domain.merge.file import FileMerge, merge_file
 from aegis_tui.domain.merge.lock_file import is_lock_file
 from aegis_tui.domain.merge.merged_file import MergedFile
@@ -25,7 +27,7 @@ from aegis_tui.domain.path.file_name import name_of, write_name
 
 _LOG = logging.getLogger(__name__)
 
-_SUFFIXES: Final = (".py", ".pyi")
+_LANGUAGES: Final = LANGUAGES | {"python"}
 REGULAR: Final = ("100644", "100755")
 MAX_FILE_BYTES: Final = 1 << 20
 _MAX_TOTAL_BYTES: Final = 32 << 20
@@ -105,7 +107,7 @@ class StructuralMerges:
         made: dict[_BothChanged, FileMerge] = {}
         if 0 < len(merge.stages) + len(both) <= _MAX_FILES:
             files = await self._files(merge, sorted((*merge.stages, *both)), commits)
-            made = await self._merge_files([file for file in files if is_mergeable(file.path)])
+            made = await self._merge_files([file for file in files if is_mergeable(file.path) or not file.is_conflict])
             merge = await self._with_solved(_with_refused(merge, made), commits, made)
             both = [file.path for file in files]
         merge = await self._with_migrations(merge, commits)
@@ -219,8 +221,8 @@ class StructuralMerges:
 
 
 def is_mergeable(path: str) -> bool:
-    """Whether a rule knows this kind of file, by its name."""
-    return path.endswith(_SUFFIXES) or is_lock_file(path)
+    """Whether a rule merges this kind of file or refuses it, by its name."""
+    return language_of(path) in _LANGUAGES or is_lock_file(path)
 
 
 def _decoded(content: bytes | None) -> str | None:
@@ -288,7 +290,7 @@ async def _merge_apart(jobs: Sequence[tuple[str, Versions, str | None]]) -> list
 
 def merge_files(jobs: Sequence[tuple[str, Versions, str | None]]) -> list[FileMerge]:
     """Return what `merge_file` makes of each file, given by its path, its versions and the text that git merged."""
-    return [merge_file(*job) for job in jobs]
+    return [merge_file(*job, read_source) for job in jobs]
 
 
 async def _find_clashes(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[MigrationClash]:

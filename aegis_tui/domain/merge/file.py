@@ -14,6 +14,9 @@ from aegis_tui.domain.merge.lines import merge_lines
 from aegis_tui.domain.merge.lock_file import is_lock_file, regenerating
 from aegis_tui.domain.merge.outline import Suite, read_suite
 from aegis_tui.domain.merge.proof import BREAKING, LOSING, MergeFault, Versions, judge
+from aegis_tui.domain.merge.source import ReadSource
+from aegis_tui.domain.merge.source_outline import merge_names, read_source_suite
+from aegis_tui.domain.merge.source_proof import judge_source, judge_text
 from aegis_tui.domain.merge.structure import SuiteMerger
 from aegis_tui.domain.merge.undecided import Undecided
 
@@ -31,22 +34,46 @@ class FileMerge:
     """Why it is refused, or not proven."""
 
 
-def merge_file(path: str, versions: Versions, textual: str | None) -> FileMerge:
+def merge_file(
+    path: str, versions: Versions, textual: str | None, read: ReadSource = lambda path, text: None
+) -> FileMerge:
     """Merge a file that both sides changed.
 
     Args:
         path: Its path; the suffix tells the language.
         versions: Its three versions; the base is empty if both sides added it.
         textual: What git made of it; None if it found conflicts.
+        read: Reads files in other languages than Python; those that it does not know are judged by their lines.
     """
     if is_lock_file(path):
         return FileMerge("refused", reason=regenerating(path))
     if PurePosixPath(path).suffix.lower() not in (".py", ".pyi"):
-        return _unknown(textual, "no rule merges this kind of file")
+        return _of_other_kind(path, versions, textual, read)
     try:
         return _best([_checked(versions, "text", textual)] if textual is not None else _merged(versions))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _unknown(textual, "one of the versions is not Python that can be parsed")
+
+
+def _of_other_kind(path: str, versions: Versions, textual: str | None, read: ReadSource) -> FileMerge:
+    """Merge a file by the items that `read` finds in it; judge one that it does not know by its lines alone."""
+
+    def judged(text: str) -> list[MergeFault]:
+        faults = judge_source(path, versions, text, read)
+        return judge_text(versions, text) if faults is None else faults
+
+    try:
+        if textual is not None:
+            return _weighed("text", textual, judged(textual))
+        suites = [read_source_suite(_lines(text), tree) for text in versions if (tree := read(path, text)) is not None]
+        if len(suites) != len(versions):
+            return FileMerge("refused", reason="both sides change the same lines")
+        merged = "\n".join(SuiteMerger(merge_names).merge(*suites)) + "\n"
+        return _weighed("structure", merged, judged(merged))
+    except Undecided as error:
+        return FileMerge("refused", reason=str(error))
+    except (SyntaxError, ValueError, RecursionError):
+        return _unknown(textual, "one of the versions cannot be parsed")
 
 
 def _unknown(textual: str | None, reason: str) -> FileMerge:
@@ -93,7 +120,10 @@ def _lines(text: str) -> list[str]:
 
 
 def _checked(versions: Versions, strategy: Strategy, text: str) -> FileMerge:
-    faults = judge(versions, text)
+    return _weighed(strategy, text, judge(versions, text))
+
+
+def _weighed(strategy: Strategy, text: str, faults: list[MergeFault]) -> FileMerge:
     reason = _reason(faults)
     if any(fault.kind in BREAKING or (strategy != "text" and fault.kind in LOSING) for fault in faults):
         return FileMerge("refused", reason=reason)

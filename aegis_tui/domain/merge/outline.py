@@ -64,12 +64,12 @@ def _suite(lines: Sequence[str], body: Sequence[ast.stmt], start: int, end: int)
     groups = _groups(lines, body, end)
     at = start
     for group, first, last in groups:
-        comments, lead = _paragraphs(lines[at:first])
-        items += [_comment(seen, above, text) for above, text in comments]
+        comments, lead = paragraphs(lines[at:first])
+        items += [comment_item(seen, above, text) for above, text in comments]
         items.append(_item(seen, lines, group, lead, (first, last), is_first=at == start))
         at = last
-    comments, tail = _paragraphs([*lines[at:end], ""])
-    items += [_comment(seen, above, text) for above, text in comments]
+    comments, tail = paragraphs([*lines[at:end], ""])
+    items += [comment_item(seen, above, text) for above, text in comments]
     return Suite(tuple(items), tail[:-1])
 
 
@@ -110,7 +110,7 @@ def _first_line(node: ast.stmt) -> int:
     return node.lineno
 
 
-def _paragraphs(lines: Sequence[str]) -> tuple[list[tuple[tuple[str, ...], tuple[str, ...]]], tuple[str, ...]]:
+def paragraphs(lines: Sequence[str]) -> tuple[list[tuple[tuple[str, ...], tuple[str, ...]]], tuple[str, ...]]:
     """Return the paragraphs of comments that a blank line ends, each with the blank lines above it, and the rest."""
     listed: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
     blank: list[str] = []
@@ -126,8 +126,9 @@ def _paragraphs(lines: Sequence[str]) -> tuple[list[tuple[tuple[str, ...], tuple
     return listed, (*blank, *comment)
 
 
-def _comment(seen: Counter[tuple[ItemKind, str]], above: tuple[str, ...], text: tuple[str, ...]) -> MergeItem:
-    return MergeItem(_key(seen, "comment", "\n".join(text)), above, text)
+def comment_item(seen: Counter[tuple[ItemKind, str]], above: tuple[str, ...], text: tuple[str, ...]) -> MergeItem:
+    """Return the item of a paragraph of comments, with the blank lines above it; `seen` counts it."""
+    return MergeItem(item_key(seen, "comment", "\n".join(text)), above, text)
 
 
 def _item(
@@ -142,7 +143,7 @@ def _item(
     own = tuple(lines[span[0] : span[1]])
     node = group[0]
     kind, name = _named(node, own, is_first=is_first) if len(group) == 1 else ("statement", "\n".join(own))
-    key = _key(seen, kind, name)
+    key = item_key(seen, kind, name)
     segments = tuple(_segments(lines, node, span)) if len(group) == 1 else ()
     return MergeItem(key, lead, own, segments)
 
@@ -194,7 +195,8 @@ def _end_of(body: list[ast.stmt]) -> int:
     return body[-1].end_lineno or body[-1].lineno
 
 
-def _key(seen: Counter[tuple[ItemKind, str]], kind: ItemKind, name: str) -> Key:
+def item_key(seen: Counter[tuple[ItemKind, str]], kind: ItemKind, name: str) -> Key:
+    """Return the key of the next item of this kind and name in a suite; `seen` counts it."""
     seen[kind, name] += 1
     return kind, name, seen[kind, name]
 

@@ -52,9 +52,19 @@ def judge(versions: Versions, merged: str) -> list[MergeFault]:
         result = take_inventory(merged)
     except (SyntaxError, ValueError, RecursionError) as error:
         return [MergeFault("syntax", str(error))]
+    return compare(sides, result, _names(versions, merged))
+
+
+def compare(sides: Sequence[Inventory], result: Inventory, further: Iterable[MergeFault] = ()) -> list[MergeFault]:
+    """Return what speaks against a merged file by what was counted in it and in its versions.
+
+    Args:
+        sides: What base, ours and theirs hold.
+        result: What the merged file holds.
+        further: Other faults of it.
+    """
     base, ours, theirs = sides
-    faults = list(_defined_twice(base, ours, theirs, result))
-    faults += _names(versions, merged)
+    faults = [*_defined_twice(base, ours, theirs, result), *further]
     faults += _counted(*(item.counts(by_place=False) for item in (*sides, result)))
     faults += _counted(*(item.comments for item in (*sides, result)))
     if not any(fault.kind in LOSING for fault in faults):

@@ -114,9 +114,30 @@ def test_every_file_that_both_change_has_a_label(repo: Any, commit: Commit) -> N
     ours["c.py"], theirs["c.py"] = BASE.replace("9", "10"), BASE.replace("9", "11")
     preview = use(repo, lambda repository: repository.predict(commit(ours, base), commit(theirs, base)))
     assert [(file.path, file.label, file.strategy, file.reason) for file in preview.files] == [
-        ("a.txt", "unproven", "text", "no check knows this kind of file"),
+        ("a.txt", "proven", "text", ""),
         ("b.txt", "refused", None, "both sides change the same lines"),
         ("c.py", "refused", None, "both sides change function last"),
         ("gone.txt", "refused", None, "one side removes or renames what the other changes"),
     ]
     assert {item.path: item.reason for item in preview.conflicts}["c.py"] == "both sides change function last"
+
+
+def test_files_in_other_languages_are_merged_and_have_labels_too(repo: Any, commit: Commit) -> None:
+    lines = "".join(f"int x{at};\n" for at in range(30))
+    base = commit({"a.js": "function f() {}\n", "b.c": lines})
+    ours = commit({"a.js": "function f() {}\n\nfunction ours() {}\n", "b.c": "int first;\n" + lines}, base)
+    theirs = commit({"a.js": "function f() {}\n\nfunction theirs() {}\n", "b.c": lines + "int last;\n"}, base)
+    preview = use(repo, lambda repository: repository.predict(ours, theirs))
+    assert [(file.path, file.label, file.strategy) for file in preview.files] == [
+        ("a.js", "proven", "structure"),
+        ("b.c", "proven", "text"),
+    ]
+
+
+def test_a_function_that_two_define_far_apart_in_javascript_is_a_conflict(repo: Any, commit: Commit) -> None:
+    text = "".join(f"function f{at}() {{\n  return {at};\n}}\n\n" for at in range(6))
+    helper = "function helper() {\n  return 0;\n}\n\n"
+    base = commit({"a.js": text})
+    ours, theirs = commit({"a.js": helper + text}, base), commit({"a.js": text + helper}, base)
+    [conflict] = use(repo, lambda repository: repository.predict(ours, theirs)).conflicts
+    assert (conflict.path, conflict.reason) == ("a.js", "defined twice: helper")
