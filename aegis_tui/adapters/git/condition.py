@@ -15,6 +15,7 @@ from aegis_tui.adapters.environment.virtualenv import base_prefixes, is_virtuale
 from aegis_tui.adapters.git.discovery import Discovery
 from aegis_tui.adapters.git.guard import hooks_of_the_person
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.settings import GitSettings
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import GitError
 from aegis_tui.ports.repository_condition import MissingFilter, PartialClone, RepositoryCondition
@@ -23,6 +24,8 @@ _REMOTE_DEADLINE_S = 20.0
 _WALK_DEADLINE_S = 120.0
 _SUBMODULE = "160000 "
 _MESSAGE_HOOKS = ("prepare-commit-msg", "commit-msg")
+_FILTER_KEYS = ("process", "clean", "smudge", "required")
+_PROMISOR = re.compile(r"remote\..*\.promisor", re.DOTALL)
 _PLAIN_PROGRAM = re.compile(r"[\w./+@-]+\Z")
 
 
@@ -32,10 +35,11 @@ class Condition:
     Args:
         place: The paths of the repository.
         runner: Runs git in its common folder.
+        settings: The person's settings.
     """
 
-    def __init__(self, place: Discovery, runner: GitRunner) -> None:
-        self._place, self._runner = place, runner
+    def __init__(self, place: Discovery, runner: GitRunner, settings: GitSettings) -> None:
+        self._place, self._runner, self._settings = place, runner, settings
 
     async def look(self) -> RepositoryCondition:
         """Return the conditions that may make a run fail; changes nothing. May ask the remote of a partial clone.
@@ -103,24 +107,21 @@ class Condition:
         runner = GitRunner(git_dir=self._place.git_dir, cwd=self._place.root)
         return (await runner.run("config", "--type=bool", "--get", key, ok=(0, 1, 128))).text == "true"
 
-    async def _settings(self, pattern: str) -> dict[str, str]:
-        answer = await self._runner.run("config", "--null", "--get-regexp", pattern, ok=(0, 1))
-        pairs = (field.partition("\n") for field in answer.fields())
-        return {name: value for name, _, value in pairs}
-
     async def _filter_commands(self) -> dict[str, tuple[bool, str]]:
         """Return, by the name of each configured filter, whether it is required, and the command that git runs for it.
 
         Of several commands it is that for `process`, else `clean`, else `smudge`; "" if the filter has none. Raises
         `GitError` if git fails.
         """
-        settings = await self._settings(r"^filter\..*\.(clean|smudge|process|required)$")
+        settings = {
+            name: value
+            for name, value in (await self._settings.values("filter.")).items()
+            if name.rpartition(".")[2] in _FILTER_KEYS
+        }
         names = dict.fromkeys(key.partition(".")[2].rpartition(".")[0] for key in settings)
         commands = {}
         for name in names:
-            own = {
-                kind: settings.get(f"filter.{name}.{kind}", "") for kind in ("process", "clean", "smudge", "required")
-            }
+            own = {kind: settings.get(f"filter.{name}.{kind}", "") for kind in _FILTER_KEYS}
             is_required = own["required"].lower() in ("true", "yes", "on", "1")
             commands[name] = (is_required, own["process"] or own["clean"] or own["smudge"])
         return commands
@@ -153,11 +154,11 @@ class Condition:
         return next((write_name(path) for path in listed.fields()), None)
 
     async def _promisor(self) -> str | None:
-        settings = await self._settings(r"^(remote\..*\.promisor|extensions\.partialclone)$")
+        settings = {item.name: item.value or "" for item in await self._settings.list_all()}
         for key, value in settings.items():
-            if key.startswith("extensions."):
+            if key == "extensions.partialclone":
                 return value
-            if value.lower() in ("true", "yes", "on", "1", ""):
+            if _PROMISOR.fullmatch(key) and value.lower() in ("true", "yes", "on", "1", ""):
                 return key.removeprefix("remote.").removesuffix(".promisor")
         return None
 

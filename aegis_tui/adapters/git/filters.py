@@ -58,7 +58,7 @@ class Filters:
         Raises:
             GitError: git fails.
         """
-        return switched_off((await self._runner.run(*LIST_FILTERS, ok=(0, 1))).fields())
+        return switched_off(await self._objects.settings.names("filter."))
 
     async def persons_base(self, commit: str) -> str | None:
         """Return a commit of the person that `commit` is based on, which may be itself; None if there is none.

@@ -14,6 +14,7 @@ from pathlib import Path
 from aegis_tui.adapters.git.environment import REMOTE_PROTOCOLS
 from aegis_tui.adapters.git.glob_ere import glob_to_ere
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.settings import GitSettings
 from aegis_tui.domain.git_refusal import CHAIN_NAME
 from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.run.commit import author_of
@@ -80,12 +81,24 @@ def write_guard(guard: Guard, chain: str) -> Path:
     return folder / CONFIG_NAME
 
 
-async def hooks_of_the_person(runner: GitRunner, common_dir: Path) -> str:
+async def hooks_of_the_person(runner: GitRunner, common_dir: Path, settings: GitSettings | None = None) -> str:
     """Return the folder of the person's own hooks: the most local setting, or else git's default.
+
+    Args:
+        runner: Runs git in the repository or in one of its worktrees.
+        common_dir: The git folder that all worktrees share.
+        settings: The settings of the common folder, if those are meant.
 
     Raises:
         GitError: git fails.
     """
+    if settings is not None:
+        known = [item for item in await settings.list_all() if item.name == "core.hookspath"]
+        plain = [item.value for item in known if item.scope != "command"]
+        if not plain:
+            return str(common_dir / "hooks")
+        if plain[-1] and not plain[-1].startswith(("~", "%", ":")):  # git replaces what begins so
+            return plain[-1]
     asked = ("config", "--show-scope", "-z", "--includes", "--type=path", "--get-all", "core.hooksPath")
     scopes = iter((await runner.run(*asked, ok=(0, 1))).fields())
     pairs = zip(scopes, scopes, strict=True)

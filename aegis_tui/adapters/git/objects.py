@@ -11,6 +11,7 @@ from aegis_tui.adapters.git.ancestry import CommitGraph
 from aegis_tui.adapters.git.known import KnownAnswers, is_oid
 from aegis_tui.adapters.git.reader import NoAnswerError, ObjectReader
 from aegis_tui.adapters.git.run import GitOutput, GitRunner
+from aegis_tui.adapters.git.settings import GitSettings
 from aegis_tui.adapters.git.tree_size import TreeShape, TreeSize, TreeSizes
 from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.errors import GitError
@@ -39,6 +40,8 @@ class Objects:
         self._reader = ObjectReader(runner)
         self._history = CommitGraph(self._reader, runner.git_dir)
         self._sizes = TreeSizes(self._reader)
+        self.settings = GitSettings(runner)
+        """The person's settings."""
         self._bases: KnownAnswers[list[str]] = KnownAnswers()
         self._changes: KnownAnswers[list[ChangedPath]] = KnownAnswers(64)
         self._ancestors: KnownAnswers[bool] = KnownAnswers()
@@ -214,8 +217,7 @@ class Objects:
         Raises:
             GitError: The configuration is damaged, or git fails.
         """
-        answer = await self._runner.run("config", "-z", "--get-regexp", r"^user\.(name|email)$", ok=(0, 1))
-        values = dict(field.partition("\n")[::2] for field in answer.fields())
+        values = await self.settings.values("user.")
         return values.get("user.name"), values.get("user.email")
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:

@@ -63,7 +63,7 @@ class GitRepository:
         self._objects = Objects(self._runner)
         self._checkout = Checkout(place, self._objects)
         self._intake = Intake(self._runner, place.common_dir, self._objects)
-        self._condition = Condition(place, self._runner)
+        self._condition = Condition(place, self._runner, self._objects.settings)
         self._snapshots = Snapshots(self._runner, self._objects, self._intake)
         self._worktrees = Worktrees(place, self._runner, self._objects, self._snapshots)
         self._merges = Merges(self._runner, self._objects)

@@ -101,7 +101,7 @@ class Worktrees:
         all files that are being written then.
         """
         async with self.lock():
-            await ensure_worktree_config(self._runner, self._common_dir)
+            await ensure_worktree_config(self._runner, self._common_dir, self._objects.settings)
         self.pool.begin(parent, oid)
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
@@ -393,7 +393,7 @@ class Worktrees:
         self.admins.drop(admin)
 
     async def _guard(self, admin: Path, guard: Guard) -> None:
-        await ensure_worktree_config(self._runner, self._common_dir)
-        theirs = await hooks_of_the_person(self._runner, self._common_dir)
+        await ensure_worktree_config(self._runner, self._common_dir, self._objects.settings)
+        theirs = await hooks_of_the_person(self._runner, self._common_dir, self._objects.settings)
         settings = await asyncio.to_thread(write_guard, guard, theirs)
         admin_files.include_settings(admin, settings)

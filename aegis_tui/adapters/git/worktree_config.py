@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.settings import GitSettings
 from aegis_tui.errors import Conflict, Refused
 
 _MARK = b"# aegis-tui: until its last worktree is gone\n"
@@ -24,8 +25,13 @@ _BARE = re.compile(rb"\s*bare\s*(=\s*(true|yes|on|1)\s*)?([#;].*)?$", re.IGNOREC
 _WORKTREE = re.compile(rb"\s*worktree\s*=", re.IGNORECASE)
 
 
-async def ensure_worktree_config(runner: GitRunner, common_dir: Path) -> None:
+async def ensure_worktree_config(runner: GitRunner, common_dir: Path, settings: GitSettings) -> None:
     """Enable settings per worktree, as `enable_worktree_config` does, unless they are enabled already.
+
+    Args:
+        runner: Runs git in the common folder.
+        common_dir: That folder.
+        settings: Its settings.
 
     Raises:
         Conflict: Another program is writing the configuration.
@@ -33,9 +39,11 @@ async def ensure_worktree_config(runner: GitRunner, common_dir: Path) -> None:
         GitError: git fails.
         OSError: The configuration cannot be read or written.
     """
-    key = "extensions.worktreeConfig"
-    answer = await runner.run("config", "--local", "--type=bool", "--get", key, ok=(0, 1))
-    if answer.text != "true":
+    is_on = await settings.is_true_here("extensions.worktreeconfig")
+    if is_on is None:
+        key = "extensions.worktreeConfig"
+        is_on = (await runner.run("config", "--local", "--type=bool", "--get", key, ok=(0, 1))).text == "true"
+    if not is_on:
         await asyncio.to_thread(enable_worktree_config, common_dir)
 
 
