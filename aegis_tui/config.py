@@ -112,6 +112,8 @@ class QaSettings(BaseModel):
 
     timeout_s: float = Field(1800.0, gt=0, le=86_400)
     """The longest that one command may take, in seconds, unless the design sets another limit."""
+    pieces: bool = True
+    """Whether the checks also run on each piece, merged with what is merged already, before the piece is merged."""
 
 
 class RescueSettings(BaseModel):
@@ -182,6 +184,10 @@ class Settings(BaseModel):
     on with the others if one fails. They get the same key."""
     workers: int = Field(8, ge=1, le=64)
     """Maximum number of workers at the same time."""
+    rounds: int = Field(3, ge=0, le=20)
+    """How often a worker gets a rejected piece back."""
+    handovers: int = Field(1, ge=0, le=5)
+    """How many other agents get a piece, one after the other, once the rounds of its worker are used up; 0 for none."""
     batch: int | None = Field(None, ge=1)
     """Maximum number of sequences that a vLLM server started by this program processes at the same time."""
     port: int | None = Field(None, ge=0, le=65535)
@@ -212,7 +218,7 @@ class Settings(BaseModel):
     agent_mode: Literal["headless", "terminal"] = "headless"
     """How agent programs of other vendors run: once for each prompt, or with their own interface in the pane."""
     qa: QaSettings = QaSettings.model_construct()
-    """Limits of QA, as a table: `[qa]` with `timeout_s`."""
+    """How QA runs, as a table: `[qa]` with `timeout_s` and `pieces`."""
     rescue: RescueSettings = RescueSettings.model_construct()
     """How long saved work is kept, as a table: `[rescue]` with `days`, `merged_days` and `budget_mb`."""
     worktrees: WorktreeSettings = WorktreeSettings.model_construct()

@@ -28,6 +28,10 @@ class Promise(FrozenModel):
     """The least number of hot conflicts that a rebase resolves; the others are merged. 0: no conflict of any kind."""
     qa_rounds: tuple[bool, ...]
     """Whether each round of QA passed, in order."""
+    sent_back: tuple[str, ...] = ()
+    """The pieces that are sent back because of checks that ran before QA of the whole."""
+    taken_over: tuple[str, ...] = ()
+    """The pieces that another instance got because the rounds of their worker were used up."""
     left_out: tuple[str, ...] = ()
     """The pieces that are left out of the result; the run may then be partial."""
 
@@ -78,6 +82,8 @@ def what_to_see(promise: Promise | None) -> str:
         "an agent that waits for a lock": promise.lock_waits > 0,
         "a rebase after a conflict": promise.hot_conflicts > 0,
         "a failed QA round": False in promise.qa_rounds,
+        "a piece that its own checks send back": bool(promise.sent_back),
+        "a worker that takes over": bool(promise.taken_over),
         "a piece that is left out": bool(promise.left_out),
         "one commit": True,
     }
@@ -104,6 +110,8 @@ def judge(report: Report, promise: Promise | None, result: DemoResult) -> list[C
         _conflicts(report, promise.hot_conflicts),
         _labels(report),
         _qa(report, promise.qa_rounds),
+        _sent_back(report, promise.sent_back),
+        *([_taken_over(report, promise.taken_over)] if promise.taken_over else []),
         *([_left_out(report, promise.left_out)] if promise.left_out else []),
         _commit(report, result),
         Claim("result passes its tests", result.tests_pass, "passed" if result.tests_pass else "failed"),
@@ -174,6 +182,20 @@ def _qa(report: Report, wanted: Sequence[bool]) -> Claim:
     ended = [rounds[number] for number in sorted(rounds)]
     words = ", ".join("passed" if ok else "failed" for ok in ended) or "not run"
     return Claim("QA rounds", ended == list(wanted), words)
+
+
+def _sent_back(report: Report, wanted: Sequence[str]) -> Claim:
+    names = [
+        item["piece"]
+        for item in report.get("pieces", ())
+        if any(trace["because"] == "checks" for trace in item["sent_back"])
+    ]
+    return Claim("pieces sent back by their checks", names == list(wanted), ", ".join(names) or "none")
+
+
+def _taken_over(report: Report, wanted: Sequence[str]) -> Claim:
+    names = [item["piece"] for item in report.get("pieces", ()) if item["handed_over"]]
+    return Claim("pieces that another worker took over", names == list(wanted), ", ".join(names) or "none")
 
 
 def _left_out(report: Report, wanted: Sequence[str]) -> Claim:

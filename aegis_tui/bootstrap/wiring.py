@@ -50,6 +50,7 @@ from aegis_tui.orchestrator.gateway import HashJoined, UsualEndpoint
 from aegis_tui.orchestrator.instances import InstanceKeeper, Places
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.live import LiveConflicts
+from aegis_tui.orchestrator.piece_qa import PieceQa
 from aegis_tui.orchestrator.preflight import Preflight
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
@@ -130,6 +131,7 @@ class Wiring:
             recomposer=Recomposer(repository=repository, composing=repository.batches, quality=quality),
             quality=quality,
             rules=rules,
+            piece_qa=_piece_qa(repository, quality),
             gateway=self._gateway(paths, sockets_dir),
             find_endpoint=partial(_usual_endpoint, self._environ, self._root),
             hash_joined=_joined_hash(paths),
@@ -321,3 +323,8 @@ def claimed_worktrees(worktrees_dir: Path, workspace: Workspace) -> frozenset[st
     """Return the paths of the worktrees that instances use or will use, including those that are being made now."""
     living = (item for item in workspace.instances.by_id.values() if item.phase is not Phase.RECLAIMED)
     return frozenset(item.worktree or str(worktrees_dir / item.instance_id) for item in living)
+
+
+def _piece_qa(repository: GitRepository, quality: Quality) -> PieceQa:
+    integrator = Integrator(repository)
+    return PieceQa(repository=repository, composing=repository.batches, integrator=integrator, quality=quality)

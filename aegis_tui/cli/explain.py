@@ -10,7 +10,10 @@ import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
+from aegis_tui.domain.composition.events import PieceLeftOut
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.piece.events import PieceReopened, PieceStuck, PieceTested
 from aegis_tui.domain.wire.output import EvidenceFields, ExplainOutput
 from aegis_tui.domain.words import sentence
 from aegis_tui.errors import UsageError
@@ -37,7 +40,7 @@ def _explain(name: Id, as_json: AsJson = False) -> int:
     if item is None:
         raise UsageError(f"there is no instance {name}", "list them: aegis-tui status")
     recent = reader.events(after=max(0, workspace.seq - LOOKED_AT))
-    events = [event for event in recent if event.agent_id == item.agent_id][-MOST_EVENTS:]
+    events = [event for event in recent if _is_about(event, item)][-MOST_EVENTS:]
     fields: ExplainOutput = {
         "agent_id": item.agent_id,
         "state": item.word,
@@ -52,6 +55,16 @@ def _explain(name: Id, as_json: AsJson = False) -> int:
     plain = ["".join(span.text for span in line).rstrip() for line in lines]
     output.result(fields, as_json=as_json, lines=[f"{item.instance_id}  {plain[0]}", *plain[1:]])
     return 0
+
+
+def _is_about(event: Event, item: Instance) -> bool:
+    """Return whether an event is of the instance, or says what became of a submission of its piece (FLOW-10)."""
+    if event.agent_id == item.agent_id:
+        return True
+    data = event.data
+    if not isinstance(data, PieceTested | PieceReopened | PieceStuck | PieceLeftOut):
+        return False
+    return (data.run, data.piece) == (item.run, item.piece) and item.review_id is None
 
 
 def _brief(event: Event) -> EvidenceFields:

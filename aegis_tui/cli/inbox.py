@@ -34,11 +34,15 @@ ANSWERS: Final[dict[str, Answers]] = {
         "yes": ("qa:accept", "run", "QA accepts the failures of the base, the commit that the run starts from"),
         "no": _CANCEL,
     },
+    "piece": {
+        "leave-out": ("merge:apply", "leave_out", "the result is made without it; its commits are kept"),
+        "no": _CANCEL,
+    },
     "partial": {"yes": ("merge:apply", "run", "the pieces that break QA are left out of the result"), "no": _CANCEL},
     "machine": {"no": _CANCEL},
     "halted": {"yes": ("run:resume", "run", "the run continues"), "no": _CANCEL},
 }
-"""Kind of need -> the answers to it. An instance that asks takes any text instead."""
+"""Kind of need -> the answers to it. An instance that asks takes any text instead, a stuck piece any other text."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
@@ -78,6 +82,9 @@ def answer(
     if need.kind == "instance":
         hub.command("instance:send", agent_id=need.key, text=_not_empty(text))
         words = f"sent to {_name(need)}"
+    elif need.kind == "piece" and text not in ANSWERS[need.kind]:
+        hub.command("piece:retry", piece=need.key, text=_not_empty(text))
+        words = f"{need.key} gets one more try with this advice"
     else:
         words = _give(hub, need, text)
     output.result(AnswerOutput(kind=need.kind, key=_name(need), answer=text), as_json=as_json, lines=[words])
@@ -100,7 +107,10 @@ def _give(hub: HubQuick, need: Need, text: str) -> str:
     if text not in known:
         raise UsageError(f"{_name(need)} cannot be answered with {text!r}", f"give {' or '.join(known)}")
     command, field, words = known[text]
-    hub.command(command, **({field: need.key} if field else {}))
+    if field == "leave_out":
+        hub.command(command, leave_out=[need.key])
+    else:
+        hub.command(command, **({field: need.key} if field else {}))
     return words
 
 
@@ -152,6 +162,8 @@ def _fields(need: Need, since: str | None) -> WaitingItem:
     answers = {text: words for text, (_, _, words) in ANSWERS.get(need.kind, {}).items()}
     if need.kind == "instance":
         answers = {"TEXT": "the instance gets it as a prompt"}
+    if need.kind == "piece":
+        answers = {"TEXT": "a worker gets it as advice, and the piece one more try", **answers}
     return {"kind": need.kind, "key": _name(need), "since": since, "words": need.words, "answers": answers}
 
 

@@ -16,7 +16,7 @@ from aegis_tui.domain.ids import HUB, PERSON
 from aegis_tui.domain.instance.events import AgentState, InstanceReclaimed
 from aegis_tui.domain.message.events import MessageAcked
 from aegis_tui.domain.model import SCHEMA_VERSION
-from aegis_tui.domain.piece.events import PieceChecked, PieceHeld
+from aegis_tui.domain.piece.events import PieceChecked, PieceHeld, PieceReopened, PieceStuck, PieceTested
 from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
 from aegis_tui.domain.rule.finding import RuleFinding
@@ -92,6 +92,9 @@ NARRATED: Final[Mapping[str, Callable[[Event], bool]]] = MappingProxyType(
         "lock:queued": _always,
         "piece:checked": _is_sent_back,
         "piece:held": _always,
+        "piece:tested": lambda event: isinstance(event.data, PieceTested) and not event.data.ok,
+        "piece:reopened": lambda event: isinstance(event.data, PieceReopened) and event.data.handed_over,
+        "piece:stuck": _always,
         "rule:allowed": _always,
         "conflict:detected": _always,
         "conflict:resolved": _always,
@@ -118,6 +121,9 @@ def _details(event: Event) -> Iterator[str]:
             yield from (f"  the boundary is open: {words}" for words in allowed_words(event.data.options.boundary))
         case PieceHeld():
             yield from (line for item in event.data.broken if item.severity == "person" for line in _held(item))
+        case PieceStuck():
+            yield f"    to advise its worker: aegis-tui inbox answer {event.data.piece} TEXT"
+            yield f"    to leave it out: {event.data.command}"
         case QaFinished():
             yield from (line for check in event.data.checks for line in _check(check))
         case QaBaseChecked(ok=False):

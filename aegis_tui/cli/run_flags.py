@@ -65,6 +65,15 @@ Workers = Annotated[
         help="Maximum number of workers at a time; by default the setting `workers`, which is 8 unless changed.",
     ),
 ]
+Rounds = Annotated[
+    int | None,
+    typer.Option(
+        "--rounds",
+        min=0,
+        max=20,
+        help="How often a worker gets a rejected piece back; by default the setting `rounds`, 3 unless changed.",
+    ),
+]
 ModelName = Annotated[
     str | None,
     typer.Option("--model", help="Model name; when left out, the first served model that can call a tool."),

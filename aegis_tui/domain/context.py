@@ -145,8 +145,8 @@ def progress(workspace: Workspace, run: Run | None) -> MergeProgress:
 def run_view(workspace: Workspace, run: Run) -> RunView:
     """Return one run as JSON values: status, stage, gates, pieces, reviews, conflicts, QA, commit, options and more.
 
-    Feedback of pieces and criteria and findings of reviews are left out. Once the run is no longer open, its `gates`
-    are empty and its `base_qa` is None.
+    Feedback and traces of pieces, and criteria and findings of reviews are left out. Once the run is no longer open,
+    its `gates` are empty and its `base_qa` is None.
     """
     gates = gates_of(workspace, run) if run.is_open else []
     return {
@@ -161,7 +161,7 @@ def run_view(workspace: Workspace, run: Run) -> RunView:
         "agreed": run.design is not None,
         "design": json_of(design, DesignFields) if (design := run.design or run.proposed) else None,
         "gates": [GateView(name=name, passed=ok, reason=reason, command=way) for name, ok, reason, way in gates],
-        "pieces": [json_of(piece, PieceFields, without={"feedback"}) for piece in run.pieces.values()],
+        "pieces": [json_of(piece, PieceFields, without={"feedback", "traces"}) for piece in run.pieces.values()],
         "reviews": [json_of(review, ReviewFields, without={"criteria", "findings"}) for review in run.reviews.values()],
         "conflicts": [json_of(conflict, ConflictFields) for conflict in run.conflicts.values()],
         "qa": json_of(run.qa, QaFields, without={"type"}) if run.qa else None,

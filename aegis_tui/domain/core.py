@@ -33,6 +33,7 @@ from aegis_tui.domain.lock.model import Draft, LockRefused
 from aegis_tui.domain.lock.wait import Wait
 from aegis_tui.domain.message import rules as message_rules
 from aegis_tui.domain.model import Key
+from aegis_tui.domain.piece import own_checks
 from aegis_tui.domain.piece import rules as piece_rules
 from aegis_tui.domain.qa import rules as qa_rules
 from aegis_tui.domain.registry import Rules, collected
@@ -306,6 +307,7 @@ RULES: Final[Rules] = collected(
     spec_rules.RULES,
     run_rules.RULES,
     piece_rules.RULES,
+    own_checks.RULES,
     composition_rules.RULES,
     comment_rules.RULES,
     review_rules.RULES,

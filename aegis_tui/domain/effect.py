@@ -64,6 +64,16 @@ class InspectPiece:
 
 
 @dataclass(frozen=True, slots=True)
+class RunPieceChecks:
+    """Run the checks of a submission on its tree merged with the working ref, in the object store alone."""
+
+    run: str
+    piece: str
+    head_oid: str
+    onto: str
+
+
+@dataclass(frozen=True, slots=True)
 class ComposePiece:
     """Merge an accepted piece onto the working ref."""
 
@@ -128,6 +138,7 @@ Effect = (
     | StopInstance
     | ReclaimInstance
     | InspectPiece
+    | RunPieceChecks
     | ComposePiece
     | CheckComposition
     | RebuildComposition
@@ -181,7 +192,10 @@ def _pieces(run: Run) -> Iterator[Effect]:
     for piece in run.pieces.values():
         if piece.status is PieceStatus.SUBMITTED and not piece.checked and not piece.is_held and piece.head_oid:
             yield InspectPiece(run.run, piece.name, piece.head_oid)
-    if run.merge_queue and (head := run.pieces[run.merge_queue[0]].head_oid):
+    if (candidate := run.next_to_test()) is not None and candidate.head_oid:
+        yield RunPieceChecks(run.run, candidate.name, candidate.head_oid, run.working_oid)
+    first = run.pieces[run.merge_queue[0]] if run.merge_queue else None
+    if first is not None and run.is_tested(first) and (head := first.head_oid):
         yield ComposePiece(run.run, run.merge_queue[0], head)
 
 
@@ -207,6 +221,7 @@ STEP_WORDS: Final[Mapping[type[Effect], str]] = MappingProxyType(
         StopInstance: "ending {agent_id}",
         ReclaimInstance: "saving the work of {agent_id}",
         InspectPiece: "comparing {piece} with the other pieces",
+        RunPieceChecks: "QA of {piece}, merged with the other pieces",
         ComposePiece: "merging {piece}",
         CheckComposition: "comparing the merged tree with its pieces",
         RebuildComposition: "composing the pieces that are kept",

@@ -9,7 +9,7 @@ from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.inert import one_line
 from aegis_tui.domain.instance.events import AgentState
-from aegis_tui.domain.piece.events import PieceHeld
+from aegis_tui.domain.piece.events import PieceHeld, PieceStuck
 from aegis_tui.domain.qa.check import waits_for_person
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
 from aegis_tui.domain.run.events import DesignProposed, RunHalted
@@ -22,7 +22,7 @@ class Need(NamedTuple):
     """Something that waits for the person, because only they can decide or do it."""
 
     kind: str
-    """`design`, `instance`, `scope`, `rule`, `base`, `partial`, `machine` or `halted`."""
+    """`design`, `instance`, `scope`, `rule`, `piece`, `base`, `partial`, `machine` or `halted`."""
     key: str
     """The id of the design, agent, scope request or run, or the name of the piece."""
     words: str
@@ -56,11 +56,18 @@ def _of_rules(run: Run) -> Iterator[Need]:
             yield Need("rule", piece.name, f"{piece.name} waits until you allow or refuse this: {first}{more}")
 
 
+def _of_stuck(run: Run) -> Iterator[Need]:
+    for piece in run.pieces.values():
+        if piece.stuck:
+            first = one_line(piece.stuck.strip().partition("\n\n")[0])
+            yield Need("piece", piece.name, f"{piece.name} waits for your advice, or is left out: {first}")
+
+
 def needs(workspace: Workspace) -> list[Need]:
     """Return everything that waits for the person now, most urgent first; empty if nothing does.
 
     The order is: a proposed design, instances that ask or are blocked, requests to write outside a partition, what
-    merge rules found, failures of the base, and a halted run.
+    merge rules found, pieces that no worker gets through, failures of the base, and a halted run.
     """
     open_needs: list[Need] = []
     run = workspace.runs.current()
@@ -74,7 +81,7 @@ def needs(workspace: Workspace) -> list[Need]:
         words = f"{workspace.scope_askers[name]} asks to write {one_line(asked.path)}"
         open_needs.append(Need("scope", name, words))
     if run is not None and run.is_open:
-        open_needs += _of_rules(run)
+        open_needs += (*_of_rules(run), *_of_stuck(run))
     if run is not None and run.is_open and run.qa is not None and waits_for_person(run.qa.checks):
         checks = ", ".join(one_line(check.command) for check in run.qa.checks if not check.ok)
         open_needs.append(
@@ -94,6 +101,7 @@ NEED_EVENTS: Final = (
     "agent:state",
     "design:proposed",
     "piece:held",
+    "piece:stuck",
     "qa:base-checked",
     "qa:finished",
     "run:halted",
@@ -120,6 +128,8 @@ def waiting_since(events: Iterable[Event]) -> dict[tuple[str, str], str]:
                 since[("design", name)] = event.timestamp
             case PieceHeld(piece=name):
                 since[("rule", name)] = event.timestamp
+            case PieceStuck(piece=name):
+                since[("piece", name)] = event.timestamp
             case QaBaseChecked(run=name) | QaFinished(run=name):
                 since.update(dict.fromkeys(((kind, name) for kind in ("base", "partial", "machine")), event.timestamp))
             case RunHalted(run=name):

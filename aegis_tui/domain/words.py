@@ -54,6 +54,8 @@ from aegis_tui.domain.piece.events import (
     PieceChecked,
     PieceHeld,
     PieceReopened,
+    PieceStuck,
+    PieceTested,
     RuleAllowed,
 )
 from aegis_tui.domain.qa.check import why
@@ -116,6 +118,20 @@ def _checked(data: PieceChecked) -> str:
         return f"{data.piece} breaks no rule, {counted(len(data.files), 'file')}"
     first = data.findings[0].msg if data.findings else "it changes lines that another merged piece changes"
     return f"{data.piece} is sent back: {first}"
+
+
+def _tested(data: PieceTested) -> str:
+    if not data.ok:
+        return f"QA fails on {data.piece} merged with the newest integration branch: {data.reason}"
+    if data.reason:
+        return f"QA says nothing about {data.piece} alone: {data.reason}"
+    return f"QA passes on {data.piece} merged with the newest integration branch"
+
+
+def _reopened(data: PieceReopened) -> str:
+    if data.handed_over:
+        return f"{data.piece} goes to another worker, which is told all that was tried"
+    return f"{data.piece} goes {'to another worker' if data.fresh else 'back to its worker'}"
 
 
 def _held(data: PieceHeld) -> str:
@@ -231,7 +247,9 @@ _RUN: Words = {
     PieceChecked: _checked,
     PieceHeld: lambda data: f"{data.piece} waits for you: {_held(data)}",
     RuleAllowed: lambda data: f"allows this in {data.piece}: {data.finding.file}: {data.finding.msg}",
-    PieceReopened: lambda data: f"{data.piece} goes back to its worker",
+    PieceTested: _tested,
+    PieceReopened: _reopened,
+    PieceStuck: lambda data: f"{data.piece} waits for you, because no worker gets it through",
     MergeQueued: lambda data: f"{data.piece} waits to be merged",
     MergeApplied: _merge,
     MergeRejected: lambda data: f"{data.piece} is not merged: {data.reason}",

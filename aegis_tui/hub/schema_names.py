@@ -70,7 +70,7 @@ from aegis_tui.domain.message import exchange as exchanges
 from aegis_tui.domain.message.commands import Ack, BroadcastSend, MessageRead, MessageSend
 from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
 from aegis_tui.domain.model import CommandData, EventData
-from aegis_tui.domain.piece.commands import ConflictResolve, DiffSubmit
+from aegis_tui.domain.piece.commands import ConflictResolve, DiffSubmit, PieceRetry
 from aegis_tui.domain.piece.events import (
     ConflictDetected,
     ConflictResolved,
@@ -79,8 +79,10 @@ from aegis_tui.domain.piece.events import (
     MergeRejected,
     PieceChecked,
     PieceReopened,
+    PieceStuck,
+    PieceTested,
 )
-from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
+from aegis_tui.domain.piece.model import CheckedTree, Piece, PieceConflict, PieceStatus, Trace
 from aegis_tui.domain.qa import check as checks
 from aegis_tui.domain.qa import commands as qa_commands
 from aegis_tui.domain.qa import events as qa_events
@@ -143,6 +145,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         InstanceStop: "InstanceStop",
         InstanceSend: "InstanceSend",
         DiffSubmit: "DiffSubmit",
+        PieceRetry: "PieceRetry",
         ReviewVerdict: "ReviewVerdict",
         ReviewComment: "ReviewComment",
         ReviewDiscard: "ReviewDiscard",
@@ -194,7 +197,9 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         run_events.DesignProposed: "DesignProposed",
         run_events.DesignAgreed: "DesignAgreed",
         PieceChecked: "PieceChecked",
+        PieceTested: "PieceTested",
         PieceReopened: "PieceReopened",
+        PieceStuck: "PieceStuck",
         MergeQueued: "MergeQueued",
         MergeApplied: "MergeApplied",
         MergeRejected: "MergeRejected",
@@ -254,6 +259,8 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         PieceConflict: "Conflict",
         MergedFile: "MergedFile",
         Piece: "Piece",
+        CheckedTree: "CheckedTree",
+        Trace: "Trace",
         PieceStatus: "PieceStatus",
         Review: "Review",
         runs.RunStatus: "RunStatus",

@@ -23,10 +23,12 @@ from aegis_tui.domain.effect import (
     PrepareRun,
     RebuildComposition,
     ReclaimInstance,
+    RunPieceChecks,
     RunQa,
     StopInstance,
 )
 from aegis_tui.domain.instance.commands import InstanceMarkExited, InstanceMarkFailed, InstanceMarkReclaimed
+from aegis_tui.domain.piece.commands import PieceMarkTested
 from aegis_tui.domain.run.commands import RunFail
 from aegis_tui.errors import AegisError
 
@@ -75,6 +77,9 @@ def given_up_command(effect: Effect, cause: Cause) -> AnyCommand | None:
             return InstanceMarkReclaimed(agent_id=effect.agent_id, removed=False, reason=reason)
         case FinishRun():
             return None
+        case RunPieceChecks():
+            place = {"run": effect.run, "piece": effect.piece, "head_oid": effect.head_oid, "onto_oid": effect.onto}
+            return PieceMarkTested(**place, problem=f"its checks could not run: {reason}")
         case _:
             return RunFail(
                 run=effect.run,

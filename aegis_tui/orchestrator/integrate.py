@@ -91,7 +91,7 @@ class Integrator:
         predicted = self._repository.predict(run.working_oid, head_oid)
         preview, others = await asyncio.gather(predicted, self._against_open(run, piece, head_oid))
         changed += await self._beyond(run, bases, preview.tree, {item.path for item in changed})
-        blocking, soft = await self._against_applied(run, piece, head_oid, preview)
+        blocking, soft = await self.against_applied(run, piece, head_oid, preview)
         clashes = await self._case_clashes(run, preview.tree or head_oid, changed)
         fence = FenceCheck(self._repository, fences)
         dropped = await fence.dropped(run.working_oid, preview.tree)
@@ -179,9 +179,10 @@ class Integrator:
             return f"a link whose target is longer than {MAX_TARGET_BYTES} bytes, which cannot be checked out"
         return link_problem(item.path, target.decode("utf-8", "surrogateescape"))
 
-    async def _against_applied(
+    async def against_applied(
         self, run: Run, piece: Piece, head_oid: str, preview: MergePreview
     ) -> tuple[list[Overlapping], list[Overlapping]]:
+        """Return where a preview of a piece's merge conflicts with merged pieces, and where both change a file."""
         applied = [other for other in run.pieces.values() if other.applied_head and other.name != piece.name]
         hot = [hot_overlap(_who(applied, conflict.path), piece.name, conflict) for conflict in preview.conflicts]
         files = files_of(preview)
@@ -273,7 +274,7 @@ class Integrator:
             )
         except MergeConflict:
             preview = await self._repository.predict(run.working_oid, head_oid)
-            return ComposedPiece(None, (await self._against_applied(run, piece, head_oid, preview))[0])
+            return ComposedPiece(None, (await self.against_applied(run, piece, head_oid, preview))[0])
         return ComposedPiece(result.oid, [], result.files)
 
     async def _put_back(self, run: Run) -> None:

@@ -17,7 +17,7 @@ from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.qa.assess import assess
 from aegis_tui.domain.qa.blame import blame
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
-from aegis_tui.domain.qa.flaky import flaky_tests, is_worth_a_rerun, settle
+from aegis_tui.domain.qa.flaky import is_worth_a_rerun
 from aegis_tui.domain.qa.outcome import Outcome
 from aegis_tui.domain.qa.readers.base import QaReader
 from aegis_tui.domain.qa.verdict import compare
@@ -25,14 +25,13 @@ from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.errors import AegisError
 from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs, base_key
-from aegis_tui.orchestrator.qa_run import CommandRun, QaRunner
+from aegis_tui.orchestrator.qa_results import keep_run, settled_checks
+from aegis_tui.orchestrator.qa_run import QaRunner
 from aegis_tui.ports.repository import Repository
 
 _log = logging.getLogger(__name__)
 
 TAIL_CHARACTERS = 8_000
-SHOWN = 4
-SET_UP = "git submodule update --init"
 
 NO_CHECK = QaCheck(
     check="none",
@@ -45,20 +44,11 @@ NO_CHECK = QaCheck(
 """The check that the report shows if the person has chosen to run no checks."""
 
 
-def commands_of(run: Run) -> tuple[str, ...]:
-    """Return the QA commands of a run, each once: the design's, else the person's or those detected at its start.
-
-    Those detected are followed by the type checkers and linters that were detected with them. Empty if there are none,
-    or if the person chose to run none and the design names none.
-    """
-    chosen = (*run.facts.qa_commands, *run.facts.qa_extra) if run.facts.qa_commands else ()
-    if run.design is not None and run.design.qa is not None:
-        chosen = tuple(run.design.qa.commands)
-    return tuple(dict.fromkeys(chosen))
-
-
 Read = Callable[[str, Outcome, Sequence[QaReader]], Awaitable[CheckResult]]
 """Interprets how a command line ended; takes the command, its outcome and the test tools that it starts."""
+
+CompareAll = Callable[[Mapping[str, Kept]], tuple[QaCheck, ...]]
+"""Takes command -> its result on the merged tree; returns all checks, in order."""
 
 TellBase = Callable[[tuple[QaCheck, ...]], Awaitable[object]]
 """Receives the checks of a base, each compared with itself."""
@@ -114,7 +104,7 @@ class Quality:
             AegisError: git or the sandbox fails; a command that fails is a result, not an error.
             OSError: The results cannot be saved.
         """
-        commands = commands_of(run)
+        commands = run.qa_commands
         if not commands and run.options.unchecked:
             return {
                 "tree": await self._repository.tree_of(oid),
@@ -124,17 +114,12 @@ class Quality:
             }
         base = await self._results_of_base(run, commands)
         tree = await self._repository.tree_of(oid)
-        merged = await self._results_on(run, oid, commands, reuse=run.is_rebuilt)
+        # The last piece was usually tested on this very tree; only what failed is tried again.
+        is_known = run.is_rebuilt or run.has_green(tree)
+        merged, _ = await self._results_on(run, oid, commands, reuse=is_known)
         if now_possible := [name for name in commands if _could_not(base[name]) and not _could_not(merged[name])]:
             base = {**base, **await self._run_base_again(run, now_possible)}
-        compare_all = await self._comparer(run, oid, base)
-        checks = compare_all(merged)
-        if suspects := [
-            number for number, check in enumerate(checks) if is_worth_a_rerun(check, merged[check.command].result)
-        ]:
-            # What stands before a command may have built what it tests, so that is run again too.
-            again = await self._run_all(run, oid, commands[: suspects[-1] + 1], "merged")
-            checks = _settled(checks, compare_all({**merged, **again}), suspects, merged, again)
+        checks, _ = await self._settle(run, oid, merged, await self._comparer(run, oid, base), name="merged")
         await asyncio.to_thread(self._outputs.keep, run.run, run.round, checks, merged=merged, base=base)
         failing = [merged[check.command].output for check in checks if not check.ok]
         return {
@@ -154,13 +139,74 @@ class Quality:
             run: The run whose commands and base are used.
             oid: The commit, which may hold only some of the run's pieces.
         """
-        commands = commands_of(run)
+        commands = run.qa_commands
         base = await self._results_of_base(run, commands)
         compare_all = await self._comparer(run, oid, base)
-        return compare_all(await self._results_on(run, oid, commands, reuse=True))
+        return compare_all((await self._results_on(run, oid, commands, reuse=True))[0])
 
-    async def _results_on(self, run: Run, oid: str, commands: Sequence[str], *, reuse: bool) -> Mapping[str, Kept]:
-        """Return command -> its result on a commit, and save the results.
+    async def test(
+        self, run: Run, oid: str, *, onto: str, table: PartitionTable, name: str, objects: Callable[[QaCheck], bool]
+    ) -> tuple[tuple[QaCheck, ...], tuple[str, ...]]:
+        """Return one check for each command on a commit that merges a piece with another commit, in order.
+
+        The second result is the names of the pieces whose files the objections name; empty without one.
+
+        A check to which there is an objection compared with the base is compared with that other commit too, so that
+        what fails there already is not held against the piece. Results for the same tree and environment are not
+        computed again; a failure that may be due to chance is tried once more. What is printed is not kept for the
+        person. Raises `AegisError` if git or the sandbox fails, `OSError` if results cannot be saved.
+
+        Args:
+            run: The run whose commands and base are used.
+            oid: The commit with the piece.
+            onto: What the piece is merged with.
+            table: The present partitions.
+            name: Part of the scratch worktree's name; must differ for calls at the same time.
+            objects: Whether a check is an objection.
+        """
+        commands = run.qa_commands
+        base = await self._results_of_base(run, commands)
+        merged, is_fresh = await self._results_on(run, oid, commands, reuse=True, name=name)
+        checks = (compare_all := await self._comparer(run, oid, base))(merged)
+        if is_fresh:
+            checks, merged = await self._settle(run, oid, merged, compare_all, name=name)
+        if onto != run.facts.base_oid and any(objects(check) for check in checks):
+            there, _ = await self._results_on(run, onto, commands, reuse=True, name=name)
+            against = (await self._comparer(run, oid, there))(merged)
+            checks = tuple(
+                two if objects(one) and not objects(two) else one for one, two in zip(checks, against, strict=True)
+            )
+        failing = [merged[check.command].output for check in checks if objects(check)]
+        return checks, await _blamed(run, table, failing) if failing else ()
+
+    async def _settle(
+        self, run: Run, oid: str, merged: Mapping[str, Kept], compare_all: CompareAll, *, name: str
+    ) -> tuple[tuple[QaCheck, ...], Mapping[str, Kept]]:
+        """Return all checks and the results behind them; failures that may be due to chance are tried once more.
+
+        The results of a second try that settles a check are saved in place of the first.
+        """
+        checks = compare_all(merged)
+        suspects = [at for at, check in enumerate(checks) if is_worth_a_rerun(check, merged[check.command].result)]
+        if not suspects:
+            return checks, merged
+        # What stands before a command may have built what it tests, so that is run again too.
+        again = await self._run_all(run, oid, [*merged][: suspects[-1] + 1], name)
+        settled = settled_checks(checks, compare_all({**merged, **again}), suspects, merged, again)
+        if all(check.ok for check in settled):
+            await self._save(run, oid, again)
+            return settled, {**merged, **again}
+        return settled, merged
+
+    async def _save(self, run: Run, oid: str, results: Mapping[str, Kept]) -> None:
+        tree, around = await self._repository.tree_of(oid), await self._runner.fingerprint(run)
+        for command, kept in results.items():
+            self._outputs.save_base(base_key(tree, command, around), kept)
+
+    async def _results_on(
+        self, run: Run, oid: str, commands: Sequence[str], *, reuse: bool, name: str = "merged"
+    ) -> tuple[Mapping[str, Kept], bool]:
+        """Return command -> its result on a commit, and whether the commands were run for it; save the results.
 
         With `reuse`, saved results are returned if there is one for every command; else all commands run, because one
         may build what the next one tests.
@@ -169,15 +215,13 @@ class Quality:
         keys = {command: base_key(tree, command, around) for command in commands}
         known = {command: kept for command in commands if reuse and (kept := self._outputs.load_base(keys[command]))}
         if len(known) == len(commands):
-            return known
-        merged = await self._run_all(run, oid, commands, "merged")
+            return known, False
+        merged = await self._run_all(run, oid, commands, name)
         for command, kept in merged.items():
             self._outputs.save_base(keys[command], kept)
-        return merged
+        return merged, True
 
-    async def _comparer(
-        self, run: Run, oid: str, base: Mapping[str, Kept]
-    ) -> Callable[[Mapping[str, Kept]], tuple[QaCheck, ...]]:
+    async def _comparer(self, run: Run, oid: str, base: Mapping[str, Kept]) -> CompareAll:
         """Return a function that takes command -> result on the merged tree, and returns all checks, in order.
 
         Each check compares the result of one command with that on the base.
@@ -205,7 +249,7 @@ class Quality:
                     changed=changed,
                     tail=merged[command].output[-TAIL_CHARACTERS:],
                 )
-                for number, command in enumerate(commands_of(run), 1)
+                for number, command in enumerate(run.qa_commands, 1)
             )
 
         return lambda merged: _without_absent(run, compare_all(merged))
@@ -248,7 +292,7 @@ class Quality:
 
     async def _run_base(self, run: Run, tell: TellBase) -> None:
         try:
-            base = await self._results_of_base(run, commands_of(run), ahead=True)
+            base = await self._results_of_base(run, run.qa_commands, ahead=True)
             checks = tuple(
                 compare(number, command, kept.result, kept.result, tail=kept.output[-TAIL_CHARACTERS:])
                 for number, (command, kept) in enumerate(base.items(), 1)
@@ -343,21 +387,6 @@ def _without_absent(run: Run, checks: Sequence[QaCheck]) -> tuple[QaCheck, ...]:
 _EXTRA = "not required, and it could not run on the base either"
 
 
-def _settled(
-    checks: Sequence[QaCheck],
-    again: Sequence[QaCheck],
-    suspects: Sequence[int],
-    first: Mapping[str, Kept],
-    second: Mapping[str, Kept],
-) -> tuple[QaCheck, ...]:
-    settled = list(checks)
-    for number in suspects:
-        command = checks[number].command
-        flaky = flaky_tests(first[command].result, second[command].result)
-        settled[number] = settle(checks[number], again[number], flaky)
-    return tuple(settled)
-
-
 def _could_not(kept: Kept) -> bool:
     return kept.result.status in ("not_run", "empty")
 
@@ -369,30 +398,3 @@ async def _blamed(run: Run, table: PartitionTable, failing: Sequence[str]) -> tu
 
 async def _read_here(command: str, outcome: Outcome, tools: Sequence[QaReader]) -> CheckResult:
     return await asyncio.to_thread(assess, command, outcome, tools=tools)
-
-
-def keep_run(ran: CommandRun, result: CheckResult) -> Kept:
-    """Return the result of a command with its output, and with notes on changed files, submodules and lock files.
-
-    The reasons why it could not run, if any, are appended to its output.
-
-    Args:
-        ran: How the command ended.
-        result: What that means.
-    """
-    said = [result.note] if result.note else []
-    if ran.changed:
-        said.append(f"it changed {_list(ran.changed)}; the changes were undone before the next check")
-    if ran.empty and result.status != "passed":
-        said.append(f"empty submodules: {_list(ran.empty)}; to fill them, run in your checkout: {SET_UP}")
-        result = result.model_copy(update={"remedy": f"{SET_UP}, or {result.remedy}" if result.remedy else SET_UP})
-    if ran.outdated and result.status != "passed":
-        said.append(f"it ran in the environment of the base, and {_list(ran.outdated)} changed since")
-    result = result.model_copy(update={"note": "; ".join(said)})
-    notes = [f"[aegis-tui: {item.reason}]" for item in ran.outcome.obstacles]
-    return Kept(result, "\n".join([ran.outcome.output, *notes]) if notes else ran.outcome.output)
-
-
-def _list(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(names[:SHOWN])}{more}"

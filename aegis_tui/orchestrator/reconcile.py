@@ -28,6 +28,7 @@ from aegis_tui.domain.effect import (
     PrepareRun,
     RebuildComposition,
     ReclaimInstance,
+    RunPieceChecks,
     RunQa,
     StopInstance,
     needed,
@@ -42,7 +43,7 @@ from aegis_tui.domain.instance.commands import (
 from aegis_tui.domain.instance.model import Instance, Phase
 from aegis_tui.domain.lock.fence import PieceFences
 from aegis_tui.domain.lock.fencing import piece_fences
-from aegis_tui.domain.piece.commands import MergeMarkApplied, MergeMarkRejected, PieceMarkChecked
+from aegis_tui.domain.piece.commands import MergeMarkApplied, MergeMarkRejected
 from aegis_tui.domain.piece.model import Piece
 from aegis_tui.domain.qa import commands
 from aegis_tui.domain.qa.check import QaCheck
@@ -59,8 +60,10 @@ from aegis_tui.errors import AegisError
 from aegis_tui.orchestrator.advice import Advisor
 from aegis_tui.orchestrator.environment import EnvironmentMaker
 from aegis_tui.orchestrator.giving_up import cause_of_failure, given_up_command
+from aegis_tui.orchestrator.inspection import Inspection
 from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
+from aegis_tui.orchestrator.piece_qa import PieceQa
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.rule_check import RuleCheck
@@ -99,6 +102,7 @@ class Reconciler:
         recomposer: Takes pieces out of the merged tree.
         quality: Runs QA.
         rules: Applies the merge rules to pieces.
+        piece_qa: Runs the checks of pieces, each merged with the working ref.
         read_events: Reads the log, for the report.
         describe_commit: Describes the result's commit, for the report.
         before_launch: Called before a pane is opened, because the gateway must know the instance by then.
@@ -116,6 +120,7 @@ class Reconciler:
         recomposer: Recomposer,
         quality: Quality,
         rules: RuleCheck,
+        piece_qa: PieceQa,
         read_events: ReadEvents,
         describe_commit: DescribeCommit,
         before_launch: Callable[[], Awaitable[None]],
@@ -125,20 +130,25 @@ class Reconciler:
     ) -> None:
         self._environments, self._advisor = environments, advisor
         self._port, self._keeper, self._integrator, self._quality = port, keeper, integrator, quality
-        self._rules, self._recomposer = rules, recomposer
+        self._inspection, self._recomposer = Inspection(keeper, integrator, rules), recomposer
+        self._piece_qa = piece_qa
         self._read_events, self._describe_commit = read_events, describe_commit
         self._before_launch, self._when_idle = before_launch, when_idle
         self._running: dict[Effect, asyncio.Task[None]] = {}
         self._turns = Turns()
         self._tries: dict[Effect, int] = {}
         self._wake = asyncio.Event()
-        self._do: dict[type[Any], Callable[[Any], Awaitable[AnyCommand | None]]] = {
+        self._do = self._actions()
+
+    def _actions(self) -> dict[type[Any], Callable[[Any], Awaitable[AnyCommand | None]]]:
+        return {
             PrepareRun: self._prepare_run,
             PrepareInstance: self._prepare_instance,
             LaunchInstance: self._launch,
             StopInstance: self._stop_instance,
             ReclaimInstance: self._reclaim,
             InspectPiece: self._inspect,
+            RunPieceChecks: self._test_piece,
             ComposePiece: self._compose,
             CheckComposition: self._check,
             RebuildComposition: self._rebuild,
@@ -162,6 +172,9 @@ class Reconciler:
             while True:
                 self._wake.clear()
                 wanted, unjoined = await self._port.read(_wanted)
+                for effect, task in self._running.items():
+                    if isinstance(effect, RunPieceChecks) and effect not in wanted:
+                        task.cancel()  # the piece is to change, or what it is merged with has
                 for effect in self._turns.choose(wanted, self._running, unjoined):
                     self._running[effect] = asyncio.create_task(self._perform(effect))
                 if run := await self._port.read(self._whose_base_is_wanted):
@@ -295,18 +308,12 @@ class Reconciler:
     async def _inspect(self, effect: InspectPiece) -> AnyCommand:
         run, piece, fences = await self._piece(effect.run, effect.piece)
         author = await self._port.read(lambda workspace: workspace.instances.find(piece.agent_id or ""))
-        refused = await self._keeper.take_in(author, effect.head_oid) if author else ""
-        checked = await self._integrator.inspect(run, piece, effect.head_oid, fences, refused=refused)
-        if checked["files"]:
-            seen = await self._rules.check(base=run.facts.base_oid, into=run.working_oid, head=effect.head_oid)
-            checked |= {"broken": seen.findings, "scanner": seen.scanner}
-            if self._rules.names is not None:
-                names = await self._rules.names.check(
-                    base=run.facts.base_oid, into=run.working_oid, head=effect.head_oid
-                )
-                checked["broken"] = (*seen.findings, *names.findings)
-                checked |= {"names_used": names.used, "names_unknown": names.unknown}
-        return PieceMarkChecked(run=effect.run, piece=effect.piece, head_oid=effect.head_oid, **checked)
+        return await self._inspection.inspect(run, piece, effect.head_oid, fences, author=author)
+
+    async def _test_piece(self, effect: RunPieceChecks) -> AnyCommand:
+        run, table = await self._port.read(lambda workspace: _run_and_partitions(workspace, effect.run))
+        piece = run.pieces[effect.piece]
+        return await self._piece_qa.test(run, piece, effect.head_oid, onto=effect.onto, table=table)
 
     async def _compose(self, effect: ComposePiece) -> AnyCommand:
         run, piece, fences = await self._piece(effect.run, effect.piece)

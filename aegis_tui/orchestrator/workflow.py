@@ -26,6 +26,7 @@ from aegis_tui.orchestrator.gateway import FindEndpoint, Gateway, GatewayKeeper,
 from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.live import LiveConflicts
+from aegis_tui.orchestrator.piece_qa import PieceQa
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.reconcile import DescribeCommit, Reconciler
@@ -70,6 +71,7 @@ class WorkflowParts:
     recomposer: Recomposer
     quality: Quality
     rules: RuleCheck
+    piece_qa: PieceQa
     gateway: Gateway
     find_endpoint: FindEndpoint
     hash_joined: HashJoined
@@ -96,6 +98,7 @@ class Workflow:
             recomposer=parts.recomposer,
             quality=parts.quality,
             rules=parts.rules,
+            piece_qa=parts.piece_qa,
             read_events=self._events_after,
             describe_commit=parts.describe_commit,
             before_launch=self._gateway.serve,

@@ -25,6 +25,7 @@ from scripts.bench.record import Figure, read_records, record_of, write_record
 from scripts.bench.startup import run_startup
 from scripts.bench.tokens import run_tokens
 from scripts.bench.tui import run_tui
+from scripts.bench.workers import run_workers
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "core": run_core,
@@ -38,6 +39,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "startup": run_startup,
     "tokens": run_tokens,
     "tui": run_tui,
+    "workers": run_workers,
 }
 """Name to benchmark; a new one is added here and named by a goal in goals.py."""
 

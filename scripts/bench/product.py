@@ -119,7 +119,8 @@ def _write_design(workspace: ScratchWorkspace) -> str:
     return str(design)
 
 
-def _second(timestamp: str) -> float:
+def second(timestamp: str) -> float:
+    """Return an RFC 3339 timestamp as seconds since 1970."""
     return datetime.fromisoformat(timestamp.replace("Z", "+00:00")).timestamp()
 
 
@@ -127,14 +128,14 @@ def _until_called(events: list[dict[str, Any]], calls: list[dict[str, Any]]) -> 
     """Role and seconds of each instance, in the order of the plans."""
     first = _first_calls(calls)
     planned = [event for event in events if event["type"] == "instance:planned"]
-    return [(event["data"]["role"], first[event["agent_id"]] - _second(event["timestamp"])) for event in planned]
+    return [(event["data"]["role"], first[event["agent_id"]] - second(event["timestamp"])) for event in planned]
 
 
 def _first_calls(calls: list[dict[str, Any]]) -> dict[str, float]:
     """Agent id -> when its first call of the model began, in seconds since 1970."""
     first: dict[str, float] = {}
     for call in calls:
-        began = _second(call["at"]) - call["latency_s"]
+        began = second(call["at"]) - call["latency_s"]
         first[call["agent_id"]] = min(began, first.get(call["agent_id"], began))
     return first
 
@@ -147,7 +148,7 @@ def _until_read(events: list[dict[str, Any]], calls: list[dict[str, Any]]) -> li
         if event["type"] == "instance:planned" and (review_id := event["data"].get("review_id")):
             reviewers.setdefault(review_id, event["agent_id"])
     asked = [event for event in events if event["type"] == "review:requested"]
-    return [first[reviewers[event["data"]["review_id"]]] - _second(event["timestamp"]) for event in asked]
+    return [first[reviewers[event["data"]["review_id"]]] - second(event["timestamp"]) for event in asked]
 
 
 def _until_merged(events: list[dict[str, Any]]) -> list[float]:
@@ -155,7 +156,7 @@ def _until_merged(events: list[dict[str, Any]]) -> list[float]:
     spent: list[float] = []
     for event in events:
         if event["type"] == "specs.diff-submitted":
-            submitted[event["data"]["specId"].partition("-")[2]] = _second(event["timestamp"])
+            submitted[event["data"]["specId"].partition("-")[2]] = second(event["timestamp"])
         elif event["type"] == "merge:applied":
-            spent.append(_second(event["timestamp"]) - submitted[event["data"]["piece"]])
+            spent.append(second(event["timestamp"]) - submitted[event["data"]["piece"]])
     return spent

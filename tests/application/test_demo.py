@@ -25,6 +25,7 @@ def report(**changes: Any) -> Any:
         "instances": [instance("worker", "00.000", 5.0), instance("worker", "04.000", 5.0)],
         "locks": {"waited": 1},
         "conflicts": [ended("hot", "rebased")],
+        "pieces": [{"piece": "a", "handed_over": [], "sent_back": []}],
         "qa": [{"round": 0, "ok": False}, {"round": 0, "ok": True}, {"round": 1, "ok": True}],
         "commit": {"oid": "tip"},
         **changes,
@@ -119,3 +120,14 @@ def test_a_scenario_that_promises_nothing_still_leaves_the_checkout_alone() -> N
 def test_a_promise_with_an_unknown_field_is_refused() -> None:
     with pytest.raises(UsageError):
         parse_promise({**PROMISE.model_dump(), "fun": 1})
+
+
+def test_pieces_that_are_sent_back_or_taken_over_are_promised_exactly() -> None:
+    promise = PROMISE.model_copy(update={"sent_back": ("a",), "taken_over": ("a",)})
+    names = ["pieces sent back by their checks", "pieces that another worker took over"]
+    assert broken(promise) == names
+    by_checks, by_review = [{"because": "checks"}], [{"because": "review"}]
+    assert broken(promise, pieces=[{"piece": "a", "handed_over": ["w"], "sent_back": by_checks}]) == []
+    assert broken(promise, pieces=[{"piece": "a", "handed_over": ["w"], "sent_back": by_review}]) == names[:1]
+    assert broken(pieces=[{"piece": "a", "handed_over": [], "sent_back": by_checks}]) == names[:1]
+    assert "a worker that takes over" in what_to_see(promise)

@@ -71,6 +71,7 @@ review:discard               P . . . . . . . . .
 review:send                  P . . . . . . . . .
 conflict:resolve             P . . . . . . . . .
 merge:apply                  P . . . . . . . . .
+piece:retry                  P . . . . . . . . .
 message:send                 P C W S L R K G J M
 message:read                 P C W S L R K G J M
 ack                          P C W S L R K G J M
@@ -106,6 +107,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "review:comment": {"piece": "x", "file": "a.py", "line": 1, "text": "why"},
     "review:discard": {"piece": "x"},
     "review:send": {"piece": "x"},
+    "piece:retry": {"piece": "x"},
     "conflict:resolve": {"conflict_id": "x", "resolution": "person"},
 }
 

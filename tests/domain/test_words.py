@@ -56,6 +56,8 @@ def test_a_sentence_is_one_line_without_the_marks_of_a_program(kind: str) -> Non
         ("run:resumed", "resumes the run"),
         ("piece:held", "gamma waits for you: src/c/x.bin: nobody can review a binary file and 1 more finding"),
         ("rule:allowed", "allows this in gamma: src/c/x.bin: nobody can review a binary file"),
+        ("piece:tested", "QA passes on beta merged with the newest integration branch"),
+        ("piece:stuck", "gamma waits for you, because no worker gets it through"),
         ("qa:accepted", "accepts the base's own failures"),
         ("run:partial-allowed", "allows a result without the pieces that fail"),
         ("merge:culprits-sought", "looks for the pieces that break QA: pytest: 1 new failure"),

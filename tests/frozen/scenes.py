@@ -129,7 +129,10 @@ def finish_without_alpha(run: Play) -> None:
     """From where `crossing` leaves it to a result without alpha, which breaks QA, and gamma, which builds on it."""
     run.land("alpha", "a3", ["src/a/x.py"])
     held(run, "gamma", "c0", "src/c/x.bin")
-    run.land("beta", "b1", ["src/b/x.py"])
+    stuck(run, "gamma", "src/c/x.py")
+    tested(run, "beta", "b1", ["src/b/x.py"], is_red=False)
+    run.decide("approve")
+    run.do(THE_HUB, "merge:mark-applied", run="run1", piece="beta", head_oid="b1", oid="beta-merged")
     run.land("gamma", "c1", ["src/c/x.py"])
     files = ["src/base/x.py", "src/a/x.py", "src/b/x.py", "src/c/x.py"]
     run.do(THE_HUB, "composition:mark-checked", run="run1", oid=run.found.working_oid, files=files)
@@ -147,6 +150,22 @@ def finish_without_alpha(run: Play) -> None:
     run.do(THE_HUB, "run:mark-committed", run="run1", **commit)
     run.bring_down()
     run.do(THE_HUB, "run:mark-finished", run="run1")
+
+
+def tested(run: Play, piece: str, head: str, files: list[str], *, is_red: bool) -> None:
+    """A submission whose own checks ran on its tree merged with the working ref."""
+    run.hand_in(piece, head, files)
+    green = {**CHECK, "status": "passed", "ok": True}
+    red = {"ok": False, "failed": 1, "status": "failed", "new_failures": ["t::y"], "reason": "1 new failure: t::y"}
+    place = {"run": "run1", "piece": piece, "head_oid": head, "onto_oid": run.found.working_oid, "tree": f"T{head}"}
+    run.do(THE_HUB, "piece:mark-tested", **place, checks=[{**green, **red} if is_red else green])
+
+
+def stuck(run: Play, piece: str, file: str) -> None:
+    """A piece that no worker gets through, so that the person is asked and gives advice."""
+    for head in ("s1", "s2"):
+        tested(run, piece, head, [file], is_red=True)
+    run.do(THE_PERSON, "piece:retry", piece=piece, text="look at the other end")
 
 
 def held(run: Play, piece: str, head: str, file: str) -> None:
@@ -167,7 +186,7 @@ def everything() -> Play:
     run = Play()
     locks_by_hand(run)
     words_by_hand(run)
-    begin(run, max_rounds=2)
+    begin(run, max_rounds=2, handovers=0, attended=True)
     crossing(run)
     finish_without_alpha(run)
     return run

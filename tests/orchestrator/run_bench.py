@@ -30,6 +30,7 @@ from aegis_tui.orchestrator.disk_watch import DiskWatch
 from aegis_tui.orchestrator.gateway import UsualEndpoint
 from aegis_tui.orchestrator.instances import InstanceKeeper, Places
 from aegis_tui.orchestrator.integrate import Integrator
+from aegis_tui.orchestrator.piece_qa import PieceQa
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
 from aegis_tui.orchestrator.qa_run import QaRunner
@@ -138,13 +139,13 @@ class Bench:
             result_files=NoResultFiles(),
             limits=Limits(),
         )
-        outputs = QaOutputs(self.places["qa"])
-        quality = Quality(repository=repository, runner=runner, outputs=outputs, timeout_s=lambda: 60.0)
+        quality = self._quality(repository, runner)
         parts = WorkflowParts(
             terminal=terminal,
             keeper=keeper,
             integrator=Integrator(repository),
             recomposer=Recomposer(repository=repository, composing=self.faults["composing"], quality=quality),
+            piece_qa=self._piece_qa(repository, quality),
             quality=quality,
             rules=self._rules(repository),
             gateway=self.gateway,
@@ -154,6 +155,14 @@ class Bench:
             disks=self.disks,
         )
         return Workflow(parts, engine)
+
+    def _quality(self, repository: Any, runner: QaRunner) -> Quality:
+        outputs = QaOutputs(self.places["qa"])
+        return Quality(repository=repository, runner=runner, outputs=outputs, timeout_s=lambda: 60.0)
+
+    def _piece_qa(self, repository: Any, quality: Quality) -> PieceQa:
+        composing, integrator = self.faults["composing"], Integrator(repository)
+        return PieceQa(repository=repository, composing=composing, integrator=integrator, quality=quality)
 
     def _rules(self, repository: Any) -> RuleCheck:
         files, judge = self._list_files, judge_apart

@@ -16,7 +16,7 @@ import pytest
 
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.domain.qa.assess import assess
-from aegis_tui.orchestrator.qa import keep_run
+from aegis_tui.orchestrator.qa_results import keep_run
 from aegis_tui.orchestrator.qa_run import CommandRun
 from aegis_tui.ports.sandbox import SandboxMode
 from tests.orchestrator.qa_lab import Lab

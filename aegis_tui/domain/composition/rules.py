@@ -26,6 +26,8 @@ from aegis_tui.errors import Refused, UsageError
 def merge_apply(workspace: Workspace, command: MergeApply, actor: Actor, request_id: str) -> Decision:
     """Let a run end without the pieces that fail, and leave out those that the person names. The reply has the run.
 
+    If none is named, those that are stuck are left out.
+
     If QA has failed and waits for this, the pieces that break it are searched. That the sender is the person was
     checked before (`rights`).
 
@@ -42,7 +44,8 @@ def merge_apply(workspace: Workspace, command: MergeApply, actor: Actor, request
     if not run.may_be_partial:
         drafts.append((actor.agent_id, PartialAllowed(run=run.run, by=actor.agent_id)))
     reply = RunReply(run=run.run)
-    fresh = {name: "left out by the person" for name in command.leave_out if not run.pieces[name].left_out}
+    named = command.leave_out or tuple(piece.name for piece in run.pieces.values() if piece.stuck)
+    fresh = {name: "left out by the person" for name in named if not run.pieces[name].left_out}
     if fresh:
         left = leave_out(workspace, run, fresh, otherwise=[], is_asked=True)
         if not left:

@@ -6,10 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from aegis_tui.domain.field import Key, Name, Oid
+from aegis_tui.domain.field import Key, Name, Oid, Text
 from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.model import CommandData, Count
 from aegis_tui.domain.piece.events import Overlapping
+from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.rule.finding import RuleFinding
 
@@ -50,6 +51,21 @@ class PieceMarkChecked(CommandData):
     names_unknown: int = 0  # how many of these nothing defines
 
 
+class PieceMarkTested(CommandData):
+    """Record what a submission's own checks gave on its tree merged with the working ref (FLOW-7)."""
+
+    type: Literal["piece:mark-tested"] = "piece:mark-tested"
+    run: str
+    piece: str
+    head_oid: str
+    onto_oid: str
+    tree: str = ""
+    checks: tuple[QaCheck, ...] = ()
+    blamed: tuple[str, ...] = ()  # pieces whose files the failures name
+    overlaps: tuple[Overlapping, ...] = ()  # where it cannot be merged with the working ref
+    problem: str = ""  # why nothing could be run; then the piece is not held up
+
+
 class ConflictsObserved(CommandData):
     """Record the conflicts that are predicted between pairs of unfinished pieces (GIT-2)."""
 
@@ -82,5 +98,14 @@ class MergeMarkRejected(CommandData):
     stale: tuple[Finding, ...] = ()
 
 
-PieceClientCommand = DiffSubmit | ConflictResolve
-PieceHubCommand = PieceMarkChecked | ConflictsObserved | MergeMarkApplied | MergeMarkRejected
+class PieceRetry(CommandData):
+    """Give a piece that is stuck one more try, with a word of advice. Only for the person."""
+
+    type: Literal["piece:retry"] = "piece:retry"
+    piece: Name
+    run: Name | None = None
+    text: Text = ""
+
+
+PieceClientCommand = DiffSubmit | ConflictResolve | PieceRetry
+PieceHubCommand = PieceMarkChecked | PieceMarkTested | ConflictsObserved | MergeMarkApplied | MergeMarkRejected

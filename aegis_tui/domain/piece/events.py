@@ -7,8 +7,12 @@ from typing import Literal
 from aegis_tui.domain.merge.label import FileLabel, Strategy
 from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.model import EventData, FrozenModel
+from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.rule.finding import RuleFinding
+
+Because = Literal["checks", "rules", "merge", "review", "whole", ""]
+"""What sent a piece back: its own checks, partition or merge rules, the merge, a review, or the whole merged tree."""
 
 Resolution = Literal["rebased", "merged", "person", "none"]
 
@@ -86,6 +90,42 @@ class PieceReopened(EventData):
     counts: bool = True
     asked: bool = False
     """True when a person wrote to its worker after the submission, and nothing was wrong with the submission."""
+    because: Because = ""
+    """What sent it back; empty if nothing did, as when its worker was lost, or in an older log."""
+    handed_over: bool = False
+    """True when the rounds of its worker are used up, so that another one gets it with all reasons and traces."""
+
+
+class PieceTested(EventData):
+    """A submission's own checks ran on its tree merged with the working ref; without an objection, it can be merged."""
+
+    type: Literal["piece:tested"] = "piece:tested"
+    run: str
+    piece: str
+    head_oid: str
+    onto_oid: str
+    """The commit of the working ref that it was merged with, in the object store alone."""
+    tree: str = ""
+    """The merged tree; empty if it could not be merged, or there was nothing to run."""
+    ok: bool
+    """False if the piece goes back to its worker."""
+    checks: tuple[QaCheck, ...] = ()
+    reason: str = ""
+    """Which checks fail and why; or why their result says nothing about the piece; empty if all are passed."""
+    breaks: tuple[str, ...] = ()
+    """Merged pieces in whose files the checks fail; they go back to their workers when this piece is merged."""
+
+
+class PieceStuck(EventData):
+    """No worker got a piece through, so the person is asked what becomes of it; all submissions are kept (FLOW-10)."""
+
+    type: Literal["piece:stuck"] = "piece:stuck"
+    run: str
+    piece: str
+    reason: str
+    because: Because = ""
+    command: str
+    """The command by which the person leaves it out."""
 
 
 class MergeQueued(EventData):
@@ -150,7 +190,9 @@ class ConflictResolved(EventData):
     resolution: Resolution
 
 
-PieceEvent = PieceChecked | PieceHeld | PieceReopened | RuleAllowed
+LoopEvent = PieceTested | PieceReopened | PieceStuck
+SubmissionEvent = PieceChecked | PieceHeld | RuleAllowed
+PieceEvent = SubmissionEvent | LoopEvent
 
 
 MergeEvent = MergeQueued | MergeApplied | MergeRejected | ConflictDetected | ConflictResolved

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from aegis_tui.domain.merge.label import FileLabel, Strategy
 from aegis_tui.domain.merge.merged_file import MergedFile
-from aegis_tui.domain.model import StateModel
+from aegis_tui.domain.model import FrozenModel, StateModel
+from aegis_tui.domain.piece.events import Because
 from aegis_tui.domain.rule.finding import RuleFinding
 
 
@@ -22,7 +23,37 @@ class PieceStatus(StrEnum):
     REVIEWING = "reviewing"
     ACCEPTED = "accepted"
     APPLIED = "applied"
+    STUCK = "stuck"
     LEFT_OUT = "left-out"
+
+
+class Trace(FrozenModel):
+    """Why one submission was sent back: what the next worker of the piece needs to know of it (FLOW-10)."""
+
+    agent_id: str | None
+    """Who submitted it."""
+    head_oid: str | None
+    """The submitted commit, which is kept."""
+    because: Because = ""
+    """What sent it back."""
+    text: str
+    """Reason and output, as the worker was told them; the end is cut off if it is long."""
+
+
+class CheckedTree(FrozenModel):
+    """The tree on which a submission's own checks ran: the piece merged with the working ref."""
+
+    head_oid: str
+    onto_oid: str
+    """What the working ref was then."""
+    tree: str
+    """The merged tree; empty if there was nothing to run."""
+    is_green: bool
+    """Whether every check was passed; False where a check says nothing about the piece, as one that cannot run."""
+    breaks: tuple[str, ...] = ()
+    """Merged pieces in whose files the checks fail."""
+    trace: str = ""
+    """What these fail with."""
 
 
 class Piece(StateModel):
@@ -37,6 +68,16 @@ class Piece(StateModel):
     agents: list[str] = Field(default_factory=list)
     attempts: int = 0
     rejections: int = 0
+    rounds: int = 0
+    """How often its present worker, or one that was lost before it, got it back."""
+    handed_over: tuple[str, ...] = ()
+    """The instances whose rounds were used up, so that another one got it."""
+    traces: tuple[Trace, ...] = ()
+    """Why each earlier submission was sent back, oldest first."""
+    tested: CheckedTree | None = None
+    """Where the checks of the present submission ran last without an objection; None before."""
+    stuck: str = ""
+    """Why the person is asked what becomes of it; empty if it does not wait for that."""
     base_oid: str | None = None
     head_oid: str | None = None
     tokens: tuple[int, ...] = ()
@@ -62,6 +103,12 @@ class Piece(StateModel):
     """Whether the submission waits for a person, who alone may allow what the rules found."""
     asked: bool = False
     """Whether a person wrote to its worker after the submission, so that it works again; merged work stays merged."""
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether its submission passed the check of its paths, and is neither sent back nor merged yet."""
+        is_checked = self.status is PieceStatus.SUBMITTED and self.checked
+        return is_checked or self.status in (PieceStatus.REVIEWING, PieceStatus.ACCEPTED)
 
 
 class PieceConflict(StateModel):

@@ -6,21 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from aegis_tui.domain.composition.leaving import (
-    QA_GATE,
-    leave_out,
-    seek_culprits,
-    waiting_for_partial,
-    waits_for_key,
-)
-from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance.events import InstanceStopping
 from aegis_tui.domain.instance.rules import own_instance, piece_of, spec_path
 from aegis_tui.domain.lock.fencing import check_tokens, fence_finding, stale_at_composition, stale_crossings
 from aegis_tui.domain.lock.model import Draft
-from aegis_tui.domain.message.events import MessageSent
 from aegis_tui.domain.piece.commands import (
     ConflictResolve,
     ConflictsObserved,
@@ -37,20 +28,19 @@ from aegis_tui.domain.piece.events import (
     Overlapping,
     PieceChecked,
     PieceHeld,
-    PieceReopened,
     Resolution,
 )
+from aegis_tui.domain.piece.feedback import send_back
 from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.piece.prediction import observed, predicted
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.rule.finding import RuleFinding, Severity
-from aegis_tui.domain.run import brief, events
-from aegis_tui.domain.run.events import FOUNDATION, Stage
-from aegis_tui.domain.run.failure import fail
+from aegis_tui.domain.run import brief
+from aegis_tui.domain.run.events import FOUNDATION
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.scope.reservation import standing_table
-from aegis_tui.domain.spec.events import SpecCompleted, SpecDiffSubmitted, SpecUpdated
+from aegis_tui.domain.spec.events import SpecCompleted, SpecDiffSubmitted
 from aegis_tui.domain.wire.reply import SubmittedReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
@@ -153,7 +143,8 @@ def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, 
     if findings:
         text = brief.rejected_brief(piece.name, reported, by="the hub")
         hint = HOW_TO_ALLOW if broken["error"] else ""
-        drafts += send_back(workspace, run, piece, reason=brief.findings_text(reported), text=text, hint=hint)
+        reason = brief.findings_text(reported)
+        drafts += send_back(workspace, run, piece, because="rules", reason=reason, text=text, hint=hint)
     elif command.blocking:
         drafts += crossed(workspace, run, piece, command.blocking)
     elif unchanged:
@@ -190,93 +181,7 @@ def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Ove
         reason += f"; STALE: {by.agent_id} has meanwhile written {path} with the newer token {by.token}"
     rejected = MergeRejected(run=run.run, piece=piece.name, reason=reason)
     text = brief.rebase_brief(run, piece.name, overlaps)
-    return [(HUB, rejected), *send_back(workspace, run, piece, reason=reason, text=text)]
-
-
-def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text: str, hint: str = "") -> list[Draft]:
-    """Return the events that send a rejected piece back, or let the run fail after too many rejections (FLOW-10).
-
-    The first `max_rounds` rejections send the piece to its worker, with a prompt, or to a fresh worker if that one is
-    not alive. The next rejection lets the run fail, or leaves the piece out if the run may end without it.
-
-    Args:
-        workspace: The state after the last logged event.
-        run: The run of the piece.
-        piece: The piece; its `rejections` do not include this one.
-        reason: Why it was rejected, for the message of a run that fails.
-        text: The prompt for the worker.
-        hint: What a person can do if the run fails.
-    """
-    worker = workspace.get_instance(piece.agent_id or "")
-    if piece.rejections >= run.options.max_rounds:
-        message = f"{piece.name} was rejected {counted(piece.rejections + 1, 'time')}: {reason}"
-        failed = fail(run, "rounds", message, hint, cause=reason, instance=worker, feature=piece.name)
-        return leave_out(workspace, run, {piece.name: message}, otherwise=failed)
-    alive = worker is not None and worker.is_alive
-    drafts: list[Draft] = [
-        (HUB, PieceReopened(run=run.run, piece=piece.name, reason=text, fresh=not alive)),
-        (HUB, SpecUpdated(specId=piece.spec_id, path=spec_path(piece.spec_id), status="in-progress")),
-    ]
-    if alive and worker is not None:
-        context = {"task": "fix", "spec_id": piece.spec_id, "base_oid": piece.base_oid}
-        drafts.append((HUB, MessageSent(to=worker.agent_id, text=text, kind="prompt", context=context)))
-    return drafts
-
-
-def reopen(
-    workspace: Workspace,
-    run: Run,
-    blamed: Sequence[str],
-    *,
-    gate: str,
-    reason: str,
-    texts: str | dict[str, str],
-    hint: str = "",
-) -> list[Draft]:
-    """Return the events that take a run back to MONITORING for another round, or let it fail (FLOW-10).
-
-    `max_rounds` rounds of corrections are possible; it fails when one more would be needed, or a piece is sent back too
-    often.
-
-    Args:
-        workspace: State after the last logged event.
-        run: The run whose merged tree was rejected.
-        blamed: Names of the pieces that go back; empty means all features.
-        gate: The gate that did not open.
-        reason: Why, for the log.
-        texts: The prompts to the workers: one text for all, or one by piece name; a piece without one gets `reason`.
-        hint: What a person can do if the run fails.
-    """
-    drafts: list[Draft] = [
-        (HUB, events.GateBlocked(run=run.run, stage=run.stage, gate=gate, reason=reason[:2000])),
-    ]
-    if _is_last(run, blamed):
-        corrections = f" after {counted(run.round, 'round')} of corrections" if run.round else ""
-        message = f"{gate} was not met{corrections}: {reason[:500]}"
-        feature = blamed[0] if len(blamed) == 1 else None
-        failed = fail(run, gate, message, hint, cause=reason[:2000], feature=feature)
-        if gate != QA_GATE:
-            reasons = dict.fromkeys(blamed, f"{gate} was not met: {reason}")
-            return drafts + (leave_out(workspace, run, reasons, otherwise=failed) if blamed else failed)
-        if sought := seek_culprits(run, reason, otherwise=[]):
-            return drafts + sought
-        return [waiting_for_partial(run, reason)] if waits_for_key(run) else drafts + failed
-    changed = events.StageChanged(run=run.run, stage=Stage.MONITORING, round=run.round + 1, reason=reason[:500])
-    drafts.append((HUB, changed))
-    for name in blamed or [piece.name for piece in run.features()]:
-        text = texts if isinstance(texts, str) else texts.get(name, reason)
-        drafts += send_back(workspace, run, run.pieces[name], reason=reason[:500], text=text)
-    return drafts
-
-
-def _is_last(run: Run, blamed: Sequence[str]) -> bool:
-    """Return whether no further round of corrections follows.
-
-    None follows after `max_rounds`, nor after pieces were composed anew, because the branches of the workers still
-    contain what was left out. A run that may end without pieces does not send one back that was sent back too often.
-    """
-    tired = any(run.pieces[name].rejections >= run.options.max_rounds for name in blamed)
-    return run.round >= run.options.max_rounds or run.is_rebuilt or (run.may_be_partial and tired)
+    return [(HUB, rejected), *send_back(workspace, run, piece, because="merge", reason=reason, text=text)]
 
 
 def mark_applied(workspace: Workspace, command: MergeMarkApplied, actor: Actor, request_id: str) -> Decision:
@@ -300,10 +205,22 @@ def mark_applied(workspace: Workspace, command: MergeMarkApplied, actor: Actor, 
         (HUB, applied),
         (HUB, SpecCompleted(specId=piece.spec_id, path=spec_path(piece.spec_id))),
     ]
-    drafts += _settle_conflicts(run, piece.name)
+    drafts += [*_settle_conflicts(run, piece.name), *_broken_by(workspace, run, piece)]
     if piece.name == FOUNDATION and (builder := workspace.get_instance(piece.agent_id or "")) and builder.is_alive:
         drafts.append((builder.agent_id, InstanceStopping(reason="foundation merged")))
     return Decision(drafts)
+
+
+def _broken_by(workspace: Workspace, run: Run, piece: Piece) -> list[Draft]:
+    """Return the events that send back merged pieces in whose files the checks fail since this piece is merged."""
+    drafts: list[Draft] = []
+    for name in piece.tested.breaks if piece.tested else ():
+        other = run.pieces.get(name)
+        if other is not None and other.status is PieceStatus.APPLIED:
+            reason = f"{piece.name}, which is merged now, breaks it"
+            text = brief.broken_by_brief(run, name, by=piece.name, trace=piece.tested.trace if piece.tested else "")
+            drafts += send_back(workspace, run, other, because="checks", reason=reason, text=text)
+    return drafts
 
 
 def _settle_conflicts(run: Run, name: str) -> list[Draft]:
@@ -326,7 +243,7 @@ def _overtaken(workspace: Workspace, run: Run, piece: Piece, stale: Sequence[Fin
     reason = brief.findings_text(stale)
     rejected = MergeRejected(run=run.run, piece=piece.name, reason=reason)
     text = brief.rejected_brief(piece.name, stale, by="the hub")
-    return [(HUB, rejected), *send_back(workspace, run, piece, reason=reason, text=text)]
+    return [(HUB, rejected), *send_back(workspace, run, piece, because="merge", reason=reason, text=text)]
 
 
 def mark_rejected(workspace: Workspace, command: MergeMarkRejected, actor: Actor, request_id: str) -> Decision:

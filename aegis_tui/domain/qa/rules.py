@@ -9,7 +9,7 @@ from typing import Final
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.ids import HUB, PERSON
 from aegis_tui.domain.lock.model import Draft
-from aegis_tui.domain.piece.rules import reopen
+from aegis_tui.domain.piece.feedback import reopen
 from aegis_tui.domain.qa import commands
 from aegis_tui.domain.qa.check import QaCheck, accept, waits_for_person, why
 from aegis_tui.domain.qa.events import QaAccepted, QaBaseChecked, QaFinished

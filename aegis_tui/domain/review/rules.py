@@ -12,8 +12,8 @@ from aegis_tui.domain.instance.events import InstanceStopping
 from aegis_tui.domain.instance.rules import own_instance
 from aegis_tui.domain.lock.model import Draft
 from aegis_tui.domain.piece.events import MergeQueued
+from aegis_tui.domain.piece.feedback import reopen, send_back
 from aegis_tui.domain.piece.model import Piece, PieceStatus
-from aegis_tui.domain.piece.rules import reopen, send_back
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.review.commands import ReviewVerdict
 from aegis_tui.domain.review.events import ReviewCompleted
@@ -125,7 +125,7 @@ def _outcome(workspace: Workspace, run: Run, piece: Piece, done: ReviewCompleted
     findings = _findings(rejected)
     reviewers = dict.fromkeys(item.reviewer for item in rejected if item.reviewer)
     text = brief.rejected_brief(piece.name, findings, by=" and ".join(reviewers))
-    drafts = send_back(workspace, run, piece, reason=brief.findings_text(findings), text=text)
+    drafts = send_back(workspace, run, piece, because="review", reason=brief.findings_text(findings), text=text)
     return drafts + suggested(workspace, run, piece, findings_of(rejected), by=done, also=drafts)
 
 

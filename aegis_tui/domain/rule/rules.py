@@ -10,8 +10,8 @@ from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.lock.model import Draft
 from aegis_tui.domain.message.events import MessageSent
 from aegis_tui.domain.piece.events import RuleAllowed
+from aegis_tui.domain.piece.feedback import send_back
 from aegis_tui.domain.piece.model import Piece, PieceStatus
-from aegis_tui.domain.piece.rules import send_back
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.rule.commands import RuleAllow, RuleRefuse
 from aegis_tui.domain.rule.finding import RuleFinding
@@ -69,7 +69,7 @@ def refuse(workspace: Workspace, command: RuleRefuse, actor: Actor, request_id: 
     findings = [item.as_finding() for item in held]
     reason = command.reason or "the person does not allow it"
     text = f"The person does not allow this: {reason}\n{brief.rejected_brief(piece.name, findings, by=actor.agent_id)}"
-    return Decision(send_back(workspace, run, piece, reason=reason, text=text), RunReply(run=run.run))
+    return Decision(send_back(workspace, run, piece, because="rules", reason=reason, text=text), RunReply(run=run.run))
 
 
 def _named(workspace: Workspace, name: str | None) -> Run:

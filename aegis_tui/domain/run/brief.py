@@ -26,6 +26,8 @@ from aegis_tui.domain.run.model import Run
 OUTPUT_LIMIT = 6_000
 """How many characters at the end of a failing command's output a worker gets."""
 
+_OLDER_LIMIT = 1_500
+
 
 def _globs(globs: Iterable[str]) -> str:
     return ", ".join(globs) or "nothing"
@@ -74,8 +76,11 @@ def work_brief(run: Run, piece: Piece, *, rescue_ref: str | None) -> str:
         parts.insert(0, run.options.role_notes.get("commander", ""))
     if piece.depends_on:
         parts.append(f"Already in your worktree: {', '.join(piece.depends_on)}.")
-    if piece.feedback:
-        parts.append(f"An earlier submission was sent back:\n{piece.feedback}")
+    if piece.traces:
+        parts.append(traces_text(piece))
+    if piece.feedback and not any(piece.feedback.startswith(trace.text) for trace in piece.traces):
+        said = "" if piece.traces else "An earlier submission was sent back:\n"
+        parts.append(f"{said}{piece.feedback}")
     if rescue_ref:
         parts.append(
             f"An earlier instance was lost. What it had written is saved in the commit {rescue_ref}: look at it with "
@@ -83,6 +88,28 @@ def work_brief(run: Run, piece: Piece, *, rescue_ref: str | None) -> str:
         )
     text = "\n\n".join(part for part in (title, *parts) if part)
     return text if piece.name == FOUNDATION else _with_note(run, "worker", text)
+
+
+def traces_text(piece: Piece) -> str:
+    """Return what is known of a piece's earlier submissions: of each its commit, and why it was sent back (FLOW-10).
+
+    The newest is told in full, of older ones the beginning. Empty if none was sent back.
+    """
+    if not piece.traces:
+        return ""
+    by = f" {counted(len(piece.handed_over) + 1, 'instance')} worked on it." if piece.handed_over else ""
+    first = (
+        f"{counted(len(piece.traces), 'submission')} of this task {'was' if len(piece.traces) == 1 else 'were'} sent "
+        f"back.{by} Your worktree holds the last one. What was tried before did not help, so find the cause before you "
+        "change something. Oldest first:"
+    )
+    sections = []
+    for number, trace in enumerate(piece.traces, 1):
+        limit = OUTPUT_LIMIT if trace is piece.traces[-1] else _OLDER_LIMIT
+        cut = "\n[...]" if len(trace.text) > limit else ""
+        where = f"commit {trace.head_oid}" if trace.head_oid else "no commit"
+        sections.append(f"## {number}. {where}, by {trace.agent_id or 'nobody'}\n{trace.text[:limit]}{cut}")
+    return "\n\n".join([first, *sections])
 
 
 def scout_brief(run: Run, piece: Piece) -> str:
@@ -234,8 +261,48 @@ def qa_brief(run: Run, piece: str, checks: Sequence[QaCheck]) -> str:
         f"`git rebase aegis/{run.run}/integration` (also in $AEGIS_INTEGRATION_REF). Then fix the failures inside "
         "your partition and report done again."
     ]
+    return "\n\n".join([*parts, *_failing(checks)])
+
+
+def piece_qa_brief(run: Run, piece: str, checks: Sequence[QaCheck]) -> str:
+    """Return the message to a worker whose submission fails its own checks when it is merged (FLOW-7).
+
+    Of each check it has the command, the end of the output and the new failures.
+
+    Args:
+        run: The run.
+        piece: The name of the piece.
+        checks: The checks that object to it.
+    """
+    first = (
+        f"QA failed on {piece} merged with what is merged already, so it is not done. First get the merged state: "
+        f"`git rebase aegis/{run.run}/integration` (also in $AEGIS_INTEGRATION_REF). Then fix the failures inside your "
+        "partition and report done again. If only a piece that is not merged yet can repair this, report done again "
+        "without a change."
+    )
+    return "\n\n".join([first, *_failing(checks)])
+
+
+def broken_by_brief(run: Run, piece: str, *, by: str, trace: str) -> str:
+    """Return the message to the worker of a merged piece in whose files the checks fail since another one was merged.
+
+    Args:
+        run: The run.
+        piece: The name of its piece.
+        by: The other piece.
+        trace: The failing commands with the ends of their outputs.
+    """
+    return (
+        f"QA failed on the merged tree since {by} was merged, in files of {piece}. First get the merged state: "
+        f"`git rebase aegis/{run.run}/integration` (also in $AEGIS_INTEGRATION_REF). Then fix the failures inside your "
+        f"partition and report done again.\n\n{trace}"
+    )
+
+
+def _failing(checks: Sequence[QaCheck]) -> list[str]:
+    parts = []
     for check in checks:
         if not check.ok:
             new = "\n".join(f"- {name}" for name in check.new_failures)
             parts.append(f"$ {check.command}\n{check.output_tail[-OUTPUT_LIMIT:]}\nNew failures:\n{new}")
-    return "\n\n".join(parts)
+    return parts

@@ -87,6 +87,14 @@ class RunOptions(FrozenModel):
     scouts: bool = False
     """Whether a scout explores for each worker and gives it a short brief (ROLE-3)."""
     max_rounds: int = Field(3, ge=0, le=20)
+    """How often one worker gets a rejected piece back; also how many rounds of corrections the merged tree gets."""
+    handovers: int = Field(1, ge=0, le=5)
+    """How many other instances get a piece, one after the other, once a worker's rounds are used up (FLOW-10).
+
+    None does if `max_rounds` is 0.
+    """
+    piece_checks: bool = True
+    """Whether a submission's own checks run on its tree merged with the working ref before it is merged (FLOW-7)."""
     max_attempts: int = Field(3, ge=1, le=10)
     role_notes: dict[str, str] = Field(default_factory=dict)
     checks: tuple[str, ...] = ()

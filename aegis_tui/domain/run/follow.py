@@ -146,12 +146,12 @@ def _plan_workers(workspace: Workspace, run: Run) -> Iterator[Draft]:
 def _has_slot(workspace: Workspace, run: Run) -> bool:
     """Return whether one more worker may start: fewer than `options.workers` are busy.
 
-    The worker of a feature that is not merged counts as long as it lives.
+    The worker of a feature that is not merged counts as long as it lives, unless the feature waits for the person.
     """
     busy = sum(
         1
         for piece in run.features()
-        if piece.status not in (PieceStatus.APPLIED, PieceStatus.LEFT_OUT)
+        if piece.status not in (PieceStatus.APPLIED, PieceStatus.LEFT_OUT, PieceStatus.STUCK)
         and (agent := workspace.get_instance(piece.agent_id or "")) is not None
         and agent.is_alive
     )
@@ -211,7 +211,8 @@ def _hopeless(workspace: Workspace, run: Run, piece: Piece) -> list[Draft]:
     tried = _tried(workspace, piece)
     if not tried or tried[-1].phase is not Phase.RECLAIMED:
         return []
-    failure = given_up(tried, run.options.max_attempts)
+    # An instance whose rounds are used up has done its work to the end: it did not fail.
+    failure = given_up([item for item in tried if item.agent_id not in piece.handed_over], run.options.max_attempts)
     if not failure:
         return []
     failed = fail_task(run, "worker.failed", piece.name, failure, back=piece.feedback)

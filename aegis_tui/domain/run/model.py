@@ -102,6 +102,52 @@ class Run(StateModel):
         stopped = self.stage is Stage.FINAL_QA and self.qa is not None and not self.qa.ok
         return stopped and not self.is_splitting and self.qa is not None and not waits_for_person(self.qa.checks)
 
+    @property
+    def qa_commands(self) -> tuple[str, ...]:
+        """The QA commands of the run, each once: the design's, else the person's or those detected at its start.
+
+        Those detected are followed by the type checkers and linters that were detected with them. Empty if there are
+        none, or if the person chose to run none and the design names none.
+        """
+        chosen = (*self.facts.qa_commands, *self.facts.qa_extra) if self.facts.qa_commands else ()
+        if self.design is not None and self.design.qa is not None:
+            chosen = tuple(self.design.qa.commands)
+        return tuple(dict.fromkeys(chosen))
+
+    @property
+    def tests_pieces(self) -> bool:
+        """Whether each submission is tested before it is merged: unless switched off, or there is no check to run."""
+        return self.options.piece_checks and bool(self.qa_commands)
+
+    def is_tested(self, piece: Piece) -> bool:
+        """Return whether the checks of a piece's submission ran on its tree merged with the present working ref.
+
+        True as well if they need not run: tests of pieces are off, it is the foundation, or the same commit was merged
+        before.
+        """
+        if not self.tests_pieces or piece.name == FOUNDATION or piece.head_oid == piece.applied_head:
+            return True
+        return piece.tested is not None and piece.tested.onto_oid == self.working_oid
+
+    def has_green(self, tree: str) -> bool:
+        """Return whether every check of a piece was passed on that tree in this run."""
+        return any(
+            piece.tested and piece.tested.is_green and piece.tested.tree == tree for piece in self.pieces.values()
+        )
+
+    def next_to_test(self) -> Piece | None:
+        """Return the piece whose checks run next; None if none has to be tested now.
+
+        The first of the merge queue comes first, and is tested again if the working ref has moved since. Any other
+        submission is tested once before its turn, when its check has found nothing.
+        """
+        if not self.tests_pieces:
+            return None
+        if self.merge_queue and not self.is_tested(first := self.pieces[self.merge_queue[0]]):
+            return first
+        waiting = (piece for piece in self.pieces.values() if piece.is_judged and not self.is_tested(piece))
+        return next((piece for piece in waiting if piece.tested is None), None)
+
     def features(self) -> list[Piece]:
         """Return the pieces of the design's features, without the foundation, in the order of the design."""
         return [piece for piece in self.pieces.values() if piece.name != FOUNDATION]

@@ -15,7 +15,14 @@ from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.events import LockAcquired, LockDeadlock, LockDenied, LockExpired, LockQueued, LockWithdrawn
 from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.model import SCHEMA_VERSION
-from aegis_tui.domain.piece.events import PieceChecked, PieceHeld, RuleAllowed
+from aegis_tui.domain.piece.events import (
+    PieceChecked,
+    PieceHeld,
+    PieceReopened,
+    PieceStuck,
+    PieceTested,
+    RuleAllowed,
+)
 from aegis_tui.domain.piece.model import Piece, PieceConflict
 from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.qa.events import QaFinished
@@ -34,6 +41,7 @@ from aegis_tui.domain.run.events import (
     StageChanged,
 )
 from aegis_tui.domain.run.model import RULES_GATE, Run
+from aegis_tui.domain.run.piece_report import PieceTally
 from aegis_tui.domain.run.quality_report import QualityTally
 from aegis_tui.domain.run.report_model import (
     CommitReport,
@@ -80,7 +88,7 @@ class _Tally:
         self.requests: set[tuple[str, str]] = set()
         self.reviews: list[ReviewReport] = []
         self.qa: list[QaReport] = []
-        self.rules, self.quality = RuleTally(), QualityTally()
+        self.rules, self.quality, self.pieces = RuleTally(), QualityTally(), PieceTally()
 
     @property
     def is_running(self) -> bool:
@@ -129,6 +137,8 @@ class _Tally:
                 self.qa = [item for item in self.qa if item["round"] != data.round]
                 self.qa += [_check(data.round, item) for item in data.checks]
                 self.quality.take(data)
+            case PieceTested() | PieceReopened() | PieceStuck():
+                self.pieces.take(data)
             case PieceChecked() | PieceHeld() | RuleAllowed():
                 self.rules.take(data)
                 self.quality.take(data)
@@ -248,6 +258,7 @@ def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: CommitSeen
         "merged": [_merged(piece, file) for piece in run_state.kept_pieces() for file in piece.merged_files],
         "reviews": tally.reviews,
         "qa": tally.qa,
+        "pieces": tally.pieces.report(run_state),
         "rules": tally.rules.report(),
         "quality": tally.quality.report(len(run_state.pieces)),
         "environment": environment_report(run_state),

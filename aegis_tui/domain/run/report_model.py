@@ -246,6 +246,45 @@ class LeftOutReport(TypedDict):
     """The ref that keeps its work; null if no work of it was ever saved."""
 
 
+class PieceTestReport(TypedDict):
+    """The own checks of one submission, merged with what was merged then (FLOW-7)."""
+
+    head_oid: str
+    onto_oid: str
+    ok: bool
+    """Whether the piece could go on."""
+    passed: bool
+    """Whether every check was passed; False also if they say nothing about the piece, as one that cannot run."""
+    reason: str
+
+
+class SentBackReport(TypedDict):
+    """A submission that was sent back (FLOW-10)."""
+
+    agent_id: str | None
+    head_oid: str | None
+    ref: str | None
+    """The ref that keeps it."""
+    because: str
+    """What sent it back: `checks`, `rules`, `merge`, `review` or `whole`."""
+    reason: str
+    """The beginning of what the next worker was told: reason and output."""
+    to: Literal["worker", "other", "person"]
+    """Who got the piece: its worker, another one, or the person, who was asked."""
+
+
+class PieceReport(TypedDict):
+    """A piece on its way to the result."""
+
+    piece: str
+    status: str
+    agents: list[str]
+    handed_over: list[str]
+    """The agents whose rounds were used up."""
+    tests: list[PieceTestReport]
+    sent_back: list[SentBackReport]
+
+
 class CommitSeen(TypedDict):
     """What git says of the commit; it goes before what the log says."""
 
@@ -296,6 +335,7 @@ class Report(TypedDict):
     merged: NotRequired[list[MergedFileReport]]
     reviews: list[ReviewReport]
     qa: list[QaReport]
+    pieces: NotRequired[list[PieceReport]]
     rules: NotRequired[RuleReportPart]
     quality: NotRequired[QualityReport]
     environment: NotRequired[EnvironmentReport]

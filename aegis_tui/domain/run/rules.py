@@ -15,7 +15,7 @@ from aegis_tui.domain.ids import HUB, NATIVE
 from aegis_tui.domain.instance.events import InstanceStopping
 from aegis_tui.domain.instance.rules import own_instance, spec_path
 from aegis_tui.domain.lock.model import Draft
-from aegis_tui.domain.piece.rules import reopen
+from aegis_tui.domain.piece.feedback import reopen
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.review.events import ReviewRequested
 from aegis_tui.domain.review.finding import Finding

@@ -17,16 +17,20 @@ from aegis_tui.domain.model import EventData, Key
 from aegis_tui.domain.piece.events import (
     ConflictDetected,
     ConflictResolved,
+    LoopEvent,
     MergeApplied,
     MergeEvent,
     MergeQueued,
     MergeRejected,
     PieceChecked,
-    PieceEvent,
     PieceHeld,
     PieceReopened,
+    PieceStuck,
+    PieceTested,
     RuleAllowed,
+    SubmissionEvent,
 )
+from aegis_tui.domain.piece.feedback_fold import hold, note_tested, reopen
 from aegis_tui.domain.piece.merge_labels import label_resolved, note_merged, note_qa, replace_merged
 from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
 from aegis_tui.domain.qa.check import accept
@@ -150,7 +154,7 @@ class RunTable:
             piece.base_oid, piece.head_oid, piece.tokens = data.base_oid, data.head_oid, data.tokens
             piece.status, piece.checked, piece.asked = PieceStatus.SUBMITTED, False, False
             piece.review_id, piece.review_ids = None, ()
-            piece.broken, piece.is_held = (), False
+            piece.broken, piece.is_held, piece.tested = (), False, None
         return run.keys()
 
     def dump(self) -> list[dict[str, Any]]:
@@ -226,7 +230,7 @@ def _design(run: Run, data: events.DesignEvent) -> None:
             assert_never(data)
 
 
-def _piece(run: Run, data: PieceEvent) -> None:
+def _piece(run: Run, data: SubmissionEvent) -> None:
     match data:
         case PieceChecked():
             piece = run.pieces.get(data.piece)
@@ -244,17 +248,24 @@ def _piece(run: Run, data: PieceEvent) -> None:
             piece = run.pieces.get(data.piece)
             if piece and piece.is_held and not run.held_findings(piece):
                 piece.is_held = False
+        case _:
+            assert_never(data)
+
+
+def _loop(run: Run, data: LoopEvent) -> None:
+    match data:
+        case PieceTested():
+            if piece := run.pieces.get(data.piece):
+                note_tested(piece, data)
         case PieceReopened():
-            piece = run.pieces.get(data.piece)
-            if piece:
+            if piece := run.pieces.get(data.piece):
                 _forget_findings(run, piece)
-                piece.feedback, piece.checked, piece.is_held = data.reason, False, False
-                piece.review_id, piece.review_ids = None, ()
-                piece.rejections += data.counts
-                piece.asked = data.asked
-                piece.status = PieceStatus.PENDING if data.fresh else PieceStatus.WORKING
-                if data.fresh:
-                    piece.agent_id = None
+                reopen(piece, data)
+                run.merge_queue = [name for name in run.merge_queue if name != data.piece]
+        case PieceStuck():
+            if piece := run.pieces.get(data.piece):
+                _forget_findings(run, piece)
+                hold(piece, data)
                 run.merge_queue = [name for name in run.merge_queue if name != data.piece]
         case _:
             assert_never(data)
@@ -303,7 +314,7 @@ def _composition(run: Run, data: CompositionEvent) -> None:
             run.is_splitting = False
             if piece := run.pieces.get(data.piece):
                 _forget_findings(run, piece)
-                piece.left_out, piece.status = data.reason, PieceStatus.LEFT_OUT
+                piece.left_out, piece.status, piece.stuck = data.reason, PieceStatus.LEFT_OUT, ""
                 piece.is_held, piece.review_id, piece.review_ids = False, None, ()
             run.merge_queue = [name for name in run.merge_queue if name != data.piece]
         case MergeRebuilt():
@@ -375,7 +386,8 @@ FOLDS: Final[Mapping[type[EventData], Callable[[Run, Any], None]]] = collected(
     each_of(events.CourseEvent, _course),
     each_of(events.StageEvent, _stage),
     each_of(events.DesignEvent, _design),
-    each_of(PieceEvent, _piece),
+    each_of(SubmissionEvent, _piece),
+    each_of(LoopEvent, _loop),
     each_of(MergeEvent, _merge),
     each_of(CompositionEvent, _composition),
     each_of(VerdictEvent, _judge),

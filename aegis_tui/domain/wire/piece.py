@@ -27,6 +27,19 @@ class MergedFileFields(TypedDict):
     reason: str
 
 
+class CheckedTreeFields(TypedDict):
+    """The tree on which a submission's own checks ran: the piece merged with the working ref."""
+
+    head_oid: str
+    onto_oid: str
+    tree: str
+    is_green: bool
+    """Whether every check was passed; false where a check says nothing about the piece, as one that cannot run."""
+    breaks: list[str]
+    """Merged pieces in whose files the checks fail."""
+    trace: str
+
+
 class PieceFields(TypedDict):
     """The work on one feature, or on the foundation, on its way to the working ref."""
 
@@ -39,6 +52,14 @@ class PieceFields(TypedDict):
     agents: list[str]
     attempts: int
     rejections: int
+    rounds: int
+    """How often its present worker got it back."""
+    handed_over: list[str]
+    """The agent ids whose rounds were used up, so that another instance got it."""
+    tested: CheckedTreeFields | None
+    """Where the checks of the present submission ran last without an objection; null before."""
+    stuck: str
+    """Why the person is asked what becomes of it; empty if it does not wait for that."""
     base_oid: str | None
     head_oid: str | None
     tokens: list[int]

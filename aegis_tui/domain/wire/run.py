@@ -92,6 +92,8 @@ class GivenOptions(TypedDict, total=False):
     yes: bool
     scouts: bool
     max_rounds: int
+    handovers: int
+    piece_checks: bool
     max_attempts: int
     role_notes: dict[str, str]
     checks: list[str]
@@ -133,6 +135,8 @@ class OptionsFields(TypedDict):
     yes: bool
     scouts: bool
     max_rounds: int
+    handovers: int
+    piece_checks: bool
     max_attempts: int
     role_notes: dict[str, str]
     checks: list[str]

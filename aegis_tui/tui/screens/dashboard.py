@@ -388,7 +388,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
                 self.answer_scope(need)
             case "rule":
                 self.answer_rule(need)
-            case "base" | "partial":
+            case "base" | "partial" | "piece":
                 (self.action_accept_base if need.kind == "base" else self.action_leave_out)()
             case "machine":
                 self.action_why_stage()

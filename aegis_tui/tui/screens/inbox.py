@@ -23,6 +23,7 @@ _VERBS: Mapping[str, str] = {
     "scope": "answer",
     "rule": "answer",
     "base": "accept",
+    "piece": "leave out",
     "partial": "leave out",
     "machine": "see why",
     "halted": "continue",

@@ -22,6 +22,7 @@ _LOUD: dict[str, Ink] = {
     "merge:applied": "good",
     "merge:rejected": "bad",
     "piece:reopened": "warn",
+    "piece:stuck": "warn",
     "run:committed": "good",
     "run:finished": "accent",
     "run:started": "accent",

@@ -10,6 +10,7 @@ from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.piece.model import Piece
 from aegis_tui.domain.qa.check import why
 from aegis_tui.domain.review.lens import for_lens
 from aegis_tui.domain.run.boundary import boundary_of
@@ -170,7 +171,24 @@ def explain_piece(run: Run, name: str) -> list[Line]:
         for review in run.reviews.values()
         if review.piece == name
     ]
-    if piece.feedback:
+    return [*lines, *_loop(piece)]
+
+
+def _loop(piece: Piece) -> list[Line]:
+    """Return lines on the way of a piece between tests and workers: each submission that was sent back, and why."""
+    lines: list[Line] = []
+    if piece.tested is not None:
+        words = "passed" if piece.tested.is_green else "nothing against it"
+        lines.append(_pair("own checks", f"{words}, merged with {piece.tested.onto_oid[:12]}"))
+    if piece.handed_over:
+        lines.append(_pair("taken over", f"from {', '.join(instance_id(name) for name in piece.handed_over)}"))
+    if piece.stuck:
+        lines += [(), (Span("waits for you: advise its worker, or leave it out", "warn"),)]
+    for trace in piece.traces:
+        by = f"{(trace.head_oid or 'no commit')[:12]} by {instance_id(trace.agent_id or 'no one')}"
+        lines += [(), (Span("sent back  ", "strong"), Span(inert(by), "muted"))]
+        lines += [(Span(inert(line)),) for line in trace.text.splitlines()]
+    if piece.feedback and not any(piece.feedback.startswith(trace.text) for trace in piece.traces):
         lines += [(), (Span("why it was sent back", "strong"),)]
         lines += [(Span(inert(line)),) for line in piece.feedback.splitlines()]
     return lines

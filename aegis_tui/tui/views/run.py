@@ -22,6 +22,7 @@ _PIECE: dict[PieceStatus, tuple[str, Ink]] = {
     PieceStatus.REVIEWING: ("◐", "info"),
     PieceStatus.ACCEPTED: ("◐", "info"),
     PieceStatus.APPLIED: ("✓", "good"),
+    PieceStatus.STUCK: ("?", "warn"),
     PieceStatus.LEFT_OUT: ("✗", "bad"),
 }
 _PIECE_WORD = {
@@ -31,6 +32,7 @@ _PIECE_WORD = {
     PieceStatus.REVIEWING: "in review",
     PieceStatus.ACCEPTED: "accepted",
     PieceStatus.APPLIED: "merged",
+    PieceStatus.STUCK: "needs you",
     PieceStatus.LEFT_OUT: "left out",
 }
 

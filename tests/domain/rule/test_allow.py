@@ -133,7 +133,7 @@ def test_a_worker_hears_that_nothing_is_left_to_repair() -> None:
 
 
 def test_after_too_many_rejections_the_run_fails_and_says_how_to_allow() -> None:
-    bench = Bench(max_rounds=1)
+    bench = Bench(max_rounds=1, handovers=0, attended=False)
     bench.submit("a1", finding("k1"))
     bench.submit("a2", finding("k1"))
     assert bench.hub.run.error and "aegis-tui rules" in bench.hub.run.error["hint"]

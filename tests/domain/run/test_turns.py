@@ -10,7 +10,7 @@ from aegis_tui.domain.cause import MESSAGE_CHARS, ended
 from aegis_tui.domain.core import THE_PERSON, Actor
 from aegis_tui.domain.instance.commands import AgentRegister, InstanceMarkExited
 from aegis_tui.domain.lock.commands import LockAcquire, LockRelease
-from aegis_tui.domain.piece.rules import reopen
+from aegis_tui.domain.piece.feedback import reopen
 from aegis_tui.domain.review.commands import ReviewVerdict
 from aegis_tui.domain.run.brief import work_brief
 from aegis_tui.domain.run.events import GateBlocked
