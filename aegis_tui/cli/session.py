@@ -201,8 +201,15 @@ def _parts(place: Place, look: Look, *, first: FirstFetch | None = None) -> Part
         open_terminal=open_terminal,
         unsaved=partial(_unsaved, place.root),
         probe=_probe,
+        piece_diff=partial(_piece_diff, place.root),
         qa_outputs=QaOutputs(place.paths.state_dir / "qa").lines_of,
     )
+
+
+async def _piece_diff(root: Path, base_oid: str, head_oid: str) -> str:
+    from aegis_tui.bootstrap.checkout import piece_diff_at
+
+    return await piece_diff_at(root, base_oid, head_oid)
 
 
 class _History:

@@ -25,6 +25,10 @@ def _no_outputs(_run: str) -> list[str]:
     return []
 
 
+async def _no_diff(_base_oid: str, _head_oid: str) -> str:
+    return ""
+
+
 class History(Protocol):
     """Past runs and transcripts, read from the log and the state folder without a hub.
 
@@ -101,6 +105,8 @@ class Parts:
     """Takes the base URL of a model server; returns the names of its models, or raises `ModelUnavailable`."""
     qa_outputs: Callable[[str], list[str]] = _no_outputs
     """Takes the id of a run; returns the output of the checks of its last QA round, as lines. Reads files."""
+    piece_diff: Callable[[str, str], Awaitable[str]] = _no_diff
+    """Takes the commits between which a piece lies; returns its diff. Raises an `AegisError` if git fails."""
     history: History = field(default_factory=NoHistory)
     """Past runs and transcripts."""
     choices: Choices = field(default_factory=lambda: Choices(None))

@@ -54,7 +54,11 @@ class Scene:
         history: History | None = None,
         qa_outputs: Callable[[str], list[str]] = lambda run: [],
         keys: Mapping[str, str] | None = None,
+        diff: str = "",
     ) -> AegisApp:
+        async def piece_diff(base_oid: str, head_oid: str) -> str:
+            return diff
+
         parts = Parts(
             root=Path("shop"),
             branch="main",
@@ -66,6 +70,7 @@ class Scene:
             open_terminal=lambda: self.panes,
             now=lambda: self.now,
             qa_outputs=qa_outputs,
+            piece_diff=piece_diff,
         )
         return AegisApp(parts, theme=theme, layout=layout, offer=offer)
 

@@ -21,8 +21,8 @@ from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.sdk.attaching import NO_CLIENT, assumed_terminal, without_popup
 from aegis_tui.tui.parts import GoalOffer
 from aegis_tui.tui.screens.help import HelpScreen
-from aegis_tui.tui.screens.past import PastActions
 from aegis_tui.tui.screens.prompting import PromptActions
+from aegis_tui.tui.screens.reviewing import DiffActions
 from aegis_tui.tui.screens.why import WhyScreen
 from aegis_tui.tui.text import Line, Span, inert, wrap
 from aegis_tui.tui.views.event import event_line
@@ -152,7 +152,7 @@ class InstanceActions(PromptActions):
                     self.desk.tell(words, title=f"{item.instance_id} is being stopped")
 
 
-class RunActions(PastActions):
+class RunActions(DiffActions):
     """A screen with actions on the run, its design, its locks and the hub, and with leaving."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -19,7 +19,7 @@ from aegis_tui.tui.screens import dashboard as dashboard  # so that all its acti
 from aegis_tui.tui.screens import grid as grid  # as above
 
 DIALOGS: Final = frozenset(
-    {"confirm", "design", "dialog", "feature", "goal", "prompt", "report", "runs", "stop", "why"}
+    {"confirm", "design", "dialog", "diff", "feature", "goal", "prompt", "report", "runs", "stop", "why"}
 )
 """Nouns of the actions in dialogs. Their keys are fixed: a dialog names them itself."""
 _ANYWHERE = frozenset({"app", "view"})
