@@ -18,6 +18,7 @@ from aegis_tui.domain.effect import (
     LaunchInstance,
     PrepareInstance,
     ReclaimInstance,
+    RunQa,
     StopInstance,
 )
 
@@ -25,7 +26,10 @@ START_S = 5.0
 """How long a program that does not join the hub keeps others from starting, in seconds."""
 
 PATIENCE_S = 1.0
-"""How long a start or the clean-up after an instance waits for more urgent effects, in seconds."""
+"""How long the start or the end of an instance waits for more urgent effects, in seconds."""
+
+RECLAIM_S = 4.0
+"""How long an instance that has ended waits to be removed while others wait for something, in seconds."""
 
 _STARTS = (PrepareInstance, LaunchInstance)
 _CHECKS = (InspectPiece, ComposePiece, CheckComposition)
@@ -56,7 +60,8 @@ class Turns:
         An effect that starts an instance waits while `most` others are starting (see the constructor), which is from
         their first effect until they join, `START_S` (5 s) at most. A merge or check of a piece, which others wait for,
         counts as one of them, `PATIENCE_S` (1 s) at most. Clean-up, which stops or removes an instance, waits while an
-        instance is starting or a merge or check is under way, `PATIENCE_S` at most. All else starts at once.
+        instance is starting or a merge or check is under way, `PATIENCE_S` at most; removing it, whose work has to be
+        saved before, `RECLAIM_S` (4 s) at most, also while QA runs. All else starts at once.
 
         Args:
             wanted: The effects that the state requires; the result keeps their order.
@@ -72,9 +77,12 @@ class Turns:
             effect for effect in fresh if not isinstance(effect, _CLEAN_UP) and self._may_start(effect, now, checks)
         ]
         self._has_urgent = any(isinstance(effect, _URGENT) for effect in (*running, *fresh))
+        has_qa = any(isinstance(effect, RunQa) for effect in (*running, *fresh))
         for effect in fresh:
-            waits_since = self._waits_since.setdefault(effect, now)
-            if isinstance(effect, _CLEAN_UP) and (not self.is_busy or now - waits_since >= PATIENCE_S):
+            waited_s = now - self._waits_since.setdefault(effect, now)
+            if isinstance(effect, ReclaimInstance) and (waited_s >= RECLAIM_S or not (self.is_busy or has_qa)):
+                chosen.append(effect)
+            if isinstance(effect, StopInstance) and (waited_s >= PATIENCE_S or not self.is_busy):
                 chosen.append(effect)
         return chosen
 

@@ -12,7 +12,7 @@ from aegis_tui.domain.effect import (
     RunQa,
     StopInstance,
 )
-from aegis_tui.orchestrator.turns import PATIENCE_S, START_S, Turns
+from aegis_tui.orchestrator.turns import PATIENCE_S, RECLAIM_S, START_S, Turns
 
 A, B, C = (PrepareInstance(name) for name in "abc")
 
@@ -61,7 +61,19 @@ def test_clean_up_waits_for_what_is_urgent_but_not_long() -> None:
     clock.now += PATIENCE_S / 2
     assert plan.choose([stop, merge, reclaim], [merge], set()) == []
     clock.now += PATIENCE_S / 2
-    assert plan.choose([stop, merge, reclaim], [merge], set()) == [stop, reclaim]
+    assert plan.choose([stop, merge, reclaim], [merge], set()) == [stop]
+    clock.now += RECLAIM_S - PATIENCE_S
+    assert plan.choose([merge, reclaim], [merge], set()) == [reclaim]
+
+
+def test_an_instance_is_removed_after_qa_but_does_not_wait_long_for_it() -> None:
+    plan, clock = turns()
+    qa, reclaim = RunQa("run1", 0, "1"), ReclaimInstance("y")
+    assert plan.choose([qa, reclaim], [], set()) == [qa]
+    assert plan.choose([reclaim], [], set()) == [reclaim]
+    assert plan.choose([qa, ReclaimInstance("z")], [qa], set()) == []
+    clock.now += RECLAIM_S
+    assert plan.choose([qa, ReclaimInstance("z")], [qa], set()) == [ReclaimInstance("z")]
 
 
 def test_clean_up_does_not_wait_for_nothing_and_other_work_does_not_wait_at_all() -> None:
