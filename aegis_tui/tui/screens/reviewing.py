@@ -17,7 +17,7 @@ class DiffActions(PastActions):
     """A screen with an action that opens the diff of the piece under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "diff", "Diff", id="piece.diff", tooltip="Show what a piece changes; comment (review comment)."),
+        Binding("c", "diff", "Diff", id="run.diff", tooltip="Show what a piece changes; comment (review comment)."),
     ]
 
     def current_piece(self) -> Piece | None:
