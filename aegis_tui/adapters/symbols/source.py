@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -33,7 +33,9 @@ _NAMED: Final = frozenset(
     *("public_field_definition", "field_definition", "const_declaration", "var_declaration", "property_signature"),
     *("annotation_type_declaration",),
 }
-_MANY: Final = frozenset({"function_signature", "impl_item", "interface_declaration", "internal_module", "mod_item"})
+_MANY: Final = frozenset(
+    {"variable_declaration", "function_signature", "impl_item", "interface_declaration", "internal_module", "mod_item"}
+)
 """Of these several with one name are allowed in one place."""
 _ATTACHED: Final = frozenset({"attribute_item", "decorator"})
 """They belong to the item below them."""
@@ -60,8 +62,17 @@ def read_source(path: str, text: str) -> SourceTree | None:
     if root.has_error:
         raise SyntaxError(f"it has an error as {language}")
     items = tuple(_items(root))
-    own = {line for item in items for line in range(item.first, item.last)}
+    own = set(_lines_of(items))
     return SourceTree(items, tuple(sorted({line for line in _comment_lines(root) if line not in own})))
+
+
+def _lines_of(items: Iterable[SourceNode]) -> Iterator[int]:
+    """Yield the lines of items, without what is in the bodies of classes but in no item there."""
+    for item in items:
+        start, end = item.body or (item.last, item.last)
+        yield from range(item.first, start)
+        yield from _lines_of(item.items)
+        yield from range(end, item.last)
 
 
 @cache
@@ -74,10 +85,12 @@ def _parser(language: str) -> Parser | None:
         return None
 
 
-def _comment_lines(root: Node) -> Iterator[int]:
-    for node in root.named_children:
+def _comment_lines(parent: Node) -> Iterator[int]:
+    for node in parent.named_children:
         if node.type in _COMMENTS:
             yield from range(node.start_point[0], _after(node))
+        elif _kind(inner := _declared(node)) == "class" and (body := _callback(inner) or _body(inner)) is not None:
+            yield from _comment_lines(body)
 
 
 def _after(node: Node) -> int:
@@ -108,12 +121,28 @@ def _item(node: Node, attached: list[Node]) -> SourceNode:
     name = marks + _name(inner) if kind != "statement" else ""
     if not name:
         return SourceNode("statement", _text(node), first, last)
+    if kind == "class" and inner.type == "expression_statement":
+        return _with_body(SourceNode(kind, name, first, last), _callback(inner))
     is_single = inner.type not in _MANY and _plain_name(inner) not in _PLAIN and not marks
-    body = _body(inner) if kind == "class" else None
+    return _with_body(SourceNode(kind, name, first, last, is_single), _body(inner) if kind == "class" else None)
+
+
+def _with_body(item: SourceNode, body: Node | None) -> SourceNode:
+    """Return an item with what is in its body, if that begins and ends on lines of its own."""
     span = (body.start_point[0] + 1, body.end_point[0]) if body is not None else None
     if body is None or span is None or span[1] < span[0] or not _stands_alone(body):
-        return SourceNode(kind, name, first, last, is_single)
-    return SourceNode(kind, name, first, last, is_single, (), span, tuple(_items(body)))
+        return item
+    return item._replace(body=span, items=tuple(_items(body)))
+
+
+def _callback(node: Node) -> Node | None:
+    """Return the body of the function that a statement gives to a call as its last argument, as `describe` gets one."""
+    call = node.named_children[0] if node.named_children else node
+    arguments = call.child_by_field_name("arguments") if call.type == "call_expression" else None
+    last = arguments.named_children[-1] if arguments is not None and arguments.named_children else None
+    is_function = last is not None and last.type in ("function_expression", "arrow_function")
+    body = last.child_by_field_name("body") if last is not None and is_function else None
+    return body if body is not None and body.type == "statement_block" else None
 
 
 def _declared(node: Node) -> Node:
@@ -128,7 +157,7 @@ def _declared(node: Node) -> Node:
 
 
 def _kind(node: Node) -> SourceKind:
-    if node.type in _CLASSES:
+    if node.type in _CLASSES or (node.type == "expression_statement" and _callback(node) is not None):
         return "class"
     if node.type in _FUNCTIONS:
         return "function"
@@ -150,6 +179,8 @@ def _name(node: Node) -> str:
         body = _body(node)
         whole = (node.text or b"")[: body.start_byte - node.start_byte] if body is not None else node.text or b""
         return " ".join(whole.decode("utf-8", "replace").split())
+    if node.type == "expression_statement":
+        return (node.text or b"").decode("utf-8", "replace").partition("\n")[0].strip()
     name = _plain_name(node) or " ".join(_declarators(node))
     if not name and node.type == "constructor_declaration":
         name = "constructor"

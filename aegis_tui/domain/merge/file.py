@@ -69,7 +69,8 @@ def _of_other_kind(path: str, versions: Versions, textual: str | None, read: Rea
         if len(suites) != len(versions):
             return FileMerge("refused", reason="both sides change the same lines")
         merged = "\n".join(SuiteMerger(merge_names).merge(*suites)) + "\n"
-        return _weighed("structure", merged, judged(merged))
+        faults = judged(merged)
+        return FileMerge("refused", reason=_reason(faults)) if faults else FileMerge("proven", merged, "structure")
     except Undecided as error:
         return FileMerge("refused", reason=str(error))
     except (SyntaxError, ValueError, RecursionError):

@@ -52,7 +52,7 @@ def _inventory(text: str, tree: SourceTree) -> Inventory:
     inventory = Inventory()
     lines = text.split("\n")
     _suite(inventory, lines, tree.items, ())
-    inventory.comments.update(line for at in tree.comments if (line := lines[at].strip()) and _WORD.search(line))
+    _add(inventory, ("comments",), "comment", (lines[at] for at in tree.comments))
     return inventory
 
 

@@ -203,3 +203,39 @@ def _functions(path: str, text: str) -> list[tuple[str, str]]:
     lines = text.split("\n")
     named = [node for node in tree.items if node.kind in ("function", "binding")]
     return [(node.name, "\n".join(lines[node.first : node.last])) for node in named]
+
+
+def test_a_comment_in_a_class_that_is_doubled_or_lost_is_seen() -> None:
+    base = "class A {\n    /** About f. */\n    f() {\n        one();\n    }\n}\n"
+    ours, theirs = base.replace("one", "two"), base.replace("}\n}", "}\n\n    g() {\n    }\n}")
+    good = theirs.replace("one", "two")
+    versions = Versions(base, ours, theirs)
+    assert judge_source("a.js", versions, good, read_source) == []
+    comment = "    /** About f. */\n"
+    for bad in (good.replace(comment, comment * 2), good.replace(comment, "")):
+        assert judge_source("a.js", versions, bad, read_source) != []
+
+
+def test_blocks_that_both_add_to_one_test_suite_are_merged() -> None:
+    one = "  it('{0}', function () {{\n    run({1});\n  }});\n".format
+    file = "describe('app', function () {{\n{0}}});\n".format
+    base = one("first", 0)
+    result = merged("a.test.js", file(base), file(base + one("ours", 1)), file(base + one("theirs", 2)))
+    assert (result.label, result.text) == ("proven", file(base + one("ours", 1) + one("theirs", 2))), result.reason
+
+
+def test_a_variable_that_may_be_declared_again_is_no_conflict() -> None:
+    base = "".join(f"use({number});\n" for number in range(9))
+    line = "var path = require('path');\n"
+    result = merged("a.js", base, line + base, base + line, textual=line + base + line)
+    assert (result.label, result.strategy) == ("unproven", "text")
+
+
+def test_what_structure_merges_without_proof_is_a_conflict() -> None:
+    """Both add the same test, at different places of a suite."""
+    one = "  it('{0}', function () {{\n    run({1});\n  }});\n".format
+    file = "describe('app', function () {{\n{0}}});\n".format
+    base = one("first", 0) + one("last", 9)
+    ours, theirs = one("new", 1) + one("ours", 2) + base, base + one("new", 1) + one("theirs", 3)
+    result = merged("a.test.js", file(base), file(ours), file(theirs))
+    assert result.text is None or result.label == "proven"
