@@ -28,7 +28,7 @@ def suggest_partition(
         StoreError: The map cannot be read.
         OSError: The worktree is gone.
     """
-    suggestion = suggest_parts(_project_files(list(code_map.links())), history, parts, ignore_case=ignore_case)
+    suggestion = suggest_parts(project_files(list(code_map.links())), history, parts, ignore_case=ignore_case)
     rows: list[PartRow] = [
         {
             "name": part.name,
@@ -54,7 +54,12 @@ def suggest_partition(
     }
 
 
-def _project_files(links: Sequence[FileLinks]) -> list[ProjectFile]:
+def project_files(links: Sequence[FileLinks]) -> list[ProjectFile]:
+    """Return all files of a map as suggestions are made from them.
+
+    Args:
+        links: All files of the map with their imports.
+    """
     modules = ModuleIndex([item.path for item in links])
     return [
         ProjectFile(

@@ -11,7 +11,7 @@ from typing import Any
 from aegis_tui.adapters.git.content import SnapshotFiles, WorktreeFiles
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.application.code_map import CodeMap
-from aegis_tui.bootstrap.code_map import ask_code_map
+from aegis_tui.bootstrap.code_map import ask_code_map, suggest_for_checkout
 from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.wire.code_map import MapAnswer
 from aegis_tui.errors import AegisError
@@ -42,7 +42,7 @@ def answer(fields: dict[str, Any]) -> dict[str, Any]:
     if worktree is not None:
         repository = asyncio.run(open_repository(root))
         files = SnapshotFiles(Path(worktree), repository.common_dir, repository.snapshot_commit)
-    whole: dict[str, Any] = {**ask_code_map(files, paths, lambda code_map: _put(code_map, question))}
+    whole: dict[str, Any] = {**ask_code_map(files, paths, lambda code_map: _put(code_map, question, root))}
     cut = {
         name: value[:_MOST_ROWS] if isinstance(value, list) else value[:_MOST_CHARS]
         for name, value in whole.items()
@@ -52,7 +52,7 @@ def answer(fields: dict[str, Any]) -> dict[str, Any]:
     return {**whole, **cut, **({"cut": sorted(cut)} if cut else {})}
 
 
-def _put(code_map: CodeMap, question: MapAsk) -> MapAnswer:
+def _put(code_map: CodeMap, question: MapAsk, root: Path) -> MapAnswer:
     match question.question:
         case "show":
             return code_map.show(question.about, question.form)
@@ -68,6 +68,8 @@ def _put(code_map: CodeMap, question: MapAsk) -> MapAnswer:
             return code_map.tests(question.about)
         case "impact":
             return code_map.impact(question.about)
+        case "partition":
+            return suggest_for_checkout(root, code_map, question.count)
 
 
 def main() -> int:

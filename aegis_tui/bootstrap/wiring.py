@@ -31,6 +31,7 @@ from aegis_tui.application.leftovers import FindClaimed, Leftovers
 from aegis_tui.application.rescue import Rescues
 from aegis_tui.bootstrap.checkout import leftovers_of, retention_of
 from aegis_tui.bootstrap.environment import EnvironmentWiring
+from aegis_tui.bootstrap.layout import describe_layout
 from aegis_tui.bootstrap.memory import make_memory
 from aegis_tui.bootstrap.rules import rule_check_of
 from aegis_tui.config import EnvironmentSettings, Limits, QaSettings, load_settings
@@ -103,8 +104,7 @@ class Wiring:
         await leftovers_of(repository, paths).clear_scratch()
         self._begin(self._tidy_up(engine, repository, paths))
         sandbox = BubblewrapSandbox(self._environ, self._limits)
-        find_settings = partial(_environment_settings, self._environ, self._root)
-        wired = EnvironmentWiring(repository, self._environ, paths, find_settings)
+        wired = EnvironmentWiring(repository, self._environ, paths, self._environment_settings)
         surroundings = wired.surroundings()
         sockets_dir = paths.runtime_dir / "agents"
         places = _places(paths, sockets_dir)
@@ -155,9 +155,13 @@ class Wiring:
             find_warnings=lambda: (*self._key.warnings(self._root), *self._warnings),
             check_rules=partial(self._check_rules, rules),
             plan_environment=wired.planner().plan,
+            describe_layout=partial(describe_layout, self._root, paths),
             find_choice=QaOutputs(paths.state_dir / "qa").find_choice,
         )
         return Wired(Workflow(parts, engine), preflight, sockets_dir)
+
+    def _environment_settings(self) -> EnvironmentSettings:
+        return _environment_settings(self._environ, self._root)
 
     async def _check_rules(self, rules: RuleCheck, oid: str) -> None:
         """Raise `UsageError` if the rules of a commit are not valid; begin to load what applies them (PERF-18)."""

@@ -32,7 +32,7 @@ from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.lens import FindLens
 from aegis_tui.ports.model_server import ChosenModel, ModelEndpoint, ProbeEndpoint, TryModel
 from aegis_tui.ports.repository import RepositoryFacts
-from aegis_tui.ports.repository_condition import InspectedRepository
+from aegis_tui.ports.repository_condition import InspectedRepository, RepositoryCondition
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel
 
 _log = logging.getLogger(__name__)
@@ -59,6 +59,15 @@ async def _plan_nothing(oid: str, level: SandboxLevel) -> EnvironmentPlan:
     return EnvironmentPlan()
 
 
+DescribeLayout = Callable[[int], Awaitable[str]]
+"""Takes how many workers there are at most; returns a text for the Commander, or an empty one."""
+
+
+async def _describe_nothing(workers: int) -> str:
+    """Return an empty text, the default of `describe_layout`."""
+    return ""
+
+
 async def _accept_rules(oid: str) -> None:
     """Do nothing: the default of `check_rules`, which finds the merge rules of every commit valid."""
 
@@ -81,6 +90,7 @@ class Preflight:
         check_rules: Takes the base commit; raises `UsageError` if a file of merge rules in it is not valid.
         find_choice: Returns the QA commands that the person named for an earlier run; reads a file.
         plan_environment: Plans the environment of the worktrees, or refuses the run; reads files.
+        describe_layout: Describes how the repository could be divided; takes a few seconds at most, and never raises.
     """
 
     def __init__(
@@ -100,7 +110,9 @@ class Preflight:
         check_rules: Callable[[str], Awaitable[object]] = _accept_rules,
         find_choice: Callable[[], tuple[str, ...]] = tuple,
         plan_environment: PlanEnvironment = _plan_nothing,
+        describe_layout: DescribeLayout = _describe_nothing,
     ) -> None:
+        self._describe_layout = describe_layout
         self._plan_environment = plan_environment
         self._repository, self._sandbox, self._state_dir = repository, sandbox, state_dir
         self._chooser, self._describe_kinds = ModelChooser(try_model), describe_kinds
@@ -124,9 +136,7 @@ class Preflight:
         design = None if command.design is None else parse_design(command.design)
         level, layers = await self._isolation(command.options)
         # Before `facts`: that runs `git status`, which fails with a less helpful message of git's own.
-        condition = await self._repository.condition()
-        if (problem := objection(condition)) is not None:
-            raise problem
+        condition = await self._condition()
         facts = await self._repository.facts()
         base_oid = _base_of(facts)
         await self._check_base(base_oid, command, design)
@@ -135,8 +145,8 @@ class Preflight:
         endpoint = await self._probe_endpoint(command.options.base_url or DEFAULT_BASE_URL)
         chosen = await self._choose_model(endpoint, command.options.model)
         kinds = await asyncio.to_thread(self._describe_kinds)
-        options = command.options.model_copy(update={"base_url": endpoint.base_url})
-        options, remarks_on_servers = await self._admit_servers(options, kinds, design)
+        asked = command.options.model_copy(update={"base_url": endpoint.base_url})
+        options, remarks_on_servers = await self._admit_servers(asked, kinds, design)
         run_facts = RunFacts(
             workspace=facts.key,
             base_oid=base_oid,
@@ -156,8 +166,16 @@ class Preflight:
             boundary_layers=layers,
             **kind_facts(kinds, is_strict=options.sandbox == "strict"),
             lenses=lenses,
+            layout=await self._describe_layout(options.workers) if design is None else "",
         )
         return command.model_copy(update={"run": run, "facts": run_facts, "options": options})
+
+    async def _condition(self) -> RepositoryCondition:
+        """Return the condition of the repository; raise an `AegisError` if a run cannot start in it."""
+        condition = await self._repository.condition()
+        if (problem := objection(condition)) is not None:
+            raise problem
+        return condition
 
     async def _isolation(self, options: RunOptions) -> tuple[SandboxLevel, dict[str, str]]:
         """Return how the agents of the run are isolated, and each layer with what enforces it or why nothing does.

@@ -11,7 +11,9 @@ import pytest
 
 from aegis_tui.adapters.code_map.child import ChildMap
 from aegis_tui.agent.map_questions import ask_map
+from aegis_tui.bootstrap import layout
 from aegis_tui.bootstrap.bare_hub import open_hub
+from aegis_tui.bootstrap.layout import describe_layout
 from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.tool.model import MapArguments
 from aegis_tui.errors import HubUnavailable, StoreError, UsageError
@@ -116,5 +118,26 @@ def test_the_built_in_agent_gets_its_answer_in_lines(
 
             answer = await ask_map(Link(MemoryHub(), "w01"), MapArguments(question=question, about=about))
             assert answer.splitlines() == lines
+
+    asyncio.run(main())
+
+
+def test_partitions_are_suggested_to_the_person_and_described_to_the_commander(
+    root: Path, paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        (root / "shop.py").write_text("import money\n")
+        (root / "money.py").write_text("x = 1\n")
+        async with open_hub(paths, port=0, services=[CodeMapService(root, ChildMap())]) as (address, _):
+            ask = HubQuick(address).command
+            fields: dict[str, Any] = {"question": "partition", "about": ".", "count": 2}
+            answer = (await asyncio.to_thread(ask, "map:ask", **fields))["answer"]
+            assert [part["globs"] for part in answer["parts"]] == [["bank.py"], ["money.py", "shop.py"]]
+        text = await describe_layout(root, paths, 2)
+        assert "- bank (5 lines; " in text and "money.py, shop.py" in text
+        assert await describe_layout(root, paths, 1) == ""
+        assert await describe_layout(root / "nowhere", paths, 2) == ""
+        monkeypatch.setattr(layout, "MOST_S", 0.01)
+        assert await describe_layout(root, paths, 2) == ""
 
     asyncio.run(main())

@@ -11,7 +11,9 @@ from typing import Any, cast
 import pytest
 
 from aegis_tui.domain.review.lens import ReviewLens
+from aegis_tui.domain.run.brief import design_brief
 from aegis_tui.domain.run.commands import RunStart
+from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, DesignRefused, Refused, UsageError
 from aegis_tui.orchestrator.preflight import Preflight
@@ -80,6 +82,9 @@ class Machine:
     async def read_blob(self, oid: str) -> bytes:
         return next(iter(self.texts.values())).encode()
 
+    async def layout(self, workers: int) -> str:
+        return f"divide it by {workers}"
+
     async def try_model(self, *arguments: Any, **options: Any) -> Any:
         raise AssertionError("a scripted model is not tried")
 
@@ -104,6 +109,7 @@ def complete(machine: Machine, folder: Path, **fields: Any) -> RunStart:
         find_lens=find_lens,
         check_rules=machine.check_rules,
         find_choice=lambda: machine.choice_is,
+        describe_layout=machine.layout,
     )
     return asyncio.run(preflight.complete(RunStart.model_validate({"goal": "g", "design": DESIGN, **fields})))
 
@@ -198,3 +204,12 @@ def test_where_a_team_lets_no_lens_block_no_run_starts(tmp_path: Path, monkeypat
     machine = Machine()
     error = refused(machine, tmp_path, options={"lenses": ["style"]})
     assert "because none of its lenses blocks: general, style" in error.message and "model" not in machine.asked
+
+
+def test_only_a_run_without_a_design_tells_the_commander_how_the_repository_could_be_divided(tmp_path: Path) -> None:
+    facts = complete(Machine(), tmp_path).facts
+    assert facts is not None and facts.layout == ""
+    done = complete(Machine(), tmp_path, design=None, options={"workers": 3})
+    assert done.facts is not None and done.facts.layout == "divide it by 3"
+    run = Run(run="run1", goal="g", options=done.options, facts=done.facts, working_oid="0" * 40)
+    assert design_brief(run).endswith("can be built at the same time.\n\ndivide it by 3")

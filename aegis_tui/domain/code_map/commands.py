@@ -8,7 +8,7 @@ from pydantic import Field
 
 from aegis_tui.domain.model import CommandData
 
-MapQuestion = Literal["find", "show", "callers", "callees", "tests", "search", "impact"]
+MapQuestion = Literal["find", "show", "callers", "callees", "tests", "search", "impact", "partition"]
 MOST_CHARS: Final = 1_000
 
 
@@ -21,9 +21,9 @@ class MapAsk(CommandData):
     type: Literal["map:ask"] = "map:ask"
     question: MapQuestion
     about: Annotated[str, Field(min_length=1, max_length=MOST_CHARS)]
-    """A name, `PATH:NAME`, `PATH`, or the text to search for."""
+    """A name, `PATH:NAME`, `PATH`, or the text to search for; for `partition` it has no effect."""
     form: Literal["outline", "signatures", "body"] = "signatures"
     """How much `show` shows."""
     count: Annotated[int, Field(ge=1, le=50)] = 10
-    """How many definitions `search` returns at most."""
+    """How many definitions `search` returns at most; how many parts `partition` suggests."""
     answer: dict[str, Any] | None = None

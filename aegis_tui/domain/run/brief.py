@@ -46,7 +46,8 @@ def design_brief(run: Run) -> str:
         f"Goal: {run.goal}\n\nRead the repository, then propose a design with the propose_design tool: features with "
         "disjoint partitions (path globs), dependencies between them where one needs the other, under `shared` the "
         "paths that stay read-only for all, under `joint` the paths that several features must change, and the QA "
-        "commands. Prefer few features that can be built at the same time.",
+        "commands. Prefer few features that can be built at the same time."
+        + (f"\n\n{run.facts.layout}" if run.facts.layout else ""),
     )
 
 

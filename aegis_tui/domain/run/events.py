@@ -151,6 +151,8 @@ class RunFacts(FrozenModel):
     """The lenses through which each piece is reviewed (ROLE-9)."""
     environment: EnvironmentPlan = EnvironmentPlan.model_construct()
     """What the worktrees get besides the tracked files (GIT-1)."""
+    layout: str = ""
+    """How the repository could be divided, for the Commander (PART-4); empty if the run has a design."""
 
 
 class RunStarted(EventData):

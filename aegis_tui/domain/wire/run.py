@@ -183,6 +183,7 @@ class FactsFields(TypedDict):
     limited_kinds: list[str]
     lenses: list[LensFields]
     environment: EnvironmentPlanFields
+    layout: str
 
 
 class CommitFields(TypedDict):
