@@ -158,8 +158,11 @@ def _conflicts(report: Report, wanted: int) -> Claim:
     rebased = [item for item in hot if item["resolution"] == "rebased"]
     ended = [item for item in hot if item["resolution"] in ("rebased", "merged")]
     ok = len(rebased) >= wanted and len(ended) == len(hot) and (wanted > 0 or not conflicts)
-    words = ", ".join(f"{item['path']} {item['resolution']}" for item in conflicts) or "none"
-    return Claim("hot conflicts rebased", ok, words)
+    early = {True: " (seen while both worked)"}
+    words = ", ".join(
+        f"{item['path']} {item['resolution']}{early.get(item.get('predicted', False), '')}" for item in conflicts
+    )
+    return Claim("hot conflicts rebased", ok, words or "none")
 
 
 def _labels(report: Report) -> Claim:

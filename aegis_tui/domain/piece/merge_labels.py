@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from aegis_tui.domain.merge.label import Strategy
 from aegis_tui.domain.merge.merged_file import MergedFile
-from aegis_tui.domain.piece.events import ConflictResolved
-from aegis_tui.domain.piece.model import PieceConflict
+from aegis_tui.domain.piece.events import ConflictDetected, ConflictResolved
+from aegis_tui.domain.piece.model import PieceConflict, PieceStatus
 from aegis_tui.domain.qa.events import QaFinished
 from aegis_tui.domain.run.model import Run
 
@@ -33,6 +33,16 @@ def replace_merged(run: Run, merged: dict[str, tuple[MergedFile, ...]]) -> None:
     for conflict in run.conflicts.values():
         if conflict.resolution in ("merged", "rebased"):
             _label(run, conflict)
+
+
+def note_detected(run: Run, data: ConflictDetected) -> None:
+    """Record a conflict, or what it is now; whether it was seen early stays as it was the first time."""
+    known = run.conflicts.get(data.conflict_id)
+    states = {piece.status for name in (data.a, data.b) if (piece := run.pieces.get(name)) is not None}
+    early = PieceStatus.WORKING in states and states <= {PieceStatus.WORKING, PieceStatus.APPLIED}
+    predicted = known.predicted if known is not None else early
+    fields = data.model_dump(exclude={"type", "run"})
+    run.conflicts[data.conflict_id] = PieceConflict(**fields, predicted=predicted)
 
 
 def label_resolved(run: Run, data: ConflictResolved) -> None:

@@ -130,4 +130,6 @@ class PieceConflict(StateModel):
     """What would merge it or, once it is resolved, what did; None if nothing would."""
     reason: str = ""
     """Why nothing would, or why the merge is not proven; for `verified`, on which tree QA ran."""
+    predicted: bool = False
+    """Whether its pieces were still worked on, or one of them was and the other merged, when it was seen first."""
     resolution: str | None = None

@@ -327,6 +327,7 @@ def _conflict(item: PieceConflict) -> ConflictReport:
         "label": item.label,
         "strategy": item.strategy,
         "reason": item.reason,
+        "predicted": item.predicted,
     }
 
 

@@ -96,6 +96,8 @@ class ConflictReport(TypedDict):
     strategy: NotRequired[str | None]
     """What merged it: `text`, `structure`, `lines`, `agent` or `person`; None if nothing did."""
     reason: NotRequired[str]
+    predicted: NotRequired[bool]
+    """Whether it was seen before its pieces were submitted."""
 
 
 class MergedFileReport(TypedDict):

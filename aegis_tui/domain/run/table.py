@@ -31,8 +31,8 @@ from aegis_tui.domain.piece.events import (
     SubmissionEvent,
 )
 from aegis_tui.domain.piece.feedback_fold import hold, note_tested, reopen
-from aegis_tui.domain.piece.merge_labels import label_resolved, note_merged, note_qa, replace_merged
-from aegis_tui.domain.piece.model import Piece, PieceConflict, PieceStatus
+from aegis_tui.domain.piece.merge_labels import label_resolved, note_detected, note_merged, note_qa, replace_merged
+from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.qa.check import accept
 from aegis_tui.domain.qa.events import QaAccepted, QaBaseChecked, QaEvent, QaFinished
 from aegis_tui.domain.registry import collected, each_of
@@ -297,7 +297,7 @@ def _merge(run: Run, data: MergeEvent) -> None:
         case MergeRejected():
             run.merge_queue = [name for name in run.merge_queue if name != data.piece]
         case ConflictDetected():
-            run.conflicts[data.conflict_id] = PieceConflict(**data.model_dump(exclude={"type", "run"}))
+            note_detected(run, data)
         case ConflictResolved():
             label_resolved(run, data)
         case _:

@@ -95,6 +95,7 @@ class ConflictFields(TypedDict):
     label: str | None
     strategy: str | None
     reason: str
+    predicted: bool
     resolution: str | None
 
 

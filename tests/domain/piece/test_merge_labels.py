@@ -24,7 +24,7 @@ def file(label: FileLabel, strategy: Strategy = "structure", path: str = SHARED)
 
 
 def overlap(kind: str = "hot", **fields: object) -> Overlapping:
-    return Overlapping.model_validate({"a": "alpha", "b": "beta", "path": SHARED, "kind": kind, **fields})
+    return Overlapping.model_validate({"a": "alpha", "b": "beta", "path": SHARED, "kind": kind} | fields)
 
 
 class Merged(Partial):
@@ -94,6 +94,16 @@ def test_a_conflict_says_what_resolved_it_and_whether_that_was_verified() -> Non
 def test_a_conflict_that_structure_merged_has_the_label_of_the_merge() -> None:
     soft = overlap("soft", label="proven", strategy="structure")
     assert Merged(file("proven"), conflict=soft).conflict() == ("merged", "proven", "structure", "")
+
+
+def test_a_conflict_says_whether_it_was_seen_before_the_pieces_were_submitted() -> None:
+    hub = Partial()
+    (alpha, beta) = hub.begin("alpha", "beta")
+    hub.send(ConflictsObserved(run="run1", overlaps=(overlap(),)))
+    hub.submit(alpha, "alpha1")
+    hub.send(ConflictsObserved(run="run1", overlaps=(overlap(path="src/late.py"),)))
+    seen = {item["path"]: item["predicted"] for item in fold_report(hub.log, "run1")["conflicts"]}
+    assert seen == {SHARED: True, "src/late.py": False}, beta
 
 
 def test_an_open_conflict_says_why_it_cannot_be_merged() -> None:
