@@ -10,16 +10,13 @@ import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
-from aegis_tui.domain.composition.events import PieceLeftOut
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.instance.model import Instance
-from aegis_tui.domain.piece.events import PieceReopened, PieceStuck, PieceTested
 from aegis_tui.domain.wire.output import EvidenceFields, ExplainOutput
 from aegis_tui.domain.words import sentence
 from aegis_tui.errors import UsageError
 
-LOOKED_AT, MOST_EVENTS = 5_000, 8
-"""How many of the log's newest events are looked at, and how many about the instance are given as evidence."""
+LOOKED_AT = 5_000
+"""How many of the log's newest events are looked at."""
 LEAST_WIDTH = 40
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -32,7 +29,7 @@ def _explain(name: Id, as_json: AsJson = False) -> int:
     No hub is needed or started. Exit code 2 if there is no such instance or no log, 1 if the log is damaged.
     """
     from aegis_tui.bootstrap.log import log_reader
-    from aegis_tui.tui.views.explain import explain_instance
+    from aegis_tui.tui.views.explain import evidence, explain_instance
 
     reader = log_reader(here().paths)
     workspace = reader.workspace()
@@ -40,7 +37,7 @@ def _explain(name: Id, as_json: AsJson = False) -> int:
     if item is None:
         raise UsageError(f"there is no instance {name}", "list them: aegis-tui status")
     recent = reader.events(after=max(0, workspace.seq - LOOKED_AT))
-    events = [event for event in recent if _is_about(event, item)][-MOST_EVENTS:]
+    events = evidence(recent, item)
     fields: ExplainOutput = {
         "agent_id": item.agent_id,
         "state": item.word,
@@ -55,16 +52,6 @@ def _explain(name: Id, as_json: AsJson = False) -> int:
     plain = ["".join(span.text for span in line).rstrip() for line in lines]
     output.result(fields, as_json=as_json, lines=[f"{item.instance_id}  {plain[0]}", *plain[1:]])
     return 0
-
-
-def _is_about(event: Event, item: Instance) -> bool:
-    """Return whether an event is of the instance, or says what became of a submission of its piece (FLOW-10)."""
-    if event.agent_id == item.agent_id:
-        return True
-    data = event.data
-    if not isinstance(data, PieceTested | PieceReopened | PieceStuck | PieceLeftOut):
-        return False
-    return (data.run, data.piece) == (item.run, item.piece) and item.review_id is None
 
 
 def _brief(event: Event) -> EvidenceFields:

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from aegis_tui.domain.boundary import allowed_words
+from aegis_tui.domain.composition.events import PieceLeftOut
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.piece.events import PieceReopened, PieceStuck, PieceTested
 from aegis_tui.domain.piece.model import Piece
 from aegis_tui.domain.qa.check import why
 from aegis_tui.domain.review.lens import for_lens
@@ -34,6 +36,33 @@ _SOURCES = {
 }
 
 
+MOST_EVENTS = 8
+"""How many events of an instance, and how many of its piece, are given as evidence."""
+
+
+def evidence(events: Iterable[Event], item: Instance) -> list[Event]:
+    """Return the newest events of an instance, and what became of the submissions of its piece, in log order.
+
+    At most `MOST_EVENTS` of each. `events` are in log order.
+    """
+    mine: list[Event] = []
+    loop: list[Event] = []
+    for event in events:
+        if event.agent_id == item.agent_id:
+            mine.append(event)
+        elif _is_of_piece(event, item):
+            loop.append(event)
+    return sorted([*mine[-MOST_EVENTS:], *loop[-MOST_EVENTS:]], key=lambda event: event.seq)
+
+
+def _is_of_piece(event: Event, item: Instance) -> bool:
+    """Return whether an event says what became of a submission of the piece that the instance builds (FLOW-10)."""
+    data = event.data
+    if not isinstance(data, PieceTested | PieceReopened | PieceStuck | PieceLeftOut):
+        return False
+    return (data.run, data.piece) == (item.run, item.piece) and item.review_id is None
+
+
 def explain_instance(
     workspace: Workspace, item: Instance, events: Iterable[Event], *, now: datetime, width: int
 ) -> list[Line]:
@@ -42,12 +71,13 @@ def explain_instance(
     Args:
         workspace: The state.
         item: The instance.
-        events: Events, oldest first; the last eight that the instance caused are shown.
+        events: Events, oldest first; `evidence` chooses those that are shown.
         now: The current time, for ages.
         width: Cells of a line for events and for what checks its writes; the other lines are not cut.
     """
     state = state_of(workspace, item)
-    mine = [event for event in events if event.agent_id == item.agent_id][-8:]
+    seen = evidence(events, item)
+    mine = [event for event in seen if event.agent_id == item.agent_id]
     lines: list[Line] = [
         (Span(f"{state.glyph} {state.word}", state.ink), Span(f"   {item.role} · {item.kind}", "muted")),
         (),
@@ -77,7 +107,7 @@ def explain_instance(
     if item.rescue_ref:
         lines.append(_pair("rescued to", item.rescue_ref))
     lines += [(), (Span("newest events", "strong"),)]
-    lines += [event_line(event, width=width) for event in mine]
+    lines += [event_line(event, width=width) for event in seen]
     return lines
 
 
