@@ -173,7 +173,7 @@ class Reconciler:
                 self._wake.clear()
                 wanted, unjoined = await self._port.read(_wanted)
                 for effect, task in self._running.items():
-                    if isinstance(effect, RunPieceChecks) and effect not in wanted:
+                    if isinstance(effect, RunPieceChecks) and effect not in wanted and not task.cancelling():
                         task.cancel()  # the piece is to change, or what it is merged with has
                 for effect in self._turns.choose(wanted, self._running, unjoined):
                     self._running[effect] = asyncio.create_task(self._perform(effect))

@@ -4,6 +4,9 @@ Four workers start at the same moment in a small repository; each reads, writes 
 Measured are the events of the hub's log and the calls in the gateway's: from the plan of an instance to its first call
 of the model, from the request for a review to its reviewer's first call, and from the submission of a piece until it is
 merged, its review included.
+
+The project's own checks of pieces are switched off, because their time is the project's; a further figure, of runs in
+between, has the time from submission to merge with them.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ VERDICT = {
     "criteria": [{"id": "brief", "pass": True, "evidence": "Scripted: no model has judged this piece."}],
     "findings": [],
 }
+_NO_CHECKS = "[qa]\npieces = false\n"
 _READ = "from the request for a review to the first call of the model by its reviewer"
 _REVIEW = [{"tool": "read", "args": {"path": "src/app.py"}}, {"tool": "verdict", "args": VERDICT}]
 
@@ -43,13 +47,16 @@ def run_product() -> list[Figure]:
     """Run the whole job several times, each in a repository of its own."""
     called: dict[str, list[float]] = defaultdict(list)
     merged: list[float] = []
+    merged_after_checks: list[float] = []
     read: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         _write_scenario(Path(folder))
         for number in range(WARM_UP + RUNS):
-            events, calls = _run(Path(folder))
+            events, calls = _run(Path(folder), settings=_NO_CHECKS)
+            checked, _ = _run(Path(folder))
             if number < WARM_UP:
                 continue
+            merged_after_checks += _until_merged(checked)
             for role, spent_s in _until_called(events, calls):
                 called[role].append(spent_s)
             merged += _until_merged(events)
@@ -65,6 +72,12 @@ def run_product() -> list[Figure]:
         Figure("review_called_p95", f"{_READ}, p95 of all", "s", (quantile(read, 0.95),)),
         Figure(
             "submitted_merged", f"from the submission of a piece to its merge, {WORKERS} workers", "s", tuple(merged)
+        ),
+        Figure(
+            "submitted_merged_checked",
+            "the same if the tests of the repository, which has one, run on each piece merged with the others",
+            "s",
+            tuple(merged_after_checks),
         ),
     ]
 
@@ -85,7 +98,7 @@ def _write_scenario(folder: Path) -> None:
         (folder / f"{name}.json").write_text(json.dumps({"steps": steps}), "utf-8")
 
 
-def _run(scenario: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _run(scenario: Path, *, settings: str = "") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """One goal to its commit; the hub's events and the gateway's calls.
 
     Raises:
@@ -94,6 +107,9 @@ def _run(scenario: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     server, workspace = RecordedLLM(scenario), ScratchWorkspace()
     try:
         workspace.init(_FILES)
+        config = Path(workspace.environ["XDG_CONFIG_HOME"]) / "aegis-tui" / "config.toml"
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text(settings, "utf-8")
         options = ["--base-url", server.base_url, "--workers", str(WORKERS), "--headless", "--json"]
         note = ["--note", "reviewer=[[script:reviewer]]"]
         done = workspace.aegis("run", "Parts", "--design", _write_design(workspace), *options, *note, timeout_s=300)
