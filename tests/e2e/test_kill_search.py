@@ -30,7 +30,9 @@ DESIGN = {
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    with clean_workspace({"src/app.py": "APP = 1\n", "check.py": CHECK}) as scratch:
+    """Pieces are not tested one by one, so that only QA of the whole finds the bad one."""
+    settings = {".agents/config.toml": "[qa]\npieces = false\n"}
+    with clean_workspace({"src/app.py": "APP = 1\n", "check.py": CHECK, **settings}) as scratch:
         yield scratch
 
 
