@@ -18,6 +18,7 @@ from aegis_tui.application.leftovers import Leftovers
 from aegis_tui.application.rescue import Rescues, Retention
 from aegis_tui.application.setup import Setup
 from aegis_tui.config import Settings
+from aegis_tui.domain.review.commands import ReviewPart
 from aegis_tui.domain.run.report_model import CommitSeen
 from aegis_tui.errors import AegisError, GitUnavailable
 from aegis_tui.ports.push import Pusher
@@ -45,6 +46,19 @@ async def piece_diff_at(root: Path, base_oid: str, head_oid: str) -> str:
     """
     repository = await open_repository(root)
     return await read_piece_diff(repository.common_dir, base_oid, head_oid)
+
+
+async def read_part_at(root: Path, worktree: Path, base_oid: str) -> ReviewPart:
+    """Return the work in a worktree of the repository at `root`, also what is not committed, as a commit without a ref.
+
+    Raises:
+        GitUnavailable: git is missing, or `root` is in no repository.
+        GitError: The worktree cannot be read, or there is no such commit.
+    """
+    repository = await open_repository(root)
+    head = await repository.snapshot_commit(worktree)
+    changed = await repository.changed_paths(base_oid, head)
+    return ReviewPart(head_oid=head, files=tuple(item.path for item in changed))
 
 
 async def leftovers_at(root: Path, paths: WorkspacePaths) -> Leftovers:

@@ -19,9 +19,11 @@ from aegis_tui.bootstrap.bare_hub import main_hub
 from aegis_tui.config import Limits, load_settings
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.review.commands import ReviewPart
 from aegis_tui.hub.code_map import CodeMapService
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.joint_news import JointNewsService
+from aegis_tui.hub.part_review import PartReviewService
 from aegis_tui.hub.regions import RegionService
 from aegis_tui.hub.workflow import Wire, WorkflowService
 from aegis_tui.sdk.discovery import WorkspacePaths
@@ -87,7 +89,13 @@ def serve_hub(root: Path) -> int:
     environ["PATH"] = search_path(environ)
     workflow = WorkflowService(partial(_load_wiring, root, environ, key, settings.limits), compile_package)
     readers = (RegionService(root, FileSymbols()), JointNewsService(root), CodeMapService(root, ChildMap()))
-    return main_hub(root, services=[*readers, workflow, _Watch(root)])
+    return main_hub(root, services=[*readers, PartReviewService(partial(_read_part, root)), workflow, _Watch(root)])
+
+
+async def _read_part(root: Path, worktree: Path, base_oid: str) -> ReviewPart:
+    from aegis_tui.bootstrap.checkout import read_part_at
+
+    return await read_part_at(root, worktree, base_oid)
 
 
 def _load_wiring(root: Path, environ: Mapping[str, str], key: ModelKey, limits: Limits) -> Wire:

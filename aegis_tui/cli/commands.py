@@ -116,6 +116,7 @@ EXAMPLES: Final = {
     "conflicts": "conflicts",
     "review": "review run1",
     "review show": "review show search --markdown",
+    "review request": "review request search",
     "review comment": "review comment search src/shop/search.py:12 'why is this sorted twice?'",
     "review comments": "review comments search",
     "review discard": "review discard search 2",

@@ -1,4 +1,4 @@
-"""`aegis-tui review comment|comments|discard|send`: a person's comments on lines of a piece (WISH-2)."""
+"""`aegis-tui review request`, and `comment|comments|discard|send`: a person's comments on lines (REV-1, WISH-2)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from aegis_tui.cli.instance import SEND_CODES, await_delivery
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import instance_id
-from aegis_tui.domain.wire.reply import CommentedReply, CommentsSentReply, DiscardedReply
+from aegis_tui.domain.wire.reply import CommentedReply, CommentsSentReply, DiscardedReply, ReviewRequestedReply
 from aegis_tui.domain.wire.review import (
     CommentedOutput,
     CommentsOutput,
     CommentsSentOutput,
     DiscardedOutput,
+    RequestedOutput,
     WaitingComment,
 )
 from aegis_tui.errors import AegisError, UsageError
@@ -41,8 +42,20 @@ _PLACE = re.compile(r"(.+):(\d{1,9})", re.DOTALL)
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `aegis-tui review`."""
-    for function in (comment, comments, discard, send):
+    for function in (request, comment, comments, discard, send):
         app.command()(function)
+
+
+def request(piece: Piece, as_json: AsJson = False) -> int:
+    """Have the work on a piece reviewed while it goes on; what is found is suggested to its agent.
+
+    Such a review decides nothing: the piece is reviewed again when it is submitted. Exit code 2 if there is no such
+    piece, 3 if nobody works on it, nothing is changed yet or such a review goes on already, 5 if no hub is running.
+    """
+    reply = here().hub().reply(ReviewRequestedReply, "review:request", piece=piece)
+    fields: RequestedOutput = {"piece": piece, "review_id": reply["review_id"]}
+    output.result(fields, as_json=as_json, lines=[f"{reply['review_id']} of {piece} is requested"])
+    return 0
 
 
 def comment(

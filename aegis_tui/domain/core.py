@@ -37,7 +37,7 @@ from aegis_tui.domain.piece import own_checks
 from aegis_tui.domain.piece import rules as piece_rules
 from aegis_tui.domain.qa import rules as qa_rules
 from aegis_tui.domain.registry import Rules, collected
-from aegis_tui.domain.review import comment_rules
+from aegis_tui.domain.review import comment_rules, part_rules
 from aegis_tui.domain.review import rules as review_rules
 from aegis_tui.domain.rights import check_right
 from aegis_tui.domain.rule import rules as merge_rules
@@ -310,6 +310,7 @@ RULES: Final[Rules] = collected(
     own_checks.RULES,
     composition_rules.RULES,
     comment_rules.RULES,
+    part_rules.RULES,
     review_rules.RULES,
     qa_rules.RULES,
     merge_rules.RULES,

@@ -72,6 +72,7 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
         "instance:send": _PERSON,
         "diff:submit": _BUILDERS,
         "review:verdict": frozenset({"reviewer", PERSON}),
+        "review:request": _BUILDERS | _PERSON,
         "review:comment": _PERSON,
         "review:discard": _PERSON,
         "review:send": _PERSON,

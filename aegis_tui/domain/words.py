@@ -163,6 +163,11 @@ def _qa(data: QaFinished) -> str:
     return f"QA FAILED, round {data.round + 1}: {'; '.join(reasons) or 'there is no check'}"
 
 
+def _asked(data: ReviewRequested) -> str:
+    so_far = " so far" if data.part else ""
+    return f"review of {data.piece}{so_far}{for_lens(data.lens)}, {counted(len(data.files), 'file')}"
+
+
 def _verdict(data: ReviewCompleted) -> str:
     finding_count = counted(len(data.findings), "finding")
     return f"reviewed {data.piece}{for_lens(data.lens)}: {data.status}, {finding_count}"
@@ -261,7 +266,7 @@ _RUN: Words = {
     ConflictResolved: lambda data: (
         f"conflict {data.conflict_id} is {'gone' if data.resolution == 'none' else f'resolved: {data.resolution}'}"
     ),
-    ReviewRequested: lambda data: f"review of {data.piece}{for_lens(data.lens)}, {counted(len(data.files), 'file')}",
+    ReviewRequested: _asked,
     ReviewInProgress: lambda data: f"by {instance_id(data.reviewer)}",
     ReviewCompleted: _verdict,
     FixSuggested: lambda data: f"suggestion to {instance_id(data.to)}: {data.file or data.piece}: {data.finding.msg}",

@@ -19,6 +19,7 @@ from aegis_tui.domain.message.commands import BroadcastSend
 from aegis_tui.domain.model import SCHEMA_VERSION, CommandData
 from aegis_tui.domain.page import section_page
 from aegis_tui.domain.rehearsal import rehearsal_of
+from aegis_tui.domain.review.commands import ReviewRequest
 from aegis_tui.domain.run.commands import DesignAgree, DesignPropose, RunStart
 from aegis_tui.domain.scope.commands import PartitionSet
 from aegis_tui.errors import AegisError, Refused, UsageError
@@ -45,6 +46,7 @@ _HUBS_OWN: dict[type[CommandData], tuple[str, ...]] = {
     LockNews: ("copies",),
     BroadcastSend: ("rewrite",),
     MapAsk: ("answer",),
+    ReviewRequest: ("part",),
 }
 """The fields that only the hub may fill in, before a command is decided."""
 

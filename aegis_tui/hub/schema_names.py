@@ -89,7 +89,14 @@ from aegis_tui.domain.qa import events as qa_events
 from aegis_tui.domain.review import comment as comments
 from aegis_tui.domain.review import events as review_events
 from aegis_tui.domain.review import finding as findings
-from aegis_tui.domain.review.commands import ReviewComment, ReviewDiscard, ReviewSend, ReviewVerdict
+from aegis_tui.domain.review.commands import (
+    ReviewComment,
+    ReviewDiscard,
+    ReviewPart,
+    ReviewRequest,
+    ReviewSend,
+    ReviewVerdict,
+)
 from aegis_tui.domain.review.events import ReviewCompleted, ReviewInProgress, ReviewRequested
 from aegis_tui.domain.review.lens import ReviewLens
 from aegis_tui.domain.review.model import Review
@@ -147,6 +154,8 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         DiffSubmit: "DiffSubmit",
         PieceRetry: "PieceRetry",
         ReviewVerdict: "ReviewVerdict",
+        ReviewRequest: "ReviewRequest",
+        ReviewPart: "ReviewPart",
         ReviewComment: "ReviewComment",
         ReviewDiscard: "ReviewDiscard",
         ReviewSend: "ReviewSend",

@@ -66,6 +66,7 @@ instance:stop                P . . . . . . . . .
 instance:send                P . . . . . . . . .
 diff:submit                  . C W . . . . . J .
 review:verdict               P . . . . R . . . .
+review:request               P C W . . . . . J .
 review:comment               P . . . . . . . . .
 review:discard               P . . . . . . . . .
 review:send                  P . . . . . . . . .
@@ -104,6 +105,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "design:propose": {"design": {}},
     "agent:report": {"state": "idle"},
     "review:verdict": {"review_id": "x", "decision": "approve"},
+    "review:request": {"piece": "x"},
     "review:comment": {"piece": "x", "file": "a.py", "line": 1, "text": "why"},
     "review:discard": {"piece": "x"},
     "review:send": {"piece": "x"},

@@ -42,7 +42,7 @@ from aegis_tui.sdk.environments import EnvironmentFolder
 from tests.frozen.gateway_scene import REPLAYED, gateway_answer, log_call
 from tests.frozen.logs import DATA, recovered, restore, told
 from tests.frozen.memory_scene import QUESTIONS, remember
-from tests.frozen.review_scene import COMMENTED
+from tests.frozen.review_scene import comment_on_lines
 from tests.frozen.surface import options
 from tests.hub.closed import fits
 
@@ -334,8 +334,8 @@ class _Desk:
         self._ask("lock", "import", str(old))
         self._ask("explain", self._worker())
         with mock.patch.object(prompt, "DELIVERY_S", 0.0):
-            for asked in (("send", self._worker(), "hello"), *COMMENTED):
-                self._ask(*asked)
+            self._ask("send", self._worker(), "hello")
+            comment_on_lines(self._ask)
         self._ask("stop", self._worker())
         self._ask("worktree", "list")
         self._ask("worktree", "remove", "w99", ends="no such worktree")

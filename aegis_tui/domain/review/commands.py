@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from aegis_tui.domain.field import Name, Note, PathText, Reason
-from aegis_tui.domain.model import CommandData, Count
+from aegis_tui.domain.field import Name, Note, Oid, PathText, Reason
+from aegis_tui.domain.model import CommandData, Count, FrozenModel
 from aegis_tui.domain.review.finding import Criterion, Finding, checked_findings
 
 
@@ -21,6 +21,23 @@ class ReviewVerdict(CommandData):
     findings: tuple[Finding, ...] = ()
 
     _check = field_validator("findings")(checked_findings)
+
+
+class ReviewPart(FrozenModel):
+    """The work on a piece as it stands while it goes on."""
+
+    head_oid: Oid
+    """A commit of it, with what is not committed yet."""
+    files: tuple[PathText, ...]
+    """What it changes."""
+
+
+class ReviewRequest(CommandData):
+    """Have the work on a piece reviewed while it goes on. Its worker and a person may; the hub sets `part`."""
+
+    type: Literal["review:request"] = "review:request"
+    piece: Name
+    part: ReviewPart | None = None
 
 
 class ReviewComment(CommandData):
@@ -51,4 +68,4 @@ class ReviewSend(CommandData):
     piece: Name
 
 
-ReviewClientCommand = ReviewVerdict | ReviewComment | ReviewDiscard | ReviewSend
+ReviewClientCommand = ReviewVerdict | ReviewRequest | ReviewComment | ReviewDiscard | ReviewSend

@@ -21,6 +21,8 @@ class ReviewRequested(EventData):
     files: tuple[str, ...]
     description: str
     lens: str = GENERAL.name
+    part: bool = False
+    """Whether it is about work that goes on: what is found is suggested to the author, and decides nothing."""
 
 
 class ReviewInProgress(EventData):

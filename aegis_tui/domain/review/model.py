@@ -22,6 +22,8 @@ class Review(StateModel):
     attempts: int = 0
     """How many reviewers have begun to read."""
     lens: str = GENERAL.name
+    part: bool = False
+    """Whether it is about work that goes on, so that it decides nothing."""
     criteria: tuple[Criterion, ...] = ()
     """The judged criteria of a rejection, kept until the author gets them together with those of the other lenses."""
     findings: tuple[Finding, ...] = ()

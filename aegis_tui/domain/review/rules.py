@@ -74,6 +74,9 @@ def _judged(workspace: Workspace, run: Run, review: Review, command: ReviewVerdi
     if review.piece == COMPOSITION:
         return drafts + _of_composition(workspace, run, done)
     piece = run.pieces.get(review.piece)
+    if review.part:
+        remarks = findings_of([done]) or _findings([done])  # an unfinished piece meets few criteria yet
+        return drafts + suggested(workspace, run, piece, remarks, by=done)
     if piece is None or review not in run.reviews_of(piece):
         return drafts
     return drafts + _of_piece(workspace, run, piece, done)

@@ -33,7 +33,7 @@ def fold_reviews(events: Iterable[Event], run: str) -> list[PieceReview]:
         match event.data:
             case RunStarted() as started if started.run == run:
                 lenses = started.facts.lenses
-            case ReviewRequested() as wanted if wanted.run == run:
+            case ReviewRequested() as wanted if wanted.run == run and not wanted.part:
                 earlier = asked.get(wanted.piece, [])
                 same = [item for item in earlier if item.head_oid == wanted.head_oid and item.lens != wanted.lens]
                 asked[wanted.piece] = [*same, wanted]

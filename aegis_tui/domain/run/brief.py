@@ -159,6 +159,8 @@ def review_brief(run: Run, review: Review) -> str:
             parts.append(f"Feature: {feature.title}\n{feature.brief}\nPartition: {_globs(feature.partition)}")
         elif piece == FOUNDATION and design.foundation:
             parts.append(f"Foundation: {design.foundation.brief}")
+    if review.part:
+        parts.append("The work goes on: judge only what is there, not what is missing. Reject to suggest changes now.")
     listed = "\n".join(f"- {name}" for name in review.files[:200])
     parts.append(f"The change is `git diff {review.base_oid} HEAD`.\nChanged files:\n{listed}")
     return _with_note(run, "reviewer", "\n\n".join(parts))

@@ -253,7 +253,7 @@ def _staff(workspace: Workspace, run: Run, piece: Piece, *, role: str) -> Iterat
 
 def _plan_reviewers(workspace: Workspace, run: Run) -> Iterator[Draft]:
     alive = sum(1 for item in workspace.instances.of_run(run.run) if item.role == "reviewer" and item.is_alive)
-    for review in run.reviews.values():
+    for review in sorted(run.reviews.values(), key=lambda item: item.part):  # what decides comes first
         tried = [item for item in workspace.instances.of_run(run.run) if item.review_id == review.review_id]
         if not _wants_reviewer(run, review) or any(item.is_alive for item in tried):
             continue
@@ -280,6 +280,8 @@ def _plan_reviewers(workspace: Workspace, run: Run) -> Iterator[Draft]:
 def _wants_reviewer(run: Run, review: Review) -> bool:
     """Return whether the review has no verdict yet and is still needed."""
     is_current = run.composition_review == review.review_id or _is_open(run, review)
+    if review.part and (piece := run.pieces.get(review.piece)):
+        is_current = run.open_part(piece) is review
     return is_current and not review.is_decided
 
 

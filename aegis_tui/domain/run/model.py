@@ -164,6 +164,12 @@ class Run(StateModel):
         """Return the reviews of a piece's present submission, in the order in which they were requested."""
         return [review for name in piece.review_ids if (review := self.reviews.get(name)) is not None]
 
+    def open_part(self, piece: Piece) -> Review | None:
+        """Return the review of a piece's work so far, if it has no verdict yet and nothing was submitted since."""
+        newest = next((item for item in reversed(self.reviews.values()) if item.piece == piece.name), None)
+        is_open = newest is not None and newest.part and not newest.is_decided
+        return newest if is_open and piece.status is PieceStatus.WORKING else None
+
     def comments_on(self, piece: str) -> list[LineComment]:
         """Return the person's comments on a piece that wait, by file and line."""
         mine = [item for item in self.comments if item.piece == piece]
@@ -175,6 +181,8 @@ class Run(StateModel):
         That of the merged tree always counts; that of a piece does unless the run has the lens of the review and that
         is not blocking.
         """
+        if isinstance(review, Review) and review.part:
+            return False
         blocking = all(lens.blocking for lens in self.facts.lenses if lens.name == review.lens)
         return blocking or review.piece == COMPOSITION
 

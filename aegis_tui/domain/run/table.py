@@ -334,7 +334,7 @@ def _judge(run: Run, data: VerdictEvent) -> None:
             run.reviews[data.review_id] = Review(**data.model_dump(exclude={"type", "run", "description"}))
             if data.piece == COMPOSITION:
                 run.composition_review = data.review_id
-            elif piece := run.pieces.get(data.piece):
+            elif (piece := run.pieces.get(data.piece)) and not data.part:
                 piece.status = PieceStatus.REVIEWING
                 piece.review_id, piece.review_ids = data.review_id, (*piece.review_ids, data.review_id)
         case ReviewInProgress():

@@ -79,6 +79,7 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "review comment": [review.CommentedOutput],
         "review comments": [review.CommentsOutput],
         "review discard": [review.DiscardedOutput],
+        "review request": [review.RequestedOutput],
         "review send": [review.CommentsSentOutput],
         "review show": [review.ReviewShowOutput],
         "environment allow": [environment.SetupAllowedOutput],

@@ -111,3 +111,5 @@ class ReviewFields(TypedDict):
     status: str
     attempts: int
     lens: str
+    part: bool
+    """Whether it is about work that goes on, so that it decides nothing."""

@@ -120,6 +120,12 @@ class PromptReply(SentReply):
     agent_id: str
 
 
+class ReviewRequestedReply(TypedDict):
+    """To `review:request`."""
+
+    review_id: str
+
+
 class CommentedReply(TypedDict):
     """To `review:comment`."""
 
@@ -197,6 +203,7 @@ REPLIES: Final[Mapping[str, type[Any]]] = MappingProxyType(
         "instance:start": StartedReply,
         "instance:stop": StoppedReply,
         "instance:send": PromptReply,
+        "review:request": ReviewRequestedReply,
         "review:comment": CommentedReply,
         "review:discard": DiscardedReply,
         "review:send": CommentsSentReply,

@@ -60,6 +60,13 @@ class ReviewShowOutput(TypedDict):
     pieces: list[PieceReview]
 
 
+class RequestedOutput(TypedDict):
+    """`review request`."""
+
+    piece: str
+    review_id: str
+
+
 class WaitingComment(TypedDict):
     """A comment of the person that is not sent yet."""
 
