@@ -22,6 +22,8 @@ IGNORED_NAMES = frozenset(
 _DEADLINE_S = 20.0
 _GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
 _TRACKED_AS_IS = "H"
+_NOT_THERE = "S"
+"""The tag of files with the skip-worktree bit: those that a worktree lacks while it is incomplete."""
 _MODIFIED = frozenset("CRM")
 _OTHER = "?"
 
@@ -54,11 +56,15 @@ def list_files(root: Path) -> list[str]:
     return [path for path in listed if not is_ignored_name(path)]
 
 
-def list_contents(root: Path) -> list[Listed]:
+def list_contents(root: Path, *, is_whole: bool = True) -> list[Listed]:
     """Return the tracked and the untracked, not ignored files of the worktree at `root`; reads none of them.
 
     A file that is unchanged since the index was written has the index's blob id, every other one None, also a tracked
     one that was deleted. Files in folders of `IGNORED_NAMES`, such as `node_modules`, are left out.
+
+    Args:
+        root: The top folder of the worktree.
+        is_whole: Whether to list files that the worktree lacks because it is still incomplete.
 
     Raises:
         GitError: git failed in the worktree.
@@ -68,6 +74,8 @@ def list_contents(root: Path) -> list[Listed]:
     dirty: set[str] = set()
     for item in run_git(root, ["ls-files", "-z", "-t", "-s", "-c", "-m", "-o", "--exclude-standard"]):
         tag, _, rest = item.partition(" ")
+        if tag == _NOT_THERE and not is_whole:
+            continue
         facts, _, path = rest.partition("\t") if tag != _OTHER else ("", "", rest)
         if tag in _MODIFIED:
             dirty.add(path)

@@ -101,15 +101,34 @@ class TreeIndex:
             elif len(oid) != _SHA1_CHARS:
                 self._algorithm = "sha256"
 
-    def learn_new(self, listed: Iterable[Listed]) -> None:
+    def learn_new(self, listed: Iterable[Listed]) -> list[str]:
         """Record the current state of files that were not known before, if git's index says that they are unchanged.
 
-        No change is reported for them. Files that are known, or not as in the index, are left to the next comparison.
-        Raises nothing.
+        No change is reported for them.
+
+        Returns:
+            The other files of which the index says that they are unchanged: those that were known before, or are gone.
+
+        Raises:
+            GitError: git failed in the worktree.
+            GitUnavailable: git or the folder is missing, or git does not answer.
         """
-        for path, oid in listed:
-            if oid is not None and path not in self._known and (seen := self._look(path)) is not None:
+        files, others = list(listed), list[str]()
+        self._has_filters = self._has_filters or has_filters(self.root, (item.path for item in files))
+        for path, oid in files:
+            if oid is None:
+                continue
+            if len(oid) != _SHA1_CHARS:
+                self._algorithm = "sha256"
+            if path not in self._known and (seen := self._look(path)) is not None:
                 self._known[path] = seen._replace(oid=oid, is_stored=self._has_filters)
+            else:
+                others.append(path)
+        return others
+
+    def paths(self) -> list[str]:
+        """Return the paths of all files that are known, in any order."""
+        return list(self._known)
 
     def __contains__(self, path: str) -> bool:
         return path in self._known

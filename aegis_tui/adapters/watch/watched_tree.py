@@ -74,7 +74,7 @@ class WatchedTree:
             GitError: The root is not a worktree.
             GitUnavailable: git or the folder is missing, or git does not answer.
         """
-        self.index.learn(list_contents(self.root))
+        self.index.learn(list_contents(self.root, is_whole=not self.is_incomplete))
 
     def look_whole(self) -> bool:
         """Return whether all files of the worktree's commit are there; until then, the tree is not watched.
@@ -94,14 +94,22 @@ class WatchedTree:
         return not self.is_incomplete
 
     def learn_added(self) -> None:
-        """Record the files that were added while the worktree was incomplete; the next scan finds all other changes.
+        """Record the files that were added while the worktree was incomplete; `changes` then finds all other changes.
 
         Raises:
             GitError: git failed in the worktree.
             GitUnavailable: git or the folder is missing, or git does not answer.
         """
         self.must_scan = True
-        self.index.learn_new(list_contents(self.root))
+        listed = list_contents(self.root)
+        there = {item.path for item in listed}
+        doubtful = [path for path, oid in listed if oid is None]
+        doubtful += [path for path in self.index.paths() if path not in there]
+        doubtful += self.index.learn_new(listed)
+        self.must_scan = False  # to look at a few files is enough
+        now_ns = time.time_ns()
+        for path in doubtful:
+            self._touched.setdefault(path, now_ns)
 
     def fill(self) -> bool:
         """Read some of the files whose content git does not know; return whether more are left.
