@@ -89,11 +89,11 @@ class NewestContent:
     Args:
         git: Runs git in the worktree.
         worktree: The same worktree.
-        link: The connection to the hub.
+        link: The connection to the hub; None if only `bring` is used.
         environ: The variables of the instance; nothing is ever done without that of the integration branch.
     """
 
-    def __init__(self, git: Git, worktree: OwnWorktree, link: HubLink, environ: Mapping[str, str]) -> None:
+    def __init__(self, git: Git, worktree: OwnWorktree, link: HubLink | None, environ: Mapping[str, str]) -> None:
         self._git, self._worktree, self._link = git, worktree, link
         self._ref = environ.get(INTEGRATION_REF)
         self._tried: set[tuple[str, str]] = set()
@@ -106,6 +106,8 @@ class NewestContent:
         Args:
             path: The file, a result of `OwnWorktree.locate`.
         """
+        if self._link is None:
+            return []
         try:
             writes = (await self._link.command("lock:news", timeout_s=_NEWS_S, path=path)).get("writes", [])
         except AegisError:

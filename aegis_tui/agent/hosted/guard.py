@@ -1,13 +1,15 @@
 """Checks one edit of a hosted program before the program makes it; the program's own hook runs it (PART-3, AGENT-5).
 
 `python -m aegis_tui.agent.hosted.guard before|after` reads the hook's JSON from standard input. `before` exits with 0
-if the edit may be made; else with 2 and a line on standard error. `after` releases the locks that `before` took. It
-fails closed: a call that it cannot read is refused, and if the hub does not answer, only what the scope file alone
-allows is allowed.
+if the edit may be made; else with 2 and the reason on standard error. It refuses an edit of a joint file that has moved
+on once, with what has changed. `after` records what was written and releases the locks that `before` took. It fails
+closed: a call that it cannot read is refused, and if the hub does not answer, only what the scope file alone allows is
+allowed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -19,7 +21,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.agent.fenced_writes import GONE, state_of
+from aegis_tui.agent.files import OwnWorktree
+from aegis_tui.agent.git import Git
 from aegis_tui.agent.hosted.tool_calls import paths_in
+from aegis_tui.agent.locks import resource_of
+from aegis_tui.agent.newest import NewestContent, write_words
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.settings import InstanceScope
 from aegis_tui.domain.inert import inert
@@ -75,14 +82,18 @@ class EditGuard:
             undo.pop_all()
 
     def after(self) -> None:
-        """Release the locks that `before` took for this call. A lock that cannot be released lapses by itself.
+        """Tell the hub what was written under the locks that `before` took for this call, and release them.
+
+        A lock that cannot be released lapses by itself.
 
         Raises:
             UsageError: The call names no path.
         """
         for place in self._places():
             if place.is_relative_to(self._worktree):
-                self._release(self._note(write_name(place.relative_to(self._worktree).as_posix())))
+                path = write_name(place.relative_to(self._worktree).as_posix())
+                self._tell_written(path, place)
+                self._release(self._note(path))
 
     def _places(self) -> list[Path]:
         """Return the absolute paths that the call writes, after links were followed.
@@ -121,7 +132,47 @@ class EditGuard:
             return None
         if is_git_path(path) or path == "." or verdict.rule == "specs":
             raise Refused(f"{verdict.message}, so it was not changed")
-        return self._lock(path, verdict.rule, verdict.owner)
+        note = self._lock(path, verdict.rule, verdict.owner)
+        if words := self._moved_on(path):
+            self._release(note)
+            raise Refused(f"{path} was not changed yet: {words}\nRead it again, then make your change")
+        self._remember_base(note, place)
+        return note
+
+    def _moved_on(self, path: str) -> str:
+        """Return what the program has to know before it changes a file whose lock it has; each is told only once.
+
+        The integration branch is merged into the worktree if the file has changed there.
+        """
+        newest = NewestContent(Git(self._worktree), OwnWorktree(self._worktree), None, self._environ)
+        moved = asyncio.run(newest.bring(path))
+        words = [moved.words] if moved and (not moved.problem or self._is_new(path, moved.tip)) else []
+        with suppress(AegisError):
+            writes = self._hub().command("lock:news", path=path).get("writes", [])
+            words += [write_words(path, item) for item in writes if self._is_new(path, str(item["token"]))]
+        return "\n".join(words)
+
+    def _is_new(self, *parts: str) -> bool:
+        mark = self._notes / f"told-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"
+        try:
+            mark.touch(exist_ok=False)
+        except OSError:
+            return False
+        return True
+
+    def _remember_base(self, note: Path, place: Path) -> None:
+        """Add to a note what the file holds now, for `after`."""
+        with suppress(OSError):
+            note.write_text(f"{note.read_text('ascii')} {state_of(place).oid or '-'}", "ascii")
+
+    def _tell_written(self, path: str, place: Path) -> None:
+        with suppress(OSError, AegisError, ValueError):
+            _, token, base = self._note(path).read_text("ascii").split()
+            new_oid = state_of(place).oid or GONE
+            if new_oid != base:
+                data = {"file": resource_of(path).path, "token": int(token), "new_oid": new_oid}
+                base_oid = {} if base == "-" else {"base_oid": base}
+                self._hub().command("broadcast", event="code:written", data={**data, **base_oid})
 
     def _is_scratch(self, place: Path) -> bool:
         folders = [self._environ.get("HOME"), self._environ.get("TMPDIR"), _TEMPORARY]
@@ -155,7 +206,7 @@ class EditGuard:
         try:
             self._notes.mkdir(mode=0o700, exist_ok=True)
             note.write_text(request, "ascii")
-            self._hub().command(
+            granted = self._hub().command(
                 "lock:acquire",
                 request_id=request,
                 path=path,
@@ -163,6 +214,7 @@ class EditGuard:
                 ttl_s=_LOCK_TTL_S,
                 wait_s=max(0.0, self._wait_until - time.monotonic()),
             )
+            note.write_text(f"{request} {granted['locks'][0]['token']}", "ascii")
         except (AegisError, OSError) as error:
             with suppress(OSError):
                 note.unlink(missing_ok=True)
@@ -199,7 +251,7 @@ class EditGuard:
 
     def _release(self, note: Path) -> None:
         with suppress(OSError, AegisError):
-            request = note.read_text("ascii")
+            request = note.read_text("ascii").split()[0]
             note.unlink()
             self._hub().command("lock:release", request=request)
 
@@ -261,7 +313,8 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     except (AegisError, ValueError, RecursionError) as error:
         if is_before:
             words = str(error) if isinstance(error, AegisError) else "the hook of this edit cannot be read"
-            sys.stderr.write(f"AEGIS: {inert(words)}\n")
+            shown = inert(words, keep="\n\t")
+            sys.stderr.write(f"AEGIS: {shown}\n")
         return _REFUSED if is_before else 0
     return 0
 

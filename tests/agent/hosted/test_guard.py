@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.agent.hosted.layers import guard_commands
+from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.sdk.discovery import find_hub, workspace_key_of, workspace_paths
 from aegis_tui.sdk.quick import HubQuick
 from tests.workspace import Served
@@ -247,3 +248,43 @@ def test_the_worktree_is_found_by_git_where_no_variable_names_it(post: Post) -> 
 def test_a_module_of_the_worktree_is_not_imported(post: Post, tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit(0)\n")
     assert post.before("src/b/app.py", PYTHONPATH=str(tmp_path))[0] == 2
+
+
+def test_what_was_written_under_the_lock_is_recorded(post: Post) -> None:
+    file = post.root / "src/routes.py"
+    before = file.read_bytes()
+    try:
+        assert post.before(str(file)) == (0, "")
+        file.write_text("ROUTES = [1]\n")
+        post.after(str(file))
+    finally:
+        file.write_bytes(before)
+    written = [event for event in post.served.events() if event["type"] == "code:written"]
+    assert [(event["data"]["file"], event["data"]["new_oid"]) for event in written] == [
+        ("src/routes.py", blob_id(b"ROUTES = [1]\n"))
+    ]
+    assert post.holder("src/routes.py") is None
+
+
+def test_a_joint_file_that_has_moved_on_is_brought_in_and_read_again_first(post: Post) -> None:
+    root = post.root
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True, timeout=30)
+        return done.stdout.strip()
+
+    base = git("rev-parse", "HEAD")
+    (root / "src/routes.py").write_text("ROUTES = ['merged']\n")
+    git("commit", "-q", "-am", "merged")
+    git("update-ref", "refs/heads/integration", "HEAD")
+    git("reset", "-q", "--hard", base)
+    environ = {"AEGIS_INTEGRATION_REF": "refs/heads/integration"}
+    try:
+        code, said = post.before("src/routes.py", **environ)
+        assert code == 2 and "has changed on the integration branch" in said and "\nRead it again" in said
+        assert (root / "src/routes.py").read_text() == "ROUTES = ['merged']\n"
+        assert post.holder("src/routes.py") is None
+        assert post.before("src/routes.py", **environ) == (0, "")
+        post.after("src/routes.py")
+    finally:
+        git("reset", "-q", "--hard", base)
