@@ -18,6 +18,7 @@ from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.symbols.source import LANGUAGES, read_source
 from aegis_tui.domain.code_map.language import language_of
+from aegis_tui.domain.merge.data_file import is_data_file
 from aegis_tui.domain.merge.file import FileMerge, merge_file
 from aegis_tui.domain.merge.lock_file import is_lock_file
 from aegis_tui.domain.merge.merged_file import MergedFile
@@ -222,7 +223,7 @@ class StructuralMerges:
 
 def is_mergeable(path: str) -> bool:
     """Whether a rule merges this kind of file or refuses it, by its name."""
-    return language_of(path) in _LANGUAGES or is_lock_file(path)
+    return language_of(path) in _LANGUAGES or is_data_file(path) or is_lock_file(path)
 
 
 def _decoded(content: bytes | None) -> str | None:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from aegis_tui.domain.merge.brackets import merge_brackets
+from aegis_tui.domain.merge.data_file import is_data_file, judge_data
 from aegis_tui.domain.merge.label import MergeLabel, Strategy
 from aegis_tui.domain.merge.lines import merge_lines
 from aegis_tui.domain.merge.lock_file import is_lock_file, regenerating
@@ -59,22 +60,30 @@ def _of_other_kind(path: str, versions: Versions, textual: str | None, read: Rea
     """Merge a file by the items that `read` finds in it; judge one that it does not know by its lines alone."""
 
     def judged(text: str) -> list[MergeFault]:
+        if is_data_file(path):
+            return judge_data(path, versions, text)
         faults = judge_source(path, versions, text, read)
         return judge_text(versions, text) if faults is None else faults
 
     try:
         if textual is not None:
             return _weighed("text", textual, judged(textual))
+        if is_data_file(path):
+            text = "\n".join(merge_lines(*(_lines(text) for text in versions))) + "\n"
+            return _proven("lines", text, judged(text))
         suites = [read_source_suite(_lines(text), tree) for text in versions if (tree := read(path, text)) is not None]
         if len(suites) != len(versions):
             return FileMerge("refused", reason="both sides change the same lines")
         merged = "\n".join(SuiteMerger(merge_names).merge(*suites)) + "\n"
-        faults = judged(merged)
-        return FileMerge("refused", reason=_reason(faults)) if faults else FileMerge("proven", merged, "structure")
+        return _proven("structure", merged, judged(merged))
     except Undecided as error:
         return FileMerge("refused", reason=str(error))
     except (SyntaxError, ValueError, RecursionError):
         return _unknown(textual, "one of the versions cannot be parsed")
+
+
+def _proven(strategy: Strategy, text: str, faults: list[MergeFault]) -> FileMerge:
+    return FileMerge("refused", reason=_reason(faults)) if faults else FileMerge("proven", text, strategy)
 
 
 def _unknown(textual: str | None, reason: str) -> FileMerge:
