@@ -29,6 +29,8 @@ PACE = 40.0
 
 _FILES = {
     "README.md": "# Shop\n\nPrices are in cents.\n",
+    "src/__init__.py": "",
+    "tests/__init__.py": "",
     "src/app.py": "def total(prices: list[int]) -> int:\n    return sum(prices)\n",
     "tests/test_app.py": "import unittest\n\n\nclass Works(unittest.TestCase):\n    def test_it(self) -> None:\n"
     "        self.assertTrue(True)\n",
