@@ -76,7 +76,7 @@ def test_a_role_that_an_agent_makes_up_stays_on_its_line(desk: Desk) -> None:
 
 def test_an_unknown_agent_a_single_one_and_no_hub_are_told(desk: Desk) -> None:
     wrong = desk.aegis("gateway", "prefixes", "nobody", "one")
-    assert wrong.code == 2 and "the gateway has seen no prompt of nobody" in wrong.err
+    assert wrong.code == 2 and "the gateway has seen no prompt from nobody" in wrong.err
     assert desk.aegis("gateway", "prefixes", "one").code == 2
     with open_desk() as other:
         assert other.aegis("gateway", "status").code == 5

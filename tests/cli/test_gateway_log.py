@@ -49,8 +49,8 @@ def test_calls_are_listed_with_their_numbers_also_without_a_hub(desk: Desk) -> N
     head, *rows = desk.aegis("gateway", "log", "--agent", "three", "-n", "2").out.splitlines()
     assert head.split()[:3] == ["id", "at", "agent"]
     assert [row.split()[0] for row in rows] == ["2", "3"]
-    assert desk.aegis("gateway", "log", "--failed").out == "no model call is in the list\n"
-    assert desk.aegis("gateway", "log", "--agent", "one").out == "no model call is in the list\n"
+    assert desk.aegis("gateway", "log", "--failed").out == "there are no model calls to list\n"
+    assert desk.aegis("gateway", "log", "--agent", "one").out == "there are no model calls to list\n"
 
 
 def test_one_call_is_shown_with_request_and_answer_as_they_were(desk: Desk) -> None:
