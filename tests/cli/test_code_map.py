@@ -87,7 +87,7 @@ def test_partitions_are_suggested_as_text_and_as_json(root: Path, capsys: pytest
         (root / name).write_text("import page\n" if name == "web/form.py" else CODE)
     assert main.run(["partition", "suggest", "--parts", "2"]) == 0
     out = capsys.readouterr().out
-    assert "web: 3 files, " in out and "imports: 1 inside, 0 to or from other parts" in out
+    assert "store: 3 files, " in out and "imports: 1 inside, 0 to or from other parts" in out
     assert "joint  notes.md  1 file  documents" in out
     assert main.run(["partition", "suggest", "--parts", "2", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)

@@ -22,7 +22,7 @@ from tests.hub.closed import fits
 
 LEFT_OUT = {
     "Instance": {"token_hash"},
-    "Piece": {"feedback"},
+    "Piece": {"feedback", "traces"},
     "Review": {"criteria", "findings"},
     "QaFinished": {"type"},
     "QaBaseChecked": {"type"},

@@ -333,9 +333,7 @@ class Worktrees:
     ) -> RescueRef | None:
         record = read_record(admin)
         if record is None and not is_reserved(admin):
-            raise Refused(
-                f"{path} is not a worktree that aegis-tui created", "git worktree remove", code="worktree.foreign"
-            )
+            raise Refused(f"{path} is not a worktree of aegis-tui", "git worktree remove", code="worktree.foreign")
         if admin_files.is_scratch(admin):
             if record and reuse:
                 await self._keep(path, admin, record)
@@ -380,7 +378,7 @@ class Worktrees:
             Refused: It was no worktree of ours, `rescue` does not say whose work it is, or it cannot be saved.
         """
         if rescue is None or not self.admins.is_stray(path):
-            raise Refused(f"{path} is not a worktree that aegis-tui created", "move it away", code="worktree.foreign")
+            raise Refused(f"{path} is not a worktree of aegis-tui", "move it away", code="worktree.foreign")
         await asyncio.to_thread(make_savable, path)
         saved = await self._snapshots.rescue(path, None, name=rescue, base=None, already_saved=None)
         put_aside(path, path.parent)
