@@ -6,6 +6,7 @@ whose class is annotated or is what they were made from. Everything else has no 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, Protocol
 
@@ -14,6 +15,8 @@ from aegis_tui.domain.code_map.modules import ModuleIndex
 from aegis_tui.domain.code_map.typing import classes_in, parameters_of
 
 _DEEPEST = 12
+_OWN_CLASS = ("=type()", "=self.__class__")
+"""What is assigned to a variable that then means the own class."""
 
 
 class SymbolPlace(NamedTuple):
@@ -141,7 +144,7 @@ class Resolver:
             return None
         if name == "super" and calls:
             return self._own(path, file, scope, "parents")
-        if name in ("self", "cls") and not calls:
+        if name in ("self", "cls") and not calls and _is_receiver(file, scope, name):
             return self._own(path, file, scope, "instance" if name == "self" else "symbol")
         meaning = self._name(path, file, scope, name, depth)
         return self._result(meaning, depth) if calls else meaning
@@ -346,3 +349,17 @@ class Resolver:
         if meaning is not None and meaning.kind == "symbol" and self.symbol(meaning.place).kind == "method":
             return self._result(meaning, depth)
         return meaning
+
+
+def _is_receiver(file: _File, scope: int, name: str) -> bool:
+    """Return whether `self` or `cls` means the own instance or class in a scope, and is no other variable.
+
+    It does as a parameter of a function around the scope, and if `type(self)` or `self.__class__` is assigned to it.
+    """
+    for one in file.scopes(scope):
+        symbol = file.facts.symbols[one] if one >= 0 else None
+        if symbol is not None and symbol.kind != "class" and re.search(rf"\b{name}\b", symbol.signature):
+            return True
+        if any(item.value in _OWN_CLASS for item in file.bindings.get((one, name), ())):
+            return True
+    return False

@@ -245,3 +245,24 @@ def test_names_that_lead_in_a_circle_have_no_answer() -> None:
     assert [relations.target("a.py", call) for call in facts.calls] == [
         *(None, None, None, view.place("a.py", "A"), None, None),
     ]
+
+
+RECEIVERS = """
+class Shop:
+    def __init__(self, parts):
+        for cls, size in parts:
+            cls(size)
+    def again(self):
+        cls = type(self)
+        return cls([])
+    @classmethod
+    def new(cls): return cls([])
+"""
+
+
+def test_a_variable_that_is_only_named_cls_is_not_the_own_class() -> None:
+    view = MemoryView({"shop.py": RECEIVERS})
+    facts, relations = view.facts("shop.py"), Relations(view)
+    assert facts is not None
+    reached = [call.line for call in facts.calls if relations.target("shop.py", call) == view.place("shop.py", "Shop")]
+    assert reached == [8, 10]
