@@ -1,7 +1,8 @@
 """PERF-13: the code map of 1,000 Python files: built, brought up to date, asked, and shared by ten worktrees.
 
 The files are those of the Python distributions that are installed beside this program, copied to a repository of their
-own. A build is a process of its own, so that its memory and processor time can be told.
+own. A build is a process of its own, so that its memory and processor time can be told. Where aider is installed, its
+repository map of the same files is timed between our builds (`aider_map.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,6 +36,7 @@ FILES, LEAST_LINES, MOST_LINES = 1_000, 150_000, 600
 """How many files, how many lines they have together at least, and how many one of them has at most."""
 
 COLD_RUNS, CHANGES, LOOK_UPS, SYMBOLS, WORKTREES = 5, 40, 5_000, 100_000, 10
+AIDER_RUNS = 2
 _COMMITTING = ("-c", "user.name=Bench", "-c", "user.email=bench@example.org", "commit", "-qm")
 
 
@@ -42,7 +45,12 @@ def run_code_map() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="aegis-map-") as scratch:
         folder = Path(scratch)
         root, lines = _repository(folder)
-        runs = [_cold(root, folder / f"cold{number}.db") for number in range(COLD_RUNS)]
+        aider, others = aider_python(), []
+        runs = []
+        for number in range(COLD_RUNS):
+            runs.append(_cold(root, folder / f"cold{number}.db"))
+            if aider is not None and number < AIDER_RUNS:
+                others.append(_aider(aider, root))
         about = f"{FILES:,} Python files, {lines:,} lines"
         return [
             Figure("cold", f"map of {about}, built anew", "s", tuple(item["wall_s"] for item in runs)),
@@ -50,8 +58,41 @@ def run_code_map() -> list[Figure]:
             Figure("peak", "its memory at most, all processes", "MB", tuple(item["peak_mb"] for item in runs)),
             Figure("changed", "brought up to date after one file changed", "ms", tuple(_changed(root, folder))),
             *_look_ups(folder),
+            *_beside(others),
             Figure("worktrees", "size of the map of ten worktrees, over that of one", "×", (_worktrees(root, folder),)),
         ]
+
+
+def aider_python() -> Path | None:
+    """Return the Python that aider is installed for, by `scripts/install-agents` or on PATH; None without aider."""
+    agents = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "aegis-tui/agents/bin"
+    program = shutil.which("aider", path=os.pathsep.join([os.environ.get("PATH", ""), str(agents)]))
+    python = Path(program).resolve().parent / "python" if program is not None else None
+    return python if python is not None and python.exists() else None
+
+
+def _aider(python: Path, root: Path) -> dict[str, float]:
+    argv = [str(python), "-P", str(Path(__file__).with_name("aider_map.py")), str(root)]
+    done = subprocess.run(argv, capture_output=True, check=True, timeout=600)
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def _beside(runs: list[dict[str, float]]) -> list[Figure]:
+    """Return the figures of aider's repository map; none if it is not installed."""
+    what = (
+        ("tags_s", "aider: the tags of the same files, without a cache", "s", "cold"),
+        ("tags_cpu_s", "aider: processor time of that", "s", "cold_cpu"),
+        ("whole_s", "aider: its map for a prompt, tags and ranking, without a cache", "s", "cold"),
+        ("changed_ms", "aider: its map for a prompt after one file changed", "ms", "changed"),
+        ("peak_mb", "aider: its memory at most", "MB", "peak"),
+    )
+    if not runs:
+        return []
+    return [
+        Figure(f"aider_{key}", words, unit, tuple(run[key] for run in runs), against)
+        for key, words, unit, against in what
+    ]
 
 
 def _repository(folder: Path) -> tuple[Path, int]:

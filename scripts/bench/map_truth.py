@@ -6,6 +6,8 @@ profile function, which notes which line called which function. The map's answer
 What is compared are calls from SOURCE to SOURCE on lines that ran. Left out are functions that are decorated, async, or
 generators: there the interpreter enters the wrapper, or enters the function later and from elsewhere. Calls that no
 call expression names, such as those of properties, operators and variables that hold functions, are counted apart.
+
+Where jedi is importable, its answers for the same calls are compared in the same way (`jedi_truth.py`).
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from aegis_tui.adapters.code_map.python import python_facts
 from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
 from aegis_tui.domain.code_map.relations import Relations
 from aegis_tui.domain.code_map.resolve import SymbolPlace
+from scripts.bench.jedi_truth import has_jedi, jedi_answers
 
 PLUGIN = """
 import atexit, json, os, sys, threading
@@ -135,9 +138,15 @@ class _Comparison:
             if symbol.kind in ("function", "method")
         }
 
-    def scores(self) -> Scores:
-        """Compare."""
-        answers = set(self._answers())
+    def scores_of_the_map(self) -> Scores:
+        """Compare the map's answers; print those that are wrong, and calls that have none."""
+        return self._scores(set(self._answers()), shows=True)
+
+    def scores_of_jedi(self, source: Path) -> Scores:
+        """Compare jedi's answers; a class counts as its `__init__` or `__new__`, as with the map."""
+        return self._scores(set(self._answers_of_jedi(source)), shows=False)
+
+    def _scores(self, answers: set[tuple[Line, Line]], *, shows: bool) -> Scores:
         reached: dict[Line, set[Line]] = {}
         for site, callee in self._calls:
             reached.setdefault(site, set()).add(callee)
@@ -156,11 +165,11 @@ class _Comparison:
             1 for site, callee in seen if any(self._is_or_overrides(callee, one) for one in known.get(site, ()))
         ]
         wrong = sorted(answers - right)
-        for site, callee in wrong[:SHOWN]:
-            sys.stdout.write(f"wrong: {site[0]}:{site[1]} -> {callee[0]}:{callee[1]}\n")
-        missing = sorted(item for item in seen if not known.get(item[0]))
-        for site, callee in missing[:SHOWN]:
-            sys.stdout.write(f"no answer: {site[0]}:{site[1]} -> {callee[0]}:{callee[1]}\n")
+        if shows:
+            for site, callee in wrong[:SHOWN]:
+                sys.stdout.write(f"wrong: {site[0]}:{site[1]} -> {callee[0]}:{callee[1]}\n")
+            for site, callee in sorted(item for item in seen if not known.get(item[0]))[:SHOWN]:
+                sys.stdout.write(f"no answer: {site[0]}:{site[1]} -> {callee[0]}:{callee[1]}\n")
         return Scores(len(right), len(strict), len(wrong), len(seen), len(answered), len(self._calls) - len(seen))
 
     def _symbols(self, path: str) -> tuple[MapSymbol, ...]:
@@ -177,6 +186,21 @@ class _Comparison:
                     target = self._relations.resolver.constructor(target)
                 if target is not None and (target.path, self._symbol(target).first) in self._plain:
                     yield (path, call.line), (target.path, self._symbol(target).first)
+
+    def _answers_of_jedi(self, source: Path) -> Iterator[tuple[Line, Line]]:
+        """Yield jedi's answers for calls on lines that ran, for functions that the map's answers may name too."""
+        defined = {
+            (path, symbol.line): SymbolPlace(path, at)
+            for path in self._view.paths()
+            for at, symbol in enumerate(self._symbols(path))
+            if symbol.kind in ("class", "function", "method")
+        }
+        for answer in jedi_answers(source, self._ran):
+            target = defined.get((answer.defined_in, answer.defined_at))
+            if target is not None and self._symbol(target).kind == "class":
+                target = self._relations.resolver.constructor(target)
+            if target is not None and (target.path, self._symbol(target).first) in self._plain:
+                yield (answer.path, answer.line), (target.path, self._symbol(target).first)
 
     def _symbol(self, place: SymbolPlace) -> MapSymbol:
         return self._symbols(place.path)[place.at]
@@ -239,17 +263,23 @@ def _plain_functions(file: Path) -> Iterator[int]:
                 yield min([node.lineno, *(item.lineno for item in node.decorator_list)])
 
 
+def _print(name: str, scores: Scores) -> None:
+    answers = scores.right + scores.wrong
+    sys.stdout.write(
+        f"{name}: precision {scores.right / max(answers, 1):.3f} of {answers} answers ({scores.strict} name the very "
+        f"definition), recall {scores.answered / scores.seen:.3f} of {scores.seen} calls; "
+        f"{scores.unnamed} more calls are named by no call expression\n"
+    )
+
+
 def main(arguments: list[str]) -> int:
     """Print how right the map is about one source tree."""
     tree, source = Path(arguments[0]).resolve(), Path(arguments[1]).resolve()
     calls, ran = observe(tree, source, arguments[2:])
-    scores = _Comparison(source, calls, ran).scores()
-    answers = scores.right + scores.wrong
-    sys.stdout.write(
-        f"precision {scores.right / answers:.3f} of {answers} answers ({scores.strict} name the very definition), "
-        f"recall {scores.answered / scores.seen:.3f} of {scores.seen} calls; "
-        f"{scores.unnamed} more calls are named by no call expression\n"
-    )
+    comparison = _Comparison(source, calls, ran)
+    _print("the map", comparison.scores_of_the_map())
+    if has_jedi():
+        _print("jedi", comparison.scores_of_jedi(source))
     return 0
 
 
