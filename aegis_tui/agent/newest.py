@@ -49,7 +49,7 @@ class MovedOn:
 
     @property
     def words(self) -> str:
-        """What the model should know."""
+        """The message to the model: what came from the integration branch, or why it did not, and what to do next."""
         head = f"{self.path} has changed on the integration branch since your base"
         if self.problem:
             text = f"{head}, and you do not have that change: {self.problem}"

@@ -7,6 +7,7 @@ has to be importable; it is needed for this comparison alone (`pip install --tar
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -53,10 +54,11 @@ def jedi_answers(source: Path, ran: set[tuple[str, int]]) -> Iterator[Reached]:
 
 
 def _inferred(script: Any, line: int, column: int) -> list[Any]:
-    """Return jedi's names for the definition; none if jedi fails, which it does for some code."""
+    """Return jedi's names for the definition; none if jedi fails, which is printed on stderr."""
     try:
         return list(script.infer(line, column))
-    except Exception:
+    except Exception as error:  # of any type: jedi does not say which it raises
+        print(f"jedi fails at {script.path}:{line}: {error!r}", file=sys.stderr)
         return []
 
 

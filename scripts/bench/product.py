@@ -19,8 +19,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.testing.recorded_llm import RecordedLLM
-from aegis_tui.testing.scratch import ScratchWorkspace
+from scripts.bench.headless import run_goal
 from scripts.bench.record import Figure
 from scripts.bench.wire import quantile
 
@@ -99,40 +98,13 @@ def _write_scenario(folder: Path) -> None:
 
 
 def _run(scenario: Path, *, settings: str = "") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """One goal to its commit; the hub's events and the gateway's calls.
-
-    Raises:
-        RuntimeError: The run failed.
-    """
-    server, workspace = RecordedLLM(scenario), ScratchWorkspace()
-    try:
-        workspace.init(_FILES)
-        config = Path(workspace.environ["XDG_CONFIG_HOME"]) / "aegis-tui" / "config.toml"
-        config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(settings, "utf-8")
-        options = ["--base-url", server.base_url, "--workers", str(WORKERS), "--headless", "--json"]
-        note = ["--note", "reviewer=[[script:reviewer]]"]
-        done = workspace.aegis("run", "Parts", "--design", _write_design(workspace), *options, *note, timeout_s=300)
-        if done.code != 0:
-            raise RuntimeError(f"the run failed: {done.out[-500:]} {done.err[-500:]}")
-        events = [json.loads(line) for line in workspace.aegis("events", "--json").out.splitlines()]
-        (log,) = Path(workspace.environ["XDG_STATE_HOME"]).rglob("model-calls.jsonl")
-        return events, [json.loads(line) for line in log.read_text("utf-8").splitlines()]
-    finally:
-        workspace.aegis("hub", "stop", "--force")
-        workspace.close()
-        server.close()
-
-
-def _write_design(workspace: ScratchWorkspace) -> str:
+    """One goal to its commit; see `run_goal`."""
     features = [
         {"id": name, "title": f"Add {name}", "brief": f"Write it. [[script:{name}]]", "partition": [f"src/{name}.py"]}
         for name in _names()
     ]
-    design = workspace.folder / "design.yaml"
-    qa = {"commands": ["python3 -m unittest discover -s tests"]}
-    design.write_text(json.dumps({"goal": "Parts", "features": features, "qa": qa}), "utf-8")
-    return str(design)
+    check = "python3 -m unittest discover -s tests"
+    return run_goal(scenario, _FILES, features, check, workers=WORKERS, settings=settings)
 
 
 def second(timestamp: str) -> float:

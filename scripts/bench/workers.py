@@ -17,8 +17,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aegis_tui.testing.recorded_llm import RecordedLLM
-from aegis_tui.testing.scratch import ScratchWorkspace
+from scripts.bench.headless import run_goal
 from scripts.bench.product import VERDICT, second
 from scripts.bench.record import Figure
 
@@ -114,29 +113,7 @@ def _write_scenario(folder: Path) -> None:
 
 
 def _run(scenario: Path, workers: int, pace: float) -> _Run:
-    """One goal to its commit.
-
-    Raises:
-        RuntimeError: The run failed.
-    """
-    server, workspace = RecordedLLM(scenario, pace=pace), ScratchWorkspace()
-    try:
-        workspace.init(_FILES)
-        options = ["--base-url", server.base_url, "--workers", str(workers), "--headless", "--json"]
-        note = ["--note", "reviewer=[[script:reviewer]]"]
-        done = workspace.aegis("run", "Parts", "--design", _write_design(workspace), *options, *note, timeout_s=900)
-        if done.code != 0:
-            raise RuntimeError(f"the run failed: {done.out[-500:]} {done.err[-500:]}")
-        events = [json.loads(line) for line in workspace.aegis("events", "--json").out.splitlines()]
-        (log,) = Path(workspace.environ["XDG_STATE_HOME"]).rglob("model-calls.jsonl")
-        return _measured(events, [json.loads(line) for line in log.read_text("utf-8").splitlines()])
-    finally:
-        workspace.aegis("hub", "stop", "--force")
-        workspace.close()
-        server.close()
-
-
-def _write_design(workspace: ScratchWorkspace) -> str:
+    """One goal to its commit; see `run_goal`."""
     features = [
         {
             "id": name,
@@ -146,10 +123,8 @@ def _write_design(workspace: ScratchWorkspace) -> str:
         }
         for name in _names()
     ]
-    design = workspace.folder / "design.yaml"
-    qa = {"commands": ["python3 -m unittest discover -t . -s tests"]}
-    design.write_text(json.dumps({"goal": "Parts", "features": features, "qa": qa}), "utf-8")
-    return str(design)
+    check = "python3 -m unittest discover -t . -s tests"
+    return _measured(*run_goal(scenario, _FILES, features, check, workers=workers, pace=pace))
 
 
 def _measured(events: list[dict[str, Any]], calls: list[dict[str, Any]]) -> _Run:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.cli import main
 from aegis_tui.sdk.discovery import WorkspacePaths
 from tests.cli.test_history import paths
-from tests.frozen.logs import DATA, restore
+from tests.frozen.served import served
 
 __all__ = ["paths"]
 
@@ -22,21 +19,8 @@ __all__ = ["paths"]
 @pytest.fixture(autouse=True)
 def hub(paths: WorkspacePaths) -> Iterator[None]:
     """A hub over a frozen log: alpha is submitted, and its worker lives."""
-    paths.create()
-    restore(DATA / "logs" / "5-middle.sql", paths.log_db)
-    ready, done = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with open_hub(paths, port=0):
-            ready.set()
-            await asyncio.to_thread(done.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-    thread.start()
-    assert ready.wait(30), "the hub did not start"
-    yield
-    done.set()
-    thread.join(30)
+    with served(paths, "5-middle"):
+        yield
 
 
 @pytest.fixture

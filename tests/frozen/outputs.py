@@ -15,7 +15,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,7 +28,6 @@ from aegis_tui.application import prompt
 from aegis_tui.application.demo import Claim
 from aegis_tui.application.doctor import Check
 from aegis_tui.bootstrap import checkout, machine
-from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.cli import demo, main, run
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
 from aegis_tui.domain.wire.output import ErrorOutput, FailureOutput
@@ -40,9 +38,10 @@ from aegis_tui.ports.repository import Guard, WorktreeSpec
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_key, workspace_paths
 from aegis_tui.sdk.environments import EnvironmentFolder
 from tests.frozen.gateway_scene import REPLAYED, gateway_answer, log_call
-from tests.frozen.logs import DATA, recovered, restore, told
+from tests.frozen.logs import recovered, told
 from tests.frozen.memory_scene import QUESTIONS, remember
 from tests.frozen.review_scene import comment_on_lines
+from tests.frozen.served import served
 from tests.frozen.surface import options
 from tests.hub.closed import fits
 
@@ -171,23 +170,8 @@ class _Desk:
         """A hub over a frozen log."""
         paths = self._paths
         shutil.rmtree(paths.state_dir, ignore_errors=True)
-        paths.create()
-        restore(DATA / "logs" / f"{log}.sql", paths.log_db)
-        ready, done = threading.Event(), threading.Event()
-
-        async def serve() -> None:
-            async with open_hub(paths, port=0):
-                ready.set()
-                await asyncio.to_thread(done.wait)
-
-        thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-        thread.start()
-        try:
-            assert ready.wait(30), "the hub did not start"
+        with served(paths, log):
             yield
-        finally:
-            done.set()
-            thread.join(30)
 
     def _alone(self) -> None:
         """What needs no hub and no log."""

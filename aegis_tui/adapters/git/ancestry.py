@@ -103,7 +103,7 @@ class CommitGraph:
 
 
 class _NotAnsweredError(Exception):
-    """Git has to be asked."""
+    """The commits in memory do not give the answer, so that the caller asks a git process."""
 
 
 def _parse(raw: bytes) -> _GraphCommit:

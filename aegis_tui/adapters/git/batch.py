@@ -45,7 +45,7 @@ class _Composed:
     halves: set[str] = field(default_factory=set)
     """Names that are refused although an earlier part of theirs is in the tree."""
     merged_files: int = 0
-    """As in `Composition`."""
+    """How many files were merged because more than one part had changed them."""
     files: dict[str, dict[str, MergedFile]] = field(default_factory=dict)
     """Name of a part -> path -> a file that was merged, with its label; of several parts, the last counts."""
 

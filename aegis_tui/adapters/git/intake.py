@@ -49,10 +49,10 @@ _KINDS = {b"commit": 1, b"tree": 2, b"blob": 3, b"tag": 4}
 
 
 class Packed(NamedTuple):
-    """The objects in a pack."""
+    """What was written to a pack: enough to judge its trees before git unpacks them."""
 
     objects: int
-    """How many they are."""
+    """The number of objects in it, of all kinds."""
     trees: dict[str, TreeShape]
     """The shape of each tree, by its id."""
     commits: dict[str, str]

@@ -56,7 +56,7 @@ class Commit(NamedTuple):
     """What a comparison needs of a commit: no author, message or signature."""
 
     tree: str
-    """The id of its tree."""
+    """The id of the tree object that holds the files of the commit."""
     parents: tuple[str, ...]
     """The ids of its parents, in order; empty for the first commit of a repository."""
     date: str

@@ -41,7 +41,7 @@ class Objects:
         self._history = CommitGraph(self._reader, runner.git_dir)
         self._sizes = TreeSizes(self._reader)
         self.settings = GitSettings(runner)
-        """The person's settings."""
+        """Git's configuration as the person has it, read again when one of its files has changed."""
         self._bases: KnownAnswers[list[str]] = KnownAnswers()
         self._changes: KnownAnswers[list[ChangedPath]] = KnownAnswers(64)
         self._ancestors: KnownAnswers[bool] = KnownAnswers()

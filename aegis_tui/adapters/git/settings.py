@@ -29,7 +29,7 @@ class Setting(NamedTuple):
     scope: str
     """`system`, `global`, `local`, `worktree` or `command`."""
     origin: str
-    """The file, after `file:`."""
+    """Where it is written: `file:` and the path of the file, or `command line:`."""
     name: str
     """Its key: section and variable are in lower case."""
     value: str | None

@@ -17,7 +17,7 @@ class SourceNode(NamedTuple):
     first: int
     """Its first line, from 0, with decorators and attributes."""
     last: int
-    """The line after its last."""
+    """The line below its last one, from 0: `lines[first:last]` is the item."""
     is_single: bool = False
     """Whether a second one of the same name in the same place is an error of the language."""
     names: tuple[str, ...] = ()
@@ -25,7 +25,7 @@ class SourceNode(NamedTuple):
     body: tuple[int, int] | None = None
     """Of a class, the lines between its brackets, if these are at the ends of lines."""
     items: tuple[SourceNode, ...] = ()
-    """What is in `body`."""
+    """The members of the class, in their order; empty without `body`."""
 
 
 class SourceTree(NamedTuple):

@@ -28,7 +28,7 @@ class OwnedGlob(NamedTuple):
     owner: str
     files: int
     first: str
-    """One of these files."""
+    """The first of these files, as an example."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class _OwnedFolder:
     """The name and the owner of each file."""
     folders: dict[str, _OwnedFolder] = field(default_factory=dict)
     count: int = 0
-    """How many files are below it."""
+    """How many files are in it and in all folders below."""
     owner: str | None = None
     """Who owns everything below; None if several do."""
 
