@@ -172,14 +172,22 @@ def open_model_server(tls: ssl.SSLContext | None = None) -> Iterator[ModelServer
     server.answers["/v1/messages"] = lambda _: streamed(MESSAGES_STREAM)
     server.answers["/v1/responses"] = lambda _: streamed(RESPONSES_STREAM)
     ready, stop = threading.Event(), threading.Event()
+    connected: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(server.serve(reader, writer))
+        connected[task] = writer
+        task.add_done_callback(connected.pop)
 
     async def main() -> None:
-        listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+        listener = await asyncio.start_server(connect, "127.0.0.1", 0, ssl=tls)
         server.port = listener.sockets[0].getsockname()[1]
         ready.set()
         await asyncio.to_thread(stop.wait)
         listener.close()
         await _turns()  # a connection that was just accepted gets its task
+        for writer in connected.values():
+            writer.transport.abort()  # a task that is cancelled before it has begun does not
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()

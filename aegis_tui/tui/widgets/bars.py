@@ -124,14 +124,14 @@ class Banner(LineView):
         elif store.was_connected:
             words = f"the hub does not answer, retrying ─ {keys['R']} starts it again ─ shown: its last known state"
         else:
-            words = f"{NO_HUB} ─ {self._past()}{keys['R']} starts one, and so does a new goal ({keys['n']})"
+            words = f"{NO_HUB} ─ {keys['R']} or a new goal ({keys['n']}) starts one{self._past()}"
         self.show_lines([(Span(fit(f" {words}", self.line_width), "warn"),)])
 
     def _past(self) -> str:
         count, key = self._desk.past_runs, self._desk.keys["o"]
         if not count:
             return ""
-        return f"{count} past run{'' if count == 1 else 's'}, {key} shows {'it' if count == 1 else 'them'} ─ "
+        return f" ─ {key} shows {count} past run{'' if count == 1 else 's'}"
 
     def on_resize(self) -> None:
         """Draw the line again, cut to the new width."""
