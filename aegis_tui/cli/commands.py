@@ -11,7 +11,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "doctor": ("doctor", "doctor_app", "Check this machine, and say how to fix what is missing."),
     "init": ("init", "init_app", "Write settings, roles, rules and spec templates to .agents, or undo that."),
     "vllm": ("vllm", "app", "Start, stop and inspect a vLLM server on this machine."),
-    "gateway": ("gateway", "app", "Show the model servers, what each agent uses of them, and the log of model calls."),
+    "gateway": ("gateway", "app", "Show the model servers, how much each agent uses them, and the log of model calls."),
     "config": (
         "config",
         "app",
@@ -73,7 +73,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "explain_app",
         "Show the state of an instance, the source of this state, and the newest events about it.",
     ),
-    "inbox": ("inbox", "app", "List everything that waits for you, and answer it."),
+    "inbox": ("inbox", "app", "List everything that is waiting for you, and answer it."),
     "attach": ("instance", "attach_app", "Open the pane of an instance in this terminal."),
     "send": ("instance", "send_app", "Send a prompt to an instance."),
     "stop": ("instance", "stop_app", "End an instance; its work is saved first."),

@@ -28,7 +28,7 @@ from aegis_tui.sdk.gateway import ask_gateway
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Show the model servers, what each agent uses of them, and the log of model calls.",
+    help="Show the model servers, how much each agent uses them, and the log of model calls.",
 )
 
 T = TypeVar("T")

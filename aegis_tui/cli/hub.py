@@ -61,9 +61,9 @@ def stop(
     question. If no hub is running, the command says so; with --force it then starts one for a moment, to end a run that
     is still open in the log.
 
-    With --force or --keep nothing is asked. Without them, exit code 3 if a run is open and there is no terminal to ask
-    at, or if you choose neither. Exit code 2 if both are given, 5 if the agents have not ended after 120 s or the hub
-    does not end, 130 after Ctrl-C at the question; then nothing is ended.
+    With --force or --keep nothing is asked. Without them, exit code 3 if a run is open and you cannot be asked because
+    there is no terminal, or if you choose neither. Exit code 2 if both are given, 5 if the agents have not ended after
+    120 s or the hub does not end, 130 after Ctrl-C at the question; then nothing is ended.
     """
     if force and keep:
         raise UsageError("--force and --keep cannot be combined", "aegis-tui hub stop --help")
@@ -131,7 +131,7 @@ def repair(as_json: AsJson = False) -> int:
     """Make a damaged log usable again. Events after the first damage are lost; the damaged file is kept.
 
     If nothing is damaged, or there is no log, nothing is changed. Exit code 5 if a hub is running, which has to be
-    stopped first; 1 if a file cannot be read or written, or if the log is of a newer version.
+    stopped first; 1 if a file cannot be read or written, or if a newer version wrote the log.
     """
     from aegis_tui.bootstrap.log import repair_log
 

@@ -51,7 +51,7 @@ app = typer.Typer(add_completion=False, invoke_without_command=True)
 
 @app.callback()
 def inbox(context: typer.Context, as_json: AsJson = False) -> None:
-    """List everything that waits for you, oldest first.
+    """List everything that is waiting for you, oldest first.
 
     If nothing is waiting, the command says so, and the exit code is 0. Exit code 5 if no hub is running: none is
     started.
@@ -72,7 +72,7 @@ def answer(
     ],
     as_json: AsJson = False,
 ) -> int:
-    """Answer something that waits for you: yes or no, or a text for an instance that asks.
+    """Answer something that is waiting for you: yes or no, or a text for an instance that asks.
 
     Exit code 2 if nothing with this key is waiting or it does not take this answer, 3 if the hub refuses it, 5 if no
     hub is running.

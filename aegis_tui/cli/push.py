@@ -57,8 +57,9 @@ def _push(
     The merge rules, including the secret scanner, are applied to the combined change of the new commits. The newest 200
     of these commits are also searched for secrets one by one. The push is never forced. Your own hooks and credentials
     are used. No hub is needed. Exit code 2 if there is no such commit or remote, if RUN is a commit and --to is
-    missing, or if there is no terminal to ask at and --yes is missing; 3 if the rules found something, if the branch on
-    the remote has commits that the push would lose, or if an agent runs this command; 1 if git fails or you answer no.
+    missing, or if --yes is missing and you cannot be asked because there is no terminal; 3 if the rules found
+    something, if the branch on the remote has commits that the push would lose, or if an agent runs this command; 1 if
+    git fails or you answer no.
     """
     if os.environ.get("AEGIS_INSTANCE"):
         raise Refused("agents may not push", "leave it to the person, who can run aegis-tui push", code="person.only")
@@ -157,7 +158,10 @@ def _agrees(plan: PushPlan) -> bool:
         UsageError: Nobody can be asked, as stdin is no terminal.
     """
     if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask whether to push", "look with --dry-run, then push with --yes")
+        raise UsageError(
+            "you cannot be asked whether to push, because there is no terminal",
+            "look with --dry-run, then push with --yes",
+        )
     output.talk(f"push {counted(len(plan.commits), 'commit')} to {plan.remote}? [y/N]")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -72,7 +72,7 @@ def show(
     sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0, which editors and forges read.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show the findings of all reviewers in one list: each problem once, with a score, by piece.
+    """Show the findings of all reviewers in one list, by piece: each problem once, with a score for its importance.
 
     Only the reviews of the commit that was submitted last count. Findings about overlapping lines of a file that name
     the same rule or use similar words are one problem.
@@ -81,7 +81,7 @@ def show(
     if the log is damaged, 5 outside a repository.
     """
     if markdown + sarif + as_json > 1:
-        raise UsageError("--markdown, --sarif and --json exclude each other", "name one of them")
+        raise UsageError("--markdown, --sarif and --json cannot be combined", "give one of them")
     run, pieces = _reviewed(here(), what)
     if sarif:
         from aegis_tui import __version__
@@ -128,7 +128,7 @@ def _reviewed(place: Place, what: str | None) -> tuple[str, list[PieceReview]]:
         return run, pieces
     if not any(item["piece"] == what for item in pieces):
         known = ", ".join(item["piece"] for item in pieces) or "none"
-        raise UsageError(f"there is no run {what}, and {run} has no reviewed piece {what}", f"reviewed are: {known}")
+        raise UsageError(f"there is no run {what}, and {run} has no reviewed piece {what}", f"reviewed pieces: {known}")
     return run, [item for item in pieces if item["piece"] == what]
 
 

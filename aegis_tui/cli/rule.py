@@ -139,12 +139,14 @@ def findings(
 @rules_app.command()
 def allow(
     keys: Keys = None,
-    piece: Annotated[str | None, typer.Option("--piece", help="Allow all findings for which this piece waits.")] = None,
+    piece: Annotated[
+        str | None, typer.Option("--piece", help="Allow all findings that this piece is waiting for.")
+    ] = None,
     run: RunName = None,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> int:
-    """Allow findings of the rules: those that you name, or all that a piece waits for.
+    """Allow findings of the rules: those that you name, or all that a piece is waiting for.
 
     The same content is then allowed for the rest of the run. Exit code 2 if there is no such run, piece or finding, 3
     if the run has ended, 5 if no hub is running.
@@ -157,7 +159,7 @@ def allow(
 
 @rules_app.command()
 def refuse(
-    piece: Annotated[str, typer.Argument(metavar="PIECE", help="The piece that waits.")],
+    piece: Annotated[str, typer.Argument(metavar="PIECE", help="The waiting piece.")],
     run: RunName = None,
     reason: Reason = "",
     as_json: AsJson = False,

@@ -21,7 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 
 
 def _workspaces(as_json: AsJson = False) -> int:
-    """List every repository that has a workspace, with its hub, its run and what waits for you.
+    """List every repository that has a workspace, with its hub, its run and what is waiting for you.
 
     The one that was used last comes first. The hubs are not asked: the state is read from the logs, and one that is
     damaged is listed as such.

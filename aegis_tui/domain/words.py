@@ -146,7 +146,7 @@ _SHOWN_FILES: Final = 3
 def _conflict(data: ConflictDetected) -> str:
     if data.kind == "soft" and data.strategy in ("structure", "lines"):
         how = label_words(data.label, data.strategy)
-        return f"{data.a} and {data.b} change the same place of {data.path}: it will be merged {how}"
+        return f"{data.a} and {data.b} change the same place in {data.path}; it will be merged ({how})"
     return f"{data.kind} conflict between {data.a} and {data.b} in {data.path}, {counted(data.hunks, 'hunk')}"
 
 

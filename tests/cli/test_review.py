@@ -59,7 +59,7 @@ def test_it_is_printed_as_markdown_and_as_sarif(capsys: pytest.CaptureFixture[st
     ("words", "told"),
     [
         (["show", "nothing"], "no reviewed piece nothing"),
-        (["show", "--sarif", "--markdown"], "exclude each other"),
+        (["show", "--sarif", "--markdown"], "cannot be combined"),
         (["run9"], "run9"),
     ],
 )

@@ -186,7 +186,7 @@ def test_a_spec_is_made_claimed_once_and_reported_on(paths: WorkspacePaths) -> N
             async with speak(address, consultant) as writer:
                 await writer.call("create_spec", spec_id="s1", title="first")
                 await writer.call("create_spec", spec_id="s2", title="second", dependencies=["s1"])
-                assert "exists already" in await writer.refused("create_spec", spec_id="s1", title="x")
+                assert "already exists" in await writer.refused("create_spec", spec_id="s1", title="x")
             async with speak(address, tokens[0]) as one, speak(address, tokens[1]) as two:
                 claims = await asyncio.gather(
                     one.client.call_tool("claim_task", {}), two.client.call_tool("claim_task", {})

@@ -5,13 +5,13 @@
 #   start-vllm.sh --print [--tool-parser NAME] [MODEL] [-- VLLM_OPTIONS...]     show the command, start nothing
 #
 # MODEL            a name or a folder; else AEGIS_MODEL, else Qwen/Qwen3-Coder-Next-FP8
-# --tool-parser    how the model writes tool calls; by families.txt, or the chat template of a folder, when not given
+# --tool-parser    vLLM's tool call parser; when not given, that of families.txt or of the folder's chat template
 # AEGIS_BATCH      sequences at once (--max-num-seqs); vLLM's own choice when unset
 # AEGIS_MAX_LEN    longest conversation in tokens (--max-model-len); the model's own when unset
 # AEGIS_VLLM_PORT  port on 127.0.0.1; 8001, where aegis-tui looks first
 # AEGIS_TOOL_PARSER, AEGIS_REASONING_PARSER  the parsers of vLLM to use, whatever the model is called
-# AEGIS_VENV       an environment whose vllm goes before that of `aegis-tui vllm setup` and the one on PATH
-# HF_HUB_OFFLINE   1: nothing is downloaded; set by itself when MODEL is a folder
+# AEGIS_VENV       an environment whose vllm is preferred to that of `aegis-tui vllm setup` and to the one on PATH
+# HF_HUB_OFFLINE   1: nothing is downloaded; set automatically when MODEL is a folder
 #
 # Exit codes: 2 wrong usage or a model without a known tool call parser, 5 vLLM is not installed; else vLLM's own.
 set -euo pipefail

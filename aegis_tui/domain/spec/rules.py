@@ -32,7 +32,7 @@ def create(workspace: Workspace, command: SpecCreate, actor: Actor, request_id: 
     if has_hidden(title):
         raise UsageError(f"{spec_id}: title contains an invisible character or a line break", "give one plain line")
     if workspace.specs.is_known(spec_id):
-        raise Refused(f"{spec_id} exists already", "choose another id", code="spec.exists")
+        raise Refused(f"{spec_id} already exists", "choose another id", code="spec.exists")
     named = command.spec.get("dependencies", [])
     if not isinstance(named, list | tuple):
         raise UsageError(f"{spec_id}: dependencies must be a list of spec ids", 'for example ["spec-2026-11-20-001"]')

@@ -160,7 +160,7 @@ class RunActions(DiffActions):
         Binding("d", "new_feature", "Feature", id="run.feature", tooltip="Start a run of one agent, without a design."),
         Binding("D", "design", "Design", id="run.design", tooltip="Look at the design, or answer a proposed one."),
         Binding("exclamation_mark", "next_need", "Needs you", id="run.need", tooltip="Go to what needs you."),
-        Binding("i", "inbox", "Inbox", id="run.inbox", tooltip="List everything that waits for you (aegis-tui inbox)."),
+        Binding("i", "inbox", "Inbox", id="run.inbox", tooltip="List what is waiting for you (aegis-tui inbox)."),
         Binding("w", "why_stage", "Gates", id="run.gates", tooltip="Show the gates of the stage, and what opens them."),
         Binding("r", "report", "Report", id="run.report", tooltip="Show the final report (aegis-tui report)."),
         Binding("o", "runs", "Runs", id="run.list", tooltip="Open a past run (aegis-tui runs, report RUN)."),

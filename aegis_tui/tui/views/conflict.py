@@ -114,7 +114,7 @@ def _standing(item: PieceConflict, run: Run) -> tuple[str, Ink]:
     if item.kind == "soft":
         if item.strategy in ("structure", "lines"):
             how = label_words(item.label, item.strategy)
-            return f"Both change this file in the same place; it will be merged {how}.", "warn"
+            return f"Both change this file in the same place; it will be merged ({how}).", "warn"
         return "Both change this file, on different lines; they merge without a conflict.", "warn"
     why = f". {inert(item.reason)}" if item.reason else ""
     if _state(run, item.a) != "merged":

@@ -218,7 +218,7 @@ def test_a_forgotten_spec_still_counts_as_completed_and_keeps_its_id() -> None:
     spec(hub, "after", "s0", f"s{count - 1}")
     spec(hub, "never", "s0", "unknown")
     assert [item.spec_id for item in hub.workspace.specs.ready()] == ["after"]
-    with pytest.raises(Refused, match="s0 exists already"):
+    with pytest.raises(Refused, match="s0 already exists"):
         spec(hub, "s0")
     assert state_hash(replayed(hub)) == state_hash(hub.workspace)
 
