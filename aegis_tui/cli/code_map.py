@@ -158,7 +158,7 @@ def show(
 
 @app.command()
 def callers(name: Name, as_json: AsJson = False) -> int:
-    """Print the calls of a function, method or class.
+    """Print the calls to a function, method or class.
 
     Exit code 2 if the map has no such definition, 5 outside a repository.
     """
@@ -221,7 +221,7 @@ def _sites(answer: SitesOutput) -> list[str]:
         ]
         for row in answer["sites"]
     ]
-    return output.table(rows) or [f"no calls of {', '.join(answer['of'])} were found"]
+    return output.table(rows) or [f"no calls to {', '.join(answer['of'])} were found"]
 
 
 def _about(row: FileRow) -> str:

@@ -213,7 +213,7 @@ def list_locks(*, as_json: bool = False) -> int:
     locks: list[NamedLock] = [{"name": name, **lock} for name, lock in here().hub().context()["locks"].items()]
     fields: LockListOutput = {"locks": locks}
     rows = [[k["name"], k["lock_type"], k["agent_id"], f"{k['expires_in_s']:.0f} s", k["lock_id"]] for k in locks]
-    output.result(fields, as_json=as_json, lines=output.table(rows) or ["no lock is held"])
+    output.result(fields, as_json=as_json, lines=output.table(rows) or ["no locks are held"])
     return 0
 
 

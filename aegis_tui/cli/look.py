@@ -46,7 +46,7 @@ def _conflicts(as_json: AsJson = False) -> int:
         ]
         for i in conflicts
     ]
-    output.result(fields, as_json=as_json, lines=output.table(rows) or ["no conflict is known"])
+    output.result(fields, as_json=as_json, lines=output.table(rows) or ["no conflicts are known"])
     return 0
 
 

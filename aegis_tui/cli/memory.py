@@ -75,7 +75,7 @@ def by_agent(as_json: AsJson = False) -> int:
         [item.kind, item.model or "(unknown model)", counted(item.failures, "failure"), f"{item.resolved} resolved"]
         for item in counts
     ]
-    output.result(fields, as_json=as_json, lines=output.table(rows) or ["no failure is stored"])
+    output.result(fields, as_json=as_json, lines=output.table(rows) or ["no failures are stored"])
     return 0
 
 
@@ -103,4 +103,4 @@ def _lines(failures: Sequence[Failure]) -> list[str]:
         lines.append(f"{item.id}  {item.at}  {item.agent_id}  {item.piece}: {output.short(item.error, 160)}")
         ending = f"resolved by {item.resolved_by}: {item.resolution}" if item.resolution else "not resolved"
         lines.append(f"    {output.short(ending, 160)}")
-    return lines or ["no failure is stored"]
+    return lines or ["no failures are stored"]

@@ -23,7 +23,7 @@ def ask_for_checks(error: AegisError) -> tuple[str, ...] | None:
     if not isinstance(suggested, list) or not sys.stdin.isatty() or not sys.stderr.isatty():
         return None
     choices = [text for text in suggested if isinstance(text, str)]
-    output.talk("No QA command is known for this repository. How is the result checked?")
+    output.talk("No QA command is known for this repository. How should the result be checked?")
     for number, command in enumerate(choices, 1):
         output.talk(f"  {number}  {command}")
     output.talk(

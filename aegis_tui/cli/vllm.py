@@ -111,7 +111,7 @@ def status(
     fields = asyncio.run(_look(url))
     endpoint, metrics = fields["endpoints"][0], fields["metrics"]
     if not endpoint["healthy"] and record is not None and is_here:
-        what = f"{record.model} at {url} does not answer yet: its process runs, so it is probably still loading"
+        what = f"{record.model} at {url} does not answer yet: its process is running, so it is probably still loading"
         raise ModelUnavailable(what, "aegis-tui vllm logs --follow")
     if not endpoint["healthy"]:
         raise ModelUnavailable(f"no model server answers at {url}", "start one: aegis-tui vllm start MODEL")

@@ -120,7 +120,7 @@ def _schemas() -> dict[str, Any]:
     for kind, state in SAME_AS.items():
         _make_alike(schemas[name_of(state)], plain_schema(kind))
     schemas["EventsPage"]["properties"]["events"]["items"] = reference("Event")
-    schemas["Command"] = _one_of("The fields of one command type beside v and request_id.", commands, "")
+    schemas["Command"] = _one_of("The fields of one command type, in addition to v and request_id.", commands, "")
     schemas["Event"] = _one_of("One logged event; its type says which data it has.", events, "Event")
     replies = [reference("Accepted"), reference("Refusal")]
     schemas["Reply"] = {"description": "The answer to one command, hello or subscription.", "oneOf": replies}

@@ -347,8 +347,8 @@ def _facts(made: MadeEnvironment, *, is_reused: bool, log: str) -> MadeFacts:
 
 def _too_full(log: Path, spare_bytes: int) -> SetupFailed:
     return SetupFailed(
-        f"after the set-up command, less than {spare_bytes // _MIB} MiB of disk space were left; "
-        "what it made was removed again",
+        f"after the set-up command, less than {spare_bytes // _MIB} MiB of disk space was left; "
+        "what it created was removed",
         f"free space on the disk of {log.parent}, or move the state folder with XDG_STATE_HOME",
         log=str(log),
     )

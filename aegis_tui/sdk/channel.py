@@ -170,7 +170,9 @@ class Channel:
             raise _closed()
         if self._connection is None and len(self._asked) >= MAX_QUEUED:
             raise HubUnavailable(
-                f"{MAX_QUEUED} commands wait for the hub already", "wait for some of the answers", code="hub.queue"
+                f"{MAX_QUEUED} commands are already waiting for the hub",
+                "wait for some of the answers",
+                code="hub.queue",
             )
         asked = _Asked(frame, encode_frame(frame), asyncio.get_running_loop().create_future())
         self._asked[frame["request_id"]] = asked

@@ -55,7 +55,7 @@ class MapTools:
         return await self._map("search", text, count=count)
 
     async def map_callers(self, name: str) -> MapResult:
-        """The calls of a function, method or class with their code; refused if there is none of that name.
+        """The calls to a function, method or class with their code; refused if there is none of that name.
 
         A call can be changed without reading its file. `certain` is false for a call that matches by its name alone.
 

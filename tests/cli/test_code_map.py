@@ -49,7 +49,7 @@ def test_every_question_is_answered_as_text_and_as_json(root: Path, capsys: pyte
         (["show", "bank.py:pay", "--as", "body"], "return check(sum)\n-> bank.py:check"),
         (["callers", "check"], "bank.py:3  pay  check"),
         (["callees", "pay"], "bank.py:5  function  check"),
-        (["tests", "pay"], "no calls of bank.py:pay were found"),
+        (["tests", "pay"], "no calls to bank.py:pay were found"),
         (["search", "paying sums"], "bank.py:1  function  pay"),
         (["impact", "bank.py"], "nothing depends on it"),
     ):

@@ -108,7 +108,7 @@ def test_a_lock_is_taken_listed_refused_and_given_back(place: ScratchWorkspace) 
     assert worked(place, "lock", "release", "--id", lock["lock_id"])["released"] == [lock["lock_id"]]
     assert place.aegis(*CONNECT, *ask).json["locks"][0]["agent_id"] == "CLAUDE-frontend"
     assert worked(place, "lock", "list")["locks"] == []
-    assert place.aegis("lock", "list").out == "no lock is held\n"
+    assert place.aegis("lock", "list").out == "no locks are held\n"
 
 
 def test_a_broken_lock_is_free_and_wrong_requests_are_named(place: ScratchWorkspace) -> None:

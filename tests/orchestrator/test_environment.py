@@ -167,7 +167,7 @@ def test_a_command_that_leaves_no_space_on_the_disk_fails_and_what_it_made_is_re
     place = desk("echo started; mkdir out; echo x > out/word")
     place.allow()
     place.spare_bytes = shutil.disk_usage(place.state).free * 2
-    with pytest.raises(SetupFailed, match=r"less than \d+ MiB of disk space were left") as failed:
+    with pytest.raises(SetupFailed, match=r"less than \d+ MiB of disk space was left") as failed:
         place.make()
     assert list(place.environments.names()) == [] and Path(failed.value.data["log"]).read_text() == "started\n"
     place.spare_bytes = 0

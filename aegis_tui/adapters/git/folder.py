@@ -153,7 +153,7 @@ def make_savable(path: Path) -> None:
         if kind == stat.S_IFREG and status.st_size > MAX_FILE_BYTES:
             raise Refused(
                 f"{path / name} has {status.st_size} bytes, too many to be saved",
-                "move it away or delete it, and remove the worktree again",
+                "move it away or delete it, then try again to remove the worktree",
                 code="rescue.size",
             )
         is_refused_link = kind == stat.S_IFLNK and name.rpartition("/")[2].casefold() == ".gitmodules"

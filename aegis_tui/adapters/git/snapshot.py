@@ -342,7 +342,7 @@ class Snapshots:
         if nested:
             raise Refused(
                 f"{path} holds a repository of its own: {', '.join(nested)}",
-                "push or move away what is in there, delete it, and remove the worktree again",
+                "push or move away what is in there, delete it, then try again to remove the worktree",
                 code="rescue.repository",
                 paths=nested,
             )

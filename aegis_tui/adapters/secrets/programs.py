@@ -87,7 +87,7 @@ class ScannerPrograms:
             _, said = await self._run([program, "version"], folder)
             match = re.search(r"(\d+)(?:\.\d+)+", said)
             if match is None:
-                raise ScannerFailedError(f"{name} does not say its version")
+                raise ScannerFailedError(f"{name} does not report its version")
             self._versions[program] = match[0]
         return self._versions[program]
 
@@ -155,7 +155,7 @@ def _hits(report: Any, texts: Sequence[ScannedText], name: str) -> Iterator[Secr
         raise ScannerFailedError(f"{name} did not scan all files")
     rows = report.get("findings") if isinstance(report, dict) else report
     if not isinstance(rows, list):
-        raise ScannerFailedError(f"{name} answers in an unknown form")
+        raise ScannerFailedError(f"{name} printed a report in an unknown format")
     for row in rows:
         number, first, last, kind = _place(row, name)
         added = {line for line, _ in texts[number].lines} if 0 <= number < len(texts) else set()
@@ -178,4 +178,4 @@ def _place(row: Any, name: str) -> tuple[int, int, int, str]:
         kind = row.get("RuleID") or row.get("ruleID") or row["rule_id"]
         return int(Path(path).parent.name), int(first), int(last), str(kind)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ScannerFailedError(f"{name} answers in an unknown form") from error
+        raise ScannerFailedError(f"{name} printed a report in an unknown format") from error

@@ -73,7 +73,7 @@ def entry_from_wire(wire: list[Any]) -> Entry:
         )
         return Entry(lines, relations, mention, items)
     except (TypeError, AttributeError) as error:
-        raise ValueError("an entry of the code map has another form") from error
+        raise ValueError("an entry of the code map has an unexpected form") from error
 
 
 def _symbol_from_wire(fields: list[Any]) -> MapSymbol:

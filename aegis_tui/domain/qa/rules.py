@@ -107,7 +107,7 @@ def _shut(workspace: Workspace, run: Run, checks: Sequence[QaCheck], blamed: Seq
     if run.options.attended and waits_for_person(checks):
         return [(HUB, blocked(run, reason, ACCEPT_COMMAND))]
     if any(_fails_without_change(check) for check in failing):
-        return _end(run, f"QA could not run, neither on the result nor on the base: {reason}", reason, hint)
+        return _end(run, f"QA could run neither on the result nor on the base: {reason}", reason, hint)
     if not run.options.attended and any(_stays_shut(check) for check in failing):
         return _end(run, f"QA cannot compare the result with the base, which fails too: {reason}", reason, hint)
     texts = {name: brief.qa_brief(run, name, checks) for name in run.pieces}

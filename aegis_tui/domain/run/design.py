@@ -259,7 +259,7 @@ def _check_ids(design: Design) -> Iterator[DesignIssue]:
         if feature.id in _RESERVED_IDS:
             yield _issue(("features", at, "id"), f"the id {feature.id} is reserved")
         if feature.id == FOUNDATION_OWNER and design.foundation is not None:
-            yield _issue(("features", at, "id"), "the id foundation is that of the foundation itself")
+            yield _issue(("features", at, "id"), "the id foundation is reserved for the foundation itself")
 
 
 def _check_kinds(design: Design, kinds: Collection[str], faults: Mapping[str, str]) -> Iterator[DesignIssue]:

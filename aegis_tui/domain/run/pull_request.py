@@ -109,7 +109,7 @@ def _merged(report: Report) -> Iterator[str]:
         yield f"- and {more} more"
     yield ""
     yield (
-        "Proven: an independent check found that nothing is lost or there twice. Verified: QA passed on the tree that "
+        "Proven: an independent check found that nothing is lost or duplicated. Verified: QA passed on the tree that "
         "contains the file."
     )
 

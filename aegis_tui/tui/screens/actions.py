@@ -320,7 +320,7 @@ class RunActions(DiffActions):
         panel = self.focused
         lock = self.desk.store.workspace.locks.find(panel.cursor_key) if isinstance(panel, LockPanel) else None
         if lock is None:
-            self.desk.tell("go to a row of the locks first")
+            self.desk.tell("move the cursor to a lock first")
             return
         who = instance_id(lock.agent_id)
         consequences = [

@@ -27,7 +27,7 @@ class PastActions(WorkspaceScreen):
                 return
             names = [str(run["run"]) for run in runs if run["ok"] is not None]
         if not names:
-            self.desk.tell(f"no run has ended yet; {self.desk.keys['w']} shows what this one waits for")
+            self.desk.tell(f"no run has ended yet; {self.desk.keys['w']} shows what this one is waiting for")
             return
         await self._show_report(names[-1])
 

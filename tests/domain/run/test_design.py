@@ -101,7 +101,7 @@ def test_ids_dependencies_kinds_and_empty_partitions_are_checked() -> None:
     issues = {issue.field: issue.message for issue in check_design(plan, kinds=["native", "codex"])}
     assert issues == {
         "features[1].id": "the id api is already used by features[0]",
-        "features[2].id": "the id foundation is that of the foundation itself",
+        "features[2].id": "the id foundation is reserved for the foundation itself",
         "features[0].kind": "unknown kind 'nativ'; did you mean native? (known: codex, native)",
         "features[1].depends_on[0]": "there is no feature 'apj'; did you mean api?",
         "features[3].partition": "the partition is empty: its worker could write nothing",

@@ -174,7 +174,7 @@ def test_a_conflict_of_two_that_still_work_names_nobody_who_has_to_rebase(record
     assert "not text on one side" in text(conflict_lines(clash(text="", hunks=0), run, width=150))
     assert "merge cleanly here" in text(conflict_lines(clash(kind="soft", text=""), run, width=150))
     solved = clash(kind="soft", text="", label="proven", strategy="structure")
-    assert "it will be merged by structure, proven" in text(conflict_lines(solved, run, width=150))
+    assert "it will be merged (by structure, proven)" in text(conflict_lines(solved, run, width=150))
     settled = clash(resolution="rebased", label="verified", strategy="agent", reason="QA passed on tree 1234")
     page = text(conflict_lines(settled, run, width=150))
     assert "settled: rebased, by agent, verified: QA passed on tree 1234" in page
@@ -319,7 +319,7 @@ def test_a_report_names_unknown_names_and_the_advice_that_was_given(record: Reco
     instances = [{**report["instances"][0], "advice": advice}]
     lines = report_lines(cast(Report, {**report, "quality": quality, "instances": instances}), width=100)
     page = text(lines)
-    assert "2 of 40 used are undefined (5.0%); 75% of the pieces passed the first round of QA" in page
+    assert "2 of 40 names used are undefined (5.0%); 75% of the pieces passed the first round of QA" in page
     assert "was told of run1-7: cart was sent back:" in page and "\x1b" not in page
     assert all(line_width(line) <= 100 for line in lines)
     narrow = report_lines(cast(Report, {**report, "quality": quality, "instances": instances}), width=40)
