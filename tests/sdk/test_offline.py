@@ -43,7 +43,7 @@ def test_only_so_many_commands_wait_for_a_hub(tmp_path: Path, monkeypatch: pytes
         client = EnsembleClient(f"unix:{tmp_path}/no.sock", token="t")
         waiting = [asyncio.create_task(client.command("context:get")) for _ in range(3)]
         await asyncio.sleep(0.05)
-        with pytest.raises(HubUnavailable, match="3 commands wait") as caught:
+        with pytest.raises(HubUnavailable, match="3 commands are already waiting") as caught:
             await client.command("context:get")
         assert caught.value.code == "hub.queue"
         await client.close()
