@@ -60,14 +60,13 @@ def test_the_demo_by_keys_from_the_first_enter_to_the_commit(temp: Path) -> None
         screen.wait(rf"X src/shop/routes.py +w0\d|lock:|≠ {BOTH}|✓ {BOTH}", timeout_s=RUN_S)
         screen.wait(rf"≠ {BOTH} +hot|✓ {BOTH} +rebased", timeout_s=RUN_S)
         screen.wait(rf"✓ {BOTH} +rebased", timeout_s=RUN_S)
-        screen.wait("[●✓]MONITORING 2", timeout_s=RUN_S)
+        screen.wait(r"(discounts|wishlist) +\w+ +[1-9]× sent ba", timeout_s=RUN_S)
         screen.wait("✓DONE", r"one commit: [0-9a-f]{10} on aegis/run1/result", "press r", timeout_s=RUN_S)
         screen.press("r")
         report = screen.wait(
             "Report of run1",
             "[1-9] waited, 0 deadlocks",
-            "round 1 +33 passed, 1 failed",
-            "round 2 +34 passed, 0 failed",
+            "round 1 +34 passed, 0 failed",
         )
         assert "git merge --ff-only aegis/run1/result" in report
         screen.press(*"jjjj")
@@ -77,7 +76,7 @@ def test_the_demo_by_keys_from_the_first_enter_to_the_commit(temp: Path) -> None
         screen.press("q")
         code, said = screen.wait_end(30), screen.text()
         assert code == 0 and " NO " not in said, said
-        assert "result passes its tests   passed" in said
+        assert re.search("result passes its tests +passed", said), said
     assert leftovers(temp) == []
 
 

@@ -227,6 +227,6 @@ def test_every_line_is_there_once_or_its_piece_is_left_out(lab: Lab, pieces: lis
 @pytest.mark.thorough
 @pytest.mark.timeout(1200)
 @given(PIECES)
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_line_is_there_once_in_a_long_search(lab: Lab, pieces: list[list[Act]]) -> None:
     check(lab, pieces)

@@ -84,7 +84,8 @@ class GoalDialog(Dialog[None]):
 
         If another run has not ended, say at once that a goal would be refused now; it can be typed all the same.
         """
-        self.set_focus(self.query_one("#goal"), scroll_visible=False)
+        for box in self.query("#goal"):  # none if the dialog could not be made
+            self.set_focus(box, scroll_visible=False)
         if (run := self.desk.store.workspace.runs.current()) is not None:
             words = f"{run.run} has not ended; another goal can start after it"
             self._say(f"○ {words} ({self.desk.keys['C']} on the dashboard ends it)", "warn", scroll=False)

@@ -41,13 +41,15 @@ def _row(item: PieceConflict, width: int) -> Line:
     ink: Ink = "good" if not is_open else "bad" if item.kind == "hot" else "warn"
     pair = f"{inert(item.a)} × {inert(item.b)}"
     word = {"none": "gone", None: item.kind}.get(item.resolution, item.resolution)
-    how = f" {word}"
+    label = ""
     if item.resolution not in (None, "none") and item.label is not None:
-        how += f" {item.label}"
+        label = f" {item.label}"
     elif is_open and item.kind == "soft" and item.strategy in ("structure", "lines"):
-        how += f" by {item.strategy}"
+        label = f" by {item.strategy}"
     count = f" {item.hunks} hunk{'s' if item.hunks != 1 else ''}"
-    tail = f"{count}{how}" if width >= width_of(pair) + len(count) + len(how) + 4 else how
+    tails = (f"{count} {word}{label}", f" {word}{label}", f" {word}")
+    left = width - 2 - width_of(pair)  # the names of the two pieces come first
+    tail = next((tail for tail in tails if len(tail) <= left), tails[-1])
     room = max(4, width - 2 - len(tail))
     beside = room - width_of(pair) - 1
     lead = f"{pair} {fit_tail(inert(item.path), beside)}" if beside >= 10 else pair
