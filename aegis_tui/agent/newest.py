@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aegis_tui.agent.files import OwnWorktree
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.process import Finished
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.lock.news_text import write_words
 from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.domain.scope.lockfile import how_to_make, lockfile_of
 from aegis_tui.errors import AegisError, GitError
@@ -27,7 +27,6 @@ _LIST_BYTES = 64 * 1024 * 1024
 _TIMEOUT_S = 300.0
 _MOST_DIFF_LINES = 40
 _MOST_NAMED = 5
-_VERBS = {"created": "created", "deleted": "deleted"}
 _GIT_HAS_DONE_IT = "the integration branch was merged into your worktree"
 
 
@@ -61,26 +60,6 @@ class MovedOn:
         for path in self.dropped:
             text += f". Your change of {path} was replaced by the merged content: run {how_to_make(path)} again"
         return f"{text}. The change:\n{self.diff}" if self.diff else f"{text}."
-
-
-def write_words(path: str, write: Mapping[str, Any]) -> str:
-    """Return what the model should know about a write of another instance that is not merged yet.
-
-    Args:
-        path: The file.
-        write: An entry of `writes` in the reply to `lock:news`.
-    """
-    change, diff = str(write.get("change", "")), str(write.get("diff", ""))
-    verb = _VERBS.get(change, "changed")
-    text = f"{write['agent_id']} has {verb} {path} before you, for the piece {write['piece']}, which is not merged yet"
-    if how := how_to_make(path):
-        return f"{text}. Do not join the two by hand: change the manifest, then run {how}"
-    if change == "binary":
-        return f"{text}. It is a binary file, of which only one change can be kept: agree with that instance first"
-    text += (
-        ". Your copy does not have that change. Do not make it again, and leave the lines that it touches as they are"
-    )
-    return f"{text}. Their copy against yours:\n{diff}" if diff else text
 
 
 class NewestContent:

@@ -114,6 +114,8 @@ class LockAnswer(BaseModel):
     held_by: str | None = None
     expires_in_s: float | None = None
     message: str | None = None
+    moved_on: list[str] = Field(default_factory=list)
+    """How others have changed the files before you, which your copies may not show."""
 
 
 class Named(BaseModel):

@@ -17,6 +17,7 @@ from aegis_tui.domain.run.events import Stage
 from aegis_tui.errors import Conflict, LockHeld, Refused
 from aegis_tui.sdk.caller import Caller, not_granted, region_of, until
 from aegis_tui.sdk.context import shared_context
+from aegis_tui.sdk.joint_news import granted
 from aegis_tui.sdk.mailbox import acknowledge, read_page
 from aegis_tui.sdk.map_tools import MapTools
 from aegis_tui.sdk.notice_box import NoticeBox
@@ -26,7 +27,6 @@ from aegis_tui.sdk.tool_results import (
     Dispatch,
     Done,
     Integration,
-    Lock,
     LockAnswer,
     MessageList,
     Named,
@@ -181,7 +181,7 @@ class Tools(Caller, MapTools):
             reply = await self._ask("lock:acquire", resources=wanted, lock_type=lock_type, wait_s=wait_s, ttl_s=ttl_s)
         except LockHeld as held:
             return not_granted(held)
-        return LockAnswer(granted=True, locks=[Lock.model_validate(item) for item in reply["locks"]])
+        return await granted(self._ask, reply, paths if lock_type == "EXCLUSIVE" else ())
 
     async def renew_lock(self, lock_id: str, token: int, ttl_s: float | None = None) -> LockAnswer:
         """Renew one of your locks, so that its time starts again, and return it; refused if you no longer hold it.
@@ -195,7 +195,7 @@ class Tools(Caller, MapTools):
             AegisError: You no longer hold it; or the hub does not answer.
         """
         reply = await self._ask("lock:renew", lock_id=lock_id, token=token, ttl_s=ttl_s)
-        return LockAnswer(granted=True, locks=[Lock.model_validate(item) for item in reply["locks"]])
+        return await granted(self._ask, reply, ())
 
     async def release_lock(self, lock_id: str, token: int) -> Named:
         """Release one of your locks and return its id; refused if you no longer hold it.

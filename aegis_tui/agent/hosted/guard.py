@@ -26,10 +26,11 @@ from aegis_tui.agent.files import OwnWorktree
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hosted.tool_calls import paths_in
 from aegis_tui.agent.locks import resource_of
-from aegis_tui.agent.newest import NewestContent, write_words
+from aegis_tui.agent.newest import NewestContent
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.settings import InstanceScope
 from aegis_tui.domain.inert import inert
+from aegis_tui.domain.lock.news_text import write_words
 from aegis_tui.domain.path.file_name import is_below, write_name
 from aegis_tui.domain.path.git_path import is_git_path
 from aegis_tui.domain.scope.partition import Rule
