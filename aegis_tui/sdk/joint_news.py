@@ -33,12 +33,12 @@ async def moved_on(ask: _Ask, paths: Iterable[str]) -> list[str]:
         ask: Sends a command to the hub and returns its reply.
         paths: The locked files.
     """
-    told: list[str] = []
+    news_lines: list[str] = []
     for path in paths:
         try:
             news = await ask("lock:news", path=path)
         except AegisError:
             continue
-        told += [merged_words(path, news["merged"])] if news.get("merged") else []
-        told += [write_words(path, item) for item in news.get("writes", [])]
-    return told
+        news_lines += [merged_words(path, news["merged"])] if news.get("merged") else []
+        news_lines += [write_words(path, item) for item in news.get("writes", [])]
+    return news_lines
