@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
@@ -17,6 +18,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from ruamel.yaml.scalarstring import LiteralScalarString
 
+from aegis_tui.domain.code_map.text import one_line
+from aegis_tui.domain.inert import inert
 from aegis_tui.domain.run.design import (
     Design,
     DesignIssue,
@@ -141,17 +144,24 @@ def build_design(
     return design
 
 
-def dump_design(design: Design) -> str:
+def dump_design(design: Design, *, reasons: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return the design as YAML that `parse_design` reads back to an equal design.
 
     Fields without a value and empty lists are left out, except for `partition`.
+
+    Args:
+        design: The design.
+        reasons: The id of a feature -> a text that is put above it as a comment, on one line.
     """
     yaml = YAML(typ="rt", pure=True)
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
     stream = StringIO()
     yaml.dump(_styled(design.model_dump(mode="json", exclude_none=True)), stream)
-    return stream.getvalue()
+    if not reasons:
+        return stream.getvalue()
+    above = {f"  - id: {name}\n": f"  # {one_line(inert(reason))}\n" for name, reason in reasons.items()}
+    return "".join(above.get(line, "") + line for line in stream.getvalue().splitlines(keepends=True))
 
 
 def _styled(value: Any) -> Any:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from textual import on, work
 from textual.app import ComposeResult, SuspendNotSupported
@@ -20,9 +20,12 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Label, TextArea
 
 from aegis_tui.application.design import dump_design, parse_design, wire_fields
+from aegis_tui.domain.count import counted
+from aegis_tui.domain.partition.fill import fill_design
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.model import Run, RunStatus
-from aegis_tui.domain.wire.reply import RunReply
+from aegis_tui.domain.wire.code_map import PartitionOutput
+from aegis_tui.domain.wire.reply import MapReply, RunReply
 from aegis_tui.errors import DesignRefused, UsageError
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
@@ -33,6 +36,8 @@ from aegis_tui.tui.widgets.line_view import LineView
 from aegis_tui.tui.widgets.prompt import PromptArea
 
 CHECK_S = 0.2
+MOST_PARTS = 50
+"""How many parts the hub suggests at most."""
 SETTLE_S = 10.0
 """Seconds to wait until the store shows the effect of a command."""
 CHOICES = (
@@ -62,6 +67,13 @@ class DesignScreen(Dialog[None]):
         Binding("4", "ask_again", "Ask again", id="design.again", tooltip="Ask the Commander for another design."),
         Binding("5", "cancel_run", "End", id="design.cancel", tooltip="End this run."),
         Binding("ctrl+s", "accept", "Accept", id="design.accept", tooltip="Accept the design as changed here."),
+        Binding(
+            "ctrl+g",
+            "suggest",
+            "Suggest",
+            id="design.suggest",
+            tooltip="Replace the partitions in the text by suggested ones, with the reason of each.",
+        ),
         Binding("escape", "back", "Back", id="design.back", tooltip="Leave the text field, then the screen."),
     ]
 
@@ -120,7 +132,10 @@ class DesignScreen(Dialog[None]):
         for name in ("choices", "text", "issues", "ask", "remark"):
             self.query_one(f"#{name}").display = name in names
         self.query_one("#left").set_class(names[0] == "text", "-editing")
-        hints = {"choices": "press a number · esc back", "text": "^s accept · esc leave the text"}
+        hints = {
+            "choices": "press a number · esc back",
+            "text": "^s accept · ^g suggest partitions · esc leave the text",
+        }
         hint = hints.get(names[0], "enter send · esc back") if self.is_open else "esc back"
         self.query_one(".dialog").border_subtitle = hint
 
@@ -130,8 +145,11 @@ class DesignScreen(Dialog[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action is possible now; called by Textual.
 
-        The choices are, as long as the design is open and no text is being edited; all other actions always are.
+        The choices are, as long as the design is open and no text is being edited; a suggestion is, while the text is;
+        all other actions always are.
         """
+        if action == "suggest":
+            return self.is_open and bool(self.query_one("#text").display)
         if action in ("agree", "edit", "editor", "ask_again", "cancel_run"):
             return self.is_open and not isinstance(self.focused, TextArea)
         return True
@@ -217,6 +235,33 @@ class DesignScreen(Dialog[None]):
         else:
             await self._agree(self._run.design_id or "")
 
+    @work(group="suggest", exclusive=True)
+    async def action_suggest(self) -> None:
+        """Replace the partitions in the text by suggested ones, one for each feature, with the reasons as comments.
+
+        The text stays as it is, and a message says why, if it is not a valid design, if the hub does not answer, if
+        the repository has too little code for parts, or if the text is changed before the answer comes.
+        """
+        self._check()
+        if self._issues:
+            self.desk.complain(UsageError(self._issues[0], "correct it first"))
+            return
+        text, design = self.query_one("#text", TextArea), self._design
+        before, count = text.text, min(len(design.features), MOST_PARTS)
+        self.desk.tell("the code map is being asked; the first time takes longer", title="suggesting partitions")
+        reply = await self.desk.reply(MapReply, "map:ask", question="partition", about=".", count=count)
+        if reply is None:
+            return
+        answer = cast(PartitionOutput, reply["answer"])
+        if not answer["parts"]:
+            self.desk.tell("the repository has no source files that can be divided", title="nothing to suggest")
+        elif text.text != before or not text.display:
+            self.desk.tell("the text was changed or left before the answer came", title="nothing was replaced")
+        else:
+            filled, reasons = fill_design(design, answer)
+            text.replace(dump_design(filled, reasons=reasons), (0, 0), text.document.end)
+            self.desk.tell(_suggested_words(answer, count), title="partitions were suggested")
+
     @work(group="editor", exclusive=True)
     async def action_editor(self) -> None:
         """Open the text in the person's editor ($VISUAL, $EDITOR or vi), then show and check what it left.
@@ -283,6 +328,15 @@ class DesignScreen(Dialog[None]):
             "run:cancel", run=self._run_id, reason="by the person"
         ):
             self.dismiss(None)
+
+
+def _suggested_words(answer: PartitionOutput, wanted: int) -> str:
+    """Return what a person is told about a suggestion that is now in the text."""
+    left = wanted - len(answer["parts"])
+    words = f"imports from one part to another: {answer['cut']} of {answer['imports']} · ^z undoes it"
+    return (
+        f"too little code for all: {counted(left, 'feature')} without a new partition; {words}" if left > 0 else words
+    )
 
 
 def _with_remark(notes: Mapping[str, str], remark: str) -> str:
