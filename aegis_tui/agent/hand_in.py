@@ -210,5 +210,5 @@ def _stays(last: _Last, head_oid: str, error: Refused) -> SubmissionResult:
     """
     if head_oid == last.head_oid:
         return SubmissionResult(head_oid, f"nothing has changed since your submission, which stands: {error.message}")
-    words = f"your earlier submission stands; the hub accepts no more of this piece: {error.message}"
+    words = f"your earlier submission stands; the hub accepts no further submission of this piece: {error.message}"
     return SubmissionResult(head_oid, words, ("changes after the submission are only on the branch",))

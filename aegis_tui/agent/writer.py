@@ -65,7 +65,7 @@ class Writer:
         for folder in self._scope.scope.submodules:
             if real == folder or real.startswith(f"{folder}/"):
                 raise PartitionRefused(
-                    f"{real} lies in the submodule {folder}, which no commit of this repository can hold",
+                    f"{real} lies in the submodule {folder}, whose files no commit of this repository can hold",
                     "Make the change outside the submodule, or report blocked and say what you need in it",
                 )
         verdict = self._scope.verdict(real)

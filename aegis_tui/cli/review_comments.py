@@ -110,7 +110,7 @@ def comments(
     lines = output.table(
         [str(item["number"]), item["piece"], f"{item['file']}:{item['line']}", item["text"]] for item in items
     )
-    output.result(fields, as_json=as_json, lines=lines or ["no comment waits"])
+    output.result(fields, as_json=as_json, lines=lines or ["there are no unsent comments"])
     return 0
 
 

@@ -172,7 +172,8 @@ PENDING = Limit(
     "the hub reads no more from it until half of them are answered", "read the answers",
 )  # fmt: skip
 PENDING_BYTES = Limit(
-    "connection.pending-bytes", 256 * KIB, "bytes", "those requests, and the answers that the client has not read",
+    "connection.pending-bytes", 256 * KIB, "bytes",
+    "requests of one WebSocket, and the answers to them that the client has not read",
     "the hub reads no more from it until only half is left", "read the answers",
 )  # fmt: skip
 IN_FLIGHT = Limit(

@@ -124,7 +124,7 @@ def _tested(data: PieceTested) -> str:
     if not data.ok:
         return f"QA fails on {data.piece} merged with the newest integration branch: {data.reason}"
     if data.reason:
-        return f"QA says nothing about {data.piece} alone: {data.reason}"
+        return f"QA cannot judge {data.piece} on its own: {data.reason}"
     return f"QA passes on {data.piece} merged with the newest integration branch"
 
 
@@ -254,7 +254,7 @@ _RUN: Words = {
     RuleAllowed: lambda data: f"allows this in {data.piece}: {data.finding.file}: {data.finding.msg}",
     PieceTested: _tested,
     PieceReopened: _reopened,
-    PieceStuck: lambda data: f"{data.piece} waits for you, because no worker gets it through",
+    PieceStuck: lambda data: f"{data.piece} waits for you, because no worker could finish it",
     MergeQueued: lambda data: f"{data.piece} waits to be merged",
     MergeApplied: _merge,
     MergeRejected: lambda data: f"{data.piece} is not merged: {data.reason}",
@@ -301,8 +301,8 @@ _LOCK: Words = {
     ),
     LockReleased: _numbered,
     LockRenewed: lambda data: f"{data.lock_id} #{data.token} for {data.ttl_s:.0f} s more",
-    LockMoved: lambda data: f"{_resource(data)} {'is stale' if data.stale else 'moved with its lines'}",
-    LockWaitMoved: lambda data: f"waits for {_resource(data)}, which moved with its lines",
+    LockMoved: lambda data: f"{_resource(data)} {'is stale' if data.stale else 'follows its lines, which moved'}",
+    LockWaitMoved: lambda data: f"still waits for {_resource(data)}, whose lines moved",
     LockExpired: _numbered,
     LockBroken: lambda data: f"{_resource(data)} by {data.by}: {data.reason}",
     LockDeadlock: lambda data: " → ".join(map(instance_id, data.cycle)),

@@ -172,7 +172,9 @@ class AccessMap:
         try:
             self._map = parse_map(text)
         except (ValueError, RecursionError, UsageError) as error:
-            _LOG.warning("the gateway map is not valid, the last one stays", extra={"reason": type(error).__name__})
+            _LOG.warning(
+                "the gateway map is not valid, the last one stays in force", extra={"reason": type(error).__name__}
+            )
         return True
 
     def find_caller(self, token: str) -> str | None:

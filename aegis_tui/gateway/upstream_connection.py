@@ -26,7 +26,7 @@ _ONE_WRITE_BYTES = 64 * 1024
 _INTERIM = range(100, 200)
 _CODINGS = (b"", b"identity", b"chunked")
 _CUT = "the connection was closed"
-_ENDLESS = f"it sent more than {_HEAD_LIMIT_BYTES >> 10} KiB that hold no part of a body"
+_ENDLESS = f"it sent more than {_HEAD_LIMIT_BYTES >> 10} KiB without any part of a body"
 
 
 class UpstreamConnection(asyncio.Protocol):

@@ -67,7 +67,7 @@ class Interest:
         """
         names = _texts("types", types, 'for example ["lock:*", "specs.>"]')
         if "" in names:
-            raise UsageError("types: a name is empty", 'for example ["lock:*"]; all types are ["*"], none are []')
+            raise UsageError("types: a name is empty", 'for example ["lock:*"]; ["*"] selects all types, [] none')
         if longest := next((name for name in names if len(name) > MAX_NAME), None):
             raise UsageError(f"types: {longest[:20]}... is over {MAX_NAME} characters", "see /asyncapi.json")
         if unusable := next((name for name in names if not is_event_pattern(name)), None):

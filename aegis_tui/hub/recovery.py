@@ -47,7 +47,7 @@ async def recover_from(log: EventLog, *, now: float) -> tuple[Workspace, int]:
     snapshot_seq = workspace.seq
     if workspace.seq + 1 < log.first_seq:
         raise StoreError(
-            f"the log begins at event {log.first_seq} and no snapshot reaches that far",
+            f"the log begins at event {log.first_seq}, and no snapshot holds the state before it",
             "restore the log from a backup",
         )
     noted = workspace.seq

@@ -60,8 +60,8 @@ def test_the_list_is_inert_for_a_person(capsys: pytest.CaptureFixture[str]) -> N
         (["comment", "alpha", "src/a/x.py:0", "why?"], "is not FILE:LINE"),
         (["comment", "alpha", "src/a/x.py:1", " "], "empty"),
         (["comment", "nothing", "src/a/x.py:1", "why?"], "no piece nothing"),
-        (["send", "alpha"], "no comment on alpha waits"),
-        (["discard", "alpha", "7"], "no comment 7"),
+        (["send", "alpha"], "no unsent comment on alpha"),
+        (["discard", "alpha", "7"], "no unsent comment 7"),
     ],
 )
 def test_what_makes_no_sense_is_said_with_the_way_out(ask: Any, words: list[str], told: str) -> None:

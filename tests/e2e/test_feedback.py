@@ -170,6 +170,6 @@ def test_every_submission_is_kept(ended: Ended) -> None:
 def test_explain_shows_what_became_of_the_work_of_an_instance(ended: Ended) -> None:
     _, second = ended.piece("dozen")["agents"]
     evidence = [item["words"] for item in ended.workspace.aegis("explain", second, "--json").json["evidence"]]
-    assert "dozen waits for you, because no worker gets it through" in evidence
+    assert "dozen waits for you, because no worker could finish it" in evidence
     assert "QA passes on dozen merged with the newest integration branch" in evidence
     assert "piece:stuck" in ended.workspace.aegis("explain", second).out

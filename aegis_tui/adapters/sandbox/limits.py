@@ -55,9 +55,11 @@ class Mechanisms:
             has_process_limit: Whether a try has shown that the number of processes is limited.
         """
         by = "control group" if self.processes else "RLIMIT_NPROC"
-        processes = by if has_process_limit else "not limited (root, and no control group can be made here)"
+        processes = by if has_process_limit else "not limited (root, and no control group can be created here)"
         memory = "control group" if self.memory else "limited for each process"
-        temporary = "sized" if self.can_size else "half of the memory each (bubblewrap before 0.7, or setuid)"
+        temporary = (
+            "limited in size" if self.can_size else "at most half of the memory each (bubblewrap before 0.7, or setuid)"
+        )
         return f"processes: {processes}; memory: {memory}; folders in memory: {temporary}; files: RLIMIT_FSIZE"
 
 

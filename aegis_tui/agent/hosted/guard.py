@@ -127,7 +127,9 @@ class EditGuard:
         scope = self._scope()
         for folder in scope.scope.submodules:
             if is_below(path, folder):
-                raise Refused(f"{path} lies in the submodule {folder}, which no commit of this repository can hold")
+                raise Refused(
+                    f"{path} lies in the submodule {folder}, whose files no commit of this repository can hold"
+                )
         verdict = scope.verdict(path)
         if verdict.allowed and not verdict.needs_lock:
             return None

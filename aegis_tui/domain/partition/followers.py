@@ -50,7 +50,7 @@ class Followers:
             return "", "joint", f"{times} changed it, together with {parts} parts"
         alone = self._outermost(path)
         if self._documents[alone] > 0 if alone else _is_document(path):
-            return "", "joint", "documents, in which several features may describe themselves"
+            return "", "joint", "documents that several features may have to update"
         return "", "shared", "no code, and not in the folder of one part alone"
 
     def _outermost(self, path: str) -> str:

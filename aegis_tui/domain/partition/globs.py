@@ -46,7 +46,7 @@ class _OwnedFolder:
 
 
 def is_closed(path: str) -> bool:
-    """Return whether no glob of a design may name a file: it is git's, a spec, or its name cannot stand in a glob."""
+    """Return whether no glob of a design may name a file: it is git's, a spec, or no glob can hold its name."""
     name = name_of(path)
     below = name.lower()
     return (

@@ -12,8 +12,8 @@ MOST_CHARS: Final = 2_400
 """About 800 tokens."""
 _REASON_CHARS: Final = 160
 _HEAD: Final = (
-    "A suggestion, from imports, history and sizes, not from the goal; divide by the goal first, and cut as few "
-    "imports as this does:"
+    "A suggestion, computed from imports, history and sizes, not from the goal. Divide by the goal first, with as few "
+    "imports from one feature to another as here:"
 )
 
 

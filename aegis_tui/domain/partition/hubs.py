@@ -53,7 +53,7 @@ def place_hub(file: ProjectFile, importers: int, parts: Mapping[str, str], toget
     known = f"{importers} files import it"
     if together.is_often_changed(file.path):
         times = f"{together.times[file.path]} of {len(together.changes)} commits"
-        return "joint", f"{known} and {times} changed it: several features will"
+        return "joint", f"{known} and {times} changed it: several features will have to change it"
     if users > 1 and file.path.rpartition("/")[2].startswith(("__init__.", "index.", "mod.")):
-        return "joint", f"{known}, and it offers the names of {users} parts: several features will add theirs"
+        return "joint", f"{known}, and it exports names of {users} parts: several features will add names of their own"
     return "foundation", f"{known}: change it before the features start, or leave it as it is"

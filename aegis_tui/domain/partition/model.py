@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 Where = Literal["joint", "foundation", "shared", "closed"]
 WHERE: Final[tuple[Where, ...]] = ("joint", "foundation", "shared", "closed")
-"""Where a file goes that no part owns: `closed` files cannot stand in a design."""
+"""Where a file goes that no part owns: `closed` files cannot be part of a design."""
 
 
 class ProjectFile(NamedTuple):

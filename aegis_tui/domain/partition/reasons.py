@@ -64,7 +64,7 @@ def part_reason(name: str, sizes: Mapping[str, int], imports: Imports, together:
     words.append(f"imports: {inside} inside, {across.total()} to or from other parts")
     if across:
         nearest = min(across, key=lambda other: (-across[other], other))
-        words[-1] += f" ({across[nearest]} of them {nearest})"
+        words[-1] += f" ({across[nearest]} of them to or from {nearest})"
     if together:
         words.append(f"{counted(together, 'pair')} of files often changed together")
     return "; ".join(words)

@@ -153,5 +153,7 @@ def _part(
 
 def _notes(count: int, wanted: int, closed: int) -> tuple[str, ...]:
     few = f"there is code for {counted(count, 'part')} only" if count < wanted else ""
-    left = f"{counted(closed, 'file')} cannot stand in a design: specs, and names with invisible characters"
+    left = (
+        f"{counted(closed, 'file')} cannot be part of a design: specs, and files whose names have invisible characters"
+    )
     return tuple(note for note in (few, left if closed else "") if note)

@@ -101,7 +101,7 @@ def _reason(command: PieceMarkTested, objections: Sequence[QaCheck], *, waits: b
     shown = objections or [check for check in command.checks if not check.ok]
     words = "; ".join(f"{check.command}: {why(check)}" for check in shown)
     if elsewhere:
-        return f"what fails is in the files of {', '.join(elsewhere)}, which goes back when this is merged: {words}"
+        return f"the failures are in files of {', '.join(elsewhere)}, sent back when this piece is merged: {words}"
     if waits:
         return f"its worker submitted it again as it is, because it needs a piece that is not merged: {words}"
     return words

@@ -29,7 +29,7 @@ def comment(workspace: Workspace, command: ReviewComment, actor: Actor, request_
     if not command.text.strip():
         raise UsageError("the comment is empty", "aegis-tui review comment PIECE FILE:LINE TEXT")
     if len(run.comments) >= MOST_COMMENTS:
-        raise Refused(f"{MOST_COMMENTS} comments wait already", "send them first", code="review.comments")
+        raise Refused(f"{MOST_COMMENTS} comments have not been sent yet", "send them first", code="review.comments")
     number = max((item.number for item in run.comments), default=0) + 1
     noted = ReviewCommented(
         run=run.run,
@@ -55,7 +55,8 @@ def discard(workspace: Workspace, command: ReviewDiscard, actor: Actor, request_
     waiting = [item.number for item in run.comments_on(command.piece)]
     if unknown := set(command.numbers) - set(waiting):
         raise UsageError(
-            f"no comment {min(unknown)} on {command.piece} waits", f"aegis-tui review comments {command.piece}"
+            f"there is no unsent comment {min(unknown)} on {command.piece}",
+            f"aegis-tui review comments {command.piece}",
         )
     numbers = command.numbers or tuple(waiting)
     discarded = ReviewDiscarded(run=run.run, piece=command.piece, numbers=numbers)
@@ -76,7 +77,7 @@ def send(workspace: Workspace, command: ReviewSend, actor: Actor, request_id: st
     comments = run.comments_on(command.piece)
     if not comments:
         raise UsageError(
-            f"no comment on {command.piece} waits", f"aegis-tui review comment {command.piece} FILE:LINE TEXT"
+            f"there is no unsent comment on {command.piece}", f"aegis-tui review comment {command.piece} FILE:LINE TEXT"
         )
     agent_id = run.pieces[command.piece].agent_id
     if agent_id is None:

@@ -33,9 +33,13 @@ def request(workspace: Workspace, command: ReviewRequest, actor: Actor, request_
         raise Refused(f"{piece.name} is not assigned to {actor.agent_id}", "see your brief", code="spec.foreign")
     if not run.is_open or piece.status is not PieceStatus.WORKING:
         words = f"{piece.name} is {piece.status}" if run.is_open else f"run {run.run} has ended"
-        raise Refused(words, "only work that goes on is reviewed in parts", code="review.part")
+        raise Refused(words, "a review can be requested only while a worker builds the piece", code="review.part")
     if (open_part := run.open_part(piece)) is not None:
-        raise Refused(f"{open_part.review_id} of {piece.name} goes on", "wait for its end", code="review.part")
+        raise Refused(
+            f"review {open_part.review_id} of {piece.name} is in progress",
+            "wait until it has ended",
+            code="review.part",
+        )
     part = command.part
     if part is None or not part.files:
         raise Refused(f"{piece.name} has changed nothing yet", "ask again later", code="review.part")

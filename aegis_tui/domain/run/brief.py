@@ -160,7 +160,9 @@ def review_brief(run: Run, review: Review) -> str:
         elif piece == FOUNDATION and design.foundation:
             parts.append(f"Foundation: {design.foundation.brief}")
     if review.part:
-        parts.append("The work goes on: judge only what is there, not what is missing. Reject to suggest changes now.")
+        parts.append(
+            "The work is not finished: judge only what is there, not what is missing. Reject to suggest changes now."
+        )
     listed = "\n".join(f"- {name}" for name in review.files[:200])
     parts.append(f"The change is `git diff {review.base_oid} HEAD`.\nChanged files:\n{listed}")
     return _with_note(run, "reviewer", "\n\n".join(parts))

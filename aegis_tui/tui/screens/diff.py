@@ -124,7 +124,7 @@ class DiffScreen(Dialog[None]):
         Binding("S", "send", "Send", id="diff.send", tooltip="Send all comments to its agent (review send PIECE)."),
         Binding("x", "discard", "Discard", id="diff.discard", tooltip="Discard this comment (review discard PIECE N)."),
         Binding("n", "next_file", "Next file", id="diff.next-file", tooltip="Go to the next file."),
-        Binding("q", "leave", "Back", id="diff.back", show=False, tooltip="Go back; comments wait on."),
+        Binding("q", "leave", "Back", id="diff.back", show=False, tooltip="Go back; comments are kept."),
     ]
 
     def __init__(self, desk: Desk, run: str, piece: str, lines: Sequence[DiffLine]) -> None:

@@ -24,7 +24,7 @@ class RunList(LinePanel):
 
     NAME = "runs"
     TITLE = "Runs"
-    EMPTY = ("no run was ever started here", "enter a goal on the dashboard")
+    EMPTY = ("no runs to list", "enter a goal on the dashboard to start one")
 
     def __init__(self, runs: Sequence[PastRun]) -> None:
         super().__init__(name_id="runs")

@@ -208,7 +208,7 @@ def _loop(piece: Piece) -> list[Line]:
     """Return lines on the way of a piece between tests and workers: each submission that was sent back, and why."""
     lines: list[Line] = []
     if piece.tested is not None:
-        words = "passed" if piece.tested.is_green else "nothing against it"
+        words = "passed" if piece.tested.is_green else "undecided"
         lines.append(_pair("own checks", f"{words}, merged with {piece.tested.onto_oid[:12]}"))
     if piece.handed_over:
         lines.append(_pair("taken over", f"from {', '.join(instance_id(name) for name in piece.handed_over)}"))

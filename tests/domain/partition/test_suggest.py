@@ -98,7 +98,7 @@ def test_what_no_design_may_name_gets_no_glob() -> None:
     ]
     found = suggest_parts(files, NOTHING, 1)
     assert found.parts[0].globs == (".agents/tool.py", "src/plain.py")
-    assert "3 files cannot stand in a design" in found.notes[0]
+    assert "3 files cannot be part of a design" in found.notes[0]
 
 
 def test_a_repository_that_ignores_case_gets_no_two_globs_that_differ_in_case() -> None:

@@ -59,7 +59,7 @@ def test_a_comment_is_discarded_by_its_number_and_all_of_a_piece_without(bench: 
         comment(bench, line=line)
     bench.hub.send(ReviewDiscard(piece="alpha", numbers=(2,)), THE_PERSON)
     assert [number for number, _, _ in waiting(bench)] == [1, 3]
-    with pytest.raises(UsageError, match="no comment 2"):
+    with pytest.raises(UsageError, match="no unsent comment 2"):
         bench.hub.send(ReviewDiscard(piece="alpha", numbers=(1, 2)), THE_PERSON)
     bench.hub.send(ReviewDiscard(piece="alpha"), THE_PERSON)
     assert waiting(bench) == []
@@ -85,7 +85,7 @@ def test_where_nobody_can_take_them_they_wait_on() -> None:
     [
         (ReviewComment(piece="nothing", file="a.py", line=1, text="x"), "no piece nothing"),
         (ReviewComment(piece="alpha", file="a.py", line=1, text=" \n"), "empty"),
-        (ReviewSend(piece="alpha"), "no comment on alpha waits"),
+        (ReviewSend(piece="alpha"), "no unsent comment on alpha"),
     ],
 )
 def test_what_makes_no_sense_is_refused(bench: Bench, command: Any, told: str) -> None:
@@ -96,7 +96,7 @@ def test_what_makes_no_sense_is_refused(bench: Bench, command: Any, told: str) -
 def test_a_draft_has_an_end(bench: Bench) -> None:
     for line in range(MOST_COMMENTS):
         comment(bench, line=line + 1)
-    with pytest.raises(Refused, match="wait already"):
+    with pytest.raises(Refused, match="have not been sent yet"):
         comment(bench)
 
 

@@ -53,7 +53,7 @@ def test_a_reviewer_starts_at_once_on_the_work_as_it_stands(hub: Hub) -> None:
     assert instance.base_oid == "p1" and hub.stands("alpha") is PieceStatus.WORKING
     hub.bring_up(reviewer)
     (message,) = hub.workspace.messages.for_agent(reviewer)
-    assert "The work goes on" in message.text and "src/a/x.py" in message.text
+    assert "The work is not finished" in message.text and "src/a/x.py" in message.text
 
 
 @pytest.mark.parametrize("decision", ["reject", "approve"])
@@ -87,7 +87,7 @@ def test_its_own_worker_may_ask_and_no_other_instance(hub: Hub) -> None:
 
 def test_one_part_is_reviewed_at_a_time_and_the_next_one_afterwards(hub: Hub) -> None:
     ask(hub)
-    with pytest.raises(Refused, match="goes on"):
+    with pytest.raises(Refused, match="is in progress"):
         ask(hub)
     judge(hub)
     ask(hub, part=ReviewPart(head_oid="p2", files=("src/a/x.py", "src/a/y.py")))
