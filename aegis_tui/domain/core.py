@@ -41,6 +41,7 @@ from aegis_tui.domain.review import comment_rules, part_rules
 from aegis_tui.domain.review import rules as review_rules
 from aegis_tui.domain.rights import check_right
 from aegis_tui.domain.rule import rules as merge_rules
+from aegis_tui.domain.run import acknowledging
 from aegis_tui.domain.run import rules as run_rules
 from aegis_tui.domain.run.follow import follow
 from aegis_tui.domain.scope import rules as scope_rules
@@ -306,6 +307,7 @@ RULES: Final[Rules] = collected(
     scope_rules.RULES,
     spec_rules.RULES,
     run_rules.RULES,
+    acknowledging.RULES,
     piece_rules.RULES,
     own_checks.RULES,
     composition_rules.RULES,

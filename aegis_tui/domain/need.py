@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.inert import one_line
 from aegis_tui.domain.instance.events import AgentState
+from aegis_tui.domain.model import EventData
 from aegis_tui.domain.piece.events import PieceHeld, PieceStuck
 from aegis_tui.domain.qa.check import waits_for_person
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
-from aegis_tui.domain.run.events import DesignProposed, RunHalted
+from aegis_tui.domain.run.events import DesignProposed, RunFinished, RunHalted
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.scope.events import ScopeRequested
 from aegis_tui.domain.workspace import Workspace
@@ -22,15 +25,23 @@ class Need(NamedTuple):
     """Something that waits for the person, because only they can decide or do it."""
 
     kind: str
-    """`design`, `instance`, `scope`, `rule`, `piece`, `base`, `partial`, `machine` or `halted`."""
+    """`design`, `instance`, `scope`, `rule`, `piece`, `base`, `partial`, `machine`,
+    `halted` or `ended`."""
     key: str
     """The id of the design, agent, scope request or run, or the name of the piece."""
     words: str
     """A sentence that says what is needed."""
 
+    @property
+    def name(self) -> str:
+        """The name that the person gives to say which need they answer: the key, for an agent its short id."""
+        return instance_id(self.key) if self.kind == "instance" else self.key
+
 
 ASKING = frozenset({"asking", "blocked"})
 """States in which an agent waits for a person."""
+WAITING = ASKING | {"failed"}
+"""States in which only a person can bring an agent further; in an open run, the hub replaces one that failed."""
 
 
 def _of_base(run: str, base: QaBaseChecked) -> Need:
@@ -63,20 +74,34 @@ def _of_stuck(run: Run) -> Iterator[Need]:
             yield Need("piece", piece.name, f"{piece.name} waits for your advice, or is left out: {first}")
 
 
+def _of_instances(workspace: Workspace) -> Iterator[Need]:
+    for item in workspace.instances.alive():
+        if item.state in ASKING or (item.state == "failed" and item.run is None):
+            note = f": {one_line(item.note)}" if item.note else ""
+            verb = "has" if item.state == "failed" else "is"
+            yield Need("instance", item.agent_id, f"{item.instance_id} {verb} {item.state}{note}")
+
+
+def _of_ended(run: Run | None) -> Iterator[Need]:
+    """Yield the need for a run that ended without its whole result, until the person says that they know it."""
+    if run is not None and run.waits_to_be_seen:
+        result = "with a part of its result" if run.commit else "without a result"
+        said = str((run.error or {}).get("message", "")).strip().partition("\n")[0]
+        yield Need("ended", run.run, f"{run.run} ended {result}{f': {one_line(said)}' if said else ''}")
+
+
 def needs(workspace: Workspace) -> list[Need]:
     """Return everything that waits for the person now, most urgent first; empty if nothing does.
 
-    The order is: a proposed design, instances that ask or are blocked, requests to write outside a partition, what
-    merge rules found, pieces that no worker gets through, failures of the base, and a halted run.
+    The order is: a proposed design, instances that ask, are blocked or have failed, requests to write outside a
+    partition, what merge rules found, pieces that no worker gets through, failures of the base, a halted run, and the
+    newest run if it ended without its whole result.
     """
     open_needs: list[Need] = []
     run = workspace.runs.current()
     if run is not None and run.is_open and run.proposed is not None and run.design is None:
         open_needs.append(Need("design", run.design_id or "", "a proposed design waits for your answer"))
-    for item in workspace.instances.alive():
-        if item.state in ASKING:
-            note = f": {one_line(item.note)}" if item.note else ""
-            open_needs.append(Need("instance", item.agent_id, f"{item.instance_id} is {item.state}{note}"))
+    open_needs += _of_instances(workspace)
     for name, asked in workspace.scope_requests.items():
         words = f"{workspace.scope_askers[name]} asks to write {one_line(asked.path)}"
         open_needs.append(Need("scope", name, words))
@@ -94,9 +119,15 @@ def needs(workspace: Workspace) -> list[Need]:
         open_needs.append(_of_base(run.run, run.base_qa))
     if run is not None and run.status is RunStatus.HALTED:
         open_needs.append(Need("halted", run.run, f"{run.run} is halted; resume it when you are ready"))
+    open_needs += _of_ended(workspace.runs.latest())
     return open_needs
 
 
+EMPTY: Final = (
+    "nothing is waiting for you",
+    "agents that ask or failed, designs, gates and runs that need you are listed here",
+)
+"""What is shown instead of an empty list."""
 NEED_EVENTS: Final = (
     "agent:state",
     "design:proposed",
@@ -104,10 +135,23 @@ NEED_EVENTS: Final = (
     "piece:stuck",
     "qa:base-checked",
     "qa:finished",
+    "run:finished",
     "run:halted",
     "scope:requested",
 )
 """The types of events that `waiting_since` needs; others may be left out."""
+
+_OPENED_BY: Final[Mapping[type[EventData], tuple[str, str]]] = MappingProxyType(
+    {
+        DesignProposed: ("design", "design_id"),
+        PieceHeld: ("rule", "piece"),
+        PieceStuck: ("piece", "piece"),
+        RunFinished: ("ended", "run"),
+        RunHalted: ("halted", "run"),
+        ScopeRequested: ("scope", "request"),
+    }
+)
+"""Type of an event -> the kind of the need that it opens, and the field of the event with the need's key."""
 
 
 def waiting_since(events: Iterable[Event]) -> dict[tuple[str, str], str]:
@@ -120,22 +164,14 @@ def waiting_since(events: Iterable[Event]) -> dict[tuple[str, str], str]:
     since: dict[tuple[str, str], str] = {}
     for event in events:
         match event.data:
-            case AgentState(state=state) if state in ASKING:
+            case AgentState(state=state) if state in WAITING:
                 since.setdefault(("instance", event.agent_id), event.timestamp)
             case AgentState():
                 since.pop(("instance", event.agent_id), None)
-            case DesignProposed(design_id=name):
-                since[("design", name)] = event.timestamp
-            case PieceHeld(piece=name):
-                since[("rule", name)] = event.timestamp
-            case PieceStuck(piece=name):
-                since[("piece", name)] = event.timestamp
             case QaBaseChecked(run=name) | QaFinished(run=name):
                 since.update(dict.fromkeys(((kind, name) for kind in ("base", "partial", "machine")), event.timestamp))
-            case RunHalted(run=name):
-                since[("halted", name)] = event.timestamp
-            case ScopeRequested(request=name):
-                since[("scope", name)] = event.timestamp
+            case data if (opened := _OPENED_BY.get(type(data))) is not None:
+                since[(opened[0], getattr(data, opened[1]))] = event.timestamp
             case _:
                 continue
     return since

@@ -62,6 +62,7 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
         "run:halt": _PERSON,
         "run:resume": _PERSON,
         "run:cancel": _PERSON,
+        "run:acknowledge": _PERSON,
         "qa:accept": _PERSON,
         "rule:allow": _PERSON,
         "rule:refuse": _PERSON,

@@ -241,6 +241,7 @@ _RUN: Words = {
     EnvironmentPrepared: lambda data: environment_words(data.environment),
     runs.RunHalted: lambda data: f"halts the run, so that no new work starts: {data.reason}",
     runs.RunResumed: lambda data: "resumes the run",
+    runs.RunAcknowledged: lambda data: f"has seen how {data.run} ended",
     runs.RunEnding: lambda data: "the work is done" if data.ok else str((data.error or {}).get("message", "failed")),
     runs.RunFinished: lambda data: "done" if data.ok else "failed",
     runs.RunCommitted: lambda data: f"committed {data.oid[:12]} on {data.branch}: {data.subject}",

@@ -104,7 +104,15 @@ from aegis_tui.domain.rule.finding import RuleFinding
 from aegis_tui.domain.run import design as designs
 from aegis_tui.domain.run import events as run_events
 from aegis_tui.domain.run import model as runs
-from aegis_tui.domain.run.commands import DesignAgree, DesignPropose, RunCancel, RunHalt, RunResume, RunStart
+from aegis_tui.domain.run.commands import (
+    DesignAgree,
+    DesignPropose,
+    RunAcknowledge,
+    RunCancel,
+    RunHalt,
+    RunResume,
+    RunStart,
+)
 from aegis_tui.domain.scope.commands import PartitionSet, ScopeGrant, ScopeRefuse, ScopeRequest
 from aegis_tui.domain.scope.events import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
 from aegis_tui.domain.spec import model as specs
@@ -145,6 +153,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         RunHalt: "RunHalt",
         RunResume: "RunResume",
         RunCancel: "RunCancel",
+        RunAcknowledge: "RunAcknowledge",
         qa_commands.QaAccept: "QaAccept",
         DesignPropose: "DesignPropose",
         DesignAgree: "DesignAgree",
@@ -198,6 +207,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         EnvironmentPrepared: "EnvironmentPrepared",
         run_events.RunHalted: "RunHalted",
         run_events.RunResumed: "RunResumed",
+        run_events.RunAcknowledged: "RunAcknowledged",
         run_events.RunEnding: "RunEnding",
         run_events.RunFinished: "RunFinished",
         run_events.StageChanged: "StageChanged",

@@ -23,7 +23,7 @@ def keys(served: ScratchWorkspace) -> list[str]:
 
 
 def test_what_waits_is_listed_oldest_first_and_answered(served: ScratchWorkspace) -> None:
-    assert served.aegis("inbox").out == "nothing is waiting for you\n"
+    assert served.aegis("inbox").out.startswith("nothing is waiting for you\nagents that ask or failed")
     owner, asker = join(served, "own", "src/**"), join(served, "ask", "docs/**")
     asker.command("agent:report", state="implementing")
     asker.command("agent:report", state="asking", note="which client,\nold or \x1b[31mnew?")
@@ -43,6 +43,11 @@ def test_what_waits_is_listed_oldest_first_and_answered(served: ScratchWorkspace
     assert keys(served) == ["own"]
     again = served.aegis("inbox", "answer", request, "no")
     assert again.code == 2 and "waiting: own" in again.err
+    owner.command("agent:report", state="failed", note="no space left")
+    (item,) = served.aegis("inbox", "--json").json["items"]
+    assert item["words"] == "own has failed: no space left" and item["commands"]["stop"] == "aegis-tui stop own"
+    assert served.aegis("inbox", "answer", "own", " ").code == 2
+    assert served.aegis("inbox", "answer", "own", "there is space again").code == 0
 
 
 def test_a_state_is_explained_with_its_source_and_evidence_also_without_a_hub(served: ScratchWorkspace) -> None:

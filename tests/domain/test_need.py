@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import get_args
 
+import pytest
+
+from aegis_tui.domain.answer import answers_to
+from aegis_tui.domain.command import parse_command
 from aegis_tui.domain.event import AnyEventData, Event
 from aegis_tui.domain.instance.events import AgentState
 from aegis_tui.domain.instance.model import AgentStateName
 from aegis_tui.domain.model import by_type
-from aegis_tui.domain.need import ASKING, NEED_EVENTS, waiting_since
+from aegis_tui.domain.need import ASKING, NEED_EVENTS, Need, waiting_since
 from aegis_tui.domain.run.events import RunHalted
 from aegis_tui.domain.scope.events import ScopeRequested
+from aegis_tui.tui.screens.inbox import VERBS
 
 A = "NATIVE-w01"
 
@@ -30,6 +35,14 @@ def test_a_request_and_a_halt_wait_since_their_event() -> None:
     asked = Event(1, A, "t1", ScopeRequested(request="s1", path="a.py", reason="why"))
     halted = Event(2, "person", "t2", RunHalted(run="run1", reason="asked"))
     assert waiting_since([asked, halted]) == {("scope", "s1"): "t1", ("halted", "run1"): "t2"}
+
+
+@pytest.mark.parametrize("kind", sorted(VERBS))
+def test_each_kind_of_need_has_answers_with_commands_that_exist(kind: str) -> None:
+    need = Need(kind, A, "w")
+    for answer in answers_to(need):
+        assert parse_command({"type": answer.command, **answer.with_text("hello")})
+        assert answer.twin(need).startswith("aegis-tui ") and answer.words
 
 
 def test_the_types_and_states_that_count_are_known_ones() -> None:

@@ -56,6 +56,7 @@ run:start                    P . . . . . . . . .
 run:halt                     P . . . . . . . . .
 run:resume                   P . . . . . . . . .
 run:cancel                   P . . . . . . . . .
+run:acknowledge              P . . . . . . . . .
 qa:accept                    P . . . . . . . . .
 rule:allow                   P . . . . . . . . .
 rule:refuse                  P . . . . . . . . .

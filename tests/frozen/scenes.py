@@ -189,6 +189,7 @@ def everything() -> Play:
     begin(run, max_rounds=2, handovers=0, attended=True)
     crossing(run)
     finish_without_alpha(run)
+    run.do(THE_PERSON, "run:acknowledge", run="run1")
     return run
 
 

@@ -45,6 +45,13 @@ class RunCancel(CommandData):
     reason: Reason = "cancelled"
 
 
+class RunAcknowledge(CommandData):
+    """Say that the person knows that a run ended without its whole result, so that it no longer waits for them."""
+
+    type: Literal["run:acknowledge"] = "run:acknowledge"
+    run: Name
+
+
 class DesignPropose(CommandData):
     """Propose a design for the current run."""
 
@@ -121,5 +128,5 @@ class GateNote(CommandData):
     command: str = ""
 
 
-RunClientCommand = RunStart | RunHalt | RunResume | RunCancel | DesignPropose | DesignAgree
+RunClientCommand = RunStart | RunHalt | RunResume | RunCancel | RunAcknowledge | DesignPropose | DesignAgree
 RunHubCommand = RunMarkPrepared | CompositionMarkChecked | RunMarkCommitted | RunFail | RunMarkFinished | GateNote

@@ -187,6 +187,13 @@ class RunResumed(EventData):
     run: str
 
 
+class RunAcknowledged(EventData):
+    """The person knows that the run ended without its whole result."""
+
+    type: Literal["run:acknowledged"] = "run:acknowledged"
+    run: str
+
+
 class RunEnding(EventData):
     """The outcome is decided; instances are stopped and worktrees reclaimed before `run:finished`."""
 
@@ -267,7 +274,7 @@ class RunCommitted(EventData):
     trailers: dict[str, list[str]]
 
 
-CourseEvent = RunPrepared | EnvironmentPrepared | RunHalted | RunResumed | RunEnding | RunFinished
+CourseEvent = RunPrepared | EnvironmentPrepared | RunHalted | RunResumed | RunEnding | RunFinished | RunAcknowledged
 StageEvent = StageChanged | GatePassed | GateBlocked
 DesignEvent = DesignProposed | DesignAgreed
 RunEvent = (

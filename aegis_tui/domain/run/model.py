@@ -80,6 +80,14 @@ class Run(StateModel):
     """The number of its first event; 0 if it was started by a version that did not keep it."""
     ok: bool | None = None
     error: dict[str, Any] | None = None
+    is_acknowledged: bool = False
+    """Whether the person has said that they know how the run ended."""
+
+    @property
+    def waits_to_be_seen(self) -> bool:
+        """Whether the run ended without its whole result, not by the person's own wish, and they have not said so."""
+        is_wish = (self.error or {}).get("code") == "cancelled"
+        return self.status is RunStatus.COMPLETED and not self.ok and not is_wish and not self.is_acknowledged
 
     @property
     def is_open(self) -> bool:

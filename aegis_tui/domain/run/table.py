@@ -190,6 +190,8 @@ def _course(run: Run, data: events.CourseEvent) -> None:
             run.status, run.ok, run.error = RunStatus.ENDING, data.ok, data.error
         case events.RunFinished():
             run.status, run.ok = RunStatus.COMPLETED, data.ok
+        case events.RunAcknowledged():
+            run.is_acknowledged = True
         case _:
             assert_never(data)
 

@@ -370,6 +370,8 @@ class WaitingItem(TypedDict):
     words: str
     answers: dict[str, str]
     """Answer -> what it does."""
+    commands: dict[str, str]
+    """Answer -> the command line that gives it."""
 
 
 class InboxOutput(TypedDict):

@@ -217,6 +217,7 @@ REPLIES: Final[Mapping[str, type[Any]]] = MappingProxyType(
         "run:halt": RunReply,
         "run:resume": RunReply,
         "run:cancel": RunReply,
+        "run:acknowledge": RunReply,
         "design:propose": DesignReply,
         "design:agree": RunReply,
         "qa:accept": RunReply,

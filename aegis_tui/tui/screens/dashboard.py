@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Resize
@@ -15,17 +15,15 @@ from textual.widgets import Input
 
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.model import Key
-from aegis_tui.domain.need import Need, needs
 from aegis_tui.errors import AegisError
 from aegis_tui.tui.board import DEFAULT_LAYOUT
 from aegis_tui.tui.desk import Desk
-from aegis_tui.tui.screens.actions import InstanceActions, RunActions
 from aegis_tui.tui.screens.base import WorkspaceScreen, is_store_view, redraw
+from aegis_tui.tui.screens.needing import NeedActions
 from aegis_tui.tui.screens.why import Render, WhyScreen
 from aegis_tui.tui.views.conflict import conflict_lines
 from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_partition, explain_piece
 from aegis_tui.tui.views.instance import TOTAL_KEY
-from aegis_tui.tui.views.run import quiet_words
 from aegis_tui.tui.views.small import is_too_small
 from aegis_tui.tui.widgets.bars import Banner, BottomBar, SmallView, TopBar
 from aegis_tui.tui.widgets.board import Board
@@ -58,7 +56,7 @@ FRESH_S = 30.0
 """Seconds after the end of a run in which the person is notified of it."""
 
 
-class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
+class DashboardScreen(NeedActions, WorkspaceScreen):
     """The screen with instances, partitions, locks, conflicts, pieces, events and a live pane.
 
     Args:
@@ -338,62 +336,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self._refresh_all()
         self.desk.choose("layout", name, f"{name}: {layout.title}")
 
-    @work(group="rule", exclusive=True)
-    async def answer_rule(self, need: Need) -> None:
-        """Ask the person about what the merge rules found in a piece, and send the answer, yes or no."""
-        from aegis_tui.tui.screens.rule import answer_rule
-
-        await answer_rule(self, need)
-
-    def action_next_need(self) -> None:
-        """Go to the most urgent need of the person; if there is none, say so.
-
-        A design is opened; a scope request, what rules found, or QA that fails, is asked about; for a base that
-        cannot be accepted, the gates are shown; a halted run is resumed. An instance that waits is only selected, not
-        opened: the next one at each call, while an instance is the most urgent need.
-        """
-        open_needs = needs(self.desk.store.workspace)
-        if not open_needs:
-            store = self.desk.store
-            self.desk.tell(quiet_words(store.workspace, store.run) if store.is_current else store.absence)
-            return
-        instances = [item for item in open_needs if item.kind == "instance"]
-        if open_needs[0].kind != "instance":
-            self._answer(open_needs[0])
-        else:
-            keys = [item.key for item in instances]
-            now = self.instances.cursor_key
-            at = (keys.index(now) + 1) % len(keys) if now in keys else 0
-            self._answer(instances[at])
-
-    @work(group="inbox", exclusive=True)
-    async def action_inbox(self) -> None:
-        """Open the list of all that waits for the person, and what answers the one that is chosen there.
-
-        For an instance that asks, this is the prompt for it.
-        """
-        from aegis_tui.tui.screens.inbox import InboxScreen
-
-        if (need := await self.app.push_screen_wait(InboxScreen(self.desk))) is not None:
-            self._answer(need)
-            if need.kind == "instance":
-                self.send_to([need.key])
-
-    def _answer(self, need: Need) -> None:
-        """Open what answers a need, as `action_next_need` says."""
-        match need.kind:
-            case "design":
-                self.open_design()
-            case "scope":
-                self.answer_scope(need)
-            case "rule":
-                self.answer_rule(need)
-            case "base" | "partial" | "piece":
-                (self.action_accept_base if need.kind == "base" else self.action_leave_out)()
-            case "machine":
-                self.action_why_stage()
-            case "halted":
-                self.action_halt()
-            case _:
-                self.board.bring("instances")
-                self.instances.move_to(need.key)
+    def bring_instance(self, agent_id: str) -> None:
+        """Show the list of instances with the cursor on this one."""
+        self.board.bring("instances")
+        self.instances.move_to(agent_id)

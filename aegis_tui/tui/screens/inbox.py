@@ -1,8 +1,8 @@
-"""A dialog with everything that waits for the person, oldest first, to choose what to answer next (WISH-8)."""
+"""A dialog with everything that waits for the person, oldest first, each with what answers it (WISH-8)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -11,13 +11,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from aegis_tui.domain.need import Need, needs, waiting_since
+from aegis_tui.domain.answer import answers_to
+from aegis_tui.domain.model import Key
+from aegis_tui.domain.need import EMPTY, Need, needs, waiting_since
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
-from aegis_tui.tui.text import Line, Row, Span, clock_text, fit
-from aegis_tui.tui.widgets.line_view import LinePanel
+from aegis_tui.tui.text import Line, Row, Span, clock_text, fit, wrap
+from aegis_tui.tui.widgets.line_view import LinePanel, LineView
 
-_VERBS: Mapping[str, str] = {
+VERBS: Mapping[str, str] = {
     "design": "answer",
     "instance": "answer",
     "scope": "answer",
@@ -27,29 +29,39 @@ _VERBS: Mapping[str, str] = {
     "partial": "leave out",
     "machine": "see why",
     "halted": "continue",
+    "ended": "read",
 }
 """Kind of need -> what Enter does."""
 
+Waiting = Sequence[tuple[Need, str | None]]
+"""What waits, each with since when (RFC 3339 UTC), or None if that is not known."""
+
 
 class InboxList(LinePanel):
-    """A list with one row per need, oldest first; it shows the state at the time when it was opened."""
+    """A list with one row per need, oldest first."""
 
     NAME = "inbox"
     TITLE = "Waiting for you"
-    EMPTY = ("nothing is waiting for you", "agents that ask, designs and gates that need you are listed here")
+    EMPTY = EMPTY
 
-    def __init__(self, items: Sequence[tuple[Need, str | None]], *, now: datetime) -> None:
+    def __init__(self, *, now: Callable[[], datetime], moved: Callable[[], None]) -> None:
         super().__init__(name_id="inbox")
-        self._items, self._now = items, now
+        self._items: Waiting = ()
+        self._now, self.moved = now, moved
 
     def on_resize(self) -> None:
         """Cut the lines to the new width."""
         self.attempt(self._fill)
 
+    def fill(self, items: Waiting) -> None:
+        """Show these needs; the cursor stays on its need while that is among them."""
+        self._items = items
+        self._fill()
+
     def _fill(self) -> None:
         self.titled(len(self._items) or "")
-        width = self.line_width
-        self.show([Row(row_key(need), need_line(need, since, self._now, width)) for need, since in self._items])
+        now, width = self._now(), self.line_width
+        self.show([Row(row_key(need), need_line(need, since, now, width)) for need, since in self._items])
 
 
 def row_key(need: Need) -> str:
@@ -64,37 +76,85 @@ def need_line(need: Need, since: str | None, now: datetime, width: int) -> Line:
     empty.
     """
     waited = "" if since is None else clock_text(max(0.0, (now - datetime.fromisoformat(since)).total_seconds()))
-    verb = _VERBS[need.kind]
+    verb = VERBS[need.kind]
     room = max(0, width - 10 - len(verb) - 1)
     return (Span(f"{waited:>8}  ", "muted"), Span(fit(need.words, room), "warn"), Span(f" {verb}", "muted"))
 
 
-class InboxScreen(Dialog[Need | None]):
-    """A dialog to choose what to answer; its result is that need, or None."""
+def answer_lines(need: Need, width: int) -> list[Line]:
+    """Return the whole sentence of a need, and for each answer the command line that gives it, and what it does.
+
+    No line has more than `width` cells.
+    """
+    lines: list[Line] = [(Span(part),) for part in wrap(need.words, width)]
+    for item in answers_to(need):
+        first, *rest = wrap(f"{item.twin(need)}: {item.words}", max(8, width - 2))
+        lines += [(), (Span(f"  {first}", "muted"),)] if len(lines) == 1 else [(Span(f"  {first}", "muted"),)]
+        lines += [(Span(f"    {part}", "muted"),) for part in rest]
+    return lines
+
+
+class AnswerView(LineView):
+    """The need under the cursor in full, and the commands that answer it in a shell."""
+
+    DEFAULT_CSS = "AnswerView { height: 8; padding: 0 1; }"
+
+
+class InboxScreen(Dialog[None]):
+    """A dialog to choose what to answer. It stays open below what answers a need, and follows the state.
+
+    Args:
+        desk: What the session works with.
+        answer: Opens what answers a need; called with the one that is chosen.
+    """
 
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "leave", "Back", id="inbox.back", show=False, tooltip="Go back."),
     ]
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, answer: Callable[[Need], None]) -> None:
         super().__init__(desk)
-        since = waiting_since(desk.store.events)
-        items = [(need, since.get((need.kind, need.key))) for need in needs(desk.store.workspace)]
-        self._by_key = {row_key(need): need for need, _ in items}
-        self._list = InboxList(sorted(items, key=lambda item: item[1] or ""), now=desk.store.now())
+        self._answer = answer
+        self._by_key: dict[str, Need] = {}
+        self._list = InboxList(now=desk.store.now, moved=self._show_answers)
+        self._answers = AnswerView(name_id="inbox-answers")
 
     def compose(self) -> ComposeResult:
-        """Yield a frame with the list."""
+        """Yield a frame with the list, and below it the need under the cursor with its answers."""
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = "Waiting for you, oldest first"
             dialog.border_subtitle = "enter answer · esc back"
             yield self._list
+            yield self._answers
 
     def on_mount(self) -> None:
-        """Give the list the focus."""
+        """Give the list the focus, and follow the state from now on."""
+        self.desk.store.changed.subscribe(self, self._listen)
+        self._fill()
         self._list.focus()
+
+    def on_resize(self) -> None:
+        """Wrap the answers to the new width."""
+        self._show_answers()
+
+    def _listen(self, keys: frozenset[Key]) -> None:
+        if any(kind != "shot" for kind, _ in keys):
+            self._list.attempt(self._fill)
+
+    def _fill(self) -> None:
+        store = self.desk.store
+        since = waiting_since(store.events)
+        items = [(need, since.get((need.kind, need.key))) for need in needs(store.workspace)]
+        self._by_key = {row_key(need): need for need, _ in items}
+        self._list.fill(sorted(items, key=lambda item: item[1] or ""))
+        self._show_answers()
+
+    def _show_answers(self) -> None:
+        need = self._by_key.get(self._list.cursor_key)
+        self._answers.show_lines(answer_lines(need, max(8, self._answers.line_width)) if need else [])
 
     @on(LinePanel.Chosen)
     def _choose(self, message: LinePanel.Chosen) -> None:
-        self.dismiss(self._by_key[message.key])
+        if need := self._by_key.get(message.key):
+            self._answer(need)

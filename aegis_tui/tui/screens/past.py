@@ -55,6 +55,10 @@ class PastActions(WorkspaceScreen):
             return None
 
     async def _show_report(self, name: str) -> None:
+        """Open the report of a run in a dialog; if it cannot be read, show the error.
+
+        The person has then seen how the run ended, so that it no longer waits for them (WISH-8).
+        """
         from aegis_tui.tui.screens.report import ReportScreen
 
         try:
@@ -64,3 +68,6 @@ class PastActions(WorkspaceScreen):
             self.desk.complain(error)
             return
         self.app.push_screen(ReportScreen(self.desk, name, report))
+        run = self.desk.store.workspace.runs.by_id.get(name)
+        if run is not None and run.waits_to_be_seen and self.desk.store.is_connected:
+            await self.desk.command("run:acknowledge", run=name)

@@ -128,7 +128,7 @@ def gate_line(
     """
     if run is None:
         return (Span(fit(f" press {keys['n']} to enter a goal, {keys['?']} for help", width), "muted"),)
-    if needed:
+    if needed and needed[0].kind != "ended":
         words = f" ⚑ {needed[0].words}  —  press {keys['!']} to go there"
         return (Span(fit(words, width), "warn", "screen.next_need"),)
     if run.error:

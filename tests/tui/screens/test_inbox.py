@@ -12,10 +12,12 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.events import AgentState
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.verdict import compare
+from aegis_tui.domain.run.events import RunAcknowledged, RunEnding, RunFinished
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.screens.design import DesignScreen
 from aegis_tui.tui.screens.inbox import InboxScreen
+from aegis_tui.tui.screens.report import ReportScreen
 from aegis_tui.tui.screens.send import SendScreen
 from tests.tui.pilot import ready, screen_text, to_the_end, until
 
@@ -92,3 +94,32 @@ async def test_qa_that_fails_for_the_last_time_is_answered_by_a_key_and_a_yes(
         await pilot.press("y")
         await until(pilot, lambda: "the report will name them" in screen_text(app))
     assert scene.hub.commands == [("merge:apply", {"run": "run1"})]
+
+
+@to_the_end
+async def test_a_failed_run_is_read_from_the_inbox_which_stays_open_and_follows_the_state(record: Record) -> None:
+    scene = record()
+    last = scene.events[-1]
+    assert isinstance(last.data, RunFinished)
+    error = {"code": "x", "message": "the disk is full"}
+    ending = next(event for event in scene.events if isinstance(event.data, RunEnding))
+    bad = {
+        ending.seq: replace(ending, data=RunEnding(run="run1", ok=False, error=error)),
+        last.seq: replace(last, data=last.data.model_copy(update={"ok": False})),
+    }
+    scene = type(scene)([bad.get(event.seq, event) for event in scene.events], scene.panes)
+    scene.hub.replies["run:acknowledge"] = {"run": "run1"}
+    app = scene.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("i")
+        await until(pilot, lambda: "run1 ended with a part of its result: the disk is full" in screen_text(app))
+        assert "aegis-tui inbox answer run1 seen" in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ReportScreen))
+        await until(pilot, lambda: scene.hub.commands == [("run:acknowledge", {"run": "run1"})])
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, InboxScreen))
+        seen = Event(last.seq + 1, "person", last.timestamp, RunAcknowledged(run="run1"))
+        app.desk.store.apply([seen])
+        await until(pilot, lambda: "nothing is waiting for you" in screen_text(app))
