@@ -14,10 +14,9 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from ruamel.yaml.scalarstring import LiteralScalarString
 
+from aegis_tui.application.yaml_text import MAX_DEPTH, MAX_SIZE_BYTES, NodeReader, NotYaml, compose
 from aegis_tui.domain.code_map.text import one_line
 from aegis_tui.domain.inert import inert
 from aegis_tui.domain.run.design import (
@@ -34,13 +33,6 @@ from aegis_tui.domain.run.design import (
 from aegis_tui.domain.wire.run import GivenDesign
 from aegis_tui.errors import DesignRefused, UsageError
 
-MAX_SIZE_BYTES: Final = 1024 * 1024
-MAX_NODES: Final = 100_000
-"""The most values of a file after its aliases are expanded, so that a small file cannot expand without limit."""
-
-MAX_DEPTH: Final = 20
-"""The deepest nesting that is read; a design needs four levels."""
-
 _MODELS: Final[dict[Location, type[BaseModel]]] = {
     (): Design,
     ("foundation",): Foundation,
@@ -56,11 +48,7 @@ _MESSAGES: Final = {
     "too_short": "needs at least one entry",
     "string_pattern_mismatch": "must be a name of a-z, 0-9, _ and -, 41 characters at most, not starting with _ or -",
 }
-_QUOTES_HINT: Final = "put globs in quotes: YAML reads a leading *, [, { or ! as its own syntax"
 _FIX_HINT: Final = "correct each line named and try again"
-_PLAIN_TAGS: Final = {
-    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq", "merge")
-}
 
 
 def load_design(path: Path, *, kinds: Collection[str] | None = None, ignore_case: bool = False) -> Design:
@@ -110,9 +98,12 @@ def parse_design(
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_SIZE_BYTES:
         raise _refused(name, [(None, _whole("the file is over 1 MiB"))])
-    reader = _NodeReader()
-    data = reader.read(_compose(text, name))
-    design, issues = (None, reader.issues) if reader.issues else _validate(data, kinds, ignore_case)
+    reader = NodeReader()
+    try:
+        data = reader.read(compose(text))
+    except NotYaml as error:
+        raise _refused(name, [(error.line, _whole(error.message))], error.hint or _FIX_HINT) from error
+    design, issues = (None, _unread(reader)) if reader.issues else _validate(data, kinds, ignore_case)
     if design is None:
         raise _refused(name, [(reader.line_of(issue.path), issue) for issue in issues])
     return design
@@ -208,6 +199,10 @@ def _shape_issue(details: ErrorDetails) -> DesignIssue:
     return DesignIssue(field=render_location(path), message=message, path=path)
 
 
+def _unread(reader: NodeReader) -> Sequence[DesignIssue]:
+    return [DesignIssue(field=render_location(path), message=text, path=path) for path, text in reader.issues]
+
+
 def _whole(message: str) -> DesignIssue:
     return DesignIssue(field="", message=message)
 
@@ -227,79 +222,3 @@ def _refused(name: str, issues: Iterable[tuple[int | None, DesignIssue]], hint: 
         ],
         overlaps=[issue.overlap.model_dump(mode="json") for _, issue in ordered if issue.overlap is not None],
     )
-
-
-def _compose(text: str, name: str) -> Node | None:
-    yaml = YAML(typ="rt", pure=True)
-    yaml.composer.warn_double_anchors = False
-    try:
-        node: Node | None = yaml.compose(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = _whole(f"this is not YAML: {error.problem or error.context}")
-        raise _refused(name, [(mark.line + 1 if mark else None, problem)], _QUOTES_HINT) from error
-    except YAMLError as error:
-        raise _refused(name, [(None, _whole("it holds characters that YAML does not allow"))]) from error
-    except RecursionError as error:
-        raise _refused(name, [(None, _whole("it is nested too deeply"))]) from error
-    return node
-
-
-class _NodeReader:
-    """Converts YAML nodes into plain values and records the line of each."""
-
-    def __init__(self) -> None:
-        self.issues: list[DesignIssue] = []
-        self._lines: dict[Location, int] = {}
-        self._nodes = 0
-
-    def line_of(self, path: Location) -> int:
-        """Return the 1-based line of the value at a path, or of the nearest value around it that has a line; else 1."""
-        while path and path not in self._lines:
-            path = path[:-1]
-        return self._lines.get(path, 1)
-
-    def read(self, node: Node | None, path: Location = ()) -> object:
-        """Return the value of a node: text, None, a list or a dictionary; note its line and those of the values in it.
-
-        What can be none of these, or makes the file too large or too deep, is added to `issues` and read as None.
-
-        Args:
-            node: The node; None for an empty file.
-            path: Where it stands: field names and list positions.
-        """
-        if node is None or self._nodes > MAX_NODES:
-            return None
-        self._nodes += 1
-        self._lines.setdefault(path, node.start_mark.line + 1)
-        if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            self._nodes = MAX_NODES + 1
-            self.issues.append(_whole("it has too many values or levels for a design"))
-            return None
-        if str(node.tag) not in _PLAIN_TAGS:
-            self._complain(path, f"tags like {node.tag} are not allowed; {_QUOTES_HINT}")
-            return None
-        if isinstance(node, ScalarNode):
-            return None if str(node.tag).endswith(":null") else str(node.value)
-        if isinstance(node, MappingNode):
-            return self._mapping(node, path)
-        return [self.read(item, (*path, n)) for n, item in enumerate(node.value)]
-
-    def _mapping(self, node: MappingNode, path: Location) -> dict[str, object]:
-        values: dict[str, object] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value) if isinstance(key_node, ScalarNode) else ""
-            at = (*path, key)
-            if key in values:
-                first = self._lines[at]
-                self._lines[at] = key_node.start_mark.line + 1
-                self._complain(at, f"the field is given twice, first in line {first}")
-            elif not isinstance(key_node, ScalarNode):
-                self._complain(path, f"a field name must be text; {_QUOTES_HINT}")
-            else:
-                self._lines[at] = key_node.start_mark.line + 1
-                values[key] = self.read(value_node, at)
-        return values
-
-    def _complain(self, path: Location, message: str) -> None:
-        self.issues.append(DesignIssue(field=render_location(path), message=message, path=path))

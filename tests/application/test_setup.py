@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from aegis_tui.application.setup import RECORD, RUN_DATA, Setup
+from aegis_tui.application.setup import RECORD, RUN_DATA, SETUP_FILES, Setup
 from aegis_tui.domain.rule.model import wrong_examples
 from aegis_tui.domain.rule.parse import parse_rules
 from aegis_tui.errors import Refused, UsageError
@@ -54,7 +54,7 @@ def test_what_a_team_edits_is_written_and_can_be_read(root: Path, setup: Setup) 
     assert [wrong_examples(rule) for rule in parse_rules(example, "f")] == [[]]
     for path in (root / ".agents/specs/templates").iterdir():
         spec = YAML(typ="safe", pure=True).load(path.read_text())
-        assert (spec["status"], len(spec["tasks"])) == ("draft", 2)
+        assert spec["status"] == "draft" and spec["tasks"]
     assert (root / ".agents/agents/scout.md").read_text() == ROLES["scout"]
 
 
@@ -71,9 +71,10 @@ def test_run_data_is_not_seen_by_git_and_the_rest_is(root: Path, setup: Setup) -
     assert [row[3:] for row in seen.splitlines() if "agents/agents" not in row] == [
         ".agents/config.toml",
         ".agents/rules/default.toml",
-        ".agents/specs/templates/feature.yaml",
-        ".agents/specs/templates/fix.yaml",
-        ".agents/specs/templates/refactor.yaml",
+        *(
+            f".agents/specs/templates/{name}"
+            for name in sorted(path.name for path in (SETUP_FILES / "specs").iterdir())
+        ),
         "code.py",
     ]
 

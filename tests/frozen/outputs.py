@@ -42,6 +42,7 @@ from tests.frozen.logs import recovered, told
 from tests.frozen.memory_scene import QUESTIONS, remember
 from tests.frozen.review_scene import comment_on_lines
 from tests.frozen.served import served
+from tests.frozen.spec_scene import write_specs
 from tests.frozen.surface import options
 from tests.hub.closed import fits
 
@@ -186,6 +187,7 @@ class _Desk:
         self._ask("rules", "test")
         self._set_up()
         self._found()
+        write_specs(self._ask)
         self._ask("vllm", "start", "qwen3", "--print")
         self._ask("vllm", "stop")
         self._ask("vllm", "setup", "--print")

@@ -18,6 +18,7 @@ from aegis_tui.domain.wire import (
     push,
     review,
     rule,
+    spec,
 )
 
 OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
@@ -96,6 +97,11 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "runs": [output.RunsOutput],
         "screenshot": [machine.ScreenshotOutput],
         "send": [output.SentOutput],
+        "spec list": [spec.SpecsOutput],
+        "spec new": [spec.SpecOutput],
+        "spec schema": [spec.SpecSchemaOutput],
+        "spec show": [spec.SpecOutput],
+        "spec validate": [spec.SpecsCheckedOutput],
         "status": [output.StatusOutput],
         "stop": [output.StopOutput],
         "transcript": [output.TranscriptOutput],

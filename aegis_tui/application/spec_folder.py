@@ -1,0 +1,211 @@
+"""The spec files of a checkout: `.agents/specs/{active,archive/YYYY-MM,templates}` (SPEC-1). All methods block."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from aegis_tui.application.setup import SETUP_FILES
+from aegis_tui.application.spec_text import SpecFile, change_spec, load_spec, parse_spec
+from aegis_tui.application.yaml_edit import Edit, edited
+from aegis_tui.domain.naming import check_spec_id
+from aegis_tui.domain.spec.document import PRIORITIES, Spec, SpecChange
+from aegis_tui.domain.spec.model import SpecStatus
+from aegis_tui.domain.spec.transition import By, check_transition
+from aegis_tui.errors import AegisError, Conflict, Refused, UsageError
+from aegis_tui.sdk.exchange import change_file, create_file
+
+FOLDER: Final = Path(".agents/specs")
+MOST_FILES: Final = 10_000
+_ENDINGS: Final = (".yaml", ".yml")
+_DAY_ID: Final = re.compile(r"spec-(\d{4}-\d\d-\d\d)-(\d{3,})\Z")
+_TITLE_CHARS: Final = 72
+
+
+Plan = Callable[[Spec], tuple[Sequence[Edit], str]]
+"""Takes a spec and returns what to set, and what the change log says of it."""
+
+
+class SpecEntry(NamedTuple):
+    """A spec file of a checkout: the spec, or why it is none."""
+
+    path: Path
+    file: SpecFile | None
+    error: AegisError | None
+
+
+class SpecFolder:
+    """The specs of one checkout.
+
+    Args:
+        root: Its top folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._folder = root / FOLDER
+
+    def paths(self) -> list[Path]:
+        """Return the files of all active specs, also those that are directly in `specs`, by name.
+
+        Raises:
+            UsageError: There are more than 10,000, or two for one id.
+        """
+        by_id: dict[str, Path] = {}
+        for folder in (self._folder, self._folder / "active"):
+            for path in _files(folder):
+                if path.stem in by_id:
+                    both = f"{by_id[path.stem].relative_to(self.root)} and {path.relative_to(self.root)}"
+                    raise UsageError(f"{path.stem} is the id of two files: {both}", "rename one of them")
+                by_id[path.stem] = path
+        if len(by_id) > MOST_FILES:
+            raise UsageError(f"there are more than {MOST_FILES} specs", "move ended ones to .agents/specs/archive")
+        return sorted(by_id.values(), key=lambda path: path.name)
+
+    def entries(self) -> list[SpecEntry]:
+        """Return all active specs: valid ones by priority, the highest first, then by id; then those that are not.
+
+        Raises:
+            UsageError: As `paths` does.
+        """
+        entries = []
+        for path in self.paths():
+            try:
+                entries.append(SpecEntry(path, load_spec(path), None))
+            except (Refused, UsageError) as error:
+                entries.append(SpecEntry(path, None, error))
+        return sorted(
+            entries, key=lambda entry: -PRIORITIES[entry.file.spec.priority] if entry.file else len(PRIORITIES)
+        )
+
+    def find(self, spec_id: str) -> Path:
+        """Return the file of a spec: an active one, or one in the archive.
+
+        Raises:
+            UsageError: There is none of that id.
+        """
+        name = check_spec_id(spec_id)
+        folders = [self._folder / "active", self._folder, *self._archive()]
+        for path in (folder / f"{name}{ending}" for folder in folders for ending in _ENDINGS):
+            if path.is_file() and not path.is_symlink():
+                return path
+        raise UsageError(f"there is no spec {name}", "aegis-tui spec list names them")
+
+    def templates(self) -> dict[str, str]:
+        """Return the text of each template by name: those that ship, and the project's, which replace them."""
+        shipped = {path.stem: path.read_text("utf-8") for path in sorted((SETUP_FILES / "specs").glob("*.yaml"))}
+        own = (path for path in _files(self._folder / "templates"))
+        return dict(sorted({**shipped, **{path.stem: path.read_text("utf-8", "replace") for path in own}}.items()))
+
+    def create(self, text: str, *, template: str, author: str, now: datetime) -> Path:
+        """Write a new draft from a template, and return its file; the first free id of the day becomes its own.
+
+        Args:
+            text: What is wanted, in words; its first line becomes the title, the whole text the description.
+            template: The name of a template.
+            author: Who writes it.
+            now: The present time, with its time zone.
+
+        Raises:
+            UsageError: The text is empty, or there is no such template.
+            Refused: The template is no valid spec.
+            OSError: The file cannot be written.
+        """
+        templates = self.templates()
+        if template not in templates:
+            raise UsageError(f"there is no spec template {template}", f"one of {', '.join(templates)}")
+        if not text.strip():
+            raise UsageError("the spec has no text", "say in words what is wanted")
+        folder = self._folder / "active"
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(self._last_of(f"{now:%Y-%m-%d}") + 1, 10**6):
+            name = f"spec-{now:%Y-%m-%d}-{number:03d}"
+            filled = _filled(templates[template], name, text.strip(), author, now)
+            if create_file(folder / f"{name}.yaml", filled.encode()):
+                return folder / f"{name}.yaml"
+        raise Conflict("all ids of this day are in use", "try again tomorrow", code="spec.exists")
+
+    def change(self, spec_id: str, plan: Plan, *, author: str, now: datetime) -> SpecFile:
+        """Change an active spec in its file and note it in its change log; what others write meanwhile is kept.
+
+        A short file gets the present form.
+
+        Args:
+            spec_id: The spec.
+            plan: What to set, decided from the spec as it is; called again if the file changes meanwhile. May raise.
+            author: Who changes it.
+            now: The present time, with its time zone.
+
+        Raises:
+            UsageError: There is no such spec.
+            Refused: The file or the change breaks a rule.
+            Conflict: The file is written by another program all the time.
+            OSError: The file cannot be written.
+        """
+        path = self.find(spec_id)
+        at = now.isoformat(timespec="seconds")
+
+        def make(content: bytes) -> bytes:
+            file = parse_spec(content.decode("utf-8-sig", "replace"), name=path.name)
+            edits, said = plan(file.spec)
+            return change_spec(file, edits, entry=SpecChange(timestamp=at, author=author, change=said)).text.encode()
+
+        return parse_spec(change_file(path, make).decode(), name=path.name)
+
+    def move(self, spec_id: str, status: SpecStatus, *, by: By, author: str, now: datetime) -> SpecFile:
+        """Set the status of an active spec, if the published table allows it (SPEC-10).
+
+        Raises:
+            Refused: That status may not follow (code `spec.transition`), or as `change` does.
+            UsageError: There is no such spec.
+            Conflict: As `change` does.
+            OSError: The file cannot be written.
+        """
+
+        def plan(spec: Spec) -> tuple[Sequence[Edit], str]:
+            check_transition(spec.id, spec.status, status, by=by)
+            return [Edit(("status",), status)], f"status {spec.status} -> {status}"
+
+        return self.change(spec_id, plan, author=author, now=now)
+
+    def _archive(self) -> Iterator[Path]:
+        try:
+            yield from sorted(path for path in (self._folder / "archive").iterdir() if path.is_dir())
+        except OSError:
+            return
+
+    def _last_of(self, day: str) -> int:
+        """Return the highest number among the ids of a day, archived ones included; 0 if there is none."""
+        names = (path.stem for folder in (self._folder / "active", *self._archive()) for path in _files(folder))
+        matches = (match for match in map(_DAY_ID.match, names) if match and match[1] == day)
+        return max((int(match[2]) for match in matches), default=0)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the YAML files in a folder, without links and hidden files; empty if it cannot be read."""
+    try:
+        with os.scandir(folder) as rows:
+            names = [row.name for row in rows if not row.name.startswith(".") and row.is_file(follow_symlinks=False)]
+    except OSError:
+        return []
+    return [folder / name for name in sorted(names) if name.endswith(_ENDINGS)]
+
+
+def _filled(template: str, name: str, text: str, author: str, now: datetime) -> str:
+    """Return the text of a template with id, title, description, author and times; its first comment is left out."""
+    at = now.isoformat(timespec="seconds")
+    title = " ".join(text.split("\n", 1)[0].split())
+    short = title if len(title) <= _TITLE_CHARS else f"{title[: _TITLE_CHARS - 1].rstrip()}…"
+    body = re.sub(r"\A(#[^\n]*\n)+", "", template)
+    changes = [Edit(("id",), name), Edit(("status",), "draft"), Edit(("metadata", "title"), short)]
+    if text != short:
+        changes.append(Edit(("metadata", "description"), text))
+    changes += [
+        Edit(("metadata", key), value) for key, value in (("author", author), ("createdAt", at), ("updatedAt", at))
+    ]
+    filled = edited(body, changes)
+    return parse_spec(filled, name=f"{name}.yaml").text

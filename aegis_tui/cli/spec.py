@@ -1,0 +1,162 @@
+"""`aegis-tui spec`: specification files of this checkout (SPEC-1, SPEC-2, SPEC-9). No hub is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.application.spec_folder import SpecEntry, SpecFolder
+from aegis_tui.application.spec_text import load_spec
+from aegis_tui.cli import output
+from aegis_tui.cli.place import here
+from aegis_tui.domain.count import counted
+from aegis_tui.domain.spec.document import Spec
+from aegis_tui.domain.wire.spec import SpecOutput, SpecProblem, SpecsCheckedOutput, SpecSchemaOutput, SpecsOutput
+from aegis_tui.errors import AegisError, Refused, UsageError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Write, list and check specs: files in .agents/specs/active that say what is wanted.\n\nA spec has "
+    "requirements, tasks and a status. You edit it as you like: a program that changes it keeps your comments, order "
+    "and quotes.",
+)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@app.command()
+def new(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is wanted; its first line becomes the title.")],
+    template: Annotated[str, typer.Option("--template", help="Template in .agents/specs/templates.")] = "feature",
+    as_json: AsJson = False,
+) -> int:
+    """Write a draft of a spec from a template, and print its file.
+
+    Exit code 2 if the text is empty or there is no such template, 3 if the template is no valid spec.
+    """
+    root = here().root
+    folder = SpecFolder(root)
+    path = folder.create(text, template=template, author=_author(root), now=datetime.now(UTC))
+    spec = load_spec(path).spec
+    fields: SpecOutput = {"specs": [spec], "path": _relative(path, root)}
+    output.result(_plain(fields), as_json=as_json, lines=[_relative(path, root)])
+    return 0
+
+
+@app.command("list")
+def list_specs(as_json: AsJson = False) -> int:
+    """Print all active specs, the highest priority first, and what is wrong with files that are none.
+
+    Exit code 0 also if there are none.
+    """
+    root = here().root
+    entries = SpecFolder(root).entries()
+    fields: SpecsOutput = {
+        "specs": [entry.file.spec for entry in entries if entry.file],
+        "invalid": [problem for entry in entries for problem in _problems(entry)],
+    }
+    rows = output.table([_row(spec) for spec in fields["specs"]])
+    lines = [*rows, *(line for entry in entries if entry.error for line in entry.error.message.splitlines())]
+    output.result(
+        _plain(fields), as_json=as_json, lines=lines or ["there are no specs; write one: aegis-tui spec new TEXT"]
+    )
+    return 0
+
+
+@app.command()
+def show(spec: Annotated[str, typer.Argument(metavar="ID", help="The id of a spec.")], as_json: AsJson = False) -> int:
+    """Print a spec, active or in the archive.
+
+    Exit code 2 if there is none of that id, 3 if its file is no valid spec.
+    """
+    root = here().root
+    path = SpecFolder(root).find(spec)
+    file = load_spec(path)
+    fields: SpecOutput = {"specs": [file.spec], "path": _relative(path, root)}
+    output.result(_plain(fields), as_json=as_json, lines=file.text.splitlines())
+    return 0
+
+
+@app.command()
+def validate(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Files; default: all active specs.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check spec files. Every problem is printed with file, line and field.
+
+    Exit code 3 if a file is no valid spec, 2 if one cannot be read.
+    """
+    entries = [_checked(path) for path in files] if files else SpecFolder(here().root).entries()
+    if problems := [problem for entry in entries for problem in _problems(entry)]:
+        lines = [line for entry in entries if entry.error for line in entry.error.message.splitlines()]
+        hint = "correct each line named; aegis-tui spec schema prints every field"
+        raise Refused("\n".join(lines), hint, code="spec.invalid", issues=problems)
+    fields: SpecsCheckedOutput = {"valid": [entry.file.spec.id for entry in entries if entry.file]}
+    output.result(fields, as_json=as_json, lines=[f"{counted(len(entries), 'spec')}, all valid"])
+    return 0
+
+
+@app.command()
+def schema(
+    into: Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file instead of stdout.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Put it in the field `json_schema` of an object.")] = False,
+) -> int:
+    """Print the JSON Schema of a spec file, for editors. Exit code 2 if the file cannot be written."""
+    text = json.dumps(spec_schema(), indent=2)
+    if into is None:
+        fields: SpecSchemaOutput = {"json_schema": spec_schema()}
+        output.result(fields, as_json=as_json, lines=[text])
+        return 0
+    try:
+        into.write_text(text + "\n", "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {into}: {error.strerror}", "name a file in a folder that exists") from error
+    output.talk(f"wrote {into}")
+    return 0
+
+
+def spec_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a spec file in the present form."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Spec.model_json_schema()}
+
+
+def _author(root: Path) -> str:
+    """Return the name of the person as git knows it; empty if it has none."""
+    argv = ["git", "-C", str(root), "config", "user.name"]
+    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=10, check=False)
+    return done.stdout.strip()
+
+
+def _checked(path: Path) -> SpecEntry:
+    try:
+        return SpecEntry(path, load_spec(path), None)
+    except Refused as error:
+        return SpecEntry(path, None, error)
+
+
+def _problems(entry: SpecEntry) -> list[SpecProblem]:
+    error: AegisError | None = entry.error
+    if error is None:
+        return []
+    whole: SpecProblem = {"file": entry.path.name, "line": None, "field": "", "message": error.message}
+    return list(error.data.get("issues", [whole]))
+
+
+def _plain(fields: SpecsOutput | SpecOutput) -> dict[str, Any]:
+    return {**fields, "specs": [spec.model_dump(mode="json", exclude_none=True) for spec in fields["specs"]]}
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root))
+
+
+def _row(spec: Spec) -> list[str]:
+    done = sum(task.status == "completed" for task in spec.tasks)
+    return [spec.id, spec.status, spec.priority, f"{done}/{len(spec.tasks)}", spec.metadata.title]

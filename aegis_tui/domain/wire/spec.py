@@ -1,0 +1,47 @@
+"""Spec files as `aegis-tui spec` prints them with `--json` (SPEC-2)."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from aegis_tui.domain.spec.document import Spec
+
+
+class SpecProblem(TypedDict):
+    """A rule that a spec file breaks."""
+
+    file: str
+    line: int | None
+    field: str
+    """As a person writes it: `tasks[1].dependencies[0]`; empty for the whole file."""
+    message: str
+
+
+class SpecsOutput(TypedDict):
+    """`spec list`: all active specs, the highest priority first."""
+
+    specs: list[Spec]
+    invalid: list[SpecProblem]
+    """What is wrong with the files that are no valid specs."""
+
+
+class SpecOutput(TypedDict):
+    """`spec new` and `spec show`: one spec."""
+
+    specs: list[Spec]
+    path: str
+    """Its file, relative to the top folder of the checkout."""
+
+
+class SpecsCheckedOutput(TypedDict):
+    """`spec validate`, if all files are valid."""
+
+    valid: list[str]
+    """The ids of the specs."""
+
+
+class SpecSchemaOutput(TypedDict):
+    """`spec schema`."""
+
+    json_schema: dict[str, Any]
+    """The JSON Schema (2020-12) of a spec file."""

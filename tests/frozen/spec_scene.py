@@ -1,0 +1,54 @@
+"""Commands about specs, in the order in which they make sense; their output is frozen."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+WHOLE = """\
+id: whole
+version: 1.0.0
+priority: high
+status: draft
+diffPath: .agents/diffs/whole.diff
+error: e
+dependencies: [other]
+agents: [native]
+assignedAgent: NATIVE-w01
+metadata:
+  title: t
+  description: d
+  author: a
+  createdAt: "2026-11-30T00:00:00Z"
+  updatedAt: "2026-11-30T00:00:00Z"
+  tags: [x]
+  estimatedDuration: 1h
+context:
+  files: [a.py]
+  dependencies: [httpx]
+  env_vars: [HOME]
+requirements:
+  - {id: R1, description: d, acceptanceCriteria: [works]}
+tasks:
+  - {id: T1, title: t, files: [a.py]}
+  - {id: T2, title: t, dependencies: [T1]}
+progress: {total: 2, pending: 2}
+changeLog:
+  - {timestamp: "2026-11-30T00:00:00Z", author: a, change: written}
+"""
+
+
+def write_specs(ask: Callable[..., Any]) -> None:
+    """Every field of a spec, a new one, and one that is none."""
+    ask("spec", "new", "Add a discount")
+    folder = Path(".agents/specs/active")
+    (folder / "whole.yaml").write_text(WHOLE)
+    ask("spec", "show", "whole")
+    ask("spec", "validate")
+    ask("spec", "schema")
+    (folder / "bad.yaml").write_text("id: bad\n")
+    ask("spec", "list")
+    ask("spec", "validate", ends="a file is no spec")
+    shutil.rmtree(".agents")
