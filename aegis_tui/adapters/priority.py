@@ -16,15 +16,30 @@ def stand_back(pid: int) -> None:
 
     If it leads a session, as all that this program starts do, those that it has started are included. Linux may share
     the time out among sessions first, and only then among the processes of each, so the session's share is lowered too.
-    A process with a real-time policy keeps its priority. Source: sched(7), the nice value and group scheduling.
+    Under a real-time policy, where none of that has an effect, the process and what it starts get the lowest priority
+    of the policy. Source: sched(7): the nice value, group scheduling, SCHED_FIFO.
 
     Args:
         pid: The process; no effect if it has ended.
     """
     with contextlib.suppress(OSError):
+        _yield_real_time(pid)
         niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, pid))
         if os.getsid(pid) != pid:
             os.setpriority(os.PRIO_PROCESS, pid, niceness)
             return
         os.setpriority(os.PRIO_PGRP, pid, niceness)
         Path(f"/proc/{pid}/autogroup").write_text(f"{NICENESS}\n", "ascii")
+
+
+def _yield_real_time(pid: int) -> None:
+    """Lower a real-time priority to the lowest of its policy; do nothing to a process without one.
+
+    Raises:
+        OSError: The process has ended, or is another user's.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # only some systems have it
+        return
+    policy = os.sched_getscheduler(pid) & ~os.SCHED_RESET_ON_FORK
+    if policy in (os.SCHED_FIFO, os.SCHED_RR):
+        os.sched_setscheduler(pid, policy, os.sched_param(os.sched_get_priority_min(policy)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import io
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 from tokenize import detect_encoding
 
 from aegis_tui.domain.count import counted
-from aegis_tui.domain.filling import FILLING_NAME
+from aegis_tui.domain.filling import FILLING_NAME, WANTED_NAME
 from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.domain.path.file_name import name_of, read_name, write_name
 from aegis_tui.domain.path.letter_case import folded
@@ -60,7 +61,8 @@ class OwnWorktree:
         """Return when all files of the worktree are there: in a large repository they are added in the background.
 
         Returns at once if `path` names a file that is there; after `MAX_FILLING_S` (120 s) in any case, even if some
-        are missing. Once it has waited, it never waits again.
+        are missing. Once it has waited, it never waits again. It asks the hub for the files, which may put them off
+        until then.
 
         Args:
             path: In written form; it need not be usable.
@@ -71,6 +73,8 @@ class OwnWorktree:
         while time.monotonic() < ends_at:
             if not self.is_filling():
                 break
+            with contextlib.suppress(OSError):
+                (_git_folder(self.root) / WANTED_NAME).touch()
             await asyncio.sleep(_FILLING_POLL_S)
         self._is_whole = True
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from aegis_tui.domain.environment.ports import FIRST_VARIABLE, LAST_VARIABLE
 from aegis_tui.domain.glob.pattern import escape_glob
+from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.mcp_server import usable
 from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import UsageError
 from aegis_tui.orchestrator import pane_exec
 from aegis_tui.orchestrator.run_kinds import FindServers
+from aegis_tui.ports.repository import Guard, WorktreeSpec
 from aegis_tui.ports.sandbox import SandboxLevel
 from aegis_tui.ports.surroundings import EnvironmentSource, Surroundings
 from aegis_tui.sdk.egress import EGRESS_VARIABLE
@@ -121,7 +123,18 @@ def write_servers(
         path.unlink(missing_ok=True)
 
 
-def needed_first(instance: Instance, run: Run) -> tuple[str, ...]:
-    """Return globs of the files that an instance needs first: its partition, then the files that it reviews."""
+def worktree_of(instance: Instance, run: Run, folder: Path, guard: Guard) -> WorktreeSpec:
+    """Return the worktree that an instance needs, in `folder`, with the guard of its commits.
+
+    It needs the files of its partition first, and those that it reviews. The built-in agent asks for the others.
+    """
     review = run.reviews.get(instance.review_id or "")
-    return (*instance.partition, *(escape_glob(path) for path in (review.files if review else ())))
+    return WorktreeSpec(
+        instance=instance.instance_id,
+        path=folder / instance.instance_id,
+        branch=instance.branch or "",
+        base_oid=instance.base_oid or run.facts.base_oid,
+        guard=guard,
+        first=(*instance.partition, *(escape_glob(path) for path in (review.files if review else ()))),
+        asks=instance.kind == NATIVE,
+    )

@@ -25,7 +25,7 @@ from aegis_tui.orchestrator.private_refs import PrivateRefs
 from aegis_tui.orchestrator.run_kinds import FindServers
 from aegis_tui.orchestrator.token_file import token_in
 from aegis_tui.ports.agent_kind import FindKind, Launch
-from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree, WorktreeSpec
+from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
 from aegis_tui.ports.surroundings import QaEnvironment, Surroundings
 from aegis_tui.ports.terminal import PaneSpec, Terminal
@@ -139,14 +139,7 @@ class InstanceKeeper:
         (folder / "home").mkdir(mode=0o700, exist_ok=True)
         guard = self._guard(instance, run, folder, scope)
         worktree = await self._repository.add_worktree(
-            WorktreeSpec(
-                instance=instance.instance_id,
-                path=self._places.worktrees_dir / instance.instance_id,
-                branch=instance.branch or "",
-                base_oid=instance.base_oid or run.facts.base_oid,
-                guard=guard,
-                first=confinement.needed_first(instance, run),
-            )
+            confinement.worktree_of(instance, run, self._places.worktrees_dir, guard)
         )
         token = token_in(folder / "token")
         whole_scope = {**scope, "ignore_case": run.facts.ignore_case, "submodules": run.facts.submodules}

@@ -82,6 +82,8 @@ class WorktreeSpec:
     first: tuple[str, ...] | None = None
     """Globs of the files that the instance needs first: in a large repository only their folders, and the files of the
     folders above them, are sure to be there when the worktree is returned. None: all files are."""
+    asks: bool = False
+    """Whether the instance asks for the missing files when it needs them (`domain.filling`), so that they may wait."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,22 @@ def test_its_session_stands_back_too() -> None:
         assert f"nice {NICENESS}" in Path(f"/proc/{process.pid}/autogroup").read_text("ascii")
 
 
+@pytest.mark.parametrize("policy", ["SCHED_FIFO", "SCHED_RR"])
+def test_a_real_time_process_gets_the_lowest_priority_of_its_policy(policy: str) -> None:
+    number = getattr(os, policy, None)
+    if number is None:
+        pytest.skip("missing: real-time policies of this system")
+    with _start() as process:
+        try:
+            os.sched_setscheduler(process.pid, number, os.sched_param(7))
+        except PermissionError:
+            process.kill()
+            pytest.skip("missing: the right to start real-time processes")
+        stand_back(process.pid)
+        assert os.sched_getscheduler(process.pid) == number
+        assert os.sched_getparam(process.pid).sched_priority == os.sched_get_priority_min(number)
+
+
 def test_a_git_command_in_the_background_stands_back_with_what_it_starts(tmp_path: Path) -> None:
     told = ("-c", "alias.told=!read line && nice", "told")
 

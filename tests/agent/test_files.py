@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aegis_tui.agent import files
 from aegis_tui.agent.files import MAX_LINES, OwnWorktree, numbered, replace_once
-from aegis_tui.domain.filling import FILLING_NAME
+from aegis_tui.domain.filling import FILLING_NAME, WANTED_NAME
 from aegis_tui.errors import Refused, UsageError
 
 
@@ -155,12 +155,13 @@ def test_a_file_that_is_missing_is_waited_for_and_one_that_is_there_is_not(incom
     async def run() -> None:
         own = OwnWorktree(folder)
         await asyncio.wait_for(own.complete("here.py"), 5)
+        assert not (mark.parent / WANTED_NAME).exists()
         for wanted in ("away.py", ".", None, "\0", "../here.py"):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(own.complete(wanted), 0.1)
         waiting = asyncio.create_task(own.complete("away.py"))
         await asyncio.sleep(0.1)
-        assert not waiting.done()
+        assert not waiting.done() and (mark.parent / WANTED_NAME).exists()
         mark.unlink()
         await asyncio.wait_for(waiting, 5)
 

@@ -19,7 +19,7 @@ from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.pour import pour
 from aegis_tui.adapters.git.private import OwnGit
 from aegis_tui.adapters.git.spare import Checkouts, Spare, discard, install_index
-from aegis_tui.domain.filling import FILLING_NAME
+from aegis_tui.domain.filling import FILLING_NAME, WANTED_NAME
 from aegis_tui.errors import AegisError
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder, read_file
 
@@ -31,8 +31,10 @@ _OURS = b"aegis-tui\n"
 
 _LOCK_POLL_S = 0.05
 
-READERS_PAUSE_S = 3.0
-"""How long the files of an instance that only reads, such as a reviewer, wait: it may have ended by then."""
+PAUSE_S = 15.0
+"""How long the files of an instance wait that only reads, or that asks for them: it may have ended by then."""
+
+_PAUSE_POLL_S = 0.2
 
 
 def mark_filling(admin: Path, commit: str) -> None:
@@ -80,6 +82,7 @@ class Filler:
         self._tasks: dict[Path, asyncio.Task[None]] = {}
         self._moving: set[Path] = set()
         self._leaving: set[Path] = set()
+        self._wanted: set[Path] = set()
 
     def begin(self, path: Path, admin: Path, *, pause_s: float = 0.0) -> None:
         """Start to add the files that a worktree lacks, in the background, unless that is under way.
@@ -90,7 +93,8 @@ class Filler:
         Args:
             path: The worktree.
             admin: Its folder in the common git folder.
-            pause_s: Wait so long before.
+            pause_s: Wait so long before, unless `wait` is called or the instance asks for the files. The time in which
+                another checkout is written does not count.
         """
         if path not in self._tasks:
             task = asyncio.create_task(self._fill(path, admin, pause_s), name=f"fill {path.name}")
@@ -98,8 +102,12 @@ class Filler:
             task.add_done_callback(lambda _: self._tasks.pop(path, None))
 
     async def wait(self, path: Path) -> None:
-        """Return when no files are being added to the worktree at `path` any longer, whether or not all could be."""
+        """Return when no files are being added to the worktree at `path` any longer, whether or not all could be.
+
+        If its files wait, they are added at once.
+        """
         if task := self._tasks.get(path):
+            self._wanted.add(path)
             await asyncio.wait({task})
 
     async def leave(self, path: Path) -> None:
@@ -123,11 +131,12 @@ class Filler:
     async def _fill(self, path: Path, admin: Path, pause_s: float) -> None:
         spare: Spare | None = None
         try:
-            await asyncio.sleep(pause_s)
+            await self._pause(path, admin, pause_s)
             if (mark := _mark_of(admin)) is None:
                 return
             async with self._checkouts.turn:
-                spare = await self._checkouts.make_rest(path.parent, mark[0], admin / "index")
+                is_ahead = not self._is_wanted(path, admin)
+                spare = await self._checkouts.make_rest(path.parent, mark[0], admin / "index", is_ahead=is_ahead)
                 self._moving.add(path)
                 await asyncio.to_thread(pour, spare.tree, path)
             await self._tell(spare.index, path, admin, mark[1])
@@ -135,8 +144,19 @@ class Filler:
             _log.warning("a worktree could not be completed: %s", error, extra={"aegis_path": str(path)})
         finally:
             self._moving.discard(path)
+            self._wanted.discard(path)
             if spare is not None:
                 discard(spare)
+
+    async def _pause(self, path: Path, admin: Path, pause_s: float) -> None:
+        left_s = pause_s
+        while left_s > 0 and not self._is_wanted(path, admin):
+            await asyncio.sleep(min(_PAUSE_POLL_S, left_s))
+            if not self._checkouts.turn.locked():
+                left_s -= _PAUSE_POLL_S
+
+    def _is_wanted(self, path: Path, admin: Path) -> bool:
+        return path in self._wanted or OwnGit.of(admin).status(WANTED_NAME) is not None
 
     async def _tell(self, full: Path, path: Path, admin: Path, digest: str) -> None:
         """Let the worktree's index say that all files are there, and delete the mark that it is incomplete.
@@ -160,6 +180,7 @@ class Filler:
         for folder in {admin, own.folder}:
             with UntrustedFolder(folder) as opened:
                 await asyncio.to_thread(opened.unlink, FILLING_NAME)
+                await asyncio.to_thread(opened.unlink, WANTED_NAME)
 
     async def _is_told(self, own: OwnGit, full: Path, digest: str) -> bool:
         """Replace an instance's index by one that has all files.

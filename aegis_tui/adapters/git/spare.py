@@ -150,7 +150,7 @@ class Checkouts:
             await self.write(oid, runner=runner, path=spare.tree, index=spare.index)
         return spare
 
-    async def make_rest(self, parent: Path, commit: str, index: Path) -> Spare:
+    async def make_rest(self, parent: Path, commit: str, index: Path, *, is_ahead: bool) -> Spare:
         """Check out the files that are missing in a worktree, in a new folder inside `parent`; the caller holds `turn`.
 
         They are those that have the skip-worktree bit in its index. In the index of the result no file has that bit,
@@ -160,6 +160,7 @@ class Checkouts:
             parent: The folder.
             commit: The commit that the worktree was created with.
             index: The index of the worktree.
+            is_ahead: Whether nobody waits for it yet: other processes then go first.
 
         Raises:
             GitError: git fails; nothing is left.
@@ -167,10 +168,10 @@ class Checkouts:
         """
         async with _new(parent, commit) as spare:
             await asyncio.to_thread(shutil.copy2, index, spare.index)
-            await self._write_missing(spare, commit)
+            await self._write_missing(spare, commit, self._behind if is_ahead else self._runner)
         return spare
 
-    async def _write_missing(self, spare: Spare, commit: str) -> None:
+    async def _write_missing(self, spare: Spare, commit: str, runner: GitRunner) -> None:
         missing = await self.missing_in(spare.index)
         off = await self.filters.off()
         base = await self.filters.persons_base(commit) if off else None
@@ -193,7 +194,7 @@ class Checkouts:
             ([name for name in missing if name not in changed], {}),
             ([name for name in missing if name in changed], off),
         )
-        git = partial(self._behind.run, work_tree=spare.tree, deadline_s=CHECKOUT_DEADLINE_S)
+        git = partial(runner.run, work_tree=spare.tree, deadline_s=CHECKOUT_DEADLINE_S)
         for names, env in steps:
             if names:
                 await git(*checkout, stdin=joined(names), env={**env, "GIT_INDEX_FILE": str(spare.index)})

@@ -16,7 +16,7 @@ from aegis_tui.adapters.git import admin as admin_files
 from aegis_tui.adapters.git.admin import LOCK_PREFIX, SCRATCH_LOCK, AdminFolders, Record, is_reserved, read_record
 from aegis_tui.adapters.git.cone import cone_of, cone_patterns
 from aegis_tui.adapters.git.discovery import Discovery
-from aegis_tui.adapters.git.filling import READERS_PAUSE_S, Filler, is_filling, mark_filling
+from aegis_tui.adapters.git.filling import PAUSE_S, Filler, is_filling, mark_filling
 from aegis_tui.adapters.git.folder import (
     begin_to_delete_trash,
     exists,
@@ -91,7 +91,7 @@ class Worktrees:
             admin_files.write_record(admin, Record(spec.instance, spec.base_oid, spec.branch))
         begin_to_delete_trash(spec.path.parent)
         if is_partial := await asyncio.to_thread(is_filling, admin):
-            self.filler.begin(spec.path, admin, pause_s=0.0 if spec.guard.allow else READERS_PAUSE_S)
+            self.filler.begin(spec.path, admin, pause_s=PAUSE_S if spec.asks or not spec.guard.allow else 0.0)
         return Worktree(spec.path, spec.branch, spec.base_oid, admin, spec.guard.hooks_dir, is_whole=not is_partial)
 
     async def begin_scratch(self, parent: Path, oid: str) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aegis_tui.adapters.git import spare
-from aegis_tui.adapters.git.filling import READERS_PAUSE_S
+from aegis_tui.adapters.git import filling, spare, worktree
 from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.domain.filling import FILLING_NAME, WANTED_NAME
 from aegis_tui.ports.repository import Worktree, WorktreeSpec
 
 pytestmark = pytest.mark.thorough
@@ -83,17 +84,58 @@ def test_files_that_were_begun_and_never_used_are_deleted(repo: Path, tmp_path: 
         assert not parent.exists() or list(parent.iterdir()) == []
 
 
-def test_the_files_of_an_instance_that_only_reads_wait(repo: Path, spec_for: MakeSpec) -> None:
-    spec = spec_for("r01")
-    spec = dataclasses.replace(spec, first=("src/**",), guard=dataclasses.replace(spec.guard, allow=()))
+@pytest.mark.parametrize("who", ["reads", "asks"])
+@pytest.mark.parametrize("needed_by", ["nobody", "the instance", "the instance in its sandbox", "the hub"])
+def test_the_files_of_an_instance_that_reads_or_asks_wait_until_they_are_needed(
+    repo: Path, tmp_path: Path, spec_for: MakeSpec, monkeypatch: pytest.MonkeyPatch, who: str, needed_by: str
+) -> None:
+    monkeypatch.setattr(filling, "PAUSE_S", 0.3 if needed_by == "nobody" else 3600.0)
+    monkeypatch.setattr(worktree, "PAUSE_S", filling.PAUSE_S)
+    spec = dataclasses.replace(spec_for("w01"), first=("src/**",), asks=who == "asks")
+    if who == "reads":
+        spec = dataclasses.replace(spec, guard=dataclasses.replace(spec.guard, allow=()))
 
-    async def run() -> bool:
+    async def run() -> None:
         repository = await open_repository(repo)
         tree = await repository.add_worktree(spec)
-        waiting = asyncio.create_task(repository.completed(spec.path))
-        done, _ = await asyncio.wait({waiting}, timeout=READERS_PAUSE_S / 2)
-        assert not done and not (tree.path / AWAY).exists()
-        await waiting
-        return (tree.path / AWAY).exists()
+        folder = tree.admin_dir
+        if needed_by == "the instance in its sandbox":
+            await repository.git_mounts(tree, private=tmp_path / "private")
+            folder = tmp_path / "private/admin"
+        await asyncio.sleep(0.2)
+        assert not tree.is_whole and not (tree.path / AWAY).exists()
+        if needed_by.startswith("the instance"):
+            (folder / WANTED_NAME).touch()
+            await asyncio.to_thread(_wait_until_gone, folder / FILLING_NAME)
+            assert not (folder / WANTED_NAME).exists()
+        elif needed_by == "the hub":
+            await repository.completed(tree.path)
+        else:
+            await asyncio.to_thread(_wait_until_gone, tree.admin_dir / FILLING_NAME)
+        assert (tree.path / AWAY).exists()
+        await repository.stop_filling()
 
-    assert asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_files_wait_for_no_time_in_which_another_checkout_is_written(
+    repo: Path, spec_for: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worktree, "PAUSE_S", 0.2)
+
+    async def run() -> None:
+        repository = await open_repository(repo)
+        async with repository._worktrees._checkouts.turn:
+            tree = await repository.add_worktree(dataclasses.replace(spec_for("w01"), first=("src/**",), asks=True))
+            await asyncio.sleep(0.6)
+        await asyncio.sleep(0.1)
+        assert not (tree.path / AWAY).exists()
+        await repository.completed(tree.path)
+        assert (tree.path / AWAY).exists()
+
+    asyncio.run(run())
+
+
+def _wait_until_gone(path: Path) -> None:
+    while path.exists():
+        time.sleep(0.02)
