@@ -14,7 +14,8 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from aegis_tui.application.call_sites import rows_with_code, site_rows
-from aegis_tui.application.map_folders import folder_rows
+from aegis_tui.application.map_folders import folder_doc, folder_rows
+from aegis_tui.application.map_search import best_of
 from aegis_tui.domain.code_map.entry import Entry
 from aegis_tui.domain.code_map.facts import MapSymbol
 from aegis_tui.domain.code_map.language import is_test, language_of
@@ -146,19 +147,8 @@ class CodeMap:
         or a variable less. Raises `StoreError` if the map cannot be read, `OSError` if the worktree is gone.
         """
         words = list(dict.fromkeys(words_of(text)))
-        ranked: dict[tuple[str, int], tuple[float, Located]] = {}
-        for weight, hits in (
-            (1.0, self._store.matching(words, count=4 * count)),
-            (0.6, self._store.alike(words, count=2 * count)),
-        ):
-            for rank, item in enumerate(hits):
-                in_path = len(set(words) & set(words_of(item.path)))
-                score = weight / (rank + 8) * (1 + 0.25 * in_path) * (0.7 if is_test(item.path) else 1)
-                score *= 0.6 if item.symbol.kind == "variable" else 1
-                before, _ = ranked.get(item[:2], (0.0, item))
-                ranked[item[:2]] = (before + score, item)
-        best = sorted(ranked.values(), key=lambda pair: (-pair[0], pair[1].path, pair[1].at))
-        return self._symbols([item for _, item in best[:count]])
+        hits = self._store.matching(words, count=4 * count), self._store.alike(words, count=2 * count)
+        return self._symbols(best_of(words, *hits)[:count])
 
     def show(self, place: str, form: ShowAs = "signatures") -> ShownText | ShownFolder:
         """Return a file or one of its symbols as text, or what a folder holds.
@@ -176,8 +166,7 @@ class CodeMap:
         path, symbol = self._split(place)
         facts = self._relate().facts(path)
         if facts is None:
-            folders, rows = folder_rows(path, self._listing.files, self._relate().facts)
-            return {**self.about([]), "path": path or ".", "folders": folders, "files": rows}
+            return self._folder(path)
         within = None if symbol is None else facts.symbols[symbol.at]
         pointers = self._pointers(symbol) if symbol is not None else []
         span = [1, facts.lines] if within is None else [within.first, within.last]
@@ -192,6 +181,12 @@ class CodeMap:
             "text": text,
             "pointers": pointers,
         }
+
+    def _folder(self, path: str) -> ShownFolder:
+        files, facts = self._listing.files, self._relate().facts
+        folders, rows = folder_rows(path, files, facts)
+        doc = folder_doc(path, files, facts)
+        return {**self.about([]), "path": path or ".", "doc": doc, "folders": folders, "files": rows}
 
     def callers(self, name: str) -> SitesOutput:
         """Return what `name` or `PATH:NAME` defines and its calls, with their code and the function each stands in.

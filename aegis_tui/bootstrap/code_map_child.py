@@ -25,7 +25,8 @@ _MOST_CHARS = 48_000
 def answer(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the answer to a question of the hub; lists over 100 and texts over 48,000 characters are cut.
 
-    `cut` in the answer then names them. Starts an event loop of its own for a worktree.
+    `cut` in the answer then names them. Suggested partitions are never cut, as a part of them is of no use as a design;
+    their own `cut` is the number of imports between parts. Starts an event loop of its own for a worktree.
 
     Args:
         fields: `question` (a `MapAsk`), `root`, `worktree` (None for the checkout at `root`), and `key`, `state_dir`
@@ -43,6 +44,8 @@ def answer(fields: dict[str, Any]) -> dict[str, Any]:
         repository = asyncio.run(open_repository(root))
         files = SnapshotFiles(Path(worktree), repository.common_dir, repository.snapshot_commit)
     whole: dict[str, Any] = {**ask_code_map(files, paths, lambda code_map: _put(code_map, question, root))}
+    if question.question == "partition":
+        return whole
     cut = {
         name: value[:_MOST_ROWS] if isinstance(value, list) else value[:_MOST_CHARS]
         for name, value in whole.items()

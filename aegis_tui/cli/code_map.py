@@ -17,6 +17,7 @@ from aegis_tui.domain.wire.code_map import (
     BuildOutput,
     CalleesOutput,
     FileRow,
+    FolderRow,
     ImpactOutput,
     MapAnswer,
     MapStatusOutput,
@@ -136,7 +137,7 @@ def show(
     ] = "signatures",
     as_json: AsJson = False,
 ) -> int:
-    """Print the public outline, the signatures or the whole text of a file or symbol, or list a folder.
+    """Print the public outline, the signatures or the whole text of a file or symbol, or what a folder holds.
 
     Exit code 2 if there is no such file or symbol in the map, 5 outside a repository.
     """
@@ -149,7 +150,9 @@ def show(
             yield answer["text"] or "(no definitions)"
             yield from (f"-> {pointer}" for pointer in answer["pointers"])
             return
-        rows = [[f"{row['path']}/", counted(row["files"], "file"), ""] for row in answer["folders"]]
+        if doc := answer.get("doc"):
+            yield f"# {doc}"
+        rows = [[f"{row['path']}/", counted(row["files"], "file"), _held(row)] for row in answer["folders"]]
         rows += [[row["path"], counted(row["lines"], "line"), _about(row)] for row in answer["files"]]
         yield from output.table(rows)
 
@@ -226,6 +229,10 @@ def _sites(answer: SitesOutput) -> list[str]:
 
 def _about(row: FileRow) -> str:
     return output.short(row["doc"] or ", ".join(row["defines"]), 90)
+
+
+def _held(row: FolderRow) -> str:
+    return output.short(row.get("doc") or ", ".join(row.get("holds", ())), 90)
 
 
 def _listed(counts: dict[str, int]) -> str:

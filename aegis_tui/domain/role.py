@@ -26,7 +26,15 @@ _WORKER_TOOLS = (
     "report_done",
     *COMMON_TOOLS,
 )
-_COMMANDER_TOOLS = ("propose_design", "dispatch_workers", "check_conflicts", "integrate", "run_qa", *COMMON_TOOLS)
+_COMMANDER_TOOLS = (
+    "propose_design",
+    "dispatch_workers",
+    "check_conflicts",
+    "integrate",
+    "run_qa",
+    "map_partition",
+    *COMMON_TOOLS,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from aegis_tui.domain.code_map.commands import MapQuestion
-from aegis_tui.sdk.tool_results import MapResult
+from aegis_tui.sdk.tool_results import MapResult, PartitionResult
 
 
 class MapTools:
@@ -99,6 +99,18 @@ class MapTools:
             AegisError: There is no such place; or the hub does not answer.
         """
         return await self._map("impact", place)
+
+    async def map_partition(self, parts: Annotated[int, Field(ge=1, le=50)]) -> PartitionResult:
+        """How to divide the repository among workers: exclusive globs for each part, and why.
+
+        Args:
+            parts: How many are wanted; there are fewer if there is too little code.
+
+        Raises:
+            AegisError: The hub refuses it, or does not answer.
+        """
+        reply = await self._ask("map:ask", question="partition", about=".", count=parts)
+        return PartitionResult.model_validate(reply["answer"])
 
     async def _map(self, question: MapQuestion, about: str, **fields: Any) -> MapResult:
         reply = await self._ask("map:ask", question=question, about=about, **fields)

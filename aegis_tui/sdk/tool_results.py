@@ -38,6 +38,21 @@ class MapResult(BaseModel, extra="allow"):
     """Fields that were too long and are cut."""
 
 
+class PartitionResult(BaseModel, extra="allow"):
+    """Suggested partitions: `parts` and `outside`, with globs of which no two match the same path."""
+
+    parts: list[dict[str, Any]]
+    """Each with `name`, `globs`, `files`, `lines` and the `reason`."""
+    outside: list[dict[str, Any]]
+    """What no part should own: `glob`, `where` (`joint`, `foundation` or `shared` of a design) and the `reason`."""
+    imports: int
+    """How many imports there are between files that parts own."""
+    cut: int
+    """How many of them go from one part to another."""
+    notes: list[str]
+    """What could not be considered."""
+
+
 class Told(BaseModel):
     """Who was told; `*` is everybody."""
 

@@ -138,7 +138,15 @@ def test_a_file_is_shown_as_outline_signatures_or_body(code_map: CodeMap) -> Non
 
 def test_the_repository_is_walked_from_folder_to_symbol(code_map: CodeMap) -> None:
     top = shown(code_map, ".")
-    assert top["folders"] == [{"path": "src", "files": 3}, {"path": "tests", "files": 1}]
+    assert top["doc"] == "Shop"
+    assert top["folders"] == [
+        {"path": "src", "files": 3, "doc": "", "holds": ["shop/"]},
+        {"path": "tests", "files": 1, "doc": "", "holds": ["test_cart.py"]},
+    ]
+    assert shown(code_map, "src")["folders"] == [
+        {"path": "src/shop", "files": 3, "doc": "A small shop.", "holds": ["cart.py", "money.py"]}
+    ]
+    assert shown(code_map, "src/shop")["doc"] == "A small shop."
     assert [row["path"] for row in top["files"]] == ["README.md"]
     rows = {row["path"]: row for row in shown(code_map, "src/shop/")["files"]}
     assert rows["src/shop/cart.py"] == {

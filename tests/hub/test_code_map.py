@@ -86,6 +86,14 @@ def test_every_question_is_answered_and_long_answers_are_cut(root: Path, paths: 
     assert [at for at, site in enumerate(answer["sites"]) if site["code"]] == [0, 37, 73]
 
 
+def test_many_suggested_globs_are_not_cut(root: Path, paths: WorkspacePaths) -> None:
+    for number in range(120):
+        (root / f"{number}.txt").write_text("")
+    answer = asked(root, paths, question="partition", about=".", count=1)
+    assert answer["cut"] == 0
+    assert len([*answer["outside"], *(glob for part in answer["parts"] for glob in part["globs"])]) > 100
+
+
 def test_a_folder_that_is_no_repository_is_an_error(tmp_path: Path, paths: WorkspacePaths) -> None:
     (tmp_path / "plain").mkdir()
     with pytest.raises(StoreError, match="git"):
@@ -133,6 +141,10 @@ def test_partitions_are_suggested_to_the_person_and_described_to_the_commander(
             fields: dict[str, Any] = {"question": "partition", "about": ".", "count": 2}
             answer = (await asyncio.to_thread(ask, "map:ask", **fields))["answer"]
             assert [part["globs"] for part in answer["parts"]] == [["bank.py"], ["money.py", "shop.py"]]
+            async with speak(address, await join(address, "one", role="commander")) as agent:
+                told = await agent.call("map_partition", parts=2)
+                assert [part["globs"] for part in told["parts"]] == [["bank.py"], ["money.py", "shop.py"]]
+                assert told["cut"] == 0
         text = await describe_layout(root, paths, 2)
         assert "- bank (5 lines; " in text and "money.py, shop.py" in text
         assert await describe_layout(root, paths, 1) == ""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from aegis_tui.adapters.code_map.apart import derive_apart
+from aegis_tui.adapters.code_map.front_matter import read_front_matter
 from aegis_tui.adapters.code_map.python import python_facts
 from aegis_tui.domain.code_map.entry import Entry, make_entry
 from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
@@ -29,7 +30,9 @@ class SourceReader:
     """Implements `FactsReader`."""
 
     def derive(self, language: str, content: bytes) -> FileFacts:
-        """Return the facts of a content; of one that cannot be parsed, its number of lines, of Markdown its headings.
+        """Return the facts of a content; of one that cannot be parsed, its number of lines.
+
+        Of Markdown, these are its headings and what its front matter says.
 
         A language whose grammar is not installed (`aegis-tui[lang]`), and one that the map does not know, give the
         number of lines only. A content with a NUL has the language `binary` and no lines. Raises nothing.
@@ -86,9 +89,15 @@ def _headings(language: str, content: bytes) -> FileFacts:
 
 
 def _markdown(lines: list[str]) -> Iterator[MapSymbol]:
-    """Yield a symbol of the kind `heading` for each heading of a Markdown text; lines in fenced code are left out."""
+    """Yield a symbol of the kind `module` for what front matter says, and one of the kind `heading` for each heading.
+
+    Lines in fenced code and in front matter are not headings.
+    """
+    doc, after = read_front_matter(lines)
+    if doc:
+        yield MapSymbol("", "module", 1, 1, max(len(lines), 1), "", doc)
     is_code = False
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines[after:], start=after + 1):
         if _FENCE.match(line):
             is_code = not is_code
         elif not is_code and (match := _HEADING.match(line)):

@@ -133,6 +133,10 @@ class FolderRow(TypedDict):
 
     path: str
     files: int
+    doc: NotRequired[str]
+    """What it is for, from the documentation of the package or the README in it; empty if none of them says so."""
+    holds: NotRequired[list[str]]
+    """What is directly in it: folders with a slash at the end, and files; at most 20."""
 
 
 class FileRow(TypedDict):
@@ -149,6 +153,8 @@ class ShownFolder(MapAnswer):
     """`map show` of a folder."""
 
     path: str
+    doc: NotRequired[str]
+    """What it is for, as of the folders in it."""
     folders: list[FolderRow]
     files: list[FileRow]
 
