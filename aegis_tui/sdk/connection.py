@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect, unix_connect
-from websockets.exceptions import WebSocketException
-
 from aegis_tui.errors import HubUnavailable, Refused
 from aegis_tui.sdk.quick import parse_address
+from aegis_tui.sdk.web_socket import WebSocket, open_web_socket
 from aegis_tui.sdk.wire import WIRE_VERSION, encode_frame, error_from_wire
 
 OPEN_DEADLINE_S = 5.0
+CLOSE_DEADLINE_S = 1.0
 MAX_MESSAGE_BYTES = 16 << 20
+_HTTP_PORT = 80
 _OVER_A_FRAME = frozenset({1003, 1007, 1009})
 
 
@@ -35,7 +35,7 @@ class Endpoint:
 class Connection:
     """An open WebSocket connection. `send` and `receive` raise `HubUnavailable` once it is lost."""
 
-    def __init__(self, socket: ClientConnection, url: str) -> None:
+    def __init__(self, socket: WebSocket, url: str) -> None:
         self._socket = socket
         self._url = url
         self.agent_id = ""
@@ -54,7 +54,7 @@ class Connection:
         """
         try:
             await self._socket.send(text)
-        except (WebSocketException, OSError) as error:
+        except OSError as error:
             raise _lost(self._url, error) from error
 
     async def receive(self) -> dict[str, Any]:
@@ -64,8 +64,8 @@ class Connection:
             HubUnavailable: The connection is lost, or the hub sent something that is no JSON object.
         """
         try:
-            frame = json.loads(await self._socket.recv())
-        except (WebSocketException, OSError, ValueError) as error:
+            frame = json.loads(await self._socket.receive())
+        except (OSError, ValueError) as error:
             raise _lost(self._url, error) from error
         if not isinstance(frame, dict):
             raise HubUnavailable(f"the hub at {self._url} sent something that is not a JSON object", "update aegis-tui")
@@ -73,7 +73,7 @@ class Connection:
 
     async def close(self) -> None:
         """Close the connection, waiting at most a second for the hub; never raises."""
-        await self._socket.close()
+        await self._socket.close(wait_s=CLOSE_DEADLINE_S)
 
 
 async def open_connection(
@@ -117,28 +117,18 @@ async def open_connection(
         raise
 
 
-async def _open(endpoint: Endpoint) -> ClientConnection:
+async def _open(endpoint: Endpoint) -> WebSocket:
     url = endpoint.url
-    netloc = "" if url.startswith("unix:") else parse_address(url).netloc
+    place: str | tuple[str, int] = url.removeprefix("unix:")
+    host = "localhost"
+    if not url.startswith("unix:"):
+        address = parse_address(url)
+        place, host = (address.hostname or "", address.port or _HTTP_PORT), address.netloc
     try:
-        if url.startswith("unix:"):
-            return await unix_connect(
-                url.removeprefix("unix:"),
-                "ws://localhost/v1/stream",
-                compression=None,
-                open_timeout=OPEN_DEADLINE_S,
-                close_timeout=1.0,
-                max_size=MAX_MESSAGE_BYTES,
-            )
-        return await connect(
-            f"ws://{netloc}/v1/stream",
-            compression=None,
-            open_timeout=OPEN_DEADLINE_S,
-            close_timeout=1.0,
-            max_size=MAX_MESSAGE_BYTES,
-            proxy=None,
+        return await open_web_socket(
+            place, "/v1/stream", host=host, open_s=OPEN_DEADLINE_S, most_bytes=MAX_MESSAGE_BYTES
         )
-    except (WebSocketException, OSError, TimeoutError) as error:
+    except OSError as error:
         raise _lost(url, error) from error
 
 
