@@ -50,7 +50,7 @@ class Rescues:
         for work in await self.store.list_all():
             if work.ref == wanted:
                 return work
-        raise UsageError(f"there is no rescued work {name}", "list it: aegis-tui rescue list")
+        raise UsageError(f"there is no rescued work {name}", "list all of it: aegis-tui rescue list")
 
     async def due(self, retention: Retention) -> list[RescuedWork]:
         """Return the work that is to be deleted by now, oldest first; nothing is deleted.

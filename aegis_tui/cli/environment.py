@@ -140,7 +140,8 @@ def log(
     logs = environments_of(here().paths).logs()
     chosen = next((path for path in logs if name in (None, path.stem)), None)
     if chosen is None:
-        raise UsageError("there is no such log", "list the environments: aegis-tui environment show")
+        of = f"of the environment {name}" if name else "of a set-up command"
+        raise UsageError(f"there is no log {of}", "list the environments: aegis-tui environment show")
     text = chosen.read_text("utf-8", "replace")
     fields: SetupLogOutput = {"name": chosen.stem, "log": str(chosen), "output": text}
     output.result(fields, as_json=as_json, lines=[text.rstrip("\n")])

@@ -8,7 +8,7 @@ import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
-from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
+from aegis_tui.domain.run.history import RUN_EVENTS, outcome_word, past_runs
 from aegis_tui.domain.run.report_model import PastRun
 from aegis_tui.domain.wire.output import RunsOutput, TranscriptOutput
 
@@ -34,7 +34,7 @@ def _row(run: PastRun) -> list[str]:
     took = "" if run["duration_s"] is None else f"{run['duration_s']:.0f} s"
     outcome = f"{run['commit'][:10]} on {run['branch']}" if run["commit"] else str(run["error"] or "")
     at = str(run["started_at"] or "")[:16].replace("T", " ")
-    return [run["run"], run["state"] or "?", at, took, output.short(run["goal"] or ""), outcome]
+    return [run["run"], outcome_word(run), at, took, output.short(run["goal"] or ""), outcome]
 
 
 def _transcript(

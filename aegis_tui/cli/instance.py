@@ -142,7 +142,8 @@ def _stop(
     """
     reply = here().hub().reply(StoppedReply, "instance:stop", agent_id=name, reason=reason)
     fields: StopOutput = {"agent_id": reply["agent_id"]}
-    output.result(fields, as_json=as_json, lines=[f"{reply['agent_id']} is being stopped"])
+    words = "had ended already" if reply.get("phase") in ("gone", "reclaimed") else "is being stopped"
+    output.result(fields, as_json=as_json, lines=[f"{reply['agent_id']} {words}"])
     return 0
 
 

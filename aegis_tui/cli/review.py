@@ -59,7 +59,7 @@ def review(context: typer.Context, run: RunName = None, as_json: AsJson = False)
         lines += [f"  {'pass' if c['pass'] else 'FAIL'} {c['id']}: {c['evidence']}" for c in item["criteria"]]
         lines += [f"  {f['severity']} {f['file'] or ''}: {f['msg']}" for f in item["findings"]]
     fields: ReviewsOutput = {"reviews": reviews}
-    output.result(fields, as_json=as_json, lines=lines or ["no verdict yet"])
+    output.result(fields, as_json=as_json, lines=lines or ["there is no verdict"])
 
 
 @app.command()

@@ -135,6 +135,8 @@ def _run_lines(run: RunView, done: MergeProgress) -> Iterator[str]:
     yield f"{run['run']}: {output.short(run['goal'])}"
     state, error = _run_state(run), run["error"]
     stage = run["stage"] if state in ("open", "done") else f"{state} in {run['stage']}"
+    if state == "failed" and run["commit"]:
+        stage = "incomplete"
     yield f"{stage}, {done['completed']} of {done['total']} pieces merged"
     if error and (message := error.get("message")):
         yield f"  {message}"

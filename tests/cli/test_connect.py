@@ -215,8 +215,9 @@ def test_without_a_command_the_variables_are_told_without_the_token(desk: Desk) 
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["ok"]
         assert desk.instance("by-hand")["word"] == "testing"
-        assert desk.aegis("stop", "by-hand").code == 0
+        assert "is being stopped" in desk.aegis("stop", "by-hand").out
         assert process.wait(20) == 0
+        assert "had ended already" in desk.aegis("stop", "by-hand").out
     finally:
         process.kill()
         process.communicate()

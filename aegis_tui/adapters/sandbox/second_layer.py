@@ -70,6 +70,6 @@ async def try_landlock(abi: int) -> SecondLayer:
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     if code == 0 and said.split() == ["written", "refused"]:
-        return SecondLayer(True, f"refuses writes too (version {abi})")
+        return SecondLayer(True, f"also refuses writes (version {abi})")
     last = (errors or said).strip().rpartition("\n")[2] or f"exit code {code}"
     return SecondLayer(False, f"none: it does not refuse a write ({last})")

@@ -84,8 +84,9 @@ def _may_hand_over(run: Run, piece: Piece) -> bool:
 
 
 def _tried(piece: Piece) -> str:
-    others = f", in the hands of {counted(len(piece.handed_over) + 1, 'instance')}" if piece.handed_over else ""
-    return f"{piece.name} was rejected {counted(piece.rejections + 1, 'time')}{others}"
+    times = piece.rejections + 1
+    by = f", by {counted(len(piece.handed_over) + 1, 'instance')}," if piece.handed_over else ""
+    return f"{counted(times, 'submission')} of {piece.name}{by} {'was' if times == 1 else 'were'} sent back"
 
 
 def _after_all(

@@ -9,7 +9,7 @@ from aegis_tui.domain.inert import inert
 from aegis_tui.domain.markdown import code_span
 from aegis_tui.domain.wire.review import JointFinding, LensVerdict, PieceReview
 
-WORDS = {"APPROVED": "approved", "CHANGES_REQUESTED": "changes requested", "PENDING": "no verdict yet"}
+WORDS = {"APPROVED": "approved", "CHANGES_REQUESTED": "changes requested", "PENDING": "no verdict"}
 """A verdict, in words."""
 
 

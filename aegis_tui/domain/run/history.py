@@ -46,6 +46,11 @@ def past_runs(events: Iterable[Event]) -> list[PastRun]:
     return list(runs.values())
 
 
+def outcome_word(run: PastRun) -> str:
+    """Return the state of a run for a person: `incomplete` if it failed but has a commit, `?` if it is not known."""
+    return "incomplete" if run["state"] == "failed" and run["commit"] else run["state"] or "?"
+
+
 def logged_report(events: Iterable[Event], run: str) -> Report | None:
     """Return the logged report of an ended run; None while the run is open, or when there is no such run."""
     reports = [event.data.report for event in events if isinstance(event.data, RunFinished) and event.data.run == run]

@@ -28,7 +28,8 @@ class PullRequestText(NamedTuple):
 def pull_request_text(report: Report) -> PullRequestText:
     """Return the text for a pull request about a run's commit: the commit's subject, and a body in Markdown.
 
-    The body has goal, pieces, checks of the last round, reviews and allowed findings. What agents wrote stands in code.
+    The body has goal, pieces, checks of the last round, the last review of each piece and allowed findings. What agents
+    wrote stands in code.
 
     Args:
         report: The report of the run.
@@ -62,7 +63,8 @@ def _pieces(report: Report) -> Iterator[str]:
         if name in left:
             continue
         agents = [i["agent_id"] for i in report["instances"] if i["feature"] == name and i["role"] != "reviewer"]
-        yield f"- {code_span(name or '')}: {', '.join(dict.fromkeys(agents))}"
+        if agents:  # the composition has reviewers only
+            yield f"- {code_span(name or '')}: {', '.join(dict.fromkeys(agents))}"
     for name, reason in left.items():
         yield f"- left out: {code_span(name)}: {code_span(reason)}"
 
@@ -115,11 +117,13 @@ def _merged(report: Report) -> Iterator[str]:
 
 
 def _reviews(report: Report) -> Iterator[str]:
-    for item in report["reviews"]:
+    left = {item["piece"] for item in report.get("left_out", ())}
+    newest = {(item["piece"], item.get("lens")): item for item in report["reviews"] if item["piece"] not in left}
+    for item in newest.values():
         lens = f" for {inert(item['lens'])}" if item.get("lens") not in (None, "general") else ""
         verdict = item["verdict"].replace("_", " ").lower()
         yield f"- {code_span(item['piece'])}{lens}: {verdict} by {inert(item['reviewer'])}"
-    if not report["reviews"]:
+    if not newest:
         yield "No review."
 
 

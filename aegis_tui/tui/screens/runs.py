@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
+from aegis_tui.domain.run.history import outcome_word
 from aegis_tui.domain.run.report_model import PastRun
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
@@ -48,7 +49,7 @@ def run_line(run: PastRun, *, width: int) -> tuple[Span, ...]:
     at = str(run["started_at"] or "")[:16].replace("T", " ")
     took = "" if run["duration_s"] is None else f"{run['duration_s']:.0f} s"
     result = f"{run['commit'][:10]}" if run["commit"] else str(run["error"] or "")
-    lead = f"{run['run']:<7} {run['state'] or '?':<7} {at:<16} {took:>7}  "
+    lead = f"{run['run']:<7} {outcome_word(run):<10} {at:<16} {took:>7}  "
     rest = max(0, width - 2 - len(lead))
     room = max(0, min(len(inert(result)), rest // 2))
     return (

@@ -83,7 +83,7 @@ git stash list; git status --porcelain
 async def test_whether_it_works_is_found_by_trying() -> None:
     abi = landlock.find_abi()
     found = await try_landlock(abi)
-    assert (found.works, found.words) == (True, f"refuses writes too (version {abi})")
+    assert (found.works, found.words) == (True, f"also refuses writes (version {abi})")
     assert (await try_landlock(0)).words == "none: this kernel has no Landlock, or it is switched off"
     assert (await try_landlock(1)).words == "none: Landlock needs Linux 5.19 or later"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aegis_tui.domain.run.history import RUN_EVENTS, logged_report, past_runs
+from aegis_tui.domain.run.history import RUN_EVENTS, logged_report, outcome_word, past_runs
 from aegis_tui.tui.recorded import load_events
 
 EVENTS = load_events(Path(__file__).parents[2] / "tui" / "data" / "default.jsonl")
@@ -28,3 +28,10 @@ def test_a_run_whose_start_was_compacted_away_is_known_by_its_report() -> None:
     assert (run["state"], run["started_at"]) == ("done", None) and str(run["goal"]).startswith("Add discounts")
     report = logged_report([FINISHED], "run1")
     assert report is not None and report["commit"] is not None and report["commit"]["oid"] == run["commit"]
+
+
+def test_a_failed_run_with_a_commit_is_called_incomplete() -> None:
+    (run,) = past_runs([FINISHED])
+    assert outcome_word(run) == "done"
+    assert outcome_word({**run, "state": "failed"}) == "incomplete"
+    assert outcome_word({**run, "state": "failed", "commit": None}) == "failed"

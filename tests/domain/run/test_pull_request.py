@@ -34,6 +34,17 @@ def test_what_is_left_out_is_named_apart_from_what_is_in_the_commit() -> None:
     assert "- `beta`: NATIVE" not in body and "- `alpha`: NATIVE" in body
 
 
+def test_only_pieces_of_the_commit_and_their_last_reviews_are_listed() -> None:
+    found = report(left_out=[{"piece": "beta", "reason": "QA fails with it", "ref": None}])
+    first = {**found["reviews"][0], "piece": "alpha", "verdict": "CHANGES_REQUESTED", "reviewer": "NATIVE-r90"}
+    last = {**first, "verdict": "APPROVED", "reviewer": "NATIVE-r91"}
+    found["reviews"] = [first, {**last, "piece": "beta"}, last]
+    found["instances"].append({**found["instances"][0], "feature": "composition", "role": "reviewer"})
+    body = pull_request_text(found).body
+    assert [line for line in body.splitlines() if " by NATIVE" in line] == ["- `alpha`: approved by NATIVE-r91"]
+    assert "- `composition`:" not in body
+
+
 def test_without_a_commit_there_is_no_text() -> None:
     with pytest.raises(Refused):
         pull_request_text(report(commit=None))
