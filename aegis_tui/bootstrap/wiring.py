@@ -19,6 +19,7 @@ from aegis_tui.adapters.git.environment import agent_git_environment
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
 from aegis_tui.adapters.git.live_trees import GitLiveTrees
 from aegis_tui.adapters.git.repository import GitRepository, open_repository
+from aegis_tui.adapters.git.rerere import RecordedResolutions
 from aegis_tui.adapters.lens_files import find_lens
 from aegis_tui.adapters.llm.key import ModelKey
 from aegis_tui.adapters.llm.probe import probe_endpoint
@@ -53,6 +54,7 @@ from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.live import LiveConflicts
 from aegis_tui.orchestrator.piece_qa import PieceQa
 from aegis_tui.orchestrator.preflight import Preflight
+from aegis_tui.orchestrator.proposal import Proposer
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
 from aegis_tui.orchestrator.qa_run import QaRunner
@@ -108,8 +110,7 @@ class Wiring:
         surroundings = wired.surroundings()
         sockets_dir = paths.runtime_dir / "agents"
         places = _places(paths, sockets_dir)
-        environ = {**self._environ, "AEGIS_STATE_DIR": str(paths.state_dir)}
-        terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=_folder(paths.state_dir / "tmux"), environment=environ)
+        terminal = _terminal(paths, self._environ)
         keeper = InstanceKeeper(
             repository=repository,
             terminal=terminal,
@@ -123,15 +124,16 @@ class Wiring:
             find_servers=partial(_find_servers, self._environ, self._root),
         )
         rules = rule_check_of(repository, self._environ)
+        proposer = _proposer(repository, paths)
         quality = self._quality(repository, sandbox, surroundings, places.scratch_dir, paths.state_dir)
         parts = WorkflowParts(
             terminal=terminal,
             keeper=keeper,
-            integrator=Integrator(repository),
+            integrator=Integrator(repository, proposer),
             recomposer=Recomposer(repository=repository, composing=repository.batches, quality=quality),
             quality=quality,
             rules=rules,
-            piece_qa=_piece_qa(repository, quality),
+            piece_qa=_piece_qa(repository, quality, proposer),
             gateway=self._gateway(paths, sockets_dir),
             find_endpoint=partial(_usual_endpoint, self._environ, self._root),
             hash_joined=_joined_hash(paths),
@@ -247,6 +249,11 @@ class Wiring:
         )
 
 
+def _terminal(paths: WorkspacePaths, environ: Mapping[str, str]) -> TmuxTerminal:
+    environment = {**environ, "AEGIS_STATE_DIR": str(paths.state_dir)}
+    return TmuxTerminal(f"aegis-{paths.key}", config_dir=_folder(paths.state_dir / "tmux"), environment=environment)
+
+
 def _places(paths: WorkspacePaths, sockets_dir: Path) -> Places:
     link_socket(paths.hub_socket, sockets_dir)
     logs, scratch = _folder(paths.hub_log.parent), _folder(paths.state_dir / "scratch")
@@ -329,6 +336,16 @@ def claimed_worktrees(worktrees_dir: Path, workspace: Workspace) -> frozenset[st
     return frozenset(item.worktree or str(worktrees_dir / item.instance_id) for item in living)
 
 
-def _piece_qa(repository: GitRepository, quality: Quality) -> PieceQa:
-    integrator = Integrator(repository)
-    return PieceQa(repository=repository, composing=repository.batches, integrator=integrator, quality=quality)
+def _proposer(repository: GitRepository, paths: WorkspacePaths) -> Proposer:
+    resolutions = RecordedResolutions(paths.state_dir / "rerere.git")
+    return Proposer(repository=repository, composing=repository.batches, resolutions=resolutions)
+
+
+def _piece_qa(repository: GitRepository, quality: Quality, proposer: Proposer) -> PieceQa:
+    return PieceQa(
+        repository=repository,
+        composing=repository.batches,
+        integrator=Integrator(repository),
+        quality=quality,
+        proposer=proposer,
+    )

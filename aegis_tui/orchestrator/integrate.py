@@ -26,6 +26,7 @@ from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import GitError, MergeConflict
 from aegis_tui.orchestrator.fence import FenceCheck
 from aegis_tui.orchestrator.overlap import files_of, hot_overlap, overlaps, soft_overlap
+from aegis_tui.orchestrator.proposal import Proposer, tested_proposal
 from aegis_tui.ports.commits import ChangedPath
 from aegis_tui.ports.merge import MergePreview
 from aegis_tui.ports.repository_condition import InspectedRepository
@@ -49,8 +50,8 @@ class ComposedPiece(NamedTuple):
 class Integrator:
     """The git operations on pieces, from submission to the commit of the result. All raise `GitError` if git fails."""
 
-    def __init__(self, repository: InspectedRepository) -> None:
-        self._repository = repository
+    def __init__(self, repository: InspectedRepository, proposer: Proposer | None = None) -> None:
+        self._repository, self._proposer = repository, proposer
 
     async def prepare_run(self, run: Run) -> None:
         """Create the run's working ref at the base unless it exists. Raises `GitError`, or `Conflict` in a race."""
@@ -92,6 +93,8 @@ class Integrator:
         preview, others = await asyncio.gather(predicted, self._against_open(run, piece, head_oid))
         changed += await self._beyond(run, bases, preview.tree, {item.path for item in changed})
         blocking, soft = await self.against_applied(run, piece, head_oid, preview)
+        if self._proposer is not None and await self._proposer.may_solve(run, piece, blocking):
+            blocking, soft = [], [*blocking, *soft]
         clashes = await self._case_clashes(run, preview.tree or head_oid, changed)
         fence = FenceCheck(self._repository, fences)
         dropped = await fence.dropped(run.working_oid, preview.tree)
@@ -247,12 +250,14 @@ class Integrator:
     async def stale(self, run: Run, head_oid: str, fences: PieceFences) -> list[Finding]:
         """Return findings for files in which a merge would now remove lines merged under a newer token (LOCK-3).
 
-        Empty if `fences.overtaken` names no file, or if the merge has conflicts. `GitError` if git fails.
+        Empty if `fences.overtaken` names no file, or if the merge has conflicts that stand. `GitError` if git fails.
         """
         if not fences.overtaken:
             return []
         preview = await self._repository.predict(run.working_oid, head_oid)
-        return await FenceCheck(self._repository, fences).dropped(run.working_oid, preview.tree)
+        proposal = tested_proposal(run, head_oid)
+        tree = preview.tree or (proposal.tree if proposal else None)
+        return await FenceCheck(self._repository, fences).dropped(run.working_oid, tree)
 
     async def compose(self, run: Run, piece: Piece, head_oid: str) -> ComposedPiece:
         """Merge an accepted piece into the working ref; a ref that was moved is reset first to what the log records.
@@ -273,8 +278,12 @@ class Integrator:
                 at=run.facts.started_unix,
             )
         except MergeConflict:
+            if self._proposer is not None and (done := await self._proposer.merge(run, head_oid, message)):
+                return ComposedPiece(done[0], [], done[1].files)
             preview = await self._repository.predict(run.working_oid, head_oid)
             return ComposedPiece(None, (await self.against_applied(run, piece, head_oid, preview))[0])
+        if self._proposer is not None and not result.already:
+            await self._proposer.learn(run, piece, head_oid)
         return ComposedPiece(result.oid, [], result.files)
 
     async def _put_back(self, run: Run) -> None:

@@ -14,6 +14,7 @@ from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.run.piece_report import submission_name
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.orchestrator.integrate import Integrator
+from aegis_tui.orchestrator.proposal import Proposal, Proposer, is_green, refuted
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.ports.composition import Composing
 from aegis_tui.ports.repository import Repository
@@ -27,13 +28,20 @@ class PieceQa:
         composing: Writes the merge commits.
         integrator: Says with which merged pieces a submission conflicts.
         quality: Runs QA.
+        proposer: Proposes how submissions with conflicts are merged; by default, their conflicts stand.
     """
 
     def __init__(
-        self, *, repository: Repository, composing: Composing, integrator: Integrator, quality: Quality
+        self,
+        *,
+        repository: Repository,
+        composing: Composing,
+        integrator: Integrator,
+        quality: Quality,
+        proposer: Proposer | None = None,
     ) -> None:
         self._repository, self._composing, self._quality = repository, composing, quality
-        self._integrator = integrator
+        self._integrator, self._proposer = integrator, proposer
 
     async def test(self, run: Run, piece: Piece, head_oid: str, *, onto: str, table: PartitionTable) -> PieceMarkTested:
         """Return what the checks gave, or the conflicts if the submission cannot be merged.
@@ -52,11 +60,16 @@ class PieceQa:
             await self._repository.keep(run.run, submission_name(piece.name, str(earlier)), str(earlier))
         place = {"run": run.run, "piece": piece.name, "head_oid": head_oid, "onto_oid": onto}
         preview = await self._repository.predict(onto, head_oid)
-        if preview.tree is None:
-            blocking, _ = await self._integrator.against_applied(run, piece, head_oid, preview)
+        proposal = Proposal(preview.tree, ()) if preview.tree else None
+        blocking, _ = await self._integrator.against_applied(run, piece, head_oid, preview)
+        if proposal is None and self._proposer is not None:
+            proposal = await self._proposer.propose(run, piece, preview)
+        if proposal is None:
             return PieceMarkTested(**place, overlaps=tuple(blocking))
         message = render_message(f"merge {piece.name}", "", commit_trailers(run.run, piece.agents))
-        oid = await self._composing.commit(preview.tree, (onto, head_oid), message=message, at=run.facts.started_unix)
+        oid = await self._composing.commit(proposal.tree, (onto, head_oid), message=message, at=run.facts.started_unix)
         name = f"piece-{piece.name}-{oid[:12]}"
         checks, blamed = await self._quality.test(run, oid, onto=onto, table=table, name=name, objects=is_objection)
-        return PieceMarkTested(**place, tree=preview.tree, checks=checks, blamed=blamed)
+        if proposal.files and not is_green(checks):
+            return PieceMarkTested(**place, overlaps=refuted(blocking, checks))
+        return PieceMarkTested(**place, tree=proposal.tree, checks=checks, blamed=blamed, proposed=proposal.files)

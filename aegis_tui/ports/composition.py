@@ -67,6 +67,18 @@ class Composing(Protocol):
         """
         ...
 
+    async def with_files(self, tree: str, files: Mapping[str, bytes]) -> str:
+        """Return the id of a tree in which files have other contents; their modes stay, and the tree is written.
+
+        Args:
+            tree: A tree or a commit.
+            files: Path -> its new content.
+
+        Raises:
+            GitError: There is no such tree, or no regular file at one of the paths.
+        """
+        ...
+
     async def commit(self, tree: str, parents: Sequence[str], *, message: str, at: int) -> str:
         """Write a commit in the person's name and return its id; equal arguments give the same commit.
 

@@ -38,6 +38,8 @@ class MergePreview:
     conflicts: tuple[FileConflict, ...]
     files: tuple[MergedFile, ...] = ()
     """The files that both sides changed in different ways, with what merges them; a path may be missing."""
+    marked_tree: str | None = None
+    """What git made of a merge with conflicts, with markers in the files; None if it is clean, or was not written."""
 
     @property
     def soft(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aegis_tui.ports.composition import Composition, PiecePart
 from aegis_tui.testing.memory_repository import MemoryRepository
@@ -43,6 +43,13 @@ class MemoryComposing:
                 parts.insert(0, PiecePart("", (await self._repository.merge_bases(before, head))[0], head))
             tip = before
         return parts
+
+    async def with_files(self, tree: str, files: Mapping[str, bytes]) -> str:
+        """Return the id of a tree in which files have other contents."""
+        changed = {path: content.decode() for path, content in files.items()}
+        return await self._repository.tree_of(
+            self._repository.write_commit({**self._repository.files(tree), **changed}, ())
+        )
 
     async def commit(self, tree: str, parents: Sequence[str], *, message: str, at: int) -> str:
         """Write a commit and return its id; equal arguments give the same commit, whatever `at` is."""

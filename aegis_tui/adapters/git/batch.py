@@ -7,13 +7,13 @@ are written by one `mktree`. Only a part that changes what another one changed t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aegis_tui.adapters.git.compose import Composer
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
-from aegis_tui.adapters.git.structural_merge import Merge
+from aegis_tui.adapters.git.structural_merge import REGULAR, Merge
 from aegis_tui.adapters.git.tree_draft import (
     Folder,
     TreeChange,
@@ -24,7 +24,9 @@ from aegis_tui.adapters.git.tree_draft import (
     unread,
     unwritten,
 )
+from aegis_tui.adapters.git.tree_files import NewFile, tree_with
 from aegis_tui.domain.merge.merged_file import MergedFile
+from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.errors import GitError
 from aegis_tui.ports.composition import Composition, PiecePart
 
@@ -123,6 +125,20 @@ class PieceComposer:
                 bases = await self._objects.merge_bases(before, head)
                 parts += [PiecePart("", bases[0], head)] if bases else []
         return parts
+
+    async def with_files(self, tree: str, files: Mapping[str, bytes]) -> str:
+        """Return the id of a tree in which files have other contents; see `Composing.with_files`.
+
+        Raises:
+            GitError: There is no such tree, no regular file at one of the paths, or git fails.
+        """
+        options = ("--literal-pathspecs", "ls-tree", "-z", "--full-tree", tree, "--")
+        listed = await self._runner.run(*options, *map(name_of, files))
+        parted = (line.partition("\t") for line in listed.fields())
+        modes = {write_name(name): about.split(" ")[0] for about, _, name in parted}
+        if missing := [path for path in files if modes.get(path) not in REGULAR]:
+            raise GitError(f"{missing[0]} is no file there")
+        return await tree_with(self._runner, tree, {path: NewFile(modes[path], files[path]) for path in files})
 
     async def commit(self, tree: str, parents: Sequence[str], *, message: str, at: int) -> str:
         """Write a commit in the person's name and return its id; equal arguments give the same commit.

@@ -5,22 +5,17 @@ A commit depends only on its inputs, so that a step repeated after a crash produ
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Final
 
 from aegis_tui.adapters.git.checkout import Checkout
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.predict import Merges
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.structural_merge import Merge
-from aegis_tui.domain.merge.label import label_words
+from aegis_tui.domain.merge.merged_file import with_file_trailers
 from aegis_tui.errors import Conflict, GitError, MergeConflict
 from aegis_tui.ports.merge import ComposeResult
-
-_MOST_LABELS: Final = 50
-_TRAILER: Final = re.compile(r"[A-Za-z][A-Za-z-]*: ")
 
 
 class Composer:
@@ -68,7 +63,7 @@ class Composer:
                 "rebase the piece onto the integration branch",
                 conflicts=[asdict(conflict) for conflict in conflicts],
             )
-        oid = await self.commit(merge.tree, [expect_oid, piece_oid], _with_labels(message, merge), at)
+        oid = await self.commit(merge.tree, [expect_oid, piece_oid], with_file_trailers(message, merge.files), at)
         await self.update_ref(ref, oid, expect_oid)
         return ComposeResult(oid, merge.tree, already=False, files=merge.files)
 
@@ -165,17 +160,6 @@ def _conflict_text(paths: Sequence[str], merge: Merge) -> str:
             return f"the piece cannot be merged into the integration branch: {path}: {merge.reasons[path]}"
     names = ", ".join(paths[:3])
     return f"the piece and the integration branch change the same lines of {names or 'a path'}"
-
-
-def _with_labels(message: str, merge: Merge) -> str:
-    """Return a commit message with a trailer for each file that both sides changed: what merged it, and its label."""
-    listed = [f"{file.path} ({label_words(file.label, file.strategy)})" for file in merge.files[:_MOST_LABELS]]
-    trailers = "".join(f"Merged-file: {' '.join(words.split())}\n" for words in listed)
-    if not trailers:
-        return message
-    last = message.rstrip("\n").rpartition("\n\n")[2] if "\n\n" in message else ""
-    is_trailer = bool(last) and all(_TRAILER.match(line) for line in last.split("\n"))
-    return message.rstrip("\n") + ("\n" if is_trailer else "\n\n") + trailers
 
 
 def _moved(ref: str, expect: str | None, current: str | None) -> Conflict:

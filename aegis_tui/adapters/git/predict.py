@@ -97,6 +97,7 @@ class Merges:
             both_changed=tuple(sorted(both | {conflict.path for conflict in conflicts})),
             conflicts=conflicts,
             files=merge.files,
+            marked_tree=None if merge.clean else merge.tree,
         )
 
     async def conflicts(self, merge: Merge) -> tuple[FileConflict, ...]:

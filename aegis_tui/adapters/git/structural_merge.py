@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from aegis_tui.adapters.apart import LARGE, AnswerLostError, ask_apart
-from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.tree_files import NewFile, tree_with
 from aegis_tui.adapters.symbols.source import LANGUAGES, read_source
 from aegis_tui.domain.code_map.language import language_of
 from aegis_tui.domain.merge.data_file import is_data_file
@@ -166,16 +166,8 @@ class StructuralMerges:
         solved = {file: merged.text for file, merged in made.items() if file.is_conflict and merged.text is not None}
         if not solved or not await self._is_within_files(commits):
             return merge
-        lines = []
-        for file, text in solved.items():
-            oid = (await self._runner.run("hash-object", "-w", "--stdin", stdin=text.encode())).text
-            lines.append(f"{file.merged.mode} {oid}\t{name_of(file.path)}\0")
-        with scratch_folder() as folder:
-            index = {"GIT_INDEX_FILE": str(folder / "index")}
-            await self._runner.run("read-tree", merge.tree, env=index)
-            stdin = "".join(lines).encode("utf-8", "surrogateescape")
-            await self._runner.run("update-index", "-z", "--index-info", env=index, stdin=stdin)
-            tree = (await self._runner.run("write-tree", "--missing-ok", env=index)).text
+        files = {file.path: NewFile(file.merged.mode, text.encode()) for file, text in solved.items()}
+        tree = await tree_with(self._runner, merge.tree, files)
         paths = {file.path for file in solved}
         stages = {path: blobs for path, blobs in merge.stages.items() if path not in paths}
         return replace(merge, tree=tree, clean=not stages, stages=stages)

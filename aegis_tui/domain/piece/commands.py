@@ -64,6 +64,7 @@ class PieceMarkTested(CommandData):
     blamed: tuple[str, ...] = ()  # pieces whose files the failures name
     overlaps: tuple[Overlapping, ...] = ()  # where it cannot be merged with the working ref
     problem: str = ""  # why nothing could be run; then the piece is not held up
+    proposed: tuple[MergedFile, ...] = ()  # how `tree` was merged, if a proposal solved its conflicts (GIT-3)
 
 
 class ConflictsObserved(CommandData):

@@ -114,6 +114,8 @@ class PieceTested(EventData):
     """Which checks fail and why; or why their result says nothing about the piece; empty if all are passed."""
     breaks: tuple[str, ...] = ()
     """Merged pieces in whose files the checks fail; they go back to their workers when this piece is merged."""
+    proposed: tuple[MergedFile, ...] = ()
+    """How the files that both sides changed were merged, if a proposal solved the conflicts in them (GIT-3)."""
 
 
 class PieceStuck(EventData):

@@ -37,6 +37,7 @@ def note_tested(piece: Piece, data: PieceTested) -> None:
         is_green=bool(data.checks) and all(check.ok for check in data.checks),
         breaks=data.breaks,
         trace=tails[-TRACE_CHARACTERS:] if data.breaks else "",
+        proposed=data.proposed,
     )
 
 

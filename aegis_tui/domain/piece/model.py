@@ -54,6 +54,8 @@ class CheckedTree(FrozenModel):
     """Merged pieces in whose files the checks fail."""
     trace: str = ""
     """What these fail with."""
+    proposed: tuple[MergedFile, ...] = ()
+    """How its files were merged, if a proposal solved conflicts; it is merged just as it was tested (GIT-3)."""
 
 
 class Piece(StateModel):

@@ -61,6 +61,7 @@ def mark_tested(workspace: Workspace, command: PieceMarkTested, actor: Actor, re
         ok=not objections or waits or bool(elsewhere),
         reason=_reason(command, objections, waits=waits, elsewhere=elsewhere)[:2000],
         breaks=tuple(elsewhere),
+        proposed=command.proposed,
     )
     if tested.ok:
         return Decision([(HUB, tested)])

@@ -229,12 +229,15 @@ def _settle_conflicts(run: Run, name: str) -> list[Draft]:
     One in the same lines was `rebased` if the piece was sent back, else the merge could keep both sides.
     """
     drafts: list[Draft] = []
+    tested = run.pieces[name].tested
+    proposed = {file.path for file in tested.proposed} if tested else set()
     for item in run.conflicts.values():
         if item.resolution is not None or name not in (item.a, item.b):
             continue
         other = run.pieces.get(item.b if item.a == name else item.a)
         if other is None or other.applied_head is not None:
-            how: Resolution = "rebased" if item.kind == "hot" and run.pieces[name].rejections else "merged"
+            is_rebased = item.kind == "hot" and run.pieces[name].rejections and item.path not in proposed
+            how: Resolution = "rebased" if is_rebased else "merged"
             drafts.append((HUB, ConflictResolved(run=run.run, conflict_id=item.conflict_id, resolution=how)))
     return drafts
 
