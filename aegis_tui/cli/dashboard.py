@@ -14,8 +14,10 @@ BaseUrl = Annotated[
     typer.Option("--base-url", metavar="URL", help="Model server for runs that you start here, with or without /v1."),
 ]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model name, as the server lists it.")]
-Theme = Annotated[str | None, typer.Option("--theme", help="Name of a file in themes/.")]
-Layout = Annotated[str | None, typer.Option("--layout", help="Name of a file in layouts/.")]
+Theme = Annotated[
+    str | None, typer.Option("--theme", metavar="NAME", help="Theme, such as light or high-contrast-dark.")
+]
+Layout = Annotated[str | None, typer.Option("--layout", metavar="NAME", help="Layout, such as focus or grid.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the state as JSON instead of opening a screen.")]
 
 

@@ -18,7 +18,7 @@ from aegis_tui.sdk.quick import HubQuick
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
-app = typer.Typer(add_completion=False, invoke_without_command=True)
+app = typer.Typer(add_completion=False, invoke_without_command=True, subcommand_metavar="[COMMAND [ARGS]...]")
 
 
 @app.callback()
@@ -39,12 +39,13 @@ def answer(
     key: Annotated[
         str, typer.Argument(metavar="KEY", help="The item to answer: its key in the output of aegis-tui inbox.")
     ],
-    text: Annotated[
-        str, typer.Argument(metavar="ANSWER", help="yes or no; for an instance that asks, the text to send to it.")
-    ],
+    text: Annotated[str, typer.Argument(metavar="ANSWER", help="yes or no; for an instance or a piece, a text.")],
     as_json: AsJson = False,
 ) -> int:
-    """Answer something that is waiting for you: yes or no, or a text for an instance that asks.
+    """Answer something that is waiting for you: yes or no, or a text for an instance or a piece.
+
+    The text is sent to the instance that asks. A piece that was sent back too often gets one more try with the text as
+    advice; leave-out instead of a text makes the result without the piece, and no ends the run.
 
     Exit code 2 if nothing with this key is waiting or it does not take this answer, 3 if the hub refuses it, 5 if no
     hub is running.

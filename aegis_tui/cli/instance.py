@@ -83,14 +83,19 @@ def _send(
     name: Id,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The prompt; - reads it from stdin.")],
     wait_s: Annotated[
-        float | None, typer.Option("--wait", min=0, help="Seconds to wait to learn what became of it. [default: 5]")
+        float | None,
+        typer.Option(
+            "--wait", min=0, help="Seconds to wait until it is known what became of the prompt; by default 5."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Send a prompt to an instance.
 
-    Waits a few seconds, then prints what became of the prompt: delivered; queued, because the instance is working and
-    gets it afterwards; not delivered; or unknown, if it was typed into a program and no call to the model contained it.
+    Waits until it is known what became of the prompt, but not longer than --wait, and prints that: delivered; queued,
+    because the instance is working and gets it afterwards; not delivered; or unknown, if it was typed into a program
+    and no call to the model contained it.
+
     Exit code 0 if it was delivered or is queued, 1 if that is unknown, 3 if it was not delivered or the instance cannot
     take a prompt now, 2 if there is no such instance or the prompt is empty, 5 if no hub is running.
     """

@@ -108,7 +108,8 @@ def break_lock(
 ) -> int:
     """Take a lock away from its holder; every agent is notified.
 
-    Exit code 2 if no lock or more than one matches, 4 if the lock has already ended, 5 if no hub is running.
+    Exit code 2 if there is no lock on the path or more than one, 4 if no lock with the id is held, 5 if no hub is
+    running.
     """
     hub = here().hub()
     lock_id = _lock_id(hub, lock)

@@ -34,8 +34,14 @@ class _RunOrCommand(TyperGroup):
             args = sorted(args, key=lambda word: not word.startswith("-"))  # options have no values here
         return list(super().parse_args(ctx, args))
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters; the usage of a command, which asks for those of its group too, is without the run."""
+        return [item for item in super().get_params(ctx) if ctx.command is self or item.param_type_name != "argument"]
 
-app = typer.Typer(cls=_RunOrCommand, add_completion=False, invoke_without_command=True)
+
+app = typer.Typer(
+    cls=_RunOrCommand, add_completion=False, invoke_without_command=True, subcommand_metavar="| COMMAND [ARGS]..."
+)
 register(app)
 
 

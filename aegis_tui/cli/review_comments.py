@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Piece = Annotated[str, typer.Argument(metavar="PIECE", help="A piece of the newest run.")]
 Wait = Annotated[
-    float | None, typer.Option("--wait", min=0, help="Seconds to wait to learn what became of it. [default: 5]")
+    float | None,
+    typer.Option("--wait", min=0, help="Seconds to wait until it is known what became of the prompt; by default 5."),
 ]
 
 _PLACE = re.compile(r"(.+):(\d{1,9})", re.DOTALL)
@@ -47,10 +48,11 @@ def register(app: typer.Typer) -> None:
 
 
 def request(piece: Piece, as_json: AsJson = False) -> int:
-    """Have the work on a piece reviewed while it goes on; what is found is suggested to its agent.
+    """Have the unfinished work on a piece reviewed; its agent gets the findings as suggestions.
 
     Such a review decides nothing: the piece is reviewed again when it is submitted. Exit code 2 if there is no such
-    piece, 3 if nobody works on it, nothing is changed yet or such a review goes on already, 5 if no hub is running.
+    piece, 3 if nobody works on it, nothing is changed yet, or such a review is already in progress, 5 if no hub is
+    running.
     """
     reply = here().hub().reply(ReviewRequestedReply, "review:request", piece=piece)
     fields: RequestedOutput = {"piece": piece, "review_id": reply["review_id"]}
@@ -135,8 +137,9 @@ def send(piece: Piece, wait_s: Wait = None, as_json: AsJson = False) -> int:
     """Send all your comments on a piece to its agent, as one prompt.
 
     A piece that was submitted goes back to its agent. Exit codes as for aegis-tui send: 0 if the prompt was delivered
-    or is queued, 1 if that is unknown, 3 if it was not delivered or the agent cannot take a prompt now; the comments
-    wait on if nothing was sent. 2 if there is no such piece or no comment on it, 5 if no hub is running.
+    or is queued, 1 if that is unknown, 3 if it was not delivered or the agent cannot take a prompt now. If
+    nothing was sent, the comments still wait. Exit code 2 if there is no such piece or no comment on it, 5 if no hub is
+    running.
     """
     hub = here().hub()
     reply = hub.reply(CommentsSentReply, "review:send", piece=piece)

@@ -12,6 +12,7 @@ import typer
 
 from aegis_tui.application.run_options import run_options
 from aegis_tui.cli import output
+from aegis_tui.cli.commands import COMMANDS
 from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.qa_choice import ask_for_checks
@@ -27,6 +28,7 @@ from aegis_tui.cli.run_flags import (
     MaxTokens,
     ModelName,
     Notes,
+    OpenRun,
     Partial,
     Rounds,
     RunName,
@@ -362,12 +364,16 @@ def _was_started(place: Place, name: str) -> bool:
     return any(item["run"] == name for item in past_runs(log_reader(place.paths).events(RUN_EVENTS)))
 
 
+_STEER_CODES = "Exit code 2 if there is no such run or no run is open, 3 if the run has ended, 5 if no hub is running."
+
+
 def _steer(command_type: str, words: str) -> Callable[..., int]:
-    def act(run: RunName = None, as_json: AsJson = False) -> int:
+    def act(run: OpenRun = None, as_json: AsJson = False) -> int:
         reply = here().hub().reply(RunReply, command_type, run=run)
         output.result(RunOutput(run=reply["run"]), as_json=as_json, lines=[f"run {reply['run']} {words}"])
         return 0
 
+    act.__doc__ = f"{COMMANDS[command_type.removeprefix('run:')][2]}\n\n{_STEER_CODES}"
     return act
 
 

@@ -56,6 +56,7 @@ SandboxLevel = Annotated[
     str | None, typer.Option("--sandbox", help="auto, strict or off; by default the setting `sandbox`.")
 ]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
+OpenRun = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the open one when left out.")]
 Workers = Annotated[
     int | None,
     typer.Option(

@@ -32,11 +32,19 @@ def _screenshot(
     screen: Annotated[str, typer.Argument(metavar="SCREEN", help=f"One of: {NAMES}.")],
     out: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.svg", help="The SVG file to write.")],
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Columns and lines.")] = "160x48",
-    theme: Annotated[str | None, typer.Option("--theme", help="Name of a file in themes/.")] = None,
-    layout: Annotated[str | None, typer.Option("--layout", help="Name of a file in layouts/.")] = None,
-    log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="Show this saved log of events.")] = None,
+    theme: Annotated[str | None, typer.Option("--theme", metavar="NAME", help="Theme, such as light.")] = None,
+    layout: Annotated[str | None, typer.Option("--layout", metavar="NAME", help="Layout, such as grid.")] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", metavar="FILE", help="Show the output of aegis-tui events that was saved in this file."),
+    ] = None,
     panes: Annotated[
-        Path | None, typer.Option("--panes", metavar="FILE", help="With --log: saved contents of panes.")
+        Path | None,
+        typer.Option(
+            "--panes",
+            metavar="FILE",
+            help="With --log: a JSON object that maps the id of each pane to a list of its lines.",
+        ),
     ] = None,
     until: Annotated[int | None, typer.Option("--until", min=0, help="With --log: the last event to show.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,6 +14,8 @@ from typer.core import TyperGroup
 from aegis_tui.cli import output
 from aegis_tui.cli.commands import COMMANDS, EXAMPLES, EXIT_CODES
 from aegis_tui.errors import AegisError, UsageError
+
+_OWN_BRACKETS = re.compile(r"\[(\w+)\](?:\.\.\.)?")
 
 
 class _Commands(TyperGroup):
@@ -46,6 +49,7 @@ app = typer.Typer(
     cls=_Commands,
     add_completion=True,
     invoke_without_command=True,
+    subcommand_metavar="[COMMAND [ARGS]...]",
     help=SUMMARY,
 )
 
@@ -58,8 +62,10 @@ def root(
         None, metavar="URL", help="Model server for runs that you start in the dashboard."
     ),
     model: str | None = typer.Option(None, metavar="NAME", help="Model for these runs."),
-    theme: str | None = typer.Option(None, metavar="NAME", help="Theme of the dashboard, a file in themes/."),
-    layout: str | None = typer.Option(None, metavar="NAME", help="Layout of the dashboard, a file in layouts/."),
+    theme: str | None = typer.Option(
+        None, metavar="NAME", help="Theme of the dashboard, such as light or high-contrast-dark."
+    ),
+    layout: str | None = typer.Option(None, metavar="NAME", help="Layout of the dashboard, such as focus or grid."),
 ) -> None:
     """Act on the options before a command: print the version, or without a command open the dashboard.
 
@@ -121,15 +127,29 @@ def _spare_coercion(command: Any) -> None:
 def _params(get: Callable[[Any], list[Any]], context: Any) -> list[Any]:
     """Return the parameters of a command, including `--help`; each skips pydantic for a value that needs no parsing.
 
+    How the help shows them is corrected too, see `_shown`.
+
     Args:
         get: The command's own `get_params`; its parameters are changed: `_process_value` wraps their own check.
         context: What `get` takes: the context of the call.
     """
     parameters = get(context)
     for parameter in parameters:
+        parameter.metavar = _shown(parameter)
         if not isinstance(parameter.process_value, partial):
             parameter.process_value = partial(_process_value, parameter, parameter.process_value)
     return parameters
+
+
+def _shown(parameter: Any) -> str | None:
+    """Return the name to show for an argument, or what to show for the value of an option; None for Typer's choice.
+
+    An argument is shown in capitals, without the brackets and dots that Typer adds itself. An option that takes no
+    value shows none; Typer would show `<bool>`.
+    """
+    if parameter.param_type_name == "argument":
+        return _OWN_BRACKETS.sub(r"\1", parameter.metavar or parameter.name.upper())
+    return "" if parameter.is_flag else parameter.metavar
 
 
 def _process_value(parameter: Any, coerce: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:

@@ -30,22 +30,26 @@ ConfigFile = Annotated[
 ]
 CardGb = Annotated[
     float | None,
-    typer.Option("--card-gb", min=0.1, help="Memory of one card in GiB; by default that of this machine's cards."),
+    typer.Option("--card-gb", min=0.1, help="Memory of one GPU in GiB; by default that of this machine's GPUs."),
 ]
 CardNumber = Annotated[
     int | None,
-    typer.Option("--cards", min=1, help="Number of cards; by default those of this machine, or one with --card-gb."),
+    typer.Option("--cards", min=1, help="Number of GPUs; by default those of this machine, or one with --card-gb."),
 ]
 Sessions = Annotated[
     int | None,
-    typer.Option("--sessions", min=1, help="Conversations at the same time; by default as many as a run has."),
+    typer.Option(
+        "--sessions",
+        min=1,
+        help="Conversations at the same time; by default the setting `workers` plus 5, for the other agents of a run.",
+    ),
 ]
 Context = Annotated[
     int | None,
     typer.Option("--context", min=1024, help="The longest conversation in tokens; by default the model's maximum."),
 ]
 Utilization = Annotated[
-    float, typer.Option("--utilization", min=0.1, max=1.0, help="The share of a card that vLLM may use.")
+    float, typer.Option("--utilization", min=0.1, max=1.0, help="The share of a GPU's memory that vLLM may use.")
 ]
 KvFp8 = Annotated[bool, typer.Option("--kv-fp8", help="Plan for a KV cache in 8 bits (--kv-cache-dtype fp8).")]
 
@@ -61,11 +65,12 @@ def plan(
     kv_fp8: KvFp8 = False,
     as_json: AsJson = False,
 ) -> int:
-    """Compute how many conversations fit on a card beside a model's weights, and print the arithmetic.
+    """Compute how many conversations fit on a GPU beside a model's weights, and print the arithmetic.
 
     The numbers come from the model's own config.json and, if they are here, the sizes of its files.
 
-    Exit code 1 if the model does not fit, 2 if the model or the card is not known.
+    Exit code 1 if the model does not fit, 2 if the model is not known, or neither this machine nor --card-gb gives the
+    memory of a GPU.
     """
     from aegis_tui.bootstrap.model_server import cards, model_files
 

@@ -39,7 +39,7 @@ def worktrees() -> None:
 
 @worktree_app.command(name="list")
 def list_worktrees(as_json: AsJson = False) -> int:
-    """List the worktrees of the instances that the hub knows or, if no hub is running, of those that git knows.
+    """List the worktrees of instances: those that the hub knows or, if no hub is running, those that git knows.
 
     Exit code 0 also if there are none. No hub is started. Exit code 5 if one is running and does not answer, or outside
     a repository; 2 if a setting is wrong; 1 if git fails or the log is damaged.

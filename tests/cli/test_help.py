@@ -56,6 +56,19 @@ def test_no_word_of_a_help_is_taken_for_markup(words: str) -> None:
     assert all(" ".join(part.split()) in " ".join(shown.split()) for part in LEAVES[words].help.split("\n\n"))
 
 
+@pytest.mark.parametrize("words", LEAVES)
+def test_the_help_shows_each_option_in_full_and_a_type_only_if_a_value_follows(words: str) -> None:
+    shown = CliRunner().invoke(app, [*words.split(), "--help"], env={"COLUMNS": "400", "TERM": "dumb"}).output
+    assert all(item.help in shown for item in LEAVES[words].params), words
+    assert "<bool>" not in shown and "[[" not in shown
+
+
+@pytest.mark.parametrize("name", ["show", "request"])
+def test_the_usage_of_a_review_command_takes_no_run_before_it(name: str) -> None:
+    shown = CliRunner().invoke(app, ["review", name, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    assert f" review {name} [OPTIONS]" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -87,6 +100,7 @@ def test_only_the_program_itself_offers_to_install_completion(name: str) -> None
         (["qa", "--nope"], "aegis-tui qa --help"),
         (["lock", "nope"], "aegis-tui lock --help"),
         (["nope"], "aegis-tui --help"),
+        (["review", "request"], "aegis-tui review request --help"),
     ],
 )
 def test_wrong_usage_names_the_help_of_that_command(

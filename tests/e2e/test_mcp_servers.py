@@ -134,7 +134,7 @@ def serve(folder: Path) -> RecordedLLM:
 
 @pytest.mark.boundary(
     layer="network",
-    tried="an MCP server of the settings that is reached over the network, or says that it needs it",
+    tried="an MCP server of the settings that is reached over the network, or lists addresses that it needs",
     refused="no agent gets it unless its addresses are in the boundary of the kind; the run says so before it starts",
 )
 def test_servers_reach_every_kind_and_one_that_leaves_the_boundary_is_refused(

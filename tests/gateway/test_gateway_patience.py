@@ -39,7 +39,7 @@ def dial(gateway: Gateway, door: str, said: str) -> socket.socket:
 @pytest.mark.boundary(
     layer="limits",
     tried="hundreds of connections to the gateway that send nothing, send half a request, or never read an answer",
-    refused="the oldest of them are closed for new ones; calls of others are served",
+    refused="the oldest of them are closed when new ones need room; calls of others are served",
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="missing: /proc, which is Linux's")
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_plain_files_are_read_up_to_the_limit_and_their_end_alone(place: Path) -
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="links, a tree deeper than the longest path, and unreadable folders in a worktree that is removed",
+    tried="links, folders nested more deeply than a path can be long, and unreadable folders in a removed worktree",
     refused="the worktree is removed, nothing outside is changed",
 )
 def test_a_tree_of_any_depth_with_links_and_closed_folders_is_deleted(place: Path, canary: Path) -> None:

@@ -24,7 +24,7 @@ class ReviewVerdict(CommandData):
 
 
 class ReviewPart(FrozenModel):
-    """The work on a piece as it stands while it goes on."""
+    """The unfinished work on a piece, as it is now."""
 
     head_oid: Oid
     """A commit of it, with what is not committed yet."""
@@ -33,7 +33,7 @@ class ReviewPart(FrozenModel):
 
 
 class ReviewRequest(CommandData):
-    """Have the work on a piece reviewed while it goes on. Its worker and a person may; the hub sets `part`."""
+    """Have the unfinished work on a piece reviewed. Its worker and a person may; the hub sets `part`."""
 
     type: Literal["review:request"] = "review:request"
     piece: Name

@@ -62,7 +62,7 @@ def snapshot(inside: Sandboxed) -> str:
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="a tree of few objects that represents billions of files, or is deeper than the longest path",
+    tried="few objects that represent billions of files, or folders nested more deeply than a path can be long",
     refused="its paths are counted without listing them, and no object enters the repository",
 )
 def test_a_tree_that_unfolds_without_end_is_not_taken_in(inside: Sandboxed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ asyncio.run(main())
 
 @pytest.mark.boundary(
     layer="namespace",
-    tried="looking up names, which a name server could be asked for outside",
+    tried="looking up names, so that a name server outside would learn them",
     refused="the only name server is in the sandbox: no name exists, and the names are recorded",
 )
 @needs_bwrap
