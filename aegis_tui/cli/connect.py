@@ -40,9 +40,7 @@ def _connect(
     ] = "worker",
     partition: Annotated[
         list[str] | None,
-        typer.Option(
-            "--partition", metavar="GLOB", help="A glob whose paths only this agent may write; may be repeated."
-        ),
+        typer.Option("--partition", metavar="GLOB", help="Paths that only this agent may write; may be repeated."),
     ] = None,
 ) -> int:
     """Join the workspace with an agent of your own.
