@@ -57,13 +57,13 @@ async def _run_apart(function: Callable[..., Any], arguments: tuple[Any, ...], *
         return None
 
 
-async def check_commits(root: Path, environ: Mapping[str, str], *, base: str, head: str) -> RuleReport:
+async def check_commits(root: Path, environ: Mapping[str, str], *, base: str | None, head: str) -> RuleReport:
     """Return what the rules of one commit find in the changes of another since their fork.
 
     Args:
         root: The repository's checkout.
         environ: The environment, whose PATH is searched for secret scanners.
-        base: A commit, or any name for it.
+        base: A commit, or any name for it; the parent of `head` if None.
         head: The same for the commit to be checked.
 
     Raises:
@@ -73,12 +73,16 @@ async def check_commits(root: Path, environ: Mapping[str, str], *, base: str, he
     """
     repository = await open_repository(root)
     oids = []
-    for name in (base, head):
+    for name in (head, base or f"{head}^"):
         oid = await repository.resolve(name)
+        if oid is None and name == head:
+            raise UsageError(f"there is no commit {name}", "git log lists the commits")
+        if oid is None and base is None:
+            raise UsageError(f"{head} has no parent to compare it with", "name a commit to compare with: --base COMMIT")
         if oid is None:
-            raise UsageError(f"there is no commit {name}", "name another: --base")
+            raise UsageError(f"there is no commit {name}", "name another: --base COMMIT")
         oids.append(oid)
-    return await rule_check_of(repository, environ).check(base=oids[0], into=oids[0], head=oids[1])
+    return await rule_check_of(repository, environ).check(base=oids[1], into=oids[1], head=oids[0])
 
 
 async def check_history(root: Path, environ: Mapping[str, str], commits: Sequence[str], base: str | None) -> RuleReport:

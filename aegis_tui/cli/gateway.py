@@ -83,7 +83,9 @@ def prefixes(
         for item in seen["prompts"]
         if item["rewritten"]
     ]
-    output.result(seen, as_json=as_json, lines=lines or ["fewer than two agents have called a model so far"])
+    output.result(
+        seen, as_json=as_json, lines=lines or ["fewer than two agents have called a model since the gateway started"]
+    )
     return 0
 
 
@@ -117,7 +119,9 @@ def _known(name: str, seen: PrefixesAnswer) -> str:
     names = [item["agent_id"] for item in seen["prompts"]]
     matching = [known for known in names if name in (known, instance_id(known))]
     if not matching:
-        raise UsageError(f"the gateway has seen no prompt from {name}", f"it knows: {', '.join(names) or 'none'}")
+        raise UsageError(
+            f"the gateway has seen no prompt from {name} since it started", f"it knows: {', '.join(names) or 'none'}"
+        )
     return matching[0]
 
 

@@ -51,7 +51,7 @@ def plan(as_json: AsJson = False) -> int:
     if run is None:
         raise UsageError("there is no run", "start one: aegis-tui run GOAL")
     if not run["pieces"]:
-        raise UsageError(f"{run['run']} has no design yet", "see aegis-tui status")
+        raise UsageError(f"{run['run']} has no accepted design yet", "see aegis-tui status")
     fields = _plan(run)
     rows = [[item["piece"], item["status"], _words(item)] for item in fields["order"]]
     rows += [[item["piece"], "left out", item["reason"]] for item in fields["left_out"]]

@@ -74,7 +74,7 @@ def _qa(
         raise UsageError("--base and --round need --output", "for example: aegis-tui qa --output CHECK --base")
     checks = compute_report(place, run)["qa"]
     lines = [line for item in checks for line in qa_lines(item)]
-    output.result(QaOutput(qa=checks), as_json=as_json, lines=lines or ["QA has not run yet"])
+    output.result(QaOutput(qa=checks), as_json=as_json, lines=lines or ["QA has not run on the merged tree"])
     return 0
 
 

@@ -101,7 +101,7 @@ def check(
     """
     from aegis_tui.bootstrap.rules import check_commits
 
-    seen = asyncio.run(check_commits(here().root, dict(os.environ), base=base or f"{commit}^", head=commit))
+    seen = asyncio.run(check_commits(here().root, dict(os.environ), base=base, head=commit))
     findings = [json_of(item, RuleFindingFields) for item in seen.findings]
     lines = [finding_line(item) for item in seen.findings] or ["nothing was found"]
     lines.append(f"secret scanner: {seen.scanner or 'none was needed'}")

@@ -156,7 +156,10 @@ class Prefixes:
         one, two = ((before or "", after or "") for before, after in texts)  # type: ignore[misc]  # none is None
         same = _equal(one[1], two[1])
         pieces = tuple(
-            inert((before + after)[max(0, len(before) + same - _AROUND_CHARS) : len(before) + same + _AROUND_CHARS])
+            inert(
+                (before + after)[max(0, len(before) + same - _AROUND_CHARS) : len(before) + same + _AROUND_CHARS],
+                keep="\n",
+            )
             for before, after in (one, two)
         )
         return equal * BLOCK_CHARS + same, (pieces[0], pieces[1])

@@ -50,7 +50,7 @@ def test_the_servers_are_shown_with_their_load_and_agents_with_their_use(desk: D
 
 def test_it_is_shown_where_prompts_part(desk: Desk) -> None:
     empty = desk.aegis("gateway", "prefixes")
-    assert (empty.code, empty.out) == (0, "fewer than two agents have called a model so far\n")
+    assert (empty.code, empty.out) == (0, "fewer than two agents have called a model since the gateway started\n")
     for name in ("one", "two"):
         asked = ("--", "python3", "-c", ASK, f"CLAUDE-{name}")
         assert desk.aegis("connect", "--agent", "claude", "--instance", name, *asked).code == 0

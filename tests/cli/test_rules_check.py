@@ -14,6 +14,7 @@ def test_the_exit_code_and_the_report_say_the_same(severity: str, code: int) -> 
     place = Served()
     try:
         place.init({".agents/rules/own.toml": RULE.format(severity)})
+        assert "HEAD has no parent to compare it with" in place.aegis("rules", "check").err
         (place.root / "a.py").write_text("print(1)\n")
         place.git("add", "-A")
         place.git("commit", "-qm", "feat: print")

@@ -141,7 +141,7 @@ def break_lock(table: LockTable, by: str, lock_id: str, reason: str) -> list[Dra
     """
     lock = table.find(lock_id)
     if lock is None:
-        raise StaleToken(f"{lock_id} is no longer held", LIST_HINT)
+        raise StaleToken(f"{lock_id} is not held", LIST_HINT)
     path, region = lock.resource.path, lock.resource.region
     data = LockBroken(lock_id=lock_id, path=path, region=region, token=lock.token, reason=reason, by=by)
     return [(lock.agent_id, data)]

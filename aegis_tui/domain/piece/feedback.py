@@ -86,7 +86,7 @@ def _may_hand_over(run: Run, piece: Piece) -> bool:
 def _tried(piece: Piece) -> str:
     times = piece.rejections + 1
     by = f", by {counted(len(piece.handed_over) + 1, 'instance')}," if piece.handed_over else ""
-    return f"{counted(times, 'submission')} of {piece.name}{by} {'was' if times == 1 else 'were'} sent back"
+    return f"{counted(times, 'submission')} of {piece.name}{by} {'was' if times == 1 else 'were'} not accepted"
 
 
 def _after_all(

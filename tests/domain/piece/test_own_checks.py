@@ -145,7 +145,7 @@ def test_a_worker_gets_its_rounds_then_another_one_all_traces_then_the_run_fails
     assert "2 submissions of this task were sent back" in brief and "commit a1" in brief and "commit a2" in brief
     hub.rejected("a3", "a4")
     assert hub.run.error is not None and hub.run.error["code"] == "rounds"
-    assert "4 submissions of alpha, by 2 instances, were sent back" in hub.run.error["message"]
+    assert "4 submissions of alpha, by 2 instances, were not accepted" in hub.run.error["message"]
     (told, _) = fold_report(hub.log, "run1")["pieces"]
     assert [item["to"] for item in told["sent_back"]] == ["worker", "other", "worker"]
     assert {item["because"] for item in told["sent_back"]} == {"checks"}
