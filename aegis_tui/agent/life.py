@@ -20,8 +20,8 @@ from aegis_tui.agent.toolbox import TaskOutcome
 from aegis_tui.domain.cause import Cause, cause_of, ended
 from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import AegisError, HubUnavailable, Refused
+from aegis_tui.ports.delivery import Delivery
 from aegis_tui.ports.hub_link import HubEvent, HubLink
-from aegis_tui.ports.terminal import Delivery
 from aegis_tui.sdk.awake import awake_wait
 from aegis_tui.sdk.notice_box import NoticeBox
 

@@ -26,40 +26,34 @@ class GitRefusal:
     """True when every other instance would get the same error."""
 
 
-_KNOWN: tuple[tuple[re.Pattern[str], GitRefusal], ...] = (
+_KNOWN: tuple[tuple[str, GitRefusal], ...] = (
     (
-        re.compile(r"No space left on device|Disk quota exceeded|File too large", re.I),
+        r"(?i)No space left on device|Disk quota exceeded|File too large",
         GitRefusal("disk.full", "free space on that disk, then start the run again", True),
     ),
     (
-        re.compile(r"external filter '|(?:clean|smudge|process) filter '[^\n]*' failed|filter '[^\n]*' failed", re.I),
+        r"(?i)external filter '|(?:clean|smudge|process) filter '[^\n]*' failed|filter '[^\n]*' failed",
         GitRefusal("git.filter", "install the filter's program; git config --get-regexp '^filter' shows it", True),
     ),
     (
-        re.compile(
-            r"insufficient permission for adding an object|failed to insert into database"
-            r"|unable to write new index file|Read-only file system|(?:unable|cannot|could not)[^\n]*Permission denied"
-            r"|unable to write (?:loose )?(?:object|sha1) file",
-            re.I,
-        ),
+        r"(?i)insufficient permission for adding an object|failed to insert into database"
+        r"|unable to write new index file|Read-only file system|(?:unable|cannot|could not)[^\n]*Permission denied"
+        r"|unable to write (?:loose )?(?:object|sha1) file",
         GitRefusal("git.store", "get write permission; ls -ld .git .git/objects .git/refs shows the owners", True),
     ),
     (
-        re.compile(
-            r"unable to normalize alternate|could not fetch [0-9a-f]+ from promisor|promisor remote"
-            r"|unable to read (?:tree|[0-9a-f]{40})|(?:missing|bad) (?:blob|tree|object)|object file [^\n]* is empty"
-            r"|loose object [^\n]* is corrupt",
-            re.I,
-        ),
+        r"(?i)unable to normalize alternate|could not fetch [0-9a-f]+ from promisor|promisor remote"
+        r"|unable to read (?:tree|[0-9a-f]{40})|(?:missing|bad) (?:blob|tree|object)|object file [^\n]* is empty"
+        r"|loose object [^\n]* is corrupt",
         GitRefusal("git.objects", "objects of the repository cannot be read: git fsck --connectivity-only", True),
     ),
     (
-        re.compile(r"dubious ownership"),
+        r"dubious ownership",
         GitRefusal(
             "git.ownership", "run git config --global --add safe.directory PATH, with the path in git's message", True
         ),
     ),
-    (re.compile(r"\.lock': File exists|Another git process seems to be running"), GitRefusal("git.locked", "", False)),
+    (r"\.lock': File exists|Another git process seems to be running", GitRefusal("git.locked", "", False)),
 )
 
 
@@ -70,7 +64,7 @@ def read_refusal(output: str) -> GitRefusal | None:
     `fatal:`), because a hook may print anything.
     """
     own = "\n".join(line for line in output.splitlines() if line.startswith(("error:", "fatal:")))
-    return next((meaning for pattern, meaning in _KNOWN if pattern.search(own)), None)
+    return next((meaning for pattern, meaning in _KNOWN if re.search(pattern, own)), None)
 
 
 def read_commit_refusal(output: str) -> GitRefusal:

@@ -50,14 +50,14 @@ class ServerDoor:
     app: App
     fresh: Strangers
     idle: Strangers
-    connections: set[ClientConnection] = field(default_factory=set)
+    connections: set[AgentConnection] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     """What still works on an answer, or on what has to be done after one."""
     is_closing: bool = False
     """Whether answers that begin from now on end their connection."""
 
 
-class ClientConnection(asyncio.Protocol):
+class AgentConnection(asyncio.Protocol):
     """A connection from a client."""
 
     def __init__(self, door: ServerDoor) -> None:

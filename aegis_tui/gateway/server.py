@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Sequence
 
-from aegis_tui.gateway.client_connection import App, ClientConnection, ServerDoor
+from aegis_tui.gateway.client_connection import App, AgentConnection, ServerDoor
 from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, Strangers, queue_deeply
 
 _GRACE_S = 2.0
@@ -49,7 +49,7 @@ class GatewayServer:
         for listener in listeners:
             is_unix = listener.family == socket.AF_UNIX
             create = loop.create_unix_server if is_unix else loop.create_server
-            server = await create(lambda: ClientConnection(self._door), sock=listener, backlog=ACCEPTED_AT_ONCE)
+            server = await create(lambda: AgentConnection(self._door), sock=listener, backlog=ACCEPTED_AT_ONCE)
             self._servers.append(server)
         queue_deeply(listeners)
 

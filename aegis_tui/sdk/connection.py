@@ -9,7 +9,7 @@ from typing import Any
 
 from aegis_tui.errors import HubUnavailable, Refused
 from aegis_tui.sdk.quick import parse_address
-from aegis_tui.sdk.web_socket import WebSocket, open_web_socket
+from aegis_tui.sdk.web_socket import ClientConnection, open_web_socket
 from aegis_tui.sdk.wire import WIRE_VERSION, encode_frame, error_from_wire
 
 OPEN_DEADLINE_S = 5.0
@@ -35,7 +35,7 @@ class Endpoint:
 class Connection:
     """An open WebSocket connection. `send` and `receive` raise `HubUnavailable` once it is lost."""
 
-    def __init__(self, socket: WebSocket, url: str) -> None:
+    def __init__(self, socket: ClientConnection, url: str) -> None:
         self._socket = socket
         self._url = url
         self.agent_id = ""
@@ -117,7 +117,7 @@ async def open_connection(
         raise
 
 
-async def _open(endpoint: Endpoint) -> WebSocket:
+async def _open(endpoint: Endpoint) -> ClientConnection:
     url = endpoint.url
     place: str | tuple[str, int] = url.removeprefix("unix:")
     host = "localhost"

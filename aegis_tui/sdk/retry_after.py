@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import math
 import time
 from collections.abc import Mapping
@@ -17,9 +16,13 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
         headers: Header values by lower-case name.
     """
     text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
     try:
         seconds = float(text)
     except ValueError:
+        import email.utils  # hardly any answer has a date
+
         try:
             seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError, IndexError):

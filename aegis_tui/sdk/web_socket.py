@@ -40,8 +40,12 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 class WebSocketLost(ConnectionError):
     """The connection is closed, or could not be opened."""
 
+    def __init__(self, reason: str) -> None:
+        """Keep the reason in words."""
+        super().__init__(reason)
 
-class WebSocket(asyncio.Protocol):
+
+class ClientConnection(asyncio.Protocol):
     """One connection; `open_web_socket` opens it. Answers pings, and sends some to see whether the server is there."""
 
     def __init__(self, request: bytes, accept: bytes, *, most_bytes: int) -> None:
@@ -217,7 +221,7 @@ class WebSocket(asyncio.Protocol):
 
 async def open_web_socket(
     place: str | tuple[str, int], target: str, *, host: str, open_s: float, most_bytes: int
-) -> WebSocket:
+) -> ClientConnection:
     """Open a WebSocket.
 
     Args:
@@ -235,7 +239,7 @@ async def open_web_socket(
     accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
     headers = f"Host: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     request = f"GET {target} HTTP/1.1\r\n{headers}Sec-WebSocket-Key: {key.decode()}\r\n\r\n".encode()
-    socket = WebSocket(request, accept, most_bytes=most_bytes)
+    socket = ClientConnection(request, accept, most_bytes=most_bytes)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(open_s):

@@ -17,7 +17,10 @@ _UNUSED = ("click", "detect_secrets", "git", "mcp", "pygments", "ruamel.yaml", "
     [
         (
             "aegis_tui.agent.__main__",
-            (*_UNUSED, "rich", "httpx", "starlette", "uvicorn", "aegis_tui.domain.run.events"),
+            (
+                *(*_UNUSED, "rich", "httpx", "starlette", "uvicorn", "websockets", "email", "importlib.metadata"),
+                *("aegis_tui.domain.run.events", "aegis_tui.ports.terminal", "aegis_tui.domain.wire.code_map"),
+            ),
         ),
         ("aegis_tui.gateway.run", (*(name for name in _UNUSED if name != "click"), "rich", "httpx", "pydantic")),
         (

@@ -27,7 +27,7 @@ from aegis_tui.agent.hosted.home import write_home
 from aegis_tui.agent.hosted.pty_host import PtyHost
 from aegis_tui.domain.hosting.kind_file import KindFile, fill
 from aegis_tui.ports.agent_kind import Launch
-from aegis_tui.ports.terminal import Delivery
+from aegis_tui.ports.delivery import Delivery
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from tests.agent.hosted.test_terminal import running
 

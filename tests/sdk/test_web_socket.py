@@ -17,17 +17,17 @@ from websockets.frames import Frame, Opcode
 
 from aegis_tui.sdk import web_socket
 from aegis_tui.sdk.web_frames import CLOSE, PING, TEXT, FrameError, FrameReader, render_close, render_frame
-from aegis_tui.sdk.web_socket import WebSocket, WebSocketLost, open_web_socket
+from aegis_tui.sdk.web_socket import ClientConnection, WebSocketLost, open_web_socket
 
 _ACCEPT = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 Serve = Callable[[ServerConnection], Awaitable[Any]]
 
 
-async def _open(place: str | tuple[str, int], *, most_bytes: int = 1 << 24, open_s: float = 20.0) -> WebSocket:
+async def _open(place: str | tuple[str, int], *, most_bytes: int = 1 << 24, open_s: float = 20.0) -> ClientConnection:
     return await open_web_socket(place, "/v1/stream", host="localhost", open_s=open_s, most_bytes=most_bytes)
 
 
-def _run(tmp_path: Path, handler: Serve, client: Callable[[WebSocket], Awaitable[Any]], **options: int) -> None:
+def _run(tmp_path: Path, handler: Serve, client: Callable[[ClientConnection], Awaitable[Any]], **options: int) -> None:
     """Let a client talk to a server that runs `handler` for each connection, on a unix socket."""
 
     async def main() -> None:
@@ -50,7 +50,7 @@ async def _echo(server: ServerConnection) -> None:
 def test_messages_of_all_sizes_come_back_in_order(tmp_path: Path) -> None:
     texts = ["", "ä" * 3, "x" * 125, "x" * 126, "y" * 65_535, "y" * 65_536, "z" * 3_000_000]
 
-    async def client(ours: WebSocket) -> None:
+    async def client(ours: ClientConnection) -> None:
         for text in texts:
             await ours.send(text)
         assert [await ours.receive() for _ in texts] == texts
@@ -81,7 +81,7 @@ def test_it_answers_pings_and_keeps_the_messages_before_a_close(tmp_path: Path) 
         await server.send("last")
         await server.close(1008, "no")
 
-    async def client(ours: WebSocket) -> None:
+    async def client(ours: ClientConnection) -> None:
         assert await ours.receive() == "last"
         for ask in (ours.receive, lambda: ours.send("late")):
             with pytest.raises(WebSocketLost, match="1008"):
@@ -96,7 +96,7 @@ def test_a_server_that_hangs_up_gives_1006_and_wakes_who_waits(tmp_path: Path) -
         await server.recv()
         server.transport.abort()
 
-    async def client(ours: WebSocket) -> None:
+    async def client(ours: ClientConnection) -> None:
         waiting = [asyncio.create_task(ours.receive()) for _ in range(2)]
         await ours.send("go")
         for task in waiting:
@@ -136,7 +136,7 @@ def test_who_does_not_read_holds_the_server_back_and_loses_nothing(tmp_path: Pat
             await server.send(f"{number} " + "x" * 500_000)
             sent.append(number)
 
-    async def client(ours: WebSocket) -> None:
+    async def client(ours: ClientConnection) -> None:
         before = -1
         while len(sent) != before:  # until the server stands still
             before = len(sent)
@@ -179,7 +179,7 @@ def test_a_server_that_no_longer_answers_pings_counts_as_lost(tmp_path: Path, mo
         server.transport.pause_reading()
         await server.wait_closed()
 
-    async def client(ours: WebSocket) -> None:
+    async def client(ours: ClientConnection) -> None:
         with pytest.raises(WebSocketLost, match="does not answer"):
             await ours.receive()
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.domain.hosting.kind_file import KindFile
 from aegis_tui.errors import AegisError, Unavailable
-from aegis_tui.ports.terminal import Delivery
+from aegis_tui.ports.delivery import Delivery
 
 SUBMITS = "Ctrl-], pressed twice, submits the work"
 INTERRUPTED = f"the program was interrupted in its pane; {SUBMITS}, and the next prompt continues it"

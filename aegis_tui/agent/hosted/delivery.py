@@ -14,7 +14,7 @@ from typing import Any
 
 from aegis_tui.agent.hosted.pty_host import PtyHost
 from aegis_tui.domain.inert import without_hidden
-from aegis_tui.ports.terminal import Delivery
+from aegis_tui.ports.delivery import Delivery
 from aegis_tui.sdk.awake import awake_wait
 
 _PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"

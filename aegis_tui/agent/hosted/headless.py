@@ -11,7 +11,7 @@ from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.hosting.kind_file import HeadlessMode, KindFile, fill
 from aegis_tui.errors import UsageError
-from aegis_tui.ports.terminal import Delivery
+from aegis_tui.ports.delivery import Delivery
 
 _MOST_ARGUMENT_BYTES = 120_000
 """Linux refuses a single argument of 128 KiB or more (MAX_ARG_STRLEN)."""

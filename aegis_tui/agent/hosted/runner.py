@@ -13,7 +13,7 @@ from aegis_tui.agent.hosted.hear import listening_environment
 from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.hosting.kind_file import KindFile, fill
-from aegis_tui.ports.terminal import Delivery
+from aegis_tui.ports.delivery import Delivery
 from aegis_tui.sdk.gateway import base_urls
 
 _WRAPPERS_OWN = frozenset({"AEGIS_KIND", "AEGIS_KIND_FILE", "AEGIS_BRIEF_CONTEXT", "AEGIS_ROLES"})

@@ -37,8 +37,8 @@ from aegis_tui.domain.ids import agent_type
 from aegis_tui.domain.prompt import notices_text, scope_text
 from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import AegisError, Refused, Unavailable, UsageError
+from aegis_tui.ports.delivery import Delivery
 from aegis_tui.ports.hub_link import HubEvent, HubLink
-from aegis_tui.ports.terminal import Delivery
 from aegis_tui.sdk.notice_box import numbers_of
 
 MAX_REFUSED = 3

@@ -29,7 +29,7 @@ from aegis_tui.agent.hosted.turn_end import turn_over
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.hosting.kind_file import KindFile, fill
 from aegis_tui.errors import UsageError
-from aegis_tui.ports.terminal import Delivery
+from aegis_tui.ports.delivery import Delivery
 from aegis_tui.sdk.awake import awake_wait
 
 _LOOK_S = 0.5

@@ -6,9 +6,10 @@ Equal contents have equal facts, so they are derived once for each git blob and 
 from __future__ import annotations
 
 import json
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from aegis_tui.domain.wire.code_map import SymbolRow
+if TYPE_CHECKING:
+    from aegis_tui.domain.wire.code_map import SymbolRow
 
 MapKind = Literal["class", "function", "method", "variable", "heading", "module"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 import unicodedata
 from functools import cache, lru_cache
-from itertools import islice
+from itertools import chain, islice
 
 from aegis_tui.domain.glob.pattern import folded_ranges, prepare
 from aegis_tui.domain.glob.token import ANY_CHAR, STAR, CharSet, Ranges, Token, merge_ranges, subtract_ranges
@@ -17,8 +17,13 @@ _FIRST_READABLE, _LAST_READABLE = ord(min(_READABLE)), ord(max(_READABLE))
 _SAMPLE = 64
 """How many characters of each range are searched for a printable one."""
 
-_NORMALIZED = (*range(0x3400), *range(0xA000, 0xAC00), *range(0xD7A4, 0x17000), *range(0x18D80, 0x20000))
-_COMPATIBLE = range(0x2F800, 0x2FA20)
+_CHANGING = (
+    range(0x3400),
+    range(0xA000, 0xAC00),
+    range(0xD7A4, 0x17000),
+    range(0x18D80, 0x20000),
+    range(0x2F800, 0x2FA20),
+)
 """Except for Hangul syllables, only characters in these ranges combine, decompose or have case (Unicode 17)."""
 
 
@@ -70,7 +75,7 @@ def _active_ranges() -> Ranges:
     Cached.
     """
     active: set[int] = set(range(_L_FIRST, _T_LAST + 1)) | set(range(_LV_FIRST, _LV_LAST + 1, _T_COUNT))
-    for char in map(chr, (*_NORMALIZED, *_COMPATIBLE)):
+    for char in map(chr, chain(*_CHANGING)):
         if unicodedata.combining(char):
             active.add(ord(char))
         parts = unicodedata.decomposition(char)
@@ -93,7 +98,7 @@ def _changed_ranges(*, ignore_case: bool) -> Ranges:
     """
     if ignore_case:
         return merge_ranges((*_changed_ranges(ignore_case=False), *folded_ranges()))
-    every = map(chr, (*_NORMALIZED, *_COMPATIBLE))
+    every = map(chr, chain(*_CHANGING))
     return merge_ranges((ord(char), ord(char)) for char in every if prepare(char) != char)
 
 

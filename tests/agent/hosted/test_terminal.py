@@ -17,7 +17,7 @@ import pytest
 from aegis_tui.agent.hosted import delivery as delivery_module
 from aegis_tui.agent.hosted.delivery import Requests, Typist, holds, typed_form
 from aegis_tui.agent.hosted.pty_host import PtyHost
-from aegis_tui.ports.terminal import Delivery
+from aegis_tui.ports.delivery import Delivery
 from tests.agent.hosted.stage import drain
 
 PROGRAM = r"""
