@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Sequence
 
-from aegis_tui.gateway.client_connection import App, AgentConnection, ServerDoor
+from aegis_tui.gateway.client_connection import AgentConnection, App, ServerDoor
 from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, Strangers, queue_deeply
 
 _GRACE_S = 2.0
