@@ -104,8 +104,7 @@ class QaRunner:
         """
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
         confined = level is not SandboxLevel.NONE
-        reuse = confined and oid == run.facts.base_oid
-        async with self._scratch(run, oid, name, reuse=reuse) as (scratch, home):
+        async with self._scratch(run, oid, name, reuse=confined) as (scratch, home):
             worktree = scratch.path
             mounts = await self._repository.git_mounts(scratch)
             prepared = self._surroundings.prepare(

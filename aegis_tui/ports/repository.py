@@ -224,8 +224,9 @@ class Repository(Commits, Filling, Protocol):
             path: Its folder.
             rescue: Whose work it is. None only for scratch worktrees, whose content is discarded.
             already_saved: A tree that is kept elsewhere; a worktree with equal content needs no rescue.
-            reuse: Nothing that an agent controls could write there. If all files of a large worktree are as they were
-                checked out, they may become those of the next worktree, which is then ready at once.
+            reuse: Its files may become those of the next worktree, which is then ready at once, if the repository is
+                large. No program of an agent could write there, and all files must be as they were checked out; in a
+                scratch worktree every program ran in a sandbox, and what they changed is restored.
 
         Returns:
             The ref under which the work was saved; None when there was nothing to save, or no worktree.

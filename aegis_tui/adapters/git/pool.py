@@ -11,9 +11,12 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+from aegis_tui.adapters.git.admin import RECORD_NAME
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.spare import CHECKOUT_DEADLINE_S, WHOLE, Checkouts, Spare, discard, new_spare
+from aegis_tui.adapters.git.wash import wash
 from aegis_tui.errors import AegisError, GitError
+from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ class Pool:
         self._runner, self._checkouts = runner, checkouts
         self._kept: list[Spare] = []
         self._begun: asyncio.Task[None] | None = None
+        self._washing: set[asyncio.Task[None]] = set()
 
     def begin(self, parent: Path, commit: str) -> None:
         """Begin to make, in the background, the checkout that the next `take` returns; return at once.
@@ -42,7 +46,7 @@ class Pool:
             parent: The folder in which it is made.
             commit: A commit of the person.
         """
-        if not self._kept and (self._begun is None or self._begun.done()):
+        if not self._kept and not self._washing and (self._begun is None or self._begun.done()):
             self._begun = asyncio.create_task(self._begin(parent, commit), name="a checkout for checks")
 
     async def _begin(self, parent: Path, commit: str) -> None:
@@ -54,9 +58,12 @@ class Pool:
             _log.warning("no checkout was made ahead: %s", error)
 
     async def ready(self) -> None:
-        """Return when what was begun is made, or that was given up; at once if nothing was begun."""
-        if self._begun is not None:
-            await asyncio.wait({self._begun})
+        """Return when what was begun is made or given up, and the files of ended checks are ready or given up.
+
+        At once if there is neither.
+        """
+        if under_way := {*self._washing, *([self._begun] if self._begun else [])}:
+            await asyncio.wait(under_way)
 
     async def take(self, parent: Path, commit: str) -> Spare:
         """Return a complete checkout of a commit: a kept one, switched to it, or a new one in a folder inside `parent`.
@@ -131,6 +138,54 @@ class Pool:
             self._kept.append(switched)
         return True
 
+    async def keep_used(self, path: Path, admin: Path, commit: str) -> bool:
+        """Keep the files of a worktree for checks that is being removed; return False if that is not done.
+
+        It is not done if the repository is small, if two are kept already, or if they cannot be moved. True says that
+        the files were moved away. In the background they are restored to those of a commit of the person, or deleted
+        if that fails; a failure is logged.
+
+        Args:
+            path: The worktree. Its tests, which may be an agent's, ran in a sandbox, and nothing runs in it any longer.
+            admin: Its folder in the common git folder, whose index only this program has written.
+            commit: The commit that was checked.
+
+        Raises:
+            GitError: There is no such commit, or git fails.
+        """
+        if len(self._kept) + len(self._washing) >= MOST_KEPT or not await self._checkouts.is_large(commit):
+            return False
+        spare = new_spare(path.parent, commit)
+        try:
+            since_ns = (admin / RECORD_NAME).stat().st_mtime_ns  # written after the checkout
+            await asyncio.to_thread(_take_out, path, admin, spare)
+        except OSError as error:
+            discard(spare)
+            _log.warning("the files of checks cannot be moved: %s", error)
+            return False
+        task = asyncio.create_task(self._restore(spare, since_ns), name="the files of checks")
+        self._washing.add(task)
+        task.add_done_callback(partial(self._washed, spare))
+        return True
+
+    async def _restore(self, spare: Spare, since_ns: int) -> None:
+        try:
+            base = await self._checkouts.filters.persons_base(spare.commit)
+            is_ready = base == spare.commit and await self._is_as_checked_out(spare.tree, spare.index)
+            if not is_ready and not await self._checkouts.filters.off():
+                is_ready = await wash(self._runner, spare.tree, spare.index, since_ns=since_ns)
+            if base is not None and is_ready and (switched := await self._switched(spare, base)):
+                self._kept.append(switched)
+                return
+        except (AegisError, OSError) as error:
+            _log.warning("the files of checks cannot be used again: %s", error)
+        discard(spare)
+
+    def _washed(self, spare: Spare, task: asyncio.Task[None]) -> None:
+        self._washing.discard(task)
+        if task.cancelled():  # perhaps before it began
+            discard(spare)
+
     async def _is_as_checked_out(self, path: Path, index: Path) -> bool:
         git = partial(
             self._runner.run,
@@ -148,8 +203,8 @@ class Pool:
 
     def clear(self) -> None:
         """Keep none any longer, and make none: rename the kept checkouts, and begin to delete them in a thread."""
-        if self._begun is not None:
-            self._begun.cancel()
+        for task in (*self._washing, *([self._begun] if self._begun else [])):
+            task.cancel()
         while self._kept:
             discard(self._kept.pop())
 
@@ -169,5 +224,6 @@ def _take_out(path: Path, admin: Path, spare: Spare) -> None:
     """
     spare.folder.mkdir()
     path.rename(spare.tree)
-    (spare.tree / ".git").unlink()
+    with UntrustedFolder(spare.tree) as opened:
+        opened.remove(".git")
     shutil.copy2(admin / "index", spare.index)

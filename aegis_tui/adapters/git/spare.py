@@ -23,6 +23,7 @@ from aegis_tui.adapters.git.filters import Filters
 from aegis_tui.adapters.git.folder import begin_to_delete_trash, is_alive, put_aside
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner, joined
+from aegis_tui.errors import GitError
 
 _log = logging.getLogger(__name__)
 
@@ -245,9 +246,13 @@ class Checkouts:
             The switched spare: the same folder, with the new commit's id.
 
         Raises:
-            GitError: There is no such commit, or git fails; the spare is then of no use.
+            GitError: There is no such commit, git fails, or the two differ in their attributes, on which the content
+                of files depends that are the same in both; the spare is then of no use.
         """
         oid = await self._objects.resolve(commit) or commit
+        changed = (await self._runner.run("diff-tree", "-r", "-z", "--name-only", spare.commit, oid)).fields()
+        if any(path.rpartition("/")[2] == ".gitattributes" for path in changed):
+            raise GitError("the commits differ in a file .gitattributes")
         off = await self.filters.off()
         base = await self.filters.persons_base(oid) if off else None
         env: Mapping[str, str] = off if off and base != oid else {}

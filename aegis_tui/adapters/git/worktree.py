@@ -335,8 +335,8 @@ class Worktrees:
         if record is None and not is_reserved(admin):
             raise Refused(f"{path} is not a worktree of aegis-tui", "git worktree remove", code="worktree.foreign")
         if admin_files.is_scratch(admin):
-            if record and reuse:
-                await self._keep(path, admin, record)
+            if record and reuse and is_folder(path):
+                await self.pool.keep_used(path, admin, record.base_oid)
             await self._drop_scratch(path, admin)
             return None
         if rescue is None:
