@@ -129,7 +129,10 @@ class Egress:
             raise _Refusal("407 Proxy Authentication Required", "this token does not belong to a running instance")
         allowed = {parse_address(address) for address in self._access.current.allowed.get(caller, ())}
         if (request.host, request.port) not in allowed:
-            _LOG.warning("refused", extra={"aegis_agent": caller, "address": f"{request.host}:{request.port}"})
+            _LOG.warning(
+                "a connection to an address was refused",
+                extra={"aegis_agent": caller, "address": f"{request.host}:{request.port}"},
+            )
             words = f"{request.host}:{request.port} is not among the addresses that {caller} may reach"
             raise _Refusal("403 Forbidden", words)
         if self._open[caller] >= _MOST_OPEN:

@@ -53,7 +53,7 @@ async def outlive(owner: str, engine: Engine) -> None:
     try:
         await engine.submit(RunCancel(reason="the process that the hub was started for is gone"), THE_PERSON)
     except AegisError as error:
-        _log.info("no run is ended", extra={"reason": error.message})
+        _log.info("no run could be ended", extra={"reason": error.message})
     async with aclosing(engine.changes()) as changes:
         async for _ in changes:
             if not await engine.read(_is_busy):

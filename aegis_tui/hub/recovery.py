@@ -66,5 +66,5 @@ async def _newest_snapshot(log: EventLog) -> Workspace:
         try:
             return Workspace.load(state)
         except (AegisError, KeyError, TypeError, ValueError) as error:
-            _log.warning("snapshot not usable", extra={"aegis_seq": seq, "aegis_error": str(error)})
+            _log.warning("a snapshot cannot be used", extra={"aegis_seq": seq, "aegis_error": str(error)})
     return Workspace()

@@ -126,7 +126,7 @@ class WatchService:
         try:
             await self._watcher.add(name, Path(wanted.folder))
         except AegisError as error:
-            _log.warning("not watched", extra={"aegis_path": wanted.folder, "aegis_error": error.message})
+            _log.warning("a folder is not watched", extra={"aegis_path": wanted.folder, "aegis_error": error.message})
 
     async def _follow_instances(self, engine: Engine) -> None:
         async for keys in engine.changes():
@@ -165,7 +165,7 @@ class WatchService:
         try:
             present = self._find_checkouts()
         except AegisError as error:
-            _log.warning("worktrees not listed", extra={"aegis_error": error.message})
+            _log.warning("the worktrees could not be listed", extra={"aegis_error": error.message})
             return {name: item for name, item in self._watched.items() if name == item.folder}
         others = {self._root.resolve(), *(Path(folder).resolve() for folder in taken)}
         return {

@@ -227,7 +227,7 @@ class LiveConflicts:
         try:
             refs = await self._repository.list_refs(f"refs/heads/aegis/{scene.run.run}")
         except AegisError as error:
-            _log.warning("heads were not read", extra={"why": error.message})
+            _log.warning("the newest commits of worktrees were not read", extra={"why": error.message})
             return {}
         oids = {ref.name: ref.oid for ref in refs}
         heads = {side.piece: oids.get(f"refs/heads/{side.instance.branch}") for side in scene.sides}

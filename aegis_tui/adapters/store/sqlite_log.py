@@ -267,7 +267,10 @@ class SqliteEventLog:
         try:
             self._mark.write(newest)
         except OSError as error:
-            _log.warning("the mark was not moved", extra={"aegis_seq": newest, "aegis_error": str(error)})
+            _log.warning(
+                "the mark of the newest acknowledged event was not written",
+                extra={"aegis_seq": newest, "aegis_error": str(error)},
+            )
 
     def _restore_replies(self, rows: Sequence[ReplyRow]) -> None:
         with self._transaction("write"):

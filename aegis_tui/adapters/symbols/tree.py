@@ -117,7 +117,9 @@ def read_tree(language: str, text: str) -> Iterable[Definition] | None:
 
         parser = Parser(grammar(language))
     except ImportError as error:
-        _log.warning("no grammar", extra={"aegis_language": language, "aegis_error": str(error)})
+        _log.warning(
+            "no grammar of the language is installed", extra={"aegis_language": language, "aegis_error": str(error)}
+        )
         return None
     try:
         root = parser.parse(text.encode("utf-8", "replace")).root_node

@@ -57,7 +57,7 @@ def _selective(roots: set[str]) -> BaseObserver:
         def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
             """Watch a folder; raise OSError for an ignored one, as if it had vanished, which watchdog accepts."""
             if _is_ignored(os.fsdecode(path), roots):
-                raise OSError(errno.ENOENT, "not watched")
+                raise OSError(errno.ENOENT, "the folder is not watched")
             return super().add_callback(path, mask, callback, id_)
 
     class Stopping(BaseObserver):

@@ -133,7 +133,10 @@ class TreeWatcher:
                 self._observer = start_observer(self._roots)
             tree.watch = self._observer.schedule(handler, str(tree.root), recursive=True, event_filter=_WANTED)
         except OSError as error:
-            _log.warning("only scanned, not watched", extra={"aegis_path": str(tree.root), "aegis_error": str(error)})
+            _log.warning(
+                "a folder is only scanned at intervals, because it cannot be watched",
+                extra={"aegis_path": str(tree.root), "aegis_error": str(error)},
+            )
 
     def _complete(self, tree: WatchedTree, loop: asyncio.AbstractEventLoop) -> bool:
         if tree.look_whole():
@@ -237,7 +240,10 @@ class TreeWatcher:
         try:
             outcome = await asyncio.to_thread(job)
         except AegisError as error:
-            _log.warning("cannot compare", extra={"aegis_path": str(tree.root), "aegis_error": str(error)})
+            _log.warning(
+                "the changes of a folder cannot be determined",
+                extra={"aegis_path": str(tree.root), "aegis_error": str(error)},
+            )
             asyncio.get_running_loop().call_later(tree.retry_s, self._wake.set)
             tree.retry_s = min(2 * tree.retry_s, self._scan_s)
             return None
