@@ -39,13 +39,15 @@ def answer(
     key: Annotated[
         str, typer.Argument(metavar="KEY", help="The item to answer: its key in the output of aegis-tui inbox.")
     ],
-    text: Annotated[str, typer.Argument(metavar="ANSWER", help="yes or no; for an instance or a piece, a text.")],
+    text: Annotated[
+        str, typer.Argument(metavar="ANSWER", help="yes, no or another answer that aegis-tui inbox names.")
+    ],
     as_json: AsJson = False,
 ) -> int:
-    """Answer something that is waiting for you: yes or no, or a text for an instance or a piece.
+    """Answer something that is waiting for you; aegis-tui inbox shows which answers it takes, and what each does.
 
-    The text is sent to the instance that asks. A piece that was sent back too often gets one more try with the text as
-    advice; leave-out instead of a text makes the result without the piece, and no ends the run.
+    An instance takes any text as a prompt. A piece that was sent back too often takes any text as advice, and gets one
+    more try.
 
     Exit code 2 if nothing with this key is waiting or it does not take this answer, 3 if the hub refuses it, 5 if no
     hub is running.

@@ -70,8 +70,8 @@ def comment(
 ) -> int:
     """Note a comment on a line of a piece; it waits until review send.
 
-    Exit code 2 if there is no such piece, the line has another form or the comment is empty, 3 if the run has ended or
-    too many comments wait, 5 if no hub is running.
+    Exit code 2 if there is no such piece, FILE:LINE does not have this form or the comment is empty, 3 if the run has
+    ended or too many comments wait, 5 if no hub is running.
     """
     match = _PLACE.fullmatch(place)
     if match is None or int(match[2]) < 1:

@@ -32,12 +32,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 @app.command()
 def new(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What is wanted; its first line becomes the title.")],
-    template: Annotated[str, typer.Option("--template", help="Template in .agents/specs/templates.")] = "feature",
+    template: Annotated[
+        str, typer.Option("--template", help="Name of a template, such as fix; docs/specs.md lists them.")
+    ] = "feature",
     as_json: AsJson = False,
 ) -> int:
     """Write a draft of a spec from a template, and print its file.
 
-    Exit code 2 if the text is empty or there is no such template, 3 if the template is no valid spec.
+    Exit code 2 if the text is empty or there is no such template, 3 if the template is not a valid spec.
     """
     root = here().root
     folder = SpecFolder(root)
@@ -50,7 +52,7 @@ def new(
 
 @app.command("list")
 def list_specs(as_json: AsJson = False) -> int:
-    """Print all active specs, the highest priority first, and what is wrong with files that are none.
+    """Print all active specs, the highest priority first, and what is wrong with files that are not valid specs.
 
     Exit code 0 also if there are none.
     """
@@ -72,7 +74,7 @@ def list_specs(as_json: AsJson = False) -> int:
 def show(spec: Annotated[str, typer.Argument(metavar="ID", help="The id of a spec.")], as_json: AsJson = False) -> int:
     """Print a spec, active or in the archive.
 
-    Exit code 2 if there is none of that id, 3 if its file is no valid spec.
+    Exit code 2 if there is no spec with that id, 3 if its file is not valid.
     """
     root = here().root
     path = SpecFolder(root).find(spec)
@@ -85,13 +87,14 @@ def show(spec: Annotated[str, typer.Argument(metavar="ID", help="The id of a spe
 @app.command()
 def validate(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Files; default: all active specs.")
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="The files to check; all active specs when left out."),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Check spec files. Every problem is printed with file, line and field.
 
-    Exit code 3 if a file is no valid spec, 2 if one cannot be read.
+    Exit code 3 if a file is not a valid spec, 2 if one cannot be read.
     """
     entries = [_checked(path) for path in files] if files else SpecFolder(here().root).entries()
     if problems := [problem for entry in entries for problem in _problems(entry)]:

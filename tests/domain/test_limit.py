@@ -76,7 +76,7 @@ def test_a_refusal_by_a_limit_comes_back_as_one() -> None:
 @pytest.mark.boundary(
     layer="limits",
     tried="endless messages to one receiver and to many, and large ones",
-    refused="refused beyond 200 unread messages to one receiver, 1 MiB unread of one token, 64 KiB in one message",
+    refused="refused beyond 200 unread messages to one receiver, 1 MiB of unread ones from a token, 64 KiB in one",
 )
 def test_messages_that_nobody_reads_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     place, unread = Place(), less(monkeypatch, "UNREAD", 3)

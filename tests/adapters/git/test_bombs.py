@@ -63,7 +63,7 @@ def snapshot(inside: Sandboxed) -> str:
 @pytest.mark.boundary(
     layer="hub files",
     tried="few objects that represent billions of files, or folders nested more deeply than a path can be long",
-    refused="its paths are counted without listing them, and no object enters the repository",
+    refused="the paths are counted without listing them, and no object enters the repository",
 )
 def test_a_tree_that_unfolds_without_end_is_not_taken_in(inside: Sandboxed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake_module, "MAX_PATHS", 5_000)
