@@ -225,13 +225,12 @@ class LiveConflicts:
                 except AegisError as error:
                     _log.warning("a branch was not copied", extra={"aegis_instance": side.name, "why": error.message})
         try:
-            refs = await self._repository.list_refs(f"refs/heads/aegis/{scene.run.run}")
+            refs = [f"refs/heads/{side.instance.branch}" for side in scene.sides]
+            oids = await asyncio.gather(*(self._repository.resolve(ref) for ref in refs))
         except AegisError as error:
             _log.warning("the newest commits of worktrees were not read", extra={"why": error.message})
             return {}
-        oids = {ref.name: ref.oid for ref in refs}
-        heads = {side.piece: oids.get(f"refs/heads/{side.instance.branch}") for side in scene.sides}
-        return {piece: oid for piece, oid in heads.items() if oid is not None}
+        return {side.piece: oid for side, oid in zip(scene.sides, oids, strict=True) if oid is not None}
 
     async def _look(self, side: _Side, head: str, paths: Iterable[str], *, whole: bool = False) -> str | None:
         """Return the commit of a worktree's content; None if it is not known now. A failure of git is only logged.

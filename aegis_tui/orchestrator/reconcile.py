@@ -40,7 +40,7 @@ from aegis_tui.domain.instance.commands import (
     InstanceMarkPrepared,
     InstanceMarkReclaimed,
 )
-from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.fence import PieceFences
 from aegis_tui.domain.lock.fencing import piece_fences
 from aegis_tui.domain.piece.commands import MergeMarkApplied, MergeMarkRejected
@@ -67,7 +67,7 @@ from aegis_tui.orchestrator.piece_qa import PieceQa
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.rule_check import RuleCheck
-from aegis_tui.orchestrator.turns import Turns
+from aegis_tui.orchestrator.turns import Turns, look
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.sdk.backoff import grown_pause_s
 
@@ -171,11 +171,11 @@ class Reconciler:
         try:
             while True:
                 self._wake.clear()
-                wanted, unjoined = await self._port.read(_wanted)
+                wanted, unjoined, is_judged = await self._port.read(look)
                 for effect, task in self._running.items():
                     if isinstance(effect, RunPieceChecks) and effect not in wanted and not task.cancelling():
                         task.cancel()  # the piece is to change, or what it is merged with has
-                for effect in self._turns.choose(wanted, self._running, unjoined):
+                for effect in self._turns.choose(wanted, self._running, unjoined, is_judged=is_judged):
                     self._running[effect] = asyncio.create_task(self._perform(effect))
                 if run := await self._port.read(self._whose_base_is_wanted):
                     self._quality.look_ahead(run, partial(self._tell_base, run))
@@ -324,8 +324,8 @@ class Reconciler:
         oid, conflicts, merged = await self._integrator.compose(run, piece, effect.head_oid)
         if oid is None:
             return MergeMarkRejected(**place, overlaps=tuple(conflicts))
-        for instance in await self._port.read(lambda workspace: list(workspace.instances.alive())):
-            await self._keeper.show_working_ref(instance, oid)
+        alive = await self._port.read(lambda workspace: list(workspace.instances.alive()))
+        await asyncio.gather(*(self._keeper.show_working_ref(instance, oid) for instance in alive))
         return MergeMarkApplied(**place, oid=oid, kept=tuple(fences.overtaken), merged=merged)
 
     async def _check(self, effect: CheckComposition) -> AnyCommand:
@@ -386,11 +386,6 @@ class Reconciler:
                 raise
             problems.append(f"{words}: {one_line(cause_of_failure(error).message)}")
             return None
-
-
-def _wanted(workspace: Workspace) -> tuple[list[Effect], set[str]]:
-    """Return the effects that the state requires, and the agent ids of living instances that have not joined."""
-    return needed(workspace), {item.agent_id for item in workspace.instances.alive() if item.phase is not Phase.JOINED}
 
 
 def _run_and_partitions(workspace: Workspace, name: str) -> tuple[Run, PartitionTable]:

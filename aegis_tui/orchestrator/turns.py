@@ -20,7 +20,11 @@ from aegis_tui.domain.effect import (
     ReclaimInstance,
     RunQa,
     StopInstance,
+    needed,
 )
+from aegis_tui.domain.instance.model import Phase
+from aegis_tui.domain.role import traits_of
+from aegis_tui.domain.workspace import Workspace
 
 START_S = 5.0
 """How long a program that does not join the hub keeps others from starting, in seconds."""
@@ -35,6 +39,14 @@ _STARTS = (PrepareInstance, LaunchInstance)
 _CHECKS = (InspectPiece, ComposePiece, CheckComposition)
 _URGENT = (*_STARTS, *_CHECKS)
 _CLEAN_UP = (StopInstance, ReclaimInstance)
+
+
+def look(workspace: Workspace) -> tuple[list[Effect], set[str], bool]:
+    """Return the arguments `wanted`, `unjoined` and `is_judged` of `Turns.choose`."""
+    alive = list(workspace.instances.alive())
+    unjoined = {item.agent_id for item in alive if item.phase is not Phase.JOINED}
+    is_judged = any(traits_of(item.role).is_judge and item.agent_id not in unjoined for item in alive)
+    return needed(workspace), unjoined, is_judged
 
 
 class Turns:
@@ -53,20 +65,27 @@ class Turns:
         self._has_urgent = False
 
     def choose(
-        self, wanted: Collection[Effect], running: Collection[Effect], unjoined: Collection[str]
+        self,
+        wanted: Collection[Effect],
+        running: Collection[Effect],
+        unjoined: Collection[str],
+        *,
+        is_judged: bool = False,
     ) -> list[Effect]:
         """Return the wanted effects that start now, clean-up last; the instances in them count as starting from now on.
 
         An effect that starts an instance waits while `most` others are starting (see the constructor), which is from
         their first effect until they join, `START_S` (5 s) at most. A merge or check of a piece, which others wait for,
         counts as one of them, `PATIENCE_S` (1 s) at most. Clean-up, which stops or removes an instance, waits while an
-        instance is starting or a merge or check is under way, `PATIENCE_S` at most; removing it, whose work has to be
+        instance is starting, a merge or check is under way, or a piece is being judged, as its merge is next,
+        `PATIENCE_S` at most; removing it, whose work has to be
         saved before, `RECLAIM_S` (4 s) at most, also while QA runs. All else starts at once.
 
         Args:
             wanted: The effects that the state requires; the result keeps their order.
             running: Those that have started and not ended.
             unjoined: The agent ids of all instances that have not joined the hub yet and have not ended.
+            is_judged: Whether an instance that judges a piece is at work.
         """
         now = self._now()
         self._started_at = {name: at for name, at in self._started_at.items() if name in unjoined}
@@ -82,7 +101,7 @@ class Turns:
             waited_s = now - self._waits_since.setdefault(effect, now)
             if isinstance(effect, ReclaimInstance) and (waited_s >= RECLAIM_S or not (self.is_busy or has_qa)):
                 chosen.append(effect)
-            if isinstance(effect, StopInstance) and (waited_s >= PATIENCE_S or not self.is_busy):
+            if isinstance(effect, StopInstance) and (waited_s >= PATIENCE_S or not (self.is_busy or is_judged)):
                 chosen.append(effect)
         return chosen
 

@@ -92,6 +92,21 @@ def test_it_runs_without_a_run_and_knows_who_joins_and_who_leaves(desk: Desk) ->
     desk.play(act)
 
 
+def test_many_changes_in_a_row_are_served_together_and_none_is_missed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "_ACCESS_S", 0.5)
+    monkeypatch.setattr(gateway, "CHECK_S", 600.0)
+
+    async def act() -> None:
+        await desk.until(lambda: desk.gateway.times)
+        hashes = [await desk.join(f"a{number}") for number in range(30)]
+        await desk.until(lambda: set(desk.served[2]) == set(hashes))
+        assert desk.gateway.times < 30
+
+    desk.play(act)
+
+
 def test_a_run_brings_its_own_endpoint_and_keeps_who_was_connected(desk: Desk) -> None:
     async def act() -> None:
         token_hash = await desk.join("one")

@@ -66,6 +66,15 @@ def test_clean_up_waits_for_what_is_urgent_but_not_long() -> None:
     assert plan.choose([merge, reclaim], [merge], set()) == [reclaim]
 
 
+def test_the_end_of_an_instance_waits_while_a_piece_is_judged_but_not_long() -> None:
+    plan, clock = turns()
+    stop = StopInstance("x")
+    assert plan.choose([stop], [], set(), is_judged=True) == []
+    assert plan.choose([stop], [], set(), is_judged=False) == [stop]
+    clock.now += PATIENCE_S
+    assert plan.choose([stop], [], set(), is_judged=True) == [stop]
+
+
 def test_an_instance_is_removed_after_qa_but_does_not_wait_long_for_it() -> None:
     plan, clock = turns()
     qa, reclaim = RunQa("run1", 0, "1"), ReclaimInstance("y")

@@ -24,7 +24,7 @@ from aegis_tui.adapters.process_table import ProcessIdentity
 from aegis_tui.adapters.tmux import attach
 from aegis_tui.adapters.tmux.channel import PaneChannel
 from aegis_tui.adapters.tmux.config import SESSION
-from aegis_tui.adapters.tmux.control import ControlLink
+from aegis_tui.adapters.tmux.control import ControlLink, ControlLost
 from aegis_tui.adapters.tmux.exits import ExitLedger
 from aegis_tui.adapters.tmux.feeds import DirtyFeed, ExitFeed
 from aegis_tui.adapters.tmux.server import CHAIN, TmuxServer, format_literal, tmux_error
@@ -85,13 +85,21 @@ class TmuxTerminal:
             OSError: The server's configuration cannot be written.
             UsageError: AEGIS_ORPHAN_S in the environment is not a number.
         """
-        await self._server.start()
+        if not await self._serves():
+            await self._server.start()
         self._link.start()
         if self._watcher is None or self._watcher.done():
             self._watcher = asyncio.create_task(self._watch(), name="tmux-watch")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LINK_WAIT_S):
                 await self._link.up.wait()
+
+    async def _serves(self) -> bool:
+        """Return whether the server that this object is connected to still answers, and has its session."""
+        with contextlib.suppress(ControlLost):
+            (reply,) = await self._link.request([["has-session", "-t", f"={SESSION}"]])
+            return reply.ok
+        return False
 
     async def close(self) -> None:
         """Disconnect from the server and end the streams; the panes keep running. A second call does nothing."""

@@ -51,6 +51,16 @@ async def test_starting_twice_keeps_the_server(ask: Ask, terminal: TmuxTerminal)
     assert server_pid(ask) == pid
 
 
+async def test_starting_a_server_that_serves_starts_no_program(
+    terminal: TmuxTerminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise AssertionError("a program was started")
+
+    monkeypatch.setattr(TmuxServer, "fork", refuse)
+    await terminal.start()
+
+
 async def test_two_that_start_the_server_at_once_share_it(
     socket_name: str, tmp_path: Path, environment: dict[str, str]
 ) -> None:
