@@ -16,6 +16,7 @@ import pytest
 from aegis_tui.adapters.process import find_identity, is_same_process_alive
 from aegis_tui.adapters.process_table import ProcessIdentity
 from aegis_tui.adapters.tmux.control import ControlLost
+from aegis_tui.adapters.tmux.server import TmuxServer
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.errors import TerminalError, TerminalUnavailable, UsageError
 from aegis_tui.ports.terminal import PaneExit, PaneSpec
