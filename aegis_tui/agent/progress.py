@@ -9,7 +9,7 @@ from typing import Any
 
 from aegis_tui.agent.screen import Screen
 from aegis_tui.domain.cause import Cause
-from aegis_tui.domain.instance.model import MOST_NAMES
+from aegis_tui.domain.instance.model import MOST_NAMES, StateSource
 from aegis_tui.errors import AegisError, Conflict, Refused, UsageError
 from aegis_tui.ports.hub_link import HubLink
 from aegis_tui.ports.llm import Usage
@@ -42,6 +42,7 @@ class Progress:
         self._untold: tuple[str, Cause | None] | None = None
         self._newest: tuple[str, Cause | None] = ("", None)
         self._until: str | None = None
+        self._known_by: tuple[StateSource, str] = ("hub", "")
         self._telling = asyncio.Lock()
         self._blocked_names: tuple[str, ...] = ()
         self.state = "starting"
@@ -53,7 +54,16 @@ class Progress:
         """Reset the progress to 0, so that the next report shows that of the new task."""
         self._share = 0.0
 
-    async def enter(self, state: str, note: str = "", cause: Cause | None = None, *, until: str | None = None) -> None:
+    async def enter(
+        self,
+        state: str,
+        note: str = "",
+        cause: Cause | None = None,
+        *,
+        until: str | None = None,
+        source: StateSource = "hub",
+        evidence: str = "",
+    ) -> None:
         """Enter a state and report it; do nothing if the instance is in it already, until the same time.
 
         Args:
@@ -61,10 +71,12 @@ class Progress:
             note: What the instance does or waits for, or the summary.
             cause: The first error that led to the state, if one did.
             until: When the state ends by itself (RFC 3339, UTC); None if that is not known.
+            source: From what the state is known.
+            evidence: What was seen, by which it was recognized; empty if the instance knows it by itself.
         """
         if (state, until) == (self.state, self._until):
             return
-        self.state, self._until = state, until
+        self.state, self._until, self._known_by = state, until, (source, evidence)
         self._share = max(self._share, _SHARE.get(state, 0.0))
         self._screen.state(state, note)
         await self.report(note, cause)
@@ -128,6 +140,9 @@ class Progress:
             more["write_checks"] = self.write_checks
         if self._until:
             more["until"] = self._until
+        source, evidence = self._known_by
+        if source != "hub":
+            more["source"], more["evidence"] = source, evidence[:_NOTE_CHARS] or None
         await self._link.command(
             "agent:report",
             timeout_s=_REPORT_TIMEOUT_S,

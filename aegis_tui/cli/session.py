@@ -22,6 +22,8 @@ from aegis_tui.cli.place import Place, here
 from aegis_tui.errors import UsageError
 
 if TYPE_CHECKING:
+    from aegis_tui.domain.instance.belief import SourceReading
+    from aegis_tui.domain.instance.model import Instance
     from aegis_tui.domain.run.report_model import PastRun, Report
     from aegis_tui.tui.app import AegisApp
     from aegis_tui.tui.choices import Choices
@@ -242,6 +244,16 @@ class _History:
         from aegis_tui.cli.status import compute_report
 
         return compute_report(self._place, run)
+
+    def readings(self, item: Instance) -> list[SourceReading]:
+        """Return what the process, title and screen of an instance say about its state now; blocking.
+
+        Call it in a thread without a running event loop.
+        """
+        with contextlib.redirect_stdout(sys.__stdout__):
+            from aegis_tui.bootstrap.sources import read_sources
+
+        return read_sources(self._place.paths, item)
 
     def transcript(self, instance: str) -> Sequence[str]:
         """Return the lines that an instance, by its id, showed in its pane until now or its end; blocking.

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from aegis_tui.config import Settings
+from aegis_tui.domain.instance.belief import SourceReading
+from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.run.report_model import PastRun, Report
 from aegis_tui.domain.wire.run import GivenOptions
 from aegis_tui.errors import UsageError
@@ -54,6 +56,10 @@ class History(Protocol):
         """
         ...
 
+    def readings(self, item: Instance) -> list[SourceReading]:
+        """Return what the process, title and screen of an instance say about its state now; may be empty."""
+        ...
+
     def transcript(self, instance: str) -> Sequence[str]:
         """Return the lines that an instance, by its id, showed in its pane until its end, or until now.
 
@@ -73,6 +79,10 @@ class NoHistory:
     def report(self, run: str) -> Report:
         """Raise `UsageError`: a recording has no reports."""
         raise UsageError(f"there is no report of {run}", "open the dashboard itself")
+
+    def readings(self, item: Instance) -> list[SourceReading]:
+        """Return an empty list."""
+        return []
 
     def transcript(self, instance: str) -> Sequence[str]:
         """Raise `UsageError`: a recording has no transcripts."""

@@ -56,6 +56,8 @@ def test_a_state_is_explained_with_its_source_and_evidence_also_without_a_hub(se
     shown = served.aegis("explain", "told")
     assert "blocked" in shown.out and "reported by the agent itself" in shown.out and "\x1b" not in shown.out
     fields = served.aegis("explain", "told", "--json").json
-    assert (fields["state"], fields["source"]) == ("blocked", "hub")
+    assert (fields["state"], fields["source"], fields["because"]) == ("blocked", "hub", "no \x1b[31mnetwork")
+    assert fields["sources"] == [{"source": "hub", "state": "running", "words": "the hub answers"}]
+    assert fields["since"] == [event for event in fields["evidence"] if event["type"] == "agent:state"][-1]["timestamp"]
     assert [event["type"] for event in fields["evidence"]][-1] == "agent:state"
     assert served.aegis("explain", "nobody").code == 2

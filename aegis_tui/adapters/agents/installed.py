@@ -26,6 +26,7 @@ from aegis_tui.adapters.agents.native import NativeAgent
 from aegis_tui.adapters.agents.search_path import search_path
 from aegis_tui.config_files import user_file
 from aegis_tui.domain.hosting.kind_file import KindFile
+from aegis_tui.domain.hosting.screen_rule import ScreenRules
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.model import first_problem
 from aegis_tui.domain.run.design import nearest
@@ -119,6 +120,18 @@ def find_kind(name: str) -> AgentKind:
         words = f"the agent kind {name} cannot be used: {type(error).__name__}: {error}"
         raise UsageError(words, f"look at the package that provides {known.entry.value}", is_certain=True) from error
     return kind
+
+
+def find_screen_rules(name: str) -> ScreenRules:
+    """Return the rules by which the states of a kind are recognized on its screen; empty if it has none.
+
+    Also empty if there is no such kind, or its file is not valid.
+    """
+    known = next((item for source in _sources(os.environ) for item in source if item.name == name), None)
+    try:
+        return ScreenRules() if known is None else _load(known).screen
+    except UsageError:
+        return ScreenRules()
 
 
 def _all_kinds(environ: Mapping[str, str]) -> list[_Known]:

@@ -13,7 +13,9 @@ from aegis_tui.agent.git import Git
 from aegis_tui.agent.hosted.hear import tool_calls_file
 from aegis_tui.agent.hosted.tool_calls import ToolCallLog
 from aegis_tui.agent.progress import Progress
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.hosting.kind_file import ToolNames
+from aegis_tui.domain.instance.model import StateSource
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import AegisError
@@ -41,7 +43,7 @@ class Activity:
         self._tools, self._git, self._progress, self._role = tools, git, progress, traits_of(role)
         self._calls = ToolCallLog(tool_calls_file(home))
         self._worktree = git.worktree.resolve()
-        self._named: deque[str] = deque()
+        self._named: deque[tuple[str, StateSource]] = deque()
         self._has_changed = False
         self.touched: dict[str, None] = {}
         """The files that the program has read or changed, as paths in the worktree; the newest are last."""
@@ -55,7 +57,7 @@ class Activity:
 
         `follow` takes it up within a second.
         """
-        self._named.append(name)
+        self._named.append((name, "json"))
 
     async def follow(self) -> None:
         """Keep `touched` up to date and report the states `implementing` and `self-QA`, until cancelled.
@@ -75,9 +77,9 @@ class Activity:
         for call in self._calls.read():
             self._touch(*filter(None, map(self._inside, call.paths)))
             if call.event == "PreToolUse":
-                self._named.append(call.tool)
+                self._named.append((call.tool, "hook"))
         while self._named:
-            await self._did(self._named.popleft())
+            await self._did(*self._named.popleft())
 
     async def _look_at_worktree(self) -> None:
         try:
@@ -86,21 +88,21 @@ class Activity:
             return
         self._touch(*changed)
         if changed and not self._has_changed:
-            await self._wrote()
+            await self._wrote("worktree", f"changed {counted(len(changed), 'file')}, such as {sorted(changed)[0]}")
 
-    async def _did(self, tool: str) -> None:
+    async def _did(self, tool: str, source: StateSource) -> None:
         if tool in self._tools.writes:
-            await self._wrote()
+            await self._wrote(source, f"called its tool {tool}")
         elif tool in self._tools.runs and self._has_changed:
-            await self._enter("self-QA")
+            await self._enter("self-QA", source, f"called its tool {tool} after a change")
 
-    async def _wrote(self) -> None:
+    async def _wrote(self, source: StateSource, evidence: str) -> None:
         self._has_changed = True
-        await self._enter("implementing")
+        await self._enter("implementing", source, evidence)
 
-    async def _enter(self, state: str) -> None:
+    async def _enter(self, state: str, source: StateSource, evidence: str) -> None:
         if self._role.is_writer and self._progress.state in _WORKING:
-            await self._progress.enter(state)
+            await self._progress.enter(state, source=source, evidence=evidence)
 
     def _touch(self, *paths: str) -> None:
         for path in paths:

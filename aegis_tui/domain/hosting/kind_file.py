@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from aegis_tui.domain.field import HostName
+from aegis_tui.domain.hosting.screen_rule import ScreenRules
 from aegis_tui.domain.hosting.usage_limit import UsageLimit
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.role import ROLES
@@ -179,6 +180,7 @@ class KindFile(FrozenModel):
     tools: ToolNames = ToolNames()
     permission: Permission = Permission()
     usage_limit: UsageLimit = UsageLimit()
+    screen: ScreenRules = ScreenRules()
     environment: dict[str, str] = Field(default_factory=dict)
     files: tuple[HomeFile, ...] = ()
     names: dict[str, tuple[HostName, ...]] = Field(default_factory=dict)

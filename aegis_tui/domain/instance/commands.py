@@ -8,7 +8,7 @@ from pydantic import Field
 
 from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.field import HostName, Name, Note, Reason, Text, Timestamp
-from aegis_tui.domain.instance.model import MOST_NAMES, AgentStateName, TaskKind, Tokens
+from aegis_tui.domain.instance.model import MOST_NAMES, AgentStateName, StateSource, TaskKind, Tokens
 from aegis_tui.domain.memory.model import Advice
 from aegis_tui.domain.model import CommandData, Count, Progress
 
@@ -37,6 +37,10 @@ class AgentReport(CommandData):
     """All names so far that programs in the sender's sandbox looked up, and that the sandbox refused."""
     until: Timestamp | None = None
     """With state `limited`: when the usage limit ends, and the instance goes on by itself (RFC 3339, UTC)."""
+    source: StateSource = "hub"
+    """From what the sender knows the state."""
+    evidence: Note | None = None
+    """What its program did, by which the state was recognized."""
     write_checks: Note | None = None
     """Which layers refuse the sender's writes outside its partition, as it found by trying them; None if unchanged."""
 

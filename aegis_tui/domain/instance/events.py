@@ -72,6 +72,8 @@ class AgentState(EventData):
     state: AgentStateName
     progress: Progress
     source: str
+    evidence: str | None = None
+    """What its program did by which the state was recognized, if the agent does not just say so."""
     note: str | None = None
     tokens: Tokens | None = None
     cause: Cause | None = None

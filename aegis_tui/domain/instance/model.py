@@ -53,6 +53,10 @@ AgentStateName = Literal[
     "unknown",
 ]
 
+StateSource = Literal["hub", "acp", "hook", "json", "worktree", "title", "screen", "process"]
+"""From what a state is known: the agent's own report, its program's protocol, hooks or output, the files that changed,
+the title or screen of its pane, or its process."""
+
 
 MOST_NAMES = 64
 """The most different names of one instance that are recorded."""
@@ -100,6 +104,10 @@ class Instance(StateModel):
     state: AgentStateName = "starting"
     progress: float = 0.0
     source: str = "hub"
+    evidence: str | None = None
+    """What its program did by which the state was recognized, if the agent does not just say so."""
+    state_at: str | None = None
+    """Since when `word` has been what it is."""
     note: str | None = None
     said: str | None = None
     """The last note that the agent reported; `note` may be the hub's."""

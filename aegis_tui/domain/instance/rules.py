@@ -117,7 +117,7 @@ def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id:
         Refused: The sender is not a living instance.
     """
     instance = own_instance(workspace, actor)
-    said = AgentState(**command.model_dump(exclude={"type", "cause"}), source="hub", cause=command.cause)
+    said = AgentState(**command.model_dump(exclude={"type", "cause"}), cause=command.cause)
     stands = _stands(workspace, instance) if command.state in GIVES_UP else None
     if stands is not None:
         note = f"the submission of {stands[0]} stands; afterwards the agent reported: {command.note or command.state}"

@@ -117,7 +117,10 @@ class InstanceTable:
             instance = self._join_outside(agent_id, data, timestamp)
         if instance is None:
             return frozenset()
+        before = instance.word
         self._apply(instance, data, timestamp)
+        if instance.word != before or instance.state_at is None:
+            instance.state_at = timestamp
         return frozenset({("instance", agent_id)})
 
     def _plan(self, agent_id: str, data: InstancePlanned, timestamp: str) -> None:
@@ -154,7 +157,8 @@ class InstanceTable:
                 self._join(instance, data, timestamp)
             case AgentState():
                 instance.state, instance.progress = data.state, data.progress
-                instance.source, instance.note, instance.until = data.source, data.note, data.until
+                instance.source, instance.evidence = data.source, data.evidence
+                instance.note, instance.until = data.note, data.until
                 instance.said = data.note or instance.said
                 if data.state in ("failed", "blocked"):
                     instance.cause = data.cause

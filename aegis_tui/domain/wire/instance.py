@@ -59,6 +59,10 @@ class InstanceFields(TypedDict):
     state: str
     progress: float
     source: str
+    evidence: str | None
+    """What its program did by which the state was recognized."""
+    state_at: str | None
+    """Since when `word` has been what it is."""
     note: str | None
     said: str | None
     cause: CauseFields | None

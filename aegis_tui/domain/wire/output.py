@@ -208,27 +208,6 @@ class CheckOutput(TypedDict):
     output: str
 
 
-class EvidenceFields(TypedDict):
-    """An event from which the state of an instance is derived."""
-
-    seq: int
-    timestamp: str
-    type: str
-    words: str
-
-
-class ExplainOutput(TypedDict):
-    """`explain`."""
-
-    agent_id: str
-    state: str
-    source: str
-    phase: str
-    note: str | None
-    last_seen: str | None
-    evidence: list[EvidenceFields]
-
-
 class SavedWork(TypedDict):
     """A rescue ref."""
 

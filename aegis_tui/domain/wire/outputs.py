@@ -20,6 +20,7 @@ from aegis_tui.domain.wire import (
     rule,
     spec,
 )
+from aegis_tui.domain.wire.explain import ExplainOutput
 
 OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
     {
@@ -29,7 +30,7 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "demo": [machine.DemoOutput],
         "doctor": [machine.DoctorOutput],
         "events": [answer.Envelope],
-        "explain": [output.ExplainOutput],
+        "explain": [ExplainOutput],
         "gateway log": [gateway.CallLogOutput],
         "gateway prefixes": [gateway.PrefixesAnswer],
         "gateway replay": [gateway.CallReplayOutput],

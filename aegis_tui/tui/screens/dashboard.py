@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.widgets import Input
 
+from aegis_tui.domain.instance.belief import SourceReading, of_hub
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.model import Key
 from aegis_tui.errors import AegisError
@@ -21,6 +23,7 @@ from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import WorkspaceScreen, is_store_view, redraw
 from aegis_tui.tui.screens.needing import NeedActions
 from aegis_tui.tui.screens.why import Render, WhyScreen
+from aegis_tui.tui.text import Line
 from aegis_tui.tui.views.conflict import conflict_lines
 from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_partition, explain_piece
 from aegis_tui.tui.views.instance import TOTAL_KEY
@@ -229,11 +232,7 @@ class DashboardScreen(NeedActions, WorkspaceScreen):
         """
         store, run = self.desk.store, self.desk.store.run
         if panel == "instances" and (item := store.workspace.get_instance(key)):
-            self._page(
-                f"Why {item.instance_id} is {item.state}",
-                lambda width: explain_instance(store.workspace, item, store.events, now=store.now(), width=width),
-                again=self.action_attach if item.is_alive and item.pane else None,
-            )
+            self._explain_instance(item)
         elif panel == "instances" and key == TOTAL_KEY:
             self.action_why_stage()
         elif panel == "locks":
@@ -251,6 +250,27 @@ class DashboardScreen(NeedActions, WorkspaceScreen):
         elif panel == "partitions":
             owner = key.partition("/")[0]
             self._page("Partition", lambda width: explain_partition(store.workspace, run, owner))
+
+    def _explain_instance(self, item: Instance) -> None:
+        """Open the page for an instance, and add what its sources say now as soon as they were asked."""
+        store = self.desk.store
+        readings: list[SourceReading] = [of_hub(answers=store.is_connected)] if store.was_connected else []
+
+        def render(width: int) -> list[Line]:
+            newest = store.workspace.get_instance(item.agent_id) or item
+            return explain_instance(
+                store.workspace, newest, store.events, now=store.now(), width=width, readings=readings
+            )
+
+        again = self.action_attach if item.is_alive and item.pane else None
+        self._page(f"Why {item.instance_id} is {item.state}", render, again=again)
+        self.ask_sources(item, readings)
+
+    @work(group="sources", exclusive=True)
+    async def ask_sources(self, item: Instance, readings: list[SourceReading]) -> None:
+        """Append what the process, title and screen of an instance say now to `readings`, and draw its page again."""
+        readings += await asyncio.to_thread(self.desk.parts.history.readings, item)
+        self.desk.store.changed.publish(frozenset({("instance", item.agent_id)}))
 
     def _page(self, title: str, render: Render, again: Callable[[], None] | None = None) -> None:
         self.app.push_screen(WhyScreen(self.desk, title, render, again=again))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from aegis_tui.domain.boundary import allowed_words
@@ -10,6 +10,7 @@ from aegis_tui.domain.composition.events import PieceLeftOut
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
+from aegis_tui.domain.instance.belief import SOURCES, UNKNOWN, Belief, SourceReading, believe
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.piece.events import PieceReopened, PieceStuck, PieceTested
 from aegis_tui.domain.piece.model import Piece
@@ -23,18 +24,8 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.keys import DEFAULT_KEYS, KeyNames
 from aegis_tui.tui.text import Line, Span, clock_text, inert, wrap
 from aegis_tui.tui.views.event import event_line
-from aegis_tui.tui.views.instance import lasted_s, state_of
+from aegis_tui.tui.views.instance import StateSign, lasted_s, state_of
 from aegis_tui.tui.views.run import gate_lines
-
-_SOURCES = {
-    "hub": "reported by the agent itself, over its own connection to the hub",
-    "hook": "reported by a hook of the agent's program",
-    "acp": "reported over the Agent Client Protocol",
-    "title": "read from the title of its terminal",
-    "screen": "recognized on its screen by a rule",
-    "process": "inferred from its process",
-}
-
 
 MOST_EVENTS = 8
 """How many events of an instance, and how many of its piece, are given as evidence."""
@@ -64,7 +55,13 @@ def _is_of_piece(event: Event, item: Instance) -> bool:
 
 
 def explain_instance(
-    workspace: Workspace, item: Instance, events: Iterable[Event], *, now: datetime, width: int
+    workspace: Workspace,
+    item: Instance,
+    events: Iterable[Event],
+    *,
+    now: datetime,
+    width: int,
+    readings: Sequence[SourceReading] = (),
 ) -> list[Line]:
     """Return the page for an instance: its state, where that is known from, locks, branch, pane and newest events.
 
@@ -74,28 +71,24 @@ def explain_instance(
         events: Events, oldest first; `evidence` chooses those that are shown.
         now: The current time, for ages.
         width: Cells of a line for events and for what checks its writes; the other lines are not cut.
+        readings: What its sources say now, apart from what was logged.
     """
-    state = state_of(workspace, item)
+    state, belief = state_of(workspace, item), believe(item, readings)
+    if belief.state != item.word:
+        state = StateSign("?" if belief.state == UNKNOWN else "⚑", f"{belief.state}: {inert(belief.because)}", "warn")
     seen = evidence(events, item)
     mine = [event for event in seen if event.agent_id == item.agent_id]
     lines: list[Line] = [
         (Span(f"{state.glyph} {state.word}", state.ink), Span(f"   {item.role} · {item.kind}", "muted")),
         (),
-        _pair("source", _SOURCES.get(item.source, item.source)),
+        *_known_from(belief, readings, now),
         _pair("phase", f"{item.phase}, as set by the hub"),
         _pair("last seen", _age(mine[-1].timestamp if mine else item.last_seen, now)),
         _pair("running time", clock_text(lasted_s(item, now))),
     ]
     if item.note:
         lines.append(_pair("note", inert(item.note)))
-    for wait in workspace.locks.waits_of(item.agent_id):
-        holders = sorted({instance_id(lock.agent_id) for lock in workspace.locks.holders_against(wait)})
-        names = ", ".join(str(resource) for resource in wait.resources)
-        lines.append(_pair("waits for", f"{inert(names)}, held by {', '.join(holders) or 'no one'}"))
-    lines += [
-        _pair("holds", f"{inert(str(lock.resource))} {lock.mode}, token #{lock.token}")
-        for lock in workspace.locks.locks_of(item.agent_id)
-    ]
+    lines += _locks_of(workspace, item)
     lines += [
         _pair("may write", inert(", ".join(item.partition)) or "nothing"),
         *(_pairs("checked by", item.write_checks, width) if item.write_checks else ()),
@@ -109,6 +102,35 @@ def explain_instance(
     lines += [(), (Span("newest events", "strong"),)]
     lines += [event_line(event, width=width) for event in seen]
     return lines
+
+
+def _known_from(belief: Belief, readings: Sequence[SourceReading], now: datetime) -> list[Line]:
+    """Return lines with the source of a state, its evidence, since when it lasts, and what each source says now."""
+    return [
+        _pair("source", SOURCES[belief.source]),
+        *([_pair("because", inert(belief.because))] if belief.because else []),
+        _pair("since", _age(belief.since, now) if belief.since else "now, when it was looked at"),
+        *(_pair("says" if not at else "", reading_words(reading)) for at, reading in enumerate(readings)),
+    ]
+
+
+def _locks_of(workspace: Workspace, item: Instance) -> list[Line]:
+    """Return lines with the locks that an instance waits for, and those that it holds."""
+    lines: list[Line] = []
+    for wait in workspace.locks.waits_of(item.agent_id):
+        holders = sorted({instance_id(lock.agent_id) for lock in workspace.locks.holders_against(wait)})
+        names = ", ".join(str(resource) for resource in wait.resources)
+        lines.append(_pair("waits for", f"{inert(names)}, held by {', '.join(holders) or 'no one'}"))
+    lines += [
+        _pair("holds", f"{inert(str(lock.resource))} {lock.mode}, token #{lock.token}")
+        for lock in workspace.locks.locks_of(item.agent_id)
+    ]
+    return lines
+
+
+def reading_words(reading: SourceReading) -> str:
+    """Return what a source says now as one line: `screen: asking, Do you want to proceed?`."""
+    return f"{reading.source}: {reading.state or 'silent'}, {inert(reading.words)}"
 
 
 def explain_stage(workspace: Workspace, run: Run | None, *, width: int = 80) -> list[Line]:

@@ -255,6 +255,10 @@ def test_what_happens_to_a_programs_files_meanwhile_waits_for_its_hook_or_its_ne
     play(scenario)
 
 
+def reports(cage: Cage) -> list[Any]:
+    return list(cage.hub.of_type("agent:report"))
+
+
 def test_the_state_follows_what_the_program_does(play: Play) -> None:
     async def scenario(cage: Cage) -> None:
         calls = [hook("Bash"), hook("Read"), hook("Edit"), hook("Bash"), hook("Edit")]
@@ -263,6 +267,9 @@ def test_the_state_follows_what_the_program_does(play: Play) -> None:
         await cage.ends("done")
         states = [item.fields["state"] for item in cage.hub.of_type("agent:report")]
         assert states == ["idle", "exploring", "implementing", "self-QA", "implementing", "done"]
+        known_by = [(item.fields.get("source"), item.fields.get("evidence")) for item in reports(cage)]
+        edit, run = ("hook", "called its tool Edit"), ("hook", "called its tool Bash after a change")
+        assert known_by == [(None, None), (None, None), edit, run, edit, (None, None)]
 
     play(scenario, tools={"writes": ["Edit"], "runs": ["Bash"]})
 
@@ -284,6 +291,7 @@ def test_the_tools_that_its_output_names_count_too(play: Play) -> None:
         await cage.ends("done")
         states = [item.fields["state"] for item in cage.hub.of_type("agent:report")]
         assert states == ["idle", "exploring", "implementing", "self-QA", "done"]
+        assert [item.fields.get("source") for item in reports(cage)] == [None, None, "json", "json", None]
 
     output = {"format": "jsonl", "tools": ["tool"]}
     play(scenario, tools={"writes": ["edit"], "runs": ["sh"]}, output=output)

@@ -8,6 +8,7 @@ import pytest
 
 from aegis_tui.application.design import parse_design
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance.belief import SourceReading, of_hub
 from aegis_tui.domain.instance.events import AgentJoined
 from aegis_tui.domain.need import needs
 from aegis_tui.domain.piece.model import PieceConflict
@@ -129,6 +130,21 @@ def test_an_explanation_says_what_a_state_rests_on(record: Record) -> None:
     assert run is not None
     assert "APPROVED" in text(explain_piece(run, "search"))
     assert "src/shop/{catalog,search}.py" in text(explain_partition(workspace, run, "NATIVE-w03"))
+
+
+def test_an_explanation_shows_what_each_source_says_now_and_what_is_unknown(record: Record) -> None:
+    scene = record(until=125)
+    workspace = scene.workspace()
+    item = workspace.instances.by_id["NATIVE-w02"]
+    gone = [of_hub(answers=True), SourceReading("process", "ended", "its pane is gone\x1b")]
+    page = text(explain_instance(workspace, item, scene.events, now=scene.now, width=100, readings=gone))
+    assert page.startswith("? unknown: its pane is gone\ufffd, and the hub has not recorded that")
+    assert "source  inferred from its process" in page
+    assert "says  hub: running, the hub answers\n" in page and "process: ended, its pane is gone\ufffd" in page
+    asks = [of_hub(answers=True), SourceReading("screen", "asking", "Do you want to proceed?")]
+    item.state = "implementing"
+    page = text(explain_instance(workspace, item, scene.events, now=scene.now, width=100, readings=asks))
+    assert page.startswith("⚑ asking: Do you want to proceed?") and "by a rule" in page
 
 
 def test_the_page_of_an_instance_says_what_checks_its_writes_and_what_does_not(record: Record) -> None:

@@ -1,0 +1,86 @@
+"""What a program does, as its terminal's title and screen show it: rules of its kind file, by version (PANE-5).
+
+A program's own signals come first: a screen only says what nothing else says, such as that it asks for a permission.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import AfterValidator, Field
+
+from aegis_tui.domain.inert import one_line
+from aegis_tui.domain.model import FrozenModel
+
+ShownState = Literal["asking", "running", "idle"]
+"""What a screen can show: it asks the person for a permission, works, or waits for a prompt."""
+
+LOOKED_AT = 30
+"""How many of the screen's last lines that are not blank are read."""
+_LINE_CHARS = 1000
+_WORDS_CHARS = 200
+
+
+def _compiled(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_compiled)]
+
+
+class ScreenRule(FrozenModel):
+    """One way in which a program shows a state."""
+
+    state: ShownState
+    lines: tuple[Pattern, ...] = ()
+    """Regular expressions; each has to be found in one of the lines. The line of the first one is the evidence."""
+    title: Pattern | None = None
+    """A regular expression that has to be found in the title."""
+
+    def evidence(self, title: str, lines: Sequence[str]) -> str | None:
+        """Return the line or title that shows the state, as one line without hidden characters; None if none does."""
+        if self.title is not None and not re.search(self.title, title):
+            return None
+        matches = [next((line for line in reversed(lines) if re.search(part, line)), None) for part in self.lines]
+        if None in matches or not (matches or self.title):
+            return None
+        return one_line((matches[0] or "").strip() if matches else title)[:_WORDS_CHARS]
+
+
+class ScreenRules(FrozenModel):
+    """What is known of the screens of a kind."""
+
+    rules: tuple[ScreenRule, ...] = ()
+    """In the order in which they are tried; the first that fits counts."""
+    versions: tuple[str, ...] = ()
+    """The versions of the program with whose recorded screens the rules are tested."""
+
+
+class Shown(NamedTuple):
+    """What a screen shows."""
+
+    state: ShownState
+    source: Literal["title", "screen"]
+    evidence: str
+    """The line of the screen, or the title, by which the state was recognized."""
+
+
+def read_screen(rules: ScreenRules, title: str, lines: Sequence[str]) -> Shown | None:
+    """Return the state that a terminal shows; None if no rule fits. Never raises.
+
+    Args:
+        rules: The rules of its program.
+        title: The terminal's title.
+        lines: The lines of its screen as plain text, from the top.
+    """
+    last = [line[:_LINE_CHARS] for line in lines if line.strip()][-LOOKED_AT:]
+    for rule in rules.rules:
+        if (evidence := rule.evidence(title, last)) is not None:
+            return Shown(rule.state, "screen" if rule.lines else "title", evidence)
+    return None

@@ -1,0 +1,77 @@
+"""Screens of real programs, and the rules that recognize their states (PANE-5).
+
+`scripts/record_screens.py` records a new version: a rule that no longer fits it fails here.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from aegis_tui.domain.hosting.kind_file import KindFile
+from aegis_tui.domain.hosting.screen_rule import ScreenRule, ScreenRules, read_screen
+
+KINDS = Path(__file__).resolve().parents[3] / "aegis_tui" / "adapters" / "agents" / "kinds"
+FILES = sorted(Path(__file__).with_name("screens").glob("*.json"))
+EXPECTED = {"idle": "idle", "running": "running", "asking": "asking", "done": "idle"}
+"""State of the program when its screen was recorded -> what the screen shows."""
+CASES = [(file, state) for file in FILES for state in EXPECTED]
+
+
+def recorded(file: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return facts
+
+
+def rules_of(name: str) -> ScreenRules:
+    return KindFile.model_validate(tomllib.loads((KINDS / f"{name}.toml").read_text("utf-8"))).screen
+
+
+@pytest.mark.parametrize(("file", "state"), CASES, ids=lambda value: getattr(value, "stem", value))
+def test_a_recorded_screen_shows_the_state_that_the_program_was_in(file: Path, state: str) -> None:
+    facts = recorded(file)
+    screen = facts["states"][state]
+    shown = read_screen(rules_of(facts["kind"]), screen["title"], screen["lines"])
+    assert shown is not None and shown.state == EXPECTED[state]
+    assert shown.evidence.strip()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_rules_name_the_version_with_which_they_were_recorded(file: Path) -> None:
+    facts = recorded(file)
+    assert facts["version"] in rules_of(facts["kind"]).versions
+
+
+def test_each_kind_with_rules_has_screens_at_two_sizes() -> None:
+    kinds = {file.stem for file in KINDS.glob("*.toml") if rules_of(file.stem).rules}
+    sizes = {name: {recorded(file)["width"] for file in FILES if recorded(file)["kind"] == name} for name in kinds}
+    assert kinds and all(len(widths) == 2 for widths in sizes.values()), sizes
+
+
+def test_what_an_agent_prints_earlier_on_its_screen_does_not_hide_a_later_state() -> None:
+    rules = ScreenRules(rules=(ScreenRule(state="asking", lines=("^ *Proceed[?]", "^ *1[.] Yes")),))
+    assert read_screen(rules, "", ["Proceed?", "1. Yes"]) is not None
+    assert read_screen(rules, "", ["Proceed?"]) is None
+    assert read_screen(rules, "", ["Proceed?", "1. Yes", *["text"] * 30]) is None
+
+
+def test_hidden_characters_of_a_screen_are_not_passed_on() -> None:
+    rules = ScreenRules(rules=(ScreenRule(state="running", title="^busy"),))
+    shown = read_screen(rules, "busy\x1b[31m\u202e", [])
+    assert shown is not None and shown.source == "title" and "\x1b" not in shown.evidence
+    assert read_screen(rules, "quiet", ["busy"]) is None
+
+
+@pytest.mark.parametrize("rule", [{"state": "running", "lines": ["("]}, {"state": "dancing", "lines": ["a"]}])
+def test_a_rule_that_is_not_one_is_refused(rule: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ScreenRule.model_validate(rule)
+
+
+def test_a_rule_without_conditions_fits_nothing() -> None:
+    assert read_screen(ScreenRules(rules=(ScreenRule(state="idle"),)), "t", ["l"]) is None
