@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from aegis_tui.config_files import project_file
 from aegis_tui.config_files import user_file as user_file
 from aegis_tui.domain.boundary import parse_address
+from aegis_tui.domain.code_map.settings import MapSettings
 from aegis_tui.domain.mcp_server import McpServer, check_server_name
 from aegis_tui.errors import UsageError
 
@@ -31,7 +32,7 @@ DEFAULT_BASE_URL = "http://localhost:8001/v1"
 
 NOT_FROM_PROJECT = frozenset(
     {"base_url", "api_key_file", "sandbox", "boundary", "mcp", "port", "limits", "keys", "more_base_urls", "budget"}
-) | {"model_log", "environment.pass_on", "environment.show", "environment.copy_mb"}
+) | {"map", "model_log", "environment.pass_on", "environment.show", "environment.copy_mb"}
 """Settings that a project's own file may not set (contract 1), a table or one setting of a table."""
 
 ENVIRONMENT: Mapping[str, str] = {
@@ -209,6 +210,8 @@ class Settings(BaseModel):
     """How much of the models a run and each of its instances may use."""
     model_log: ModelLogSettings = ModelLogSettings.model_construct()
     """What is stored of calls of the models."""
+    map: MapSettings = MapSettings.model_construct()
+    """What a model may write for the code map."""
     theme: str | None = None
     """Theme of the dashboard. When unset: the one that you chose last, or else `dark`."""
     layout: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aegis_tui.domain.code_map.shadow import doc_of
 from aegis_tui.domain.code_map.text import one_line
 from aegis_tui.domain.tool.model import MapArguments
 from aegis_tui.ports.hub_link import HubLink
@@ -38,7 +39,8 @@ async def ask_map(link: HubLink, wanted: MapArguments) -> str:
 def _entries(answer: Mapping[str, Any]) -> Iterator[str]:
     for row in (*answer.get("definitions", ()), *answer.get("symbols", ())):
         at = row.get("called_at")
-        doc = f"  # {row['doc']}" if row["doc"] and at is None else ""
+        words = doc_of(row) if at is None else ""
+        doc = f"  # {words}" if words else ""
         place = f"{row['path']}:{row['name']} {row['first']}-{row['last']}"
         yield f"{place}\n{row['code']}" if row.get("code") else f"{place}: {row['signature']}{doc}"
     for row in answer.get("sites", ()):

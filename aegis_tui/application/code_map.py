@@ -16,11 +16,13 @@ from typing import Final, TypeVar
 from aegis_tui.application.call_sites import rows_with_code, site_rows
 from aegis_tui.application.map_folders import folder_doc, folder_rows
 from aegis_tui.application.map_search import best_of
+from aegis_tui.application.map_view import RelationView
 from aegis_tui.domain.code_map.entry import Entry
 from aegis_tui.domain.code_map.facts import MapSymbol
 from aegis_tui.domain.code_map.language import is_test, language_of
 from aegis_tui.domain.code_map.relations import Relations
 from aegis_tui.domain.code_map.resolve import SymbolPlace
+from aegis_tui.domain.code_map.shadow import tag_of, with_tags
 from aegis_tui.domain.code_map.show import ShowAs, render_symbols
 from aegis_tui.domain.code_map.text import words_of
 from aegis_tui.domain.wire.code_map import (
@@ -63,6 +65,11 @@ class CodeMap:
         self._relations: Relations | None = None
         self.refreshed: BuildOutput | None = None
         """The result of the last `refresh`; None before the first."""
+
+    @property
+    def listing(self) -> Listing:
+        """The files as of the last `refresh`; none before the first."""
+        return self._listing
 
     def refresh(self) -> BuildOutput:
         """Derive what is new in the worktree and store it; later answers hold for the files as they are now.
@@ -123,6 +130,7 @@ class CodeMap:
             "blobs": held.blobs,
             "symbols": held.symbols,
             "size_bytes": held.size_bytes,
+            "tags": held.tags,
             "rebuilt": self._store.rebuilt,
             "languages": dict(sorted(languages.items())),
         }
@@ -170,8 +178,9 @@ class CodeMap:
         within = None if symbol is None else facts.symbols[symbol.at]
         pointers = self._pointers(symbol) if symbol is not None else []
         span = [1, facts.lines] if within is None else [within.first, within.last]
-        text = self._body(path, span) if form == "body" else render_symbols(facts, form, within=within)
-        name = "" if within is None else within.name
+        tags = self._store.tags(self._listing.files[path])
+        text = self._body(path, span) if form == "body" else render_symbols(with_tags(facts, tags), form, within=within)
+        name, tag = ("", "") if within is None else (within.name, tag_of(within, tags))
         return {
             **self.about([path]),
             "path": path,
@@ -179,6 +188,7 @@ class CodeMap:
             "as": form,
             "lines": span,
             "text": text,
+            "machine_doc": tag,
             "pointers": pointers,
         }
 
@@ -279,7 +289,7 @@ class CodeMap:
 
     def _relate(self) -> Relations:
         if self._relations is None:
-            self._relations = Relations(_StoreView(self._store))
+            self._relations = Relations(RelationView(self._store))
         return self._relations
 
     def about(self, paths: Iterable[str]) -> MapAnswer:
@@ -362,25 +372,20 @@ class CodeMap:
         return facts.symbols[place.at]
 
     def _row(self, place: SymbolPlace) -> SymbolRow:
-        return self._symbol(place).to_row(place.path)
+        return self._tagged(self._symbol(place), place.path)
 
     def _names(self, places: Iterable[SymbolPlace]) -> list[str]:
         return [self._pointer(place) for place in places]
 
     def _symbols(self, hits: Iterable[Located]) -> SymbolsOutput:
-        rows = [item.symbol.to_row(item.path) for item in hits]
+        rows = [self._tagged(item.symbol, item.path) for item in hits]
         return {**self.about({row["path"] for row in rows}), "symbols": rows}
 
-
-class _StoreView:
-    """A store's view in the form that `Relations` asks."""
-
-    def __init__(self, store: MapStore) -> None:
-        self._store = store
-        self.paths, self.facts, self.mentioning = store.paths, store.facts, store.mentioning
-
-    def places(self, name: str) -> list[SymbolPlace]:
-        return [SymbolPlace(item.path, item.at) for item in self._store.named(name) if item.symbol.kind != "variable"]
+    def _tagged(self, symbol: MapSymbol, path: str) -> SymbolRow:
+        row = symbol.to_row(path)
+        if tag := tag_of(symbol, self._store.tags(self._listing.files[path])):
+            row["machine_doc"] = tag
+        return row
 
 
 def _lines_of(content: bytes) -> list[str]:

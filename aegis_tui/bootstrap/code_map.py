@@ -26,7 +26,7 @@ def ask_code_map(files: Files, paths: WorkspacePaths, question: Callable[[CodeMa
         files: Those of the worktree.
         paths: Of its workspace.
         question: Asks a refreshed map.
-        anew: Forget what is stored and derive everything again.
+        anew: Forget what is stored, also shadow tags, and derive everything again.
 
     Raises:
         GitError: git fails.
@@ -37,7 +37,7 @@ def ask_code_map(files: Files, paths: WorkspacePaths, question: Callable[[CodeMa
     store = SqliteMapStore(paths.state_dir / "map.db")
     try:
         if anew:
-            store.begin_anew("you asked for it")
+            store.begin_anew("you asked for it", keeps_tags=False)
         code_map = CodeMap(files, store, SourceReader())
         try:
             return _answer(code_map, store, question)
@@ -57,7 +57,7 @@ def ask_about_checkout(root: Path, paths: WorkspacePaths, question: Callable[[Co
         root: The checkout; git runs in it, so it must not be one that an agent can write.
         paths: Of its workspace.
         question: Asks a refreshed map.
-        anew: Forget what is stored and derive everything again.
+        anew: Forget what is stored, also shadow tags, and derive everything again.
 
     Raises:
         GitError: git fails.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aegis_tui.adapters.agents.search_path import search_path
 from aegis_tui.adapters.bytecode import compile_package
 from aegis_tui.adapters.code_map.child import ChildMap
+from aegis_tui.adapters.code_map.tag_child import ChildTags
 from aegis_tui.adapters.git.environment import without_relative_places
 from aegis_tui.adapters.llm.key import KEY_VARIABLE, ModelKey
 from aegis_tui.adapters.symbols.reader import FileSymbols
@@ -23,9 +24,11 @@ from aegis_tui.domain.review.commands import ReviewPart
 from aegis_tui.hub.code_map import CodeMapService
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.joint_news import JointNewsService
+from aegis_tui.hub.map_tags import MapTagService
 from aegis_tui.hub.part_review import PartReviewService
 from aegis_tui.hub.regions import RegionService
 from aegis_tui.hub.workflow import Wire, WorkflowService
+from aegis_tui.ports.map_tags import TagWish
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 if TYPE_CHECKING:
@@ -89,7 +92,21 @@ def serve_hub(root: Path) -> int:
     environ["PATH"] = search_path(environ)
     workflow = WorkflowService(partial(_load_wiring, root, environ, key, settings.limits), compile_package)
     readers = (RegionService(root, FileSymbols()), JointNewsService(root), CodeMapService(root, ChildMap()))
-    return main_hub(root, services=[*readers, PartReviewService(partial(_read_part, root)), workflow, _Watch(root)])
+    tags = MapTagService(root, ChildTags(), partial(_tag_wish, environ))
+    review = PartReviewService(partial(_read_part, root))
+    return main_hub(root, services=[*readers, review, workflow, tags, _Watch(root)])
+
+
+def _tag_wish(environ: Mapping[str, str]) -> TagWish | None:
+    """Return what the person's present settings allow for shadow tags; None if no model is named.
+
+    Raises:
+        UsageError: The settings are wrong.
+    """
+    wanted = load_settings(environ).map
+    if wanted.tag_model is None:
+        return None
+    return TagWish(wanted.tag_model, wanted.tag_requests_per_hour, wanted.tag_tokens_per_day)
 
 
 async def _read_part(root: Path, worktree: Path, base_oid: str) -> ReviewPart:

@@ -11,6 +11,7 @@ from aegis_tui.application.code_map import CodeMap
 from aegis_tui.bootstrap.code_map import ask_about_checkout
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
+from aegis_tui.domain.code_map.shadow import doc_of, marked
 from aegis_tui.domain.code_map.show import FORMS, ShowAs
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.wire.code_map import (
@@ -79,7 +80,9 @@ def _ask(
 
 @app.command()
 def build(
-    anew: Annotated[bool, typer.Option("--anew", help="Delete the map and read all files again.")] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Delete the map, also what a model wrote, and read all files again.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Bring the map up to date; the other commands do that too. Exit code 5 outside a repository."""
@@ -104,6 +107,8 @@ def status(
         held = f"{counted(answer['blobs'], 'file version')}, {counted(answer['symbols'], 'symbol')}"
         size = f"{answer['size_bytes'] / 2**20:.1f} MiB"
         yield f"stored for all worktrees: {held}, {size}; {counted(answer['seq'], 'update')} so far"
+        if tags := answer.get("tags"):
+            yield f"{counted(tags, 'definition')} described by a model; `map build --anew` deletes that"
         yield f"based on git tree {answer['tree'] or 'none'} and {counted(len(answer['changed']), 'changed path')}"
         for words in answer.get("disagreements", ()):
             yield f"! {words}"
@@ -147,6 +152,8 @@ def show(
 
     def lines(answer: ShownText | ShownFolder) -> Iterator[str]:
         if "text" in answer:
+            if tag := answer.get("machine_doc"):
+                yield f"# {marked(tag)}"
             yield answer["text"] or "(no definitions)"
             yield from (f"-> {pointer}" for pointer in answer["pointers"])
             return
@@ -208,7 +215,7 @@ def impact(
 
 def _symbols(answer: SymbolsOutput | CalleesOutput) -> list[str]:
     rows = [
-        [f"{row['path']}:{row['line']}", row["kind"], row["name"], output.short(row["doc"])]
+        [f"{row['path']}:{row['line']}", row["kind"], row["name"], output.short(doc_of(row))]
         for row in answer["symbols"]
     ]
     return output.table(rows) or ["nothing was found"]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.code_map.entry import Entry
 from aegis_tui.domain.code_map.facts import FileFacts, Import, MapSymbol
+from aegis_tui.domain.code_map.shadow import ShadowTag, Tags
 
 
 class BlobKey(NamedTuple):
@@ -130,6 +131,9 @@ class StoreStatus(NamedTuple):
     blobs: int
     symbols: int
     size_bytes: int
+
+    tags: int
+    """Shadow tags that have a text."""
 
 
 class MapStore(Protocol):
@@ -254,6 +258,14 @@ class MapStore(Protocol):
         """
         ...
 
+    def tags(self, oid: str) -> Tags:
+        """Return the shadow tags of the content with this blob id, also the empty ones.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        ...
+
     def disagreements(self) -> list[str]:
         """Return the contradictions between symbols, relations and meaning, one sentence each; empty if there are none.
 
@@ -266,6 +278,50 @@ class MapStore(Protocol):
 
     def close(self) -> None:
         """Close the store; a second call does nothing."""
+        ...
+
+
+class StoredTag(NamedTuple):
+    """A shadow tag with what it is stored under."""
+
+    oid: str
+    """The blob id of the content that the definition is in."""
+    name: str
+    line: int
+    code: str
+    """The hash of the code that it was made from: equal code in another content gets the same tag."""
+    text: str
+    """Empty if the model said nothing that can be used; it is not asked again then."""
+    model: str
+
+
+class TagUse(NamedTuple):
+    """What making tags has used."""
+
+    requests: int
+    tokens: int
+    """Of prompts and replies together."""
+
+
+class TagStore(Protocol):
+    """Keeps shadow tags for what makes them (MAP-4). All methods block, and raise `StoreError` if the file fails."""
+
+    def by_code(self, codes: Iterable[str]) -> dict[str, ShadowTag]:
+        """Return the tag of each of these hashes of code for which one was made, in whatever content."""
+        ...
+
+    def put_tags(self, rows: Sequence[StoredTag], use: TagUse, *, hour: int) -> None:
+        """Store tags and what making them has used: both, or nothing after an error.
+
+        Args:
+            rows: The tags; one that the same definition has already is replaced.
+            use: What making them has used.
+            hour: When, in hours since 1970.
+        """
+        ...
+
+    def used(self, since_hour: int) -> TagUse:
+        """Return what making tags has used from this hour on, that one included."""
         ...
 
 

@@ -11,9 +11,11 @@ import pytest
 
 from aegis_tui.adapters.code_map.reader import SourceReader
 from aegis_tui.adapters.code_map.store import SqliteMapStore
+from aegis_tui.adapters.code_map.tags import SqliteTags
 from aegis_tui.adapters.git.content import WorktreeFiles
 from aegis_tui.application.code_map import CodeMap
 from aegis_tui.errors import UsageError
+from aegis_tui.ports.code_map import StoredTag, TagUse
 
 FILES = {
     "README.md": "# Shop\n\n```\n# no heading\n```\n\n## How to `pay` ##\n",
@@ -251,3 +253,23 @@ def test_the_status_counts_and_checks(code_map: CodeMap) -> None:
     assert status["languages"] == {"markdown": 1, "python": 4}
     assert (status["files"], status["blobs"], status["disagreements"]) == (5, 5, [])
     assert "disagreements" not in code_map.status(checks=False)
+
+
+def test_what_a_model_wrote_is_shown_marked_beside_what_has_no_documentation(
+    code_map: CodeMap, root: Path, store: SqliteMapStore
+) -> None:
+    oid = WorktreeFiles(root).listing().files["src/shop/money.py"]
+    rows = [StoredTag(oid, "add", 1, "c", "Adds two sums in cents.", "tiny")]
+    SqliteTags(store).put_tags(rows, TagUse(1, 9), hour=1)
+    shown_file = shown(code_map, "src/shop/money.py")
+    assert shown_file["text"] == "1: def add(a, b)  # machine-made: Adds two sums in cents."
+    assert shown(code_map, "src/shop/money.py:add", "body")["machine_doc"] == "Adds two sums in cents."
+    assert "machine-made" not in shown(code_map, "src/shop/money.py", "body")["text"]
+    assert code_map.find("add")["symbols"][0]["machine_doc"] == "Adds two sums in cents."
+    assert code_map.find("add")["symbols"][0]["doc"] == ""
+    assert "machine_doc" not in code_map.find("total")["symbols"][0]
+    assert code_map.callees("Cart.total")["symbols"][0]["machine_doc"] == "Adds two sums in cents."
+    assert code_map.status(checks=True)["tags"] == 1
+    (root / "src/shop/money.py").write_text("def add(a, b):\n    return a - b\n")
+    code_map.refresh()
+    assert "machine_doc" not in code_map.find("add")["symbols"][0]

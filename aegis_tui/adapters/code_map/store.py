@@ -1,8 +1,8 @@
 """The code map in one SQLite file per workspace, which all worktrees and processes of the workspace share.
 
 What is known of a content is written in one transaction: its symbols, its relations and its vectors. A process that is
-killed while it writes therefore leaves a file in which the three agree. The file holds nothing that cannot be derived
-again, so a damaged one is deleted and begun anew.
+killed while it writes therefore leaves a file in which the three agree. All but the shadow tags can be derived again,
+so a damaged file is deleted and begun anew; the tags are carried over (`shadow_rows`).
 
 It is not in WAL mode: SQLite before 3.51.3 can corrupt a write-ahead log that several connections write. Nor does it
 wait for the disk: what a process has written survives the end of the process, but may not survive the end of the
@@ -22,10 +22,12 @@ import psutil
 
 from aegis_tui.adapters.code_map.rows import insert, links_of, located, remove, whole_facts
 from aegis_tui.adapters.code_map.schema import FORMAT, INDEXES, SCHEMA, SLOTS, VIEW, create_index
+from aegis_tui.adapters.code_map.shadow_rows import CarriedTags, create_tag_tables, keep_tags, tags_of
 from aegis_tui.adapters.code_map.statement import quoted, result_code, transaction
 from aegis_tui.adapters.code_map.verify import disagreements
 from aegis_tui.domain.code_map.entry import Entry
 from aegis_tui.domain.code_map.facts import FileFacts
+from aegis_tui.domain.code_map.shadow import Tags
 from aegis_tui.domain.code_map.vector import nearest, vector_of
 from aegis_tui.errors import StoreError
 from aegis_tui.ports.code_map import BlobKey, FileLinks, Located, StoreStatus
@@ -60,6 +62,7 @@ class SqliteMapStore:
         self.path = path
         self._rebuilt: str | None = None
         self._view: dict[str, BlobKey] = {}
+        self._kept = CarriedTags()
         self._connection: sqlite3.Connection | None = None
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -90,9 +93,10 @@ class SqliteMapStore:
             self._begin_anew(str(error))
         return self._connect()
 
-    def _begin_anew(self, reason: str) -> None:
+    def _begin_anew(self, reason: str, *, keeps_tags: bool = True) -> None:
         self.close()
         self._rebuilt, self._view = reason, {}
+        self._kept = keep_tags(self.path) if keeps_tags else CarriedTags()
         for name in (self.path, self.path.with_name(f"{self.path.name}-journal")):
             name.unlink(missing_ok=True)
 
@@ -110,13 +114,16 @@ class SqliteMapStore:
             connection.executescript("PRAGMA temp_store=MEMORY; PRAGMA synchronous=OFF; PRAGMA cache_size=-4000;")
             with transaction(connection):
                 _create_or_check(connection)
+                create_tag_tables(connection, self._kept)
+            self._kept = CarriedTags()
             connection.executescript(VIEW)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:
+    def run(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a job on the connection returns; `SqliteTags` uses it too."""
         if self._connection is None:
             raise StoreError("the code map is closed", "")
         try:
@@ -130,17 +137,18 @@ class SqliteMapStore:
         except ValueError as error:
             raise MapDamaged(f"the code map {self.path} is damaged: {error}", "aegis-tui map build") from error
 
-    def begin_anew(self, reason: str) -> None:
-        """Delete the file and create an empty one; the view is empty then.
+    def begin_anew(self, reason: str, *, keeps_tags: bool = True) -> None:
+        """Delete the file and create one without contents; the view is empty then.
 
         Args:
             reason: For `rebuilt`.
+            keeps_tags: Carry the shadow tags over, as far as they can be read.
 
         Raises:
             StoreError: The file cannot be deleted or created.
         """
         try:
-            self._begin_anew(reason)
+            self._begin_anew(reason, keeps_tags=keeps_tags)
             self._connection = self._connect()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"the code map {self.path} cannot be rebuilt: {error}", "") from error
@@ -158,7 +166,7 @@ class SqliteMapStore:
             known = set(connection.execute("SELECT oid, language FROM blob"))
             return [key for key in dict.fromkeys(keys) if tuple(key) not in known]
 
-        return self._run(look)
+        return self.run(look)
 
     def put(self, entries: Sequence[tuple[BlobKey, Entry]]) -> None:
         """Store entries in one transaction: all of them, or none if it fails.
@@ -175,7 +183,7 @@ class SqliteMapStore:
                 if any(changed):
                     connection.execute("UPDATE about SET value = value + 1 WHERE name = 'seq'")
 
-        self._run(write)
+        self.run(write)
 
     def set_view(self, view: Mapping[str, BlobKey]) -> None:
         """Set the view: the files that later questions on this connection are about, and the content of each.
@@ -203,7 +211,7 @@ class SqliteMapStore:
             if stored > 2 * len(view) + _SPARE_BLOBS:
                 self._prune(connection, stored - len(view) - _SPARE_BLOBS // 2)
 
-        self._run(write)
+        self.run(write)
 
     def _prune(self, connection: sqlite3.Connection, count: int) -> None:
         """Delete the `count` oldest contents that are not in the view.
@@ -225,7 +233,7 @@ class SqliteMapStore:
 
         Raises `StoreError` if the store cannot be read.
         """
-        return self._run(
+        return self.run(
             lambda connection: [row[0] for row in connection.execute("SELECT path FROM temp.view ORDER BY path")]
         )
 
@@ -249,8 +257,8 @@ class SqliteMapStore:
             return [located(row) for row in connection.execute(statement, (last, *values))]
 
         if not outer:
-            return self._run(lambda connection: look(connection, ""))
-        return self._run(
+            return self.run(lambda connection: look(connection, ""))
+        return self.run(
             lambda connection: (
                 look(connection, "AND s.name = ?", name)
                 or look(connection, "AND substr(s.name, ?) = ?", -len(name) - 1, f".{name}")
@@ -267,14 +275,14 @@ class SqliteMapStore:
             row = connection.execute("SELECT blob FROM temp.view WHERE path = ?", (path,)).fetchone()
             return None if row is None else whole_facts(connection, row[0])
 
-        return self._run(look)
+        return self.run(look)
 
     def links(self) -> Iterator[FileLinks]:
         """Yield the files set by `set_view` whose content is stored, by path, each with its lines and imports.
 
         Raises `StoreError` if the store cannot be read.
         """
-        return iter(self._run(lambda connection: list(links_of(connection))))
+        return iter(self.run(lambda connection: list(links_of(connection))))
 
     def mentioning(self, name: str) -> list[str]:
         """Return the paths of the files set by `set_view` that call, import or derive from a name, sorted.
@@ -287,7 +295,7 @@ class SqliteMapStore:
         )
         if not _TOKEN.fullmatch(name):
             return []
-        return self._run(lambda connection: [row[0] for row in connection.execute(statement, (quoted([name]),))])
+        return self.run(lambda connection: [row[0] for row in connection.execute(statement, (quoted([name]),))])
 
     def matching(self, words: Sequence[str], *, count: int) -> list[Located]:
         """Return up to `count` symbols that have some of the words in name, signature or documentation, best first.
@@ -300,7 +308,7 @@ class SqliteMapStore:
             f"JOIN temp.view v ON v.blob = m.rowid / {SLOTS} WHERE meaning MATCH ? "
             "ORDER BY bm25(meaning, 4.0, 1.0), v.path LIMIT ?"
         )
-        return self._run(
+        return self.run(
             lambda connection: (
                 [located(row) for row in connection.execute(statement, (quoted(words), count))] if words else []
             )
@@ -323,7 +331,7 @@ class SqliteMapStore:
             keys = nearest(vector_of(words), connection.execute(every), count=count)
             return [located(row) for key in keys for row in connection.execute(one, (key,))][:count]
 
-        return self._run(look) if words else []
+        return self.run(look) if words else []
 
     def status(self) -> StoreStatus:
         """Return counts and size of what the file holds, for all worktrees together.
@@ -335,16 +343,21 @@ class SqliteMapStore:
         def look(connection: sqlite3.Connection) -> StoreStatus:
             seq = connection.execute("SELECT value FROM about WHERE name = 'seq'").fetchone()[0]
             blobs, symbols = connection.execute("SELECT count(*), coalesce(sum(symbols), 0) FROM blob").fetchone()
-            return StoreStatus(int(seq), blobs, symbols, self.path.stat().st_size)
+            tags = connection.execute("SELECT count(*) FROM shadow WHERE text != ''").fetchone()[0]
+            return StoreStatus(int(seq), blobs, symbols, self.path.stat().st_size, tags)
 
-        return self._run(look)
+        return self.run(look)
+
+    def tags(self, oid: str) -> Tags:
+        """Return the shadow tags of a content; raises `StoreError` if the store cannot be read."""
+        return self.run(lambda connection: tags_of(connection, oid))
 
     def disagreements(self) -> list[str]:
         """Return in words, at most 20 times, where the tables of the file contradict each other; empty if they agree.
 
         Reads everything, and changes nothing. Raises `StoreError` if the store cannot be read.
         """
-        return self._run(disagreements)
+        return self.run(disagreements)
 
 
 class MapDamaged(StoreError):

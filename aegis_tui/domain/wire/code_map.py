@@ -36,6 +36,8 @@ class MapStatusOutput(MapAnswer):
     blobs: int
     symbols: int
     size_bytes: int
+    tags: NotRequired[int]
+    """How many definitions without documentation have a line that a model wrote."""
     languages: dict[str, int]
     """Language -> how many files."""
     disagreements: NotRequired[list[str]]
@@ -53,6 +55,8 @@ class SymbolRow(TypedDict):
     last: int
     signature: str
     doc: str
+    machine_doc: NotRequired[str]
+    """What a model wrote about it, as it has no documentation; may be wrong (`shadow tag`)."""
 
 
 class SymbolsOutput(MapAnswer):
@@ -124,6 +128,8 @@ class ShownText(_ShownAs, MapAnswer):
     lines: list[int]
     """First and last line."""
     text: str
+    machine_doc: NotRequired[str]
+    """What a model wrote about the symbol, as it has no documentation; may be wrong. Empty if none did."""
     pointers: list[str]
     """What it calls, as `PATH:SYMBOL`."""
 

@@ -1,0 +1,19 @@
+"""The settings of a person for the code map."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class MapSettings(BaseModel):
+    """What a model may write for the code map: the table `[map]` in the user file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    tag_model: str | None = Field(None, min_length=1)
+    """A cheap model that describes, in one line each, definitions without documentation, while the hub has nothing to
+    do. It gets their code, without what looks like a secret. When unset, no model is asked."""
+    tag_requests_per_hour: int = Field(30, ge=1)
+    """How often it may be asked in an hour, in each workspace; one request is about 8 definitions."""
+    tag_tokens_per_day: int = Field(200_000, ge=1)
+    """How many tokens this may use in 24 hours, in each workspace, of prompts and replies together."""
