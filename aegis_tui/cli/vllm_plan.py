@@ -126,9 +126,9 @@ def _cards_of(card_gb: float | None, number: int | None, present: Sequence[CardF
         UsageError: None were named, and there are none here.
     """
     if card_gb is not None:
-        return Cards(f"a card of {card_gb:g} GiB", int(card_gb * GIB), number or 1)
+        return Cards(f"a GPU of {card_gb:g} GiB", int(card_gb * GIB), number or 1)
     if not present:
-        raise UsageError("no card was found on this machine", "give the memory of a card to plan for: --card-gb 16")
+        raise UsageError("no GPU was found on this machine", "give the memory of a GPU to plan for: --card-gb 16")
     smallest = min(present, key=lambda card: card["memory_mib"])
     return Cards(smallest["name"], smallest["memory_mib"] << 20, number or len(present))
 

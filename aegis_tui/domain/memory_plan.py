@@ -45,7 +45,7 @@ class MemoryPlan(NamedTuple):
     longest_tokens: int
     """The longest conversation that was asked for, or that the model can have."""
     longest_sessions: int
-    """How many conversations of that length fit."""
+    """How many conversations of `longest_tokens` fit."""
     lines: tuple[str, ...]
     """The arithmetic, for people."""
 
@@ -146,7 +146,7 @@ def _lines(
         f"{_billions(shape.other_parameters)} x {8 * shape.dtype_bytes} bits"
     )
     many = f"{cards.number} x " if cards.number > 1 else ""
-    assumed = f"assumed: {ASSUMED_SHARE:.0%} of a card, at least 1 GiB"
+    assumed = f"assumed: {ASSUMED_SHARE:.0%} of a GPU, at least 1 GiB"
     rows = [
         (f"{cards.name}, usable", f"{many}{_gib(cards.memory_bytes)} x {utilization:g}", _gib(plan.usable_bytes)),
         ("weights", computed if is_computed else "the size of its files", _gib(plan.weight_bytes)),
@@ -167,7 +167,7 @@ def _lines(
 
 def _verdict(plan: MemoryPlan) -> str:
     if plan.left_bytes <= 0:
-        return "The weights do not fit: use a larger card, more cards, or a model with smaller weights."
+        return "The weights do not fit: use a larger GPU, more GPUs, or a model with smaller weights."
     if plan.context_tokens:
         fit = f"{plan.sessions} conversations of {plan.context_tokens:,} tokens fit"
     else:

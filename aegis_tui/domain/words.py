@@ -302,7 +302,7 @@ _LOCK: Words = {
     ),
     LockReleased: _numbered,
     LockRenewed: lambda data: f"{data.lock_id} #{data.token} for {data.ttl_s:.0f} s more",
-    LockMoved: lambda data: f"{_resource(data)} {'is stale' if data.stale else 'follows its lines, which moved'}",
+    LockMoved: lambda data: f"{_resource(data)} {'is stale' if data.stale else 'is where the locked lines are now'}",
     LockWaitMoved: lambda data: f"still waits for {_resource(data)}, whose lines moved",
     LockExpired: _numbered,
     LockBroken: lambda data: f"{_resource(data)} by {data.by}: {data.reason}",

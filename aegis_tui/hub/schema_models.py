@@ -24,7 +24,9 @@ class Hello(_Described):
     request_id: str | None = Field(None, min_length=1, max_length=200)
     token: str
     after: int | None = Field(None, ge=0, description="Begin after this event of the log; only new events when absent.")
-    types: list[str] | None = Field(None, description='Names, "lock:*", "specs.>"; all when absent, none when empty.')
+    types: list[str] | None = Field(
+        None, description='Event types, or patterns such as "lock:*"; all when absent, none when empty.'
+    )
     paths: list[str] | None = Field(
         None,
         description="Globs; events about a matching path are sent, whatever their type. None when absent or empty.",

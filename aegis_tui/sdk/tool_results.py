@@ -48,7 +48,7 @@ class PartitionResult(BaseModel, extra="allow"):
     imports: int
     """How many imports there are between files that parts own."""
     cut: int
-    """How many of them go from one part to another."""
+    """How many of `imports` go from one part to another."""
     notes: list[str]
     """What could not be considered."""
 

@@ -112,7 +112,7 @@ def test_seventeen_sessions_of_an_80b_mixture_in_fp8_fit_on_141_gib() -> None:
     assert plan.lines == (
         "H200, usable                126.9 GiB  141.0 GiB x 0.9",
         "weights                      74.8 GiB  79.00 billion x 8 bits + 0.67 billion x 16 bits",
-        "activations, CUDA graphs      2.8 GiB  assumed: 2% of a card, at least 1 GiB",
+        "activations, CUDA graphs      2.8 GiB  assumed: 2% of a GPU, at least 1 GiB",
         "left for conversations       49.3 GiB",
         "one token                   24.00 KiB  12 layers x 1,024 numbers x 2 B",
         "one conversation             73.7 MiB  36 layers x 2.05 MiB of state",

@@ -122,7 +122,7 @@ class LockBroken(EventData):
 
 
 class LockDeadlock(EventData):
-    """A lock request was refused because of a deadlock: its wait would have closed this cycle, the asker first."""
+    """A lock request was refused: its wait would have closed this cycle, which starts with its sender."""
 
     type: Literal["lock:deadlock"] = "lock:deadlock"
     request_id: str

@@ -30,7 +30,7 @@ _MODES: Final[Mapping[str, LockMode]] = {
     **dict.fromkeys(("shared", "read", "s"), LockMode.SHARED),
     "review": LockMode.REVIEW,
 }
-_FORM: Final = "it must be a table of path to lock, or a list of locks"
+_FORM: Final = "it must be an object with a lock for each path, or a list of locks"
 _MILLISECONDS: Final = 1e11
 """Numbers above count milliseconds since 1970; as seconds this would be the year 5138."""
 

@@ -60,6 +60,6 @@ class Suggestion(NamedTuple):
     imports: int
     """How many imports of one file by another there are, those of and by files outside left out."""
     cut: int
-    """How many of them go from one part to another."""
+    """How many of `imports` go from one part to another."""
     notes: tuple[str, ...] = ()
     """What a reader should know about the whole."""

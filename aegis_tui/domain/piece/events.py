@@ -119,7 +119,7 @@ class PieceTested(EventData):
 
 
 class PieceStuck(EventData):
-    """No worker got a piece through, so the person is asked what becomes of it; all submissions are kept (FLOW-10)."""
+    """No worker could finish a piece, so the person is asked what becomes of it; all submissions are kept (FLOW-10)."""
 
     type: Literal["piece:stuck"] = "piece:stuck"
     run: str

@@ -22,7 +22,7 @@ class ReviewRequested(EventData):
     description: str
     lens: str = GENERAL.name
     part: bool = False
-    """Whether it is about work that goes on: what is found is suggested to the author, and decides nothing."""
+    """Whether it is about unfinished work: what is found is suggested to the author, and decides nothing."""
 
 
 class ReviewInProgress(EventData):

@@ -23,7 +23,7 @@ class Review(StateModel):
     """How many reviewers have begun to read."""
     lens: str = GENERAL.name
     part: bool = False
-    """Whether it is about work that goes on, so that it decides nothing."""
+    """Whether it is about unfinished work, so that it decides nothing."""
     criteria: tuple[Criterion, ...] = ()
     """The judged criteria of a rejection, kept until the author gets them together with those of the other lenses."""
     findings: tuple[Finding, ...] = ()

@@ -200,9 +200,9 @@ class QualityReport(TypedDict):
     names_used: int
     """How many uses of names in added Python lines were looked at, in the first submission of each piece."""
     names_unknown: int
-    """How many of these neither the repository, its dependencies nor the standard library defines."""
+    """How many uses of names that neither the repository, its dependencies nor the standard library defines."""
     unknown_name_rate: float | None
-    """The second over the first; None if no names were looked at."""
+    """`names_unknown` divided by `names_used`; None if no names were looked at."""
     first_pass_qa_rate: float | None
     """The share of pieces that the first round of QA did not send back; None before it."""
 
@@ -249,7 +249,7 @@ class LeftOutReport(TypedDict):
 
 
 class PieceTestReport(TypedDict):
-    """The own checks of one submission, merged with what was merged then (FLOW-7)."""
+    """The own checks of one submission, run on it with all that was merged by then (FLOW-7)."""
 
     head_oid: str
     onto_oid: str

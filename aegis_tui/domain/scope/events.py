@@ -24,7 +24,7 @@ class ScopeRequested(EventData):
 
 
 class ScopeGranted(EventData):
-    """A scope request was granted: the instance `to` may write `path`, under a lock where others may too."""
+    """A scope request was granted: the instance `to` may write `path`, under a lock if others may write it too."""
 
     type: Literal["scope:granted"] = "scope:granted"
     request: str

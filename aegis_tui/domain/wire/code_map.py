@@ -13,7 +13,7 @@ class MapAnswer(TypedDict):
     tree: str | None
     """The git tree that the map describes."""
     changed: list[str]
-    """Paths whose content differs from that tree; the answer takes the differences into account."""
+    """Paths whose content differs from `tree`; the answer takes the differences into account."""
     stale: list[str]
     """Paths in the answer whose content has changed since the map read it."""
     rebuilt: NotRequired[str | None]
@@ -160,7 +160,7 @@ class ShownFolder(MapAnswer):
 
     path: str
     doc: NotRequired[str]
-    """What it is for, as of the folders in it."""
+    """What it is for, like `doc` of a folder in it."""
     folders: list[FolderRow]
     files: list[FileRow]
 
@@ -210,5 +210,5 @@ class PartitionOutput(MapAnswer):
     imports: int
     """How many imports there are between files that parts own."""
     cut: int
-    """How many of them go from one part to another."""
+    """How many of `imports` go from one part to another."""
     notes: list[str]

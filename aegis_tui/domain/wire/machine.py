@@ -170,10 +170,10 @@ class PlanOutput(TypedDict):
     """What a conversation takes besides its tokens."""
     sessions: int
     context_tokens: int
-    """How many tokens each conversation may have, for that number of sessions; 0 if they do not fit."""
+    """How many tokens each conversation may have, if there are `sessions` of them; 0 if they do not fit."""
     longest_tokens: int
     longest_sessions: int
-    """How many conversations of that length fit."""
+    """How many conversations of `longest_tokens` fit."""
     fits: bool
     command: list[str]
     """What starts the server with these limits; empty if it does not fit."""

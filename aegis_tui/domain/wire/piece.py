@@ -112,4 +112,4 @@ class ReviewFields(TypedDict):
     attempts: int
     lens: str
     part: bool
-    """Whether it is about work that goes on, so that it decides nothing."""
+    """Whether it is about unfinished work, so that it decides nothing."""

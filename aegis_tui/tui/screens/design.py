@@ -334,9 +334,7 @@ def _suggested_words(answer: PartitionOutput, wanted: int) -> str:
     """Return what a person is told about a suggestion that is now in the text."""
     left = wanted - len(answer["parts"])
     words = f"imports from one part to another: {answer['cut']} of {answer['imports']} · ^z undoes it"
-    return (
-        f"too little code for all: {counted(left, 'feature')} without a new partition; {words}" if left > 0 else words
-    )
+    return f"there is too little code: {counted(left, 'feature')} got no new partition; {words}" if left > 0 else words
 
 
 def _with_remark(notes: Mapping[str, str], remark: str) -> str:

@@ -102,7 +102,7 @@ async def test_a_key_puts_suggested_partitions_into_the_text_and_another_takes_t
     ("files", "has_map", "words"),
     [
         ({"README.md": "# a\n"}, True, "no source files that can be divided"),
-        ({"shop.py": "x = 1\n"}, True, "1 feature without a new partition"),
+        ({"shop.py": "x = 1\n"}, True, "1 feature got no new partition"),
         ({"shop.py": "x = 1\n"}, False, "this hub has no code map"),
     ],
 )
