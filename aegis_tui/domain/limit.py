@@ -123,7 +123,7 @@ DESIGN = Limit(
     "it is searched for overlaps, and logged", "shorten briefs, or split the goal",
 )  # fmt: skip
 FEATURES = Limit(
-    "design.features", 512, "features", "features of one design",
+    "design.features", 500, "features", "features of one design",
     "every pair is compared", "split the goal",
 )  # fmt: skip
 INSTANCES = Limit(
