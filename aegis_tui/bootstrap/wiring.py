@@ -52,6 +52,7 @@ from aegis_tui.orchestrator.gateway import HashJoined, UsualEndpoint
 from aegis_tui.orchestrator.instances import InstanceKeeper, Places
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.live import LiveConflicts
+from aegis_tui.orchestrator.lockfile_maker import LockfileMaker
 from aegis_tui.orchestrator.piece_qa import PieceQa
 from aegis_tui.orchestrator.preflight import Preflight
 from aegis_tui.orchestrator.proposal import Proposer
@@ -102,8 +103,7 @@ class Wiring:
             OSError: A folder of the workspace cannot be written.
         """
         repository = await open_repository(self._root)
-        await asyncio.to_thread(_tidy, paths, self._root)
-        await leftovers_of(repository, paths).clear_scratch()
+        await _tidy(repository, paths, self._root)
         self._begin(self._tidy_up(engine, repository, paths))
         sandbox = BubblewrapSandbox(self._environ, self._limits)
         wired = EnvironmentWiring(repository, self._environ, paths, self._environment_settings)
@@ -124,8 +124,9 @@ class Wiring:
             find_servers=partial(_find_servers, self._environ, self._root),
         )
         rules = rule_check_of(repository, self._environ)
-        proposer = _proposer(repository, paths)
-        quality = self._quality(repository, sandbox, surroundings, places.scratch_dir, paths.state_dir)
+        runner = self._runner(repository, sandbox, surroundings, places.scratch_dir)
+        quality = self._quality(repository, runner, paths.state_dir)
+        proposer = self._proposer(repository, runner, paths.state_dir)
         parts = WorkflowParts(
             terminal=terminal,
             keeper=keeper,
@@ -227,10 +228,10 @@ class Wiring:
             publish_problem=partial(set_gateway_problem, paths),
         )
 
-    def _quality(
-        self, repository: Repository, sandbox: Sandbox, surroundings: QaEnvironment, scratch_dir: Path, state_dir: Path
-    ) -> Quality:
-        runner = QaRunner(
+    def _runner(
+        self, repository: Repository, sandbox: Sandbox, surroundings: QaEnvironment, scratch_dir: Path
+    ) -> QaRunner:
+        return QaRunner(
             repository=repository,
             sandbox=sandbox,
             programs=SubprocessRunner(),
@@ -240,12 +241,22 @@ class Wiring:
             result_files=LocalResultFiles(),
             limits=self._limits,
         )
+
+    def _quality(self, repository: Repository, runner: QaRunner, state_dir: Path) -> Quality:
         return Quality(
             repository=repository,
             runner=runner,
             outputs=QaOutputs(_folder(state_dir / "qa")),
             timeout_s=partial(_qa_timeout_s, self._environ, self._root),
             read=assess_apart,
+        )
+
+    def _proposer(self, repository: GitRepository, runner: QaRunner, state_dir: Path) -> Proposer:
+        return Proposer(
+            repository=repository,
+            composing=repository.batches,
+            resolutions=RecordedResolutions(state_dir / "rerere.git"),
+            lockfiles=LockfileMaker(runner, self._environ),
         )
 
 
@@ -260,7 +271,18 @@ def _places(paths: WorkspacePaths, sockets_dir: Path) -> Places:
     return Places(paths.instances_dir, paths.worktrees_dir, scratch, sockets_dir, logs)
 
 
-def _tidy(paths: WorkspacePaths, root: Path) -> None:
+async def _tidy(repository: GitRepository, paths: WorkspacePaths, root: Path) -> None:
+    """Record which repository the workspace belongs to, and remove what killed processes left behind.
+
+    Raises:
+        GitError: git fails.
+        OSError: The record cannot be written.
+    """
+    await asyncio.to_thread(_tidy_folders, paths, root)
+    await leftovers_of(repository, paths).clear_scratch()
+
+
+def _tidy_folders(paths: WorkspacePaths, root: Path) -> None:
     """Record which repository the workspace belongs to, and remove temporary folders of killed processes; blocking.
 
     Raises:
@@ -334,11 +356,6 @@ def claimed_worktrees(worktrees_dir: Path, workspace: Workspace) -> frozenset[st
     """Return the paths of the worktrees that instances use or will use, including those that are being made now."""
     living = (item for item in workspace.instances.by_id.values() if item.phase is not Phase.RECLAIMED)
     return frozenset(item.worktree or str(worktrees_dir / item.instance_id) for item in living)
-
-
-def _proposer(repository: GitRepository, paths: WorkspacePaths) -> Proposer:
-    resolutions = RecordedResolutions(paths.state_dir / "rerere.git")
-    return Proposer(repository=repository, composing=repository.batches, resolutions=resolutions)
 
 
 def _piece_qa(repository: GitRepository, quality: Quality, proposer: Proposer) -> PieceQa:

@@ -14,7 +14,7 @@ from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.run.piece_report import submission_name
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.orchestrator.integrate import Integrator
-from aegis_tui.orchestrator.proposal import Proposal, Proposer, is_green, refuted
+from aegis_tui.orchestrator.proposal import Proposal, Proposer, is_green, refuted, unsolved
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.ports.composition import Composing
 from aegis_tui.ports.repository import Repository
@@ -63,9 +63,9 @@ class PieceQa:
         proposal = Proposal(preview.tree, ()) if preview.tree else None
         blocking, _ = await self._integrator.against_applied(run, piece, head_oid, preview)
         if proposal is None and self._proposer is not None:
-            proposal = await self._proposer.propose(run, piece, preview)
-        if proposal is None:
-            return PieceMarkTested(**place, overlaps=tuple(blocking))
+            proposal = await self._proposer.propose(run, preview, onto=onto, head_oid=head_oid)
+        if proposal is None or not proposal.tree:
+            return PieceMarkTested(**place, overlaps=unsolved(blocking, proposal.problems if proposal else {}))
         message = render_message(f"merge {piece.name}", "", commit_trailers(run.run, piece.agents))
         oid = await self._composing.commit(proposal.tree, (onto, head_oid), message=message, at=run.facts.started_unix)
         name = f"piece-{piece.name}-{oid[:12]}"

@@ -1,4 +1,6 @@
-"""Proposes how a piece is merged although it conflicts: as the same conflict was resolved before (GIT-3).
+"""Proposes how a piece is merged although it conflicts (GIT-3).
+
+The same conflict is resolved as before, and lockfiles are made again by their package managers.
 
 A proposal is a tree in the object store. It is merged only if the piece's own checks ran on exactly this tree and were
 all passed; else the conflict stands. Nothing is staged, and no worktree changes.
@@ -8,10 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from aegis_tui.domain import ids
+from aegis_tui.domain.merge.label import Strategy
+from aegis_tui.domain.merge.lock_seed import lock_seed
 from aegis_tui.domain.merge.merged_file import MergedFile, with_file_trailers
 from aegis_tui.domain.piece.events import Overlapping
 from aegis_tui.domain.piece.model import CheckedTree, Piece, PieceConflict
@@ -20,6 +25,7 @@ from aegis_tui.domain.run.events import FOUNDATION
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.scope.lockfile import lockfile_of
 from aegis_tui.errors import GitError
+from aegis_tui.orchestrator.lockfile_maker import MAX_BYTES, LockfileMaker, MadeLockfile
 from aegis_tui.ports.composition import Composing
 from aegis_tui.ports.merge import FileConflict, MergePreview
 from aegis_tui.ports.repository import Repository
@@ -31,14 +37,19 @@ _MAX_FILE_BYTES = 1 << 20
 _MOST_CONFLICTS = 50
 """A piece with more of them is not worth a proposal."""
 _MOST_SEEN = 200
-_AS_BEFORE = "resolved as the same conflict was before"
+_AS_BEFORE: Final[tuple[Strategy, str]] = "rerere", "resolved as the same conflict was before"
+_AS_MANAGER: Final[tuple[Strategy, str]] = "manager", "made again by its package manager"
+_SCRATCH_MESSAGE: Final = "merged, before lockfiles are made again\n"
 
 
 class Proposal(NamedTuple):
     """A tree without conflicts, and how the files that both sides changed were merged in it."""
 
     tree: str
+    """Empty if it could not be made."""
     files: tuple[MergedFile, ...]
+    problems: Mapping[str, str] = MappingProxyType({})
+    """Path -> why it could not be made."""
 
 
 class _Ids(NamedTuple):
@@ -59,10 +70,19 @@ class Proposer:
         repository: Where the pieces are.
         composing: Writes trees and commits.
         resolutions: The record.
+        lockfiles: Makes lockfiles again; by default, conflicts in them stand.
     """
 
-    def __init__(self, *, repository: Repository, composing: Composing, resolutions: Resolutions) -> None:
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        composing: Composing,
+        resolutions: Resolutions,
+        lockfiles: LockfileMaker | None = None,
+    ) -> None:
         self._repository, self._composing, self._resolutions = repository, composing, resolutions
+        self._lockfiles = lockfiles
         self._seen: defaultdict[tuple[str, str], dict[str, _Ids]] = defaultdict(dict)
 
     async def may_solve(self, run: Run, piece: Piece, conflicts: Sequence[Overlapping]) -> bool:
@@ -74,32 +94,79 @@ class Proposer:
         if not run.tests_pieces or piece.name == FOUNDATION or not 0 < len(conflicts) <= _MOST_CONFLICTS:
             return False
         for conflict in {item.path: item for item in conflicts}.values():
-            if await self._replayed(conflict) is None:
+            if not self._is_lockfile(conflict) and await self._replayed(conflict) is None:
                 return False
         return True
 
-    async def propose(self, run: Run, piece: Piece, preview: MergePreview) -> Proposal | None:
-        """Return how a merge with conflicts could be done; None if one of its conflicts stands.
+    async def propose(self, run: Run, preview: MergePreview, *, onto: str, head_oid: str) -> Proposal | None:
+        """Return how a merge with conflicts could be done; None if one stands, without a tree if that was tried.
 
         Args:
             run: The run in its present state.
-            piece: The piece that is merged.
-            preview: What merging it gives.
+            preview: What merging the two commits gives.
+            onto: The working ref's commit.
+            head_oid: The commit that is merged with it.
+
+        Raises:
+            AegisError: git or the sandbox fails.
+            OSError: A lockfile's package manager cannot be started, or its worktree not be written.
         """
         tree, conflicts = preview.marked_tree, preview.conflicts
         if tree is None or not run.tests_pieces or not 0 < len(conflicts) <= _MOST_CONFLICTS:
             return None
         contents: dict[str, bytes] = {}
+        locks: dict[str, tuple[str, str]] = {}
         made: dict[str, MergedFile] = {}
         for conflict in conflicts:
-            content = await self._replayed(conflict)
+            path = conflict.path
+            if self._is_lockfile(conflict):
+                sides = await self._sides(conflict)
+                content = _seed(path, sides) if sides is not None else None
+                strategy, reason = _AS_MANAGER
+            else:
+                sides, content = None, await self._replayed(conflict)
+                strategy, reason = _AS_BEFORE
             if content is None:
                 return None
-            contents[conflict.path] = content
-            made[conflict.path] = MergedFile(path=conflict.path, label="unproven", strategy="rerere", reason=_AS_BEFORE)
+            locks |= {path: sides} if sides is not None else {}
+            contents[path] = content
+            made[path] = MergedFile(path=path, label="unproven", strategy=strategy, reason=reason)
+        tree = await self._composing.with_files(tree, contents)
+        if locks:
+            made_files = await self._make(run, tree, (onto, head_oid), locks)
+            if problems := {path: file.problem for path, file in made_files.items() if file.problem}:
+                return Proposal("", (), problems)
+            tree = await self._composing.with_files(tree, {path: file.content for path, file in made_files.items()})
         others = [file for file in preview.files if file.path not in made]
-        files = sorted((*others, *made.values()), key=lambda file: file.path)
-        return Proposal(await self._composing.with_files(tree, contents), tuple(files))
+        return Proposal(tree, tuple(sorted((*others, *made.values()), key=lambda file: file.path)))
+
+    async def _make(
+        self, run: Run, tree: str, parents: tuple[str, str], locks: Mapping[str, tuple[str, str]]
+    ) -> dict[str, MadeLockfile]:
+        """Return the lockfiles of a merged tree as their package managers make them, up to the first that fails."""
+        made: dict[str, MadeLockfile] = {}
+        oid = await self._composing.commit(tree, parents, message=_SCRATCH_MESSAGE, at=run.facts.started_unix)
+        for path, sides in locks.items():
+            if self._lockfiles is None:
+                break
+            made[path] = await self._lockfiles.make(run, oid, path, sides)
+            if made[path].problem:
+                break
+        return made
+
+    def _is_lockfile(self, conflict: Overlapping | FileConflict) -> bool:
+        there = conflict.ours is not None and conflict.theirs is not None
+        return there and self._lockfiles is not None and self._lockfiles.can_make(conflict.path)
+
+    async def _sides(self, conflict: Overlapping | FileConflict) -> tuple[str, str] | None:
+        """Return our and their text of a file; None if one is too large or no text."""
+        oids = [oid for oid in (conflict.ours, conflict.theirs) if oid is not None]
+        blobs = await self._repository.read_blobs(oids, limit=MAX_BYTES, total=2 * MAX_BYTES)
+        try:
+            ours, theirs = ((blobs[oid].content or b"").decode() for oid in oids)
+        except (KeyError, ValueError):
+            return None
+        return ours, theirs
 
     async def merge(self, run: Run, head_oid: str, message: str) -> tuple[str, Proposal] | None:
         """Merge a piece as its proposal was tested, and return the new commit of the working ref and the proposal.
@@ -209,5 +276,22 @@ def is_green(checks: Sequence[QaCheck]) -> bool:
 def refuted(overlaps: Iterable[Overlapping], checks: Sequence[QaCheck]) -> tuple[Overlapping, ...]:
     """Return conflicts with the reason that a proposal for them did not pass the checks."""
     failing = next((f"{check.command}: {why(check)}" for check in checks if not check.ok), "no check ran")
-    reason = f"resolving it as before was tried, and the checks did not pass: {failing}"[:500]
-    return tuple(item.model_copy(update={"reason": reason}) for item in overlaps)
+    reason = f"a merge was tried, and the checks did not pass: {failing}"
+    return tuple(_because(item, reason) for item in overlaps)
+
+
+def unsolved(overlaps: Iterable[Overlapping], problems: Mapping[str, str]) -> tuple[Overlapping, ...]:
+    """Return conflicts with the reasons for which there is no proposal."""
+    return tuple(_because(item, problems[item.path]) if item.path in problems else item for item in overlaps)
+
+
+def _because(overlap: Overlapping, reason: str) -> Overlapping:
+    words = f"{overlap.reason}; {reason}" if overlap.reason else reason
+    return overlap.model_copy(update={"reason": words[:500]})
+
+
+def _seed(path: str, sides: tuple[str, str]) -> bytes | None:
+    try:
+        return lock_seed(path, *sides).encode()
+    except ValueError:
+        return None

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,6 +49,17 @@ class CommandRun:
     """Paths of submodules that are empty in the worktree, because the person's checkout has not initialised them."""
     outdated: tuple[str, ...] = ()
     """Lock files and manifests that differ from those of the base, whose environment it had."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlace:
+    """A fresh worktree with its surroundings, in which commands are run one after the other."""
+
+    scratch: Worktree
+    home: Path
+    """The HOME of the commands."""
+    around: Surroundings
+    level: SandboxLevel
 
 
 class QaRunner:
@@ -102,24 +113,79 @@ class QaRunner:
             AegisError: The worktree or the sandbox cannot be set up.
             OSError: The folder for scratch worktrees cannot be written, or a command cannot be started.
         """
-        level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
-        confined = level is not SandboxLevel.NONE
-        async with self._scratch(run, oid, name, reuse=confined) as (scratch, home):
-            worktree = scratch.path
-            mounts = await self._repository.git_mounts(scratch)
-            prepared = self._surroundings.prepare(
-                worktree, home, list(limits_s), confined=confined, source=source_of(run)
-            )
-            around = await whole(prepared)
-            around = replace(around, read_only=(mounts.common_dir, *mounts.read_only, *around.read_only))
+        async with self.place(run, oid, list(limits_s), name) as place:
+            scratch = place.scratch
             done: dict[str, CommandRun] = {}
             for command, limit_s in limits_s.items():
                 if done:
                     last = next(reversed(done))
                     done[last] = replace(done[last], changed=await self._repository.restore_scratch(scratch))
-                done[command] = await self._run_one(command, worktree, home, around, level, limit_s=limit_s)
+                done[command] = await self._run_one(command, place, limit_s=limit_s)
         outdated = await self._outdated(run, oid)
         return {command: replace(ran, empty=scratch.empty, outdated=outdated) for command, ran in done.items()}
+
+    @contextlib.asynccontextmanager
+    async def place(self, run: Run, oid: str, commands: Sequence[str], name: str) -> AsyncIterator[RunPlace]:
+        """Yield a fresh worktree of a commit in which commands can be run; it is removed at the end.
+
+        Args:
+            run: The run; as for `run_all`.
+            oid: The commit to check out.
+            commands: The command lines that will run there.
+            name: As for `run_all`.
+
+        Raises:
+            AegisError: The worktree or the sandbox cannot be set up.
+            OSError: The folder for scratch worktrees cannot be written.
+        """
+        level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
+        confined = level is not SandboxLevel.NONE
+        async with self._scratch(run, oid, name, reuse=confined) as (scratch, home):
+            mounts = await self._repository.git_mounts(scratch)
+            prepared = self._surroundings.prepare(
+                scratch.path, home, commands, confined=confined, source=source_of(run)
+            )
+            around = await whole(prepared)
+            around = replace(around, read_only=(mounts.common_dir, *mounts.read_only, *around.read_only))
+            yield RunPlace(scratch, home, around, level)
+
+    async def run_program(self, place: RunPlace, argv: Sequence[str], *, folder: Path, limit_s: float) -> ProgramResult:
+        """Run one program in a place, in the sandbox of the run and without a network; return how it ended.
+
+        Args:
+            place: From `place`.
+            argv: The program and its arguments.
+            folder: Where it starts: the worktree or a folder of it.
+            limit_s: The seconds that it may take.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        worktree, home, around = place.scratch.path, place.home, place.around
+        environment = {**self._environment(home), **around.environment}
+        spec = self._spec(place, environment, folder)
+        return await self._programs.run(
+            self._sandbox.wrap(list(argv), spec, place.level),
+            cwd=worktree,
+            environment=environment,
+            timeout_s=limit_s,
+            head_bytes=HEAD_BYTES,
+            tail_bytes=TAIL_BYTES,
+            bounds=self._bounds(worktree, home),
+        )
+
+    @staticmethod
+    def _spec(place: RunPlace, environment: Mapping[str, str], folder: Path) -> SandboxSpec:
+        return SandboxSpec(
+            worktree=place.scratch.path,
+            cwd=folder,
+            environment=environment,
+            read_write=(place.home,),
+            read_only=place.around.read_only,
+            links=place.around.links,
+            keep_environment=True,
+            own_session=True,
+        )
 
     async def _outdated(self, run: Run, oid: str) -> tuple[str, ...]:
         """Return the lock files and manifests that differ from the base's; empty for the base itself.
@@ -165,26 +231,15 @@ class QaRunner:
         finally:
             await whole(self._repository.remove_worktree(worktree.path, rescue=None, reuse=reuse))
 
-    async def _run_one(
-        self, command: str, worktree: Path, home: Path, around: Surroundings, level: SandboxLevel, *, limit_s: float
-    ) -> CommandRun:
+    async def _run_one(self, command: str, at: RunPlace, *, limit_s: float) -> CommandRun:
+        worktree, home, around = at.scratch.path, at.home, at.around
         place, since_ns = self._place(worktree, home)
         known = tuple(item for item in around.obstacles if item.command in (None, command))
         if obstacles := known or _lacks(command, place):
             return CommandRun(Outcome(None, "", obstacles=obstacles))
         asked = ask(command, place)
         environment = _joined({**self._environment(home), **around.environment}, asked)
-        spec = SandboxSpec(
-            worktree=worktree,
-            cwd=worktree,
-            environment=environment,
-            read_write=(home,),
-            read_only=around.read_only,
-            links=around.links,
-            keep_environment=True,
-            own_session=True,
-        )
-        argv = self._sandbox.wrap(["bash", "-c", asked.command], spec, level)
+        argv = self._sandbox.wrap(["bash", "-c", asked.command], self._spec(at, environment, worktree), at.level)
         result = await self._programs.run(
             argv,
             cwd=worktree,

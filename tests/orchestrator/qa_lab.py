@@ -90,8 +90,15 @@ class Lab:
 
     async def begin(self, oid: str, limits_s: Mapping[str, float], *, sandbox: SandboxMode) -> Mapping[str, CommandRun]:
         """As `run`, in the caller's event loop."""
+        runner = await self.runner()
+        facts = RunFacts(workspace="k", base_oid=oid, base_branch="main", started_unix=1)
+        run = Run(run="run1", goal="g", options=RunOptions(sandbox=sandbox), facts=facts, working_oid=oid)
+        return await runner.run_all(run, oid, limits_s, "merged")
+
+    async def runner(self) -> QaRunner:
+        """The hub's runner of commands, for this checkout."""
         repository = await open_repository(self.root)
-        runner = QaRunner(
+        return QaRunner(
             repository=repository,
             sandbox=BubblewrapSandbox({**self.environ, "HOME": os.environ["HOME"]}, self.limits),
             programs=SubprocessRunner(),
@@ -112,6 +119,3 @@ class Lab:
             result_files=LocalResultFiles(),
             limits=self.limits,
         )
-        facts = RunFacts(workspace="k", base_oid=oid, base_branch="main", started_unix=1)
-        run = Run(run="run1", goal="g", options=RunOptions(sandbox=sandbox), facts=facts, working_oid=oid)
-        return await runner.run_all(run, oid, limits_s, "merged")

@@ -18,6 +18,7 @@ from aegis_tui.domain.piece.model import PieceConflict, PieceStatus
 from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.orchestrator.integrate import ComposedPiece, Integrator
+from aegis_tui.orchestrator.lockfile_maker import LockfileMaker
 from aegis_tui.orchestrator.piece_qa import PieceQa
 from aegis_tui.orchestrator.proposal import Proposer
 from tests.orchestrator.test_integrate import Bench as Pieces
@@ -48,7 +49,12 @@ class Bench(Pieces):
         async def main() -> Any:
             repository: GitRepository = await open_repository(self.folder)
             resolutions = RecordedResolutions(self.record)
-            proposer = Proposer(repository=repository, composing=repository.batches, resolutions=resolutions)
+            proposer = Proposer(
+                repository=repository,
+                composing=repository.batches,
+                resolutions=resolutions,
+                lockfiles=await self.lockfiles(),
+            )
             integrator = Integrator(repository, proposer)
             await integrator.prepare_run(self.run)
             quality = cast(Any, self)
@@ -62,6 +68,10 @@ class Bench(Pieces):
             return await step(integrator, checks)
 
         return asyncio.run(main())
+
+    async def lockfiles(self) -> LockfileMaker | None:
+        """Nothing makes lockfiles again."""
+        return None
 
     def compose(self, name: str) -> ComposedPiece:
         piece = self.run.pieces[name]
@@ -146,7 +156,7 @@ def test_a_proposal_that_fails_the_checks_leaves_the_conflict(bench: Bench) -> N
     tested = bench.test_piece("beta")
     assert tested.proposed == () and tested.tree == ""
     (conflict,) = tested.overlaps
-    assert conflict.kind == "hot" and "was tried, and the checks did not pass: make" in conflict.reason
+    assert conflict.kind == "hot" and "a merge was tried, and the checks did not pass: make" in conflict.reason
     before = bench.run.working_oid
     done = bench.compose("beta")
     assert done.oid is None and [item.path for item in done.conflicts] == ["table.txt"]

@@ -24,6 +24,7 @@ from aegis_tui.domain.merge.lock_file import is_lock_file
 from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.merge.migrations import MigrationClash, is_migration, migration_clashes, words_of
 from aegis_tui.domain.merge.proof import Versions
+from aegis_tui.domain.merge.sum_file import is_sum_file
 from aegis_tui.domain.path.file_name import name_of, write_name
 
 _LOG = logging.getLogger(__name__)
@@ -215,7 +216,7 @@ class StructuralMerges:
 
 def is_mergeable(path: str) -> bool:
     """Whether a rule merges this kind of file or refuses it, by its name."""
-    return language_of(path) in _LANGUAGES or is_data_file(path) or is_lock_file(path)
+    return language_of(path) in _LANGUAGES or is_data_file(path) or is_lock_file(path) or is_sum_file(path)
 
 
 def _decoded(content: bytes | None) -> str | None:

@@ -19,6 +19,7 @@ from aegis_tui.domain.merge.source import ReadSource
 from aegis_tui.domain.merge.source_outline import merge_names, read_source_suite
 from aegis_tui.domain.merge.source_proof import judge_source, judge_text
 from aegis_tui.domain.merge.structure import SuiteMerger
+from aegis_tui.domain.merge.sum_file import is_sum_file, judge_sums, merge_sums
 from aegis_tui.domain.merge.undecided import Undecided
 
 
@@ -48,12 +49,26 @@ def merge_file(
     """
     if is_lock_file(path):
         return FileMerge("refused", reason=regenerating(path))
+    if is_sum_file(path):
+        return _of_sums(versions, textual)
     if PurePosixPath(path).suffix.lower() not in (".py", ".pyi"):
         return _of_other_kind(path, versions, textual, read)
     try:
         return _best([_checked(versions, "text", textual)] if textual is not None else _merged(versions))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _unknown(textual, "one of the versions is not Python that can be parsed")
+
+
+def _of_sums(versions: Versions, textual: str | None) -> FileMerge:
+    try:
+        text = merge_sums(versions) if textual is None else textual
+    except Undecided as error:
+        return FileMerge("refused", reason=str(error))
+    faults = judge_sums(versions, text)
+    if any(fault.kind in BREAKING for fault in faults):
+        return FileMerge("refused", reason=_reason(faults))
+    strategy: Strategy = "set" if textual is None else "text"
+    return FileMerge("unproven" if faults else "proven", text, strategy, _reason(faults))
 
 
 def _of_other_kind(path: str, versions: Versions, textual: str | None, read: ReadSource) -> FileMerge:

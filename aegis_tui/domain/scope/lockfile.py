@@ -17,11 +17,18 @@ class Lockfile(NamedTuple):
     """What makes it again from its manifest, in the folder that holds it; the versions in it stay where they can."""
     manifests: tuple[str, ...]
     """The names of the files that decide its content, beside it."""
+    offline: tuple[str, ...] = ()
+    """The program, with its arguments, that makes it again without a network; empty if that is not known."""
+
+
+_NPM: Final = ("npm", "install", "--package-lock-only", "--ignore-scripts", "--offline", "--no-audit", "--no-fund")
 
 
 LOCKFILES: Final[Mapping[str, Lockfile]] = MappingProxyType(
     {
-        "Cargo.lock": Lockfile("cargo update --workspace", ("Cargo.toml",)),
+        "Cargo.lock": Lockfile(
+            "cargo update --workspace", ("Cargo.toml",), ("cargo", "update", "--workspace", "--offline")
+        ),
         "Gemfile.lock": Lockfile("bundle lock", ("Gemfile",)),
         "Package.resolved": Lockfile("swift package resolve", ("Package.swift",)),
         "Pipfile.lock": Lockfile("pipenv lock", ("Pipfile",)),
@@ -36,8 +43,8 @@ LOCKFILES: Final[Mapping[str, Lockfile]] = MappingProxyType(
         "go.sum": Lockfile("go mod tidy", ("go.mod",)),
         "gradle.lockfile": Lockfile("gradle dependencies --write-locks", ("build.gradle", "build.gradle.kts")),
         "mix.lock": Lockfile("mix deps.get", ("mix.exs",)),
-        "npm-shrinkwrap.json": Lockfile("npm install --package-lock-only", ("package.json",)),
-        "package-lock.json": Lockfile("npm install --package-lock-only", ("package.json",)),
+        "npm-shrinkwrap.json": Lockfile("npm install --package-lock-only", ("package.json",), _NPM),
+        "package-lock.json": Lockfile("npm install --package-lock-only", ("package.json",), _NPM),
         "packages.lock.json": Lockfile("dotnet restore --force-evaluate", ()),
         "pdm.lock": Lockfile("pdm lock --update-reuse", ("pyproject.toml",)),
         "pixi.lock": Lockfile("pixi lock", ("pixi.toml", "pyproject.toml")),
@@ -45,7 +52,7 @@ LOCKFILES: Final[Mapping[str, Lockfile]] = MappingProxyType(
         "poetry.lock": Lockfile("poetry lock", ("pyproject.toml",)),
         "pubspec.lock": Lockfile("dart pub get", ("pubspec.yaml",)),
         "pylock.toml": Lockfile("pip lock .", ("pyproject.toml",)),
-        "uv.lock": Lockfile("uv lock", ("pyproject.toml",)),
+        "uv.lock": Lockfile("uv lock", ("pyproject.toml",), ("uv", "lock", "--offline")),
         "yarn.lock": Lockfile("yarn install", ("package.json",)),
     }
 )

@@ -158,7 +158,7 @@ GENERATED = "a lock file is generated, not merged: merge the manifests, then reg
 
 def test_a_lock_file_is_a_conflict_even_where_git_merges_it() -> None:
     merge = merged("a\n", "b\n", "c\n", path="web/package-lock.json", textual="d\n")
-    assert (merge.label, merge.reason) == ("refused", f"{GENERATED} `npm install --package-lock-only`")
+    assert (merge.label, merge.reason) == ("refused", f"{GENERATED} `npm install --package-lock-only` in web")
 
 
 def test_other_files_are_left_to_git() -> None:
