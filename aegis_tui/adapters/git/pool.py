@@ -12,7 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from aegis_tui.adapters.git.admin import RECORD_NAME
+from aegis_tui.adapters.git.lay_by import lay_by, stamp_of, take_up
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.settings import GitSettings
 from aegis_tui.adapters.git.spare import CHECKOUT_DEADLINE_S, WHOLE, Checkouts, Spare, discard, new_spare
 from aegis_tui.adapters.git.wash import wash
 from aegis_tui.errors import AegisError, GitError
@@ -29,12 +31,15 @@ class Pool:
     Args:
         runner: Runs git in the common folder.
         checkouts: Makes and switches checkouts.
+        settings: The settings of git, on which the content of files depends.
     """
 
-    def __init__(self, runner: GitRunner, checkouts: Checkouts) -> None:
-        self._runner, self._checkouts = runner, checkouts
+    def __init__(self, runner: GitRunner, checkouts: Checkouts, settings: GitSettings) -> None:
+        self._runner, self._checkouts, self._settings = runner, checkouts, settings
         self._kept: list[Spare] = []
         self._begun: asyncio.Task[None] | None = None
+        self._place: tuple[Path, str | None] | None = None
+        """Where `begin` makes checkouts, and what their content depends on besides the commit (`lay_by.stamp_of`)."""
         self._washing: set[asyncio.Task[None]] = set()
 
     def begin(self, parent: Path, commit: str) -> None:
@@ -52,10 +57,27 @@ class Pool:
     async def _begin(self, parent: Path, commit: str) -> None:
         try:
             if await self._checkouts.is_large(commit):
+                listed = await self._settings.list_all()
+                self._place = parent, await asyncio.to_thread(stamp_of, listed, self._runner.git_dir or parent)
                 async with self._checkouts.turn:
-                    self._kept.append(await self._checkouts.make(parent, commit, is_ahead=True))
+                    found = await self._taken_up(parent, commit)
+                    self._kept.append(found or await self._checkouts.make(parent, commit, is_ahead=True))
         except (AegisError, OSError) as error:
             _log.warning("no checkout was made ahead: %s", error)
+
+    async def _taken_up(self, parent: Path, commit: str) -> Spare | None:
+        """Return the checkout that an earlier run has left, switched to a commit; None without a usable one."""
+        found, is_usable = await asyncio.to_thread(take_up, parent, self._place[1] if self._place else None)
+        if found is None:
+            return None
+        try:
+            if is_usable and await self._is_as_checked_out(found.tree, found.index):
+                return await self._switched(found, commit)
+        except BaseException:
+            discard(found)
+            raise
+        discard(found)
+        return None
 
     async def ready(self) -> None:
         """Return when what was begun is made or given up, and the files of ended checks are ready or given up.
@@ -202,11 +224,16 @@ class Pool:
         return not others.stdout and changed.code == 0 and all(item.startswith("H ") for item in hidden.fields())
 
     def clear(self) -> None:
-        """Keep none any longer, and make none: rename the kept checkouts, and begin to delete them in a thread."""
+        """Keep none any longer, and make none; one stays on disk for a later run.
+
+        The others are renamed, and deleted in a thread.
+        """
         for task in (*self._washing, *([self._begun] if self._begun else [])):
             task.cancel()
         while self._kept:
-            discard(self._kept.pop())
+            spare = self._kept.pop()
+            if not (self._place and self._place[1] and lay_by(spare, *self._place)):
+                discard(spare)
 
 
 def _is_near(spare: Spare, parent: Path) -> bool:

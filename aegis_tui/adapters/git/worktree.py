@@ -61,7 +61,7 @@ class Worktrees:
         self._snapshots = snapshots
         self._checkouts = Checkouts(runner, objects)
         self._filters = self._checkouts.filters
-        self.pool = Pool(runner, self._checkouts)
+        self.pool = Pool(runner, self._checkouts, objects.settings)
         self.filler = Filler(self._checkouts, self.lock)
         self._submodules = Submodules(place.common_dir, runner)
         self.admins = AdminFolders(place.common_dir)
