@@ -60,23 +60,23 @@ class Pool:
                 listed = await self._settings.list_all()
                 self._place = parent, await asyncio.to_thread(stamp_of, listed, self._runner.git_dir or parent)
                 async with self._checkouts.turn:
-                    found = await self._taken_up(parent, commit)
-                    self._kept.append(found or await self._checkouts.make(parent, commit, is_ahead=True))
+                    earlier = await self._taken_up(parent, commit)
+                    self._kept.append(earlier or await self._checkouts.make(parent, commit, is_ahead=True))
         except (AegisError, OSError) as error:
             _log.warning("no checkout was made ahead: %s", error)
 
     async def _taken_up(self, parent: Path, commit: str) -> Spare | None:
         """Return the checkout that an earlier run has left, switched to a commit; None without a usable one."""
-        found, is_usable = await asyncio.to_thread(take_up, parent, self._place[1] if self._place else None)
-        if found is None:
+        earlier, is_usable = await asyncio.to_thread(take_up, parent, self._place[1] if self._place else None)
+        if earlier is None:
             return None
         try:
-            if is_usable and await self._is_as_checked_out(found.tree, found.index):
-                return await self._switched(found, commit)
+            if is_usable and await self._is_as_checked_out(earlier.tree, earlier.index):
+                return await self._switched(earlier, commit)
         except BaseException:
-            discard(found)
+            discard(earlier)
             raise
-        discard(found)
+        discard(earlier)
         return None
 
     async def ready(self) -> None:
