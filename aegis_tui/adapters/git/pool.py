@@ -230,9 +230,10 @@ class Pool:
         """
         for task in (*self._washing, *([self._begun] if self._begun else [])):
             task.cancel()
+        parent, stamp = self._place or (Path(), None)
         while self._kept:
             spare = self._kept.pop()
-            if not (self._place and self._place[1] and lay_by(spare, *self._place)):
+            if stamp is None or not lay_by(spare, parent, stamp):
                 discard(spare)
 
 
