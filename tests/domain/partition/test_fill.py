@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from aegis_tui.application.design import dump_design, parse_design
 from aegis_tui.domain.partition.fill import fill_design
 from aegis_tui.domain.run.design import Design, check_design
@@ -52,6 +54,20 @@ def test_a_foundation_gets_what_is_suggested_for_it() -> None:
     filled, _ = fill_design(given, ANSWER)
     assert filled.foundation is not None and filled.foundation.partition == ("base.py",)
     assert filled.shared == ("LICENSE",)
+
+
+def test_a_foundation_that_gets_nothing_keeps_its_paths_and_the_parts_do_not_have_them() -> None:
+    foundation = {"brief": "b", "partition": ["src/{base,money}.py", "web/**"]}
+    given = Design.model_validate({**DESIGN.model_dump(), "foundation": foundation})
+    parts = [
+        {**ANSWER["parts"][0], "globs": ["src/base.py", "src/store.py"]},
+        {**ANSWER["parts"][1], "globs": ["web/**"]},
+    ]
+    answer = cast(PartitionOutput, {**ANSWER, "parts": parts, "outside": [{**ANSWER["outside"][0], "where": "shared"}]})
+    filled, _ = fill_design(given, answer)
+    assert [feature.partition for feature in filled.features] == [("web/**",), ("src/store.py",)]
+    assert filled.foundation is not None and filled.foundation.partition == ("src/{base,money}.py",)
+    assert check_design(filled) == []
 
 
 def test_a_feature_without_a_part_keeps_its_partition() -> None:
