@@ -66,7 +66,7 @@ async def _reply(base_url: str, token: str, request: ChatRequest) -> ChatReply:
     try:
         *_, reply = [part async for part in model.stream(request)]
         if not isinstance(reply, ChatReply):
-            raise ModelMalformed("the model gave no whole reply", "")
+            raise ModelMalformed("the model gave no complete reply", "")
         return reply
     finally:
         await model.close()

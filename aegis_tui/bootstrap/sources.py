@@ -32,7 +32,7 @@ async def _readings(terminal: Terminal, item: Instance) -> list[SourceReading]:
         pane = await terminal.find_pane(item.instance_id)
         shots = await terminal.capture([pane.pane_id]) if pane else {}
     except TerminalUnavailable:
-        return [SourceReading("process", "ended", "the tmux server with its pane does not run")]
+        return [SourceReading("process", "ended", "the tmux server with its pane is not running")]
     except AegisError as error:
         return [SourceReading("process", None, error.message)]
     finally:
@@ -51,6 +51,6 @@ def _of_process(pane: PaneState | None) -> SourceReading:
     if pane is None:
         return SourceReading("process", "ended", "its pane is gone")
     if not pane.dead:
-        return SourceReading("process", "running", f"process {pane.pid} of its pane runs")
+        return SourceReading("process", "running", f"process {pane.pid} of its pane is running")
     how = f"signal {pane.exit_signal}" if pane.exit_signal is not None else f"status {pane.exit_status}"
     return SourceReading("process", "ended", f"the process of its pane has ended with {how}")

@@ -71,7 +71,7 @@ class MapTagService:
                 if wish is not None and await engine.read(is_idle):
                     report = await self._round(engine, paths, wish)
             except AegisError as error:
-                _log.warning("no shadow tags are made: %s", error.message)
+                _log.warning("no definitions are described by a model: %s", error.message)
             has_more = report is not None and report.made > 0 and not report.is_done and not report.problem
             pause_s = self._pauses.first_s if has_more else self._pauses.idle_s
 
@@ -89,5 +89,5 @@ class MapTagService:
             with suppress(asyncio.CancelledError, AegisError):
                 await making
         if report.problem:
-            _log.warning("no more shadow tags are made for now: %s", report.problem)
+            _log.warning("no more definitions are described by a model for now: %s", report.problem)
         return report

@@ -69,4 +69,4 @@ def test_without_a_tmux_server_the_state_is_unknown(paths: WorkspacePaths) -> No
     readings = read_sources(paths, WORKER)
     believed = believe(WORKER, [of_hub(answers=True), *readings])
     assert (believed.state, believed.source) == ("unknown", "process")
-    assert "does not run" in believed.because
+    assert "is not running" in believed.because

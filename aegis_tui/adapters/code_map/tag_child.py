@@ -36,7 +36,7 @@ class ChildTags:
             said = json.loads(await _ask(json.dumps(fields).encode()))
             report = TagReport(int(said["made"]), bool(said["is_done"]), str(said["problem"]))
         except (ValueError, KeyError, TypeError, OSError, TimeoutError) as error:
-            raise StoreError("shadow tags cannot be made", "aegis-tui map status --check") from error
+            raise StoreError("definitions cannot be described by a model", "aegis-tui map status --check") from error
         return report
 
 

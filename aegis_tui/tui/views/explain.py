@@ -109,7 +109,7 @@ def _known_from(belief: Belief, readings: Sequence[SourceReading], now: datetime
     return [
         _pair("source", SOURCES[belief.source]),
         *([_pair("because", inert(belief.because))] if belief.because else []),
-        _pair("since", _age(belief.since, now) if belief.since else "now, when it was looked at"),
+        _pair("since", _age(belief.since, now) if belief.since else "just now"),
         *(_pair("says" if not at else "", reading_words(reading)) for at, reading in enumerate(readings)),
     ]
 
