@@ -81,7 +81,7 @@ def explain_instance(
     lines: list[Line] = [
         (Span(f"{state.glyph} {state.word}", state.ink), Span(f"   {item.role} · {item.kind}", "muted")),
         (),
-        *_known_from(belief, readings, now),
+        *_known_from(belief, readings, item.note, now),
         _pair("phase", f"{item.phase}, as set by the hub"),
         _pair("last seen", _age(mine[-1].timestamp if mine else item.last_seen, now)),
         _pair("running time", clock_text(lasted_s(item, now))),
@@ -104,13 +104,16 @@ def explain_instance(
     return lines
 
 
-def _known_from(belief: Belief, readings: Sequence[SourceReading], now: datetime) -> list[Line]:
-    """Return lines with the source of a state, its evidence, since when it lasts, and what each source says now."""
+def _known_from(belief: Belief, readings: Sequence[SourceReading], note: str | None, now: datetime) -> list[Line]:
+    """Return lines with the source of a state, its evidence, since when it lasts, and what each source says now.
+
+    Evidence that is the note itself, which has its own line, is left out.
+    """
     return [
         _pair("source", SOURCES[belief.source]),
-        *([_pair("because", inert(belief.because))] if belief.because else []),
+        *([_pair("because", inert(belief.because))] if belief.because not in ("", note) else []),
         _pair("since", _age(belief.since, now) if belief.since else "just now"),
-        *(_pair("says" if not at else "", reading_words(reading)) for at, reading in enumerate(readings)),
+        *(_pair("asked now" if not at else "", reading_words(reading)) for at, reading in enumerate(readings)),
     ]
 
 

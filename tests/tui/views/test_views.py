@@ -140,7 +140,7 @@ def test_an_explanation_shows_what_each_source_says_now_and_what_is_unknown(reco
     page = text(explain_instance(workspace, item, scene.events, now=scene.now, width=100, readings=gone))
     assert page.startswith("? unknown: its pane is gone\ufffd, and the hub has not recorded that")
     assert "source  inferred from its process" in page
-    assert "says  hub: running, the hub answers\n" in page and "process: ended, its pane is gone\ufffd" in page
+    assert "asked now  hub: running, the hub answers\n" in page and "process: ended, its pane is gone\ufffd" in page
     asks = [of_hub(answers=True), SourceReading("screen", "asking", "Do you want to proceed?")]
     item.state = "implementing"
     page = text(explain_instance(workspace, item, scene.events, now=scene.now, width=100, readings=asks))
