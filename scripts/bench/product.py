@@ -5,8 +5,8 @@ Measured are the events of the hub's log and the calls in the gateway's: from th
 of the model, from the request for a review to its reviewer's first call, and from the submission of a piece until it is
 merged, its review included.
 
-The project's own checks of pieces are switched off, because their time is the project's; a further figure, of runs in
-between, has the time from submission to merge with them.
+The project's own checks of pieces are switched off, because their time is the project's; further figures, of runs in
+between, have the time from submission to merge with them, and what of it is not the time of a check.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -47,6 +48,7 @@ def run_product() -> list[Figure]:
     called: dict[str, list[float]] = defaultdict(list)
     merged: list[float] = []
     merged_after_checks: list[float] = []
+    added: list[float] = []
     read: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         _write_scenario(Path(folder))
@@ -55,10 +57,11 @@ def run_product() -> list[Figure]:
             checked, _ = _run(Path(folder))
             if number < WARM_UP:
                 continue
-            merged_after_checks += _until_merged(checked)
+            merged_after_checks += until_merged(checked)
+            added += until_merged(checked, without=checks_run(checked))
             for role, spent_s in _until_called(events, calls):
                 called[role].append(spent_s)
-            merged += _until_merged(events)
+            merged += until_merged(events)
             read += _until_read(events, calls)
     words = "from the plan of {} to its first call of the model, {} workers at once"
     return [
@@ -77,6 +80,12 @@ def run_product() -> list[Figure]:
             "the same if the tests of the repository, which has one, run on each piece merged with the others",
             "s",
             tuple(merged_after_checks),
+        ),
+        Figure(
+            "submitted_merged_added",
+            "the same without the time in which a test of a piece ran, this one or another, as its result records it",
+            "s",
+            tuple(added),
         ),
     ]
 
@@ -139,12 +148,32 @@ def _until_read(events: list[dict[str, Any]], calls: list[dict[str, Any]]) -> li
     return [first[reviewers[event["data"]["review_id"]]] - second(event["timestamp"]) for event in asked]
 
 
-def _until_merged(events: list[dict[str, Any]]) -> list[float]:
+def checks_run(events: list[dict[str, Any]]) -> list[tuple[float, float]]:
+    """Return when the checks of pieces ran, in seconds since 1970, in order: each from its start to its end.
+
+    The result of a check has how long it ran; when it ended is taken from the event. Pieces are checked one at a time,
+    so none overlaps. That of the base is not among them: it counts as time that the program adds.
+    """
+    tested = (event for event in events if event["type"] == "piece:tested")
+    ended = (
+        (second(event["timestamp"]), sum(check["duration_s"] for check in event["data"]["checks"])) for event in tested
+    )
+    return [(end - spent_s, end) for end, spent_s in ended]
+
+
+def until_merged(events: list[dict[str, Any]], *, without: Sequence[tuple[float, float]] = ()) -> list[float]:
+    """Return the seconds from each piece's last submission to its merge, in the order of the merges.
+
+    Args:
+        events: The log of a run.
+        without: Times that do not count, none of which overlap.
+    """
     submitted: dict[str, float] = {}
     spent: list[float] = []
     for event in events:
         if event["type"] == "specs.diff-submitted":
             submitted[event["data"]["specId"].partition("-")[2]] = second(event["timestamp"])
         elif event["type"] == "merge:applied":
-            spent.append(second(event["timestamp"]) - submitted[event["data"]["piece"]])
+            start, end = submitted[event["data"]["piece"]], second(event["timestamp"])
+            spent.append(end - start - sum(max(0.0, min(end, last) - max(start, first)) for first, last in without))
     return spent
