@@ -36,11 +36,33 @@ def main(argv: list[str]) -> None:
             raise LaunchRefused("usage: aegis-tui pane-exec ID")
         program, environment, cwd = load_launch(os.environ.get("AEGIS_STATE_DIR", ""), argv[0])
         os.chdir(cwd)
-        os.execvpe(program[0], program, environment)
+        become(program, environment)
     except (LaunchRefused, OSError, ValueError) as error:
         sys.stderr.write(f"aegis-tui: cannot start {' '.join(argv) or 'an instance'}: {error}\n")
         sys.stderr.flush()
     raise SystemExit(EXIT_UNAVAILABLE)
+
+
+def become(program: list[str], environment: dict[str, str]) -> None:
+    """Replace this process by a program; a script that is started like this one, `python -I -S`, runs here instead.
+
+    Such a script prepares its process and becomes the next program: that which limits a sandbox does. Another start of
+    Python would take longer than all that it does. Returns only if a script ends.
+
+    Raises:
+        OSError: The program cannot be started, or the script not be read.
+        ValueError: A variable cannot be set.
+    """
+    start = [sys.executable, "-I", "-S"]
+    script = next(iter(program[len(start) :]), "-")
+    if program[: len(start)] != start or script.startswith("-"):
+        os.execvpe(program[0], program, environment)
+    with open(script, "rb") as file:  # noqa: PTH123 - pathlib is not imported here
+        code = compile(file.read(), script, "exec", dont_inherit=True)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = program[len(start) :]
+    exec(code, {"__name__": "__main__", "__file__": script})
 
 
 def render_launch(argv: list[str], environment: dict[str, str], cwd: str) -> bytes:

@@ -44,6 +44,33 @@ def run_pane(state: Path | str, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*PANE, *args], env=environment, capture_output=True, text=True, timeout=20)
 
 
+def test_a_script_for_the_same_python_runs_without_another_start_of_it(
+    state: Path, write: Write, tmp_path: Path
+) -> None:
+    script, after = tmp_path / "limit.py", [sys.executable, "-c", DUMP, "last"]
+    script.write_text(
+        "from __future__ import annotations\nimport os, sys\n"
+        "print(__name__, sys.modules['__main__'].__file__, flush=True)\n"
+        "os.execvp(sys.argv[2], sys.argv[2:])\n"
+    )
+    write(render_launch([sys.executable, "-I", "-S", str(script), "--", *after], {"ONLY": "this"}, str(tmp_path)))
+    first, second = run_pane(state, "w01").stdout.splitlines()
+    args, environ, cwd, _ = json.loads(second)
+    environ.pop("LC_CTYPE", None)
+    assert first == f"__main__ {pane_exec.__file__}"
+    assert (args, environ, cwd) == (["last"], {"ONLY": "this"}, str(tmp_path))
+
+
+@pytest.mark.parametrize("tail", [["-c", "print('ran')"], ["no/such/script.py"], []])
+def test_python_that_gets_no_script_is_started_as_any_program(state: Path, write: Write, tail: list[str]) -> None:
+    write(render_launch([sys.executable, "-I", "-S", *tail], {"ONLY": "this"}, str(state)))
+    done = run_pane(state, "w01")
+    if "-c" in tail:
+        assert done.stdout == "ran\n"
+    else:
+        assert bool(done.returncode) == bool(tail)
+
+
 def test_the_program_takes_over_with_exactly_its_arguments_environment_and_folder(
     state: Path, write: Write, tmp_path: Path
 ) -> None:

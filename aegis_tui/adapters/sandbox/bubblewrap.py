@@ -188,8 +188,8 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
     signals = "INT,QUIT"
     spec = _with_possible_links(spec, view)
     has_terminal = bool(view.env) and not spec.own_session
-    command = [view.env, f"--ignore-signal={signals}"] if has_terminal else []
-    command += outer_argv(spec.limits, view.mechanisms) if spec.limits else []
+    command = outer_argv(spec.limits, view.mechanisms) if spec.limits else []
+    command += [view.env, f"--ignore-signal={signals}"] * has_terminal
     command += [view.bwrap, "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
     if spec.share_network:
         command.append("--share-net")
