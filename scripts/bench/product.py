@@ -72,6 +72,12 @@ def run_product() -> list[Figure]:
         ),
         Figure("review_called", f"{_READ}, {WORKERS} workers at once", "s", tuple(read)),
         Figure("review_called_p95", f"{_READ}, p95 of all", "s", (quantile(read, 0.95),)),
+        *_merge_figures(merged, merged_after_checks, added),
+    ]
+
+
+def _merge_figures(merged: list[float], after_checks: list[float], added: list[float]) -> list[Figure]:
+    return [
         Figure(
             "submitted_merged", f"from the submission of a piece to its merge, {WORKERS} workers", "s", tuple(merged)
         ),
