@@ -85,7 +85,7 @@ def _merge_figures(merged: list[float], after_checks: list[float], added: list[f
             "submitted_merged_checked",
             "the same if the tests of the repository, which has one, run on each piece merged with the others",
             "s",
-            tuple(merged_after_checks),
+            tuple(after_checks),
         ),
         Figure(
             "submitted_merged_added",
