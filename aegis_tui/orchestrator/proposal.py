@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from aegis_tui.domain import ids
+from aegis_tui.domain.merge.generated import is_generating
 from aegis_tui.domain.merge.label import Strategy
 from aegis_tui.domain.merge.lock_seed import lock_seed
 from aegis_tui.domain.merge.merged_file import MergedFile, with_file_trailers
@@ -248,8 +249,10 @@ class Proposer:
 
 
 def _ids(conflict: Overlapping | FileConflict | PieceConflict) -> _Ids | None:
-    """Return the versions of a conflict in lines; None if a side has no file, or if it is a lockfile."""
+    """Return the versions of a conflict in lines; None if a side has no file, or if a program generates it."""
     if conflict.base is None or conflict.ours is None or conflict.theirs is None or lockfile_of(conflict.path):
+        return None
+    if is_generating(conflict.reason):
         return None
     return _Ids(conflict.path, conflict.base, conflict.ours, conflict.theirs)
 

@@ -13,13 +13,15 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from aegis_tui.adapters.apart import LARGE, AnswerLostError, ask_apart
+from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.objects import Objects
-from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.run import GitRunner, joined
 from aegis_tui.adapters.git.tree_files import NewFile, tree_with
 from aegis_tui.adapters.symbols.source import LANGUAGES, read_source
 from aegis_tui.domain.code_map.language import language_of
 from aegis_tui.domain.merge.data_file import is_data_file
 from aegis_tui.domain.merge.file import FileMerge, merge_file
+from aegis_tui.domain.merge.generated import is_generating
 from aegis_tui.domain.merge.lock_file import is_lock_file
 from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.merge.migrations import MigrationClash, is_migration, migration_clashes, words_of
@@ -36,6 +38,8 @@ _MAX_TOTAL_BYTES: Final = 32 << 20
 _MAX_FILES: Final = 200
 """More files than this are left as git merged them."""
 _KEPT_MERGES: Final = 512
+_ATTRIBUTES: Final = ".gitattributes"
+_LINGUIST: Final = b"linguist-generated"
 _NOTHING_MADE: Final[Mapping[str, FileMerge]] = MappingProxyType({})
 _WITHIN_FILES: Final = ("Auto-merging", "CONFLICT (contents)")
 """The messages of git that do not say of a conflict between paths."""
@@ -80,6 +84,17 @@ class _BothChanged:
     """The blobs of base, ours and theirs; there may be none in the base."""
     merged: _TreeEntry
     is_conflict: bool
+    is_generated: bool | None = None
+    """Whether a program generates it; None if the repository does not say so."""
+
+
+class _Job(NamedTuple):
+    """The arguments of `merge_file` for one file."""
+
+    path: str
+    versions: Versions
+    textual: str | None
+    is_generated: bool | None
 
 
 class StructuralMerges:
@@ -109,7 +124,9 @@ class StructuralMerges:
         made: dict[_BothChanged, FileMerge] = {}
         if 0 < len(merge.stages) + len(both) <= _MAX_FILES:
             files = await self._files(merge, sorted((*merge.stages, *both)), commits)
-            made = await self._merge_files([file for file in files if is_mergeable(file.path) or not file.is_conflict])
+            generated = await self._generated(commits.ours, [file.path for file in files])
+            files = [replace(file, is_generated=generated.get(file.path)) for file in files]
+            made = await self._merge_files(files)
             merge = await self._with_solved(_with_refused(merge, made), commits, made)
             both = [file.path for file in files]
         merge = await self._with_migrations(merge, commits)
@@ -144,8 +161,27 @@ class StructuralMerges:
                 entries[write_name(name)] = _TreeEntry(mode, oid)
         return entries
 
+    async def _generated(self, commit: str, paths: Sequence[str]) -> dict[str, bool]:
+        """Return the paths for which the top `.gitattributes` of a commit says whether the file is generated.
+
+        Source: the attribute `linguist-generated`, https://github.com/github-linguist/linguist/blob/main/docs/overrides.md
+        """
+        attributes = await self._objects.find_blob(f"{commit}:{_ATTRIBUTES}")
+        if not paths or attributes is None or _LINGUIST not in attributes:
+            return {}
+        with scratch_folder() as folder:
+            (folder / _ATTRIBUTES).write_bytes(attributes)
+            stdin = joined(map(name_of, paths))
+            args = ("check-attr", "-z", "--stdin", _LINGUIST.decode())
+            fields = (await self._runner.run(*args, work_tree=folder, stdin=stdin)).fields()
+        said = zip(fields[::3], fields[2::3], strict=True)
+        return {write_name(name): value in ("set", "true") for name, value in said if value != "unspecified"}
+
     async def _merge_files(self, files: Sequence[_BothChanged]) -> dict[_BothChanged, FileMerge]:
-        """Return what can be made of files; those that are too large or not UTF-8 are left out, and all if it fails."""
+        """Return what can be made of files; those that are too large or not UTF-8 are left out, and all if it fails.
+
+        A conflict in a file that no rule knows is left out too, unless the file is generated.
+        """
         asked = [file for file in files if file not in self._known]
         oids = {oid for file in asked for oid in (*file.oids, file.merged.oid) if oid is not None}
         blobs = await self._objects.read_blobs(oids, limit=MAX_FILE_BYTES, total=_MAX_TOTAL_BYTES)
@@ -155,12 +191,14 @@ class StructuralMerges:
             base, ours, theirs = (texts.get(oid) if oid is not None else "" for oid in file.oids)
             merged = texts.get(file.merged.oid)
             if base is not None and ours is not None and theirs is not None and merged is not None:
-                jobs[file] = (file.path, Versions(base, ours, theirs), None if file.is_conflict else merged)
+                textual = None if file.is_conflict else merged
+                jobs[file] = _Job(file.path, Versions(base, ours, theirs), textual, file.is_generated)
         if len(self._known) > _KEPT_MERGES:
             self._known.clear()
         if jobs:
             self._known |= dict(zip(jobs, await _merge_apart(list(jobs.values())), strict=False))
-        return {file: self._known[file] for file in files if file in self._known}
+        made = {file: self._known[file] for file in files if file in self._known}
+        return {file: done for file, done in made.items() if _is_of_use(file, done)}
 
     async def _with_solved(self, merge: Merge, commits: MergedCommits, made: Mapping[_BothChanged, FileMerge]) -> Merge:
         """Return a merge with the conflicts in it solved that were; all stay if git also says of one between paths."""
@@ -273,7 +311,11 @@ def _conflict(blobs: Mapping[int, str]) -> str:
     return "one side removes or renames what the other changes"
 
 
-async def _merge_apart(jobs: Sequence[tuple[str, Versions, str | None]]) -> list[FileMerge]:
+def _is_of_use(file: _BothChanged, done: FileMerge) -> bool:
+    return not file.is_conflict or is_mergeable(file.path) or is_generating(done.reason)
+
+
+async def _merge_apart(jobs: Sequence[_Job]) -> list[FileMerge]:
     """Return the merges of files, in a separate process; empty if it fails, which is logged."""
     try:
         return await ask_apart(merge_files, (list(jobs),), size=LARGE + 1)
@@ -282,9 +324,9 @@ async def _merge_apart(jobs: Sequence[tuple[str, Versions, str | None]]) -> list
         return []
 
 
-def merge_files(jobs: Sequence[tuple[str, Versions, str | None]]) -> list[FileMerge]:
-    """Return what `merge_file` makes of each file, given by its path, its versions and the text that git merged."""
-    return [merge_file(*job, read_source) for job in jobs]
+def merge_files(jobs: Sequence[_Job]) -> list[FileMerge]:
+    """Return what `merge_file` makes of each file."""
+    return [merge_file(job.path, job.versions, job.textual, read_source, is_generated=job.is_generated) for job in jobs]
 
 
 async def _find_clashes(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[MigrationClash]:

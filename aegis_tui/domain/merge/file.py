@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from aegis_tui.domain.merge.brackets import merge_brackets
 from aegis_tui.domain.merge.data_file import is_data_file, judge_data
+from aegis_tui.domain.merge.generated import generating, generator_of
 from aegis_tui.domain.merge.label import MergeLabel, Strategy
 from aegis_tui.domain.merge.lines import merge_lines
 from aegis_tui.domain.merge.lock_file import is_lock_file, regenerating
@@ -37,7 +38,12 @@ class FileMerge:
 
 
 def merge_file(
-    path: str, versions: Versions, textual: str | None, read: ReadSource = lambda path, text: None
+    path: str,
+    versions: Versions,
+    textual: str | None,
+    read: ReadSource = lambda path, text: None,
+    *,
+    is_generated: bool | None = None,
 ) -> FileMerge:
     """Merge a file that both sides changed.
 
@@ -46,11 +52,15 @@ def merge_file(
         versions: Its three versions; the base is empty if both sides added it.
         textual: What git made of it; None if it found conflicts.
         read: Reads files in other languages than Python; those that it does not know are judged by their lines.
+        is_generated: Whether the repository says that a program generates the file; None if it does not say it.
     """
     if is_lock_file(path):
         return FileMerge("refused", reason=regenerating(path))
     if is_sum_file(path):
         return _of_sums(versions, textual)
+    programs = [program for text in versions[1:] if (program := generator_of(text)) is not None]
+    if is_generated or (programs and is_generated is None):
+        return FileMerge("refused", reason=generating(*programs[:1]))
     if PurePosixPath(path).suffix.lower() not in (".py", ".pyi"):
         return _of_other_kind(path, versions, textual, read)
     try:
