@@ -81,7 +81,10 @@ def _ask(
 @app.command()
 def build(
     anew: Annotated[
-        bool, typer.Option("--anew", help="Delete the map, including what a model wrote, and read all files again.")
+        bool,
+        typer.Option(
+            "--anew", help="Delete the map and the descriptions that a model wrote, and read all files again."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> int:

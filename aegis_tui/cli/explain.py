@@ -28,9 +28,9 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The instance: w01, or in 
 def _explain(name: Id, as_json: AsJson = False) -> int:
     """Show the state of an instance, the source of this state, and the newest events about it.
 
-    The hub, the process, the title and the screen of its pane are asked. If they are silent or contradict each other,
-    the state is `unknown`. No hub is needed or started. Exit code 2 if there is no such instance or no log, 1 if the
-    log is damaged.
+    The sources are the hub, and the process, the title and the screen of its pane. If they say nothing or contradict
+    each other, the state is `unknown`. No hub is needed or started. Exit code 2 if there is no such instance or no log,
+    1 if the log is damaged.
     """
     from aegis_tui.bootstrap.log import log_reader
     from aegis_tui.bootstrap.sources import read_sources
