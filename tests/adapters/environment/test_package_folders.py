@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,32 @@ def test_build_folders_are_found_with_one_look_at_each_folder(tmp_path: Path, mo
     monkeypatch.setattr(node_modules, "_look", counted)
     assert list(find_build_folders(tmp_path, tmp_path)) == ["vendor/", "php/vendor/", "rust/target/"]
     assert len(looked) == len(set(looked))
+
+
+def test_a_folder_that_has_not_changed_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a/b", "c"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "c/package.json").write_text("{}")
+    read: list[str] = []
+    really = node_modules._read
+
+    def counted(folder: str, wanted: frozenset[str]) -> tuple[list[str], bool]:
+        read.append(folder)
+        return really(folder, wanted)
+
+    monkeypatch.setattr(node_modules, "_read", counted)
+    monkeypatch.setattr(node_modules, "_seen", {})
+    assert found_in(tmp_path, "package.json") == found_in(tmp_path, "package.json") == ["c"] and len(read) == 8, (
+        "what has just changed is read again"
+    )
+    monkeypatch.setattr(node_modules, "_SETTLED_NS", -1)
+    for name in ("a/b", "a", "c", "."):
+        os.utime(tmp_path / name, (1, 1))  # so that the next change of it is in another instant
+    read.clear()
+    assert found_in(tmp_path, "package.json") == found_in(tmp_path, "package.json") == ["c"] and len(read) == 4
+    (tmp_path / "a/b/package.json").write_text("{}")
+    (tmp_path / "c/package.json").unlink()
+    (tmp_path / "c/package.json").mkdir()
+    assert found_in(tmp_path, "package.json") == ["a/b"] and len(read) == 4 + 2
+    (tmp_path / "a/b").rename(tmp_path / "a/d")
+    assert found_in(tmp_path, "package.json") == ["a/d"]
