@@ -19,6 +19,7 @@ from scripts.bench.git_conflicts import run_git_conflicts
 from scripts.bench.hub import run_hub
 from scripts.bench.large import run_large
 from scripts.bench.merge import run_merge
+from scripts.bench.merge_history import PYTHON
 from scripts.bench.page import PAGE, read_evidence, render_page
 from scripts.bench.product import run_product
 from scripts.bench.record import Figure, read_records, record_of, write_record
@@ -53,6 +54,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("name", nargs="?", choices=sorted([*BENCHES, MERGE]), help="which benchmark to run")
     parser.add_argument("repositories", nargs="*", type=Path, help=f"for {MERGE}: repositories with merge commits")
     parser.add_argument("--every", type=int, default=1, help=f"for {MERGE}: of files that git merges, one in so many")
+    parser.add_argument("--suffix", action="append", help=f"for {MERGE}: the end of the files' names, by default .py")
     parser.add_argument("--record", action="store_true", help="keep the samples in docs/benchmarks/ and write the page")
     parser.add_argument("--list", action="store_true", help="name the benchmarks")
     parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md from the records")
@@ -65,7 +67,7 @@ def main(arguments: list[str]) -> int:
     if (chosen.name == MERGE) != bool(chosen.repositories):
         parser.error(f"repositories are given for {MERGE} alone, which needs them")
     if chosen.name == MERGE:
-        run_merge(chosen.repositories, chosen.every)
+        run_merge(chosen.repositories, chosen.every, chosen.suffix or PYTHON)
         return 0
     if chosen.name is not None:
         _run(chosen.name, keep=chosen.record)

@@ -1,7 +1,8 @@
 """Merges the history of repositories again: `scripts/bench merge REPO...`.
 
-Of each merge commit with two parents, the Python files that both sides changed are merged as the program merges them,
-and compared with what the person committed. `holds the same` means that the two have the same statements in their
+Of each merge commit with two parents, the files that both sides changed are merged as the program merges them: Python
+files, or with `--suffix` those of another language (`.js`, `.ts`, `.go`, `.rs`, `.java`). The result is judged
+by what the person committed. `holds the same` means that the two have the same statements in their
 modules, in any order. `wrong` means that they do not, and the merge is at fault by the person's own file: it does not
 parse although the three versions do, it has a definition twice that no version has twice, it lacks a line that one
 side added and the person kept, or it has a line that one side removed and the person left out.
@@ -11,17 +12,19 @@ from __future__ import annotations
 
 import ast
 import io
-import re
 import sys
 import tokenize
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from aegis_tui.adapters.symbols.source import read_source
 from aegis_tui.domain.merge.file import FileMerge, merge_file
 from aegis_tui.domain.merge.proof import Versions
-from scripts.bench.merge_history import HistoricFile, History
+from scripts.bench.merge_history import PYTHON, HistoricFile, History
+from scripts.bench.merge_reading import SourceReading, squeezed
 
 Counts = Counter[str]
 
@@ -37,16 +40,41 @@ class Outcome:
     merge: FileMerge
 
 
-def run_merge(repositories: Iterable[Path], every: int) -> None:
+class Reading(Protocol):
+    """Reads the versions of one file; see `SourceReading`."""
+
+    def parses(self, text: str) -> bool:
+        """Whether the text has no error."""
+        ...
+
+    def contents(self, text: str) -> Counts | None:
+        """Return the items of the file, whatever their order; None if it has errors."""
+        ...
+
+    def words(self, text: str) -> Counts:
+        """Return how often each word and each sign is there."""
+        ...
+
+    def lines(self, text: str) -> Counts:
+        """Return the squeezed lines that say something; imported names one by one."""
+        ...
+
+    def definitions(self, text: str) -> Counter[tuple[str, ...]]:
+        """Return how often each definition is there."""
+        ...
+
+
+def run_merge(repositories: Iterable[Path], every: int, suffixes: Sequence[str] = PYTHON) -> None:
     """Merge the histories again and print what came of it, for each repository and in all.
 
     Args:
         repositories: Checkouts or bare repositories.
         every: Of the files that git merges only one in so many is looked at; of those with conflicts all are.
+        suffixes: The ends of the names of the files to look at.
     """
     everything: list[Outcome] = []
     for repository in repositories:
-        with History(repository) as history:
+        with History(repository, suffixes) as history:
             merges = history.merges()
             files = [file for merge in merges for file in history.files(*merge)]
         clean = [file for file in files if file.textual is not None][::every]
@@ -61,7 +89,12 @@ def run_merge(repositories: Iterable[Path], every: int) -> None:
 
 
 def _merged(file: HistoricFile) -> Outcome:
-    return Outcome(file, merge_file(file.path, file.versions, file.textual))
+    return Outcome(file, merge_file(file.path, file.versions, file.textual, read_source))
+
+
+def reading_of(path: str) -> Reading:
+    """Return what reads a file of this name."""
+    return PythonReading() if path.endswith(".py") else SourceReading(path)
 
 
 def _print(name: str, merges: int, outcomes: list[Outcome]) -> None:
@@ -99,7 +132,7 @@ def _line(title: str, outcomes: list[Outcome], of: int) -> None:
 
 
 def _parses(outcome: Outcome) -> bool:
-    return all(_tree(text) is not None for text in outcome.file.versions)
+    return all(map(reading_of(outcome.file.path).parses, outcome.file.versions))
 
 
 def _verdict(outcome: Outcome) -> Iterable[str]:
@@ -110,24 +143,27 @@ def _verdict(outcome: Outcome) -> Iterable[str]:
     versions, human = file.versions, file.human
     if text == human:
         yield "identical"
-    merged, theirs = _tree(text), _tree(human)
-    same = merged is not None and theirs is not None and _contents(merged) == _contents(theirs)
+    reading = reading_of(file.path)
+    merged, theirs = reading.contents(text), reading.contents(human)
+    same = merged is not None and merged == theirs
     if same or text == human:
         yield "holds the same"
     if merged is not None:
         yield "parses"
-    if not _lost(versions, text):
+    if not _lost(versions, text, reading):
         yield "loses nothing"
-    if not same and text != human and wrong(versions, text, human):
+    if not same and text != human and wrong(versions, text, human, reading):
         yield "wrong"
 
 
-def wrong(versions: Versions, text: str, human: str) -> str:
+def wrong(versions: Versions, text: str, human: str, reading: Reading | None = None) -> str:
     """Return what is wrong with a merge by what the person committed; empty if nothing is."""
-    if _tree(text) is None and all(_tree(version) is not None for version in versions):
+    reading = reading or PythonReading()
+    if not reading.parses(text) and all(map(reading.parses, versions)):
         return "does not parse"
-    base, ours, theirs = (_lines(version) for version in versions)
-    text_lines, human_lines, here, there = _lines(text), _lines(human), _squeezed(text), _squeezed(human)
+    base, ours, theirs = (reading.lines(version) for version in versions)
+    text_lines, human_lines = reading.lines(text), reading.lines(human)
+    here, there = squeezed(text), squeezed(human)
     for line in human_lines.keys() - text_lines.keys():
         if line not in here and (ours[line] > base[line] or theirs[line] > base[line]):
             return f"lost: {line}"
@@ -135,15 +171,15 @@ def wrong(versions: Versions, text: str, human: str) -> str:
         changes = ours[line] - base[line], theirs[line] - base[line]
         if line not in there and min(changes) < 0 and max(changes) <= 0:
             return f"kept: {line}"
-    twice = _definitions(text)
-    known = [_definitions(version) for version in (*versions, human)]
+    twice = reading.definitions(text)
+    known = [reading.definitions(version) for version in (*versions, human)]
     doubled = [name for name, count in twice.items() if count > max(1, *(each[name] for each in known))]
     return f"twice: {doubled[0]}" if doubled else ""
 
 
-def _lost(versions: Versions, text: str) -> list[str]:
+def _lost(versions: Versions, text: str, reading: Reading) -> list[str]:
     """Return the words that the merge has less often than the changes of the sides allow; brackets and commas aside."""
-    base, ours, theirs, merged = (_words(each) for each in (*versions, text))
+    base, ours, theirs, merged = (reading.words(each) for each in (*versions, text))
     lost = []
     for word in ours | theirs:
         by_us, by_them = ours[word] - base[word], theirs[word] - base[word]
@@ -151,6 +187,31 @@ def _lost(versions: Versions, text: str) -> list[str]:
         if merged[word] < base[word] + added:
             lost.append(word)
     return lost
+
+
+class PythonReading:
+    """Reads Python; see `Reading`."""
+
+    def parses(self, text: str) -> bool:
+        """Whether the text has no error."""
+        return _tree(text) is not None
+
+    def contents(self, text: str) -> Counts | None:
+        """Return the statements of the module, whatever their order; None if it has errors."""
+        tree = _tree(text)
+        return None if tree is None else _contents(tree)
+
+    def words(self, text: str) -> Counts:
+        """Return how often each name, operator, literal and comment is there."""
+        return _words(text)
+
+    def lines(self, text: str) -> Counts:
+        """Return the squeezed lines that say something; imported names one by one."""
+        return _lines(text)
+
+    def definitions(self, text: str) -> Counter[tuple[str, ...]]:
+        """Return how often each function and class is there."""
+        return _definitions(text)
 
 
 def _words(text: str) -> Counter[str]:
@@ -178,12 +239,7 @@ def _lines(text: str) -> Counter[str]:
             named.update(f"import {module} {alias.name} {alias.asname}" for alias in node.names)
             for at in range(node.lineno - 1, node.end_lineno or node.lineno):
                 lines[at] = ""
-    return named + Counter(squeezed for line in lines if (squeezed := _squeezed(line)))
-
-
-def _squeezed(text: str) -> str:
-    """Return a text without what a formatter changes: white space, the kind of quotes, commas before brackets."""
-    return re.sub(r",(?=[)\]}]|\Z)", "", re.sub(r"\s+", "", text).replace("'", '"'))
+    return named + Counter(short for line in lines if (short := squeezed(line)))
 
 
 def _contents(tree: ast.Module) -> Counter[str]:

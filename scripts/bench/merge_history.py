@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, Self
 
 from aegis_tui.domain.merge.proof import Versions
 
-SUFFIX = b".py"
+PYTHON = (".py",)
 REGULAR = ("100644", "100755")
 
 
@@ -33,10 +33,12 @@ class History:
 
     Args:
         repository: A checkout or a bare repository.
+        suffixes: The ends of the names of the files to look at.
     """
 
-    def __init__(self, repository: Path) -> None:
+    def __init__(self, repository: Path, suffixes: Sequence[str] = PYTHON) -> None:
         self._repository = repository
+        self._suffixes = tuple(os.fsencode(suffix) for suffix in suffixes)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -58,12 +60,12 @@ class History:
         return [(merge, ours, theirs) for merge, ours, theirs in map(str.split, listed.splitlines())]
 
     def files(self, merge: str, ours: str, theirs: str) -> Iterator[HistoricFile]:
-        """Yield the Python files that both sides of a merge changed and neither deleted."""
+        """Yield the files that both sides of a merge changed and neither deleted."""
         bases = self._git("merge-base", "--all", ours, theirs, ok=(0, 1)).decode().split()
         if not bases or bases[0] in (ours, theirs):
             return
         fields = self._git("merge-tree", "--write-tree", "-z", "--no-messages", ours, theirs, ok=(0, 1)).split(b"\0")
-        stages = _stages(fields[1:])
+        stages = _stages(fields[1:], self._suffixes)
         for path, blobs in stages.items():
             if {"2", "3"} <= blobs.keys():
                 texts = [self._blob(blobs[stage]) if stage in blobs else "" for stage in "123"]
@@ -83,7 +85,7 @@ class History:
 
     def _changed(self, base: str, tip: str) -> set[bytes]:
         listed = self._git("diff-tree", "-r", "-z", "--name-only", "--diff-filter=M", base, tip)
-        return {path for path in listed.split(b"\0") if path.endswith(SUFFIX)}
+        return {path for path in listed.split(b"\0") if path.endswith(self._suffixes)}
 
     def _at(self, commit: str, path: bytes) -> str | None:
         return None if b"\n" in path else self._blob(f"{commit}:".encode() + path)
@@ -120,12 +122,12 @@ class History:
         return done.stdout
 
 
-def _stages(fields: list[bytes]) -> dict[bytes, dict[str, str]]:
-    """Return the conflicting regular Python files: for each the blob ids of base (1), ours (2) and theirs (3)."""
+def _stages(fields: list[bytes], suffixes: tuple[bytes, ...]) -> dict[bytes, dict[str, str]]:
+    """Return the conflicting files with these ends: for each the blob ids of base (1), ours (2) and theirs (3)."""
     stages: dict[bytes, dict[str, str]] = {}
     for entry in fields:
         about, _, path = entry.partition(b"\t")
         words = about.decode("ascii", "replace").split()
-        if len(words) == 3 and words[0] in REGULAR and path.endswith(SUFFIX):
+        if len(words) == 3 and words[0] in REGULAR and path.endswith(suffixes):
             stages.setdefault(path, {})[words[2]] = words[1]
     return stages
