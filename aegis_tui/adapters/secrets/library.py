@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import importlib
 import math
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
+from types import ModuleType
 from typing import Protocol
 
 from aegis_tui.domain.rule.judge import WINDOW, SecretHit, windows
@@ -51,6 +54,7 @@ _GUESSING = frozenset({"Secret Keyword", "Basic Auth Credentials"})
 """Detectors that go by a name before the value; the value has to look like a secret too."""
 
 _LEAST_CHARACTERS, _LEAST_ENTROPY = 8, 2.5
+_CLIENT = "requests"
 _KEYWORDS = ("key", "pass", "pwd", "secret", "contrase")
 """One of these is in each line that the slowest detector finds something in."""
 
@@ -85,19 +89,38 @@ def scan_with_library(texts: Sequence[ScannedText]) -> tuple[SecretHit, ...]:
 
 @cache
 def load_detectors() -> tuple[_Detector, ...]:
-    """Import the library, which takes half a second, and return its detectors; later calls return the same ones.
+    """Import the library without its HTTP client and return its detectors; later calls return the same ones.
 
     Raises:
         ImportError: It is not installed.
     """
-    from detect_secrets.plugins.base import BasePlugin
+    with _without_http_client():
+        from detect_secrets.plugins.base import BasePlugin
 
+        modules = [importlib.import_module(f"detect_secrets.plugins.{name}") for name in _MODULES]
     detectors: list[_Detector] = []
-    for name in _MODULES:
-        module = importlib.import_module(f"detect_secrets.plugins.{name}")
+    for module in modules:
         classes = (item for item in vars(module).values() if isinstance(item, type))
         detectors += [item() for item in classes if issubclass(item, BasePlugin) and item.__module__ == module.__name__]
     return tuple(detectors)
+
+
+@contextmanager
+def _without_http_client() -> Iterator[None]:
+    """Let the library import an empty module in place of `requests`, unless this process has it already.
+
+    It asks the owners of secrets with it, which is never done here, and it takes most of the import.
+    """
+    if _CLIENT in sys.modules:
+        yield
+        return
+    stub = ModuleType(_CLIENT)
+    vars(stub)["__getattr__"] = lambda name: object  # types in annotations
+    sys.modules[_CLIENT] = stub
+    try:
+        yield
+    finally:
+        del sys.modules[_CLIENT]
 
 
 def _scan(detectors: Sequence[_Detector], text: ScannedText) -> Iterator[SecretHit]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,13 @@ def test_without_any_scanner_none_is_named_and_the_reason_is() -> None:
     scanner = BestScanner(ScannerPrograms(SubprocessRunner(), {"PATH": "/nowhere"}), gone)  # type: ignore[arg-type]
     scan = asyncio.run(scanner.scan((text("x = 1"),)))
     assert scan.scanner == "" and "No module named" in scan.problems[0]
+
+
+def test_it_is_loaded_without_a_way_to_the_network_and_leaves_none_behind() -> None:
+    code = (
+        "import sys\nfrom aegis_tui.adapters.secrets.library import load_detectors\nprint(len(load_detectors()))\n"
+        "print([name for name in ('requests', 'urllib3', 'http.client') if name in sys.modules])\n"
+        "import requests\nprint(requests.get.__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split("\n")[:3] == [str(len(load_detectors())), "[]", "requests.api"]
