@@ -91,8 +91,7 @@ class BudgetSettings(BaseModel):
     run_tokens: int | None = Field(None, ge=1)
     """Tokens that all instances of a run may use together. No limit when unset."""
     run_minutes: float | None = Field(None, gt=0)
-    """Minutes, counted from the first model call of a run, in which its instances may call the model. No limit when
-    unset."""
+    """Minutes from the first model call of a run in which its instances may call the model. No limit when unset."""
 
 
 class ModelLogSettings(BaseModel):
@@ -226,6 +225,8 @@ class Settings(BaseModel):
     """How long saved work is kept, as a table: `[rescue]` with `days`, `merged_days` and `budget_mb`."""
     worktrees: WorktreeSettings = WorktreeSettings.model_construct()
     """How much disk space worktrees may take, as a table: `[worktrees]` with `budget_mb`."""
+    work_on_specs: bool = True
+    """Whether a running hub starts a run for each spec in `.agents/specs` whose status is `approved`."""
     environment: EnvironmentSettings = EnvironmentSettings.model_construct()
     """What new worktrees get, as a table: `[environment]` with `setup`, `network`, `ports` and others."""
     keys: dict[str, str] = Field(default_factory=dict)

@@ -136,7 +136,8 @@ class SpecFolder:
 
         Args:
             spec_id: The spec.
-            plan: What to set, decided from the spec as it is; called again if the file changes meanwhile. May raise.
+            plan: What to set, decided from the spec as it is; called again if the file changes meanwhile. May raise. If
+                there is nothing to set, the file stays as it is.
             author: Who changes it.
             now: The present time, with its time zone.
 
@@ -152,6 +153,8 @@ class SpecFolder:
         def make(content: bytes) -> bytes:
             file = parse_spec(content.decode("utf-8-sig", "replace"), name=path.name)
             edits, said = plan(file.spec)
+            if not edits:
+                return content
             return change_spec(file, edits, entry=SpecChange(timestamp=at, author=author, change=said)).text.encode()
 
         return parse_spec(change_file(path, make).decode(), name=path.name)
@@ -168,7 +171,8 @@ class SpecFolder:
 
         def plan(spec: Spec) -> tuple[Sequence[Edit], str]:
             check_transition(spec.id, spec.status, status, by=by)
-            return [Edit(("status",), status)], f"status {spec.status} -> {status}"
+            edits = [Edit(("status",), status)] if status != spec.status else []
+            return edits, f"status {spec.status} -> {status}"
 
         return self.change(spec_id, plan, author=author, now=now)
 

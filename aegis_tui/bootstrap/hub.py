@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from aegis_tui.config import Limits, load_settings
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.review.commands import ReviewPart
+from aegis_tui.domain.spec.commands import SpecRescan
 from aegis_tui.hub.code_map import CodeMapService
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.joint_news import JointNewsService
@@ -32,6 +33,7 @@ from aegis_tui.ports.map_tags import TagWish
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 if TYPE_CHECKING:
+    from aegis_tui.hub.specs import Prepare, SpecService
     from aegis_tui.hub.watching import WatchService
 
 
@@ -58,6 +60,56 @@ class _Watch:
 
     def prepare(self, command: AnyCommand, actor: Actor) -> None:
         """Return None: the watcher adds nothing to commands."""
+
+
+class _Specs:
+    """The `SpecService`, whose modules are imported only once the hub serves.
+
+    Args:
+        root: The person's worktree.
+        environ: The hub's environment.
+        prepare: Completes a `run:start`.
+    """
+
+    def __init__(self, root: Path, environ: Mapping[str, str], prepare: Prepare) -> None:
+        self._root, self._environ, self._prepare = root, environ, prepare
+        self._service: SpecService | None = None
+        self._ready = asyncio.Event()
+
+    async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
+        """Import the service in a thread, then start it; called once the hub serves.
+
+        Raises:
+            Exception: What importing or starting it raises.
+        """
+        make = await asyncio.to_thread(_load_specs)
+        self._service = make(self._root, self._environ, self._prepare)
+        await self._service.start(engine, paths)
+        self._ready.set()
+
+    async def stop(self) -> None:
+        """Stop the service; do nothing if it was never started."""
+        if self._service is not None:
+            await self._service.stop()
+
+    def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
+        """Return an awaitable of a person's `spec:rescan` with what was found; None for any other command.
+
+        It waits until the service has started.
+        """
+        return self._complete(command, actor) if isinstance(command, SpecRescan) and actor.kind == "person" else None
+
+    async def _complete(self, command: AnyCommand, actor: Actor) -> AnyCommand:
+        await self._ready.wait()
+        filling = self._service.prepare(command, actor) if self._service is not None else None
+        return command if filling is None else await filling
+
+
+def _load_specs() -> Callable[[Path, Mapping[str, str], Prepare], SpecService]:
+    """Import and return `watch_specs`; run in a thread, so that the hub answers meanwhile."""
+    from aegis_tui.bootstrap.specs import watch_specs
+
+    return watch_specs
 
 
 def _load_watching() -> Callable[[Path], WatchService]:
@@ -94,7 +146,8 @@ def serve_hub(root: Path) -> int:
     readers = (RegionService(root, FileSymbols()), JointNewsService(root), CodeMapService(root, ChildMap()))
     tags = MapTagService(root, ChildTags(), partial(_tag_wish, environ))
     review = PartReviewService(partial(_read_part, root))
-    return main_hub(root, services=[*readers, review, workflow, tags, _Watch(root)])
+    specs = _Specs(root, environ, workflow.prepare)
+    return main_hub(root, services=[*readers, review, workflow, tags, specs, _Watch(root)])
 
 
 def _tag_wish(environ: Mapping[str, str]) -> TagWish | None:

@@ -16,7 +16,15 @@ from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.spec.document import Spec
-from aegis_tui.domain.wire.spec import SpecOutput, SpecProblem, SpecsCheckedOutput, SpecSchemaOutput, SpecsOutput
+from aegis_tui.domain.wire.reply import SpecRescanReply
+from aegis_tui.domain.wire.spec import (
+    SpecOutput,
+    SpecProblem,
+    SpecsCheckedOutput,
+    SpecSchemaOutput,
+    SpecsOutput,
+    SpecsSeenOutput,
+)
 from aegis_tui.errors import AegisError, Refused, UsageError
 
 app = typer.Typer(
@@ -81,6 +89,51 @@ def show(spec: Annotated[str, typer.Argument(metavar="ID", help="The id of a spe
     file = load_spec(path)
     fields: SpecOutput = {"specs": [file.spec], "path": _relative(path, root)}
     output.result(_plain(fields), as_json=as_json, lines=file.text.splitlines())
+    return 0
+
+
+@app.command()
+def approve(
+    spec: Annotated[str, typer.Argument(metavar="ID", help="The id of a spec.")], as_json: AsJson = False
+) -> int:
+    """Set the status of a spec to `approved`: a running hub starts to work on it.
+
+    Exit code 2 if there is none of that id, 3 if its present status does not allow that, or its file is no valid spec,
+    4 if another program keeps the file open.
+    """
+    root = here().root
+    folder = SpecFolder(root)
+    file = folder.move(spec, "approved", by="person", author=_author(root) or "person", now=datetime.now(UTC))
+    path = _relative(folder.find(spec), root)
+    fields: SpecOutput = {"specs": [file.spec], "path": path}
+    output.result(_plain(fields), as_json=as_json, lines=[f"{spec} is approved"])
+    return 0
+
+
+@app.command()
+def ping(spec: Annotated[str, typer.Argument(metavar="ID", help="The id of a spec.")], as_json: AsJson = False) -> int:
+    """Have the hub read a spec now, and print its status. The hub is started if none is running.
+
+    Exit code 2 if there is no file of that id, 5 if the hub cannot be started.
+    """
+    return _rescan(as_json=as_json, spec_id=spec)
+
+
+@app.command()
+def rescan(as_json: AsJson = False) -> int:
+    """Have the hub read all specs now, and print their status. The hub is started if none is running.
+
+    Exit code 5 if the hub cannot be started.
+    """
+    return _rescan(as_json=as_json)
+
+
+def _rescan(*, as_json: bool, **fields: str) -> int:
+    reply = here().started_hub().reply(SpecRescanReply, "spec:rescan", **fields)
+    rows = [[item["spec_id"], item["status"], item["run"] or "", item["title"]] for item in reply["specs"]]
+    problems = [f"{item['spec']}: {item['reason']}" for item in reply["problems"]]
+    seen: SpecsSeenOutput = {"specs": reply["specs"], "problems": reply["problems"]}
+    output.result(seen, as_json=as_json, lines=[*output.table(rows), *problems] or ["there are no specs"])
     return 0
 
 

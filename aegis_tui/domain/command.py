@@ -24,7 +24,7 @@ from aegis_tui.domain.review.commands import ReviewClientCommand
 from aegis_tui.domain.rule.commands import RuleClientCommand
 from aegis_tui.domain.run.commands import RunClientCommand, RunHubCommand
 from aegis_tui.domain.scope.commands import ScopeClientCommand
-from aegis_tui.domain.spec.commands import SpecClientCommand
+from aegis_tui.domain.spec.commands import SpecClientCommand, SpecHubCommand
 from aegis_tui.errors import UsageError
 
 
@@ -59,6 +59,7 @@ HubCommand = (
     | PieceHubCommand
     | CompositionHubCommand
     | MessageHubCommand
+    | SpecHubCommand
 )
 AnyCommand = ClientCommand | HubCommand
 

@@ -14,7 +14,7 @@ from aegis_tui.domain.piece.commands import DiffSubmit
 from aegis_tui.domain.review.commands import ReviewVerdict
 from aegis_tui.domain.run.commands import DesignPropose, RunStart
 from aegis_tui.domain.scope.commands import PartitionSet, ScopeRequest
-from aegis_tui.domain.spec.commands import SpecCreate, TaskUpdate
+from aegis_tui.domain.spec.commands import SpecCreate, SpecObserve, TaskUpdate
 from aegis_tui.domain.workspace import Workspace
 
 _ENDED = ("completed", "failed", "cancelled")
@@ -63,6 +63,8 @@ def _check_content(workspace: Workspace, command: AnyCommand) -> None:
             limit.PARTITION.check(len(command.globs))
         case SpecCreate():
             _check_spec(workspace, command)
+        case SpecObserve():
+            _check_observed(workspace, command)
         case TaskUpdate():
             spec = workspace.specs.by_id.get(command.spec_id)
             if spec is not None and command.task_id not in spec.tasks:
@@ -157,9 +159,18 @@ def _check_locks(workspace: Workspace, actor: Actor, command: LockAcquire) -> No
             limit.LOCKS.check(count + new)
 
 
+def _check_observed(workspace: Workspace, command: SpecObserve) -> None:
+    limit.SPEC_DEPENDENCIES.check(len(command.dependencies))
+    if command.digest and command.spec_id not in workspace.specs.by_id and command.status not in _ENDED:
+        limit.SPECS.check(_open_specs(workspace) + 1)
+
+
+def _open_specs(workspace: Workspace) -> int:
+    return sum(spec.run is None and spec.status not in _ENDED for spec in workspace.specs.by_id.values())
+
+
 def _check_spec(workspace: Workspace, command: SpecCreate) -> None:
     limit.SPEC.check_size(command.spec)
     named = command.spec.get("dependencies")
     limit.SPEC_DEPENDENCIES.check(len(named) if isinstance(named, list) else 0)
-    open_specs = sum(spec.run is None and spec.status not in _ENDED for spec in workspace.specs.by_id.values())
-    limit.SPECS.check(open_specs + 1)
+    limit.SPECS.check(_open_specs(workspace) + 1)

@@ -56,6 +56,7 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
         "scope:refuse": _WRITERS | _PERSON,
         "partition:set": _PERSON,
         "spec:create": frozenset({"commander", "consultant", PERSON}),
+        "spec:rescan": _PERSON,
         "task:claim": _BUILDERS,
         "task:update": _WRITERS | _PERSON,
         "run:start": _PERSON,
@@ -122,6 +123,8 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
         "run:mark-finished": HUB_ALONE,
         "file:observed": HUB_ALONE,
         "gate:note": HUB_ALONE,
+        "spec:observe": HUB_ALONE,
+        "spec:fail": HUB_ALONE,
     }
 )
 """Who may send each command, by the row that `action_of` returns for it."""

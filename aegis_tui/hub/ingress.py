@@ -22,6 +22,7 @@ from aegis_tui.domain.rehearsal import rehearsal_of
 from aegis_tui.domain.review.commands import ReviewRequest
 from aegis_tui.domain.run.commands import DesignAgree, DesignPropose, RunStart
 from aegis_tui.domain.scope.commands import PartitionSet
+from aegis_tui.domain.spec.commands import SpecRescan
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.hub.batch import Reply, ReplyFuture
 from aegis_tui.hub.engine import Engine
@@ -41,11 +42,12 @@ MAX_DEPTH = 64
 STREAM_ONLY = ("hello", "subscribe", "file:subscribe")
 
 _HUBS_OWN: dict[type[CommandData], tuple[str, ...]] = {
-    RunStart: ("run", "facts"),
+    RunStart: ("run", "facts", "spec"),
     LockAcquire: ("pinned", "whole"),
     LockNews: ("copies",),
     BroadcastSend: ("rewrite",),
     MapAsk: ("answer",),
+    SpecRescan: ("answer",),
     ReviewRequest: ("part",),
 }
 """The fields that only the hub may fill in, before a command is decided."""

@@ -33,7 +33,8 @@ _NOT_PUBLISHED = {
     "InstancePrepared": ("token_hash",),
     "LockAcquire": ("pinned", "whole"),
     "LockNews": ("copies",),
-    "RunStart": ("run", "facts"),
+    "RunStart": ("run", "facts", "spec"),
+    "SpecRescan": ("answer",),
     "BroadcastSend": ("rewrite",),
 }
 """Fields of messages that clients neither get nor send: those that the hub keeps secret, and those that it fills in."""

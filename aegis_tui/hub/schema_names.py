@@ -116,9 +116,10 @@ from aegis_tui.domain.run.commands import (
 from aegis_tui.domain.scope.commands import PartitionSet, ScopeGrant, ScopeRefuse, ScopeRequest
 from aegis_tui.domain.scope.events import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
 from aegis_tui.domain.spec import model as specs
-from aegis_tui.domain.spec.commands import SpecCreate, TaskClaim, TaskUpdate
+from aegis_tui.domain.spec.commands import SpecCreate, SpecRescan, TaskClaim, TaskUpdate
 from aegis_tui.domain.spec.events import (
     SpecCompleted,
+    SpecContent,
     SpecCreated,
     SpecDiffSubmitted,
     SpecFailed,
@@ -147,6 +148,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         ScopeRefuse: "ScopeRefuse",
         PartitionSet: "PartitionSet",
         SpecCreate: "SpecCreate",
+        SpecRescan: "SpecRescan",
         TaskUpdate: "TaskUpdate",
         TaskClaim: "TaskClaim",
         RunStart: "RunStart",
@@ -288,6 +290,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         run_events.RunOptions: "RunOptions",
         run_events.Stage: "Stage",
         specs.SpecState: "SpecState",
+        SpecContent: "SpecContent",
         answer.Accepted: "Accepted",
         instance.ActiveAgent: "ActiveAgent",
         answer.ContextSync: "ContextSync",

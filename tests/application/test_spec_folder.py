@@ -129,6 +129,7 @@ def test_a_move_follows_the_published_table_and_is_noted(folder: SpecFolder) -> 
     assert [(entry.author, entry.change) for entry in file.spec.changeLog] == [("Ada", "status draft -> approved")]
     assert "# mine" in path.read_text()
     before = path.read_bytes()
+    assert folder.move("a", "approved", by="person", author="Bob", now=NOW) == file
     with pytest.raises(Refused, match="only the hub") as refused:
         folder.move("a", "planning", by="person", author="Ada", now=NOW)
     assert (refused.value.code, path.read_bytes()) == ("spec.transition", before)

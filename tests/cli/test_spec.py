@@ -76,6 +76,16 @@ def test_a_broken_file_is_named_with_line_and_field(root: Path, capsys: pytest.C
     assert answer(capsys, "validate", str(bad))["valid"] == ["bad"]
 
 
+def test_a_spec_is_approved_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = root / printed(capsys, "new", "Pay").strip()
+    assert printed(capsys, "approve", path.stem).split() == [path.stem, "is", "approved"]
+    (spec,) = answer(capsys, "show", path.stem)["specs"]
+    assert (spec["status"], spec["changeLog"][-1]["author"]) == ("approved", "Ada")
+    assert answer(capsys, "approve", path.stem)["specs"][0]["status"] == "approved"
+    path.write_text(path.read_text().replace("status: approved", "status: completed"))
+    assert answer(capsys, "approve", path.stem, code=3)["error"]["code"] == "spec.transition"
+
+
 def test_wrong_usage(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["show", "none"], ["new", " "], ["new", "x", "--template", "poem"], ["validate", "none.yaml"]):
         assert main.run(["spec", *words]) == 2

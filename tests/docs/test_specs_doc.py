@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from ruamel.yaml import YAML
 
 from aegis_tui.application.setup import SETUP_FILES
 from aegis_tui.application.spec_text import parse_spec
 from aegis_tui.domain.spec.model import SpecStatus
 from aegis_tui.domain.spec.transition import followers
 from aegis_tui.errors import Refused
+from tests.workspace import SHOP, clean_workspace
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "specs.md").read_text("utf-8")
 
@@ -29,12 +30,16 @@ def between(mark: str) -> str:
     return PAGE.partition(f"<!-- {mark} -->")[2].partition(f"<!-- end {mark} -->")[0]
 
 
-def test_the_commands_run(tmp_path: Path) -> None:
-    root = tmp_path / "repo"
-    subprocess.run(["git", "init", "-q", str(root)], check=True, timeout=20)
-    folders = {f"XDG_{name}_HOME": str(tmp_path / name.lower()) for name in ("CONFIG", "STATE")}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environ = {**os.environ, **folders, "XDG_RUNTIME_DIR": str(tmp_path), "PATH": path}
+def test_the_commands_run() -> None:
+    with clean_workspace(SHOP) as workspace:
+        config = workspace.folder / "config" / "aegis-tui" / "config.toml"
+        config.parent.mkdir()
+        config.write_text('base_url = "http://127.0.0.1:9"\n')  # no model server: an approved spec waits
+        check_commands(workspace.root, workspace.environ)
+        assert workspace.aegis("hub", "stop").code == 0
+
+
+def check_commands(root: Path, environ: Mapping[str, str]) -> None:
     said = []
     for text in blocks("sh"):
         argv = ["bash", "-euo", "pipefail", "-c", text]
@@ -43,7 +48,9 @@ def test_the_commands_run(tmp_path: Path) -> None:
         said.append(done.stdout)
     made = sorted((root / ".agents/specs/active").iterdir())
     assert len(made) == 2 and "2 specs, all valid" in said[0]
-    assert said[1] == made[0].read_text()
+    shown = YAML(typ="safe", pure=True).load(said[1])
+    assert (shown["id"], shown["status"]) == (made[0].stem, "draft")
+    assert f"{made[0].stem}  approved" in said[2]
     assert json.loads((root / "spec.schema.json").read_text())["title"] == "Spec"
 
 

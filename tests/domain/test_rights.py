@@ -50,6 +50,7 @@ scope:grant                  P C W . . . . G J .
 scope:refuse                 P C W . . . . G J .
 partition:set                P . . . . . . . . .
 spec:create                  P C . . . . K . . .
+spec:rescan                  P . . . . . . . . .
 task:claim                   . C W . . . . . J .
 task:update                  P C W . . . . G J .
 run:start                    P . . . . . . . . .

@@ -42,7 +42,7 @@ from tests.frozen.logs import recovered, told
 from tests.frozen.memory_scene import QUESTIONS, remember
 from tests.frozen.review_scene import comment_on_lines
 from tests.frozen.served import served
-from tests.frozen.spec_scene import write_specs
+from tests.frozen.spec_scene import ping_specs, write_specs
 from tests.frozen.surface import options
 from tests.hub.closed import fits
 
@@ -289,6 +289,7 @@ class _Desk:
 
     def _waiting(self) -> None:
         """A piece that waits for the person."""
+        ping_specs(self._ask)
         self._ask("rules", "findings")
         self._ask("rules", "allow", "k1")
         self._ask("rules", "refuse", "beta")

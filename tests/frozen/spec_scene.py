@@ -6,6 +6,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from aegis_tui.sdk.quick import HubQuick
 
 WHOLE = """\
 id: whole
@@ -46,9 +49,19 @@ def write_specs(ask: Callable[..., Any]) -> None:
     folder = Path(".agents/specs/active")
     (folder / "whole.yaml").write_text(WHOLE)
     ask("spec", "show", "whole")
+    ask("spec", "approve", "whole")
     ask("spec", "validate")
     ask("spec", "schema")
     (folder / "bad.yaml").write_text("id: bad\n")
     ask("spec", "list")
     ask("spec", "validate", ends="a file is no spec")
     shutil.rmtree(".agents")
+
+
+def ping_specs(ask: Callable[..., Any]) -> None:
+    """What a whole hub would find."""
+    seen = {"spec_id": "whole", "status": "approved", "title": "t", "run": None}
+    found = {"specs": [seen], "problems": [{"spec": "bad", "reason": "it is no spec"}]}
+    with mock.patch.object(HubQuick, "reply", lambda *_, **__: found):
+        ask("spec", "ping", "whole")
+        ask("spec", "rescan")

@@ -20,6 +20,8 @@ class RunStart(CommandData):
     options: RunOptions = RunOptions.model_construct()
     run: Name | None = None
     facts: RunFacts | None = None
+    spec: Name | None = None
+    """The spec that the hub starts the run for, which is claimed by that; a client cannot set it."""
 
 
 class RunHalt(CommandData):

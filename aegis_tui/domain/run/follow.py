@@ -26,6 +26,7 @@ from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.stage import following, gates_of, ready_features, rules_gate
 from aegis_tui.domain.scope.reservation import dispatch_overlap, globs_of
 from aegis_tui.domain.spec.events import SpecTaskAssigned
+from aegis_tui.domain.spec.follow import follow_specs
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused
 
@@ -34,15 +35,17 @@ MAX_REVIEWERS = 4
 
 
 def follow(workspace: Workspace) -> list[Draft]:
-    """Return the next events that follow from the state alone; empty if there are none or no run is open or ending.
+    """Return the next events that follow from the state alone; empty if there are none.
 
-    These plan instances, request reviews, open gates, change the stage, or end the run. Of an ending run they stop its
-    instances; a halted run has none. Only one step is returned at once: apply the events and call again until it is
-    empty.
+    These move specs with their runs, plan instances, request reviews, open gates, change the stage, or end the run. Of
+    an ending run they stop its instances; a halted run has none. Only one step is returned at once: apply the events
+    and call again until it is empty.
 
     Args:
         workspace: State after the last event; not changed.
     """
+    if moved := follow_specs(workspace):
+        return moved
     run = workspace.runs.current()
     if run is None:
         return []

@@ -42,6 +42,7 @@ from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.scope.reservation import check_agreeable, standing_table
 from aegis_tui.domain.scope.submodule import submodule_issues
 from aegis_tui.domain.spec.events import SpecCreated
+from aegis_tui.domain.spec.observe import claimed
 from aegis_tui.domain.wire.reply import DesignReply, RunReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import DesignRefused, Refused, UsageError
@@ -128,6 +129,7 @@ def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str
         UsageError: The goal is empty, or there is no such agent kind.
         Unavailable: The agent kind cannot be started on this machine (code `agent.program`).
         DesignRefused: The design breaks rules, or an instance at work owns a path of it.
+        Conflict: The spec that the run is for is not ready, or was claimed before.
     """
     if command.run is None or command.facts is None:
         raise Refused("the hub has not inspected the repository", "send run:start to a running hub", code="run.facts")
@@ -148,6 +150,7 @@ def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str
         check_agreeable(workspace, design, effort, ignore_case=command.facts.ignore_case)
     started = events.RunStarted(run=command.run, goal=command.goal, options=command.options, facts=command.facts)
     drafts: list[Draft] = [
+        *(claimed(workspace, command.spec, command.run) if command.spec is not None else ()),
         (actor.agent_id, started),
         (HUB, events.StageChanged(run=command.run, stage=Stage.DESIGN, round=0)),
     ]

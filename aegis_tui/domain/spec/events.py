@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aegis_tui.domain.model import EventData, Progress
+from aegis_tui.domain.model import EventData, FrozenModel, Progress
 from aegis_tui.domain.spec.model import SpecStatus
+
+
+class SpecContent(FrozenModel):
+    """What the hub uses of the content of a spec's file."""
+
+    digest: str
+    """Of the whole content; empty if the file is gone."""
+    title: str
+    priority: int = 0
+    dependencies: tuple[str, ...] = ()
 
 
 class SpecCreated(EventData):
@@ -19,6 +29,9 @@ class SpecCreated(EventData):
     piece: str | None = None
     dependencies: tuple[str, ...] = ()
     priority: int = 0
+    status: SpecStatus = "approved"
+    digest: str = ""
+    """Of the content of its file; empty for a spec without one."""
 
 
 class SpecTaskAssigned(EventData):
@@ -57,6 +70,10 @@ class SpecUpdated(EventData):
     specId: str
     path: str
     status: SpecStatus
+    by_run: str | None = None
+    """The run that was started for the spec with this event."""
+    content: SpecContent | None = None
+    """What its file says now; None if the file did not change."""
 
 
 class SpecTaskCompleted(EventData):

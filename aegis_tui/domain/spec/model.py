@@ -41,6 +41,19 @@ class SpecState(StateModel):
     rev: int = 1
     tasks: dict[str, str] = Field(default_factory=dict)
     progress: float = 0.0
+    digest: str = ""
+    """Of the content of its file when it was last observed; empty for a spec without a file."""
+    is_gone: bool = False
+    """Whether the file does not exist at present."""
+    by_run: str | None = None
+    """The run that was last started for it; None if there was none since it was approved."""
+    error: str = ""
+    """Why it failed."""
+
+    @property
+    def has_file(self) -> bool:
+        """Whether the spec is that of a file that exists."""
+        return bool(self.digest) and not self.is_gone and self.run is None
 
 
 def find_cycle_from(start: str, needs: Callable[[str], Iterable[str]]) -> tuple[str, ...]:

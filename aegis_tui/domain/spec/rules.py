@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -11,9 +10,9 @@ from aegis_tui.domain.inert import has_hidden
 from aegis_tui.domain.instance.rules import own_instance, spec_path
 from aegis_tui.domain.naming import check_spec_id
 from aegis_tui.domain.registry import Rules
-from aegis_tui.domain.spec.commands import SpecCreate, TaskClaim
+from aegis_tui.domain.spec.commands import SpecCreate, SpecFail, SpecObserve, SpecRescan, TaskClaim
 from aegis_tui.domain.spec.events import SpecCreated, SpecTaskAssigned
-from aegis_tui.domain.spec.model import find_cycle_from
+from aegis_tui.domain.spec.observe import check_dependencies, fail, observe, rescan
 from aegis_tui.domain.wire.reply import SpecReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Conflict, Refused, UsageError
@@ -37,21 +36,9 @@ def create(workspace: Workspace, command: SpecCreate, actor: Actor, request_id: 
     if not isinstance(named, list | tuple):
         raise UsageError(f"{spec_id}: dependencies must be a list of spec ids", 'for example ["spec-2026-11-20-001"]')
     needs = tuple(check_spec_id(name) for name in named)
-    if cycle := find_cycle_from(spec_id, lambda name: _dependencies(workspace, name, {spec_id: needs})):
-        raise Refused(
-            f"the dependencies form a cycle: {' -> '.join(cycle)}",
-            "remove one of these dependencies",
-            code="spec.cycle",
-        )
+    check_dependencies(workspace, spec_id, needs)
     data = SpecCreated(specId=spec_id, path=spec_path(spec_id), title=title, dependencies=needs)
     return Decision([(actor.agent_id, data)], SpecReply(spec_id=spec_id))
-
-
-def _dependencies(workspace: Workspace, name: str, new: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    if name in new:
-        return new[name]
-    spec = workspace.specs.by_id.get(name)
-    return spec.dependencies if spec else ()
 
 
 def claim(workspace: Workspace, command: TaskClaim, actor: Actor, request_id: str) -> Decision:
@@ -87,5 +74,8 @@ RULES: Final[Rules] = MappingProxyType(
     {
         SpecCreate: create,
         TaskClaim: claim,
+        SpecObserve: observe,
+        SpecFail: fail,
+        SpecRescan: rescan,
     }
 )

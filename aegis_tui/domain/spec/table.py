@@ -34,6 +34,8 @@ class SpecTable:
     def __init__(self) -> None:
         self.by_id: dict[str, SpecState] = {}
         self.past: dict[str, str] = {}
+        self.at_work: set[str] = set()
+        """The ids of specs that a run was started for and that have not ended."""
         """Final status by id of the newest `KEPT_PAST` removed specs, oldest first."""
 
     def is_known(self, spec_id: str) -> bool:
@@ -50,6 +52,7 @@ class SpecTable:
         gone += ended[: max(0, len(ended) - KEPT_ENDED)]
         for spec in gone:
             del self.by_id[spec.spec_id]
+            self.at_work.discard(spec.spec_id)
             self.past[spec.spec_id] = spec.status
         while len(self.past) > KEPT_PAST:
             del self.past[next(iter(self.past))]
@@ -60,21 +63,27 @@ class SpecTable:
         Never raises: an event about an unknown spec changes nothing and returns an empty set, unless it adds the spec.
         """
         if isinstance(data, SpecCreated):
-            self.by_id[data.specId] = SpecState(
-                spec_id=data.specId, **data.model_dump(exclude={"type", "specId"}), status="approved"
-            )
+            self.by_id[data.specId] = SpecState(spec_id=data.specId, **data.model_dump(exclude={"type", "specId"}))
             return frozenset({("spec", data.specId)})
         spec_id = data.spec_id if isinstance(data, TaskUpdated) else data.specId
         if (spec := self.by_id.get(spec_id)) is None:
             return frozenset()
         spec.rev += 1
         _advance(spec, data)
+        if spec.by_run is not None and spec.status not in ENDED:
+            self.at_work.add(spec_id)
+        else:
+            self.at_work.discard(spec_id)
         return frozenset({("spec", spec_id)})
 
     def ready(self) -> list[SpecState]:
         """Return the approved specs, of runs too, whose dependencies are completed, highest priority first (SPEC-5)."""
         free = (spec for spec in self.by_id.values() if self.is_ready(spec))
         return sorted(free, key=lambda spec: (-spec.priority, spec.spec_id))
+
+    def startable(self) -> list[SpecState]:
+        """Return the ready specs with a file for which no run was started yet, highest priority first."""
+        return [spec for spec in self.ready() if spec.has_file and spec.by_run is None]
 
     def is_ready(self, spec: SpecState) -> bool:
         """Return whether the spec is approved and its direct dependencies are completed.
@@ -103,6 +112,8 @@ class SpecTable:
         for item in plain:
             spec = SpecState.model_validate(item)
             table.by_id[spec.spec_id] = spec
+            if spec.by_run is not None and spec.status not in ENDED:
+                table.at_work.add(spec.spec_id)
         return table
 
 
@@ -115,16 +126,30 @@ def _advance(spec: SpecState, data: SpecEvent) -> None:
         case SpecDiffSubmitted():
             spec.status = "diff-submitted"
         case SpecUpdated():
-            spec.status = data.status
+            _update(spec, data)
         case SpecTaskCompleted():
             spec.tasks[data.taskId] = "completed"
         case SpecCompleted():
             spec.status, spec.progress = "completed", 1.0
         case SpecFailed():
-            spec.status = "failed"
+            spec.status, spec.error = "failed", data.reason
         case TaskUpdated():
             spec.tasks[data.task_id], spec.progress = data.status, data.progress
         case SpecCreated():
             return
         case _:
             assert_never(data)
+
+
+def _update(spec: SpecState, data: SpecUpdated) -> None:
+    spec.status = data.status
+    if data.by_run is not None:
+        spec.by_run = data.by_run
+    if data.content is not None:
+        spec.is_gone = not data.content.digest
+    if data.content is not None and data.content.digest:
+        spec.path = data.path
+        spec.digest, spec.title = data.content.digest, data.content.title
+        spec.priority, spec.dependencies = data.content.priority, data.content.dependencies
+    if data.status in ("draft", "review", "approved"):
+        spec.by_run, spec.error = None, ""

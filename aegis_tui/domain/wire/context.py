@@ -34,6 +34,10 @@ class SpecFields(TypedDict):
     rev: int
     tasks: dict[str, str]
     progress: float
+    digest: str
+    is_gone: bool
+    by_run: str | None
+    error: str
 
 
 class ExchangeFields(TypedDict):

@@ -66,6 +66,41 @@ class SpecReply(TypedDict):
     rev: NotRequired[int]
 
 
+class SpecObservedReply(TypedDict):
+    """To the hub's own `spec:observe`."""
+
+    spec_id: str
+    status: str
+    """The status of the spec from now on."""
+    refused: str
+    """Why it is not the one in the file; empty if it is, or if nothing was asked for."""
+
+
+class SpecProblemFields(TypedDict):
+    """A spec that waits for something other than its turn, or a file that is no valid spec."""
+
+    spec: str
+    """Its id: the name of its file without the ending."""
+    reason: str
+
+
+class WatchedSpecFields(TypedDict):
+    """A spec that the hub knows from its file."""
+
+    spec_id: str
+    status: str
+    title: str
+    run: str | None
+    """The run that was last started for it."""
+
+
+class SpecRescanReply(TypedDict):
+    """To `spec:rescan`."""
+
+    specs: list[WatchedSpecFields]
+    problems: list[SpecProblemFields]
+
+
 class SubmittedReply(TypedDict):
     """To `diff:submit`."""
 
@@ -212,6 +247,7 @@ REPLIES: Final[Mapping[str, type[Any]]] = MappingProxyType(
         "lock:release": ReleasedReply,
         "scope:request": ScopeReply,
         "spec:create": SpecReply,
+        "spec:rescan": SpecRescanReply,
         "task:claim": SpecReply,
         "run:start": RunReply,
         "run:halt": RunReply,

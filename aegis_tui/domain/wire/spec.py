@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from aegis_tui.domain.spec.document import Spec
+from aegis_tui.domain.wire.reply import SpecProblemFields, WatchedSpecFields
 
 
 class SpecProblem(TypedDict):
@@ -26,11 +27,18 @@ class SpecsOutput(TypedDict):
 
 
 class SpecOutput(TypedDict):
-    """`spec new` and `spec show`: one spec."""
+    """`spec new`, `spec show` and `spec approve`: one spec."""
 
     specs: list[Spec]
     path: str
     """Its file, relative to the top folder of the checkout."""
+
+
+class SpecsSeenOutput(TypedDict):
+    """`spec ping` and `spec rescan`: what the hub knows of the specs."""
+
+    specs: list[WatchedSpecFields]
+    problems: list[SpecProblemFields]
 
 
 class SpecsCheckedOutput(TypedDict):

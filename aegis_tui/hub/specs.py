@@ -1,0 +1,304 @@
+"""Reads the spec files of the person's checkout, starts runs for approved ones, and writes back how far they are.
+
+Nothing here remembers what is still to do: each turn compares files, log and runs, and takes the steps that are
+missing. So a ping that is lost, doubled or late changes nothing but the time (SPEC-3, SPEC-4, SPEC-10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from aegis_tui.application.spec_design import design_of
+from aegis_tui.application.spec_folder import SpecFolder
+from aegis_tui.application.spec_scan import SeenSpec, SpecScan
+from aegis_tui.application.yaml_edit import Edit
+from aegis_tui.domain.command import AnyCommand
+from aegis_tui.domain.decision import THE_HUB, Actor
+from aegis_tui.domain.run.commands import RunCancel, RunStart
+from aegis_tui.domain.spec.commands import SpecFail, SpecObserve, SpecRescan
+from aegis_tui.domain.spec.document import PRIORITIES, Spec, count_progress
+from aegis_tui.domain.spec.model import SpecState
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError, Conflict, Refused, Unavailable, UsageError
+from aegis_tui.hub.engine import Engine
+from aegis_tui.sdk.discovery import WorkspacePaths
+
+LOOK_S: Final = 1.0
+"""How often the folder is looked at, in seconds."""
+
+WHOLE_S: Final = 30.0
+"""How often every file is read and compared by its checksum, in seconds."""
+
+SETTLE_S: Final = 3.0
+"""How long after the start of the hub, and after a run that a person started, no run is started, in seconds.
+
+`aegis-tui run` uses the hub then: it starts its run first, and stops the hub afterwards if it has started it.
+"""
+
+_RETRY_S: Final = 30.0
+_BURST_S: Final = 0.05
+_AUTHOR: Final = "aegis-tui"
+_log = logging.getLogger(__name__)
+
+Prepare = Callable[[AnyCommand, Actor], Awaitable[AnyCommand] | None]
+"""Completes a `run:start` with the facts of this machine."""
+
+
+class StartOptions(Protocol):
+    """Reads the person's settings for runs that no person types in; blocks."""
+
+    def __call__(self) -> dict[str, Any] | None:
+        """Return the options of such a run; None if the settings allow none.
+
+        Raises:
+            UsageError: A setting is wrong.
+        """
+        ...
+
+
+class _Edited(Exception):
+    """The person changed the file after it was looked at."""
+
+
+class SpecService:
+    """A `HubService`: watches `.agents/specs`, and works on what is approved there.
+
+    Args:
+        folder: The specs of the person's checkout.
+        prepare: Completes a `run:start`.
+        find_options: The options of runs.
+        now: The present time, with its time zone.
+    """
+
+    def __init__(
+        self,
+        folder: SpecFolder,
+        prepare: Prepare,
+        find_options: StartOptions,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._folder, self._scan = folder, SpecScan(folder)
+        self._prepare, self._find_options, self._now = prepare, find_options, now
+        self._engine: Engine | None = None
+        self._turn_lock = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._refused: dict[str, str] = {}
+        self._waits: dict[str, str] = {}
+        self._quiet_until = self._retry_at = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
+        """Begin to look at the folder, until `stop`."""
+        self._engine = engine
+        self._quiet_until = time.monotonic() + SETTLE_S
+        self._tasks = [
+            asyncio.create_task(self._follow(engine), name="hub-specs-state"),
+            asyncio.create_task(self._turn_forever(engine), name="hub-specs"),
+        ]
+
+    async def stop(self) -> None:
+        """Stop looking; a run that was started goes on like any other."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
+        """Return an awaitable of a person's `spec:rescan` with what was found; None for any other command."""
+        return self._rescan(command) if isinstance(command, SpecRescan) and actor.kind == "person" else None
+
+    async def _rescan(self, command: SpecRescan) -> SpecRescan:
+        if self._engine is None:
+            return command
+        async with self._turn_lock:
+            self._retry_at = 0.0
+            await self._turn(self._engine, whole=True, again=True)
+        wanted = command.spec_id
+        if wanted is not None and self._scan.find(wanted) is None:
+            raise UsageError(f"there is no file of a spec {wanted}", "aegis-tui spec list names them")
+        states = await self._engine.read(lambda workspace: _of_files(workspace))
+        specs = [
+            {"spec_id": item.spec_id, "status": item.status, "title": item.title, "run": item.by_run}
+            for item in states
+            if wanted in (None, item.spec_id)
+        ]
+        problems = {**self._waits, **self._scan.problems}
+        rows = [{"spec": name, "reason": text} for name, text in sorted(problems.items()) if wanted in (None, name)]
+        return command.model_copy(update={"answer": {"specs": specs, "problems": rows}})
+
+    async def _follow(self, engine: Engine) -> None:
+        async for keys in engine.changes():
+            if not keys or any(kind in ("spec", "run", "workspace") for kind, _ in keys):
+                self._wake.set()
+
+    async def _turn_forever(self, engine: Engine) -> None:
+        whole_at = 0.0
+        while True:
+            whole = time.monotonic() >= whole_at
+            if whole:
+                whole_at = time.monotonic() + WHOLE_S
+            try:
+                async with self._turn_lock:
+                    await self._turn(engine, whole=whole)
+            except (AegisError, OSError) as error:
+                _log.warning("specs were not read", extra={"aegis_error": str(error)})
+            try:
+                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+            except TimeoutError:
+                continue
+            self._wake.clear()
+            await asyncio.sleep(_BURST_S)
+
+    async def _turn(self, engine: Engine, *, whole: bool, again: bool = False) -> None:
+        """Take every step that is missing.
+
+        Args:
+            engine: The hub's engine.
+            whole: Read every file.
+            again: Observe those that have not changed too, and files that could not be registered.
+        """
+        changed = await asyncio.to_thread(self._scan.look, whole=whole)
+        known = [seen for seen in self._scan.known() if again or seen.spec_id in self._waits]
+        for seen in [*changed, *(seen for seen in known if seen not in changed)]:
+            await self._observe(engine, seen)
+        states = {item.spec_id: item for item in await engine.read(_of_files)}
+        for state in states.values():
+            await self._write_back(state)
+        await self._cancel(engine)
+        await self._begin(engine)
+
+    async def _observe(self, engine: Engine, seen: SeenSpec) -> None:
+        if seen.spec is None and seen.digest:
+            _log.warning("a file is no valid spec", extra={"aegis_path": seen.path, "aegis_error": seen.problem})
+            return
+        fields: dict[str, Any] = {}
+        if seen.spec is not None:
+            spec = seen.spec
+            fields = {"status": spec.status, "title": spec.metadata.title, "dependencies": spec.dependencies}
+            fields["priority"] = PRIORITIES[spec.priority]
+        command = SpecObserve(spec_id=seen.spec_id, path=seen.path, digest=seen.digest, **fields)
+        try:
+            reply = await engine.submit(command, THE_HUB)
+        except AegisError as error:
+            self._waits[seen.spec_id] = error.message
+            _log.warning("a spec was not registered", extra={"aegis_path": seen.path, "aegis_error": error.message})
+            return
+        self._waits.pop(seen.spec_id, None)
+        if reply["refused"]:
+            self._refused[seen.spec_id] = str(reply["refused"])
+
+    async def _write_back(self, state: SpecState) -> None:
+        seen = self._scan.find(state.spec_id)
+        if seen is None or seen.spec is None or seen.spec.status == state.status:
+            self._refused.pop(state.spec_id, None)
+            return
+        written, refused = seen.spec, self._refused.pop(state.spec_id, "")
+
+        def plan(spec: Spec) -> tuple[Sequence[Edit], str]:
+            if spec.status != written.status:
+                raise _Edited
+            return list(_edits(spec, state)), _said(spec, state, refused)
+
+        try:
+            change = self._folder.change
+            self._scan.accept(
+                state.spec_id, await asyncio.to_thread(change, state.spec_id, plan, author=_AUTHOR, now=self._now())
+            )
+        except _Edited:
+            self._wake.set()
+        except (AegisError, OSError) as error:
+            self._waits[state.spec_id] = f"its file cannot be written: {error}"
+            _log.warning("a spec was not written", extra={"aegis_path": state.path, "aegis_error": str(error)})
+
+    async def _cancel(self, engine: Engine) -> None:
+        """Cancel the open run of a spec that the person has cancelled."""
+        run = await engine.read(_cancelled_run)
+        if run is not None:
+            await engine.submit(RunCancel(run=run, reason="its spec was cancelled"), THE_HUB)
+
+    async def _begin(self, engine: Engine) -> None:
+        """Start a run for the first approved spec, if none is open and the settings allow it."""
+        is_open, is_of_a_spec, ready = await engine.read(_what_waits)
+        if is_open and not is_of_a_spec:
+            self._quiet_until = time.monotonic() + SETTLE_S
+        if is_open or not ready or time.monotonic() < max(self._quiet_until, self._retry_at):
+            return
+        options = await asyncio.to_thread(self._find_options)
+        for spec_id in ready if options is not None else ():
+            seen = self._scan.find(spec_id)
+            if seen is not None and seen.spec is not None and await self._start_run(engine, seen.spec, options or {}):
+                return
+
+    async def _start_run(self, engine: Engine, spec: Spec, options: dict[str, Any]) -> bool:
+        """Return whether no other spec can be started now: a run was started, or something is missing for all."""
+        try:
+            kind = spec.agents[0] if spec.agents else None
+            design = design_of(spec, kind=kind).model_dump(mode="json", exclude_unset=True)
+            command = RunStart(goal=spec.metadata.title, design=design, options=options, spec=spec.id)
+            filling = self._prepare(command, THE_HUB)
+            await engine.submit(command if filling is None else await filling, THE_HUB)
+        except (Unavailable, Conflict) as error:
+            self._waits[spec.id] = error.message
+            self._retry_at = time.monotonic() + _RETRY_S
+            return True
+        except AegisError as error:
+            if isinstance(error, Refused) and error.code == "run.active":
+                return True
+            await engine.submit(
+                SpecFail(spec_id=spec.id, reason=f"{error.message}; {error.hint}".rstrip("; ")), THE_HUB
+            )
+            return False
+        self._waits.pop(spec.id, None)
+        _log.info("a run was started for a spec", extra={"aegis_spec": spec.id})
+        return True
+
+
+def _of_files(workspace: Workspace) -> list[SpecState]:
+    return [item.model_copy() for item in workspace.specs.by_id.values() if item.has_file]
+
+
+def _what_waits(workspace: Workspace) -> tuple[bool, bool, list[str]]:
+    """Return whether a run has not ended, whether it is that of a spec, and the ids of specs that can be started."""
+    run = workspace.runs.current()
+    mine = run is not None and any(item.by_run == run.run for item in workspace.specs.by_id.values())
+    return run is not None, mine, [item.spec_id for item in workspace.specs.startable()]
+
+
+def _cancelled_run(workspace: Workspace) -> str | None:
+    run = workspace.runs.current()
+    if run is None or not run.is_open:
+        return None
+    is_cancelled = any(item.by_run == run.run and item.status == "cancelled" for item in workspace.specs.by_id.values())
+    return run.run if is_cancelled else None
+
+
+def _edits(spec: Spec, state: SpecState) -> Sequence[Edit]:
+    """Return what the program writes into a file whose spec has another status now."""
+    edits = [Edit(("status",), state.status)]
+    if state.error != spec.error:
+        edits.append(Edit(("error",), state.error))
+    if state.status == "completed" and spec.tasks:
+        done = [
+            task if task.status == "cancelled" else task.model_copy(update={"status": "completed"})
+            for task in spec.tasks
+        ]
+        edits += [
+            Edit(("tasks", number, "status"), task.status)
+            for number, task in enumerate(done)
+            if task != spec.tasks[number]
+        ]
+        edits.append(Edit(("progress",), count_progress(done).model_dump()))
+    return edits
+
+
+def _said(spec: Spec, state: SpecState, refused: str) -> str:
+    if refused:
+        return f"status {spec.status} was refused: {refused}"
+    by = f", {state.by_run}" if state.by_run else ""
+    result = f"; the result is on aegis/{state.by_run}/result" if state.status == "completed" and state.by_run else ""
+    return f"status {spec.status} -> {state.status}{by}{result}"

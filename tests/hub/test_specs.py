@@ -1,0 +1,197 @@
+"""Spec files become runs, on real files and a real log; only what a preflight finds is given (SPEC-3, SPEC-4)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegis_tui.application.spec_folder import SpecFolder
+from aegis_tui.application.spec_text import load_spec
+from aegis_tui.domain.command import AnyCommand
+from aegis_tui.domain.decision import THE_PERSON, Actor
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.run.commands import RunStart
+from aegis_tui.domain.run.events import RunFacts
+from aegis_tui.domain.spec.commands import SpecRescan
+from aegis_tui.errors import AegisError, ModelUnavailable, UsageError
+from aegis_tui.hub import specs
+from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.specs import SpecService
+from aegis_tui.sdk.discovery import WorkspacePaths
+from tests.hub.opened import opened
+
+TEXT = "# mine\nid: {name}\nstatus: {status}   # why\nmetadata:\n  title: x\n"
+FACTS = RunFacts(workspace="k", base_oid="0" * 40, base_branch="main", qa_commands=("pytest",))
+
+
+class Desk:
+    """A service with its folder, and what the log has of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.runs = root, 0
+        self.error: AegisError | None = None
+        self.engine: Engine
+        self.service = SpecService(SpecFolder(root), self.prepare, dict)
+
+    def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand]:
+        async def filled() -> AnyCommand:
+            assert isinstance(command, RunStart)
+            if self.error:
+                raise self.error
+            self.runs += 1
+            return command.model_copy(update={"run": f"run{self.runs}", "facts": FACTS})
+
+        return filled()
+
+    def put(self, name: str, status: str = "approved") -> Path:
+        path = self.root / ".agents/specs/active" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(TEXT.format(name=name, status=status))
+        return path
+
+    async def rescan(self, spec_id: str | None = None) -> dict[str, Any]:
+        filled = self.service.prepare(SpecRescan(spec_id=spec_id), THE_PERSON)
+        assert filled is not None
+        command = await filled
+        return dict(await self.engine.submit(command, THE_PERSON))
+
+    async def events(self, kind: str) -> list[Event]:
+        return [event for event in await self.engine.events(0, 1000) if event.type == kind]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        for _ in range(2000):
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+        raise TimeoutError
+
+
+@asynccontextmanager
+async def at_desk(paths: WorkspacePaths, root: Path) -> AsyncIterator[Desk]:
+    desk = Desk(root)
+    desk.engine, _ = await opened(paths)
+    await desk.service.start(desk.engine, paths)
+    try:
+        yield desk
+    finally:
+        await desk.service.stop()
+        await desk.engine.close()
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(specs, "SETTLE_S", 0.0)
+    monkeypatch.setattr(specs, "LOOK_S", 0.02)
+
+
+def status_of(path: Path) -> str:
+    return load_spec(path).spec.status
+
+
+def test_many_pings_at_once_and_a_folder_that_is_stirred_give_one_run(paths: WorkspacePaths, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            path = desk.put("a")
+            for _ in range(5):
+                await asyncio.gather(*(desk.rescan(name) for name in (None, "a", None, "a")))
+                path.touch()
+            await desk.until(lambda: status_of(path) == "planning")
+            assert len(await desk.events("run:started")) == 1
+            created = [event.data.model_dump() for event in await desk.events("specs.created")]
+            assert [data["specId"] for data in created if data["run"] is None] == ["a"]
+            assert "# mine\n" in path.read_text() and "# why" in path.read_text()
+
+    asyncio.run(main())
+
+
+def test_a_new_hub_goes_on_and_starts_nothing_twice(paths: WorkspacePaths, tmp_path: Path) -> None:
+    async def first() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            desk.put("a")
+            await desk.until(lambda: status_of(tmp_path / ".agents/specs/active/a.yaml") == "planning")
+
+    async def second() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            reply = await desk.rescan()
+            assert [(item["status"], item["run"]) for item in reply["specs"]] == [("planning", "run1")]
+            await desk.rescan()
+            assert len(await desk.events("run:started")) == 1
+
+    asyncio.run(first())
+    asyncio.run(second())
+
+
+def test_what_is_missing_for_all_is_waited_for(paths: WorkspacePaths, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            desk.error = ModelUnavailable("no model server answers", "start one")
+            path = desk.put("a")
+            (tmp_path / ".agents/specs/active/b.yaml").write_text("id: b\n")
+            reply = await desk.rescan()
+            assert [row["spec"] for row in reply["problems"]] == ["a", "b"]
+            assert reply["problems"][0]["reason"] == "no model server answers" and status_of(path) == "approved"
+            desk.error = None
+            assert [row["spec"] for row in (await desk.rescan())["problems"]] == ["b"]
+            await desk.until(lambda: status_of(path) == "planning")
+            with pytest.raises(UsageError):
+                await desk.rescan("none")
+
+    asyncio.run(main())
+
+
+def test_a_status_that_may_not_follow_is_set_back_with_the_reason(paths: WorkspacePaths, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            path = desk.put("a", "draft")
+            await desk.rescan()
+            path.write_text(path.read_text().replace("status: draft", "status: completed"))
+            await desk.until(lambda: status_of(path) == "draft")
+            (entry,) = load_spec(path).spec.changeLog
+            assert entry.change.startswith("status completed was refused: ")
+            path.write_text(path.read_text().replace("status: draft", "status: review"))
+            await desk.until(lambda: desk.engine.peek(lambda workspace: workspace.specs.by_id["a"].status) == "review")
+
+    asyncio.run(main())
+
+
+def test_a_run_ends_when_its_spec_is_cancelled_in_the_file(paths: WorkspacePaths, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            path = desk.put("a")
+            await desk.until(lambda: status_of(path) == "planning")
+            path.write_text(path.read_text().replace("status: planning", "status: cancelled"))
+            await desk.until(lambda: desk.engine.peek(lambda state: not state.runs.by_id["run1"].is_open))
+            assert desk.engine.peek(lambda state: state.specs.by_id["a"].status) == "cancelled"
+
+    asyncio.run(main())
+
+
+def test_edits_by_a_person_and_by_the_hub_lose_neither(paths: WorkspacePaths, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            path = desk.put("a", "draft")
+            done = threading.Event()
+
+            def write() -> None:
+                for number in range(40):
+                    with path.open("a") as file:  # waits while the program exchanges the file
+                        file.write(f"# note {number}\n")
+                done.set()
+
+            writer = threading.Thread(target=write)
+            writer.start()
+            while not done.is_set():
+                await desk.rescan()
+            writer.join()
+            SpecFolder(tmp_path).move("a", "approved", by="person", author="me", now=datetime.now(UTC))
+            await desk.until(lambda: status_of(path) == "planning")
+            assert [f"# note {number}" in path.read_text() for number in range(40)] == [True] * 40
+
+    asyncio.run(main())
