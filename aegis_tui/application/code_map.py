@@ -151,12 +151,13 @@ class CodeMap:
     def search(self, text: str, *, count: int = 10) -> SymbolsOutput:
         """Return definitions that a text speaks of, the best first, `count` at most; `symbols` is empty without any.
 
-        A word of the text counts most, then a similarly spelled one; a file with a word in its path counts more, a test
-        or a variable less. Raises `StoreError` if the map cannot be read, `OSError` if the worktree is gone.
+        A word of the text counts most, then a similarly spelled one, or one that a model wrote; a file with a word in
+        its path counts more, a test or a variable less. Raises `StoreError` if the map cannot be read, `OSError` if the
+        worktree is gone.
         """
         words = list(dict.fromkeys(words_of(text)))
         hits = self._store.matching(words, count=4 * count), self._store.alike(words, count=2 * count)
-        return self._symbols(best_of(words, *hits)[:count])
+        return self._symbols(best_of(words, *hits, self._store.tagged(words, count=2 * count))[:count])
 
     def show(self, place: str, form: ShowAs = "signatures") -> ShownText | ShownFolder:
         """Return a file or one of its symbols as text, or what a folder holds.

@@ -9,8 +9,10 @@ from aegis_tui.domain.code_map.text import words_of
 from aegis_tui.ports.code_map import Located
 
 
-def best_of(words: Sequence[str], matching: Iterable[Located], alike: Iterable[Located]) -> list[Located]:
-    """Return the definitions of both lists, each once, the best first; equal ones by path and line.
+def best_of(
+    words: Sequence[str], matching: Iterable[Located], alike: Iterable[Located], tagged: Iterable[Located]
+) -> list[Located]:
+    """Return the definitions of all lists, each once, the best first; equal ones by path and line.
 
     A file with a word in its path counts more, a test or a variable less.
 
@@ -18,9 +20,10 @@ def best_of(words: Sequence[str], matching: Iterable[Located], alike: Iterable[L
         words: The words that were searched for, each once.
         matching: Definitions with such a word, the best first.
         alike: Definitions with a similarly spelled word, which count less, the best first.
+        tagged: Definitions about which a model wrote such a word, which count as little, the best first.
     """
     ranked: dict[tuple[str, int], tuple[float, Located]] = {}
-    for weight, hits in ((1.0, matching), (0.6, alike)):
+    for weight, hits in ((1.0, matching), (0.6, alike), (0.6, tagged)):
         for rank, item in enumerate(hits):
             in_path = len(set(words) & set(words_of(item.path)))
             score = weight / (rank + 8) * (1 + 0.25 * in_path) * (0.7 if is_test(item.path) else 1)

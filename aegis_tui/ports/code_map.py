@@ -258,6 +258,16 @@ class MapStore(Protocol):
         """
         ...
 
+    def tagged(self, words: Sequence[str], *, count: int) -> list[Located]:
+        """Return up to `count` symbols whose shadow tag has words that begin so, those with most of them first.
+
+        Only symbols in the files set by `set_view`, without documentation of their own. Empty for no words.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        ...
+
     def tags(self, oid: str) -> Tags:
         """Return the shadow tags of the content with this blob id, also the empty ones.
 

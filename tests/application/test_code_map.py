@@ -270,6 +270,8 @@ def test_what_a_model_wrote_is_shown_marked_beside_what_has_no_documentation(
     assert "machine_doc" not in code_map.find("total")["symbols"][0]
     assert code_map.callees("Cart.total")["symbols"][0]["machine_doc"] == "Adds two sums in cents."
     assert code_map.status(checks=True)["tags"] == 1
+    assert [row["name"] for row in code_map.search("cents")["symbols"]] == ["add"]
+    assert code_map.search("%_")["symbols"] == []
     (root / "src/shop/money.py").write_text("def add(a, b):\n    return a - b\n")
     code_map.refresh()
     assert "machine_doc" not in code_map.find("add")["symbols"][0]

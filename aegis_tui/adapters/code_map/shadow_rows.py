@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
+from aegis_tui.adapters.code_map.rows import SYMBOL_COLUMNS, located
+from aegis_tui.adapters.code_map.schema import SLOTS
 from aegis_tui.domain.code_map.shadow import ShadowTag, clean_tag
-from aegis_tui.ports.code_map import StoredTag
+from aegis_tui.ports.code_map import Located, StoredTag
 
 _TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS shadow(
@@ -20,6 +22,7 @@ _TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS shadow_use(
   hour INTEGER PRIMARY KEY, requests INTEGER NOT NULL, tokens INTEGER NOT NULL)""",
 )
+_SYMBOL: Final = "s." + SYMBOL_COLUMNS.replace(", ", ", s.")
 _COLUMNS: Final = "oid, name, line, code, text, model"
 
 
@@ -49,6 +52,30 @@ def tags_of(connection: sqlite3.Connection, oid: str) -> dict[tuple[str, int], S
     """Return the tags of a content, also the empty ones, by name and line of the definition."""
     statement = "SELECT name, line, text, model FROM shadow WHERE oid = ?"
     return {(name, line): ShadowTag(text, model) for name, line, text, model in connection.execute(statement, (oid,))}
+
+
+def tagged_symbols(connection: sqlite3.Connection, words: Sequence[str], count: int) -> list[Located]:
+    """Return up to `count` symbols of the view whose tag has some of the words, those with most of them first.
+
+    A word also counts where it is the beginning of one. What has documentation of its own is left out.
+    """
+    if not words:
+        return []
+    terms = [f"% {word}%" for word in words]
+    hits = " + ".join(["(' ' || text LIKE ?)"] * len(terms))
+    best = (
+        f"SELECT oid, name, line, {hits} AS hits FROM shadow WHERE text != '' AND hits > 0 AND oid IN "
+        "(SELECT oid FROM blob WHERE id IN (SELECT blob FROM temp.view)) ORDER BY hits DESC, id LIMIT ?"
+    )
+    one = (
+        f"SELECT v.path, {_SYMBOL} FROM symbol s JOIN blob b ON b.id = s.id / {SLOTS} "
+        "JOIN temp.view v ON v.blob = b.id "
+        "WHERE s.last_name = ? AND s.name = ? AND s.line = ? AND s.doc = '' AND b.oid = ? ORDER BY v.path"
+    )
+    keys = (
+        (name.rpartition(".")[2], name, line, oid) for oid, name, line, _ in connection.execute(best, (*terms, count))
+    )
+    return [located(row) for key in keys for row in connection.execute(one, key)][:count]
 
 
 def keep_tags(path: Path) -> CarriedTags:

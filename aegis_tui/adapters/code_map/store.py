@@ -11,18 +11,16 @@ machine. So a file that was begun before the machine's last start is begun anew.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-import psutil
-
+from aegis_tui.adapters.code_map.boot import boot_id
 from aegis_tui.adapters.code_map.rows import insert, links_of, located, remove, whole_facts
 from aegis_tui.adapters.code_map.schema import FORMAT, INDEXES, SCHEMA, SLOTS, VIEW, create_index
-from aegis_tui.adapters.code_map.shadow_rows import CarriedTags, create_tag_tables, keep_tags, tags_of
+from aegis_tui.adapters.code_map.shadow_rows import CarriedTags, create_tag_tables, keep_tags, tagged_symbols, tags_of
 from aegis_tui.adapters.code_map.statement import quoted, result_code, transaction
 from aegis_tui.adapters.code_map.verify import disagreements
 from aegis_tui.domain.code_map.entry import Entry
@@ -348,6 +346,13 @@ class SqliteMapStore:
 
         return self.run(look)
 
+    def tagged(self, words: Sequence[str], *, count: int) -> list[Located]:
+        """Return up to `count` symbols of the view whose shadow tag has some of the words, those with most first.
+
+        Raises `StoreError` if the store cannot be read.
+        """
+        return self.run(lambda connection: tagged_symbols(connection, words, count))
+
     def tags(self, oid: str) -> Tags:
         """Return the shadow tags of a content; raises `StoreError` if the store cannot be read."""
         return self.run(lambda connection: tags_of(connection, oid))
@@ -385,10 +390,3 @@ def _create_or_check(connection: sqlite3.Connection) -> None:
         raise _NotUsable("it was written by another version of this program")
     if stored.get("boot") != about["boot"]:
         raise _NotUsable("this machine was restarted after it was written")
-
-
-def boot_id() -> str:
-    """Return a text that identifies this run of the machine: it is another one after each start."""
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    return str(int(psutil.boot_time()) // 60)
