@@ -211,7 +211,7 @@ class Wiring:
             _log.warning("worktrees were not tidied up: %s", error)
             return
         for item in removed:
-            _log.info("worktree removed for want of space", extra={"aegis_path": item.path, "kept": item.kept})
+            _log.info("a worktree was removed to free space", extra={"aegis_path": item.path, "kept": item.kept})
         if left > budget_mb * _MIB:
             self._warnings.append(
                 f"worktrees take {left // _MIB} MiB, more than worktrees.budget_mb: "

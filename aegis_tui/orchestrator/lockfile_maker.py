@@ -64,7 +64,7 @@ class LockfileMaker:
         """
         known = lockfile_of(path)
         if known is None:
-            return MadeLockfile(b"", "it is no lockfile")
+            return MadeLockfile(b"", "it is not a lockfile")
         command = " ".join(known.offline)
         async with self._runner.place(run, oid, [command], f"lock-{oid[:12]}") as place:
             folder, _, name = name_of(path).rpartition("/")
@@ -72,7 +72,7 @@ class LockfileMaker:
             ended = await self._runner.run_program(place, known.offline, folder=root / folder, limit_s=_LIMIT_S)
             content = await asyncio.to_thread(_read, root, f"{folder}/{name}" if folder else name)
         if ended.exit_code != 0:
-            _log.info("a lockfile was not made again", extra={"command": command, "output": ended.output[-2000:]})
+            _log.info("a lockfile could not be regenerated", extra={"command": command, "output": ended.output[-2000:]})
             return MadeLockfile(b"", f"`{command}` fails here: {_last_words(ended.output) or ended.stopped}")
         return _checked(path, content, sides, command)
 
@@ -94,7 +94,7 @@ def _checked(path: str, content: bytes, sides: tuple[str, str], command: str) ->
         return MadeLockfile(b"", f"`{command}` leaves a file that cannot be read: {one_line(str(error))[:200]}")
     if unknown:
         name, version = unknown[0]
-        return MadeLockfile(b"", f"`{command}` takes {name} {version}, which neither side had")
+        return MadeLockfile(b"", f"`{command}` chooses {name} {version}, which neither side had")
     return MadeLockfile(content)
 
 

@@ -180,14 +180,14 @@ def _end_unattended(workspace: Workspace, run: Run) -> Iterator[Draft]:
         events.GateBlocked(run=run.run, stage=run.stage, gate=gate.name, reason=gate.reason, command=gate.command),
     )
     message = (
-        f"nothing else is left to do, and only a run that was started in the dashboard waits for you: {gate.reason}"
+        f"nothing else is left to do, and a run that was not started in the dashboard does not wait: {gate.reason}"
     )
     hint = (
         f"if the content is right: start the run in the dashboard, where it waits for you ({gate.command}), "
         "or change the rule in .agents/rules and commit that"
     )
     failed = fail(run, gate.name, message[:2000], hint, cause=gate.reason, feature=held[0].name)
-    reasons = {item.name: f"only you can allow what the rules found in it: {gate.reason}" for item in held}
+    reasons = {item.name: f"the run does not wait for your permission: {gate.reason}" for item in held}
     yield from leave_out(workspace, run, reasons, otherwise=failed)
 
 

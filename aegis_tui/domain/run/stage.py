@@ -88,10 +88,12 @@ def rules_gate(run: Run) -> Gate:
     waiting = [(piece.name, item) for piece in run.pieces.values() for item in run.held_findings(piece)]
     if not waiting:
         return Gate(RULES_GATE, True, "no piece waits for a person")
-    names = ", ".join(dict.fromkeys(name for name, _ in waiting))
-    name, first = waiting[0]
+    names = list(dict.fromkeys(name for name, _ in waiting))
+    first = waiting[0][1]
     more = f" and {counted(len(waiting) - 1, 'more finding')}" if len(waiting) > 1 else ""
-    reason = f"{names}: only you can allow what the rules found: {name}, {first.file}: {first.msg} ({first.rule}){more}"
+    verb = "waits" if len(names) == 1 else "wait"
+    found = f"{first.file}: {first.msg} ({first.rule}){more}"
+    reason = f"{', '.join(names)} {verb} until you allow what the rules found: {found}"
     return Gate(RULES_GATE, False, reason[:2000], f"aegis-tui rules allow {first.key}")
 
 
