@@ -268,7 +268,7 @@ class Workspace:
         try:
             return cls._load(lift_snapshot(plain))
         except AttributeError as error:
-            raise TypeError(f"this is no snapshot: {error}") from error
+            raise TypeError(f"this is not a snapshot: {error}") from error
 
     @classmethod
     def _load(cls, plain: dict[str, Any]) -> Workspace:

@@ -353,7 +353,7 @@ class AgentConnection(asyncio.Protocol):
         """
         method = self._parser.get_method()
         if not self._is_upgrade or method == b"CONNECT":
-            self._refuse(405, b"the gateway is no proxy")
+            self._refuse(405, b"the gateway is not a proxy")
             return
         kept = [header for header in self._headers if header[0] not in (b"upgrade", b"connection", b"http2-settings")]
         lines = [method, b" ", self._url, b" HTTP/1.1\r\n", *(b"%b: %b\r\n" % header for header in kept), b"\r\n"]

@@ -39,21 +39,21 @@ def locked_packages(path: str, text: str) -> frozenset[tuple[str, str]]:
         return frozenset((name, str(item["version"])) for name, item in listed if "version" in item)
     data = tomllib.loads(text).get("package", [])
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-        raise ValueError("`package` is no list of tables")
+        raise ValueError("`package` is not a list of tables")
     return frozenset((str(item.get("name")), str(item["version"])) for item in data if "version" in item)
 
 
 def _json(text: str) -> dict[str, Any]:
     data = json.loads(text)
     if not isinstance(data, dict):
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     return data
 
 
 def _packages(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
     packages = data.get("packages")
     if not isinstance(packages, dict) or not all(isinstance(item, dict) for item in packages.values()):
-        raise ValueError("it has no `packages`, as lockfiles of npm 7 and newer have")
+        raise ValueError("it has no `packages`, which lockfiles of npm 7 and newer have")
     return packages
 
 

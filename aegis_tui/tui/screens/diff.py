@@ -164,7 +164,7 @@ class DiffScreen(Dialog[None]):
         """Ask for a comment on the line under the cursor and keep it; show an error if the cursor is on no line."""
         line = self._list.current_line
         if line is None:
-            self.desk.complain(UsageError("this is no line of a file", "move the cursor to a line"))
+            self.desk.complain(UsageError("this is not a line of a file", "move the cursor to a line"))
             return
         if text := await self.app.push_screen_wait(CommentScreen(self.desk, line)):
             await self.desk.command(

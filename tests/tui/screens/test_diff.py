@@ -102,7 +102,7 @@ async def test_a_heading_takes_no_comment_and_the_next_file_is_one_key_away(reco
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await open_diff(pilot, app, submitted(scene))
         await pilot.press("c")
-        await until(pilot, lambda: "this is no line of a file" in screen_text(app))
+        await until(pilot, lambda: "this is not a line of a file" in screen_text(app))
         await pilot.press("n")
         assert app.screen._list.cursor_key == "10"
         await pilot.press("n")
