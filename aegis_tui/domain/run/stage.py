@@ -92,8 +92,8 @@ def rules_gate(run: Run) -> Gate:
     first = waiting[0][1]
     more = f" and {counted(len(waiting) - 1, 'more finding')}" if len(waiting) > 1 else ""
     verb = "waits" if len(names) == 1 else "wait"
-    found = f"{first.file}: {first.msg} ({first.rule}){more}"
-    reason = f"{', '.join(names)} {verb} until you allow what the rules found: {found}"
+    words = f"{first.file}: {first.msg} ({first.rule}){more}"
+    reason = f"{', '.join(names)} {verb} until you allow what the rules found: {words}"
     return Gate(RULES_GATE, False, reason[:2000], f"aegis-tui rules allow {first.key}")
 
 
