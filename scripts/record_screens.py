@@ -43,7 +43,12 @@ STEPS: list[dict[str, object]] = [
 ESCALATED = {"cmd": "touch made.txt", "sandbox_permissions": "require_escalated", "justification": "May I make a file?"}
 """Codex asks only if its model says that a command has to run outside its sandbox."""
 FAKE_MCP = """
-import json, sys
+import json, os, sys, threading, time
+def follow(parent):
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
+threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
 for line in sys.stdin:
     asked = json.loads(line)
     if "id" not in asked:
@@ -53,7 +58,7 @@ for line in sys.stdin:
     known = {"initialize": hello, "tools/list": {"tools": []}, "ping": {}}
     print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": known.get(asked["method"], {})}), flush=True)
 """
-"""A tool server without tools: Codex does not start without it."""
+"""A tool server without tools, which ends with its program: Codex does not start without it."""
 QUIET_S, LONGEST_S = 2.5, 60.0
 
 
@@ -112,6 +117,7 @@ def scratch() -> Iterator[Path]:
     finally:
         with contextlib.suppress(subprocess.CalledProcessError):
             tmux("kill-server")
+        (Path(os.environ.get("TMUX_TMPDIR", "/tmp")) / f"tmux-{os.getuid()}" / SOCKET).unlink(missing_ok=True)
         while PLACE.exists():  # a program that ends may still write
             time.sleep(0.5)
             shutil.rmtree(PLACE, ignore_errors=True)
