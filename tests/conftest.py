@@ -107,6 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # this each of them compiles the package anew, for half of its time, where the shell forbids Python to write them.
     sys.dont_write_bytecode = False
     # Most of what a test makes is gone at its end by itself; the collector would look through all of it all the time.
+    # `_collected` calls it instead.
     gc.set_threshold(100_000, 20, 20)
     if names_a_file(config):  # pytest-xdist hands the arguments on to its workers, and not what is changed here
         # Who names a file wants its tests, whatever they are of; an own `-m` has no such beginning.
@@ -172,6 +173,22 @@ THOROUGH = (
 """Files of tests of the whole program (runs from goal to commit, QA in its sandbox, hubs that are killed, installs, the
 dashboard driven by keys in every theme) and of input without measure. They have the mark `thorough`, as have long
 searches for counterexamples. Such tests are left out unless somebody names their file, or the mark."""
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # modules and items last to the end; `_collected` need not look through them
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collected() -> Generator[None]:
+    """Collect what the tests of a module left, so that a connection that none of them closed fails one of them.
+
+    Else it is noticed whenever the collector happens to run, in a test that has nothing to do with it.
+    """
+    yield
+    gc.collect()
+
 
 SHARED_SETUP = (
     "e2e/test_attach.py",

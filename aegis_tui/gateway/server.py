@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 
 from aegis_tui.gateway.client_connection import AgentConnection, App, ServerDoor
+from aegis_tui.sdk.listener import stop_accepting
 from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, Strangers, queue_deeply
 
 _GRACE_S = 2.0
@@ -66,6 +67,7 @@ class GatewayServer:
         await self._stopped.wait()
         self._door.is_closing = True
         for server in self._servers:
+            await stop_accepting(server)
             server.close()
         for connection in tuple(self._door.connections):
             if not connection.is_busy:

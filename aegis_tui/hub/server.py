@@ -16,6 +16,7 @@ from aegis_tui.errors import HubUnavailable, UsageError
 from aegis_tui.hub.guard import MAX_BODY_BYTES
 from aegis_tui.hub.keeping import RuntimeFiles
 from aegis_tui.hub.patience import MOST_STRANGERS, protocols
+from aegis_tui.sdk.listener import stop_accepting
 from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, QUEUED, Strangers, queue_deeply, raise_descriptor_limit
 
 DEFAULT_PORT = 9999
@@ -173,6 +174,8 @@ class HubServer:
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
+        for served in self._server.servers:
+            await stop_accepting(served)
         self._server.should_exit = True
         if self._task is not None:
             await self._task

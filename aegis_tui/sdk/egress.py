@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from aegis_tui.errors import UsageError
+from aegis_tui.sdk.listener import stop_accepting
 from aegis_tui.sdk.mcp_servers_file import load_servers
 from aegis_tui.sdk.pump import close, join_both
 
@@ -82,6 +83,7 @@ class EgressRelay:
     ) -> None:
         for server in (self._server, *self._forwards):
             if server is not None:
+                await stop_accepting(server)
                 server.close()
         for task in tuple(self._open):
             task.cancel()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from aegis_tui.sdk.listener import stop_accepting
+
 
 @dataclass(frozen=True, slots=True)
 class Canned:
@@ -119,6 +121,7 @@ class CannedModel:
 
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
+            await stop_accepting(self._server)
             self._server.close()
             await self._server.wait_closed()
         for writer in self._open:

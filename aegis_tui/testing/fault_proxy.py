@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from aegis_tui.sdk.listener import stop_accepting
+
 _PIECE_BYTES = 4096
 
 
@@ -49,6 +51,7 @@ class FaultProxy:
     async def __aexit__(self, *_: object) -> None:
         """Cut every connection, stop listening, and delete the socket."""
         if self._server is not None:
+            await stop_accepting(self._server)
             self._server.close()
         for task in list(self._tasks):
             task.cancel()

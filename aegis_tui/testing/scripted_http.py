@@ -12,6 +12,8 @@ from typing import Any
 
 import uvicorn
 
+from aegis_tui.sdk.listener import stop_accepting
+
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
@@ -119,6 +121,8 @@ class HttpServer:
         """Cancel running requests, close every connection, and return when the port is free; may be called twice."""
         if self._server is None or self._serving is None:
             return
+        for server in self._server.servers:
+            await stop_accepting(server)
         self._server.should_exit = True
         for task in tuple(self._work):
             task.cancel()

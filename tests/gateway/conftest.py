@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
+from aegis_tui.sdk.listener import stop_accepting
 from tests.forked import Program
 
 TOKEN = "a1" * 32
@@ -184,6 +185,7 @@ def open_model_server(tls: ssl.SSLContext | None = None) -> Iterator[ModelServer
         server.port = listener.sockets[0].getsockname()[1]
         ready.set()
         await asyncio.to_thread(stop.wait)
+        await stop_accepting(listener)
         listener.close()
         await _turns()  # a connection that was just accepted gets its task
         for writer in connected.values():

@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 
 from aegis_tui.agent.hosted.message_tap import HttpMessage, MessageTap, status_of
 from aegis_tui.ports.llm import Usage
+from aegis_tui.sdk.listener import stop_accepting
 from aegis_tui.sdk.pump import close, join_both
 from aegis_tui.sdk.unix_http import UnixConnection
 
@@ -68,6 +69,7 @@ class GatewayRelay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._server is not None:
+            await stop_accepting(self._server)
             self._server.close()
         for task in tuple(self._open):
             task.cancel()
