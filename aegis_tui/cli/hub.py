@@ -63,7 +63,7 @@ def stop(
 
     With --force or --keep nothing is asked. Without them, exit code 3 if a run is open and you cannot be asked because
     there is no terminal, or if you choose neither. Exit code 2 if both are given, 5 if the agents have not ended after
-    120 s or the hub does not end, 130 after Ctrl-C at the question; then nothing is ended.
+    120 s or the hub does not end. After Ctrl-C at the question nothing is ended, and the exit code is 130.
     """
     if force and keep:
         raise UsageError("--force and --keep cannot be combined", "aegis-tui hub stop --help")

@@ -98,8 +98,8 @@ def approve(
 ) -> int:
     """Set the status of a spec to `approved`: a running hub starts to work on it.
 
-    Exit code 2 if there is none of that id, 3 if its present status does not allow that, or its file is no valid spec,
-    4 if another program keeps the file open.
+    Exit code 2 if there is none of that id, 3 if its present status does not allow that, or its file is not a valid
+    spec, 4 if another program keeps the file open.
     """
     root = here().root
     folder = SpecFolder(root)

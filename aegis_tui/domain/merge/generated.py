@@ -46,7 +46,7 @@ def generating(program: str = "") -> str:
     Args:
         program: What generates it; empty if that is not known.
     """
-    how = f"by {program}" if program else "by the program that generates it"
+    how = f"with {program}" if program else "with the program that generates it"
     return f"{_START} {how}, from the merged sources"
 
 

@@ -151,10 +151,10 @@ def test_a_generated_file_is_said_to_be_generated_and_not_merged(repo: Any, comm
     ours = commit({"near.txt": head + lines.replace("4\n", "four\n"), "far.go": head + lines + "ours\n"}, base)
     theirs = commit({"near.txt": head + lines.replace("4\n", "IV\n"), "far.go": head + "theirs\n" + lines}, base)
     preview = use(repo, lambda repository: repository.predict(ours, theirs))
-    reason = "generated: make it again by protoc-gen-go v1.2, from the merged sources"
+    reason = "generated: make it again with protoc-gen-go v1.2, from the merged sources"
     assert {conflict.path: conflict.reason for conflict in preview.conflicts} == dict.fromkeys(files, reason)
     assert {(file.path, file.label) for file in preview.files} == {(name, "refused") for name in files}
-    with pytest.raises(MergeConflict, match="generated: make it again by protoc-gen-go"):
+    with pytest.raises(MergeConflict, match="generated: make it again with protoc-gen-go"):
         compose(repo, ours, theirs)
 
 
@@ -169,4 +169,4 @@ def test_attributes_say_which_files_are_generated(repo: Any, commit: Commit) -> 
                      "b.js": "let theirs = 1;\n" + lines}, base)  # fmt: skip
     [conflict] = use(repo, lambda repository: repository.predict(ours, theirs)).conflicts
     assert conflict.path == "api/a.js"
-    assert conflict.reason == "generated: make it again by the program that generates it, from the merged sources"
+    assert conflict.reason == "generated: make it again with the program that generates it, from the merged sources"
