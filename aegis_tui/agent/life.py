@@ -152,7 +152,9 @@ class InstanceLife(ABC):
         if self._turn is not None and not self._turn.done():
             self._turn.cancel()
         else:
-            self._screen.problem("no turn is running; to end the instance: aegis-tui stop")
+            self._screen.problem(
+                f"no turn is running; to end the instance: aegis-tui stop {self._settings.instance_id}"
+            )
 
     def stop(self, reason: str) -> None:
         """Let `run` end soon, cancelling the current task; returns at once. `reason` is reported to the hub."""

@@ -98,7 +98,9 @@ async def serve(client: EnsembleClient, servers: ServersFile) -> None:
         roles = {item["agent_id"]: item["role"] for item in context["instances"]}
         if client.agent_id not in roles:
             raise Refused(
-                "MCP needs the token of an instance", "join first: aegis-tui connect --agent KIND", code="instance.only"
+                "MCP needs the token of an instance",
+                "join first: aegis-tui connect --agent KIND --instance ID",
+                code="instance.only",
             )
         box = NoticeBox.of(os.environ)
         tools, role = Tools(client.command, lambda: client.agent_id, box=box), str(roles[client.agent_id])

@@ -84,7 +84,7 @@ def forget(
     failure: Annotated[str, typer.Argument(metavar="ID", help="The id of the failure, from aegis-tui memory last.")],
     as_json: AsJson = False,
 ) -> int:
-    """Delete a stored failure permanently. Exit code 2 if there is none of that id, 5 outside a repository."""
+    """Delete a stored failure permanently. Exit code 2 if there is none with that id, 5 outside a repository."""
     with open_memory(here().paths) as memory:
         if not memory.forget(failure):
             raise UsageError(f"there is no failure {failure}", "aegis-tui memory last lists them")

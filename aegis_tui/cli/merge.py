@@ -12,6 +12,7 @@ from aegis_tui.cli.place import here
 from aegis_tui.domain.composition.order import in_order
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.merge.label import label_words
+from aegis_tui.domain.piece.model import PIECE_WORDS, PieceStatus
 from aegis_tui.domain.wire.merge import MergePlanOutput, PlannedPiece, PredictedMerge
 from aegis_tui.domain.wire.output import RunOutput
 from aegis_tui.domain.wire.reply import RunReply
@@ -53,10 +54,17 @@ def plan(as_json: AsJson = False) -> int:
     if not run["pieces"]:
         raise UsageError(f"{run['run']} has no accepted design yet", "see aegis-tui status")
     fields = _plan(run)
-    rows = [[item["piece"], item["status"], _words(item)] for item in fields["order"]]
+    rows = [[item["piece"], status_word(run, item["status"]), _words(item)] for item in fields["order"]]
     rows += [[item["piece"], "left out", item["reason"]] for item in fields["left_out"]]
     output.result(fields, as_json=as_json, lines=output.table(rows))
     return 0
+
+
+def status_word(run: RunView, status: str) -> str:
+    """Return the word for the status of a piece; `not merged` if the run ended before the piece was merged."""
+    if run["ok"] is not None and status != PieceStatus.APPLIED:
+        return "not merged"
+    return PIECE_WORDS[PieceStatus(status)]
 
 
 def _plan(run: RunView) -> MergePlanOutput:

@@ -120,11 +120,13 @@ def findings(
     No hub is needed. Exit code 2 if there is no such run, 1 if the log is damaged.
     """
     none: RuleReportPart = {"scanners": [], "findings": []}
-    part = compute_report(here(), run).get("rules", none)
+    report = compute_report(here(), run)
+    part = report.get("rules", none)
+    has_ended = all(stage["state"] != "active" for stage in report["stages"])
     rows = [
         [
             item["key"],
-            item["outcome"],
+            "not answered" if has_ended and item["outcome"] == "waits" else item["outcome"],
             item["piece"],
             _where(item["file"], item["line"]),
             f"{item['msg']} ({item['rule']})",

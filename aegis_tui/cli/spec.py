@@ -98,7 +98,7 @@ def approve(
 ) -> int:
     """Set the status of a spec to `approved`: a running hub starts to work on it.
 
-    Exit code 2 if there is none of that id, 3 if its present status does not allow that, or its file is not a valid
+    Exit code 2 if there is none with that id, 3 if its present status does not allow that, or its file is not a valid
     spec, 4 if another program keeps the file open.
     """
     root = here().root
@@ -114,7 +114,7 @@ def approve(
 def ping(spec: Annotated[str, typer.Argument(metavar="ID", help="The id of a spec.")], as_json: AsJson = False) -> int:
     """Have the hub read a spec now, and print its status. The hub is started if none is running.
 
-    Exit code 2 if there is no file of that id, 5 if the hub cannot be started.
+    Exit code 2 if there is no file with that id, 5 if the hub cannot be started.
     """
     return _rescan(as_json=as_json, spec_id=spec)
 

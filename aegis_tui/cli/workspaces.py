@@ -26,30 +26,35 @@ def _workspaces(as_json: AsJson = False) -> int:
     The one that was used last comes first. The hubs are not asked: the state is read from the logs, and one that is
     damaged is listed as such.
     """
-    items = [_item(known) for known in known_workspaces(os.environ)]
-    lines = output.table(map(_row, items)) or ["no repository has a workspace yet"]
+    found = [_item(known) for known in known_workspaces(os.environ)]
+    lines = output.table(_row(item, word) for item, word in found) or ["no repository has a workspace yet"]
+    items = [item for item, _ in found]
     output.result(WorkspacesOutput(workspaces=items), as_json=as_json, lines=lines)
     return 0
 
 
-def _item(known: KnownWorkspace) -> WorkspaceItem:
+def _item(known: KnownWorkspace) -> tuple[WorkspaceItem, str]:
+    """Return what is known of a workspace, and the state of its run as a person reads it (`incomplete`)."""
     hub = find_process(known.paths)
     state, is_damaged = _state(known.paths)
     run = state.runs.current() or state.runs.latest()
     used = last_used(known.paths)
-    return {
+    run_state = _run_state(state)
+    is_incomplete = run_state == "failed" and run is not None and run.commit is not None
+    item: WorkspaceItem = {
         "key": known.paths.key,
         "root": None if known.root is None else str(known.root),
         "exists": known.root is not None and known.root.is_dir(),
         "hub_pid": None if hub is None else hub.pid,
         "run": None if run is None else run.run,
-        "run_state": _run_state(state),
+        "run_state": run_state,
         "goal": None if run is None else run.goal,
         "instances": sum(1 for _ in state.instances.alive()) if hub is not None else 0,
         "waiting": len(needs(state)) if hub is not None else 0,
         "damaged": is_damaged,
         "last_used": datetime.fromtimestamp(used, UTC).isoformat(timespec="seconds") if used else None,
     }
+    return item, "incomplete" if is_incomplete else run_state or ""
 
 
 def _state(paths: WorkspacePaths) -> tuple[Workspace, bool]:
@@ -74,7 +79,7 @@ def _run_state(state: Workspace) -> str | None:
     return None if latest is None else "done" if latest.ok else "failed"
 
 
-def _row(item: WorkspaceItem) -> list[str]:
+def _row(item: WorkspaceItem, run_word: str) -> list[str]:
     where = item["root"] or f"unknown repository {item['key']}"
     if item["root"] is not None and not item["exists"]:
         where += " (gone)"
@@ -82,7 +87,7 @@ def _row(item: WorkspaceItem) -> list[str]:
     waiting = f"{item['waiting']} {'needs' if item['waiting'] == 1 else 'need'} you" if item["waiting"] else ""
     agents = counted(item["instances"], "agent") if item["instances"] else ""
     at = (item["last_used"] or "never used")[:16].replace("T", " ")
-    run = f"{item['run']} {item['run_state']}" if item["run"] else "no run"
+    run = f"{item['run']} {run_word}" if item["run"] else "no run"
     return [where, hub, run, agents, waiting, at, output.short(item["goal"] or "")]
 
 

@@ -150,7 +150,7 @@ class _Stamp:
             if not drafts:
                 return
             self.apply(drafts)
-        raise RuntimeError("the core does not come to rest")
+        raise RuntimeError(f"the core still had events to apply after {_MAX_FOLLOW_UPS} rounds")
 
     def _promoted(self) -> list[Draft]:
         deadlines, locks = self.workspace.deadlines, self.workspace.locks

@@ -175,7 +175,9 @@ def _check_role(workspace: Workspace, action: str, holders: Holders, actor: Acto
     instance = workspace.get_instance(actor.agent_id)
     if instance is None or not instance.is_alive:
         raise Refused(
-            f"{actor.agent_id} is not a running instance", "join first: aegis-tui connect", code="instance.unknown"
+            f"{actor.agent_id} is not a running instance",
+            "join first: aegis-tui connect --agent KIND --instance ID",
+            code="instance.unknown",
         )
     if instance.role not in holders:
         names = [name for name in (*ROLES, PERSON) if name in holders]

@@ -174,7 +174,7 @@ class SpecService:
 
     async def _observe(self, engine: Engine, seen: SeenSpec) -> None:
         if seen.spec is None and seen.digest:
-            _log.warning("a file is no valid spec", extra={"aegis_path": seen.path, "aegis_error": seen.problem})
+            _log.warning("a file is not a valid spec", extra={"aegis_path": seen.path, "aegis_error": seen.problem})
             return
         fields: dict[str, Any] = {}
         if seen.spec is not None:

@@ -148,7 +148,11 @@ class StreamSession:
             self._tell(refusal(None, error))
             return
         if not self._identity.is_current(self._pass):
-            gone = Refused("this token is no longer valid", "join again: aegis-tui connect", code="unauthorized")
+            gone = Refused(
+                "this token is no longer valid",
+                "join again: aegis-tui connect --agent KIND --instance ID",
+                code="unauthorized",
+            )
             self._tell(refusal(frame.get("request_id"), gone))
             self._under_way(asyncio.ensure_future(self._close(CLOSE_UNAUTHORIZED, "the token is no longer valid")))
         elif frame.get("type") in STREAM_ONLY:

@@ -61,7 +61,11 @@ class Caller:
         for item in context["instances"]:
             if item["agent_id"] == self._who():
                 return item
-        raise Refused(f"{self._who()} is not an instance", "join first: aegis-tui connect", code="instance.unknown")
+        raise Refused(
+            f"{self._who()} is not an instance",
+            "join first: aegis-tui connect --agent KIND --instance ID",
+            code="instance.unknown",
+        )
 
     async def _at_stage(self, wanted: Stage) -> RunView:
         """Return the run if it has reached a stage.

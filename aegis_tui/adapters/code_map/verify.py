@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from aegis_tui.adapters.code_map.rows import meaning_rows, whole_facts
 from aegis_tui.adapters.code_map.schema import INDEXES, SLOTS, create_index
 from aegis_tui.domain.code_map.entry import make_entry
+from aegis_tui.domain.count import counted
 
 _MOST = 20
 
@@ -74,11 +75,11 @@ def _differences(connection: sqlite3.Connection, name: str) -> Iterator[str]:
             f"CREATE VIRTUAL TABLE temp.of_{prefix}{name} USING fts5vocab({schema}, {prefix}{name}, instance)"
         )
     columns = "term, doc, col, offset"
-    for one, other, words in (("of_", "of_again_", "of nothing"), ("of_again_", "of_", "missing")):
+    for one, other, words in (("of_", "of_again_", "superfluous"), ("of_again_", "of_", "missing")):
         statement = (
             f"SELECT count(*), min(doc) FROM (SELECT {columns} FROM temp.{one}{name} "
             f"EXCEPT SELECT {columns} FROM temp.{other}{name})"
         )
         count, first = connection.execute(statement).fetchone()
         if count:
-            yield f"{name}: {count} entries {words}, the first at row {first}"
+            yield f"{name}: {counted(count, f'{words} entry', f'{words} entries')}, the first at row {first}"

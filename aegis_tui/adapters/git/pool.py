@@ -63,7 +63,7 @@ class Pool:
                     earlier = await self._taken_up(parent, commit)
                     self._kept.append(earlier or await self._checkouts.make(parent, commit, is_ahead=True))
         except (AegisError, OSError) as error:
-            _log.warning("no checkout was made ahead: %s", error)
+            _log.warning("no checkout was prepared in advance: %s", error)
 
     async def _taken_up(self, parent: Path, commit: str) -> Spare | None:
         """Return the checkout that an earlier run has left, switched to a commit; None without a usable one."""

@@ -16,11 +16,9 @@ YOUR_TURN = f"the prompt that was typed into the program is done; {SUBMITS}, and
 QUIT = "the program has ended in its pane; the next prompt starts it again"
 NOT_DELIVERED = {
     Delivery.REFUSED: "the program showed no input box, so the prompt was not typed",
-    Delivery.UNKNOWN: "the prompt was typed, but no call of the program to its model contained it",
+    Delivery.UNKNOWN: "the prompt was typed, but none of the program's model calls contained it",
 }
-WAS_TYPED = (
-    "the turn was interrupted after the prompt was typed, before a call of the program to its model contained it"
-)
+WAS_TYPED = "the turn was interrupted after the prompt was typed, before any of the program's model calls contained it"
 
 
 class DeliveryReport:
@@ -58,5 +56,5 @@ def failure_of(kind: KindFile, ran: Ran) -> AegisError:
     how = "reports that it failed" if ran.code == 0 else f"ended with exit code {ran.code}"
     tail = f":\n{ran.last_lines}" if ran.last_lines else ""
     return Unavailable(
-        f"{kind.title} {how}{tail}", "aegis-tui transcript shows all of its output", code="agent.program"
+        f"{kind.title} {how}{tail}", "aegis-tui transcript ID shows all of its output", code="agent.program"
     )

@@ -57,7 +57,9 @@ def own_instance(workspace: Workspace, actor: Actor) -> Instance:
     instance = workspace.get_instance(actor.agent_id)
     if instance is None or not instance.is_alive:
         raise Refused(
-            f"{actor.agent_id} is not a running instance", "join first: aegis-tui connect", code="instance.unknown"
+            f"{actor.agent_id} is not a running instance",
+            "join first: aegis-tui connect --agent KIND --instance ID",
+            code="instance.unknown",
         )
     return instance
 

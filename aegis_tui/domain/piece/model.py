@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -25,6 +26,19 @@ class PieceStatus(StrEnum):
     APPLIED = "applied"
     STUCK = "stuck"
     LEFT_OUT = "left-out"
+
+
+PIECE_WORDS: Final[Mapping[PieceStatus, str]] = {
+    PieceStatus.PENDING: "planned",
+    PieceStatus.WORKING: "working",
+    PieceStatus.SUBMITTED: "submitted",
+    PieceStatus.REVIEWING: "in review",
+    PieceStatus.ACCEPTED: "accepted",
+    PieceStatus.APPLIED: "merged",
+    PieceStatus.STUCK: "stuck",
+    PieceStatus.LEFT_OUT: "left out",
+}
+"""The word for each status in texts for people."""
 
 
 class Trace(FrozenModel):

@@ -19,7 +19,7 @@ from aegis_tui.domain.message.events import MessageSent
 from aegis_tui.domain.piece.commands import PieceMarkTested, PieceRetry
 from aegis_tui.domain.piece.events import PieceReopened, PieceTested
 from aegis_tui.domain.piece.feedback import send_back
-from aegis_tui.domain.piece.model import Piece, PieceStatus
+from aegis_tui.domain.piece.model import PIECE_WORDS, Piece, PieceStatus
 from aegis_tui.domain.piece.prediction import observed
 from aegis_tui.domain.piece.rules import crossed
 from aegis_tui.domain.qa.check import QaCheck, why
@@ -102,7 +102,8 @@ def _reason(command: PieceMarkTested, objections: Sequence[QaCheck], *, waits: b
     shown = objections or [check for check in command.checks if not check.ok]
     words = "; ".join(f"{check.command}: {why(check)}" for check in shown)
     if elsewhere:
-        return f"the failures are in files of {', '.join(elsewhere)}, sent back when this piece is merged: {words}"
+        others = f"other pieces ({', '.join(elsewhere)}), which are sent back when this piece is merged"
+        return f"the failures are in files of {others}: {words}"
     if waits:
         return f"its worker submitted it again as it is, because it needs a piece that is not merged: {words}"
     return words
@@ -135,7 +136,9 @@ def retry(workspace: Workspace, command: PieceRetry, actor: Actor, request_id: s
     if piece is None:
         raise UsageError(f"{run.run} has no piece {command.piece}", f"it has {', '.join(run.pieces)}")
     if piece.status is not PieceStatus.STUCK:
-        raise Refused(f"{piece.name} is {piece.status}, not stuck", "see aegis-tui inbox", code="piece.not-stuck")
+        raise Refused(
+            f"{piece.name} is {PIECE_WORDS[piece.status]}, not stuck", "see aegis-tui inbox", code="piece.not-stuck"
+        )
     worker = workspace.get_instance(piece.agent_id or "")
     alive = worker is not None and worker.is_alive
     text = f"The person says about {piece.name}:\n{command.text}" if command.text else piece.stuck

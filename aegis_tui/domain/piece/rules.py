@@ -31,7 +31,7 @@ from aegis_tui.domain.piece.events import (
     Resolution,
 )
 from aegis_tui.domain.piece.feedback import send_back
-from aegis_tui.domain.piece.model import Piece, PieceStatus
+from aegis_tui.domain.piece.model import PIECE_WORDS, Piece, PieceStatus
 from aegis_tui.domain.piece.prediction import observed, predicted
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.review.finding import Finding
@@ -71,7 +71,9 @@ def submit(workspace: Workspace, command: DiffSubmit, actor: Actor, request_id: 
         raise Refused(f"run {run.run} has ended", code="run.ended")
     if piece.status is not PieceStatus.WORKING:
         raise Refused(
-            f"{piece.name} is {piece.status}", "wait for the result of the last submission", code="spec.status"
+            f"{piece.name} is {PIECE_WORDS[piece.status]}",
+            "wait for the result of the last submission",
+            code="spec.status",
         )
     check_tokens(workspace, piece, command.tokens)
     data = SpecDiffSubmitted(

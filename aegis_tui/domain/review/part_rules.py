@@ -7,7 +7,7 @@ from typing import Final
 
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor, Decision
-from aegis_tui.domain.piece.model import Piece, PieceStatus
+from aegis_tui.domain.piece.model import PIECE_WORDS, Piece, PieceStatus
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.review.commands import ReviewPart, ReviewRequest
 from aegis_tui.domain.review.events import ReviewRequested
@@ -32,7 +32,7 @@ def request(workspace: Workspace, command: ReviewRequest, actor: Actor, request_
     if actor.kind == "instance" and piece.agent_id != actor.agent_id:
         raise Refused(f"{piece.name} is not assigned to {actor.agent_id}", "see your brief", code="spec.foreign")
     if not run.is_open or piece.status is not PieceStatus.WORKING:
-        words = f"{piece.name} is {piece.status}" if run.is_open else f"run {run.run} has ended"
+        words = f"{piece.name} is {PIECE_WORDS[piece.status]}" if run.is_open else f"run {run.run} has ended"
         raise Refused(words, "a review can be requested only while a worker builds the piece", code="review.part")
     if (open_part := run.open_part(piece)) is not None:
         raise Refused(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.instance.model import Phase
-from aegis_tui.domain.piece.model import PieceStatus
+from aegis_tui.domain.piece.model import PIECE_WORDS, PieceStatus
 from aegis_tui.domain.qa.check import waits_for_person, why
 from aegis_tui.domain.run.events import FOUNDATION, STAGES, Stage
 from aegis_tui.domain.run.model import RULES_GATE, Run
@@ -75,7 +75,7 @@ def _foundation(workspace: Workspace, run: Run) -> list[Gate]:
         return [Gate("foundation_built", True, "the design has no foundation")]
     built = piece.status is PieceStatus.APPLIED
     return [
-        Gate("foundation_built", built, "merged" if built else f"the foundation is {piece.status}"),
+        Gate("foundation_built", built, "merged" if built else f"the foundation is {PIECE_WORDS[piece.status]}"),
         rules_gate(run),
     ]
 
@@ -113,7 +113,9 @@ def _dispatch(workspace: Workspace, run: Run) -> list[Gate]:
 
 def _monitoring(workspace: Workspace, run: Run) -> list[Gate]:
     features = [piece for piece in run.features() if not piece.left_out]
-    open_pieces = [f"{piece.name} is {piece.status}" for piece in features if piece.status is not PieceStatus.APPLIED]
+    open_pieces = [
+        f"{piece.name} is {PIECE_WORDS[piece.status]}" for piece in features if piece.status is not PieceStatus.APPLIED
+    ]
     hot = [item for item in run.conflicts.values() if item.kind == "hot" and item.resolution is None]
     return [
         Gate(

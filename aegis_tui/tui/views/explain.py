@@ -13,7 +13,7 @@ from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.belief import SOURCES, UNKNOWN, Belief, SourceReading, believe
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.piece.events import PieceReopened, PieceStuck, PieceTested
-from aegis_tui.domain.piece.model import Piece
+from aegis_tui.domain.piece.model import PIECE_WORDS, Piece
 from aegis_tui.domain.qa.check import why
 from aegis_tui.domain.review.lens import for_lens
 from aegis_tui.domain.run.boundary import boundary_of
@@ -212,7 +212,7 @@ def explain_piece(run: Run, name: str) -> list[Line]:
     """
     piece = run.pieces[name]
     lines: list[Line] = [
-        (Span(inert(piece.name), "accent"), Span(f"   {piece.status}", "muted")),
+        (Span(inert(piece.name), "accent"), Span(f"   {PIECE_WORDS[piece.status]}", "muted")),
         (),
         _pair("worker", instance_id(piece.agent_id or "none")),
         _pair("depends on", ", ".join(piece.depends_on) or "nothing"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from aegis_tui.domain.boundary import CLOSED
 from aegis_tui.domain.need import Need
-from aegis_tui.domain.piece.model import Piece, PieceStatus
+from aegis_tui.domain.piece.model import PIECE_WORDS, Piece, PieceStatus
 from aegis_tui.domain.run.events import STAGES, Stage
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.stage import Gate, gates_of
@@ -25,16 +25,7 @@ _PIECE: dict[PieceStatus, tuple[str, Ink]] = {
     PieceStatus.STUCK: ("?", "warn"),
     PieceStatus.LEFT_OUT: ("✗", "bad"),
 }
-_PIECE_WORD = {
-    PieceStatus.PENDING: "planned",
-    PieceStatus.WORKING: "working",
-    PieceStatus.SUBMITTED: "submitted",
-    PieceStatus.REVIEWING: "in review",
-    PieceStatus.ACCEPTED: "accepted",
-    PieceStatus.APPLIED: "merged",
-    PieceStatus.STUCK: "needs you",
-    PieceStatus.LEFT_OUT: "left out",
-}
+_PIECE_WORD = {**PIECE_WORDS, PieceStatus.STUCK: "needs you"}
 
 
 _WIDE = 100

@@ -101,8 +101,8 @@ def test_the_stores_agree_until_one_of_them_is_changed_alone(store: SqliteMapSto
     assert store.disagreements() == []
     for statement, words in (
         ("UPDATE symbol SET vector = zeroblob(64) WHERE name = 'load'", "vectors"),
-        ("INSERT INTO mention(rowid, names) VALUES(77, 'x')", "mention: 1 entries of nothing"),
-        ("INSERT INTO meaning(rowid, name, words) VALUES(1048576, 'x', 'y')", "meaning: 2 entries of nothing"),
+        ("INSERT INTO mention(rowid, names) VALUES(77, 'x')", "mention: 1 superfluous entry"),
+        ("INSERT INTO meaning(rowid, name, words) VALUES(1048576, 'x', 'y')", "meaning: 2 superfluous entries"),
         ("DELETE FROM symbol WHERE name = 'parse_config'", "0 symbols instead of 1"),
         ("DELETE FROM blob WHERE oid LIKE 'b%'", "which is not stored"),
     ):

@@ -188,7 +188,7 @@ def test_the_advice_reaches_a_fresh_worker_if_the_last_one_is_gone() -> None:
 
 def test_advice_is_only_for_a_piece_that_is_stuck() -> None:
     hub = Bench()
-    with pytest.raises(Refused, match="alpha is reviewing, not stuck"):
+    with pytest.raises(Refused, match="alpha is in review, not stuck"):
         hub.send(PieceRetry(piece="alpha"), THE_PERSON)
     with pytest.raises(UsageError, match="has no piece nothing"):
         hub.send(PieceRetry(piece="nothing"), THE_PERSON)
