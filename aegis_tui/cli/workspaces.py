@@ -26,9 +26,9 @@ def _workspaces(as_json: AsJson = False) -> int:
     The one that was used last comes first. The hubs are not asked: the state is read from the logs, and one that is
     damaged is listed as such.
     """
-    found = [_item(known) for known in known_workspaces(os.environ)]
-    lines = output.table(_row(item, word) for item, word in found) or ["no repository has a workspace yet"]
-    items = [item for item, _ in found]
+    listed = [_item(known) for known in known_workspaces(os.environ)]
+    lines = output.table(_row(item, word) for item, word in listed) or ["no repository has a workspace yet"]
+    items = [item for item, _ in listed]
     output.result(WorkspacesOutput(workspaces=items), as_json=as_json, lines=lines)
     return 0
 

@@ -16,7 +16,7 @@ class Failure:
     """One failed attempt. Its texts hold no secrets (`without_secrets`)."""
 
     id: str
-    """`RUN-SEQ`: the run, and the number of the event that tells of it."""
+    """`RUN-SEQ`: the run, and the number of the event that reports it."""
     at: str
     """When it happened (RFC 3339, UTC)."""
     run: str

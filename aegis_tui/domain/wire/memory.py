@@ -9,7 +9,7 @@ class FailureRow(TypedDict):
     """One failed attempt of an instance at a piece; its texts have `<secret>` in place of secrets."""
 
     id: str
-    """`RUN-SEQ`, for `memory forget`: the run, and the number of the event that tells of it."""
+    """`RUN-SEQ`, for `memory forget`: the run, and the number of the event that reports it."""
     at: str
     """When it happened (RFC 3339, UTC)."""
     run: str

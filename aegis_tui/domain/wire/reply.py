@@ -77,7 +77,7 @@ class SpecObservedReply(TypedDict):
 
 
 class SpecProblemFields(TypedDict):
-    """A spec that waits for something other than its turn, or a file that is no valid spec."""
+    """A spec that waits for something other than its turn, or a file that is not a valid spec."""
 
     spec: str
     """Its id: the name of its file without the ending."""

@@ -23,7 +23,7 @@ class SpecsOutput(TypedDict):
 
     specs: list[Spec]
     invalid: list[SpecProblem]
-    """What is wrong with the files that are no valid specs."""
+    """What is wrong with the files that are not valid specs."""
 
 
 class SpecOutput(TypedDict):
