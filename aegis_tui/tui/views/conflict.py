@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from aegis_tui.domain.merge.label import label_words
-from aegis_tui.domain.piece.model import PieceConflict
+from aegis_tui.domain.piece.model import PIECE_WORDS, PieceConflict
 from aegis_tui.domain.run.model import Run
 from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, fold, inert, line_width, width_of, wrap
 
@@ -102,9 +102,9 @@ def conflict_lines(item: PieceConflict, run: Run, *, width: int) -> list[Line]:
 
 
 def _state(run: Run, name: str) -> str:
-    """Return in one word how far a piece is; a name that is no piece stands for merged work."""
+    """Return how far a piece is, in a word or two; a name that is not a piece stands for merged work."""
     piece = run.pieces.get(name)
-    return "merged" if piece is None or piece.applied_head is not None else str(piece.status)
+    return "merged" if piece is None or piece.applied_head is not None else PIECE_WORDS[piece.status]
 
 
 def _standing(item: PieceConflict, run: Run) -> tuple[str, Ink]:
@@ -120,7 +120,7 @@ def _standing(item: PieceConflict, run: Run) -> tuple[str, Ink]:
         return "Both change this file, on different lines; they merge without a conflict.", "warn"
     why = f". {inert(item.reason)}" if item.reason else ""
     if _state(run, item.a) != "merged":
-        return f"≠ open: both change the same lines; whoever is merged second has to resolve this{why}", "bad"
+        return f"≠ open: both change the same lines; the piece that is merged second has to resolve this{why}", "bad"
     return f"≠ open: {item.b} goes back to its worker, which rebases it on the merged work{why}", "bad"
 
 

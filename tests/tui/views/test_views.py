@@ -185,7 +185,7 @@ def test_a_conflict_shows_both_sides_whole_and_inert(record: Record, width: int)
 def test_a_conflict_of_two_that_still_work_names_nobody_who_has_to_rebase(record: Record) -> None:
     run = run_at(record, 125)
     page = text(conflict_lines(clash(), run, width=150))
-    assert "whoever is merged second" in page and "discounts (working)" in page and "(merged)" not in page
+    assert "the piece that is merged second" in page and "discounts (working)" in page and "(merged)" not in page
     assert "gone: the two do not change" in text(conflict_lines(clash(resolution="none"), run, width=150))
     assert "not text on one side" in text(conflict_lines(clash(text="", hunks=0), run, width=150))
     assert "merge cleanly here" in text(conflict_lines(clash(kind="soft", text=""), run, width=150))
