@@ -132,6 +132,7 @@ THOROUGH = (
     "e2e/",
     "soak/",
     "docs/test_hub_doc.py",
+    "docs/test_specs_doc.py",
     "domain/glob/test_glob_effort.py",
     "domain/qa/test_long_output.py",
     "gateway/test_gateway_patience.py",
@@ -149,6 +150,7 @@ THOROUGH = (
     "adapters/git/test_private.py",
     "adapters/vllm/test_server.py",
     "packaging/test_bench.py",
+    "packaging/test_bench_merge.py",
     "packaging/test_docs.py",
     "packaging/test_fresh_machine.py",
     "packaging/test_skips.py",
@@ -158,7 +160,10 @@ THOROUGH = (
     "cli/test_hub.py",
     "cli/test_mcp.py",
     "cli/test_repair.py",
+    "agent/hosted/test_guard.py",
     "agent/test_program.py",
+    "orchestrator/test_lockfiles.py",
+    "orchestrator/test_proposal.py",
     "orchestrator/test_qa.py",
     "orchestrator/test_qa_hostile.py",
     "orchestrator/test_qa_projects.py",
@@ -169,6 +174,7 @@ THOROUGH = (
     "tui/test_mishap.py",
     "tui/test_opening.py",
     "tui/screens/test_dialogs.py",
+    "tui/screens/test_suggest.py",
 )
 """Files of tests of the whole program (runs from goal to commit, QA in its sandbox, hubs that are killed, installs, the
 dashboard driven by keys in every theme) and of input without measure. They have the mark `thorough`, as have long
@@ -176,8 +182,11 @@ searches for counterexamples. Such tests are left out unless somebody names thei
 
 
 def pytest_collection_finish() -> None:
-    gc.collect()
-    gc.freeze()  # modules and items last to the end; `_collected` need not look through them
+    collect()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # pytest collects once more before it ends
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -187,7 +196,12 @@ def _collected() -> Generator[None]:
     Else it is noticed whenever the collector happens to run, in a test that has nothing to do with it.
     """
     yield
+    collect()
+
+
+def collect() -> None:
     gc.collect()
+    gc.freeze()  # what is used now mostly lasts to the end: it is not looked through again
 
 
 SHARED_SETUP = (

@@ -154,12 +154,17 @@ class NewestContent:
     async def _own_tree(self, path: str) -> str:
         """Stage what the instance has changed and return the tree: of tracked files, and the file itself if it is new.
 
+        All new files too if a tracked file is gone: one of them may be that file under another name, and a change of
+        the old name must reach it or conflict with it.
+
         Raises:
             GitError: git refuses, for example because another git command runs.
         """
         added = await self._git.run("add", "--sparse", "--update", "--", ":(top)", timeout_s=_TIMEOUT_S)
         _check(added, "git add")
-        if self._worktree.place(path).exists():
+        if await self._text("diff", "--cached", "--name-only", "--diff-filter=D", "HEAD"):
+            _check(await self._git.run("add", "--sparse", "--all", "--", ":(top)", timeout_s=_TIMEOUT_S), "git add")
+        elif self._worktree.place(path).exists():
             _check(await self._git.run("add", "--sparse", "--", f":(top,literal){name_of(path)}"), "git add")
         return await self._tree()
 

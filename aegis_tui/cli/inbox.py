@@ -40,11 +40,14 @@ def answer(
         str, typer.Argument(metavar="KEY", help="The item to answer: its key in the output of aegis-tui inbox.")
     ],
     text: Annotated[
-        str, typer.Argument(metavar="ANSWER", help="yes, no or another answer that aegis-tui inbox names.")
+        str,
+        typer.Argument(metavar="ANSWER", help="yes, no or another of the answers in the output of aegis-tui inbox."),
     ],
     as_json: AsJson = False,
 ) -> int:
-    """Answer something that is waiting for you; aegis-tui inbox shows which answers it takes, and what each does.
+    """Answer something that is waiting for you.
+
+    The answers that it takes, and what each does, are in the output of aegis-tui inbox.
 
     An instance takes any text as a prompt. A piece that was sent back too often takes any text as advice, and gets one
     more try.

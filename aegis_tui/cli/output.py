@@ -34,13 +34,19 @@ def json_text(value: object, *, indent: int | None = None) -> str:
     A lone surrogate, which UTF-8 cannot encode either, is escaped too, so the result can always be printed.
 
     Args:
-        value: What `json.dumps` takes; other objects are written as `str`.
+        value: What `json.dumps` takes; a model of pydantic is written as its fields without those that are None, any
+            other object as `str`.
         indent: Spaces of indentation; None for a single line.
     """
-    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=_fields_of)
     if _BYTE.search(text):
         text = json.dumps(_written(json.loads(text)), ensure_ascii=False, indent=indent)
     return escape_hidden(text)
+
+
+def _fields_of(value: object) -> object:
+    dump = getattr(value, "model_dump", None)  # pydantic is not imported for the commands that have no such values
+    return str(value) if dump is None else dump(mode="json", exclude_none=True)
 
 
 def _written(value: Any) -> Any:

@@ -54,7 +54,7 @@ def new(
     path = folder.create(text, template=template, author=_author(root), now=datetime.now(UTC))
     spec = load_spec(path).spec
     fields: SpecOutput = {"specs": [spec], "path": _relative(path, root)}
-    output.result(_plain(fields), as_json=as_json, lines=[_relative(path, root)])
+    output.result(fields, as_json=as_json, lines=[_relative(path, root)])
     return 0
 
 
@@ -72,9 +72,7 @@ def list_specs(as_json: AsJson = False) -> int:
     }
     rows = output.table([_row(spec) for spec in fields["specs"]])
     lines = [*rows, *(line for entry in entries if entry.error for line in entry.error.message.splitlines())]
-    output.result(
-        _plain(fields), as_json=as_json, lines=lines or ["there are no specs; write one: aegis-tui spec new TEXT"]
-    )
+    output.result(fields, as_json=as_json, lines=lines or ["there are no specs; write one: aegis-tui spec new TEXT"])
     return 0
 
 
@@ -88,7 +86,7 @@ def show(spec: Annotated[str, typer.Argument(metavar="ID", help="The id of a spe
     path = SpecFolder(root).find(spec)
     file = load_spec(path)
     fields: SpecOutput = {"specs": [file.spec], "path": _relative(path, root)}
-    output.result(_plain(fields), as_json=as_json, lines=file.text.splitlines())
+    output.result(fields, as_json=as_json, lines=file.text.splitlines())
     return 0
 
 
@@ -106,7 +104,7 @@ def approve(
     file = folder.move(spec, "approved", by="person", author=_author(root) or "person", now=datetime.now(UTC))
     path = _relative(folder.find(spec), root)
     fields: SpecOutput = {"specs": [file.spec], "path": path}
-    output.result(_plain(fields), as_json=as_json, lines=[f"{spec} is approved"])
+    output.result(fields, as_json=as_json, lines=[f"{spec} is approved"])
     return 0
 
 
@@ -203,10 +201,6 @@ def _problems(entry: SpecEntry) -> list[SpecProblem]:
         return []
     whole: SpecProblem = {"file": entry.path.name, "line": None, "field": "", "message": error.message}
     return list(error.data.get("issues", [whole]))
-
-
-def _plain(fields: SpecsOutput | SpecOutput) -> dict[str, Any]:
-    return {**fields, "specs": [spec.model_dump(mode="json", exclude_none=True) for spec in fields["specs"]]}
 
 
 def _relative(path: Path, root: Path) -> str:

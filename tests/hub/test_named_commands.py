@@ -58,7 +58,7 @@ def test_every_named_command_exists() -> None:
         ("hub start", ()),
         ("lock list now", ()),
         ("status", ()),
-        ("spec list", ("spec",)),
+        ("sepc list", ("sepc",)),
         ("hub burn", ("hub", "burn")),
         ("gate status", ("gate",)),
     ],

@@ -63,7 +63,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def needs(program: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed")
+    return pytest.mark.skipif(shutil.which(program) is None, reason=f"missing: {program}")
 
 
 def npm(*names: str, locked: Iterable[str] | None = None) -> Callable[[Path], object]:

@@ -219,6 +219,8 @@ def insert(file: int, place: int) -> Act:
 @example([[insert(0, 3)], [insert(5, 0), insert(0, 9), Act("take-in", 0, 0, 1), insert(2, 3)]])
 @example([[Act("rename", 0, 0, 1)], [insert(0, 9)], [Act("delete", 0, 0, 1)]])
 @example([[Act("binary", 3, 0, 1)], [Act("binary", 3, 0, 1)], [Act("take-in", 3, 0, 1), Act("binary", 3, 0, 1)]])
+@example([[Act("delete", 0, 0, 1)], [Act("rename", 0, 0, 1), Act("take-in", 0, 0, 1)]])
+@example([[insert(0, 3)], [Act("rename", 0, 0, 1), Act("take-in", 0, 0, 1)]])
 @example([[Act("mode", 2, 0, 1), insert(2, 0)], [insert(2, 12), insert(4, 0)], [insert(4, 0)]])
 def test_every_line_is_there_once_or_its_piece_is_left_out(lab: Lab, pieces: list[list[Act]]) -> None:
     check(lab, pieces)

@@ -15,6 +15,7 @@ ALLOWED = {
     "aegis_tui/cli/output.py:_extra": "facts about an error, which each error has for itself",
     "aegis_tui/cli/output.py:result": "takes the type of any command, and prints it",
     "aegis_tui/cli/replay.py:digest": "takes any state, and returns its digest",
+    "aegis_tui/cli/spec.py:spec_schema": "a JSON Schema, whose fields a standard defines",
     "aegis_tui/tui/choices.py:_load": "a file that a person may edit",
     "aegis_tui/tui/fetching.py:Fetched": "the state for a program of the same version, which checks it",
 }
