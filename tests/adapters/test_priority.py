@@ -29,7 +29,7 @@ def test_a_process_stands_back_and_never_comes_forward() -> None:
     stand_back(process.pid)
 
 
-@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this system does not group processes by session")
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="missing: autogroup")
 def test_its_session_stands_back_too() -> None:
     with _start() as process:
         stand_back(process.pid)

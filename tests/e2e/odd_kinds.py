@@ -244,7 +244,7 @@ def large_files_of_lfs(workspace: ScratchWorkspace) -> Odd:
 def large_files_of_git_lfs(workspace: ScratchWorkspace) -> Odd:
     """The same by git-lfs itself, with the hooks that it installs."""
     if shutil.which("git-lfs") is None:
-        pytest.skip("git-lfs is not installed")
+        pytest.skip("missing: git-lfs")
     start(workspace)
     workspace.git("lfs", "install", "--local")
     workspace.git("lfs", "track", "*.bin")

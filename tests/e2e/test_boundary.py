@@ -26,7 +26,7 @@ from aegis_tui.testing.sample_repository import scenario_directory
 from aegis_tui.testing.scratch import ScratchWorkspace
 from tests.e2e.attempts import ATTEMPTS, boundary
 
-needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="missing: bwrap")
 
 MEND = "rm src/attempts/out; git reset -q --soft main && git restore -q --staged --worktree --source=main README.md"
 DESIGN = {

@@ -187,7 +187,7 @@ def test_a_request_that_is_wrong_in_itself_is_exit_two(refused: Refusals) -> Non
     refused("run", "g", "--design", good, "--kind", "natve", code=2, says=["natve", "native"], error="usage")
     refused("run", "g", "--design", good, "--note", "cook=x", code=2, says=["cook", "worker"], error="usage")
     refused("run", "g", "--desing", good, code=2, says=["--desing"], error="usage")
-    refused("run", "--design", good, code=2, says=["goal"], error="usage")
+    refused("run", "--design", good, code=2, says=["GOAL"], error="usage")
     refused("rnu", "goal", code=2, says=["rnu"], error="usage")
 
 

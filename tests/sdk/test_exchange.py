@@ -90,7 +90,7 @@ def test_a_save_between_reading_and_writing_is_seen(tmp_path: Path) -> None:
     assert only(tmp_path) == ["a"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whether a file is open elsewhere")
+@pytest.mark.skipif(sys.platform != "linux", reason="missing: linux")
 def test_a_file_that_is_open_for_writing_is_waited_for_and_then_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
