@@ -37,6 +37,9 @@ WHOLE = ("-c", "core.sparseCheckout=false", "-c", "index.sparse=false")
 
 CONE = ("-c", "core.sparseCheckout=true", "-c", "core.sparseCheckoutCone=true", "-c", "index.sparse=false")
 
+_ASK_FOR_FILTERS = ("grep", "--quiet", "-e", "filter=")
+_ATTRIBUTES = ":(top,glob)**/.gitattributes"
+
 _FAST_CHECKOUT = (
     "-c",
     f"checkout.workers={min(4, os.cpu_count() or 1)}",
@@ -116,12 +119,14 @@ class Checkouts:
         base = await self.filters.persons_base(commit) if off else None
         if not off or base is None or base == await self._objects.resolve(commit):
             await self._read_tree(runner, path, index, how, "--reset", commit, env=off if base is None else {})
-            if off:
-                await asyncio.to_thread(_trust_times, index)
-            return
-        await self._read_tree(runner, path, index, how, "--reset", base, env={})
-        await asyncio.to_thread(_trust_times, index)
-        await self._read_tree(runner, path, index, how, "-m", base, commit, env=off)
+        else:
+            await self._read_tree(runner, path, index, how, "--reset", base, env={})
+            await asyncio.to_thread(_trust_times, index)
+            await self._read_tree(runner, path, index, how, "-m", base, commit, env=off)
+        if off:
+            await asyncio.to_thread(_trust_times, index)
+        if off and (await self._runner.run(*_ASK_FOR_FILTERS, commit, "--", _ATTRIBUTES, ok=(0, 1))).code == 0:
+            await _next_second()
 
     async def _read_tree(
         self, runner: GitRunner, path: Path, index: Path, how: tuple[str, ...], *args: str, env: Mapping[str, str]
@@ -345,7 +350,8 @@ async def _next_second() -> None:
     """Return at the beginning of the next second, so that an index written then is younger than all files.
 
     `git add` hashes files again that may have changed in the second in which the index was written, and stores them
-    again where it cannot tell that the repository has them: in a sandbox, whose repository is read-only.
+    again where it cannot tell that the repository has them: in a sandbox, whose repository is read-only. A filter that
+    it starts for them there, such as that of Git LFS, fails for the same reason.
 
     Source: git's technical documentation, racy-git.
     """
