@@ -148,7 +148,8 @@ class SpecService:
             except (AegisError, OSError) as error:
                 _log.warning("specs were not read", extra={"aegis_error": str(error)})
             try:
-                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):  # `wait_for` can lose a cancellation, and `stop` would never return
+                    await self._wake.wait()
             except TimeoutError:
                 continue
             self._wake.clear()

@@ -195,3 +195,19 @@ def test_edits_by_a_person_and_by_the_hub_lose_neither(paths: WorkspacePaths, tm
             assert [f"# note {number}" in path.read_text() for number in range(40)] == [True] * 40
 
     asyncio.run(main())
+
+
+def test_it_ends_although_it_is_woken_in_the_same_moment(
+    paths: WorkspacePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(specs, "LOOK_S", 60.0)
+
+    async def main() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            await desk.rescan()
+            await asyncio.sleep(0.2)  # it waits for the next look now
+            desk.service._wake.set()
+            await asyncio.sleep(0)
+            await asyncio.wait_for(desk.service.stop(), 20)
+
+    asyncio.run(main())
