@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -86,8 +85,8 @@ class MapTagService:
             report = making.result()
         finally:
             making.cancel()
-            with suppress(asyncio.CancelledError, AegisError):
-                await making
+            # Unlike suppressing CancelledError, this does not lose a cancellation by `stop` that comes meanwhile.
+            await asyncio.gather(making, return_exceptions=True)
         if report.problem:
             _log.warning("no more definitions are described by a model for now: %s", report.problem)
         return report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from aegis_tui.bootstrap.bare_hub import open_hub
@@ -12,7 +13,7 @@ from aegis_tui.hub.map_tags import MapTagService, Pauses
 from aegis_tui.ports.code_map import WorkspaceFolders
 from aegis_tui.ports.map_tags import TagReport, TagWish
 from aegis_tui.sdk.discovery import WorkspacePaths
-from aegis_tui.sdk.quick import HubQuick
+from aegis_tui.sdk.quick import HubAddress, HubQuick
 
 WISH = TagWish("tiny", 9, 99)
 AT_ONCE = Pauses(0.01, 0.01, 0.01)
@@ -43,6 +44,13 @@ class Rounds:
         raise AssertionError
 
 
+def agent_at_work(address: HubAddress) -> HubQuick:
+    reply = HubQuick(address).command("agent:register", agent_type="CLAUDE", instance_id="one")
+    agent = HubQuick.at(f"unix:{address.socket}", Path(reply["token_file"]).read_text())
+    agent.command("agent:report", state="implementing")
+    return agent
+
+
 async def until(is_so: Callable[[], bool]) -> None:
     for _ in range(6_000):
         if is_so():
@@ -71,11 +79,7 @@ def test_an_agent_that_begins_to_work_ends_the_round_and_none_begins_meanwhile(
         service = MapTagService(tmp_path, rounds, lambda: WISH, AT_ONCE)
         async with open_hub(paths, port=0, services=[service]) as (address, _):
             await until(rounds.begun.is_set)
-            ask = HubQuick(address).command
-            reply = await asyncio.to_thread(ask, "agent:register", agent_type="CLAUDE", instance_id="one")
-            token = await asyncio.to_thread(Path(reply["token_file"]).read_text)
-            agent = HubQuick.at(f"unix:{address.socket}", token)
-            await asyncio.to_thread(agent.command, "agent:report", state="implementing")
+            agent = await asyncio.to_thread(agent_at_work, address)
             await until(lambda: rounds.ended > 0)
             seen = len(rounds.made)
             await asyncio.sleep(0.2)
@@ -83,6 +87,38 @@ def test_an_agent_that_begins_to_work_ends_the_round_and_none_begins_meanwhile(
             rounds.begun.clear()
             await asyncio.to_thread(agent.command, "agent:report", state="idle")
             await until(rounds.begun.is_set)
+
+    asyncio.run(main())
+
+
+def test_a_stop_while_a_round_is_ended_is_not_lost(paths: WorkspacePaths, tmp_path: Path) -> None:
+    async def main() -> None:
+        ending, may_end = asyncio.Event(), asyncio.Event()
+
+        class Slow(Rounds):
+            """Takes a while to end, as a process does."""
+
+            async def make(self, wish: TagWish, root: Path, paths: WorkspaceFolders) -> TagReport:
+                try:
+                    return await super().make(wish, root, paths)
+                finally:
+                    ending.set()
+                    while not may_end.is_set():
+                        with suppress(asyncio.CancelledError):
+                            await may_end.wait()
+
+        rounds = Slow()
+        service = MapTagService(tmp_path, rounds, lambda: WISH, AT_ONCE)
+        async with open_hub(paths, port=0, services=[service]) as (address, _):
+            await until(rounds.begun.is_set)
+            await asyncio.to_thread(agent_at_work, address)
+            await ending.wait()
+            stopped = asyncio.create_task(service.stop())
+            await asyncio.sleep(0.01)
+            assert not stopped.done()
+            may_end.set()
+            await stopped
+        assert len(rounds.made) == 1
 
     asyncio.run(main())
 
