@@ -70,5 +70,5 @@ def test_a_checkout_that_is_gone_is_a_problem_and_a_child_that_fails_an_error(
     wish = TagWish("tiny", 9, 99_000)
     assert "not a git repository" in asyncio.run(ChildTags().make(wish, root.parent, paths)).problem
     monkeypatch.setattr(tag_child, "PROGRAM", "aegis_tui.no_such_module")
-    with pytest.raises(StoreError, match="cannot be described by a model"):
+    with pytest.raises(StoreError, match="the process that asks tiny failed"):
         asyncio.run(ChildTags().make(wish, root, paths))
