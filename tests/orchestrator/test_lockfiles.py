@@ -70,11 +70,11 @@ def npm(*names: str, locked: Iterable[str] | None = None) -> Callable[[Path], ob
     """Write `web/package.json`, and the lockfile that npm writes for it."""
 
     def change(folder: Path) -> None:
-        about = {"name": "app", "version": "1.0.0", "dependencies": {name: "^1.0.0" for name in names}}  # noqa: C420
+        about = {"name": "app", "version": "1.0.0", "dependencies": dict.fromkeys(names, "^1.0.0")}
         packages = {
             f"node_modules/{name}": {
                 "version": "1.0.3",
-                "resolved": f"https://registry.npmjs.org/{name}/-/{name}-1.0.3.tgz",
+                "resolved": f"https://packages.example/{name}/-/{name}-1.0.3.tgz",
                 "integrity": INTEGRITY,
             }
             for name in (names if locked is None else locked)
