@@ -16,7 +16,7 @@ from aegis_tui.adapters.git.lay_by import lay_by, stamp_of, take_up
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.settings import GitSettings
 from aegis_tui.adapters.git.spare import CHECKOUT_DEADLINE_S, WHOLE, Checkouts, Spare, discard, new_spare
-from aegis_tui.adapters.git.wash import wash
+from aegis_tui.adapters.git.wash import LIST_ENTRIES, STRICT, has_plain_folders, wash
 from aegis_tui.errors import AegisError, GitError
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
@@ -217,11 +217,14 @@ class Pool:
         )
         try:
             others = await git(*WHOLE, "ls-files", "--others", "--directory", "-z")
-            changed = await git(*WHOLE, "diff-files", "--quiet", "--ignore-submodules=none", ok=(0, 1))
-            hidden = await git(*WHOLE, "ls-files", "-v", "-z")
-        except GitError:
+            # No git is started in a submodule, whose settings could name programs.
+            changed = await git(*WHOLE, *STRICT, "diff-files", "--quiet", "--ignore-submodules=all", ok=(0, 1))
+            if others.stdout or changed.code != 0:
+                return False
+            listed = (await git(*WHOLE, *LIST_ENTRIES)).fields()
+            return await asyncio.to_thread(has_plain_folders, path, listed)
+        except (GitError, OSError):
             return False
-        return not others.stdout and changed.code == 0 and all(item.startswith("H ") for item in hidden.fields())
 
     def clear(self) -> None:
         """Keep none any longer, and make none; one stays on disk for a later run.

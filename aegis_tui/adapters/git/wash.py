@@ -23,7 +23,10 @@ from aegis_tui.adapters.git.run import GitRunner, joined
 from aegis_tui.adapters.git.spare import CHECKOUT_DEADLINE_S, WHOLE
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
-_STRICT: Final = ("-c", "core.trustctime=true", "-c", "core.checkStat=default")
+STRICT: Final = ("-c", "core.trustctime=true", "-c", "core.checkStat=default")
+"""Options of git under which the person's settings let it overlook no change."""
+
+LIST_ENTRIES: Final = ("ls-files", "--stage", "-v", "-z")
 _PLAIN, _LINK = "100", "120"
 """First digits of the modes of files and of links in an index."""
 
@@ -47,17 +50,39 @@ async def wash(runner: GitRunner, tree: Path, index: Path, *, since_ns: int) -> 
         OSError: A file cannot be read or deleted.
     """
     git = partial(runner.run, work_tree=tree, env={"GIT_INDEX_FILE": str(index)}, deadline_s=CHECKOUT_DEADLINE_S)
-    files = _files((await git(*WHOLE, "ls-files", "--stage", "-v", "-z")).fields())
+    files = _files((await git(*WHOLE, *LIST_ENTRIES)).fields())
     touched = None if files is None else await asyncio.to_thread(_delete_others, tree, files, since_ns)
     if touched is None:
         return False
-    differing = (await git(*WHOLE, *_STRICT, "diff-files", "--name-only", "-z")).fields()
+    differing = (await git(*WHOLE, *STRICT, "diff-files", "--name-only", "-z")).fields()
     if changed := [*dict.fromkeys((*touched, *differing))]:
         await asyncio.to_thread(_delete, tree, changed)
         await git(*WHOLE, "checkout-index", "-f", "-q", "-u", "-z", "--stdin", stdin=joined(changed))
     others = await git(*WHOLE, "ls-files", "--others", "--directory", "-z")
-    again = await git(*WHOLE, *_STRICT, "diff-files", "--name-only", "-z")
+    again = await git(*WHOLE, *STRICT, "diff-files", "--name-only", "-z")
     return not others.stdout and not again.stdout
+
+
+def has_plain_folders(tree: Path, listed: Iterable[str]) -> bool:
+    """Return whether the folders of an index are as git made them; blocking.
+
+    False also if one holds a repository, of which git lists nothing and whose settings can name programs, and if the
+    index has a submodule or an entry with a flag.
+
+    Args:
+        tree: The files; `.git` at the top is not looked at.
+        listed: The index, as `LIST_ENTRIES` lists it.
+
+    Raises:
+        OSError: A folder is missing or cannot be read.
+    """
+    files, expected = _files(listed), _new_mode(tree.parent)
+    if files is None:
+        return False
+    folders = {tree / folder for path in files for folder in _above(path)}
+    return _is_as_made(tree, expected) and all(
+        _is_as_made(folder, expected) and not os.path.lexists(folder / ".git") for folder in folders
+    )
 
 
 def _files(listed: Iterable[str]) -> Mapping[str, bool] | None:
