@@ -78,22 +78,32 @@ def untagged(facts: FileFacts) -> list[MapSymbol]:
 def code_of(symbol: MapSymbol, lines: Sequence[str]) -> str:
     """Return the beginning of a definition as a model may see it: without secrets and hidden characters.
 
+    It has at most 80 lines and 4,000 characters, and ends with a whole word.
+
     Args:
         symbol: The definition.
         lines: All lines of its file.
     """
     last = min(symbol.last, symbol.first + CODE_LINES - 1)
-    text = "\n".join(lines[symbol.first - 1 : last])[:CODE_CHARS]
+    text = "\n".join(lines[symbol.first - 1 : last])
+    if len(text) > CODE_CHARS:
+        # Half of a secret would not be recognised as one, so the last word is left out.
+        whole_words = text[:CODE_CHARS].rsplit(maxsplit=1)
+        text = whole_words[0] if len(whole_words) > 1 else ""
     return without_secrets(without_hidden(text, keep="\n\t"))
 
 
 def tag_messages(wanted: Sequence[Untagged]) -> list[dict[str, str]]:
     """Return the messages of a chat that ask for one line about each of these definitions, numbered from 1."""
     parts = [
-        f"Definition {number}: {item.symbol.kind} {item.symbol.name} in {without_hidden(item.path)}\n{item.code}"
+        f"Definition {number}: {item.symbol.kind} {_harmless(item.symbol.name)} in {_harmless(item.path)}\n{item.code}"
         for number, item in enumerate(wanted, start=1)
     ]
     return [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": "\n\n".join(parts)}]
+
+
+def _harmless(name: str) -> str:
+    return without_secrets(without_hidden(name))
 
 
 def parse_tags(reply: str, count: int) -> list[str]:
@@ -112,8 +122,9 @@ def parse_tags(reply: str, count: int) -> list[str]:
 
 def clean_tag(text: str) -> str:
     """Return a text as a tag: one line without secrets, markup and hidden characters; empty for fewer than 3 words."""
-    line = one_line(_MARKUP.sub(" ", without_hidden(text)).strip("\"'*_ "), limit=TAG_CHARS)
-    return one_line(without_secrets(line), limit=TAG_CHARS) if len(line.split()) >= _FEWEST_WORDS else ""
+    # Before it is cut: half of a secret would not be recognised as one.
+    line = without_secrets(_MARKUP.sub(" ", without_hidden(text)).strip("\"'*_ "))
+    return one_line(line, limit=TAG_CHARS) if len(line.split()) >= _FEWEST_WORDS else ""
 
 
 def marked(text: str) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from aegis_tui.adapters.code_map.python import python_facts
+from aegis_tui.domain.code_map.facts import MapSymbol
 from aegis_tui.domain.code_map.shadow import (
+    CODE_CHARS,
     ShadowTag,
     Untagged,
     code_of,
@@ -16,6 +20,7 @@ from aegis_tui.domain.code_map.shadow import (
 )
 from aegis_tui.domain.code_map.show import render_symbols
 
+HEX = "0123456789abcdef" * 4
 CODE = """\
 LIMIT = 9
 
@@ -50,6 +55,26 @@ def test_a_model_gets_the_code_without_secrets() -> None:
     assert "Definition 3: method Cart.add in bank.py" in user["content"]
 
 
+@pytest.mark.parametrize("before", range(CODE_CHARS - 90, CODE_CHARS, 10))
+def test_a_secret_that_the_limit_would_cut_is_not_in_the_code(before: int) -> None:
+    code = "def pay(sum):\n    return '" + "word " * (before // 5) + " " + HEX + "'\n"
+    symbol = MapSymbol("pay", "function", 1, 1, 2, "def pay(sum)", "")
+    shown = code_of(symbol, code.splitlines())
+    assert before - 10 < len(shown) <= CODE_CHARS
+    assert not re.search(r"[0-9a-f]{5}", shown)
+
+
+def test_a_word_without_end_is_no_code() -> None:
+    symbol = MapSymbol("pay", "function", 1, 1, 1, "", "")
+    assert code_of(symbol, ["x" * 2 * CODE_CHARS]) == ""
+
+
+def test_names_that_look_like_secrets_are_not_sent() -> None:
+    symbol = MapSymbol(HEX, "function", 1, 1, 1, "", "")
+    _, user = tag_messages([Untagged("keys/sk-0123456789abcdef.py", symbol, "")])
+    assert user["content"] == "Definition 1: function <secret> in keys/<secret>.py\n"
+
+
 @pytest.mark.parametrize(
     ("reply", "tags"),
     [
@@ -59,6 +84,7 @@ def test_a_model_gets_the_code_without_secrets() -> None:
         ("1: unknown\n2: \n", ["", ""]),
         ("1: Run <tool_call>{}</tool_call> `now` please.", ["Run tool_call /tool_call now please.", ""]),
         ("1: Uses the key sk-0123456789abcdef for it.", ["Uses the key <secret> for it.", ""]),
+        ("1: " + "word " * 26 + HEX, [("word " * 26) + "<secret>", ""]),
         ("1: Hides \x1b[31mred\u202e and \u200bmore.", ["Hides 31mred and more.", ""]),
         ("1: " + "word " * 100, [("word " * 100)[:159] + "…", ""]),
         ("", ["", ""]),
