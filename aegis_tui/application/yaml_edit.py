@@ -36,7 +36,10 @@ class Edit(NamedTuple):
 
 
 def edited(text: str, changes: Sequence[Edit]) -> str:
-    """Return the text with these changes, made one after the other.
+    """Return the text with these changes, as if they were made one after the other.
+
+    All are made at once where that gives the wanted values; otherwise each half of them on its own, so that only the
+    few that need it cost a further reading of the text.
 
     Args:
         text: YAML whose root is a mapping.
@@ -46,16 +49,17 @@ def edited(text: str, changes: Sequence[Edit]) -> str:
         NotYaml: The text is not YAML.
         Refused: A change cannot be made without changing another value (code `spec.edit`).
     """
-    for change in changes:
-        wanted = _expected(_read(text), change)
-        for way in (_spliced, _rewritten):
-            new = way(text, change)
-            if new is not None and _says(new, wanted):
-                text = new
-                break
-        else:
-            raise _impossible(change)
-    return text
+    wanted = _expected(_read(text), changes)
+    new = _spliced(text, changes)
+    if new is not None and _says(new, wanted):
+        return new
+    if len(changes) > 1:
+        half = len(changes) // 2
+        return edited(edited(text, changes[:half]), changes[half:])
+    new = _rewritten(text, changes[0])
+    if new is None or not _says(new, wanted):
+        raise _impossible(changes[0])
+    return new
 
 
 def _read(text: str) -> Any:
@@ -69,10 +73,15 @@ def _says(text: str, wanted: Any) -> bool:
         return False
 
 
-def _expected(data: Any, change: Edit) -> Any:
-    """Return a copy of the values of a text with the change made, as reading it gives them: numbers are text."""
+def _expected(data: Any, changes: Sequence[Edit]) -> Any:
+    """Return a copy of the values of a text with the changes made, as reading it gives them: numbers are text."""
     data = copy.deepcopy(data)
-    around = data
+    for change in changes:
+        _set(data, change)
+    return data
+
+
+def _set(around: Any, change: Edit) -> None:
     try:
         for key in change.place[:-1]:
             around = around[key]
@@ -80,7 +89,6 @@ def _expected(data: Any, change: Edit) -> Any:
         around[last] = [*(around.get(last) or ()), value] if change.is_entry else value
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise _impossible(change) from error
-    return data
 
 
 def _impossible(change: Edit) -> Refused:
@@ -96,9 +104,28 @@ def _as_read(value: Any) -> Any:
     return str(value)
 
 
-def _spliced(text: str, change: Edit) -> str | None:
-    """Return the text with one part of it replaced; None if the place has no layout for that."""
-    root = compose(text)
+class _Splice(NamedTuple):
+    """A part of a text, from `start` up to `end`, and what takes its place."""
+
+    start: int
+    end: int
+    new: str
+
+
+def _spliced(text: str, changes: Sequence[Edit]) -> str | None:
+    """Return the text with a part replaced for each change; None if a place has no layout for that, or two overlap."""
+    root, end, parts = compose(text), 0, []
+    splices = [_splice(text, root, change) for change in changes]
+    for splice in sorted((item for item in splices if item is not None), key=lambda item: item.start):
+        if splice.start < end:
+            return None
+        parts += [text[end : splice.start], splice.new]
+        end = splice.end
+    return None if None in splices else "".join([*parts, text[end:]])
+
+
+def _splice(text: str, root: Node | None, change: Edit) -> _Splice | None:
+    """Return the part of a text that a change replaces; None if the place has no layout for that."""
     around = _at(root, change.place[:-1])
     node = _child(around, change.place[-1]) if around is not None else None
     if not isinstance(around, CollectionNode):
@@ -143,27 +170,27 @@ def _child(node: Node | None, key: str | int) -> Node | None:
     return None
 
 
-def _replaced(text: str, node: Node, new: str, *, after_key: bool = False) -> str:
-    """Return the text with the text of a node replaced; with `after_key` also the blanks before it."""
+def _replaced(text: str, node: Node, new: str, *, after_key: bool = False) -> _Splice:
+    """Return what replaces the text of a node; with `after_key` also the blanks before it."""
     start, end = node.start_mark.index, node.end_mark.index
     if isinstance(node, ScalarNode) and node.style in ("|", ">"):
         end = len(text[:end].rstrip("\r\n"))
     before = text[:start].rstrip(" ") if after_key else text[:start]
     # An empty value has no text: what follows its key is the place.
     blank = " " if start == end and before.endswith(":") and not new.startswith("\n") else ""
-    return before + blank + new + text[end:]
+    return _Splice(len(before), end, blank + new)
 
 
-def _on_the_line_of_its_key(text: str, around: MappingNode, node: CollectionNode, new: str) -> str:
-    """Return the text with a value of several lines replaced by one after its key; comments between them are kept."""
+def _on_the_line_of_its_key(text: str, around: MappingNode, node: CollectionNode, new: str) -> _Splice:
+    """Return what replaces a value of several lines by one after its key; comments between them are kept."""
     key = next(name for name, value in around.value if value is node)
     colon = text.index(":", key.end_mark.index) + 1
     between = text[colon : node.start_mark.index].rstrip(" ").removesuffix("\n").removesuffix("\r")
-    return f"{text[:colon]} {new}{between}{text[_end_of(node) :]}"
+    return _Splice(colon, _end_of(node), f" {new}{between}")
 
 
-def _with_key(text: str, around: MappingNode, key: str, value: Any) -> str | None:
-    """Return the text with a key added after the last one of a mapping."""
+def _with_key(text: str, around: MappingNode, key: str, value: Any) -> _Splice | None:
+    """Return what adds a key after the last one of a mapping; None if it is empty and has no layout."""
     if around.flow_style:
         inner = text[around.start_mark.index : around.end_mark.index - 1].rstrip().rstrip(",")
         comma = ", " if around.value else ""
@@ -174,14 +201,13 @@ def _with_key(text: str, around: MappingNode, key: str, value: Any) -> str | Non
     return _with_lines(text, _end_of(around), list(_block(key, value, column)))
 
 
-def _with_lines(text: str, end: int, lines: Sequence[str]) -> str:
-    """Return the text with lines added after the line in which the position `end` is."""
+def _with_lines(text: str, end: int, lines: Sequence[str]) -> _Splice:
+    """Return what adds lines after the line in which the position `end` is."""
     stop = text.find("\n", end)
-    head, tail = (text, "") if stop < 0 else (text[:stop], text[stop:])
-    newline = "\r\n" if head.endswith("\r") else "\n"
-    head = head.removesuffix("\r")
-    added = "".join(newline + line for line in lines)
-    return head + added + ("\r" if newline == "\r\n" and tail else "") + tail
+    stop = len(text) if stop < 0 else stop
+    newline = "\r\n" if text[:stop].endswith("\r") else "\n"
+    stop -= len(newline) - 1
+    return _Splice(stop, stop, "".join(newline + line for line in lines))
 
 
 def _end_of(node: Node) -> int:
@@ -265,6 +291,6 @@ def _rewritten(text: str, change: Edit) -> str | None:
         yaml.indent(mapping=indent or 2, sequence=(indent or 2) + (offset or 0), offset=offset or 0)
         stream = io.StringIO()
         yaml.dump(data, stream)
-    except (YAMLError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        return None
+    except (YAMLError, LookupError, TypeError, ValueError, AttributeError, RecursionError, NotImplementedError):
+        return None  # it makes dates and numbers of values that only look like them, and fails at 2026-13-45
     return stream.getvalue()

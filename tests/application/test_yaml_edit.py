@@ -7,7 +7,9 @@ import json
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from ruamel.yaml.nodes import Node
 
+from aegis_tui.application import yaml_edit
 from aegis_tui.application.yaml_edit import Edit, edited
 from aegis_tui.application.yaml_text import NodeReader, NotYaml, compose
 from aegis_tui.errors import Refused
@@ -88,6 +90,35 @@ def test_line_ends_and_a_missing_last_one_stay() -> None:
     assert edited("a: x", [Edit(("b",), "z")]) == "a: x\nb: z"
 
 
+def test_many_changes_cost_as_few_readings_as_one_and_give_what_single_ones_give(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "a: &x 1\ntasks:\n" + "".join(f"  - id: T{n}\n    status: pending  # {n}\n" for n in range(64))
+    changes = [Edit(("tasks", n, key), "done") for n in range(64) for key in ("status", "by")]
+    odd = Edit(("tasks", 63, "id"), "T0\n")
+    alone = text
+    for change in changes:
+        alone = edited(alone, [change])
+    read: list[str] = []
+
+    def noted(text: str) -> Node | None:
+        read.append(text)
+        return compose(text)
+
+    monkeypatch.setattr(yaml_edit, "compose", noted)
+    assert edited(text, changes) == alone
+    assert len(read) == 3
+    assert values(edited(text, [*changes, odd, odd])) == values(edited(alone, [odd]))
+    assert len(read) < 64
+
+
+@pytest.mark.parametrize("value", ["2026-13-45", "9" * 5000])
+def test_a_value_that_only_looks_like_a_date_or_a_number_does_not_hinder_a_change(value: str) -> None:
+    with pytest.raises(Refused) as refused:
+        edited(f"a: &x draft\nstatus: *x\nd: {value}\n", [Edit(("status",), "new")])
+    assert refused.value.code == "spec.edit"
+
+
 def test_a_text_that_is_not_yaml_is_refused() -> None:
     with pytest.raises(NotYaml):
         edited("a: [", [Edit(("a",), "x")])
@@ -123,8 +154,9 @@ def test_comments_order_and_every_other_value_survive(text: str, sets: list[tupl
     wanted = values(text)
     assert isinstance(wanted, dict)
     new = edited(text, [Edit((key,), value) for key, value in sets])
-    assert values(new) == {**wanted, **dict(sets)}
-    assert [key for key in values(new) if key in wanted] == list(wanted)  # type: ignore[attr-defined]
+    said = values(new)
+    assert isinstance(said, dict) and said == {**wanted, **dict(sets)}
+    assert [key for key in said if key in wanted] == list(wanted)
     changed = {key for key, _ in sets}
     kept = [line for line in text.splitlines() if "#" in line and line.split(":")[0] not in changed]
     remaining = new.splitlines()
