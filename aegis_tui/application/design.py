@@ -16,7 +16,15 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
-from aegis_tui.application.yaml_text import MAX_DEPTH, MAX_SIZE_BYTES, NodeReader, NotYaml, compose
+from aegis_tui.application.yaml_text import (
+    MAX_SIZE_BYTES,
+    NodeReader,
+    NotYaml,
+    compose,
+    decoded,
+    read_file,
+    without_nulls,
+)
 from aegis_tui.domain.code_map.text import one_line
 from aegis_tui.domain.inert import inert
 from aegis_tui.domain.run.design import (
@@ -31,7 +39,7 @@ from aegis_tui.domain.run.design import (
     render_location,
 )
 from aegis_tui.domain.wire.run import GivenDesign
-from aegis_tui.errors import DesignRefused, UsageError
+from aegis_tui.errors import DesignRefused
 
 _MODELS: Final[dict[Location, type[BaseModel]]] = {
     (): Design,
@@ -66,18 +74,11 @@ def load_design(path: Path, *, kinds: Collection[str] | None = None, ignore_case
 
     Source: contract 4.
     """
+    content = read_file(path, kind="design file")
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_SIZE_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"the design file {path} cannot be read: {error.strerror}", "name an existing file") from error
-    if len(content) > MAX_SIZE_BYTES:
-        raise _refused(path.name, [(None, _whole("the file is over 1 MiB"))])
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _refused(path.name, [(line, _whole("the file is not UTF-8"))]) from error
+        text = decoded(content)
+    except NotYaml as error:
+        raise _refused(path.name, [(error.line, _whole(error.message))]) from error
     return parse_design(text, name=path.name, kinds=kinds, ignore_case=ignore_case)
 
 
@@ -169,24 +170,11 @@ def _validate(
 ) -> tuple[Design | None, Sequence[DesignIssue]]:
     """Return the design and no issues, or None and the issues."""
     try:
-        design = Design.model_validate(_without_nulls(data))
+        design = Design.model_validate(without_nulls(data))
     except ValidationError as error:
         return None, [_shape_issue(details) for details in error.errors(include_url=False)]
     issues = check_design(design, kinds=kinds, ignore_case=ignore_case)
     return (None if issues else design), issues
-
-
-def _without_nulls(data: object, depth: int = 0) -> object:
-    """Return the same values without the fields that are null: an empty `shared:` counts as absent.
-
-    Items of lists that are null stay, and so does what is nested deeper than `MAX_DEPTH`; `depth` is how deep `data`
-    itself is.
-    """
-    if isinstance(data, Mapping) and depth <= MAX_DEPTH:
-        return {key: _without_nulls(value, depth + 1) for key, value in data.items() if value is not None}
-    if isinstance(data, list) and depth <= MAX_DEPTH:
-        return [_without_nulls(value, depth + 1) for value in data]
-    return data
 
 
 def _shape_issue(details: ErrorDetails) -> DesignIssue:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from aegis_tui.application.setup import SETUP_FILES
-from aegis_tui.application.spec_text import SpecFile, change_spec, load_spec, parse_spec
+from aegis_tui.application.spec_text import SpecFile, change_spec, load_spec, parse_spec, read_spec
 from aegis_tui.application.yaml_edit import Edit, edited
 from aegis_tui.domain.naming import check_spec_id
 from aegis_tui.domain.spec.document import PRIORITIES, Spec, SpecChange
@@ -151,13 +151,13 @@ class SpecFolder:
         at = now.isoformat(timespec="seconds")
 
         def make(content: bytes) -> bytes:
-            file = parse_spec(content.decode("utf-8-sig", "replace"), name=path.name)
+            file = read_spec(content, name=path.name)
             edits, said = plan(file.spec)
             if not edits:
                 return content
             return change_spec(file, edits, entry=SpecChange(timestamp=at, author=author, change=said)).text.encode()
 
-        return parse_spec(change_file(path, make).decode(), name=path.name)
+        return read_spec(change_file(path, make), name=path.name)
 
     def move(self, spec_id: str, status: SpecStatus, *, by: By, author: str, now: datetime) -> SpecFile:
         """Set the status of an active spec, if the published table allows it (SPEC-10).
@@ -184,7 +184,8 @@ class SpecFolder:
 
     def _last_of(self, day: str) -> int:
         """Return the highest number among the ids of a day, archived ones included; 0 if there is none."""
-        names = (path.stem for folder in (self._folder / "active", *self._archive()) for path in _files(folder))
+        folders = (self._folder / "active", self._folder, *self._archive())
+        names = (path.stem for folder in folders for path in _files(folder))
         matches = (match for match in map(_DAY_ID.match, names) if match and match[1] == day)
         return max((int(match[2]) for match in matches), default=0)
 

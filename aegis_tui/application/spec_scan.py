@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aegis_tui.application.spec_folder import SpecFolder
-from aegis_tui.application.spec_text import SpecFile, parse_spec
+from aegis_tui.application.spec_text import SpecFile, read_spec
 from aegis_tui.application.yaml_text import MAX_SIZE_BYTES
 from aegis_tui.domain.spec.document import Spec
-from aegis_tui.errors import AegisError, UsageError
+from aegis_tui.errors import AegisError
 
 _READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _Stamp = tuple[int, int, int, int]
@@ -98,11 +98,7 @@ class SpecScan:
         digest = hashlib.sha256(content).hexdigest()
         place = path.relative_to(self._folder.root).as_posix()
         try:
-            if len(content) > MAX_SIZE_BYTES:
-                raise UsageError("the file is over 1 MiB")
-            spec = parse_spec(content.decode("utf-8-sig"), name=path.name).spec
-        except UnicodeDecodeError:
-            return SeenSpec(spec_id, place, digest, None, f"{path.name}: the file is not UTF-8")
+            spec = read_spec(content, name=path.name).spec
         except AegisError as error:
             return SeenSpec(spec_id, place, digest, None, error.message)
         return SeenSpec(spec_id, place, digest, spec)

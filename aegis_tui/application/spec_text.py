@@ -17,7 +17,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
 from aegis_tui.application.yaml_edit import Edit, edited
-from aegis_tui.application.yaml_text import MAX_SIZE_BYTES, NodeReader, NotYaml, YamlIssue, compose
+from aegis_tui.application.yaml_text import (
+    NodeReader,
+    NotYaml,
+    YamlIssue,
+    compose,
+    decoded,
+    read_file,
+    without_nulls,
+)
 from aegis_tui.domain.run.design import nearest, render_location
 from aegis_tui.domain.spec.document import (
     MOST_CHANGES,
@@ -32,7 +40,7 @@ from aegis_tui.domain.spec.document import (
     check_spec,
 )
 from aegis_tui.domain.spec.short_form import is_short, upgraded
-from aegis_tui.errors import Refused, UsageError
+from aegis_tui.errors import Refused
 
 _MODELS: Final[Mapping[Place, type[BaseModel]]] = {
     (): Spec,
@@ -71,19 +79,20 @@ def load_spec(path: Path) -> SpecFile:
         UsageError: The file does not exist, or the system refuses to read it.
         Refused: It is no valid spec (code `spec.invalid`); `data["issues"]` has {file, line, field, message} for each.
     """
+    return read_spec(read_file(path, kind="spec file"), name=path.name)
+
+
+def read_spec(content: bytes, *, name: str) -> SpecFile:
+    """Read a spec from the content of a file, as `parse_spec` does from text.
+
+    Raises:
+        Refused: It is over 1 MiB, not UTF-8, or no valid spec, as `parse_spec` says.
+    """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_SIZE_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"the spec file {path} cannot be read: {error.strerror}", "name an existing file") from error
-    if len(content) > MAX_SIZE_BYTES:
-        raise _refused(path.name, [(None, (), "the file is over 1 MiB")])
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _refused(path.name, [(line, (), "the file is not UTF-8")]) from error
-    return parse_spec(text, name=path.name)
+        text = decoded(content)
+    except NotYaml as error:
+        raise _refused(name, [(error.line, (), error.message)]) from error
+    return parse_spec(text, name=name)
 
 
 def parse_spec(text: str, *, name: str) -> SpecFile:
@@ -110,7 +119,8 @@ def parse_spec(text: str, *, name: str) -> SpecFile:
     if spec is not None and spec.id != Path(name).stem:
         issues = [YamlIssue(("id",), f"must be {Path(name).stem}, the name of the file")]
     if spec is None or issues:
-        raise _refused(name, [(reader.line_of(_in_file(issue.path, short)), *issue) for issue in issues])
+        places = [(_in_file(issue.path, short), issue.message) for issue in issues]
+        raise _refused(name, [(reader.line_of(place), place, text) for place, text in dict.fromkeys(places)])
     return SpecFile(spec, dump_spec(spec, was=text) if short else text, short)
 
 
@@ -165,17 +175,10 @@ def _styled(value: Any) -> Any:
 def _validated(data: object) -> tuple[Spec | None, Sequence[YamlIssue]]:
     """Return the spec and no issues, or None and the issues."""
     try:
-        spec = Spec.model_validate(_without_nulls(data))
+        spec = Spec.model_validate(without_nulls(data))
     except ValidationError as error:
         return None, [_shape_issue(details) for details in error.errors(include_url=False)]
     return spec, [YamlIssue(*issue) for issue in check_spec(spec)]
-
-
-def _without_nulls(data: object) -> object:
-    """Return the same values without the fields that are null: an empty `error:` counts as absent."""
-    if isinstance(data, Mapping):
-        return {key: _without_nulls(value) for key, value in data.items() if value is not None}
-    return [_without_nulls(value) for value in data] if isinstance(data, list) else data
 
 
 def _shape_issue(details: ErrorDetails) -> YamlIssue:
@@ -198,9 +201,9 @@ def _in_file(path: Place, short: bool) -> Place:
         return path
     if path[:1] == ("metadata",):
         return path[1:]
-    if path[:1] == ("requirements",):
+    if "acceptanceCriteria" in path:
         return ("acceptance",)
-    return ("title",) if path[:1] == ("tasks",) else path
+    return ("title",) if path[:1] in (("requirements",), ("tasks",)) else path
 
 
 def _refused(name: str, issues: Iterable[tuple[int | None, Place, str]], hint: str = _FIX_HINT) -> Refused:

@@ -6,11 +6,15 @@ is read, and no tag of YAML makes an object.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+
+from aegis_tui.errors import UsageError
 
 MAX_SIZE_BYTES: Final = 1024 * 1024
 MAX_NODES: Final = 100_000
@@ -30,10 +34,13 @@ _PLAIN_TAGS: Final = {
 
 
 class YamlIssue(NamedTuple):
-    """A value that cannot be read."""
+    """A value of a YAML text that is left out because it cannot be read, or that breaks a rule of its file."""
 
     path: Location
+    """Where it stands; empty for the whole text."""
+
     message: str
+    """What is wrong, as the end of a line that names the file and the place."""
 
 
 class NotYaml(Exception):
@@ -48,6 +55,50 @@ class NotYaml(Exception):
     def __init__(self, line: int | None, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.line, self.message, self.hint = line, message, hint
+
+
+def read_file(path: Path, *, kind: str) -> bytes:
+    """Return the content of a file; of one that `decoded` refuses for its size, only the beginning. Blocks.
+
+    Args:
+        path: The file.
+        kind: What messages call it, such as `spec file`.
+
+    Raises:
+        UsageError: The file does not exist, or the system refuses to read it.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_SIZE_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"the {kind} {path} cannot be read: {error.strerror}", "name an existing file") from error
+
+
+def decoded(content: bytes) -> str:
+    """Return the content of a file as text, without a byte order mark.
+
+    Raises:
+        NotYaml: It is over 1 MiB, or not UTF-8.
+    """
+    if len(content) > MAX_SIZE_BYTES:
+        raise NotYaml(None, "the file is over 1 MiB")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotYaml(content.count(b"\n", 0, error.start) + 1, "the file is not UTF-8") from error
+
+
+def without_nulls(data: object, depth: int = 0) -> object:
+    """Return the same values without the fields that are null: an empty `shared:` counts as absent.
+
+    Items of lists that are null stay, and so does what is nested deeper than `MAX_DEPTH`; `depth` is how deep `data`
+    itself is.
+    """
+    if isinstance(data, Mapping) and depth <= MAX_DEPTH:
+        return {key: without_nulls(value, depth + 1) for key, value in data.items() if value is not None}
+    if isinstance(data, list) and depth <= MAX_DEPTH:
+        return [without_nulls(value, depth + 1) for value in data]
+    return data
 
 
 def compose(text: str) -> Node | None:
@@ -68,6 +119,8 @@ def compose(text: str) -> Node | None:
         raise NotYaml(None, "it holds characters that YAML does not allow") from error
     except RecursionError as error:
         raise NotYaml(None, "it is nested too deeply") from error
+    except NotImplementedError as error:  # ruamel.yaml: two comments for one place, also blank lines with odd line ends
+        raise NotYaml(None, "a comment or a blank line stands where it cannot be read") from error
     return node
 
 

@@ -46,6 +46,8 @@ def test_a_new_spec_is_a_draft_with_the_first_free_id_of_the_day(folder: SpecFol
     assert spec.metadata.createdAt == "2026-11-30T08:00:00+00:00"
     put(folder, "spec-2026-11-30-007", into="archive/2026-11")
     assert create(folder, "b").name == "spec-2026-11-30-008.yaml"
+    put(folder, "spec-2026-11-30-009", into="")
+    assert create(folder, "c").name == "spec-2026-11-30-010.yaml"
 
 
 def test_a_long_first_line_becomes_a_short_title_and_the_description(folder: SpecFolder) -> None:
@@ -133,6 +135,16 @@ def test_a_move_follows_the_published_table_and_is_noted(folder: SpecFolder) -> 
     with pytest.raises(Refused, match="only the hub") as refused:
         folder.move("a", "planning", by="person", author="Ada", now=NOW)
     assert (refused.value.code, path.read_bytes()) == ("spec.transition", before)
+
+
+def test_a_file_that_is_not_utf_8_is_refused_and_stays_as_it_is(folder: SpecFolder) -> None:
+    path = put(folder, "a")
+    path.write_bytes(path.read_bytes() + "# café\n".encode("latin-1"))
+    before = path.read_bytes()
+    for status in ("approved", "draft"):
+        with pytest.raises(Refused, match=r"a\.yaml:6: the file is not UTF-8"):
+            folder.move("a", status, by="person", author="Ada", now=NOW)
+    assert path.read_bytes() == before
 
 
 def test_of_many_moves_at_once_exactly_one_succeeds(folder: SpecFolder) -> None:
