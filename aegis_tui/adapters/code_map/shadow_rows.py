@@ -24,6 +24,8 @@ _TABLES: Final = (
 )
 _SYMBOL: Final = "s." + SYMBOL_COLUMNS.replace(", ", ", s.")
 _COLUMNS: Final = "oid, name, line, code, text, model"
+_MOST_WORDS: Final = 200
+"""SQLite refuses a statement whose terms are nested more than 1,000 deep."""
 
 
 class CarriedTags(NamedTuple):
@@ -31,7 +33,7 @@ class CarriedTags(NamedTuple):
 
     tags: tuple[StoredTag, ...] = ()
     uses: tuple[tuple[int, int, int], ...] = ()
-    """Hour, requests and tokens."""
+    """What was used in an hour: the hour since 1970, and the requests and tokens in it."""
 
 
 def create_tag_tables(connection: sqlite3.Connection, kept: CarriedTags) -> None:
@@ -57,11 +59,12 @@ def tags_of(connection: sqlite3.Connection, oid: str) -> dict[tuple[str, int], S
 def tagged_symbols(connection: sqlite3.Connection, words: Sequence[str], count: int) -> list[Located]:
     """Return up to `count` symbols of the view whose tag has some of the words, those with most of them first.
 
-    A word also counts where it is the beginning of one. What has documentation of its own is left out.
+    A word also counts where it is the beginning of one; after the first 200, words have no effect. What has
+    documentation of its own is left out.
     """
     if not words:
         return []
-    terms = [f"% {word}%" for word in words]
+    terms = [f"% {word}%" for word in words[:_MOST_WORDS]]
     hits = " + ".join(["(' ' || text LIKE ?)"] * len(terms))
     best = (
         f"SELECT oid, name, line, {hits} AS hits FROM shadow WHERE text != '' AND hits > 0 AND oid IN "
