@@ -19,19 +19,20 @@ _REPLY_TOKENS: Final = 1_000
 _CHARS_A_TOKEN: Final = 2.5
 """Fewer than code has on average: the estimate before a request should not be too low."""
 _HOUR_S: Final = 3600
+_DAY_H: Final = 24
 AskModel = Callable[[ChatRequest], ChatReply]
 """Sends one request and returns the whole reply; blocks. Raises `AegisError` if there is none."""
-_DAY_H: Final = 24
 
 
 class TagLimits(NamedTuple):
     """How much of the model may be used, in all worktrees of the workspace together."""
 
     requests_per_hour: int
+    """In each hour of the clock."""
     tokens_per_day: int
-    """Of prompts and replies together, in the last 24 hours."""
+    """Of prompts and replies together, in any 24 hours; counted by hours of the clock."""
     requests: int
-    """In one call of `TagMaker.run`."""
+    """How many one call of `TagMaker.run` sends at most."""
 
 
 class TagRound(NamedTuple):
@@ -53,7 +54,7 @@ class _HashedCode(NamedTuple):
     item: Untagged
     oid: str
     code: str
-    """The hash of the code."""
+    """SHA-256 of its kind, name and code, in hex; two definitions with the same one share a tag."""
 
     def stored(self, text: str, model: str) -> StoredTag:
         return StoredTag(self.oid, self.item.symbol.name, self.item.symbol.line, self.code, text, model)
@@ -157,7 +158,7 @@ class TagMaker:
         hour, limits = self._hour, self._limits
         if self._requests >= limits.requests or self._tags.used(hour).requests >= limits.requests_per_hour:
             return False
-        return self._tags.used(hour - _DAY_H + 1).tokens + _estimate(batch) <= limits.tokens_per_day
+        return self._tags.used(hour - _DAY_H).tokens + _estimate(batch) <= limits.tokens_per_day
 
     def _ask(self, batch: Sequence[_HashedCode]) -> None:
         """Ask about these definitions and store the answer; a request counts as used before it is sent.
