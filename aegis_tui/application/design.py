@@ -153,7 +153,8 @@ def dump_design(design: Design, *, reasons: Mapping[str, str] = MappingProxyType
     if not reasons:
         return stream.getvalue()
     above = {f"  - id: {name}\n": f"  # {one_line(inert(reason))}\n" for name, reason in reasons.items()}
-    return "".join(above.get(line, "") + line for line in stream.getvalue().splitlines(keepends=True))
+    head, features, rest = stream.getvalue().partition("\nfeatures:\n")
+    return head + features + "".join(above.get(line, "") + line for line in rest.splitlines(keepends=True))
 
 
 def _styled(value: Any) -> Any:

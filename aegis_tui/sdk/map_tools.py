@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from aegis_tui.domain.code_map.commands import MapQuestion
+from aegis_tui.domain.code_map.commands import MOST_COUNT, MapQuestion
 from aegis_tui.sdk.tool_results import MapResult, PartitionResult
 
 
@@ -42,7 +42,7 @@ class MapTools:
         """
         return await self._map("show", place, form=form)
 
-    async def map_search(self, text: str, count: Annotated[int, Field(ge=1, le=50)] = 10) -> MapResult:
+    async def map_search(self, text: str, count: Annotated[int, Field(ge=1, le=MOST_COUNT)] = 10) -> MapResult:
         """Definitions that match a text, the best first.
 
         Args:
@@ -100,7 +100,7 @@ class MapTools:
         """
         return await self._map("impact", place)
 
-    async def map_partition(self, parts: Annotated[int, Field(ge=1, le=50)]) -> PartitionResult:
+    async def map_partition(self, parts: Annotated[int, Field(ge=1, le=MOST_COUNT)]) -> PartitionResult:
         """How to divide the repository among workers: exclusive globs for each part, and why.
 
         Args:

@@ -16,6 +16,7 @@ from aegis_tui.adapters.git.content import WorktreeFiles
 from aegis_tui.application.code_map import CodeMap
 from aegis_tui.errors import UsageError
 from aegis_tui.ports.code_map import StoredTag, TagUse
+from tests.repository import make_repository
 
 FILES = {
     "README.md": "# Shop\n\n```\n# no heading\n```\n\n## How to `pay` ##\n",
@@ -42,14 +43,7 @@ class Cart:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "repo"
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-    for arguments in (("init", "-q"), ("add", "-A"), (*author, "commit", "-qm", "first")):
-        subprocess.run(["git", *arguments], cwd=folder, check=True, timeout=20)
-    return folder
+    return make_repository(tmp_path / "repo", FILES)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from aegis_tui.application.code_map import CodeMap
 from aegis_tui.application.map_tags import TagLimits, TagMaker, TagRound
 from aegis_tui.errors import ModelUnavailable
 from aegis_tui.ports.llm import ChatReply, ChatRequest, Usage
+from tests.repository import commit_all
 
 HOUR_S = 3600.0
 PLENTY = TagLimits(99, 999_999, 99)
@@ -158,8 +159,6 @@ def test_a_reply_that_is_cut_marks_nothing_as_done(make: Make, model: Model) -> 
 
 
 def test_a_file_that_changes_meanwhile_is_read_as_it_was(make: Make, root: Path, model: Model) -> None:
-    subprocess.run(["git", "add", "-A"], cwd=root, check=True, timeout=20)
-    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-    subprocess.run(["git", *author, "commit", "-qm", "first"], cwd=root, check=True, timeout=20)
+    commit_all(root)
     assert make(change=lambda: (root / "bank.py").write_text("def f0(a): pass\n")).made == 10
     assert "return a + 9" in model.requests[-1].messages[1]["content"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,14 @@ from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubQuick
 from aegis_tui.testing.memory_hub import MemoryHub, MemoryLink
 from tests.hub.test_mcp import join, speak
+from tests.repository import make_repository
 
 CODE = "def pay(sum):\n    return check(sum)\n\ndef check(sum):\n    return sum > 0\n"
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "repo"
-    folder.mkdir()
-    (folder / "bank.py").write_text(CODE)
-    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-    for arguments in (("init", "-q"), ("add", "-A"), (*author, "commit", "-qm", "first")):
-        subprocess.run(["git", *arguments], cwd=folder, check=True, timeout=20)
-    return folder
+    return make_repository(tmp_path / "repo", {"bank.py": CODE})
 
 
 def test_agents_ask_the_map_with_tools(root: Path, paths: WorkspacePaths) -> None:

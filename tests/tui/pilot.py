@@ -13,6 +13,7 @@ from rich.console import Console
 from textual.pilot import Pilot
 
 from aegis_tui.tui.app import AegisApp
+from aegis_tui.tui.screens.design import DesignScreen
 
 PATIENCE_S = 60.0
 """A guard against waiting for ever, and no claim on how long anything takes."""
@@ -47,3 +48,10 @@ def screen_text(app: Any) -> str:
 async def ready(pilot: Pilot[int], app: AegisApp) -> None:
     await until(pilot, lambda: app.desk.store.is_current)
     await pilot.pause()
+
+
+async def open_design(pilot: Pilot[int], app: AegisApp) -> None:
+    """Open the page of the proposed design by its key, once the app is up to date."""
+    await ready(pilot, app)
+    await pilot.press("D")
+    await until(pilot, lambda: isinstance(app.screen, DesignScreen))

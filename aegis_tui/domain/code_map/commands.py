@@ -10,6 +10,8 @@ from aegis_tui.domain.model import CommandData
 
 MapQuestion = Literal["find", "show", "callers", "callees", "tests", "search", "impact", "partition"]
 MOST_CHARS: Final = 1_000
+MOST_COUNT: Final = 50
+"""How many definitions or parts one question asks for at most."""
 
 
 class MapAsk(CommandData):
@@ -24,6 +26,6 @@ class MapAsk(CommandData):
     """A name, `PATH:NAME`, `PATH`, or the text to search for; for `partition` it has no effect."""
     form: Literal["outline", "signatures", "body"] = "signatures"
     """How much `show` shows."""
-    count: Annotated[int, Field(ge=1, le=50)] = 10
+    count: Annotated[int, Field(ge=1, le=MOST_COUNT)] = 10
     """How many definitions `search` returns at most; how many parts `partition` suggests."""
     answer: dict[str, Any] | None = None

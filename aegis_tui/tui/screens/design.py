@@ -20,6 +20,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Label, TextArea
 
 from aegis_tui.application.design import dump_design, parse_design, wire_fields
+from aegis_tui.domain.code_map.commands import MOST_COUNT
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.partition.fill import fill_design
 from aegis_tui.domain.run.design import Design
@@ -36,8 +37,6 @@ from aegis_tui.tui.widgets.line_view import LineView
 from aegis_tui.tui.widgets.prompt import PromptArea
 
 CHECK_S = 0.2
-MOST_PARTS = 50
-"""How many parts the hub suggests at most."""
 SETTLE_S = 10.0
 """Seconds to wait until the store shows the effect of a command."""
 CHOICES = (
@@ -247,7 +246,7 @@ class DesignScreen(Dialog[None]):
             self.desk.complain(UsageError(self._issues[0], "correct it first"))
             return
         text, design = self.query_one("#text", TextArea), self._design
-        before, count = text.text, min(len(design.features), MOST_PARTS)
+        before, count = text.text, min(len(design.features), MOST_COUNT)
         self.desk.tell("the code map is being asked; the first time takes longer", title="suggesting partitions")
         reply = await self.desk.reply(MapReply, "map:ask", question="partition", about=".", count=count)
         if reply is None:
@@ -260,7 +259,7 @@ class DesignScreen(Dialog[None]):
         else:
             filled, reasons = fill_design(design, answer)
             text.replace(dump_design(filled, reasons=reasons), (0, 0), text.document.end)
-            self.desk.tell(_suggested_words(answer, count), title="partitions were suggested")
+            self.desk.tell(_suggested_words(answer, len(design.features)), title="partitions were suggested")
 
     @work(group="editor", exclusive=True)
     async def action_editor(self) -> None:
@@ -331,10 +330,12 @@ class DesignScreen(Dialog[None]):
 
 
 def _suggested_words(answer: PartitionOutput, wanted: int) -> str:
-    """Return what a person is told about a suggestion that is now in the text."""
-    left = wanted - len(answer["parts"])
+    """Return what a person is told about a suggestion that is now in the text of a design with `wanted` features."""
+    parts = len(answer["parts"])
+    why = "there is too little code" if parts < MOST_COUNT else f"no more than {MOST_COUNT} are suggested"
+    left = wanted - parts
     words = f"imports from one part to another: {answer['cut']} of {answer['imports']} · ^z undoes it"
-    return f"there is too little code: {counted(left, 'feature')} got no new partition; {words}" if left > 0 else words
+    return f"{why}: {counted(left, 'feature')} got no new partition; {words}" if left > 0 else words
 
 
 def _with_remark(notes: Mapping[str, str], remark: str) -> str:

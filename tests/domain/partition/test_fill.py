@@ -49,6 +49,14 @@ def test_each_feature_gets_the_part_most_like_its_own() -> None:
     assert parse_design(text) == filled
 
 
+def test_a_goal_that_looks_like_a_feature_gets_no_reason() -> None:
+    given = DESIGN.model_copy(update={"goal": "write\n- id: pages\nand\nfeatures:\n"})
+    filled, reasons = fill_design(given, ANSWER)
+    text = dump_design(filled, reasons=reasons)
+    assert text.count("  # web") == 1
+    assert parse_design(text) == filled
+
+
 def test_a_foundation_gets_what_is_suggested_for_it() -> None:
     given = Design.model_validate({**DESIGN.model_dump(), "foundation": {"brief": "b", "partition": ["core/**"]}})
     filled, _ = fill_design(given, ANSWER)

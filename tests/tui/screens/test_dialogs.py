@@ -27,7 +27,7 @@ from aegis_tui.tui.screens.grid import GridScreen
 from aegis_tui.tui.screens.report import ReportScreen
 from aegis_tui.tui.screens.stop import ConfirmScreen, StopScreen
 from aegis_tui.tui.widgets.prompt import PromptArea
-from tests.tui.pilot import ready, screen_text, to_the_end, until
+from tests.tui.pilot import open_design, ready, screen_text, to_the_end, until
 
 Record = Callable[..., Any]
 
@@ -272,9 +272,7 @@ async def test_a_design_that_is_edited_is_checked_as_it_is_typed(record: Record)
     scene = record("proposed")
     app = scene.app()
     async with app.run_test(size=(160, 48), notifications=True) as pilot:
-        await ready(pilot, app)
-        await pilot.press("D")
-        await until(pilot, lambda: isinstance(app.screen, DesignScreen))
+        await open_design(pilot, app)
         await pilot.press("2")
         text = app.screen.query_one("#text")
         text.text = text.text.replace("src/shop/receipt.py", "src/shop/search.py")
@@ -292,9 +290,7 @@ async def test_a_terminal_that_cannot_be_given_to_an_editor_is_told_and_the_desi
     scene = record("proposed")
     app = scene.app()
     async with app.run_test(size=(160, 48), notifications=True) as pilot:
-        await ready(pilot, app)
-        await pilot.press("D")
-        await until(pilot, lambda: isinstance(app.screen, DesignScreen))
+        await open_design(pilot, app)
         await pilot.press("3")
         await until(pilot, lambda: "cannot be given to an editor" in screen_text(app))
         assert "accept: the agents start" in screen_text(app)
@@ -306,9 +302,7 @@ async def test_another_design_is_asked_for_with_a_remark(record: Record) -> None
     scene.hub.replies["run:cancel"] = {"run": "run1"}
     app = scene.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
-        await ready(pilot, app)
-        await pilot.press("D")
-        await until(pilot, lambda: isinstance(app.screen, DesignScreen))
+        await open_design(pilot, app)
         await pilot.press("4")
         assert isinstance(app.focused, PromptArea)
         await pilot.press(*"less", "enter")
