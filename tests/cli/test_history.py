@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.cli import main
 from aegis_tui.cli.place import here
 from aegis_tui.cli.qa import qa_lines
@@ -20,55 +15,27 @@ from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.verdict import compare
 from aegis_tui.domain.run.report_model import QaReport
 from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs
-from aegis_tui.sdk.discovery import WorkspacePaths, create_with_room, workspace_key_of, workspace_paths
+from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.tui.recorded import load_events
-
-LOG = Path(__file__).parents[1] / "tui" / "data" / "default.jsonl"
+from tests.cli.logged import LOG, empty_repository, recorded, until_failed, write_log
 
 
 @pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkspacePaths]:
-    root = tmp_path / "repo"
-    subprocess.run(["git", "init", "-q", "-b", "main", str(root)], check=True, timeout=20)
-    (tmp_path / "run").mkdir()
-    for name, folder in (("XDG_STATE_HOME", "state"), ("XDG_RUNTIME_DIR", "run"), ("XDG_CONFIG_HOME", "config")):
-        monkeypatch.setenv(name, str(tmp_path / folder))
-    monkeypatch.chdir(root)
-    yield workspace_paths(workspace_key_of(root), os.environ)
-
-
-def write_log(paths: WorkspacePaths, source: Path) -> None:
-    async def write() -> None:
-        log = SqliteEventLog(paths.log_db)
-        await log.open()
-        await log.append(load_events(source), [])
-        await log.close()
-
-    create_with_room(paths)
-    asyncio.run(write())
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkspacePaths:
+    return empty_repository(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def ended(paths: WorkspacePaths) -> WorkspacePaths:
     """A workspace whose hub has ended after one run."""
-    write_log(paths, LOG)
+    write_log(paths, recorded())
     return paths
 
 
 @pytest.fixture
-def failed(paths: WorkspacePaths, tmp_path: Path) -> WorkspacePaths:
+def failed(paths: WorkspacePaths) -> WorkspacePaths:
     """A workspace whose hub has ended after a run that failed while its workers worked."""
-    events = [json.loads(line) for line in LOG.read_text().splitlines()]
-    at = next(place for place, event in enumerate(events) if event["data"].get("stage") == "MONITORING") + 1
-    error = {"code": "worker.failed", "message": "f1 failed 3 times", "hint": ""}
-    for kind, more in (("run:ending", {"error": error}), ("run:finished", {"report": {"ok": False, "error": error}})):
-        last = events[at - 1]
-        data = {"run": "run1", "ok": False, **more}
-        events[at:] = [{**last, "seq": last["seq"] + 1, "type": kind, "agent_id": "hub", "data": data}]
-        at += 1
-    source = tmp_path / "failed.jsonl"
-    source.write_text("".join(json.dumps(event) + "\n" for event in events))
-    write_log(paths, source)
+    write_log(paths, until_failed(recorded()))
     return paths
 
 

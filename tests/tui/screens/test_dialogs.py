@@ -223,7 +223,7 @@ async def test_the_grid_shows_every_living_pane(record: Record) -> None:
         await ready(pilot, app)
         await pilot.press("v")
         await until(pilot, lambda: isinstance(app.screen, GridScreen) and "w03 search ─ done" in screen_text(app))
-        await until(pilot, lambda: "Handing in Add search" in screen_text(app))
+        await until(pilot, lambda: "Submitting Add search" in screen_text(app))
         await pilot.press("escape")
         assert isinstance(app.screen, DashboardScreen)
 
