@@ -94,7 +94,11 @@ def quiet() -> None:
 
 
 def shot() -> dict[str, object]:
-    """Return the title and the lines of the screen."""
+    """Return the title and the lines of the screen.
+
+    In place of the home folder of whoever records, the lines have `/user`, cut or filled to the same length, so that
+    nothing moves.
+    """
     home = str(Path.home())
     lines = [line.replace(home, "/user"[: len(home)].ljust(len(home), "r")).rstrip() for line in screen()]
     while lines and not lines[-1]:

@@ -11,20 +11,20 @@ TEXT: Final = "TEXT"
 
 
 class NeedAnswer(NamedTuple):
-    """One answer to a need."""
+    """An answer that a need takes: what the person types for it, and the command that the hub gets then."""
 
     text: str
     """What the person gives: a word such as `yes`, or `TEXT` for any other text."""
     words: str
-    """What the answer does."""
+    """What happens after it, as part of a sentence: `the agents start`."""
     command: str
     """The command of contract 5 that gives it."""
     fields: dict[str, Any]
-    """The fields of that command, with `TEXT` in place of a text."""
+    """The fields of that command, without the text that it takes if the answer is `TEXT`."""
 
     def with_text(self, text: str) -> dict[str, Any]:
-        """Return the fields of the command with a text of the person's in its place, if the answer takes one."""
-        return {name: text if value == TEXT else value for name, value in self.fields.items()}
+        """Return the fields of the command; if the answer takes a text, with this one, else as they are."""
+        return {**self.fields, "text": text} if self.text == TEXT else self.fields
 
     @property
     def is_of_inbox(self) -> bool:
@@ -46,9 +46,7 @@ def answers_to(need: Need) -> list[NeedAnswer]:
         case "design":
             return [NeedAnswer("yes", "the agents start", "design:agree", {"design_id": key}), _CANCEL]
         case "instance":
-            send = NeedAnswer(
-                TEXT, "the instance gets it as a prompt", "instance:send", {"agent_id": key, "text": TEXT}
-            )
+            send = NeedAnswer(TEXT, "the instance gets it as a prompt", "instance:send", {"agent_id": key})
             end = {"agent_id": key, "reason": "stopped by the person"}
             return [send, NeedAnswer("stop", "the instance ends; its work is saved", "instance:stop", end)]
         case "scope":
@@ -66,7 +64,7 @@ def answers_to(need: Need) -> list[NeedAnswer]:
             advice = "a worker gets it as advice, and the piece one more try"
             kept = "the result is made without it; its commits are kept"
             return [
-                NeedAnswer(TEXT, advice, "piece:retry", {"piece": key, "text": TEXT}),
+                NeedAnswer(TEXT, advice, "piece:retry", {"piece": key}),
                 NeedAnswer("leave-out", kept, "merge:apply", {"leave_out": [key]}),
                 _CANCEL,
             ]

@@ -103,7 +103,7 @@ def needs(workspace: Workspace) -> list[Need]:
         open_needs.append(Need("design", run.design_id or "", "a proposed design waits for your answer"))
     open_needs += _of_instances(workspace)
     for name, asked in workspace.scope_requests.items():
-        words = f"{workspace.scope_askers[name]} asks to write {one_line(asked.path)}"
+        words = f"{instance_id(workspace.scope_askers[name])} asks to write {one_line(asked.path)}"
         open_needs.append(Need("scope", name, words))
     if run is not None and run.is_open:
         open_needs += (*_of_rules(run), *_of_stuck(run))

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from aegis_tui.domain.answer import answers_to
+from aegis_tui.domain.answer import TEXT, answers_to
 from aegis_tui.domain.command import parse_command
 from aegis_tui.domain.event import AnyEventData, Event
 from aegis_tui.domain.instance.events import AgentState
@@ -43,6 +43,11 @@ def test_each_kind_of_need_has_answers_with_commands_that_exist(kind: str) -> No
     for answer in answers_to(need):
         assert parse_command({"type": answer.command, **answer.with_text("hello")})
         assert answer.twin(need).startswith("aegis-tui ") and answer.words
+
+
+def test_a_text_is_put_into_its_own_field_alone() -> None:
+    (advice, *_) = answers_to(Need("piece", TEXT, "w"))
+    assert advice.with_text("hello") == {"piece": TEXT, "text": "hello"}
 
 
 def test_the_types_and_states_that_count_are_known_ones() -> None:

@@ -35,7 +35,7 @@ Pattern = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_co
 
 
 class ScreenRule(FrozenModel):
-    """One way in which a program shows a state."""
+    """How to recognize one state: all conditions have to hold. A rule without any recognizes nothing."""
 
     state: ShownState
     lines: tuple[Pattern, ...] = ()
@@ -54,7 +54,7 @@ class ScreenRule(FrozenModel):
 
 
 class ScreenRules(FrozenModel):
-    """What is known of the screens of a kind."""
+    """The part `screen` of a kind file: how the states of its program are recognized. Without rules, none is."""
 
     rules: tuple[ScreenRule, ...] = ()
     """In the order in which they are tried; the first that fits counts."""
@@ -63,7 +63,7 @@ class ScreenRules(FrozenModel):
 
 
 class Shown(NamedTuple):
-    """What a screen shows."""
+    """A state that a rule recognized, and where."""
 
     state: ShownState
     source: Literal["title", "screen"]

@@ -44,12 +44,14 @@ def of_hub(*, answers: bool) -> SourceReading:
 
 
 class Belief(NamedTuple):
-    """The state that is believed."""
+    """What `believe` concludes about the state of an instance, and from what."""
 
     state: str
+    """A word as in `Instance.word`, what a screen shows (`running`), or `UNKNOWN`."""
     source: StateSource
+    """The source that decided; for `UNKNOWN` the one that is silent or contradicts the log."""
     because: str
-    """The evidence; empty if the agent just says so."""
+    """What was seen, as the source gives it; empty if the agent just says so. It may hold hidden characters."""
     since: str | None
     """RFC 3339, UTC; None if it was recognized only now, or is not known."""
 

@@ -212,7 +212,7 @@ class DashboardScreen(NeedActions, WorkspaceScreen):
         if not item.is_alive:
             self.preview.show_words(label, f"{item.instance_id} has ended; {self.desk.keys['t']} shows what it did")
         elif shot is not None:
-            self.preview.show_pane(label, shot)
+            self.preview.show_pane(label, shot, of=item.agent_id)
         else:
             self.preview.show_words(label, "its pane is not open yet" if not item.pane else "its pane cannot be shown")
 
@@ -263,7 +263,7 @@ class DashboardScreen(NeedActions, WorkspaceScreen):
             )
 
         again = self.action_attach if item.is_alive and item.pane else None
-        self._page(f"Why {item.instance_id} is {item.state}", render, again=again)
+        self._page(f"The state of {item.instance_id}", render, again=again)
         self.ask_sources(item, readings)
 
     @work(group="sources", exclusive=True)

@@ -16,13 +16,16 @@ from aegis_tui.domain.model import Key
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.keys import KeyNames
 from aegis_tui.tui.screens.actions import InstanceActions
+from aegis_tui.tui.text import Span, fit
 from aegis_tui.tui.views.instance import listed, state_of
 from aegis_tui.tui.widgets.bars import Banner, BottomBar, TopBar
-from aegis_tui.tui.widgets.line_view import LinePanel
+from aegis_tui.tui.widgets.line_view import LinePanel, LineView
 from aegis_tui.tui.widgets.preview import PanePreview
 
 LEAST_WIDTH = 50
 LEAST_HEIGHT = 9
+BARS_HEIGHT = 5
+"""Lines that the bars above and below the panes take."""
 KEYS = (
     ("esc", "back", "screen.back"),
     ("tab", "next pane", "app.focus_next"),
@@ -33,7 +36,10 @@ KEYS = (
 
 
 class GridScreen(InstanceActions):
-    """A screen with the live panes of running instances, as many as fit with at least 50 × 9 cells each."""
+    """A screen with the live panes of running instances, as many as fit with at least 50 × 9 cells each.
+
+    A line below them names the instances whose panes do not fit; there is no such line if all do.
+    """
 
     CSS_PATH = "grid.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -53,6 +59,7 @@ class GridScreen(InstanceActions):
         yield TopBar(self.desk)
         yield Banner(self.desk)
         yield Grid(id="panes")
+        yield LineView(name_id="unshown")
         yield BottomBar(self.desk, KEYS, names=self.desk.keys.grid)
 
     def on_mount(self) -> None:
@@ -64,18 +71,23 @@ class GridScreen(InstanceActions):
         """Fill the grid again, because another number of panes may fit."""
         await self._fill()
 
-    def _wanted(self) -> list[Instance]:
+    def _wanted(self) -> tuple[list[Instance], list[Instance]]:
+        """Return the running instances whose panes fit, and those whose panes do not."""
         columns = max(1, self.app.size.width // LEAST_WIDTH)
-        rows = max(1, (self.app.size.height - 5) // LEAST_HEIGHT)
-        items = listed(self.desk.store.workspace, self.desk.store.run)
-        return [item for item in items if item.is_alive][: columns * rows]
+        height = self.app.size.height - BARS_HEIGHT
+        items = [item for item in listed(self.desk.store.workspace, self.desk.store.run) if item.is_alive]
+        room = columns * max(1, height // LEAST_HEIGHT)
+        if len(items) > room:  # the line that names the others takes room too
+            room = columns * max(1, (height - 1) // LEAST_HEIGHT)
+        return items[:room], items[room:]
 
     async def _fill(self) -> None:
-        """Make the grid show the panes of the instances that `_wanted` returns, or that no agent is running.
+        """Make the grid show the panes that fit, or that no agent is running, and name those that do not fit.
 
         The focus stays on the same instance if it is among them, else it goes to the first.
         """
-        items = self._wanted()
+        items, others = self._wanted()
+        self._name_unshown(others, len(items))
         names = [item.agent_id for item in items]
         grid = self.query_one("#panes", Grid)
         if names != list(self._cells) or not names:
@@ -89,6 +101,13 @@ class GridScreen(InstanceActions):
                 target.focus()
         grid.styles.grid_size_columns = _columns(len(items), self.app.size.width)
         self._draw(items)
+
+    def _name_unshown(self, others: list[Instance], shown: int) -> None:
+        line, width = self.query_one("#unshown", LineView), self.app.size.width
+        names = ", ".join(item.instance_id for item in others)
+        words = f" {len(others)} of {shown + len(others)} panes not shown for lack of room: {names}"
+        line.display = bool(others)
+        line.show_lines([(Span(fit(words, width), "warn"),)] if others else [])
 
     def _draw(self, items: list[Instance]) -> None:
         if self.desk.watcher is not None and self.is_current:
@@ -107,7 +126,7 @@ class GridScreen(InstanceActions):
         if any(kind == "instance" for kind, _ in keys):
             await self._fill()
         elif any(kind == "shot" for kind, _ in keys):
-            self._draw(self._wanted())
+            self._draw(self._wanted()[0])
 
     def on_store_changed(self, keys: frozenset[Key]) -> None:
         """Update the bars, then the panes if an instance or a pane has changed."""

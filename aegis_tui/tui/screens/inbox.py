@@ -81,23 +81,29 @@ def need_line(need: Need, since: str | None, now: datetime, width: int) -> Line:
     return (Span(f"{waited:>8}  ", "muted"), Span(fit(need.words, room), "warn"), Span(f" {verb}", "muted"))
 
 
-def answer_lines(need: Need, width: int) -> list[Line]:
-    """Return the whole sentence of a need, and for each answer the command line that gives it, and what it does.
+def answer_lines(need: Need, width: int, height: int) -> list[Line]:
+    """Return the sentence of a need, and for each answer the command line that gives it, and what it does.
 
-    No line has more than `width` cells.
+    No line has more than `width` cells. If all have no room in `height` lines, the sentence is cut, with `…` at its
+    end: the answers and one line of it are always whole.
     """
-    lines: list[Line] = [(Span(part),) for part in wrap(need.words, width)]
+    answers: list[Line] = []
     for item in answers_to(need):
-        first, *rest = wrap(f"{item.twin(need)}: {item.words}", max(8, width - 2))
-        lines += [(), (Span(f"  {first}", "muted"),)] if len(lines) == 1 else [(Span(f"  {first}", "muted"),)]
-        lines += [(Span(f"    {part}", "muted"),) for part in rest]
-    return lines
+        first, *rest = wrap(f"{item.twin(need)}: {item.words}", max(8, width - 4))
+        answers += [(Span(f"  {first}", "muted"),), *((Span(f"    {part}", "muted"),) for part in rest)]
+    parts, room = wrap(need.words, width), max(1, height - len(answers))
+    if len(parts) > room:
+        parts = [*parts[: room - 1], fit(" ".join(parts[room - 1 :]), width)]
+    gap: list[Line] = [()] if len(parts) < room else []
+    return [*((Span(part),) for part in parts), *gap, *answers]
 
 
 class AnswerView(LineView):
     """The need under the cursor in full, and the commands that answer it in a shell."""
 
-    DEFAULT_CSS = "AnswerView { height: 8; padding: 0 1; }"
+    LEAST = 8
+    """Its height in lines, unless a need with its answers has more."""
+    DEFAULT_CSS = f"AnswerView {{ height: {LEAST}; padding: 0 1; }}"
 
 
 class InboxScreen(Dialog[None]):
@@ -152,7 +158,10 @@ class InboxScreen(Dialog[None]):
 
     def _show_answers(self) -> None:
         need = self._by_key.get(self._list.cursor_key)
-        self._answers.show_lines(answer_lines(need, max(8, self._answers.line_width)) if need else [])
+        view, room = self._answers, max(AnswerView.LEAST, self.size.height // 2)
+        lines = answer_lines(need, max(8, view.line_width), room) if need else []
+        view.styles.height = max(AnswerView.LEAST, len(lines))
+        view.show_lines(lines)
 
     @on(LinePanel.Chosen)
     def _choose(self, message: LinePanel.Chosen) -> None:

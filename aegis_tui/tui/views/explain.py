@@ -10,7 +10,7 @@ from aegis_tui.domain.composition.events import PieceLeftOut
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
-from aegis_tui.domain.instance.belief import SOURCES, UNKNOWN, Belief, SourceReading, believe
+from aegis_tui.domain.instance.belief import SOURCES, Belief, SourceReading, believe
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.piece.events import PieceReopened, PieceStuck, PieceTested
 from aegis_tui.domain.piece.model import PIECE_WORDS, Piece
@@ -24,7 +24,7 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.keys import DEFAULT_KEYS, KeyNames
 from aegis_tui.tui.text import Line, Span, clock_text, inert, wrap
 from aegis_tui.tui.views.event import event_line
-from aegis_tui.tui.views.instance import StateSign, lasted_s, state_of
+from aegis_tui.tui.views.instance import lasted_s, sign_of, state_of
 from aegis_tui.tui.views.run import gate_lines
 
 MOST_EVENTS = 8
@@ -75,7 +75,7 @@ def explain_instance(
     """
     state, belief = state_of(workspace, item), believe(item, readings)
     if belief.state != item.word:
-        state = StateSign("?" if belief.state == UNKNOWN else "⚑", f"{belief.state}: {inert(belief.because)}", "warn")
+        state = sign_of(belief.state)
     seen = evidence(events, item)
     mine = [event for event in seen if event.agent_id == item.agent_id]
     lines: list[Line] = [
@@ -112,7 +112,7 @@ def _known_from(belief: Belief, readings: Sequence[SourceReading], note: str | N
     return [
         _pair("source", SOURCES[belief.source]),
         *([_pair("because", inert(belief.because))] if belief.because not in ("", note) else []),
-        _pair("since", _age(belief.since, now) if belief.since else "just now"),
+        _pair("since", _age(belief.since, now) if belief.since else "not known"),
         *(_pair("asked now" if not at else "", reading_words(reading)) for at, reading in enumerate(readings)),
     ]
 

@@ -64,10 +64,14 @@ def state_of(workspace: Workspace, item: Instance) -> StateSign:
         return known
     if waits := workspace.locks.waits_of(item.agent_id):
         return StateSign("◐", f"waits {_blocker(workspace, waits[0])}", "warn")
-    glyph, ink = _BY_STATE.get(item.state, ("●", "accent"))
-    if item.state in ASKING and item.note:
-        return StateSign(glyph, f"{item.state}: {inert(item.note)}", ink)
-    return StateSign(glyph, state_words(item.state, item.until), ink)
+    words = f"{item.state}: {inert(item.note)}" if item.state in ASKING and item.note else None
+    return sign_of(item.state)._replace(word=words or state_words(item.state, item.until))
+
+
+def sign_of(state: str) -> StateSign:
+    """Return how to show a state of an instance that is alive; its word is the state itself."""
+    glyph, ink = _BY_STATE.get(state, ("●", "accent"))
+    return StateSign(glyph, state, ink)
 
 
 def _blocker(workspace: Workspace, wait: Wait) -> str:

@@ -20,7 +20,7 @@ from aegis_tui.tui.widgets.tabs import tab_strip
 class PanePreview(LinePanel):
     """A panel that shows a part of a pane, or a sentence; it captures nothing itself.
 
-    At first that are the last lines, from their beginning. What lies beside them is marked: `‹` and `›` in the line,
+    At first it shows the last lines, from their beginning. What lies beside them is marked: `‹` and `›` in the line,
     and the number of lines above and below in the border. The keys of lists scroll, and `z` wraps long lines. No key is
     sent to the pane; a person attaches to it for that.
     """
@@ -50,6 +50,7 @@ class PanePreview(LinePanel):
     ]
 
     def __init__(self, *, name_id: str | None = None) -> None:
+        self._of = ""
         self._whole: list[Strip] = []
         self._strips: list[Strip] = []
         self._lines: tuple[str, ...] = ()
@@ -67,20 +68,29 @@ class PanePreview(LinePanel):
         title = str(count) or self.TITLE
         self.set_title(tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM))
 
-    def show_pane(self, label: str, shot: Screenshot) -> None:
+    def show_pane(self, label: str, shot: Screenshot, *, of: str = "") -> None:
         """Show the content of a pane, in its own colours; if it is what is shown already, only the title changes.
+
+        What the person scrolled to stays in view while lines are added at the end. Another pane is shown from its end.
 
         Args:
             label: What to show as the title, for example `w02 kanban`.
             shot: The content.
+            of: Names the pane; may be left out by a caller that shows only one.
         """
         self.titled(f"{label} ─ live")
+        if of != self._of:
+            self._of, self._lines = of, ()
+            self._below = self._left = 0
         if shot.lines == self._lines:
             return
+        before = len(self._strips)
         self._lines = shot.lines
         self._whole = _trimmed(strips_of(shot.lines, base=self._named("")))
         self.spread(0)
         self._lay_out()
+        if self._below:
+            self._go_to(self._below + max(0, len(self._strips) - before), self._left)
 
     def show_words(self, label: str, words: str) -> None:
         """Show a sentence in place of a pane; `label` is the title."""

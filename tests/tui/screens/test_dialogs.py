@@ -23,7 +23,6 @@ from aegis_tui.tui.parts import GoalOffer
 from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.screens.design import DesignScreen
 from aegis_tui.tui.screens.goal import GoalScreen
-from aegis_tui.tui.screens.grid import GridScreen
 from aegis_tui.tui.screens.report import ReportScreen
 from aegis_tui.tui.screens.stop import ConfirmScreen, StopScreen
 from aegis_tui.tui.widgets.prompt import PromptArea
@@ -217,18 +216,6 @@ async def test_stopping_shows_the_loss_and_only_a_yes_stops(record: Record) -> N
 
 
 @to_the_end
-async def test_the_grid_shows_every_living_pane(record: Record) -> None:
-    app = record(until=125).app()
-    async with app.run_test(size=(160, 48), notifications=True) as pilot:
-        await ready(pilot, app)
-        await pilot.press("v")
-        await until(pilot, lambda: isinstance(app.screen, GridScreen) and "w03 search ─ done" in screen_text(app))
-        await until(pilot, lambda: "Submitting Add search" in screen_text(app))
-        await pilot.press("escape")
-        assert isinstance(app.screen, DashboardScreen)
-
-
-@to_the_end
 async def test_a_terminal_that_shrinks_says_so_and_one_that_grows_shows_the_board(record: Record) -> None:
     app = record("proposed").app()
     async with app.run_test(size=(40, 12), notifications=True) as pilot:
@@ -238,15 +225,6 @@ async def test_a_terminal_that_shrinks_says_so_and_one_that_grows_shows_the_boar
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: "Instances" in screen_text(app))
         assert "too small" not in screen_text(app)
-
-
-@to_the_end
-async def test_a_grid_without_panes_says_so_in_a_line(record: Record) -> None:
-    app = record(until=3).app()
-    async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await ready(pilot, app)
-        await pilot.press("v")
-        await until(pilot, lambda: "esc goes back to the dashboard; press n there to enter a goal" in screen_text(app))
 
 
 @to_the_end

@@ -8,17 +8,20 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.domain.answer import answers_to
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.events import AgentState
+from aegis_tui.domain.need import Need
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.verdict import compare
 from aegis_tui.domain.run.events import RunAcknowledged, RunEnding, RunFinished
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.screens.design import DesignScreen
-from aegis_tui.tui.screens.inbox import InboxScreen
+from aegis_tui.tui.screens.inbox import InboxScreen, answer_lines
 from aegis_tui.tui.screens.report import ReportScreen
 from aegis_tui.tui.screens.send import SendScreen
+from aegis_tui.tui.text import width_of
 from tests.tui.pilot import ready, screen_text, to_the_end, until
 
 Record = Callable[..., Any]
@@ -123,3 +126,29 @@ async def test_a_failed_run_is_read_from_the_inbox_which_stays_open_and_follows_
         seen = Event(last.seq + 1, "person", last.timestamp, RunAcknowledged(run="run1"))
         app.desk.store.apply([seen])
         await until(pilot, lambda: "nothing is waiting for you" in screen_text(app))
+
+
+@pytest.mark.parametrize("kind", ["instance", "piece", "rule", "base"])
+@pytest.mark.parametrize("width", [40, 66, 150])
+def test_all_answers_to_a_need_are_shown_whole_however_long_it_is(kind: str, width: int) -> None:
+    short, long = (Need(kind, "wishlist", words) for words in ("is stuck", "a test fails " * 300))
+    for need in (short, long):
+        lines = ["".join(span.text for span in line) for line in answer_lines(need, width, 14)]
+        shown = " ".join(" ".join(lines).split())
+        assert all(f"{item.twin(need)}: {item.words}" in shown for item in answers_to(need))
+        assert len(lines) <= 14 and max(map(width_of, lines)) <= width
+        assert ("…" in shown) == (need is long)
+
+
+@to_the_end
+async def test_a_long_question_leaves_the_list_and_the_answers_on_a_small_screen(record: Record) -> None:
+    scene = record(until=125)
+    last = scene.events[-1]
+    asks = AgentState(state="asking", progress=0.1, source="hub", note="which client? " * 100)
+    scene = type(scene)([*scene.events, Event(last.seq + 1, "NATIVE-w01", last.timestamp, asks)], scene.panes)
+    app = scene.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("i")
+        await until(pilot, lambda: "aegis-tui stop w01: the instance ends" in screen_text(app))
+        assert screen_text(app).count("w01 is asking: which client?") == 2

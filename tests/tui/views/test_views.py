@@ -138,13 +138,17 @@ def test_an_explanation_shows_what_each_source_says_now_and_what_is_unknown(reco
     item = workspace.instances.by_id["NATIVE-w02"]
     gone = [of_hub(answers=True), SourceReading("process", "ended", "its pane is gone\x1b")]
     page = text(explain_instance(workspace, item, scene.events, now=scene.now, width=100, readings=gone))
-    assert page.startswith("? unknown: its pane is gone\ufffd, and the hub has not recorded that")
+    assert page.startswith("? unknown   worker")
+    assert "because  its pane is gone\ufffd, and the hub has not recorded that" in page
     assert "source  inferred from its process" in page
     assert "asked now  hub: running, the hub answers\n" in page and "process: ended, its pane is gone\ufffd" in page
     asks = [of_hub(answers=True), SourceReading("screen", "asking", "Do you want to proceed?")]
     item.state = "implementing"
     page = text(explain_instance(workspace, item, scene.events, now=scene.now, width=100, readings=asks))
-    assert page.startswith("⚑ asking: Do you want to proceed?") and "by a rule" in page
+    assert page.startswith("⚑ asking   worker") and "by a rule" in page and "because  Do you want to proceed?" in page
+    works = [of_hub(answers=False), SourceReading("screen", "running", "esc to interrupt")]
+    page = text(explain_instance(workspace, item, scene.events, now=scene.now, width=100, readings=works))
+    assert page.startswith("● running   worker") and "since  not known" in page
 
 
 def test_the_page_of_an_instance_says_what_checks_its_writes_and_what_does_not(record: Record) -> None:

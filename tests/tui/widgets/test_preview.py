@@ -92,9 +92,27 @@ async def test_new_output_is_followed_at_the_end_and_the_place_is_kept_above_it(
         app.preview.show_pane("w01", shot(f"line {at}" for at in range(21)))
         await pilot.pause()
         assert app.shown()[-1].startswith("line 20")
+        await press(pilot, "k")
+        app.preview.show_pane("w01", shot(f"line {at}" for at in range(25)))
+        assert app.shown()[-1].startswith("line 19")
+        await press(pilot, "G")
+        assert app.shown()[-1].startswith("line 24") and "below" not in str(app.preview.border_subtitle)
         app.preview.show_words("w01", "it has ended")
         await pilot.pause()
         assert app.shown()[0].startswith("it has ended") and not str(app.preview.border_subtitle)
+
+
+@to_the_end
+async def test_another_pane_is_shown_from_its_own_end_and_beginning_of_lines() -> None:
+    app = OnePane()
+    async with app.run_test(size=SIZE) as pilot:
+        app.preview.focus()
+        for of in ("w01", "w02"):
+            app.preview.show_pane(of, shot(f"line {at} " + "x" * 60 for at in range(20)), of=of)
+            await pilot.pause()
+            assert app.shown()[-1].startswith("line 19")
+            await press(pilot, "k", "k", ">")
+            assert app.shown()[-1].startswith("‹x")
 
 
 @to_the_end
