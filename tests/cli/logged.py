@@ -45,7 +45,10 @@ def until_failed(
     """
     at = next(place for place, event in enumerate(events) if event["data"].get("stage") == "MONITORING") + 1
     error = {"code": "worker.failed", "message": "f1 failed 3 times", "hint": ""}
-    ends = [("run:ending", {"error": error}), ("run:finished", {"report": {"ok": False, "error": error}})]
+    ends: list[tuple[str, dict[str, Any]]] = [
+        ("run:ending", {"error": error}),
+        ("run:finished", {"report": {"ok": False, "error": error}}),
+    ]
     added = [*more, *((kind, {"run": "run1", "ok": False, **data}) for kind, data in ends if ended)]
     last = events[at - 1]
     shared = {**last, "agent_id": "hub"}

@@ -11,19 +11,19 @@ from jsonschema import Draft4Validator  # type: ignore[import-untyped]
 
 from aegis_tui.cli import main
 from aegis_tui.sdk.discovery import WorkspacePaths
-from tests.cli.test_history import LOG, paths, write_log
+from tests.cli.logged import recorded, write_log
+from tests.cli.test_history import paths
 
 __all__ = ["paths"]
 SCHEMA = Path(__file__).parents[1] / "domain" / "review" / "sarif-schema-2.1.0.json"
 
 
 @pytest.fixture(autouse=True)
-def log(paths: WorkspacePaths, tmp_path: Path) -> None:
+def log(paths: WorkspacePaths) -> None:
     """A log of one run whose pieces were reviewed, up to its commit, which is in no repository here."""
-    lines = LOG.read_text("utf-8").splitlines(keepends=True)
-    end = next(number for number, line in enumerate(lines) if '"run:committed"' in line)
-    (tmp_path / "log.jsonl").write_text("".join(lines[:end]), "utf-8")
-    write_log(paths, tmp_path / "log.jsonl")
+    events = recorded()
+    end = next(number for number, event in enumerate(events) if event["type"] == "run:committed")
+    write_log(paths, events[:end])
 
 
 def printed(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
