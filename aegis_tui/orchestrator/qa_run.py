@@ -161,9 +161,23 @@ class QaRunner:
         Raises:
             OSError: It cannot be started.
         """
-        worktree, home, around = place.scratch.path, place.home, place.around
-        environment = {**self._environment(home), **around.environment}
-        spec = self._spec(place, environment, folder)
+        environment = {**self._environment(place.home), **place.around.environment}
+        return await self._run_in(place, argv, environment, folder=folder, limit_s=limit_s)
+
+    async def _run_in(
+        self, place: RunPlace, argv: Sequence[str], environment: Mapping[str, str], *, folder: Path, limit_s: float
+    ) -> ProgramResult:
+        worktree, home = place.scratch.path, place.home
+        spec = SandboxSpec(
+            worktree=worktree,
+            cwd=folder,
+            environment=environment,
+            read_write=(home,),
+            read_only=place.around.read_only,
+            links=place.around.links,
+            keep_environment=True,
+            own_session=True,
+        )
         return await self._programs.run(
             self._sandbox.wrap(list(argv), spec, place.level),
             cwd=worktree,
@@ -171,20 +185,9 @@ class QaRunner:
             timeout_s=limit_s,
             head_bytes=HEAD_BYTES,
             tail_bytes=TAIL_BYTES,
-            bounds=self._bounds(worktree, home),
-        )
-
-    @staticmethod
-    def _spec(place: RunPlace, environment: Mapping[str, str], folder: Path) -> SandboxSpec:
-        return SandboxSpec(
-            worktree=place.scratch.path,
-            cwd=folder,
-            environment=environment,
-            read_write=(place.home,),
-            read_only=place.around.read_only,
-            links=place.around.links,
-            keep_environment=True,
-            own_session=True,
+            bounds=Bounds(
+                self._limits.output_mb * _MIB, folders=(worktree, home), disk_bytes=self._limits.disk_mb * _MIB
+            ),
         )
 
     async def _outdated(self, run: Run, oid: str) -> tuple[str, ...]:
@@ -239,16 +242,8 @@ class QaRunner:
             return CommandRun(Outcome(None, "", obstacles=obstacles))
         asked = ask(command, place)
         environment = _joined({**self._environment(home), **around.environment}, asked)
-        argv = self._sandbox.wrap(["bash", "-c", asked.command], self._spec(at, environment, worktree), at.level)
-        result = await self._programs.run(
-            argv,
-            cwd=worktree,
-            environment=environment,
-            timeout_s=limit_s,
-            head_bytes=HEAD_BYTES,
-            tail_bytes=TAIL_BYTES,
-            bounds=self._bounds(worktree, home),
-        )
+        argv = ["bash", "-c", asked.command]
+        result = await self._run_in(at, argv, environment, folder=worktree, limit_s=limit_s)
         outcome = Outcome(
             result.exit_code,
             result.output,
@@ -259,10 +254,6 @@ class QaRunner:
             duration_s=result.duration_s,
         )
         return CommandRun(outcome, tools_of(command, place))
-
-    def _bounds(self, worktree: Path, home: Path) -> Bounds:
-        limits = self._limits
-        return Bounds(limits.output_mb * _MIB, folders=(worktree, home), disk_bytes=limits.disk_mb * _MIB)
 
     def _place(self, worktree: Path, home: Path) -> tuple[CommandPlace, int]:
         """Create an empty folder in `home` for the result files of one command.
