@@ -9,12 +9,12 @@ import contextlib
 import hashlib
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from aegis_tui.adapters.git.settings import Setting
+from aegis_tui.adapters.git.settings import Setting, attribute_files
 from aegis_tui.adapters.git.spare import Spare, new_spare
 from aegis_tui.sdk.untrusted_folder import read_file
 
@@ -30,7 +30,7 @@ _OLD_S: Final = 7 * 24 * 3600
 _FREE_SHARE: Final = 0.1
 
 
-def stamp_of(settings: Iterable[Setting], common_dir: Path) -> str | None:
+def stamp_of(settings: Collection[Setting], common_dir: Path) -> str | None:
     """Return what the content of checked-out files depends on besides the commit, as a hash of 64 digits; blocking.
 
     None if that cannot be said, because a program (a filter) writes the content.
@@ -42,12 +42,7 @@ def stamp_of(settings: Iterable[Setting], common_dir: Path) -> str | None:
     parts = [(item.name, item.value) for item in settings if item.name.startswith(("core.", "filter.", "extensions."))]
     if any(name.startswith("filter.") for name, _ in parts):
         return None
-    theirs = [Path(value or "") for name, value in parts if name == "core.attributesfile"]
-    places = [common_dir / "info/attributes", *theirs, Path("~/.config/git/attributes"), Path("/etc/gitattributes")]
-    contents = []
-    for place in places:
-        with contextlib.suppress(RuntimeError):  # no home
-            contents.append(read_file(place.expanduser(), limit=1 << 20))
+    contents = [read_file(place, limit=1 << 20) for place in attribute_files(settings, common_dir)]
     relevant = [part for part in parts if part[0] not in _ELSEWHERE]
     return hashlib.sha256(repr((relevant, contents)).encode("utf-8", "surrogatepass")).hexdigest()
 

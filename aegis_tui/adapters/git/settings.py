@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,6 +35,23 @@ class Setting(NamedTuple):
     """Its key: section and variable are in lower case."""
     value: str | None
     """None without `=`, which stands for true."""
+
+
+def attribute_files(settings: Iterable[Setting], common_dir: Path | None) -> list[Path]:
+    """Return the files outside commits in which git may find attributes; some may not exist. Source: gitattributes(5).
+
+    Args:
+        settings: All settings of git.
+        common_dir: The common git folder; None leaves its file out.
+    """
+    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    named = [item.value or "" for item in settings if item.name == "core.attributesfile"]
+    places = [Path(name) for name in (*named, f"{home}/git/attributes", "/etc/gitattributes")]
+    found = [] if common_dir is None else [common_dir / "info/attributes"]
+    for place in places:
+        with contextlib.suppress(RuntimeError):  # no home
+            found.append(place.expanduser())
+    return found
 
 
 _Stamp = tuple[int, int, int, int, int] | None

@@ -23,7 +23,9 @@ from aegis_tui.adapters.git.filters import Filters
 from aegis_tui.adapters.git.folder import begin_to_delete_trash, is_alive, put_aside
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner, joined
+from aegis_tui.adapters.git.settings import attribute_files
 from aegis_tui.errors import GitError
+from aegis_tui.sdk.untrusted_folder import read_file
 
 _log = logging.getLogger(__name__)
 
@@ -37,8 +39,10 @@ WHOLE = ("-c", "core.sparseCheckout=false", "-c", "index.sparse=false")
 
 CONE = ("-c", "core.sparseCheckout=true", "-c", "core.sparseCheckoutCone=true", "-c", "index.sparse=false")
 
-_ASK_FOR_FILTERS = ("grep", "--quiet", "-e", "filter=")
+_FILTER = "filter="
+_ASK_FOR_FILTERS = ("grep", "--quiet", "-e", _FILTER)
 _ATTRIBUTES = ":(top,glob)**/.gitattributes"
+_ATTRIBUTES_BYTES = 1 << 20
 
 _FAST_CHECKOUT = (
     "-c",
@@ -125,8 +129,16 @@ class Checkouts:
             await self._read_tree(runner, path, index, how, "-m", base, commit, env=off)
         if off:
             await asyncio.to_thread(_trust_times, index)
-        if off and (await self._runner.run(*_ASK_FOR_FILTERS, commit, "--", _ATTRIBUTES, ok=(0, 1))).code == 0:
-            await _next_second()
+            if await self._names_filters(commit):
+                await _next_second()
+
+    async def _names_filters(self, commit: str) -> bool:
+        """Return whether attributes, in a commit or outside, name a filter for any files."""
+        if (await self._runner.run(*_ASK_FOR_FILTERS, commit, "--", _ATTRIBUTES, ok=(0, 1))).code == 0:
+            return True
+        outside = attribute_files(await self._objects.settings.list_all(), self._runner.git_dir)
+        contents = await asyncio.to_thread(lambda: [read_file(place, limit=_ATTRIBUTES_BYTES) for place in outside])
+        return any(_FILTER.encode() in content for content in contents if content)
 
     async def _read_tree(
         self, runner: GitRunner, path: Path, index: Path, how: tuple[str, ...], *args: str, env: Mapping[str, str]
