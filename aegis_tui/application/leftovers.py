@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import uuid
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ class Removed:
     """One leftover that was removed, or could not be."""
 
     kind: str
-    """`worktree`, `scratch worktree` or `temporary folder`."""
+    """`worktree`, `scratch worktree`, `kept checkout` or `temporary folder`."""
     path: str
     rescue_ref: str | None = None
     """The ref that its work was saved to; None if there was none to save."""
@@ -46,6 +47,7 @@ class Leftovers:
         repository: The workspace's repository.
         worktrees_dir: The folder of the instances' worktrees.
         scratch_dir: The folder of the checks' worktrees.
+        kept_dir: A checkout that stays on disk between runs, beside `scratch_dir`; there may be none.
         find_scratch: Returns temporary folders of dead processes.
         measure: Measures a worktree.
     """
@@ -56,11 +58,13 @@ class Leftovers:
         *,
         worktrees_dir: Path,
         scratch_dir: Path,
+        kept_dir: Path,
         find_scratch: FindScratch,
         measure: Measure,
     ) -> None:
         self._repository, self._find_scratch, self._measure = repository, find_scratch, measure
         self._worktrees_dir, self._scratch_dir = worktrees_dir.resolve(), scratch_dir.resolve()
+        self._kept_dir = kept_dir.resolve()
 
     async def remove(
         self, claimed: Collection[str], *, only: str | None = None, is_running: bool = False
@@ -73,7 +77,8 @@ class Leftovers:
         Args:
             claimed: Paths of worktrees that are in use; they are left alone.
             only: The short id of the one instance whose worktree to remove; None: all worktrees and temporary folders.
-            is_running: Whether a hub runs: its checks may be using scratch worktrees, so these are left alone.
+            is_running: Whether a hub runs: its checks may be using scratch worktrees, so these are left alone, and so
+                is the kept checkout, which they will use.
 
         Raises:
             GitError: git cannot list the worktrees; nothing was removed.
@@ -86,24 +91,28 @@ class Leftovers:
             if not is_used and only in (None, path.name):
                 removed.append(await self._remove(path, entry))
         if only is None:
+            if not is_running and self._kept_dir.is_dir():
+                removed.append(await self._remove_kept())
             for folder in await asyncio.to_thread(self._find_scratch):
                 await asyncio.to_thread(shutil.rmtree, folder, True)
                 removed.append(Removed("temporary folder", str(folder)))
         return removed
 
     async def sizes(self) -> dict[Path, int]:
-        """Return the bytes on disk of each worktree of the workspace, scratch worktrees among them.
+        """Return the bytes on disk of each worktree of the workspace, scratch ones and the kept checkout among them.
 
         Raises:
             GitError: git cannot list the worktrees.
             OSError: A folder of worktrees cannot be read.
         """
-        return {path: await asyncio.to_thread(self._measure, path) for path in await self._worktrees()}
+        kept = [self._kept_dir] if self._kept_dir.is_dir() else []
+        return {path: await asyncio.to_thread(self._measure, path) for path in [*await self._worktrees(), *kept]}
 
     async def shrink(self, find_claimed: FindClaimed, budget_bytes: int) -> tuple[list[Removed], int]:
-        """Remove unused worktrees without uncommitted content, oldest first, until all take no more than the budget.
+        """Remove the kept checkout, then unused worktrees, oldest first, until all take no more than the budget.
 
-        Their commits stay on their branches. All are counted: scratch worktrees and those in use too.
+        Worktrees with uncommitted content stay, and the commits of the others stay on their branches. All are counted:
+        scratch worktrees and those in use too.
 
         Args:
             find_claimed: Asked after the worktrees were listed, so that no worktree that is added meanwhile is removed.
@@ -122,6 +131,9 @@ class Leftovers:
         mine = await asyncio.to_thread(lambda: {Path(path).resolve() for path in claimed})
         unused = [path for path in sizes if path not in mine and path.parent == self._worktrees_dir]
         left, removed = sum(sizes.values()), list[Removed]()
+        if left > budget_bytes and self._kept_dir in sizes:
+            removed.append(await self._remove_kept())
+            left -= sizes[self._kept_dir] if removed[-1].kept is None else 0
         for path in await asyncio.to_thread(sorted, unused, key=_changed):
             if left > budget_bytes and await self._is_saved(path, entries.get(path)):
                 removed.append(await self._remove(path, entries[path]))
@@ -190,6 +202,17 @@ class Leftovers:
         except AegisError as error:
             return Removed(kind, str(path), kept=error.message)
         return Removed(kind, str(path), saved.ref if saved else None)
+
+    async def _remove_kept(self) -> Removed:
+        """Remove the kept checkout; it is moved away first, because a run may take it at any moment."""
+        aside = self._scratch_dir / f"kept-{uuid.uuid4().hex}"
+        try:
+            await asyncio.to_thread(self._scratch_dir.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(self._kept_dir.rename, aside)
+        except OSError as error:
+            return Removed("kept checkout", str(self._kept_dir), kept=str(error))
+        await asyncio.to_thread(shutil.rmtree, aside, True)
+        return Removed("kept checkout", str(self._kept_dir))
 
 
 def _folders(parent: Path) -> list[Path]:

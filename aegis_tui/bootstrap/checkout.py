@@ -9,6 +9,7 @@ from pathlib import Path
 from aegis_tui.adapters.disk import size_of
 from aegis_tui.adapters.git.describe import describe_commit
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
+from aegis_tui.adapters.git.lay_by import KEPT_NAME
 from aegis_tui.adapters.git.piece_diff import read_piece_diff
 from aegis_tui.adapters.git.push import GitPusher
 from aegis_tui.adapters.git.repository import open_repository
@@ -85,6 +86,7 @@ def leftovers_of(repository: Repository, paths: WorkspacePaths) -> Leftovers:
         repository,
         worktrees_dir=paths.worktrees_dir,
         scratch_dir=paths.state_dir / "scratch",
+        kept_dir=paths.state_dir / KEPT_NAME,
         find_scratch=find_scratch_of_the_dead,
         measure=worktree_size,
     )

@@ -12,6 +12,7 @@ import pytest
 
 from aegis_tui.adapters.disk import size_of
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead, scratch_folder
+from aegis_tui.adapters.git.lay_by import KEPT_NAME
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.application.leftovers import Leftovers, Removed
 from aegis_tui.bootstrap.wiring import claimed_worktrees
@@ -61,6 +62,7 @@ async def _leftovers(state: Path) -> Leftovers:
         await open_repository(state / "repo"),
         worktrees_dir=state / "worktrees",
         scratch_dir=state / "scratch",
+        kept_dir=state / KEPT_NAME,
         find_scratch=lambda: find_scratch_of_the_dead(state / "tmp"),
         measure=lambda path: size_of([path]),
     )
@@ -181,6 +183,37 @@ def test_over_the_budget_the_oldest_unused_worktrees_go_but_none_with_unsaved_wo
 
 async def _sizes(state: Path) -> dict[Path, int]:
     return await (await _leftovers(state)).sizes()
+
+
+def _keep_a_checkout(state: Path) -> Path:
+    kept = state / KEPT_NAME
+    (kept / "tree").mkdir(parents=True)
+    (kept / "tree/file").write_text("content\n" * 1000)
+    return kept
+
+
+def test_the_kept_checkout_counts_and_goes_first(state: Path) -> None:
+    base, kept = asyncio.run(_leave(state)), _keep_a_checkout(state)
+    asyncio.run(_add(state, "w03", base))
+
+    async def claimed() -> list[str]:
+        return []
+
+    async def shrink(budget_bytes: int) -> tuple[list[Removed], int]:
+        return await (await _leftovers(state)).shrink(claimed, budget_bytes)
+
+    sizes = asyncio.run(_sizes(state))
+    total = sum(sizes.values())
+    removed, left = asyncio.run(shrink(total - 1))
+    assert [item.kind for item in removed] == ["kept checkout"] and not kept.exists()
+    assert left == total - sizes[kept] == sum(asyncio.run(_sizes(state)).values())
+
+
+def test_the_kept_checkout_goes_unless_a_hub_may_use_it(state: Path) -> None:
+    kept = _keep_a_checkout(state)
+    assert asyncio.run(_remove(state, is_running=True)) == [] and kept.exists()
+    assert [item.kind for item in asyncio.run(_remove(state))] == ["kept checkout"]
+    assert not kept.exists() and list((state / "scratch").iterdir()) == []
 
 
 def test_a_worktree_that_is_added_while_the_space_is_measured_is_no_leftover(state: Path) -> None:

@@ -44,7 +44,7 @@ def test_files_are_older_than_the_second_in_which_a_worktree_is_ready(
 
     async def run() -> int:
         repository = await open_repository(repo)
-        time.sleep(1 - time.time() % 1)  # all that follows fits in one second, unless something waits
+        await asyncio.sleep(1 - time.time() % 1)  # all that follows fits in one second, unless something waits
         await repository.add_scratch(tmp_path / "checks", git(repo, "rev-parse", "HEAD"))
         return int(time.time())
 
