@@ -47,11 +47,11 @@ def attribute_files(settings: Iterable[Setting], common_dir: Path | None) -> lis
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     named = [item.value or "" for item in settings if item.name == "core.attributesfile"]
     places = [Path(name) for name in (*named, f"{home}/git/attributes", "/etc/gitattributes")]
-    found = [] if common_dir is None else [common_dir / "info/attributes"]
+    files = [] if common_dir is None else [common_dir / "info/attributes"]
     for place in places:
         with contextlib.suppress(RuntimeError):  # no home
-            found.append(place.expanduser())
-    return found
+            files.append(place.expanduser())
+    return files
 
 
 _Stamp = tuple[int, int, int, int, int] | None
