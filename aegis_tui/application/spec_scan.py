@@ -19,7 +19,7 @@ _NEVER: _Stamp = (0, 0, 0, 0)
 
 
 class SeenSpec(NamedTuple):
-    """What the file of a spec says."""
+    """What the file of a spec said when it was last read; with the same digest it says the same."""
 
     spec_id: str
     path: str

@@ -19,6 +19,7 @@ from aegis_tui.application.spec_scan import SeenSpec, SpecScan
 from aegis_tui.application.yaml_edit import Edit
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import THE_HUB, Actor
+from aegis_tui.domain.inert import inert
 from aegis_tui.domain.run.commands import RunCancel, RunStart
 from aegis_tui.domain.spec.commands import SpecFail, SpecObserve, SpecRescan
 from aegis_tui.domain.spec.document import PRIORITIES, Spec, count_progress
@@ -90,6 +91,7 @@ class SpecService:
         self._wake = asyncio.Event()
         self._refused: dict[str, str] = {}
         self._waits: dict[str, str] = {}
+        self._logged: dict[str, str] = {}
         self._quiet_until = self._retry_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -115,20 +117,24 @@ class SpecService:
     async def _rescan(self, command: SpecRescan) -> SpecRescan:
         if self._engine is None:
             return command
-        async with self._turn_lock:
+        wanted = command.spec_id
+        async with self._turn_lock:  # until the end: a look in a thread changes what was seen
             self._retry_at = 0.0
             await self._turn(self._engine, whole=True, again=True)
-        wanted = command.spec_id
-        if wanted is not None and self._scan.find(wanted) is None:
-            raise UsageError(f"there is no file of a spec {wanted}", "aegis-tui spec list names them")
-        states = await self._engine.read(lambda workspace: _of_files(workspace))
+            if wanted is not None and self._scan.find(wanted) is None:
+                raise UsageError(f"there is no file of a spec {wanted}", "aegis-tui spec list names them")
+            problems = {**self._waits, **self._scan.problems}
+            states = await self._engine.read(_of_files)
         specs = [
             {"spec_id": item.spec_id, "status": item.status, "title": item.title, "run": item.by_run}
             for item in states
             if wanted in (None, item.spec_id)
         ]
-        problems = {**self._waits, **self._scan.problems}
-        rows = [{"spec": name, "reason": text} for name, text in sorted(problems.items()) if wanted in (None, name)]
+        rows = [
+            {"spec": inert(name), "reason": inert(text)}
+            for name, text in sorted(problems.items())
+            if wanted in (None, name)
+        ]
         return command.model_copy(update={"answer": {"specs": specs, "problems": rows}})
 
     async def _follow(self, engine: Engine) -> None:
@@ -145,8 +151,12 @@ class SpecService:
             try:
                 async with self._turn_lock:
                     await self._turn(engine, whole=whole)
+                self._logged.pop("", None)
             except (AegisError, OSError) as error:
-                _log.warning("specs were not read", extra={"aegis_error": str(error)})
+                self._warn("specs were not read", "", str(error))
+            except Exception:
+                _log.exception("a step with the specs failed")
+                await asyncio.sleep(_RETRY_S)  # then the other specs go on
             try:
                 async with asyncio.timeout(LOOK_S):  # `wait_for` can lose a cancellation, and `stop` would never return
                     await self._wake.wait()
@@ -174,6 +184,9 @@ class SpecService:
         await self._begin(engine)
 
     async def _observe(self, engine: Engine, seen: SeenSpec) -> None:
+        if not seen.digest and not await engine.read(lambda workspace: seen.spec_id in workspace.specs.by_id):
+            self._waits.pop(seen.spec_id, None)
+            return
         if seen.spec is None and seen.digest:
             _log.warning("a file is not a valid spec", extra={"aegis_path": seen.path, "aegis_error": seen.problem})
             return
@@ -186,8 +199,9 @@ class SpecService:
         try:
             reply = await engine.submit(command, THE_HUB)
         except AegisError as error:
+            if self._waits.get(seen.spec_id) != error.message:
+                _log.warning("a spec was not registered", extra={"aegis_path": seen.path, "aegis_error": error.message})
             self._waits[seen.spec_id] = error.message
-            _log.warning("a spec was not registered", extra={"aegis_path": seen.path, "aegis_error": error.message})
             return
         self._waits.pop(seen.spec_id, None)
         if reply["refused"]:
@@ -197,6 +211,7 @@ class SpecService:
         seen = self._scan.find(state.spec_id)
         if seen is None or seen.spec is None or seen.spec.status == state.status:
             self._refused.pop(state.spec_id, None)
+            self._logged.pop(state.path, None)
             return
         written, refused = seen.spec, self._refused.pop(state.spec_id, "")
 
@@ -214,7 +229,13 @@ class SpecService:
             self._wake.set()
         except (AegisError, OSError) as error:
             self._waits[state.spec_id] = f"its file cannot be written: {error}"
-            _log.warning("a spec was not written", extra={"aegis_path": state.path, "aegis_error": str(error)})
+            self._warn("a spec was not written", state.path, str(error))
+
+    def _warn(self, text: str, path: str, error: str) -> None:
+        """Log a problem once while it lasts, not again at each turn that meets it; `path` is empty for all files."""
+        if self._logged.get(path) != error:
+            self._logged[path] = error
+            _log.warning(text, extra={"aegis_path": path, "aegis_error": error})
 
     async def _cancel(self, engine: Engine) -> None:
         """Cancel the open run of a spec that the person has cancelled."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.domain.run.events import RunFacts
 from aegis_tui.domain.spec.commands import SpecRescan
-from aegis_tui.errors import AegisError, ModelUnavailable, UsageError
+from aegis_tui.errors import ModelUnavailable, UsageError
 from aegis_tui.hub import specs
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.specs import SpecService
@@ -36,7 +37,7 @@ class Desk:
 
     def __init__(self, root: Path) -> None:
         self.root, self.runs = root, 0
-        self.error: AegisError | None = None
+        self.error: Exception | None = None
         self.engine: Engine
         self.service = SpecService(SpecFolder(root), self.prepare, dict)
 
@@ -193,6 +194,73 @@ def test_edits_by_a_person_and_by_the_hub_lose_neither(paths: WorkspacePaths, tm
             SpecFolder(tmp_path).move("a", "approved", by="person", author="me", now=datetime.now(UTC))
             await desk.until(lambda: status_of(path) == "planning")
             assert [f"# note {number}" in path.read_text() for number in range(40)] == [True] * 40
+
+    asyncio.run(main())
+
+
+def test_an_unexpected_fault_is_logged_and_the_watch_goes_on(
+    paths: WorkspacePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(specs, "_RETRY_S", 0.05)
+
+    async def main() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            desk.error = ValueError("of a defect")
+            path = desk.put("a")
+            await desk.until(lambda: "ValueError: of a defect" in caplog.text)
+            desk.error = None
+            await desk.until(lambda: status_of(path) == "planning")
+
+    asyncio.run(main())
+
+
+def test_a_problem_is_logged_once_while_it_lasts(
+    paths: WorkspacePaths, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            own = desk.put("a", "draft")
+            cycle = desk.put("b", "draft")
+            own.write_text(own.read_text() + "dependencies: [b]\n")
+            await desk.rescan()
+            cycle.write_text(cycle.read_text() + "dependencies: [a]\n")
+            for _ in range(3):
+                assert [row["spec"] for row in (await desk.rescan())["problems"]] == ["b"]
+            cycle.unlink()
+            assert (await desk.rescan())["problems"] == []
+            (own.parent.parent / "a.yaml").write_text("")
+            for _ in range(3):
+                with pytest.raises(UsageError, match="two files"):
+                    await desk.rescan()
+                await asyncio.sleep(0.1)
+            warned = [record.getMessage() for record in caplog.records]
+            assert sorted(warned) == ["a spec was not registered", "specs were not read"]
+
+    asyncio.run(main())
+
+
+def test_no_file_ends_the_watch(paths: WorkspacePaths, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            active = desk.put("a", "draft").parent
+            (active / "kind.yaml").write_text(TEXT.format(name="kind", status="approved") + "agents: ['']\n")
+            (active / "long.yaml").write_text(
+                TEXT.format(name="long", status="approved").replace("title: x", f"title: {'x' * 300_000}")
+            )
+            odd = [active / f"{'n' * 220}.yaml", Path(os.fsdecode(os.fsencode(active) + b"/\xff.yaml"))]
+            for path in odd:
+                path.write_text("id: x\n")
+            problems = {row["spec"]: row["reason"] for row in (await desk.rescan())["problems"]}
+            assert "agents[0]: must not be empty" in problems["kind"] and "metadata.title" in problems["long"]
+            assert len(problems) == 4 and all(text.encode() for pair in problems.items() for text in pair)
+            for path in odd:
+                path.unlink()
+            await desk.until(lambda: len(desk.service._scan.problems) == 2)
+            (active / "big.yaml").write_text(
+                TEXT.format(name="big", status="approved") + f"  description: {'x' * 1_000_000}\n"
+            )
+            await desk.until(lambda: status_of(active / "big.yaml") in ("planning", "failed"))
+            assert [row["spec"] for row in (await desk.rescan())["problems"]] == ["kind", "long"]
 
     asyncio.run(main())
 

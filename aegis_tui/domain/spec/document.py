@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field
 
+from aegis_tui.domain.field import MAX_TEXT
 from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.naming import check_spec_id, check_task_id
@@ -43,12 +44,17 @@ class SpecIssue(NamedTuple):
 class Metadata(FrozenModel):
     """What a spec is about, for people."""
 
-    title: Text
+    title: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+    """What is wanted, in one line; it becomes the goal of the run."""
+
     description: str = ""
     author: str = ""
     createdAt: str = ""
-    """RFC 3339."""
+    """When the file was written, as RFC 3339, such as 2026-11-30T08:00:00Z; the program sets it and never reads it."""
+
     updatedAt: str = ""
+    """When the program last changed the file, in the same form."""
+
     tags: tuple[str, ...] = ()
     estimatedDuration: str = ""
     extra: Mapping[str, Any] = Field(default_factory=dict)
@@ -66,7 +72,7 @@ class Requirement(FrozenModel):
 
 
 class SpecTask(FrozenModel):
-    """A part of the work."""
+    """A part of the work of a spec; tasks with files of their own are built by a worker each (`design_of`)."""
 
     id: Text
     title: Text
@@ -98,7 +104,7 @@ class SpecChange(FrozenModel):
     """An entry of the change log: who changed what, and when."""
 
     timestamp: Text
-    """RFC 3339."""
+    """When, as RFC 3339 with the time zone."""
     author: str = ""
     change: Text
 
@@ -115,7 +121,7 @@ class SpecContext(FrozenModel):
 
 
 class Spec(FrozenModel):
-    """A whole spec file."""
+    """What a spec file says in the present form. The model checks single fields, `check_spec` the rules between."""
 
     id: Text
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$")] = "0.1.0"
@@ -128,8 +134,8 @@ class Spec(FrozenModel):
     """Why the spec failed; written by the hub."""
     dependencies: tuple[str, ...] = ()
     """Ids of specs that must be completed first."""
-    agents: tuple[str, ...] = ()
-    """Kinds of agents that may work on it; empty for any."""
+    agents: tuple[Text, ...] = ()
+    """Kinds of agents that may work on it, of which the first is used; empty for the kind of the settings."""
     assignedAgent: str = ""
     """The instance that works on it; written by the hub."""
     metadata: Metadata

@@ -34,9 +34,10 @@ class SpecTable:
     def __init__(self) -> None:
         self.by_id: dict[str, SpecState] = {}
         self.past: dict[str, str] = {}
+        """Final status by id of the newest `KEPT_PAST` removed specs, oldest first."""
+
         self.at_work: set[str] = set()
         """The ids of specs that a run was started for and that have not ended."""
-        """Final status by id of the newest `KEPT_PAST` removed specs, oldest first."""
 
     def is_known(self, spec_id: str) -> bool:
         """Return whether a spec with that id exists or is one of the newest `KEPT_PAST` that were removed."""
