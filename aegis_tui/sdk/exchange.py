@@ -50,8 +50,8 @@ def change_file(path: Path, change: Callable[[bytes], bytes]) -> bytes:
 
     A writer that does not wait for the lock of the folder, such as an editor, loses nothing: if the file changes while
     its new content is made, or another program has it open, the change is made again from the newest content. Where
-    the system has no leases (Linux has them, on local file systems, for files of the user's own), a write within the
-    same microseconds can be lost.
+    the system has no leases (Linux has them, on local file systems, for files of the user's own) or cannot exchange
+    two files, a write within the same microseconds can be lost.
 
     Args:
         path: A regular file; a link to it is kept.
@@ -59,7 +59,7 @@ def change_file(path: Path, change: Callable[[bytes], bytes]) -> bytes:
 
     Raises:
         Conflict: The file was open or changed at every attempt, for about a second (code `file.busy`).
-        OSError: The file cannot be read or written.
+        OSError: The file cannot be read or written; no temporary file remains.
     """
     path = path.resolve()
     with folder_lock(path.parent):
@@ -82,7 +82,7 @@ def create_file(path: Path, content: bytes) -> bool:
     """Create a file with its whole content in one step; False, with nothing changed, if it exists. Blocking.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be written; no temporary file remains.
     """
     draft = _draft(path, content)
     try:
@@ -98,12 +98,16 @@ def _draft(path: Path, content: bytes) -> Path:
     """Write the content beside a file, with its mode if it exists, and return the new path."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        with contextlib.suppress(FileNotFoundError):
-            os.fchmod(descriptor, path.stat().st_mode & 0o7777)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(descriptor, path.stat().st_mode & 0o7777)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
     return draft
 
 
@@ -115,9 +119,10 @@ def _replaced(path: Path, draft: Path, before: bytes, after: bytes) -> bool:
         if not _exchange(draft, path):
             draft.replace(path)
             return True
-        if not lease.is_wanted():
+        if _is_same(draft, file) and not lease.is_wanted():
             return True
-        # Another program waits to open the file by what was its name: it must have the name again.
+        # Another program waits to open the file by what was its name, or had just put its own file there: it must have
+        # the name again.
         _exchange(draft, path)
     if draft.read_bytes() != after:  # and a second one has written into the new file in between: keep it beside
         draft.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}.saved"))

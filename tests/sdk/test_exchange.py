@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,19 @@ from aegis_tui.sdk.exchange import change_file, create_file
 
 ADD = "import sys; from pathlib import Path; from aegis_tui.sdk.exchange import change_file\n"
 ADD += "for n in range(20): change_file(Path(sys.argv[1]), lambda old: old + f'{sys.argv[2]} {n}\\n'.encode())"
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from aegis_tui.sdk.exchange import change_file, create_file
+folder = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # Python ignores the signal
+for write in (lambda: change_file(folder / "a", lambda old: b"x" * 5000), lambda: create_file(folder / "b", b"x" * 5000)):
+    try:
+        write()
+    except OSError as error:
+        print(error.strerror)
+"""
 
 
 def only(folder: Path) -> list[str]:
@@ -37,23 +51,27 @@ def test_a_save_by_an_editor_at_any_moment_is_kept(tmp_path: Path, how: str) -> 
     path = tmp_path / "a"
     path.write_text("")
     stop = threading.Event()
+    saved: list[int] = []
 
-    def save(text: str) -> None:
+    def save(text: str) -> bool:
         if how == "in place":
             with path.open("r+") as file:
                 file.seek(0, 2)
                 file.write(text)
-        else:
-            new = tmp_path / ".new"
-            before = path.read_bytes()
-            new.write_bytes(before + text.encode())
-            if path.read_bytes() == before:  # an editor that looks whether the file has changed
-                new.replace(path)
+            return True
+        new = tmp_path / ".new"
+        before = path.read_bytes()
+        new.write_bytes(before + text.encode())
+        if path.read_bytes() != before:  # an editor that looks whether the file has changed
+            return False
+        new.replace(path)
+        return True
 
     def work() -> None:
         number = 0
         while not stop.is_set():
-            save(f"person {number}\n")
+            if save(f"person {number}\n"):
+                saved.append(number)
             number += 1
             time.sleep(0.003)
 
@@ -66,9 +84,9 @@ def test_a_save_by_an_editor_at_any_moment_is_kept(tmp_path: Path, how: str) -> 
         stop.set()
         editor.join()
     lines = path.read_text().splitlines()
-    written = [int(line.split()[1]) for line in lines if line.startswith("person")]
+    kept = {line for file in (path, *tmp_path.glob("a.*.saved")) for line in file.read_text().splitlines()}
+    assert {f"person {number}" for number in saved} <= kept and saved
     if how == "in place":
-        assert written == list(range(len(written)))
         assert [line for line in lines if line.startswith("hub")] == [f"hub {number}" for number in range(40)]
     assert all(line.split()[0] in ("hub", "person") for line in lines)
 
@@ -87,6 +105,23 @@ def test_a_save_between_reading_and_writing_is_seen(tmp_path: Path) -> None:
 
     assert change_file(path, change) == b"one\nperson\nhub\n" == path.read_bytes()
     assert seen == [b"one\n", b"one\nperson\n"]
+    assert only(tmp_path) == ["a"]
+
+
+def test_a_save_by_rename_at_the_last_moment_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a"
+    path.write_text("one\n")
+    exchanged: list[bool] = []
+
+    def exchange_late(one: Path, other: Path, real: Callable[[Path, Path], bool] = exchange._exchange) -> bool:
+        if not exchanged:
+            (tmp_path / ".new").write_text("one\nperson\n")
+            (tmp_path / ".new").replace(path)
+        exchanged.append(real(one, other))
+        return exchanged[-1]
+
+    monkeypatch.setattr(exchange, "_exchange", exchange_late)
+    assert change_file(path, lambda old: old + b"hub\n") == b"one\nperson\nhub\n" == path.read_bytes()
     assert only(tmp_path) == ["a"]
 
 
@@ -136,3 +171,10 @@ def test_a_file_is_created_whole_and_only_once(tmp_path: Path) -> None:
     assert not create_file(tmp_path / "a", b"two")
     assert (tmp_path / "a").read_bytes() == b"one"
     assert only(tmp_path) == ["a"]
+
+
+def test_nothing_remains_of_a_file_for_which_there_is_no_space(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("one\n")
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["File too large"] * 2, done.stderr
+    assert ((tmp_path / "a").read_text(), only(tmp_path)) == ("one\n", ["a"])
