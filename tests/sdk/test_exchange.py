@@ -24,7 +24,8 @@ from pathlib import Path
 from aegis_tui.sdk.exchange import change_file, create_file
 folder = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # Python ignores the signal
-for write in (lambda: change_file(folder / "a", lambda old: b"x" * 5000), lambda: create_file(folder / "b", b"x" * 5000)):
+much = b"x" * 5000
+for write in (lambda: change_file(folder / "a", lambda old: much), lambda: create_file(folder / "b", much)):
     try:
         write()
     except OSError as error:
