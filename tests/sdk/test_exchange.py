@@ -46,6 +46,22 @@ def test_writers_in_several_processes_lose_nothing(tmp_path: Path) -> None:
     assert only(tmp_path) == ["a"]
 
 
+def save(path: Path, how: str, text: str) -> bool:
+    """Add a text as an editor does; False if it saw that the file has changed meanwhile, and left it."""
+    if how == "in place":
+        with path.open("r+") as file:
+            file.seek(0, 2)
+            file.write(text)
+        return True
+    new = path.with_name(".new")
+    before = path.read_bytes()
+    new.write_bytes(before + text.encode())
+    if path.read_bytes() != before:
+        return False
+    new.replace(path)
+    return True
+
+
 @pytest.mark.parametrize("how", ["in place", "by rename"])
 def test_a_save_by_an_editor_at_any_moment_is_kept(tmp_path: Path, how: str) -> None:
     """An editor reads, changes and saves again and again, waiting for no lock; it is never the one that loses."""
@@ -54,24 +70,10 @@ def test_a_save_by_an_editor_at_any_moment_is_kept(tmp_path: Path, how: str) -> 
     stop = threading.Event()
     saved: list[int] = []
 
-    def save(text: str) -> bool:
-        if how == "in place":
-            with path.open("r+") as file:
-                file.seek(0, 2)
-                file.write(text)
-            return True
-        new = tmp_path / ".new"
-        before = path.read_bytes()
-        new.write_bytes(before + text.encode())
-        if path.read_bytes() != before:  # an editor that looks whether the file has changed
-            return False
-        new.replace(path)
-        return True
-
     def work() -> None:
         number = 0
         while not stop.is_set():
-            if save(f"person {number}\n"):
+            if save(path, how, f"person {number}\n"):
                 saved.append(number)
             number += 1
             time.sleep(0.003)
