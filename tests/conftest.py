@@ -161,6 +161,7 @@ THOROUGH = (
     "cli/test_mcp.py",
     "cli/test_repair.py",
     "agent/hosted/test_guard.py",
+    "agent/hosted/test_session.py",
     "agent/test_program.py",
     "orchestrator/test_lockfiles.py",
     "orchestrator/test_proposal.py",

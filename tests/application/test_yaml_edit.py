@@ -93,9 +93,9 @@ def test_line_ends_and_a_missing_last_one_stay() -> None:
 def test_many_changes_cost_as_few_readings_as_one_and_give_what_single_ones_give(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    text = "a: &x 1\ntasks:\n" + "".join(f"  - id: T{n}\n    status: pending  # {n}\n" for n in range(64))
-    changes = [Edit(("tasks", n, key), "done") for n in range(64) for key in ("status", "by")]
-    odd = Edit(("tasks", 63, "id"), "T0\n")
+    text = "a: &x 1\ntasks:\n" + "".join(f"  - id: T{n}\n    status: pending  # {n}\n" for n in range(32))
+    changes = [Edit(("tasks", n, key), "done") for n in range(32) for key in ("status", "by")]
+    odd = Edit(("tasks", 31, "id"), "T0\n")
     alone = text
     for change in changes:
         alone = edited(alone, [change])
@@ -109,10 +109,10 @@ def test_many_changes_cost_as_few_readings_as_one_and_give_what_single_ones_give
     assert edited(text, changes) == alone
     assert len(read) == 3
     assert values(edited(text, [*changes, odd, odd])) == values(edited(alone, [odd]))
-    assert len(read) < 64
+    assert len(read) < 32
 
 
-@pytest.mark.parametrize("value", ["2026-13-45", "9" * 5000])
+@pytest.mark.parametrize("value", ["2026-13-45", "9" * 5000], ids=["date", "number"])
 def test_a_value_that_only_looks_like_a_date_or_a_number_does_not_hinder_a_change(value: str) -> None:
     with pytest.raises(Refused) as refused:
         edited(f"a: &x draft\nstatus: *x\nd: {value}\n", [Edit(("status",), "new")])

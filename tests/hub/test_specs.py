@@ -257,7 +257,7 @@ def test_no_file_ends_the_watch(paths: WorkspacePaths, tmp_path: Path) -> None:
                 path.unlink()
             await desk.until(lambda: len(desk.service._scan.problems) == 2)
             (active / "big.yaml").write_text(
-                TEXT.format(name="big", status="approved") + f"  description: {'x' * 1_000_000}\n"
+                TEXT.format(name="big", status="approved") + f"  description: {'x' * 300_000}\n"
             )
             await desk.until(lambda: status_of(active / "big.yaml") in ("planning", "failed"))
             assert [row["spec"] for row in (await desk.rescan())["problems"]] == ["kind", "long"]
