@@ -109,7 +109,7 @@ def test_many_changes_cost_as_few_readings_as_one_and_give_what_single_ones_give
     assert edited(text, changes) == alone
     assert len(read) == 3
     assert values(edited(text, [*changes, odd, odd])) == values(edited(alone, [odd]))
-    assert len(read) < 32
+    assert len(read) < len(changes)
 
 
 @pytest.mark.parametrize("value", ["2026-13-45", "9" * 5000], ids=["date", "number"])
