@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from aegis_tui.application.setup import SETUP_FILES
+from aegis_tui.application.spec_template import check_edited
 from aegis_tui.application.spec_text import SpecFile, change_spec, load_spec, parse_spec, read_spec
 from aegis_tui.application.yaml_edit import Edit, edited
 from aegis_tui.domain.naming import check_spec_id
@@ -97,9 +99,8 @@ class SpecFolder:
 
     def templates(self) -> dict[str, str]:
         """Return the text of each template by name: those that ship, and the project's, which replace them."""
-        shipped = {path.stem: path.read_text("utf-8") for path in sorted((SETUP_FILES / "specs").glob("*.yaml"))}
         own = (path for path in _files(self._folder / "templates"))
-        return dict(sorted({**shipped, **{path.stem: path.read_text("utf-8", "replace") for path in own}}.items()))
+        return dict(sorted({**_shipped(), **{path.stem: path.read_text("utf-8", "replace") for path in own}}.items()))
 
     def create(self, text: str, *, template: str, author: str, now: datetime) -> Path:
         """Write a new draft from a template, and return its file; the first free id of the day becomes its own.
@@ -163,7 +164,8 @@ class SpecFolder:
         """Set the status of an active spec, if the published table allows it (SPEC-10).
 
         Raises:
-            Refused: That status may not follow (code `spec.transition`), or as `change` does.
+            Refused: That status may not follow (code `spec.transition`), as `change` does, or the spec is to be
+                approved and still has blanks of a template (code `spec.unedited`).
             UsageError: There is no such spec.
             Conflict: As `change` does.
             OSError: The file cannot be written.
@@ -171,10 +173,20 @@ class SpecFolder:
 
         def plan(spec: Spec) -> tuple[Sequence[Edit], str]:
             check_transition(spec.id, spec.status, status, by=by)
+            if status == "approved":
+                self.check_edited(load_spec(self.find(spec_id)))
             edits = [Edit(("status",), status)] if status != spec.status else []
             return edits, f"status {spec.status} -> {status}"
 
         return self.change(spec_id, plan, author=author, now=now)
+
+    def check_edited(self, file: SpecFile) -> None:
+        """Return if a spec has no blanks of a template any more.
+
+        Raises:
+            Refused: It has (code `spec.unedited`).
+        """
+        check_edited(file, self.templates().values(), shipped=_shipped().values())
 
     def _archive(self) -> Iterator[Path]:
         try:
@@ -188,6 +200,12 @@ class SpecFolder:
         names = (path.stem for folder in folders for path in _files(folder))
         matches = (match for match in map(_DAY_ID.match, names) if match and match[1] == day)
         return max((int(match[2]) for match in matches), default=0)
+
+
+@cache
+def _shipped() -> Mapping[str, str]:
+    """Return the text of each shipped template by name."""
+    return {path.stem: path.read_text("utf-8") for path in sorted((SETUP_FILES / "specs").glob("*.yaml"))}
 
 
 def _files(folder: Path) -> list[Path]:

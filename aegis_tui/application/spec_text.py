@@ -206,7 +206,24 @@ def _in_file(path: Place, short: bool) -> Place:
     return ("title",) if path[:1] in (("requirements",), ("tasks",)) else path
 
 
-def _refused(name: str, issues: Iterable[tuple[int | None, Place, str]], hint: str = _FIX_HINT) -> Refused:
+def refused_at(file: SpecFile, issues: Sequence[tuple[Place, str]], *, hint: str, code: str) -> Refused:
+    """Return an error that names file, line and field of each issue of a valid spec, as those of `parse_spec` do.
+
+    Args:
+        file: The spec.
+        issues: Where, and what is wrong there.
+        hint: What to do about it.
+        code: The code of the error.
+    """
+    reader = NodeReader()
+    reader.read(compose(file.text))
+    places = [(reader.line_of(place), place, message) for place, message in issues]
+    return _refused(f"{file.spec.id}.yaml", places, hint, code=code)
+
+
+def _refused(
+    name: str, issues: Iterable[tuple[int | None, Place, str]], hint: str = _FIX_HINT, *, code: str = "spec.invalid"
+) -> Refused:
     ordered = sorted(issues, key=lambda issue: issue[0] or 0)
     lines, rows = [], []
     for line, path, message in ordered:
@@ -214,4 +231,4 @@ def _refused(name: str, issues: Iterable[tuple[int | None, Place, str]], hint: s
         place = name if line is None else f"{name}:{line}"
         lines.append(": ".join(part for part in (place, field, message) if part))
         rows.append({"file": name, "line": line, "field": field, "message": message})
-    return Refused("\n".join(lines), hint, code="spec.invalid", issues=rows)
+    return Refused("\n".join(lines), hint, code=code, issues=rows)

@@ -96,8 +96,10 @@ def approve(
 ) -> int:
     """Set the status of a spec to `approved`: a running hub starts to work on it.
 
-    Exit code 2 if there is none with that id, 3 if its present status does not allow that, or its file is not a valid
-    spec, 4 if another program keeps the file open.
+    A spec that nobody filled in is refused: the fields that still have the text of a template are named.
+
+    Exit code 2 if there is none with that id, 3 if its present status does not allow that, it is not filled in, or its
+    file is not a valid spec, 4 if another program keeps the file open.
     """
     root = here().root
     folder = SpecFolder(root)

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from aegis_tui.application.spec_design import design_of
 from aegis_tui.application.spec_folder import SpecFolder
 from aegis_tui.application.spec_scan import SeenSpec, SpecScan
+from aegis_tui.application.spec_text import load_spec
 from aegis_tui.application.yaml_edit import Edit
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import THE_HUB, Actor
@@ -259,6 +260,11 @@ class SpecService:
     async def _start_run(self, engine: Engine, spec: Spec, options: dict[str, Any]) -> bool:
         """Return whether no other spec can be started now: a run was started, or something is missing for all."""
         try:
+            await asyncio.to_thread(self._check_edited, spec.id)
+        except (AegisError, OSError) as error:
+            self._waits[spec.id] = error.message if isinstance(error, AegisError) else str(error)
+            return False
+        try:
             kind = spec.agents[0] if spec.agents else None
             design = design_of(spec, kind=kind).model_dump(mode="json", exclude_unset=True)
             command = RunStart(goal=spec.metadata.title, design=design, options=options, spec=spec.id)
@@ -278,6 +284,9 @@ class SpecService:
         self._waits.pop(spec.id, None)
         _log.info("a run was started for a spec", extra={"aegis_spec": spec.id})
         return True
+
+    def _check_edited(self, spec_id: str) -> None:
+        self._folder.check_edited(load_spec(self._folder.find(spec_id)))
 
 
 def _of_files(workspace: Workspace) -> list[SpecState]:

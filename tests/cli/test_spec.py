@@ -77,13 +77,27 @@ def test_a_broken_file_is_named_with_line_and_field(root: Path, capsys: pytest.C
 
 
 def test_a_spec_is_approved_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = root / printed(capsys, "new", "Pay").strip()
+    path = root / printed(capsys, "new", "Pay\n\nBy card.", "--template", "fix").strip()
     assert printed(capsys, "approve", path.stem).split() == [path.stem, "is", "approved"]
     (spec,) = answer(capsys, "show", path.stem)["specs"]
     assert (spec["status"], spec["changeLog"][-1]["author"]) == ("approved", "Ada")
     assert answer(capsys, "approve", path.stem)["specs"][0]["status"] == "approved"
     path.write_text(path.read_text().replace("status: approved", "status: completed"))
     assert answer(capsys, "approve", path.stem, code=3)["error"]["code"] == "spec.transition"
+
+
+def test_a_spec_that_nobody_filled_in_is_not_approved(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = root / printed(capsys, "new", "Pay").strip()
+    error = answer(capsys, "approve", path.stem, code=3)["error"]
+    assert error["code"] == "spec.unedited"
+    fields = ["metadata.description", "requirements[0].description", "requirements[0].acceptanceCriteria[0]"]
+    lines = path.read_text().splitlines()
+    for said, field, start in zip(
+        error["message"].splitlines(), fields, ("  description: ", "    description: ", '      - "Given'), strict=True
+    ):
+        number = next(n for n, line in enumerate(lines, 1) if line.startswith(start))
+        assert said == f"{path.name}:{number}: {field}: still has the text of the template"
+    assert "status: draft" in path.read_text()
 
 
 def test_wrong_usage(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

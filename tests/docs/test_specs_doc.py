@@ -50,7 +50,7 @@ def check_commands(root: Path, environ: Mapping[str, str]) -> None:
     assert len(made) == 2 and "2 specs, all valid" in said[0]
     shown = YAML(typ="safe", pure=True).load(said[1])
     assert (shown["id"], shown["status"]) == (made[0].stem, "draft")
-    assert f"{made[0].stem}  approved" in said[2]
+    assert f"{made[1].stem}  approved" in said[2]
     assert json.loads((root / "spec.schema.json").read_text())["title"] == "Spec"
 
 

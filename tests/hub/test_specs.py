@@ -147,6 +147,20 @@ def test_what_is_missing_for_all_is_waited_for(paths: WorkspacePaths, tmp_path: 
     asyncio.run(main())
 
 
+def test_a_spec_that_nobody_filled_in_waits_and_the_next_one_starts(paths: WorkspacePaths, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            odd = SpecFolder(tmp_path).create("Pay", template="feature", author="me", now=datetime.now(UTC))
+            odd.write_text(odd.read_text().replace("status: draft", "status: approved").replace("medium", "critical"))
+            (problem,) = (await desk.rescan())["problems"]
+            path = desk.put("a")
+            await desk.until(lambda: status_of(path) == "planning")
+            assert problem["spec"] == odd.stem and "metadata.description: still has" in problem["reason"]
+            assert status_of(odd) == "approved"
+
+    asyncio.run(main())
+
+
 def test_a_status_that_may_not_follow_is_set_back_with_the_reason(paths: WorkspacePaths, tmp_path: Path) -> None:
     async def main() -> None:
         async with at_desk(paths, tmp_path) as desk:
