@@ -41,6 +41,7 @@ DEADLINE_S = 180.0
 """Seconds after which a demo run that has not ended counts as failed."""
 
 CANCEL_DEADLINE_S = 10.0
+ONLY_GOAL = "the demo's scripted model knows one goal only; for your own goals, run aegis-tui in your repository"
 NEEDED = {"git": "git", "tmux": "tmux"}
 
 
@@ -177,7 +178,12 @@ def _show(ground: Playground, place: Place, options: GivenOptions, look: Look, *
     place.started_hub()
     ends = ("The demo ends when its screen is closed: its agents are stopped, and there will be no commit.", gone)
     offer = GoalOffer(
-        goal, design=path, options=options, hint=what_to_see(parse_promise(ground.promise())), ends_with_screen=ends
+        goal,
+        design=path,
+        options=options,
+        hint=what_to_see(parse_promise(ground.promise())),
+        ends_with_screen=ends,
+        only="" if look.base_url else ONLY_GOAL,
     )
     with DriverThread(ground.driver(), lambda: _running_hub(place)) as thread:
         run_session(build_app(place, look, offer=offer))

@@ -119,8 +119,7 @@ class AegisApp(Guarded, App[int]):
             keymap, self.desk.keys = read_keymap(wanted)
             self.set_keymap(keymap)
         if self._offer is not None:
-            self.desk.hint = self._offer.hint
-            self.desk.ends_with_screen = self._offer.ends_with_screen
+            self.desk.offer = self._offer
 
     def _chosen(self, kind: str, named: str | None, files: Mapping[str, Path], default: str) -> str:
         """Return `named`, else what the person chose earlier if there is still a file for it, else `default`.

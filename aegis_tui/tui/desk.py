@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -14,7 +14,7 @@ from aegis_tui.ports.terminal import Screenshot
 from aegis_tui.tui.board import LayoutFile, load_layout
 from aegis_tui.tui.keys import KeyNames
 from aegis_tui.tui.pane_watcher import PaneWatcher
-from aegis_tui.tui.parts import Parts
+from aegis_tui.tui.parts import NO_OFFER, GoalOffer, Parts
 from aegis_tui.tui.resources import data_files
 from aegis_tui.tui.store import WorkspaceStore
 from aegis_tui.tui.text import inert
@@ -42,14 +42,24 @@ class Desk:
         self.watcher = PaneWatcher(parts.open_terminal, self._take) if parts.open_terminal else None
         self.endpoint = ""
         """What is known about the model server while no run uses it; a sentence, or empty."""
-        self.ends_with_screen: Sequence[str] = ()
-        """What ends when the screen is closed, in sentences; empty if everything continues."""
         self.past_runs = 0
         """How many runs the log has; 0 until it was counted."""
         self.keys = KeyNames()
         """How the keys of the dashboard are named."""
-        self.hint = ""
-        """A hint that is always shown at the bottom; empty for none."""
+        self.offer = NO_OFFER
+        """What the session was opened with; an offer without a goal for an ordinary session."""
+
+    def next_offer(self, *, any_goal: bool = False) -> GoalOffer | None:
+        """Return what a dialog for a new goal contains at first; None, with a message why, if no goal can be given.
+
+        `any_goal` says that a dialog which cannot contain the goal of `offer` is wanted.
+        """
+        if not self.offer.only:
+            return NO_OFFER
+        if self.store.run is None and not any_goal:
+            return self.offer
+        self.tell(self.offer.only)
+        return None
 
     def _take(self, pane: str, shot: Screenshot | None) -> None:
         self.shots[pane] = shot

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from aegis_tui.config import Settings
 from aegis_tui.domain.instance.belief import SourceReading
@@ -140,3 +140,9 @@ class GoalOffer:
     """What ends when the screen is closed, in sentences; empty if everything continues."""
     hint: str = ""
     """A hint for the bottom line of the screen."""
+    only: str = ""
+    """Why no other goal can be given in this session, in a sentence; empty if any can."""
+
+
+NO_OFFER: Final = GoalOffer("")
+"""The offer that leaves the goal dialog empty and has no hint."""

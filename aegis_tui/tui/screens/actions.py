@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import work
 from textual.app import SuspendNotSupported
@@ -19,17 +18,13 @@ from aegis_tui.domain.need import Need
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.sdk.attaching import NO_CLIENT, assumed_terminal, without_popup
-from aegis_tui.tui.parts import GoalOffer
 from aegis_tui.tui.screens.help import HelpScreen
 from aegis_tui.tui.screens.prompting import PromptActions
-from aegis_tui.tui.screens.reviewing import DiffActions
+from aegis_tui.tui.screens.starting import StartActions
 from aegis_tui.tui.screens.why import WhyScreen
 from aegis_tui.tui.text import Line, Span, inert, wrap
 from aegis_tui.tui.views.event import event_line
 from aegis_tui.tui.views.explain import explain_stage
-
-if TYPE_CHECKING:
-    from aegis_tui.tui.screens.goal import StartRun
 
 
 class InstanceActions(PromptActions):
@@ -152,12 +147,10 @@ class InstanceActions(PromptActions):
                     self.desk.tell(words, title=f"{item.instance_id} is being stopped")
 
 
-class RunActions(DiffActions):
+class RunActions(StartActions):
     """A screen with actions on the run, its design, its locks and the hub, and with leaving."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "new_goal", "New goal", id="run.new", tooltip="Enter a goal (aegis-tui run GOAL)."),
-        Binding("d", "new_feature", "Feature", id="run.feature", tooltip="Start a run of one agent, without a design."),
         Binding("D", "design", "Design", id="run.design", tooltip="Look at the design, or answer a proposed one."),
         Binding("exclamation_mark", "next_need", "Needs you", id="run.need", tooltip="Go to what needs you."),
         Binding("i", "inbox", "Inbox", id="run.inbox", tooltip="List what is waiting for you (aegis-tui inbox)."),
@@ -182,34 +175,6 @@ class RunActions(DiffActions):
             "R", "start_hub", "Hub", id="hub.start", tooltip="Start the hub if none is running (aegis-tui hub start)."
         ),
     ]
-
-    @work(group="goal", exclusive=True)
-    async def action_new_goal(self, offer: GoalOffer | None = None) -> None:
-        """Open the dialog for a goal, which starts the run; `offer` is what it contains at first, nothing if None."""
-        from aegis_tui.tui.screens.goal import GoalScreen
-
-        await self.app.push_screen_wait(GoalScreen(self.desk, self._start, offer))
-
-    @work(group="goal", exclusive=True)
-    async def action_new_feature(self) -> None:
-        """Open the dialog for a single feature, which starts the run."""
-        from aegis_tui.tui.screens.goal import FeatureScreen
-
-        await self.app.push_screen_wait(FeatureScreen(self.desk, self._start))
-
-    async def _start(self, wish: StartRun) -> AegisError | None:
-        """Start the hub if none is running, then the run; return the `AegisError` if one fails, else None."""
-        hub, request = self.desk.parts.hub, uuid.uuid4().hex
-        try:
-            await hub.start()
-            options = {**wish.options, "attended": True}
-            reply = await hub.command(
-                "run:start", request_id=request, goal=wish.goal, design=wish.design, options=options
-            )
-        except AegisError as error:
-            return error
-        self.desk.tell(wish.goal, title=f"{reply['run']} has started")
-        return None
 
     def action_design(self) -> None:
         """Open the design of the run; if there is none, say so."""
@@ -388,7 +353,7 @@ class RunActions(DiffActions):
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         run = self.desk.store.workspace.runs.current()
-        lost = self.desk.ends_with_screen
+        lost = self.desk.offer.ends_with_screen
         if (
             lost
             and run is not None

@@ -23,7 +23,7 @@ from aegis_tui.domain.wire.run import GivenDesign, GivenOptions
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.mishap import Guarded
-from aegis_tui.tui.parts import GoalOffer
+from aegis_tui.tui.parts import NO_OFFER, GoalOffer
 from aegis_tui.tui.screens.base import Dialog
 from aegis_tui.tui.text import inert
 from aegis_tui.tui.widgets.prompt import PromptArea
@@ -171,7 +171,7 @@ def inert_lines(text: str) -> str:
 class GoalScreen(GoalDialog):
     """The dialog that starts a run for a goal, with or without a design file.
 
-    `offer` is what its fields contain at first, and options that are not shown; with None, the fields are empty.
+    `offer` is what its fields contain at first, and options that are not shown; without it, the fields are empty.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -181,9 +181,9 @@ class GoalScreen(GoalDialog):
         ),
     ]
 
-    def __init__(self, desk: Desk, start: Start, offer: GoalOffer | None = None) -> None:
+    def __init__(self, desk: Desk, start: Start, offer: GoalOffer = NO_OFFER) -> None:
         super().__init__(desk, start)
-        self._offer = offer or GoalOffer("")
+        self._offer = offer
 
     def compose(self) -> ComposeResult:
         """Yield a frame with a box for the goal, fields for design and check, and facts about the run."""

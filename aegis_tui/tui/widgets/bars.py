@@ -176,7 +176,7 @@ class BottomBar(LineView):
         gap = width - line_width(meters) - line_width(keys)
         is_one = gap >= 2 and width >= 140 and used > 0
         lines = [(*meters, Span(" " * gap), *keys)] if is_one else [meters, keys]
-        hint = self._desk.hint
+        hint = self._desk.offer.hint
         self.styles.height = len(lines) + bool(hint)
         self.show_lines([*([(Span(fit(f" {hint}", width), "info"),)] if hint else []), *lines])
 

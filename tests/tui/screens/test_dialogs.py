@@ -122,7 +122,7 @@ async def test_without_tests_the_dialog_asks_for_the_check_and_takes_none_for_an
 async def test_leaving_what_ends_with_the_screen_asks_first(record: Record) -> None:
     scene = record(until=125)
     app = scene.app()
-    app.desk.ends_with_screen = ("The demo ends with its screen.",)
+    app.desk.offer = GoalOffer("", ends_with_screen=("The demo ends with its screen.",))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("q")
