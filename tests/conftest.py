@@ -132,6 +132,7 @@ THOROUGH = (
     "e2e/",
     "soak/",
     "docs/test_hub_doc.py",
+    "docs/test_roles_doc.py",
     "docs/test_specs_doc.py",
     "domain/glob/test_glob_effort.py",
     "domain/qa/test_long_output.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -67,6 +68,7 @@ class ToolLoop:
         progress: Progress,
         screen: Screen,
         max_turns: int,
+        max_minutes: float | None = None,
     ) -> None:
         self._model = model
         self._model_name = model_name
@@ -74,7 +76,7 @@ class ToolLoop:
         self._toolbox = toolbox
         self._progress = progress
         self._screen = screen
-        self._max_turns = max_turns
+        self._max_turns, self._max_minutes = max_turns, max_minutes
         self._schemas = toolbox.schemas()
         self._budget = ContextBudget(model)
         self._unusable = 0
@@ -91,9 +93,12 @@ class ToolLoop:
         """
         self._unusable = self._reminders = 0
         self._refusals = Refusals()
+        began = time.monotonic()
         try:
             for _ in range(self._max_turns):
                 await between_turns()
+                if self._max_minutes is not None and time.monotonic() - began > self._max_minutes * 60:
+                    return TaskOutcome("failed", f"the task was not finished within {self._max_minutes:g} minutes")
                 reply = await self._ask()
                 self._conversation.add_reply(reply)
                 self._progress.usage += reply.usage

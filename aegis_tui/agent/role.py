@@ -13,7 +13,9 @@ from aegis_tui.domain.model import first_problem
 from aegis_tui.domain.role_file import Role, split_front_matter
 from aegis_tui.errors import UsageError
 
-_PLAIN_LINE = re.compile(r"([a-z_]+): (?:([A-Za-z][A-Za-z0-9 ,.;()/_-]*[A-Za-z0-9.)])|\[([a-z_]+(?:, [a-z_]+)*)\])")
+_PLAIN_LINE = re.compile(
+    r"([a-z_]+): (?:([A-Za-z][A-Za-z0-9 ,.;()/_-]*[A-Za-z0-9.)])|\[([a-z_]+(?:, [a-z_]+)*)\]|([1-9][0-9]{0,5}))"
+)
 _YAML_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 
 SHIPPED = Path(__file__).parent / "roles"
@@ -32,6 +34,15 @@ def load_role(name: str, *, folders: Sequence[Path] = ()) -> Role:
             return _load(path, name)
     known = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.md")))
     raise UsageError(f"there is no role {name!r}", f"Known roles: {known}")
+
+
+def role_names(folder: Path) -> list[str]:
+    """Return the names of the role files in a folder, sorted; the files are not read.
+
+    Links and hidden files are left out. Empty if the folder cannot be read.
+    """
+    names = {path.stem for path in folder.glob("*.md") if path.is_file() and not path.is_symlink()}
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def _load(path: Path, name: str) -> Role:
@@ -56,18 +67,18 @@ def _load(path: Path, name: str) -> Role:
 def plain_fields(front: str) -> dict[str, Any] | None:
     """Parse lines like `name: worker` and `tools: [read, edit]` as YAML would; None if the text has any other line.
 
-    Values are texts and lists of texts. The role files that come with the program have no others, so an agent that
-    starts needs no YAML parser.
+    Values are texts, lists of texts and whole numbers. The role files that come with the program have no others, so an
+    agent that starts needs no YAML parser.
     """
     fields: dict[str, Any] = {}
     for line in front.splitlines():
         match = _PLAIN_LINE.fullmatch(line)
         if match is None or match[1] in fields:
             return None
-        value = match[2] or match[3].split(", ")
-        if not _YAML_WORDS.isdisjoint(word.lower() for word in (match[1], match[2] or "", *value)):
+        words = [match[2] or "", *(match[3] or "").split(", ")]
+        if not _YAML_WORDS.isdisjoint(word.lower() for word in (match[1], *words)):
             return None
-        fields[match[1]] = value
+        fields[match[1]] = int(match[4]) if match[4] else match[2] or words[1:]
     return fields
 
 

@@ -88,13 +88,13 @@ class AgentSession(InstanceLife):
         return await self._toolbox.save(reason)
 
     async def _prepare(self) -> None:
-        """Choose the model from the settings, else the first that the server lists; wait for the person's MCP servers.
+        """Choose the model of the role, else of the settings, else the first listed; wait for the person's MCP servers.
 
         Raises:
             ModelUnavailable: No model is set, and the server does not answer or serves none.
             ModelError: The server refuses, or its answer is no list of models.
         """
-        model_name = self._settings.model or await self._first_model()
+        model_name = self._toolbox.role.model or self._settings.model or await self._first_model()
         self._screen.welcome(self._settings.agent_id, role=self._role_name, model=model_name)
         await self._toolbox.foreign.prepare()
         self._tool_loop = ToolLoop(
@@ -104,7 +104,8 @@ class AgentSession(InstanceLife):
             toolbox=self._toolbox,
             progress=self.progress,
             screen=self._screen,
-            max_turns=self._settings.max_turns,
+            max_turns=self._toolbox.role.max_turns or self._settings.max_turns,
+            max_minutes=self._toolbox.role.max_minutes,
         )
 
     async def _first_model(self) -> str:

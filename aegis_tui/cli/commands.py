@@ -49,6 +49,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "pr": ("push", "pr_app", "Print a title and a description for a pull request with the result of a run."),
     "rules": ("rule", "rules_app", "List and test the merge rules, and allow or refuse their findings."),
+    "roles": (
+        "roles",
+        "app",
+        "List, show and check roles: files that say what an agent is asked to do, and with which tools.",
+    ),
     "environment": (
         "environment",
         "environment_app",
@@ -127,6 +132,9 @@ EXAMPLES: Final = {
     "qa": "qa run1 --output pytest",
     "push": "push run1 --to search-page",
     "pr": "pr run1",
+    "roles list": "roles list",
+    "roles show": "roles show reviewer",
+    "roles check": "roles check",
     "rules list": "rules list",
     "rules test": "rules test",
     "rules check": "rules check --base main",

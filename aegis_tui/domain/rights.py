@@ -34,8 +34,7 @@ _EVERYBODY: Final[Holders] = _ROLES | _PERSON
 _BUILDERS: Final[Holders] = frozenset(name for name, role in ROLES.items() if role.is_builder)
 """Roles that build a piece."""
 _WRITERS: Final[Holders] = frozenset(name for name, role in ROLES.items() if role.is_writer)
-"""Roles that change files. Scouts, librarians, consultants, mentors and reviewers only read (ROLE-3 to ROLE-5, -9,
--11)."""
+"""Roles that change files. All other roles only read, except that of the git manager (ROLE-3 to ROLE-7, -9, -11)."""
 _JUDGES: Final[Holders] = frozenset(name for name, role in ROLES.items() if role.is_judge) | _PERSON
 
 RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
@@ -55,7 +54,7 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
         "scope:grant": _WRITERS | _PERSON,
         "scope:refuse": _WRITERS | _PERSON,
         "partition:set": _PERSON,
-        "spec:create": frozenset({"commander", "consultant", PERSON}),
+        "spec:create": frozenset({"commander", "consultant", "spec-manager", PERSON}),
         "spec:rescan": _PERSON,
         "task:claim": _BUILDERS,
         "task:update": _WRITERS | _PERSON,

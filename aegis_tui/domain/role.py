@@ -84,6 +84,8 @@ ROLES: Final[Mapping[str, RoleTraits]] = MappingProxyType(
         "git-manager": RoleTraits("g", is_writer=True),
         "junior-developer": RoleTraits("j", is_builder=True, is_writer=True, mcp_tools=_WORKER_TOOLS),
         "mentor": RoleTraits("m"),
+        "spec-manager": RoleTraits("d", mcp_tools=("create_spec", *COMMON_TOOLS)),
+        "project-lead": RoleTraits("p"),
     }
 )
 """All roles by name, as used in `--role` and in designs."""

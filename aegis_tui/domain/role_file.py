@@ -21,9 +21,13 @@ class Role(FrozenModel):
     tools: tuple[str, ...] = Field(min_length=1)
     """The only tools that it may call, whatever the model asks for."""
     model: str | None = None
-    """The model that it prefers; the router may choose another."""
+    """The model that the built-in agent asks for in this role, whatever the run chose; the run's when unset."""
     color: str | None = None
     """Accent colour of its row in the interface."""
+    max_turns: int | None = Field(None, ge=1, le=10_000)
+    """The most replies of the model in one task; the usual limit when unset."""
+    max_minutes: float | None = Field(None, gt=0)
+    """The longest that one task may take, in minutes; then the agent asks the model no more. No limit when unset."""
     prompt: str = Field(min_length=1)
     """The text below the front matter: the first message of every conversation of the role."""
 

@@ -4,10 +4,11 @@ import asyncio
 import io
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -114,6 +115,7 @@ async def running(
     worktree: Path,
     *,
     role: str = "worker",
+    in_role: Mapping[str, Any] = MappingProxyType({}),
     base_url: str = "",
     waiting: str = "",
     orphan_s: float = 600.0,
@@ -133,7 +135,7 @@ async def running(
         model = OpenAIChat(settings.base_url, attempts=2, backoff_s=0.01)
         session = AgentSession(
             settings,
-            load_role(role),
+            load_role(role).model_copy(update=in_role),
             link=hub.link(ME),
             model=model,
             symbols=SYMBOLS,

@@ -43,6 +43,29 @@ def test_the_first_request_has_what_all_share_first_and_what_is_its_own_last(pla
     play(scenario)
 
 
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [({"max_turns": 2}, "within 2 turns"), ({"max_minutes": 1e-9}, "within 1e-09 minutes"), ({}, "within 12 turns")],
+)
+def test_a_task_ends_at_the_limits_of_its_role(play: Play, limits: dict[str, Any], reason: str) -> None:
+    async def scenario(bench: Any) -> None:
+        bench.server.will(*[calls(("read", {"path": "src/a/app.py"})) for _ in range(12)])
+        await bench.work()
+        assert reason in (await bench.ends("failed")).fields["note"]
+
+    play(scenario, in_role=limits)
+
+
+def test_the_model_of_a_role_goes_before_that_of_the_run(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        bench.server.will(BLOCKED)
+        await bench.work()
+        await bench.ends("blocked")
+        assert bench.server.requests[0]["model"] == "a-larger-one"
+
+    play(scenario, in_role={"model": "a-larger-one"})
+
+
 def test_wrong_calls_are_told_and_corrected(play: Play) -> None:
     async def scenario(bench: Any) -> None:
         bench.server.will(

@@ -75,6 +75,11 @@ def test_what_is_read_without_a_yaml_parser_is_what_yaml_says(front: str) -> Non
         assert fields == (YAML(typ="safe", pure=True).load(front) or {})
 
 
+def test_limits_are_read_without_a_yaml_parser_too() -> None:
+    front = "name: scout\ntools: [read, report]\nmax_turns: 20\nmax_minutes: 5"
+    assert plain_fields(front) == {"name": "scout", "tools": ["read", "report"], "max_turns": 20, "max_minutes": 5}
+
+
 def test_a_role_file_that_is_not_text_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "odd.md").write_bytes(b"---\nname: odd\n---\nArbeite gr\xfcndlich.\n")
     with pytest.raises(UsageError, match=r"odd\.md cannot be read"):

@@ -32,67 +32,69 @@ COLUMNS = [
     "git-manager",
     "junior-developer",
     "mentor",
+    "spec-manager",
+    "project-lead",
 ]
 EXPECTED = """
-agent:register               P C W S L R K G J M
-agent:report                 . C W S L R K G J M
-agent:leave                  . C W S L R K G J M
-heartbeat                    P C W S L R K G J M
-lock:acquire EXCLUSIVE       P C W . . . . G J .
-lock:acquire SHARED          P C W S L R K G J M
-lock:acquire REVIEW          P C . . . R . . . .
-lock:renew                   P C W S L R K G J M
-lock:release                 P C W S L R K G J M
-lock:break                   P . . . . . . . . .
-lock:news                    P C W . . . . G J .
-scope:request                . C W . . . . G J .
-scope:grant                  P C W . . . . G J .
-scope:refuse                 P C W . . . . G J .
-partition:set                P . . . . . . . . .
-spec:create                  P C . . . . K . . .
-spec:rescan                  P . . . . . . . . .
-task:claim                   . C W . . . . . J .
-task:update                  P C W . . . . G J .
-run:start                    P . . . . . . . . .
-run:halt                     P . . . . . . . . .
-run:resume                   P . . . . . . . . .
-run:cancel                   P . . . . . . . . .
-run:acknowledge              P . . . . . . . . .
-qa:accept                    P . . . . . . . . .
-rule:allow                   P . . . . . . . . .
-rule:refuse                  P . . . . . . . . .
-design:propose               P C . . . . . . . .
-design:agree                 P . . . . . . . . .
-instance:start               P C . . . . . . . .
-instance:stop                P . . . . . . . . .
-instance:send                P . . . . . . . . .
-diff:submit                  . C W . . . . . J .
-review:verdict               P . . . . R . . . .
-review:request               P C W . . . . . J .
-review:comment               P . . . . . . . . .
-review:discard               P . . . . . . . . .
-review:send                  P . . . . . . . . .
-conflict:resolve             P . . . . . . . . .
-merge:apply                  P . . . . . . . . .
-piece:retry                  P . . . . . . . . .
-message:send                 P C W S L R K G J M
-message:read                 P C W S L R K G J M
-ack                          P C W S L R K G J M
-context:get                  P C W S L R K G J M
-map:ask                      P C W S L R K G J M
-broadcast plan:proposed      P C W . . . . . J .
-broadcast plan:acknowledged  P C W . . R . G J .
-broadcast plan:approved      P C . . . R . . . .
-broadcast plan:amendment     P C W . . R K G J .
-broadcast code:writing       P C W . . . . G J .
-broadcast code:written       P C W . . . . G J .
-broadcast review:requested   P C W . . . . G J .
-broadcast review:in_progress P C . . . R . . . .
-broadcast review:completed   P C . . . R . . . .
-broadcast fix:suggested      P C . . . R . . . .
-broadcast fix:in_progress    P C W . . . . G J .
-broadcast fix:applied        P C W . . . . G J .
-broadcast note:*             P C W S L R K G J M
+agent:register               P C W S L R K G J M D Q
+agent:report                 . C W S L R K G J M D Q
+agent:leave                  . C W S L R K G J M D Q
+heartbeat                    P C W S L R K G J M D Q
+lock:acquire EXCLUSIVE       P C W . . . . G J . . .
+lock:acquire SHARED          P C W S L R K G J M D Q
+lock:acquire REVIEW          P C . . . R . . . . . .
+lock:renew                   P C W S L R K G J M D Q
+lock:release                 P C W S L R K G J M D Q
+lock:break                   P . . . . . . . . . . .
+lock:news                    P C W . . . . G J . . .
+scope:request                . C W . . . . G J . . .
+scope:grant                  P C W . . . . G J . . .
+scope:refuse                 P C W . . . . G J . . .
+partition:set                P . . . . . . . . . . .
+spec:create                  P C . . . . K . . . D .
+spec:rescan                  P . . . . . . . . . . .
+task:claim                   . C W . . . . . J . . .
+task:update                  P C W . . . . G J . . .
+run:start                    P . . . . . . . . . . .
+run:halt                     P . . . . . . . . . . .
+run:resume                   P . . . . . . . . . . .
+run:cancel                   P . . . . . . . . . . .
+run:acknowledge              P . . . . . . . . . . .
+qa:accept                    P . . . . . . . . . . .
+rule:allow                   P . . . . . . . . . . .
+rule:refuse                  P . . . . . . . . . . .
+design:propose               P C . . . . . . . . . .
+design:agree                 P . . . . . . . . . . .
+instance:start               P C . . . . . . . . . .
+instance:stop                P . . . . . . . . . . .
+instance:send                P . . . . . . . . . . .
+diff:submit                  . C W . . . . . J . . .
+review:verdict               P . . . . R . . . . . .
+review:request               P C W . . . . . J . . .
+review:comment               P . . . . . . . . . . .
+review:discard               P . . . . . . . . . . .
+review:send                  P . . . . . . . . . . .
+conflict:resolve             P . . . . . . . . . . .
+merge:apply                  P . . . . . . . . . . .
+piece:retry                  P . . . . . . . . . . .
+message:send                 P C W S L R K G J M D Q
+message:read                 P C W S L R K G J M D Q
+ack                          P C W S L R K G J M D Q
+context:get                  P C W S L R K G J M D Q
+map:ask                      P C W S L R K G J M D Q
+broadcast plan:proposed      P C W . . . . . J . . .
+broadcast plan:acknowledged  P C W . . R . G J . . .
+broadcast plan:approved      P C . . . R . . . . . .
+broadcast plan:amendment     P C W . . R K G J . . .
+broadcast code:writing       P C W . . . . G J . . .
+broadcast code:written       P C W . . . . G J . . .
+broadcast review:requested   P C W . . . . G J . . .
+broadcast review:in_progress P C . . . R . . . . . .
+broadcast review:completed   P C . . . R . . . . . .
+broadcast fix:suggested      P C . . . R . . . . . .
+broadcast fix:in_progress    P C W . . . . G J . . .
+broadcast fix:applied        P C W . . . . G J . . .
+broadcast note:*             P C W S L R K G J M D Q
 """
 TABLE = {
     line[:29].strip(): {name for name, mark in zip(COLUMNS, line[29:].split(), strict=True) if mark != "."}

@@ -183,7 +183,8 @@ class _Desk:
         self._ask("config", "list")
         self._ask("partition", "check", "a/**", "b/**")
         self._ask("partition", "check", "a/**", "a/b", ends="they overlap")
-        self._ask("rules", "list")
+        for words in (("roles", "list"), ("roles", "show", "worker"), ("roles", "check"), ("rules", "list")):
+            self._ask(*words)
         self._ask("rules", "test")
         self._set_up()
         self._found()

@@ -17,6 +17,7 @@ from aegis_tui.domain.wire import (
     output,
     push,
     review,
+    role,
     rule,
     spec,
 )
@@ -88,6 +89,9 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "environment forget": [environment.ForgottenOutput],
         "environment log": [environment.SetupLogOutput],
         "environment show": [environment.EnvironmentOutput],
+        "roles check": [role.RolesOutput],
+        "roles list": [role.RolesOutput],
+        "roles show": [role.RoleOutput],
         "rules allow": [rule.AllowedOutput],
         "rules check": [rule.RuleCheckOutput],
         "rules findings": [rule.RuleFindingsOutput],

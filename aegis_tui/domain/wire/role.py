@@ -1,0 +1,47 @@
+"""What `aegis-tui roles` prints with `--json` (ROLE-13)."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class RoleRow(TypedDict):
+    """One role, as its file describes it."""
+
+    name: str
+    description: str
+    origin: Literal["team", "program"]
+    path: str
+    """The file: relative to the checkout if it is the team's."""
+    tools: list[str]
+    """The only tools that the built-in agent may call in this role."""
+    model: str | None
+    color: str | None
+    max_turns: int | None
+    max_minutes: float | None
+    writes: bool
+    """Whether it has a tool that changes files."""
+    mcp_tools: list[str]
+    """The tools of the hub that every kind of agent may call over MCP in this role."""
+
+
+class LensRow(TypedDict):
+    """What one reviewer looks for."""
+
+    name: str
+    blocking: bool
+
+
+class RolesOutput(TypedDict):
+    """`roles list` and `roles check`."""
+
+    roles: list[RoleRow]
+    lenses: list[LensRow]
+
+
+class RoleOutput(TypedDict):
+    """`roles show`."""
+
+    role: RoleRow
+    prompt: str
+    """The first message of each conversation of the role."""
