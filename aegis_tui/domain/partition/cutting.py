@@ -11,9 +11,10 @@ import heapq
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-_MOST_OVER: Final = 1.25
+EVEN: Final = 1.25
+"""How much larger than the mean a group may be, if nothing else is asked for."""
 _LEAST: Final = 0.6
-"""The sizes that are wanted, over the mean size of a group."""
+"""The least size that is wanted, over the mean size of a group, if groups are `EVEN`; less if they may be larger."""
 _COARSE: Final = 12
 """How many merged nodes for each group are shared out first."""
 _PASSES: Final = 6
@@ -42,13 +43,14 @@ class _Bounds(NamedTuple):
         return max(0.0, size - self.most, self.least - size)
 
 
-def cut_graph(sizes: Sequence[int], edges: Edges, groups: int) -> list[int]:
+def cut_graph(sizes: Sequence[int], edges: Edges, groups: int, *, most_over: float = EVEN) -> list[int]:
     """Return the group, from 0, of each node; with fewer nodes than groups, some groups are empty.
 
     Args:
         sizes: The size of each node, at least 1.
         edges: Two different nodes -> the weight of the edge between them, over 0. Each pair stands here once.
         groups: How many groups there are, at least 1.
+        most_over: The size of the largest group, over the mean, that is still wanted; at least 1.
     """
     if groups == 1 or len(sizes) <= groups:
         return [min(at, groups - 1) for at in range(len(sizes))]
@@ -57,7 +59,7 @@ def cut_graph(sizes: Sequence[int], edges: Edges, groups: int) -> list[int]:
         near[a][b] = near[b][a] = weight
     graph = _Graph(list(sizes), near)
     mean = sum(sizes) / groups
-    bounds = _Bounds(_LEAST * mean, max(_MOST_OVER * mean, max(sizes)))
+    bounds = _Bounds(_LEAST * mean * EVEN / most_over, max(most_over * mean, max(sizes)))
     tries = max(1, min(12, _STEPS // (len(sizes) * 16)))
     outcomes = (_once(graph, groups, bounds, seed) for seed in range(tries))
     return min(outcomes, key=lambda owners: _cost(graph, owners, groups, bounds))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aegis_tui.domain.glob.overlap import overlap
 from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.partition.cutting import cut_graph
+from aegis_tui.domain.partition.folders import count_cut, split_by_folders
 from aegis_tui.domain.partition.model import ChangeHistory, ProjectFile, Suggestion
 from aegis_tui.domain.partition.suggest import suggest_parts
 from aegis_tui.domain.path.file_name import write_name
@@ -43,6 +44,31 @@ def test_files_that_import_each_other_come_into_one_part_whatever_their_folders(
     assert (found.imports, found.cut) == (72, 0)
     assert sorted(part.files for part in found.parts) == [8, 8, 8]
     assert all("imports: 24 inside, 0 to or from other parts" in part.reason for part in found.parts)
+
+
+def test_a_large_part_stays_whole_if_even_parts_would_cut_more_than_a_split_by_folders() -> None:
+    large, small = [f"app/m{at}.py" for at in range(14)], [f"tool/t{at}.py" for at in range(6)]
+    files = [
+        ProjectFile(path, 100, True, tuple(sorted({folder[at - 1], folder[at - 2], folder[at - 3]})))
+        for folder in (large, small)
+        for at, path in enumerate(folder)
+    ]
+    found = suggest_parts(files, NOTHING, 2)
+    assert (found.cut, sorted(part.files for part in found.parts)) == (0, [6, 14])
+
+
+def test_a_split_by_folders_divides_the_largest_and_puts_the_smallest_together() -> None:
+    paths = ["big/a/x.py", "big/a/y.py", "big/b/x.py", "big/main.py", "one/x.py", "setup.py"]
+    files = [ProjectFile(path, 100, True, ("setup.py",)) for path in paths]
+    parts = split_by_folders(files, 4)
+    groups: dict[int, list[str]] = {}
+    for path in sorted(parts):
+        groups.setdefault(parts[path], []).append(path)
+    assert sorted(groups.values())[0] == ["big/a/x.py", "big/a/y.py"]
+    assert len(groups) == 4
+    assert count_cut(files, parts) == sum(parts[path] != parts["setup.py"] for path in paths)
+    assert count_cut(files, {"setup.py": 0, "one/x.py": 1}) == 1
+    assert set(split_by_folders(files[:1], 3)) == {"big/a/x.py"}
 
 
 def test_files_that_commits_change_together_come_into_one_part() -> None:
