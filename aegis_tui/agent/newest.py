@@ -7,15 +7,16 @@ committed or not, are merged in three ways. Nothing is changed where that has a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from aegis_tui.agent.files import OwnWorktree
+from aegis_tui.agent.generated_files import find_generated
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.process import Finished
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.lock.news_text import write_words
 from aegis_tui.domain.path.file_name import name_of, write_name
-from aegis_tui.domain.scope.lockfile import how_to_make, lockfile_of
 from aegis_tui.errors import AegisError, GitError
 from aegis_tui.ports.hub_link import HubLink
 
@@ -43,8 +44,9 @@ class MovedOn:
     """How the file changed there, with one line around each change; a long one is cut."""
     files: int = 0
     """How many files the worktree got from the integration branch."""
-    dropped: tuple[str, ...] = ()
-    """Lockfiles of package managers in which the instance's own change was replaced by the merged content."""
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    """The files that programs make, and in which the instance's own change was replaced by the merged content; each
+    with what is to be done to make it again."""
 
     @property
     def words(self) -> str:
@@ -57,8 +59,8 @@ class MovedOn:
                 f"{head}; {_GIT_HAS_DONE_IT} with your own changes ({counted(self.files, 'file')} updated, now at "
                 f"{self.tip[:12]}). Read a file again before you rely on what you knew of it"
             )
-        for path in self.dropped:
-            text += f". Your change of {path} was replaced by the merged content: run {how_to_make(path)} again"
+        for path, how in self.dropped.items():
+            text += f". Your change of {path} was replaced by the merged content: {how}"
         return f"{text}. The change:\n{self.diff}" if self.diff else f"{text}."
 
 
@@ -132,20 +134,19 @@ class NewestContent:
         return await self._merge(MovedOn(path, tip, diff=diff), head, base)
 
     async def _merge(self, moved: MovedOn, head: str, base: str) -> MovedOn:
-        dropped: tuple[str, ...] = ()
         own = await self._own_tree(moved.path)
         tree, crossed = await self._merged(await self._commit(own, head), moved.tip)
-        if tree is None and crossed and all(map(lockfile_of, crossed)):
-            dropped = tuple(crossed)
-            own = await self._with_theirs(dropped, moved.tip)
+        dropped = await self._regenerated(base, own, moved.tip)
+        if dropped and dropped.keys() >= {*crossed}:
+            own = await self._with_theirs([*dropped], moved.tip)
             tree, crossed = await self._merged(await self._commit(own, head), moved.tip)
         if tree is None:
             await self._git.unstage_changes()
-            return _replaced(moved, problem=self._conflict(crossed), dropped=dropped)
+            return _replaced(moved, problem=self._conflict(crossed))
         commit = await self._new_head(head, base, moved.tip)
         if commit is None:
             await self._git.unstage_changes()
-            return _replaced(moved, problem=self._conflict(()), dropped=dropped)
+            return _replaced(moved, problem=self._conflict(()))
         problem = await self._check_out(own, tree, head, commit)
         await self._git.unstage_changes()
         files = len([name for name in (await self._list("diff", "--name-only", "-z", own, tree)) if name])
@@ -167,6 +168,17 @@ class NewestContent:
         elif self._worktree.place(path).exists():
             _check(await self._git.run("add", "--sparse", "--", f":(top,literal){name_of(path)}"), "git add")
         return await self._tree()
+
+    async def _regenerated(self, base: str, own: str, tip: str) -> dict[str, str]:
+        """Return the files that programs make and that both sides changed differently, with how to make each again.
+
+        The lines of two versions may be merged without a conflict, and yet fit no source or manifest.
+        """
+        sides = [
+            await self._list("diff", "--name-only", "-z", *pair) for pair in ((base, own), (base, tip), (own, tip))
+        ]
+        both = sorted(write_name(name) for name in set.intersection(*map(set, sides)) if name)
+        return await find_generated(self._git, both, (own, tip))
 
     async def _with_theirs(self, paths: Sequence[str], tip: str) -> str:
         """Return the tree of the staged changes in which some files are as in the commit `tip`, also on disk.
@@ -260,7 +272,9 @@ class NewestContent:
         return answer.output.split("\0") if answer.code == 0 else []
 
 
-def _replaced(moved: MovedOn, *, problem: str = "", files: int = 0, dropped: tuple[str, ...] = ()) -> MovedOn:
+def _replaced(
+    moved: MovedOn, *, problem: str = "", files: int = 0, dropped: Mapping[str, str] = MappingProxyType({})
+) -> MovedOn:
     return MovedOn(moved.path, moved.tip, problem, moved.diff, files, dropped)
 
 

@@ -142,7 +142,7 @@ class Wiring:
             environments=wired.maker(sandbox, self._limits),
             open_memory=partial(make_memory, paths),
             disks=DiskWatch(FolderMeter(), self._limits.disk_mb * 1024 * 1024),
-            live=LiveConflicts(engine, repository, keeper.take_over, GitLiveTrees(repository.common_dir)),
+            live=self._live(engine, repository, keeper, runner),
         )
         preflight = Preflight(
             repository=repository,
@@ -250,6 +250,12 @@ class Wiring:
             timeout_s=partial(_qa_timeout_s, self._environ, self._root),
             read=assess_apart,
         )
+
+    def _live(
+        self, engine: Engine, repository: GitRepository, keeper: InstanceKeeper, runner: QaRunner
+    ) -> LiveConflicts:
+        trees, makes = GitLiveTrees(repository.common_dir), LockfileMaker(runner, self._environ).can_make
+        return LiveConflicts(engine, repository, keeper.take_over, trees, makes)
 
     def _proposer(self, repository: GitRepository, runner: QaRunner, state_dir: Path) -> Proposer:
         return Proposer(

@@ -42,6 +42,7 @@ from aegis_tui.domain.lock.events import (
     LockWithdrawn,
     WithdrawnCode,
 )
+from aegis_tui.domain.merge.generated import is_foreseen
 from aegis_tui.domain.merge.label import label_words
 from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
 from aegis_tui.domain.model import EventData
@@ -144,6 +145,8 @@ _SHOWN_FILES: Final = 3
 
 
 def _conflict(data: ConflictDetected) -> str:
+    if is_foreseen(data.reason):
+        return f"{data.a} and {data.b} change {data.path}; it {data.reason}"
     if data.kind == "soft" and data.strategy in ("structure", "lines"):
         how = label_words(data.label, data.strategy)
         return f"{data.a} and {data.b} change the same place in {data.path}; it will be merged ({how})"

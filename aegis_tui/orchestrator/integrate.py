@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from aegis_tui.domain.run.events import FOUNDATION
 from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import GitError, MergeConflict
 from aegis_tui.orchestrator.fence import FenceCheck
-from aegis_tui.orchestrator.overlap import files_of, hot_overlap, overlaps, soft_overlap
+from aegis_tui.orchestrator.overlap import files_of, foreseen_overlap, hot_overlap, makes_none, overlaps, soft_overlap
 from aegis_tui.orchestrator.proposal import Proposer, tested_proposal
 from aegis_tui.ports.commits import ChangedPath
 from aegis_tui.ports.merge import MergePreview
@@ -94,7 +95,7 @@ class Integrator:
         changed += await self._beyond(run, bases, preview.tree, {item.path for item in changed})
         blocking, soft = await self.against_applied(run, piece, head_oid, preview)
         if self._proposer is not None and await self._proposer.may_solve(run, piece, blocking):
-            blocking, soft = [], [*blocking, *soft]
+            blocking, soft = [], [*self._foreseen(run, blocking, is_open=False), *soft]
         clashes = await self._case_clashes(run, preview.tree or head_oid, changed)
         fence = FenceCheck(self._repository, fences)
         dropped = await fence.dropped(run.working_oid, preview.tree)
@@ -205,7 +206,11 @@ class Integrator:
             if other.status is PieceStatus.PENDING:
                 continue
             listed += await self.overlaps(other.name, other.head_oid, piece.name, head_oid)
-        return listed
+        return self._foreseen(run, listed, is_open=True)
+
+    def _foreseen(self, run: Run, items: Iterable[Overlapping], *, is_open: bool) -> list[Overlapping]:
+        makes = makes_none if self._proposer is None else partial(self._proposer.makes, run)
+        return [foreseen_overlap(item, makes, is_open=is_open) for item in items]
 
     async def overlaps(self, a: str, a_oid: str, b: str, b_oid: str) -> list[Overlapping]:
         """Return the conflicts (`hot`) of a merge of two heads, and the other files that both change (`soft`).
@@ -224,13 +229,13 @@ class Integrator:
         """Return the result of `overlaps` for each two of the branch heads, joined; `GitError` if git fails.
 
         Args:
-            run: Not used.
+            run: The run; its settings decide which lockfiles are made again.
             heads: Piece name -> commit.
         """
         listed: list[Overlapping] = []
         for a, b in combinations(sorted(heads), 2):
             listed += await self.overlaps(a, heads[a], b, heads[b])
-        return listed
+        return self._foreseen(run, listed, is_open=True)
 
     async def branch_heads(self, run: Run) -> dict[str, str]:
         """Return piece name -> head of its branch, for the pieces that are being built, submitted or reviewed.

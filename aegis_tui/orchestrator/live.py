@@ -27,7 +27,7 @@ from aegis_tui.domain.run.events import FOUNDATION, Stage
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, GitError
-from aegis_tui.orchestrator.overlap import files_of, hot_overlap, soft_overlap
+from aegis_tui.orchestrator.overlap import files_of, foreseen_overlap, hot_overlap, makes_none, soft_overlap
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.live_trees import LiveTrees
 from aegis_tui.ports.merge import MergePreview
@@ -88,9 +88,18 @@ class LiveConflicts:
         repository: The repository of the run.
         take_over: Moves the branch of an instance to the commit that it has made in its sandbox.
         trees: Looks at the worktrees.
+        makes: Whether merging a piece whose checks run before makes the lockfile at a path again; by default, none is.
     """
 
-    def __init__(self, port: CommandPort, repository: Repository, take_over: TakeOver, trees: LiveTrees) -> None:
+    def __init__(
+        self,
+        port: CommandPort,
+        repository: Repository,
+        take_over: TakeOver,
+        trees: LiveTrees,
+        makes: Callable[[str], bool] = makes_none,
+    ) -> None:
+        self._makes = makes
         self._port, self._repository, self._take_over, self._trees = port, repository, take_over, trees
         self._wake = asyncio.Event()
         self._touched: dict[str, _Touched] = {}
@@ -284,7 +293,10 @@ class LiveConflicts:
         self._commits = dict(commits)
         for pair, preview in zip(pairs, previews, strict=True):
             if preview is not None:
-                self._overlaps[pair] = overlaps_of(scene.run, pair, commits, preview)
+                makes = self._makes if scene.run.tests_pieces else makes_none
+                overlaps = overlaps_of(scene.run, pair, commits, preview)
+                is_open = MERGED not in pair
+                self._overlaps[pair] = tuple(foreseen_overlap(item, makes, is_open=is_open) for item in overlaps)
             else:  # what was stored may have been deleted meanwhile: compared again in the next round
                 self._commits.pop(pair[1], None)
 

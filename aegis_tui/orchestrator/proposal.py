@@ -155,6 +155,10 @@ class Proposer:
                 break
         return made
 
+    def makes(self, run: Run, path: str) -> bool:
+        """Whether the lockfile at a path is made again when both sides of a merge changed it."""
+        return run.tests_pieces and self._lockfiles is not None and self._lockfiles.can_make(path)
+
     def _is_lockfile(self, conflict: Overlapping | FileConflict) -> bool:
         there = conflict.ours is not None and conflict.theirs is not None
         return there and self._lockfiles is not None and self._lockfiles.can_make(conflict.path)

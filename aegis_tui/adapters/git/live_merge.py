@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aegis_tui.adapters.git.live_structure import LiveStructure, Side, labelled
+from aegis_tui.adapters.git.live_structure import Generated, LiveStructure, Side, labelled
 from aegis_tui.adapters.git.object_store import NO_SETTINGS, ObjectStore, SizedCache
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.predict import conflict_hunks, cut_text, read_stages
 from aegis_tui.adapters.git.run import GitRunner
-from aegis_tui.adapters.git.structural_merge import Merge
+from aegis_tui.adapters.git.structural_merge import LINGUIST, Merge, read_generated
 from aegis_tui.adapters.git.tree_change import TreeDifference, compare_trees, find_entry
 from aegis_tui.adapters.git.worktree_reading import is_text
 from aegis_tui.domain.merge.file import FileMerge
@@ -36,6 +36,8 @@ _MAX_OUTPUT_BYTES = 32 << 20
 _MERGE_DEADLINE_S = 20.0
 _LONGEST_CHAIN = 200
 _KEPT_PATHS = 500_000
+_MOST_ASKED = 1000
+"""Of how many files of a pair git is asked whether they are generated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,12 @@ class LiveMerges:
         bases = await self._find_bases([*pairs, *forks])
         known = await whole_in_thread(lambda: [self._look_at(*pair, bases, merged) for pair in pairs])
         results = await self._merge([pair for pair in known if pair is not None and pair.must_merge])
-        await self._structure.merge(merge for merge in results.values() if not merge.clean)
+        generated = {(pair.ours, pair.theirs): await self._generated(pair) for pair in known if pair is not None}
+        await self._structure.merge((merge, generated[oids]) for oids, merge in results.items() if not merge.clean)
         clashes = [await self._structure.clashes(*pair.migrations) if pair is not None else [] for pair in known]
         return await whole_in_thread(
             lambda: [
-                None if pair is None else self._preview(pair, results, excluding)
+                None if pair is None else self._preview(pair, results, generated[pair.ours, pair.theirs], excluding)
                 for pair, excluding in zip(known, clashes, strict=True)
             ]
         )
@@ -197,6 +200,28 @@ class LiveMerges:
                 (folder / os.fsdecode(_ATTRIBUTES)).write_bytes(stored[1])
         return folder
 
+    async def _generated(self, pair: _Pair) -> dict[str, bool]:
+        """Return of which files that both sides change the `.gitattributes` of their base says if they are generated.
+
+        Empty if git fails: the files then count as written by hand, as far as no comment in them says otherwise.
+        """
+        if not pair.both:
+            return {}
+        folder = await whole_in_thread(self._attributes_of, pair)
+        paths = [os.fsdecode(name) for name in sorted(pair.both)[:_MOST_ASKED]]
+        try:
+            return await read_generated(self._runner, folder, paths) if folder is not None else {}
+        except GitError:
+            return {}
+
+    def _attributes_of(self, pair: _Pair) -> Path | None:
+        """Return the folder with the attributes of a pair; None if they do not speak of generated files; blocking."""
+        entry = find_entry(self._store, pair.base_tree, _ATTRIBUTES)
+        stored = self._store.read(entry.oid, limit=_MAX_ATTRIBUTES_BYTES) if entry is not None else None
+        if entry is None or stored is None or LINGUIST not in stored[1]:
+            return None
+        return self._attributes_folder(entry.oid)
+
     async def _merge_in(self, folder: Path, pairs: Sequence[_Pair], merged: dict[tuple[str, str], Merge]) -> None:
         """Merge the pairs with the attributes in a folder, and add the results to `merged`.
 
@@ -223,41 +248,51 @@ class LiveMerges:
         merged |= {(pair.ours, pair.theirs): result for pair, result in zip(pairs, results, strict=True)}
 
     def _preview(
-        self, pair: _Pair, results: Mapping[tuple[str, str], Merge], clashes: Sequence[MigrationClash]
+        self,
+        pair: _Pair,
+        results: Mapping[tuple[str, str], Merge],
+        generated: Generated,
+        clashes: Sequence[MigrationClash],
     ) -> MergePreview | None:
         merge = results.get((pair.ours, pair.theirs))
         excluding = [_excluding(clash, pair.migrations[1]) for clash in clashes[:MOST_PATHS]]
         if merge is None:
             paths = tuple(sorted(conflict.path for conflict in excluding))
             return None if pair.must_merge else MergePreview(not excluding, None, paths, tuple(excluding))
-        inherited, made = _written(pair.inherited), self._structure.made(merge)
+        inherited, made = _written(pair.inherited), self._structure.made(merge, generated)
         both = _written(pair.both) - inherited
         solved = {path for path, file in made.items() if file.text is not None}
         locks = {path for path in both - merge.stages.keys() if is_lock_file(path) and self._differs(pair, path)}
         hot = sorted({*merge.stages.keys() - inherited - solved, *locks})[:MOST_PATHS]
         soft = sorted((both - merge.stages.keys() - locks) | (solved - inherited))[:MOST_PATHS]
-        judged = self._judged(pair, merge, [path for path in soft if path not in solved])
+        judged = self._judged(pair, merge, [path for path in soft if path not in solved], generated)
         wrong = [path for path, file in judged.items() if file.label == "refused"]
         listed = sorted([*hot, *wrong])[:MOST_PATHS]
         made |= judged
-        conflicts = (*(self._conflict(merge, path, made.get(path)) for path in listed), *excluding)
+        conflicts = (*(self._conflict(pair, merge, path, made.get(path)) for path in listed), *excluding)
         paths = tuple(sorted({*soft, *(conflict.path for conflict in conflicts)}))
         return MergePreview(not conflicts, None, paths, conflicts, labelled(made))
 
-    def _judged(self, pair: _Pair, merge: Merge, paths: Sequence[str]) -> dict[str, FileMerge]:
+    def _judged(self, pair: _Pair, merge: Merge, paths: Sequence[str], generated: Generated) -> dict[str, FileMerge]:
         ours, theirs = (self._store.commit(oid).tree for oid in (pair.ours, pair.theirs))
         trees = pair.base_tree, ours, theirs, merge.tree
-        return {path: file for path in paths if (file := self._structure.verdict(path, trees)) is not None}
+        verdicts = ((path, self._structure.verdict(path, trees, generated)) for path in paths)
+        return {path: file for path, file in verdicts if file is not None}
 
     def _differs(self, pair: _Pair, path: str) -> bool:
-        trees = [self._store.commit(oid).tree for oid in (pair.ours, pair.theirs)]
-        mine, other = (find_entry(self._store, tree, os.fsencode(name_of(path))) for tree in trees)
-        return mine is not None and other is not None and mine.oid != other.oid
+        blobs = self._blobs(pair, path)
+        return 2 in blobs and 3 in blobs and blobs[2] != blobs[3]
 
-    def _conflict(self, merge: Merge, path: str, made: FileMerge | None) -> FileConflict:
-        blobs = merge.stages.get(path, {})
+    def _blobs(self, pair: _Pair, path: str) -> dict[int, str]:
+        """Return the blob ids of base (1), ours (2) and theirs (3) at a path, as git numbers them in a conflict."""
+        trees = pair.base_tree, *(self._store.commit(oid).tree for oid in (pair.ours, pair.theirs))
+        entries = (find_entry(self._store, tree, os.fsencode(name_of(path))) for tree in trees)
+        return {stage: entry.oid for stage, entry in enumerate(entries, 1) if entry is not None}
+
+    def _conflict(self, pair: _Pair, merge: Merge, path: str, made: FileMerge | None) -> FileConflict:
+        blobs = merge.stages.get(path) or self._blobs(pair, path)
         reason = made.reason if made is not None else ""
-        hunks = self._hunks(merge.tree, path) if 2 in blobs and 3 in blobs else []
+        hunks = self._hunks(merge.tree, path) if path in merge.stages and 2 in blobs and 3 in blobs else []
         if is_lock_file(path):
             reason = regenerating(path)
         if not hunks and path not in merge.stages:

@@ -15,6 +15,7 @@ from aegis_tui.adapters.git.object_store import ObjectStore, SizedCache
 from aegis_tui.adapters.git.structural_merge import MAX_FILE_BYTES, REGULAR, Merge, is_mergeable
 from aegis_tui.adapters.git.tree_change import find_entry
 from aegis_tui.domain.merge.file import FileMerge
+from aegis_tui.domain.merge.generated import generator_of
 from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.merge.migrations import MigrationClash, is_migration
 from aegis_tui.domain.merge.proof import Versions
@@ -30,8 +31,11 @@ _UNCHECKED: Final = FileMerge("unproven", "", "text")
 
 Blobs = tuple[str | None, str, str]
 """The ids of the blobs of base, ours and theirs; there may be none in the base."""
-FileKey = tuple[str, Blobs, str | None]
-"""A path, the blobs of its versions, and the blob of what git made of them; None if that has conflicts."""
+FileKey = tuple[str, Blobs, str | None, bool | None]
+"""A path, the blobs of its versions, the blob of what git made of them (None if that has conflicts), and whether the
+repository says that the file is generated (None if it does not say so)."""
+Generated = Mapping[str, bool]
+"""The paths of which the repository says whether a program generates them."""
 Side = Mapping[str, str]
 """The new migrations of a side: path -> blob id."""
 
@@ -49,12 +53,36 @@ class LiveStructure:
         self._merged: SizedCache[FileMerge] = SizedCache(_KEPT)
         self._clashes: SizedCache[list[MigrationClash]] = SizedCache(_KEPT)
         self._unjudged: dict[FileKey, None] = {}
+        self._says_generated: SizedCache[bool] = SizedCache(_KEPT)
 
-    async def merge(self, merges: Iterable[Merge]) -> None:
+    async def merge(self, merges: Iterable[tuple[Merge, Generated]]) -> None:
         """Find out what structure makes of the conflicts in these merges; `made` then answers."""
-        keys = dict.fromkeys(key for merge in merges for key in _keys(merge) if self._merged.get(key) is None)
+        asked = list(merges)
+        keys = await whole_in_thread(lambda: self._unknown_keys(asked)) if asked else {}
         if keys:
             await self._learn(list(keys)[:_MOST_FILES])
+
+    def _unknown_keys(self, merges: Iterable[tuple[Merge, Generated]]) -> dict[FileKey, None]:
+        keys = (key for merge, generated in merges for key in self._keys(merge, generated))
+        return dict.fromkeys(key for key in keys if self._merged.get(key) is None)
+
+    def _keys(self, merge: Merge, generated: Generated) -> Iterator[FileKey]:
+        """Yield the files in conflict of which a rule may know more; none if some conflict is not within a file."""
+        if all(2 in blobs and 3 in blobs for blobs in merge.stages.values()):
+            for path, blobs in merge.stages.items():
+                if self._has_rule(path, (blobs[2], blobs[3]), generated):
+                    yield path, (blobs.get(1), blobs[2], blobs[3]), None, generated.get(path)
+
+    def _has_rule(self, path: str, sides: Iterable[str], generated: Generated) -> bool:
+        """Whether a rule merges or refuses a file: because of its name, or because a program generates it."""
+        return is_mergeable(path) or generated.get(path) or any(map(self._is_generated, sides))
+
+    def _is_generated(self, oid: str) -> bool:
+        """Whether a comment in a blob says that a program generates it."""
+        if (known := self._says_generated.get(oid)) is not None:
+            return known
+        text = self._text(oid)
+        return self._says_generated.put(oid, text is not None and generator_of(text) is not None, 1)
 
     async def _learn(self, keys: Sequence[FileKey]) -> list[FileMerge]:
         jobs = await whole_in_thread(lambda: {key: self._job(key) for key in keys})
@@ -64,12 +92,12 @@ class LiveStructure:
         return [self._merged.put(key, made.get(key) or _unknown(key), 1) for key in keys]
 
     def _job(self, key: FileKey) -> MergeJob | None:
-        path, oids, result = key
+        path, oids, result, is_generated = key
         base, ours, theirs = (self._text(oid) if oid is not None else "" for oid in oids)
         textual = self._text(result) if result is not None else None
         if base is None or ours is None or theirs is None or (textual is None and result is not None):
             return None
-        return MergeJob(path, Versions(base, ours, theirs), textual)
+        return MergeJob(path, Versions(base, ours, theirs), textual, is_generated)
 
     def _text(self, oid: str) -> str | None:
         stored = self._store.read(oid, limit=MAX_FILE_BYTES)
@@ -78,15 +106,15 @@ class LiveStructure:
         except UnicodeDecodeError:
             return None
 
-    def made(self, merge: Merge) -> dict[str, FileMerge]:
+    def made(self, merge: Merge, generated: Generated) -> dict[str, FileMerge]:
         """Return path -> what structure makes of the conflicts in a merge, which `merge` was asked about; blocking.
 
         Nothing is solved in a merge that has other conflicts than those within files.
         """
-        made = {key[0]: self._merged.get(key) or _unknown(key) for key in _keys(merge)}
+        made = {key[0]: self._merged.get(key) or _unknown(key) for key in self._keys(merge, generated)}
         return {path: file for path, file in made.items() if file.text is None or self._is_file(merge.tree, path)}
 
-    def verdict(self, path: str, trees: tuple[str, str, str, str]) -> FileMerge | None:
+    def verdict(self, path: str, trees: tuple[str, str, str, str], generated: Generated) -> FileMerge | None:
         """Return what the check says of a file that git merged without conflict; blocking.
 
         None if it is not known yet, which `judge` changes, or if no rule knows this kind of file.
@@ -94,9 +122,8 @@ class LiveStructure:
         Args:
             path: The file.
             trees: The ids of the trees of base, ours and theirs, and of the merged tree.
+            generated: What the repository says of generated files.
         """
-        if not is_mergeable(path):
-            return None
         name = os.fsencode(name_of(path))
         entries = [find_entry(self._store, tree, name) for tree in trees]
         base, mine, other, merged = entries
@@ -104,7 +131,9 @@ class LiveStructure:
             return None
         if any(entry is not None and entry.mode.decode("ascii") not in REGULAR for entry in entries):
             return None
-        key = path, (base.oid if base is not None else None, mine.oid, other.oid), merged.oid
+        if not self._has_rule(path, (mine.oid, other.oid), generated):
+            return None
+        key = path, (base.oid if base is not None else None, mine.oid, other.oid), merged.oid, generated.get(path)
         if (known := self._merged.get(key)) is None and len(self._unjudged) < _MOST_FILES:
             self._unjudged[key] = None
         return known
@@ -147,14 +176,6 @@ class LiveStructure:
 def _unknown(key: FileKey) -> FileMerge:
     """Return the answer for a file that could not be read or merged: what git made of it stays."""
     return _UNKNOWN if key[2] is None else _UNCHECKED
-
-
-def _keys(merge: Merge) -> Iterator[FileKey]:
-    """Yield the files in conflict of which structure may know more; none if some conflict is not within a file."""
-    if all(2 in blobs and 3 in blobs for blobs in merge.stages.values()):
-        for path, blobs in merge.stages.items():
-            if is_mergeable(path):
-                yield path, (blobs.get(1), blobs[2], blobs[3]), None
 
 
 def labelled(made: Mapping[str, FileMerge]) -> tuple[MergedFile, ...]:

@@ -30,11 +30,12 @@ _MEMORY_BYTES: Final = 2 << 30
 
 
 class MergeJob(NamedTuple):
-    """A file to merge: its path, its versions, and what git made of it (None if it found conflicts)."""
+    """The arguments of `merge_file` for one file."""
 
     path: str
     versions: Versions
     textual: str | None
+    is_generated: bool | None = None
 
 
 class MergeProcess:
@@ -65,7 +66,7 @@ class MergeProcess:
         """
         merged: list[FileMerge | None] = []
         for job in jobs:
-            answer = await self._ask(["merge", job.path, *job.versions, job.textual])
+            answer = await self._ask(["merge", job.path, *job.versions, job.textual, job.is_generated])
             if answer is None:
                 break
             label, text, strategy, reason = answer
@@ -108,8 +109,9 @@ def work(questions: IO[bytes], answers: IO[bytes]) -> None:
     for line in questions:
         kind, *rest = json.loads(line)
         if kind == "merge":
-            path, base, ours, theirs, textual = rest
-            answer = list(astuple(merge_file(path, Versions(base, ours, theirs), textual, read_source)))
+            path, base, ours, theirs, textual, is_generated = rest
+            versions = Versions(base, ours, theirs)
+            answer = list(astuple(merge_file(path, versions, textual, read_source, is_generated=is_generated)))
         else:
             answer = [list(clash) for clash in migration_clashes(*rest)]
         answers.write(json.dumps(answer).encode() + b"\n")

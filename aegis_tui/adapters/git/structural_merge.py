@@ -9,11 +9,13 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from aegis_tui.adapters.apart import LARGE, AnswerLostError, ask_apart
 from aegis_tui.adapters.git.folder import scratch_folder
+from aegis_tui.adapters.git.object_store import NO_SETTINGS
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner, joined
 from aegis_tui.adapters.git.tree_files import NewFile, tree_with
@@ -39,7 +41,10 @@ _MAX_FILES: Final = 200
 """More files than this are left as git merged them."""
 _KEPT_MERGES: Final = 512
 _ATTRIBUTES: Final = ".gitattributes"
-_LINGUIST: Final = b"linguist-generated"
+LINGUIST: Final = b"linguist-generated"
+"""The attribute that says whether a program generates a file.
+
+Source: https://github.com/github-linguist/linguist/blob/main/docs/overrides.md"""
 _NOTHING_MADE: Final[Mapping[str, FileMerge]] = MappingProxyType({})
 _WITHIN_FILES: Final = ("Auto-merging", "CONFLICT (contents)")
 """The messages of git that do not say of a conflict between paths."""
@@ -162,20 +167,13 @@ class StructuralMerges:
         return entries
 
     async def _generated(self, commit: str, paths: Sequence[str]) -> dict[str, bool]:
-        """Return the paths for which the top `.gitattributes` of a commit says whether the file is generated.
-
-        Source: the attribute `linguist-generated`, https://github.com/github-linguist/linguist/blob/main/docs/overrides.md
-        """
+        """Return the paths for which the top `.gitattributes` of a commit says whether the file is generated."""
         attributes = await self._objects.find_blob(f"{commit}:{_ATTRIBUTES}")
-        if not paths or attributes is None or _LINGUIST not in attributes:
+        if not paths or attributes is None or LINGUIST not in attributes:
             return {}
         with scratch_folder() as folder:
             (folder / _ATTRIBUTES).write_bytes(attributes)
-            stdin = joined(map(name_of, paths))
-            args = ("check-attr", "-z", "--stdin", _LINGUIST.decode())
-            fields = (await self._runner.run(*args, work_tree=folder, stdin=stdin)).fields()
-        said = zip(fields[::3], fields[2::3], strict=True)
-        return {write_name(name): value in ("set", "true") for name, value in said if value != "unspecified"}
+            return await read_generated(self._runner, folder, map(name_of, paths))
 
     async def _merge_files(self, files: Sequence[_BothChanged]) -> dict[_BothChanged, FileMerge]:
         """Return what can be made of files; those that are too large or not UTF-8 are left out, and all if it fails.
@@ -250,6 +248,23 @@ class StructuralMerges:
         )
         texts = {oid: _decoded(blob.content) for oid, blob in blobs.items()}
         return {path: (oid, text) for path, (_, oid) in entries.items() if (text := texts.get(oid)) is not None}
+
+
+async def read_generated(runner: GitRunner, folder: Path, names: Iterable[str]) -> dict[str, bool]:
+    """Return the written paths for which a folder's `.gitattributes` says whether a program generates the file.
+
+    Args:
+        runner: Runs git.
+        folder: Has the attributes, and no other files.
+        names: The paths, as git names them.
+
+    Raises:
+        GitError: git fails.
+    """
+    args = ("check-attr", "-z", "--stdin", LINGUIST.decode())
+    fields = (await runner.run(*args, work_tree=folder, env=NO_SETTINGS, stdin=joined(names))).fields()
+    said = zip(fields[::3], fields[2::3], strict=True)
+    return {write_name(name): value in ("set", "true") for name, value in said if value != "unspecified"}
 
 
 def is_mergeable(path: str) -> bool:

@@ -21,6 +21,7 @@ _BY: Final = re.compile(
     re.IGNORECASE,
 )
 _START: Final = "generated: make it again"
+_FORESEEN: Final = "will be regenerated"
 
 
 def generator_of(text: str) -> str | None:
@@ -48,6 +49,24 @@ def generating(program: str = "") -> str:
     """
     how = f"with {program}" if program else "with the program that generates it"
     return f"{_START} {how}, from the merged sources"
+
+
+def foreseen(reason: str) -> str:
+    """Return what will become of a generated file that two pieces change while both are worked on.
+
+    Args:
+        reason: The result of `generating` for it.
+    """
+    return f"{_FORESEEN}{reason.removeprefix(_START)}"
+
+
+BY_MANAGER: Final = f"{_FORESEEN} by its package manager, from the merged manifests"
+"""What will become of a lockfile that two pieces change, where its package manager is installed."""
+
+
+def is_foreseen(reason: str) -> bool:
+    """Whether a reason says that a file will be regenerated."""
+    return reason.startswith(_FORESEEN)
 
 
 def is_generating(reason: str) -> bool:

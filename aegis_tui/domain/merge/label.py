@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from aegis_tui.domain.merge.generated import is_foreseen
+
 MergeLabel = Literal["proven", "unproven", "refused"]
 """`proven`: an independent check found that what each side kept is there once. `unproven`: only QA can say more.
 `refused`: a conflict."""
@@ -15,8 +17,13 @@ of lines; made again by the package manager; in the worktree of the agent of a p
 
 
 def label_words(label: str | None, strategy: str | None, reason: str = "") -> str:
-    """Return a label for a person, such as `by structure, proven`; empty if there is none."""
+    """Return a label for a person, such as `by structure, proven`; empty if there is none.
+
+    For a file that will be regenerated it is just that, in the words of `reason`.
+    """
     if label is None:
         return ""
+    if is_foreseen(reason):
+        return reason
     words = f"by {strategy}, {label}" if strategy else label
     return f"{words}: {reason}" if reason and label in ("verified", "refused") else words

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.inert import inert
 from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.merge.generated import is_generating
 from aegis_tui.domain.merge.lock_file import is_lock_file, regenerating
 from aegis_tui.domain.piece.events import Overlapping
 from aegis_tui.domain.piece.model import Piece
@@ -216,6 +217,8 @@ def crossing_note(run: Run, overlap: Overlapping, other: str, rival: str | None)
     what = f"the same lines as you ({counted(overlap.hunks, 'place')})" if overlap.hunks else "this file as you do"
     if is_lock_file(overlap.path):
         what += f"; {regenerating(overlap.path)}"
+    elif is_generating(overlap.reason):
+        what += f"; {overlap.reason}"
     if rival is None:
         branch = f"aegis/{run.run}/integration"
         done = f"{overlap.path}: {other}, which is merged, has changed {what}"

@@ -6,6 +6,7 @@ import re
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
+from aegis_tui.domain.merge.generated import is_foreseen
 from aegis_tui.domain.merge.label import label_words
 from aegis_tui.domain.piece.model import PIECE_WORDS, PieceConflict
 from aegis_tui.domain.run.model import Run
@@ -114,6 +115,8 @@ def _standing(item: PieceConflict, run: Run) -> tuple[str, Ink]:
         words = label_words(item.label, item.strategy, inert(item.reason))
         return f"✓ settled: {item.resolution}{f', {words}' if words else ''}", "good"
     if item.kind == "soft":
+        if is_foreseen(item.reason):
+            return f"Both change this file. It {inert(item.reason)}.", "warn"
         if item.strategy in ("structure", "lines"):
             how = label_words(item.label, item.strategy)
             return f"Both change this file in the same place; it will be merged ({how}).", "warn"
