@@ -180,6 +180,31 @@ class SpecFolder:
 
         return self.change(spec_id, plan, author=author, now=now)
 
+    def archive(self, spec_id: str, now: datetime) -> Path:
+        """Move the file of a spec to the archive of the month of `now`, and return its new place.
+
+        Raises:
+            UsageError: There is no such spec.
+            Conflict: The archive has a file of that name already.
+            OSError: The file cannot be moved.
+        """
+        path, into = self.find(spec_id), self._folder / "archive" / f"{now:%Y-%m}"
+        if path.parent.parent == self._folder / "archive":
+            return path
+        into.mkdir(parents=True, exist_ok=True)
+        try:
+            (into / path.name).hardlink_to(path)  # unlike a rename, it never replaces a file
+        except FileExistsError as error:
+            raise Conflict(
+                f"{into / path.name} exists already", "rename one of the two files", code="spec.exists"
+            ) from error
+        path.unlink()
+        return into / path.name
+
+    def is_archived(self, spec_id: str) -> bool:
+        """Return whether the file of a spec is in the archive, where only specs that ended are."""
+        return any((folder / f"{spec_id}{ending}").is_file() for folder in self._archive() for ending in _ENDINGS)
+
     def check_edited(self, file: SpecFile) -> None:
         """Return if a spec has no blanks of a template any more.
 

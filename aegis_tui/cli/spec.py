@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +14,8 @@ import typer
 from aegis_tui.application.spec_folder import SpecEntry, SpecFolder
 from aegis_tui.application.spec_text import load_spec
 from aegis_tui.cli import output
-from aegis_tui.cli.place import here
-from aegis_tui.domain.count import counted
+from aegis_tui.cli.place import COMMAND_TIMEOUT_S, Place, here
+from aegis_tui.domain.count import counted, listed
 from aegis_tui.domain.spec.document import Spec
 from aegis_tui.domain.wire.reply import SpecRescanReply
 from aegis_tui.domain.wire.spec import (
@@ -25,7 +26,8 @@ from aegis_tui.domain.wire.spec import (
     SpecsOutput,
     SpecsSeenOutput,
 )
-from aegis_tui.errors import AegisError, Refused, UsageError
+from aegis_tui.errors import AegisError, HubUnavailable, Refused, UsageError
+from aegis_tui.sdk.quick import HubQuick
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -62,15 +64,20 @@ def new(
 def list_specs(as_json: AsJson = False) -> int:
     """Print all active specs, the highest priority first, and what is wrong with files that are not valid specs.
 
+    The last column is what an approved spec waits for, the branch and commit of a completed one, or why one failed.
+
     Exit code 0 also if there are none.
     """
-    root = here().root
-    entries = SpecFolder(root).entries()
+    place = here()
+    entries = SpecFolder(place.root).entries()
+    specs = [entry.file.spec for entry in entries if entry.file]
+    waiting = dict(_waiting(place, specs))
     fields: SpecsOutput = {
-        "specs": [entry.file.spec for entry in entries if entry.file],
+        "specs": specs,
         "invalid": [problem for entry in entries for problem in _problems(entry)],
+        "waiting": [{"spec": name, "reason": reason} for name, reason in waiting.items()],
     }
-    rows = output.table([_row(spec) for spec in fields["specs"]])
+    rows = output.table([_row(spec, waiting.get(spec.id, "")) for spec in specs])
     lines = [*rows, *(line for entry in entries if entry.error for line in entry.error.message.splitlines())]
     output.result(fields, as_json=as_json, lines=lines or ["there are no specs; write one: aegis-tui spec new TEXT"])
     return 0
@@ -209,6 +216,27 @@ def _relative(path: Path, root: Path) -> str:
     return str(path.relative_to(root))
 
 
-def _row(spec: Spec) -> list[str]:
+def _waiting(place: Place, specs: Sequence[Spec]) -> Iterator[tuple[str, str]]:
+    """Yield for each approved spec what it waits for, as its id and a reason; the reason is never empty."""
+    approved = [spec for spec in specs if spec.status == "approved"]
+    if not approved:
+        return
+    try:
+        address = place.find()
+        known = HubQuick(address, timeout_s=COMMAND_TIMEOUT_S).context()["specs"] if address else None
+    except HubUnavailable as error:
+        yield from ((spec.id, error.message) for spec in approved)
+        return
+    folder = SpecFolder(place.root)
+    completed = {spec.id for spec in specs if spec.status == "completed"}
+    for spec in approved:
+        state = None if known is None else known.get(spec.id)
+        others = [name for name in spec.dependencies if name not in completed and not folder.is_archived(name)]
+        reason = "no hub is running" if known is None else state["waits"] if state else "the hub has not read it yet"
+        yield spec.id, reason or (f"after {listed(others)}" if others else "its turn")
+
+
+def _row(spec: Spec, waits: str) -> list[str]:
     done = sum(task.status == "completed" for task in spec.tasks)
-    return [spec.id, spec.status, spec.priority, f"{done}/{len(spec.tasks)}", spec.metadata.title]
+    note = f"waits: {waits}" if waits else spec.result or spec.error
+    return [spec.id, spec.status, spec.priority, f"{done}/{len(spec.tasks)}", spec.metadata.title, note]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from aegis_tui.domain.wire.instance import InstanceView
     from aegis_tui.domain.wire.lock import HeldLock
     from aegis_tui.domain.wire.output import StatusOutput
+    from aegis_tui.domain.wire.reply import SpecProblemFields
     from aegis_tui.domain.wire.run import MergeProgress, RunView
 
 LEAST_WIDTH = 40
@@ -53,6 +54,7 @@ def _status(as_json: AsJson = False) -> int:
         "partitions": [{"agent_id": name, "globs": globs} for name, globs in state["partitions"].items()],
         "progress": state["progress"],
         "hub": is_live,
+        "waiting_specs": _waiting_specs(state),
     }
     if not is_live:
         left = "this is the last state in the log; aegis-tui runs lists the runs that have ended"
@@ -111,8 +113,15 @@ def _lines(state: SharedContext, living: list[InstanceView], boundary: BoundaryR
     for item in living:
         if names := item.get("blocked_names"):
             yield f"{item['agent_id']}: name lookups refused: {listed(names)}"
+    for spec in _waiting_specs(state):
+        yield f"{spec['spec']} cannot be started: {spec['reason']}"
     for name, lock in state["locks"].items():
         yield f"lock {name} {lock['lock_type']} {lock['agent_id']} {lock['expires_in_s']:.0f} s"
+
+
+def _waiting_specs(state: SharedContext) -> list[SpecProblemFields]:
+    reasons = {name: spec.get("waits", "") for name, spec in state["specs"].items()}  # an older hub names none
+    return [{"spec": name, "reason": reason} for name, reason in reasons.items() if reason]
 
 
 def _state_of(instance: InstanceView) -> str:

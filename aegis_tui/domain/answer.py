@@ -55,6 +55,8 @@ def answers_to(need: Need) -> list[NeedAnswer]:
                 NeedAnswer("yes", may, "scope:grant", {"request": key}),
                 NeedAnswer("no", "it has to find another way", "scope:refuse", {"request": key}),
             ]
+        case "spec":
+            return [NeedAnswer("again", "the hub tries to start it now", "spec:rescan", {"spec_id": key})]
         case "rule":
             return [
                 NeedAnswer("yes", "this content may be merged", "rule:allow", {"piece": key}),
@@ -83,6 +85,9 @@ def _of_run(need: Need) -> list[NeedAnswer]:
             return [NeedAnswer("yes", left, "merge:apply", run), _CANCEL]
         case "halted":
             return [NeedAnswer("yes", "the run continues", "run:resume", run), _CANCEL]
+        case "done":
+            kept = "it is no longer listed, and the files of its specs go to the archive"
+            return [NeedAnswer("seen", kept, "run:acknowledge", run)]
         case "ended":
             return [NeedAnswer("seen", "it is no longer listed; aegis-tui report shows why", "run:acknowledge", run)]
         case _:

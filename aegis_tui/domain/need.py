@@ -18,6 +18,7 @@ from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
 from aegis_tui.domain.run.events import DesignProposed, RunFinished, RunHalted
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.scope.events import ScopeRequested
+from aegis_tui.domain.spec.events import SpecUpdated
 from aegis_tui.domain.workspace import Workspace
 
 
@@ -26,9 +27,9 @@ class Need(NamedTuple):
 
     kind: str
     """`design`, `instance`, `scope`, `rule`, `piece`, `base`, `partial`, `machine`,
-    `halted` or `ended`."""
+    `halted`, `ended`, `spec` (an approved spec that cannot be started) or `done` (specs that a run has completed)."""
     key: str
-    """The id of the design, agent, scope request or run, or the name of the piece."""
+    """The id of the design, agent, scope request, run or spec, or the name of the piece."""
     words: str
     """A sentence that says what is needed."""
 
@@ -90,12 +91,33 @@ def _of_ended(run: Run | None) -> Iterator[Need]:
         yield Need("ended", run.run, f"{run.run} ended {result}{f': {one_line(said)}' if said else ''}")
 
 
+def _of_waiting_specs(workspace: Workspace) -> Iterator[Need]:
+    """Yield a need for each reason why approved specs cannot be started, with the first spec as its key."""
+    by_reason: dict[str, list[str]] = {}
+    for spec in workspace.specs.startable():
+        if spec.waits:
+            by_reason.setdefault(spec.waits, []).append(spec.spec_id)
+    for reason, names in by_reason.items():
+        more = f" and {counted(len(names) - 1, 'more spec')}" if len(names) > 1 else ""
+        yield Need("spec", names[0], f"{names[0]}{more} cannot be started: {one_line(reason)}")
+
+
+def _of_completed_specs(workspace: Workspace) -> Iterator[Need]:
+    """Yield a need for each run that has completed specs, until the person says that they know it."""
+    runs = dict.fromkeys(spec.by_run for spec in workspace.specs.by_id.values() if spec.waits_to_be_seen)
+    for run in filter(None, runs):
+        first, *others = workspace.specs.unseen(run)
+        names = first.spec_id if not others else f"{first.spec_id} and {counted(len(others), 'more spec')}"
+        result = f": {first.oid[:10]} on {first.branch}" if first.oid else ""
+        yield Need("done", run, f"{run} has completed {names}{result}")
+
+
 def needs(workspace: Workspace) -> list[Need]:
     """Return everything that waits for the person now, most urgent first; empty if nothing does.
 
     The order is: a proposed design, instances that ask, are blocked or have failed, requests to write outside a
-    partition, what merge rules found, pieces that no worker gets through, failures of the base, a halted run, and the
-    newest run if it ended without its whole result.
+    partition, what merge rules found, pieces that no worker gets through, failures of the base, a halted run, the
+    newest run if it ended without its whole result, approved specs that cannot be started, and completed ones.
     """
     open_needs: list[Need] = []
     run = workspace.runs.current()
@@ -120,6 +142,7 @@ def needs(workspace: Workspace) -> list[Need]:
     if run is not None and run.status is RunStatus.HALTED:
         open_needs.append(Need("halted", run.run, f"{run.run} is halted; resume it when you are ready"))
     open_needs += _of_ended(workspace.runs.latest())
+    open_needs += (*_of_waiting_specs(workspace), *_of_completed_specs(workspace))
     return open_needs
 
 
@@ -138,6 +161,7 @@ NEED_EVENTS: Final = (
     "run:finished",
     "run:halted",
     "scope:requested",
+    "specs.updated",
 )
 """The types of events that `waiting_since` needs; others may be left out."""
 
@@ -146,7 +170,6 @@ _OPENED_BY: Final[Mapping[type[EventData], tuple[str, str]]] = MappingProxyType(
         DesignProposed: ("design", "design_id"),
         PieceHeld: ("rule", "piece"),
         PieceStuck: ("piece", "piece"),
-        RunFinished: ("ended", "run"),
         RunHalted: ("halted", "run"),
         ScopeRequested: ("scope", "request"),
     }
@@ -168,8 +191,15 @@ def waiting_since(events: Iterable[Event]) -> dict[tuple[str, str], str]:
                 since.setdefault(("instance", event.agent_id), event.timestamp)
             case AgentState():
                 since.pop(("instance", event.agent_id), None)
+            case SpecUpdated(waits=str(reason)):
+                if reason:
+                    since.setdefault(("spec", event.data.specId), event.timestamp)
+                else:
+                    since.pop(("spec", event.data.specId), None)
             case QaBaseChecked(run=name) | QaFinished(run=name):
                 since.update(dict.fromkeys(((kind, name) for kind in ("base", "partial", "machine")), event.timestamp))
+            case RunFinished(run=name):
+                since.update(dict.fromkeys((("ended", name), ("done", name)), event.timestamp))
             case data if (opened := _OPENED_BY.get(type(data))) is not None:
                 since[(opened[0], getattr(data, opened[1]))] = event.timestamp
             case _:

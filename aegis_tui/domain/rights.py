@@ -124,6 +124,7 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
         "gate:note": HUB_ALONE,
         "spec:observe": HUB_ALONE,
         "spec:fail": HUB_ALONE,
+        "spec:wait": HUB_ALONE,
     }
 )
 """Who may send each command, by the row that `action_of` returns for it."""

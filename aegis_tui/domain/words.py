@@ -227,6 +227,12 @@ def _withdrawn(data: LockWithdrawn) -> str:
     return f"no longer waits{path}: {WITHDRAWN[data.code]}"
 
 
+def _spec(data: SpecUpdated) -> str:
+    if data.is_seen:
+        return f"has seen that {data.specId} is {data.status}"
+    return f"{data.specId}: {f'cannot be started: {data.waits}' if data.waits else data.status}"
+
+
 WITHDRAWN: Final[Mapping[WithdrawnCode, str]] = MappingProxyType(
     {
         "TIMEOUT": "the wait for the lock has timed out",
@@ -331,9 +337,9 @@ _SPEC: Words = {
     SpecTaskAssigned: lambda data: f"{data.specId} to {instance_id(data.agent)}",
     SpecInProgress: lambda data: data.specId,
     SpecDiffSubmitted: lambda data: f"{data.specId}, {data.head_oid[:10]}",
-    SpecUpdated: lambda data: f"{data.specId}: {data.status}",
+    SpecUpdated: _spec,
     SpecTaskCompleted: lambda data: f"{data.specId}: task {data.taskId} is done",
-    SpecCompleted: lambda data: data.specId,
+    SpecCompleted: lambda data: f"{data.specId}{f', {data.oid[:12]} on {data.branch}' if data.oid else ''}",
     SpecFailed: lambda data: f"{data.specId}: {data.reason}",
     TaskUpdated: lambda data: f"{data.spec_id}: task {data.task_id} is {data.status}, {data.progress:.0%}",
 }

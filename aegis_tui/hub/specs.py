@@ -16,15 +16,17 @@ from typing import Any, Final, Protocol
 from aegis_tui.application.spec_design import design_of
 from aegis_tui.application.spec_folder import SpecFolder
 from aegis_tui.application.spec_scan import SeenSpec, SpecScan
+from aegis_tui.application.spec_status import status_change, status_edits
 from aegis_tui.application.spec_text import load_spec
 from aegis_tui.application.yaml_edit import Edit
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.inert import inert
 from aegis_tui.domain.run.commands import RunCancel, RunStart
-from aegis_tui.domain.spec.commands import SpecFail, SpecObserve, SpecRescan
-from aegis_tui.domain.spec.document import PRIORITIES, Spec, count_progress
+from aegis_tui.domain.spec.commands import SpecFail, SpecObserve, SpecRescan, SpecWait
+from aegis_tui.domain.spec.document import PRIORITIES, Spec
 from aegis_tui.domain.spec.model import SpecState
+from aegis_tui.domain.spec.observe import wait_reason
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, Conflict, Refused, Unavailable, UsageError
 from aegis_tui.hub.engine import Engine
@@ -63,6 +65,25 @@ class StartOptions(Protocol):
         ...
 
 
+class _Missing:
+    """What ready specs wait for, beside their turn.
+
+    Args:
+        for_all: What none can be started without; empty if nothing is missing for all.
+    """
+
+    def __init__(self, for_all: str) -> None:
+        self.for_all = for_all
+        self.by_spec: dict[str, str] = {}
+
+    def news(self, workspace: Workspace) -> list[tuple[str, str]]:
+        """Return the ready specs for which another reason is recorded, each with the reason as it is now."""
+        ready = [
+            (item, wait_reason(self.by_spec.get(item.spec_id, self.for_all))) for item in workspace.specs.startable()
+        ]
+        return [(item.spec_id, reason) for item, reason in ready if reason != item.waits]
+
+
 class _Edited(Exception):
     """The person changed the file after it was looked at."""
 
@@ -92,6 +113,7 @@ class SpecService:
         self._wake = asyncio.Event()
         self._refused: dict[str, str] = {}
         self._waits: dict[str, str] = {}
+        self._missing: _Missing | None = None
         self._logged: dict[str, str] = {}
         self._quiet_until = self._retry_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
@@ -124,8 +146,9 @@ class SpecService:
             await self._turn(self._engine, whole=True, again=True)
             if wanted is not None and self._scan.find(wanted) is None:
                 raise UsageError(f"there is no file of a spec {wanted}", "aegis-tui spec list names them")
-            problems = {**self._waits, **self._scan.problems}
             states = await self._engine.read(_of_files)
+            missing = {item.spec_id: item.waits for item in states if item.waits}
+            problems = {**missing, **self._waits, **self._scan.problems}
         specs = [
             {"spec_id": item.spec_id, "status": item.status, "title": item.title, "run": item.by_run}
             for item in states
@@ -181,8 +204,13 @@ class SpecService:
         states = {item.spec_id: item for item in await engine.read(_of_files)}
         for state in states.values():
             await self._write_back(state)
+        for spec_id in await engine.read(self._seen_by_person):
+            await self._archive(spec_id)
         await self._cancel(engine)
         await self._begin(engine)
+        if self._missing is not None:
+            for spec_id, reason in await engine.read(self._missing.news):
+                await engine.submit(SpecWait(spec_id=spec_id, reason=reason), THE_HUB)
 
     async def _observe(self, engine: Engine, seen: SeenSpec) -> None:
         if not seen.digest and not await engine.read(lambda workspace: seen.spec_id in workspace.specs.by_id):
@@ -219,7 +247,7 @@ class SpecService:
         def plan(spec: Spec) -> tuple[Sequence[Edit], str]:
             if spec.status != written.status:
                 raise _Edited
-            return list(_edits(spec, state)), _said(spec, state, refused)
+            return status_edits(spec, state), status_change(spec, state, refused)
 
         try:
             change = self._folder.change
@@ -231,6 +259,20 @@ class SpecService:
         except (AegisError, OSError) as error:
             self._waits[state.spec_id] = f"its file cannot be written: {error}"
             self._warn("a spec was not written", state.path, str(error))
+
+    def _seen_by_person(self, workspace: Workspace) -> list[str]:
+        """Return the completed specs with a file of which the person knows, or that the state no longer has."""
+        specs = workspace.specs
+        done = [item.spec_id for item in self._scan.known() if item.spec and item.spec.status == "completed"]
+        return [name for name in done if (spec.is_seen if (spec := specs.by_id.get(name)) else name in specs.past)]
+
+    async def _archive(self, spec_id: str) -> None:
+        try:
+            await asyncio.to_thread(self._folder.archive, spec_id, self._now())
+            self._wake.set()
+        except (AegisError, OSError) as error:
+            self._waits[spec_id] = f"its file cannot be moved to the archive: {error}"
+            self._warn("a spec was not moved to the archive", spec_id, str(error))
 
     def _warn(self, text: str, path: str, error: str) -> None:
         """Log a problem once while it lasts, not again at each turn that meets it; `path` is empty for all files."""
@@ -247,23 +289,30 @@ class SpecService:
     async def _begin(self, engine: Engine) -> None:
         """Start a run for the first approved spec, if none is open and the settings allow it."""
         is_open, is_of_a_spec, ready = await engine.read(_what_waits)
+        if is_open and self._missing is not None:
+            self._missing.for_all = ""
         if is_open and not is_of_a_spec:
             self._quiet_until = time.monotonic() + SETTLE_S
         if is_open or not ready or time.monotonic() < max(self._quiet_until, self._retry_at):
             return
-        options = await asyncio.to_thread(self._find_options)
+        missing = self._missing = _Missing("")
+        try:
+            options = await asyncio.to_thread(self._find_options)
+        except AegisError as error:
+            missing.for_all, options = error.message, None
+        else:
+            missing.for_all = "the setting work_on_specs is false" if options is None else ""
         for spec_id in ready if options is not None else ():
             seen = self._scan.find(spec_id)
-            if seen is not None and seen.spec is not None and await self._start_run(engine, seen.spec, options or {}):
+            if seen is None or seen.spec is None:
+                continue
+            if problem := await asyncio.to_thread(self._find_blanks, spec_id):
+                missing.by_spec[spec_id] = problem
+            elif await self._start_run(engine, seen.spec, options or {}, missing):
                 return
 
-    async def _start_run(self, engine: Engine, spec: Spec, options: dict[str, Any]) -> bool:
+    async def _start_run(self, engine: Engine, spec: Spec, options: dict[str, Any], missing: _Missing) -> bool:
         """Return whether no other spec can be started now: a run was started, or something is missing for all."""
-        try:
-            await asyncio.to_thread(self._check_edited, spec.id)
-        except (AegisError, OSError) as error:
-            self._waits[spec.id] = error.message if isinstance(error, AegisError) else str(error)
-            return False
         try:
             kind = spec.agents[0] if spec.agents else None
             design = design_of(spec, kind=kind).model_dump(mode="json", exclude_unset=True)
@@ -271,7 +320,7 @@ class SpecService:
             filling = self._prepare(command, THE_HUB)
             await engine.submit(command if filling is None else await filling, THE_HUB)
         except (Unavailable, Conflict) as error:
-            self._waits[spec.id] = error.message
+            missing.for_all = error.message
             self._retry_at = time.monotonic() + _RETRY_S
             return True
         except AegisError as error:
@@ -281,12 +330,16 @@ class SpecService:
                 SpecFail(spec_id=spec.id, reason=f"{error.message}; {error.hint}".rstrip("; ")), THE_HUB
             )
             return False
-        self._waits.pop(spec.id, None)
         _log.info("a run was started for a spec", extra={"aegis_spec": spec.id})
         return True
 
-    def _check_edited(self, spec_id: str) -> None:
-        self._folder.check_edited(load_spec(self._folder.find(spec_id)))
+    def _find_blanks(self, spec_id: str) -> str | None:
+        """Return why a spec cannot be started although it is approved: it has blanks, or cannot be read; else None."""
+        try:
+            self._folder.check_edited(load_spec(self._folder.find(spec_id)))
+        except AegisError as error:
+            return error.message
+        return None
 
 
 def _of_files(workspace: Workspace) -> list[SpecState]:
@@ -306,30 +359,3 @@ def _cancelled_run(workspace: Workspace) -> str | None:
         return None
     is_cancelled = any(item.by_run == run.run and item.status == "cancelled" for item in workspace.specs.by_id.values())
     return run.run if is_cancelled else None
-
-
-def _edits(spec: Spec, state: SpecState) -> Sequence[Edit]:
-    """Return what the program writes into a file whose spec has another status now."""
-    edits = [Edit(("status",), state.status)]
-    if state.error != spec.error:
-        edits.append(Edit(("error",), state.error))
-    if state.status == "completed" and spec.tasks:
-        done = [
-            task if task.status == "cancelled" else task.model_copy(update={"status": "completed"})
-            for task in spec.tasks
-        ]
-        edits += [
-            Edit(("tasks", number, "status"), task.status)
-            for number, task in enumerate(done)
-            if task != spec.tasks[number]
-        ]
-        edits.append(Edit(("progress",), count_progress(done).model_dump()))
-    return edits
-
-
-def _said(spec: Spec, state: SpecState, refused: str) -> str:
-    if refused:
-        return f"status {spec.status} was refused: {refused}"
-    by = f", {state.by_run}" if state.by_run else ""
-    result = f"; the result is on aegis/{state.by_run}/result" if state.status == "completed" and state.by_run else ""
-    return f"status {spec.status} -> {state.status}{by}{result}"

@@ -13,7 +13,7 @@ from aegis_tui.application.spec_folder import SpecFolder
 from aegis_tui.application.spec_text import load_spec
 from aegis_tui.application.yaml_edit import Edit
 from aegis_tui.domain.spec.document import Spec
-from aegis_tui.errors import AegisError, Refused, UsageError
+from aegis_tui.errors import AegisError, Conflict, Refused, UsageError
 
 NOW = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
 TEXT = "id: {id}\nmetadata:\n  title: x   # mine\npriority: {priority}\nstatus: {status}\n"
@@ -54,6 +54,19 @@ def test_a_long_first_line_becomes_a_short_title_and_the_description(folder: Spe
     spec = load_spec(create(folder, "word " * 40)).spec
     assert len(spec.metadata.title) <= 72 and spec.metadata.title.endswith("…")
     assert spec.metadata.description == ("word " * 40).strip()
+
+
+def test_a_spec_moves_to_the_archive_of_its_month_and_replaces_nothing(folder: SpecFolder) -> None:
+    first, other = put(folder, "a", status="completed"), put(folder, "b")
+    text = first.read_text()
+    there = folder.archive("a", NOW)
+    assert there == folder.root / ".agents/specs/archive/2026-11/a.yaml" and there.read_text() == text
+    assert not first.exists() and folder.archive("a", NOW) == there == folder.find("a")
+    assert folder.is_archived("a") and not folder.is_archived("b")
+    (there.parent / "b.yaml").write_text("mine")
+    with pytest.raises(Conflict):
+        folder.archive("b", NOW)
+    assert other.exists() and (there.parent / "b.yaml").read_text() == "mine"
 
 
 def test_specs_made_at_the_same_moment_get_ids_of_their_own(folder: SpecFolder) -> None:

@@ -91,6 +91,14 @@ def test_dropped_files_become_commits_one_after_the_other(workspace: ScratchWork
     for _ in range(3):
         workspace.aegis("spec", "rescan")
     assert len([event for event in workspace.events() if event["type"] == "run:started"]) == 2
+    listed = workspace.aegis("spec", "list").out
+    assert f"aegis/run1/result {workspace.git('rev-parse', 'aegis/run1/result')[:10]}" in listed
+    done = workspace.aegis("inbox", "--json").json["items"]
+    assert [(item["kind"], item["key"]) for item in done] == [("done", "run1"), ("done", "run2")]
+    assert "run1 has completed high" in done[0]["words"]
+    assert workspace.aegis("inbox", "answer", "run1", "seen").code == 0
+    workspace.until(lambda: not high.exists(), what="its file is in the archive")
+    assert workspace.aegis("spec", "show", "high", "--json").json["path"].startswith(".agents/specs/archive/")
     assert workspace.aegis("spec", "approve", "later").code == 0
     assert await_spec(workspace, draft, lambda spec: spec.status == "completed").error == ""
 

@@ -17,6 +17,7 @@ priority: high
 status: draft
 diffPath: .agents/diffs/whole.diff
 error: e
+result: aegis/run1/result 0123456789
 dependencies: [other]
 agents: [native]
 assignedAgent: NATIVE-w01

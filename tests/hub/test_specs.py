@@ -138,6 +138,11 @@ def test_what_is_missing_for_all_is_waited_for(paths: WorkspacePaths, tmp_path: 
             reply = await desk.rescan()
             assert [row["spec"] for row in reply["problems"]] == ["a", "b"]
             assert reply["problems"][0]["reason"] == "no model server answers" and status_of(path) == "approved"
+            assert desk.engine.peek(lambda state: state.specs.by_id["a"].waits) == "no model server answers"
+            for _ in range(3):
+                await desk.rescan()
+            told = [event.data.model_dump()["waits"] for event in await desk.events("specs.updated")]
+            assert told == ["no model server answers"]
             desk.error = None
             assert [row["spec"] for row in (await desk.rescan())["problems"]] == ["b"]
             await desk.until(lambda: status_of(path) == "planning")
@@ -152,9 +157,9 @@ def test_a_spec_that_nobody_filled_in_waits_and_the_next_one_starts(paths: Works
         async with at_desk(paths, tmp_path) as desk:
             odd = SpecFolder(tmp_path).create("Pay", template="feature", author="me", now=datetime.now(UTC))
             odd.write_text(odd.read_text().replace("status: draft", "status: approved").replace("medium", "critical"))
-            (problem,) = (await desk.rescan())["problems"]
             path = desk.put("a")
             await desk.until(lambda: status_of(path) == "planning")
+            (problem,) = (await desk.rescan())["problems"]
             assert problem["spec"] == odd.stem and "metadata.description: still has" in problem["reason"]
             assert status_of(odd) == "approved"
 

@@ -66,5 +66,13 @@ class SpecFail(CommandData):
     reason: str
 
 
+class SpecWait(CommandData):
+    """Report why an approved spec cannot be started now; with an empty reason, that nothing is missing any more."""
+
+    type: Literal["spec:wait"] = "spec:wait"
+    spec_id: Name
+    reason: str
+
+
 SpecClientCommand = SpecCreate | TaskUpdate | TaskClaim | SpecRescan
-SpecHubCommand = SpecObserve | SpecFail
+SpecHubCommand = SpecObserve | SpecFail | SpecWait

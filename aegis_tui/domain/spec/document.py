@@ -132,6 +132,8 @@ class Spec(FrozenModel):
     """Where the work was handed in; written by the hub (SPEC-7)."""
     error: str = ""
     """Why the spec failed; written by the hub."""
+    result: str = ""
+    """The branch with the result and its commit, when the spec is completed; written by the hub."""
     dependencies: tuple[str, ...] = ()
     """Ids of specs that must be completed first."""
     agents: tuple[Text, ...] = ()

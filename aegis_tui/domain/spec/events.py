@@ -74,6 +74,10 @@ class SpecUpdated(EventData):
     """The run that was started for the spec with this event."""
     content: SpecContent | None = None
     """What its file says now; None if the file did not change."""
+    waits: str | None = None
+    """Why the approved spec cannot be started now; empty if nothing is missing any more, None if that is as before."""
+    is_seen: bool = False
+    """Whether with this event the person says that they know how the spec ended."""
 
 
 class SpecTaskCompleted(EventData):
@@ -91,6 +95,10 @@ class SpecCompleted(EventData):
     type: Literal["specs.completed"] = "specs.completed"
     specId: str
     path: str
+    oid: str = ""
+    """The commit with its result; empty for a spec of a run, whose result is a part of the run's commit."""
+    branch: str = ""
+    """The branch on which that commit is."""
 
 
 class SpecFailed(EventData):

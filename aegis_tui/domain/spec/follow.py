@@ -62,4 +62,6 @@ def _end(spec: SpecState, run: Run | None, *, ok: bool) -> SpecCompleted | SpecF
         return SpecInProgress(specId=spec.spec_id, path=spec.path)
     if spec.status != "diff-submitted":
         return SpecUpdated(specId=spec.spec_id, path=spec.path, status="diff-submitted")
-    return SpecCompleted(specId=spec.spec_id, path=spec.path)
+    commit = run.commit if run else None
+    oid, branch = (commit.oid, commit.branch) if commit else ("", "")
+    return SpecCompleted(specId=spec.spec_id, path=spec.path, oid=oid, branch=branch)

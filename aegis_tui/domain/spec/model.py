@@ -49,11 +49,24 @@ class SpecState(StateModel):
     """The run that was last started for it; None if there was none since it was approved."""
     error: str = ""
     """Why it failed."""
+    waits: str = ""
+    """Why it cannot be started now, although it is approved; empty if nothing is missing, or it is not its turn."""
+    oid: str = ""
+    """The commit with its result, if it is completed."""
+    branch: str = ""
+    """The branch on which that commit is."""
+    is_seen: bool = False
+    """Whether the person said that they know how it ended."""
 
     @property
     def has_file(self) -> bool:
         """Whether the spec is that of a file that exists."""
         return bool(self.digest) and not self.is_gone and self.run is None
+
+    @property
+    def waits_to_be_seen(self) -> bool:
+        """Whether a run has completed it, and the person has not said yet that they know."""
+        return self.status == "completed" and self.by_run is not None and not self.is_seen
 
 
 def find_cycle_from(start: str, needs: Callable[[str], Iterable[str]]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.inert import inert
 from aegis_tui.domain.lock.model import Draft
-from aegis_tui.domain.spec.commands import SpecFail, SpecObserve, SpecRescan
+from aegis_tui.domain.spec.commands import SpecFail, SpecObserve, SpecRescan, SpecWait
 from aegis_tui.domain.spec.events import SpecContent, SpecCreated, SpecFailed, SpecUpdated
 from aegis_tui.domain.spec.model import ENDED, SpecState, SpecStatus, find_cycle_from
 from aegis_tui.domain.spec.transition import check_transition
@@ -140,6 +140,21 @@ def fail(workspace: Workspace, command: SpecFail, actor: Actor, request_id: str)
         return Decision()
     reason = one_line(inert(command.reason, keep="\n\t"), limit=1000)
     return Decision([(HUB, SpecFailed(specId=spec.spec_id, path=spec.path, reason=reason))])
+
+
+def wait_reason(text: str) -> str:
+    """Return a reason as the state keeps it: one line of at most 1,000 characters that is shown inert."""
+    return one_line(inert(text, keep="\n\t"), limit=1000)
+
+
+def wait(workspace: Workspace, command: SpecWait, actor: Actor, request_id: str) -> Decision:
+    """Record why an approved spec cannot be started now; no event if that is known, or the spec is not approved."""
+    spec = workspace.specs.by_id.get(command.spec_id)
+    reason = wait_reason(command.reason)
+    if spec is None or spec.status != "approved" or spec.waits == reason:
+        return Decision()
+    data = SpecUpdated(specId=spec.spec_id, path=spec.path, status=spec.status, waits=reason)
+    return Decision([(HUB, data)])
 
 
 def rescan(workspace: Workspace, command: SpecRescan, actor: Actor, request_id: str) -> Decision:

@@ -10,9 +10,9 @@ from aegis_tui.domain.inert import has_hidden
 from aegis_tui.domain.instance.rules import own_instance, spec_path
 from aegis_tui.domain.naming import check_spec_id
 from aegis_tui.domain.registry import Rules
-from aegis_tui.domain.spec.commands import SpecCreate, SpecFail, SpecObserve, SpecRescan, TaskClaim
+from aegis_tui.domain.spec.commands import SpecCreate, SpecFail, SpecObserve, SpecRescan, SpecWait, TaskClaim
 from aegis_tui.domain.spec.events import SpecCreated, SpecTaskAssigned
-from aegis_tui.domain.spec.observe import check_dependencies, fail, observe, rescan
+from aegis_tui.domain.spec.observe import check_dependencies, fail, observe, rescan, wait
 from aegis_tui.domain.wire.reply import SpecReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Conflict, Refused, UsageError
@@ -76,6 +76,7 @@ RULES: Final[Rules] = MappingProxyType(
         TaskClaim: claim,
         SpecObserve: observe,
         SpecFail: fail,
+        SpecWait: wait,
         SpecRescan: rescan,
     }
 )

@@ -86,6 +86,10 @@ class SpecTable:
         """Return the ready specs with a file for which no run was started yet, highest priority first."""
         return [spec for spec in self.ready() if spec.has_file and spec.by_run is None]
 
+    def unseen(self, run: str) -> list[SpecState]:
+        """Return the specs that a run completed and of which the person has not said yet that they know it."""
+        return [spec for spec in self.by_id.values() if spec.by_run == run and spec.waits_to_be_seen]
+
     def is_ready(self, spec: SpecState) -> bool:
         """Return whether the spec is approved and its direct dependencies are completed.
 
@@ -132,8 +136,9 @@ def _advance(spec: SpecState, data: SpecEvent) -> None:
             spec.tasks[data.taskId] = "completed"
         case SpecCompleted():
             spec.status, spec.progress = "completed", 1.0
+            spec.oid, spec.branch = data.oid, data.branch
         case SpecFailed():
-            spec.status, spec.error = "failed", data.reason
+            spec.status, spec.error, spec.waits = "failed", data.reason, ""
         case TaskUpdated():
             spec.tasks[data.task_id], spec.progress = data.status, data.progress
         case SpecCreated():
@@ -143,7 +148,9 @@ def _advance(spec: SpecState, data: SpecEvent) -> None:
 
 
 def _update(spec: SpecState, data: SpecUpdated) -> None:
+    spec.waits = "" if data.status != "approved" else spec.waits if data.waits is None else data.waits
     spec.status = data.status
+    spec.is_seen = spec.is_seen or data.is_seen
     if data.by_run is not None:
         spec.by_run = data.by_run
     if data.content is not None:
@@ -153,4 +160,4 @@ def _update(spec: SpecState, data: SpecUpdated) -> None:
         spec.digest, spec.title = data.content.digest, data.content.title
         spec.priority, spec.dependencies = data.content.priority, data.content.dependencies
     if data.status in ("draft", "review", "approved"):
-        spec.by_run, spec.error = None, ""
+        spec.by_run, spec.error, spec.is_seen = None, "", False

@@ -38,6 +38,10 @@ class SpecFields(TypedDict):
     is_gone: bool
     by_run: str | None
     error: str
+    waits: str
+    oid: str
+    branch: str
+    is_seen: bool
 
 
 class ExchangeFields(TypedDict):

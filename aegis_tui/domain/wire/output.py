@@ -9,6 +9,7 @@ from aegis_tui.domain.wire.context import SharedContext
 from aegis_tui.domain.wire.instance import InstanceView
 from aegis_tui.domain.wire.lock import HeldLock, LockFields
 from aegis_tui.domain.wire.qa import BaseQaFields
+from aegis_tui.domain.wire.reply import SpecProblemFields
 from aegis_tui.domain.wire.run import GateView, MergeProgress
 
 
@@ -71,6 +72,8 @@ class StatusOutput(TypedDict):
     progress: MergeProgress
     hub: bool
     """Whether a hub is running; else this is the last state in the log."""
+    waiting_specs: list[SpecProblemFields]
+    """The approved specs that cannot be started, each with the reason."""
 
 
 class GatewayFields(TypedDict):

@@ -24,6 +24,8 @@ class SpecsOutput(TypedDict):
     specs: list[Spec]
     invalid: list[SpecProblem]
     """What is wrong with the files that are not valid specs."""
+    waiting: list[SpecProblemFields]
+    """What approved specs wait for, by the running hub; without one, that none is running."""
 
 
 class SpecOutput(TypedDict):

@@ -30,6 +30,8 @@ VERBS: Mapping[str, str] = {
     "machine": "see why",
     "halted": "continue",
     "ended": "read",
+    "spec": "try again",
+    "done": "read",
 }
 """Kind of need -> what Enter does."""
 

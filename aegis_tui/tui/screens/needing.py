@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual import work
 
 from aegis_tui.domain.need import Need, needs
+from aegis_tui.domain.wire.reply import SpecRescanReply
 from aegis_tui.tui.screens.actions import InstanceActions, RunActions
 from aegis_tui.tui.views.run import quiet_words
 
@@ -65,6 +66,14 @@ class NeedActions(InstanceActions, RunActions):
         """Open the report of a run that ended without its whole result; the person has then seen it."""
         await self._show_report(run)
 
+    @work(group="spec", exclusive=True)
+    async def start_again(self, need: Need) -> None:
+        """Have the hub try again to start a spec, and say what is still missing; `need` has the id of the spec."""
+        reply = await self.desk.reply(SpecRescanReply, "spec:rescan", spec_id=need.key)
+        if reply is not None:
+            problems = [row["reason"] for row in reply["problems"]]
+            self.desk.tell(problems[0] if problems else "nothing is missing any more", title=need.key)
+
     def _answer(self, need: Need) -> None:
         """Open what answers a need, as `action_next_need` says."""
         match need.kind:
@@ -80,7 +89,9 @@ class NeedActions(InstanceActions, RunActions):
                 self.action_why_stage()
             case "halted":
                 self.action_halt()
-            case "ended":
+            case "spec":
+                self.start_again(need)
+            case "ended" | "done":
                 self.read_ended(need.key)
             case _:
                 self.bring_instance(need.key)

@@ -68,6 +68,8 @@ class PastActions(WorkspaceScreen):
             self.desk.complain(error)
             return
         self.app.push_screen(ReportScreen(self.desk, name, report))
-        run = self.desk.store.workspace.runs.by_id.get(name)
-        if run is not None and run.waits_to_be_seen and self.desk.store.is_connected:
+        workspace = self.desk.store.workspace
+        run = workspace.runs.by_id.get(name)
+        is_news = bool(workspace.specs.unseen(name)) or (run is not None and run.waits_to_be_seen)
+        if is_news and self.desk.store.is_connected:
             await self.desk.command("run:acknowledge", run=name)

@@ -117,11 +117,11 @@ def gate_line(
     Without a run, it says how to enter a goal; if there is none of these, that every gate is open. It is cut to `width`
     cells. `needed` is what `needs` returns; `keys` are the names of the keys that are mentioned.
     """
-    if run is None:
-        return (Span(fit(f" press {keys['n']} to enter a goal, {keys['?']} for help", width), "muted"),)
-    if needed and needed[0].kind != "ended":
+    if needed and needed[0].kind not in ("ended", "done"):
         words = f" ⚑ {needed[0].words}  —  press {keys['!']} to go there"
         return (Span(fit(words, width), "warn", "screen.next_need"),)
+    if run is None:
+        return (Span(fit(f" press {keys['n']} to enter a goal, {keys['?']} for help", width), "muted"),)
     if run.error:
         words = f" ✗ {inert(str(run.error.get('message', 'the run failed')))}"
         return (Span(fit(words, width), "bad", "screen.report"),)

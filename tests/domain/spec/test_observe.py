@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aegis_tui.domain.answer import answers_to
+from aegis_tui.domain.command import parse_command
 from aegis_tui.domain.core import THE_PERSON
+from aegis_tui.domain.need import needs, waiting_since
 from aegis_tui.domain.run.commands import RunCancel, RunFail, RunMarkFinished, RunMarkPrepared, RunStart
 from aegis_tui.domain.run.events import RunFacts, RunOptions
-from aegis_tui.domain.spec.commands import SpecFail, SpecObserve, TaskClaim
+from aegis_tui.domain.spec.commands import SpecFail, SpecObserve, SpecWait, TaskClaim
 from aegis_tui.domain.spec.events import SpecUpdated
 from aegis_tui.domain.spec.model import SpecState, SpecStatus
 from aegis_tui.domain.workspace import Workspace
@@ -164,6 +167,42 @@ def test_what_cannot_be_started_fails_once() -> None:
         hub.send(SpecFail(spec_id="s1", reason="no\nQA"))
     hub.send(SpecFail(spec_id="none", reason="x"))
     assert (spec(hub).status, spec(hub).error, types(hub)) == ("failed", "no QA", ["specs.created", "specs.failed"])
+
+
+def test_what_a_ready_spec_waits_for_is_recorded_once_and_needs_the_person() -> None:
+    hub = Hub()
+    see(hub)
+    see(hub, "s2")
+    for reason in ("no\nmodel\x1b", "no\nmodel\x1b"):
+        for name in ("s1", "s2", "none"):
+            hub.send(SpecWait(spec_id=name, reason=reason))
+    assert types(hub) == ["specs.created", "specs.updated"] and spec(hub).waits.startswith("no model")
+    (need,) = needs(hub.workspace)
+    assert (need.kind, need.key) == ("spec", "s1") and need.words.startswith("s1 and 1 more spec cannot be started: no")
+    assert list(waiting_since(hub.log)) == [("spec", "s1"), ("spec", "s2")]
+    see(hub, digest="d2", priority=1)
+    assert spec(hub).waits.startswith("no model")
+    hub.send(SpecWait(spec_id="s2", reason=""))
+    start_for(hub)
+    assert (spec(hub).waits, spec(hub, "s2").waits, needs(hub.workspace)) == ("", "", [])
+
+
+def test_a_completed_spec_is_told_with_its_result_until_the_person_has_seen_it() -> None:
+    hub = Hub()
+    see(hub)
+    start_for(hub)
+    hub.send(RunMarkPrepared(run="run1"))
+    hub.to_final_qa()
+    hub.qa(ok=True)
+    hub.finish()
+    (need,) = needs(hub.workspace)
+    assert (need.kind, need.key) == ("done", "run1") and ("done", "run1") in waiting_since(hub.log)
+    assert need.words == f"run1 has completed s1: {spec(hub).oid[:10]} on {spec(hub).branch}" and spec(hub).oid
+    (answer,) = answers_to(need)
+    for _ in range(2):
+        hub.send(parse_command({"type": answer.command, **answer.fields}))
+    assert types(hub)[-2:] == ["specs.completed", "specs.updated"] and spec(hub).is_seen
+    assert (spec(hub).status, needs(hub.workspace)) == ("completed", [])
 
 
 def test_an_ended_spec_that_the_state_has_dropped_is_not_started_again() -> None:

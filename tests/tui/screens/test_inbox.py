@@ -15,6 +15,7 @@ from aegis_tui.domain.need import Need
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.verdict import compare
 from aegis_tui.domain.run.events import RunAcknowledged, RunEnding, RunFinished
+from aegis_tui.domain.spec.events import SpecCreated, SpecUpdated
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.screens.design import DesignScreen
@@ -64,6 +65,29 @@ async def test_a_question_of_an_agent_is_answered_from_the_inbox_and_goes_to_it_
         await pilot.press(*"new", "enter")
         await until(pilot, lambda: bool(scene.hub.commands))
     assert scene.hub.commands == [("instance:send", {"agent_id": worker, "text": "new"})]
+
+
+@to_the_end
+async def test_a_spec_that_cannot_be_started_is_shown_with_its_reason_and_tried_again(record: Record) -> None:
+    scene = record()
+    at, path = scene.events[-1], ".agents/specs/active/pay.yaml"
+    news: list[SpecCreated | SpecUpdated] = [
+        SpecCreated(specId="pay", path=path, title="Pay", digest="d"),
+        SpecUpdated(specId="pay", path=path, status="approved", waits="no model server answers"),
+    ]
+    events = [Event(at.seq + number, "hub", at.timestamp, data) for number, data in enumerate(news, 1)]
+    scene = type(scene)([*scene.events, *events], scene.panes)
+    problem = {"spec": "pay", "reason": "still no model server"}
+    scene.hub.replies["spec:rescan"] = {"specs": [], "problems": [problem]}
+    app = scene.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        await until(pilot, lambda: "pay cannot be started: no model server answers" in screen_text(app))
+        await pilot.press("i")
+        await until(pilot, lambda: "aegis-tui inbox answer pay again" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "still no model server" in screen_text(app))
+    assert scene.hub.commands == [("spec:rescan", {"spec_id": "pay"})]
 
 
 @to_the_end
