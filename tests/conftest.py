@@ -136,6 +136,7 @@ THOROUGH = (
     "docs/test_specs_doc.py",
     "domain/glob/test_glob_effort.py",
     "domain/qa/test_long_output.py",
+    "gateway/test_consultant.py",
     "gateway/test_gateway_patience.py",
     "hub/test_documents.py",
     "hub/test_fanout.py",

@@ -16,6 +16,7 @@ from aegis_tui.application.spec_text import SpecFile, change_spec, load_spec, pa
 from aegis_tui.application.yaml_edit import Edit, edited
 from aegis_tui.domain.naming import check_spec_id
 from aegis_tui.domain.spec.document import PRIORITIES, Spec, SpecChange
+from aegis_tui.domain.spec.draft import CONSULTANT
 from aegis_tui.domain.spec.model import SpecStatus
 from aegis_tui.domain.spec.transition import By, check_transition
 from aegis_tui.errors import AegisError, Conflict, Refused, UsageError
@@ -102,7 +103,7 @@ class SpecFolder:
         own = (path for path in _files(self._folder / "templates"))
         return dict(sorted({**_shipped(), **{path.stem: path.read_text("utf-8", "replace") for path in own}}.items()))
 
-    def create(self, text: str, *, template: str, author: str, now: datetime) -> Path:
+    def create(self, text: str, *, template: str, author: str, now: datetime, is_consulted: bool = False) -> Path:
         """Write a new draft from a template, and return its file; the first free id of the day becomes its own.
 
         Args:
@@ -110,6 +111,7 @@ class SpecFolder:
             template: The name of a template.
             author: Who writes it.
             now: The present time, with its time zone.
+            is_consulted: Whether a hub is to have the draft filled in by a consultant.
 
         Raises:
             UsageError: The text is empty, or there is no such template.
@@ -125,7 +127,7 @@ class SpecFolder:
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(self._last_of(f"{now:%Y-%m-%d}") + 1, 10**6):
             name = f"spec-{now:%Y-%m-%d}-{number:03d}"
-            filled = _filled(templates[template], name, text.strip(), author, now)
+            filled = _filled(templates[template], name, text.strip(), author, now, is_consulted=is_consulted)
             if create_file(folder / f"{name}.yaml", filled.encode()):
                 return folder / f"{name}.yaml"
         raise Conflict("all ids of this day are in use", "try again tomorrow", code="spec.exists")
@@ -243,17 +245,19 @@ def _files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names) if name.endswith(_ENDINGS)]
 
 
-def _filled(template: str, name: str, text: str, author: str, now: datetime) -> str:
+def _filled(template: str, name: str, text: str, author: str, now: datetime, *, is_consulted: bool) -> str:
     """Return the text of a template with id, title, description, author and times; its first comment is left out."""
     at = now.isoformat(timespec="seconds")
     title = " ".join(text.split("\n", 1)[0].split())
     short = title if len(title) <= _TITLE_CHARS else f"{title[: _TITLE_CHARS - 1].rstrip()}…"
     body = re.sub(r"\A(#[^\n]*\n)+", "", template)
     changes = [Edit(("id",), name), Edit(("status",), "draft"), Edit(("metadata", "title"), short)]
-    if text != short:
+    if text != short or is_consulted:
         changes.append(Edit(("metadata", "description"), text))
     changes += [
         Edit(("metadata", key), value) for key, value in (("author", author), ("createdAt", at), ("updatedAt", at))
     ]
+    if is_consulted:
+        changes.append(Edit(("assignedAgent",), CONSULTANT))
     filled = edited(body, changes)
     return parse_spec(filled, name=f"{name}.yaml").text

@@ -33,6 +33,7 @@ from aegis_tui.ports.map_tags import TagWish
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 if TYPE_CHECKING:
+    from aegis_tui.hub.consulting import ConsultService
     from aegis_tui.hub.specs import Prepare, SpecService
     from aegis_tui.hub.watching import WatchService
 
@@ -63,7 +64,7 @@ class _Watch:
 
 
 class _Specs:
-    """The `SpecService`, whose modules are imported only once the hub serves.
+    """The `SpecService` and the `ConsultService`, whose modules are imported only once the hub serves.
 
     Args:
         root: The person's worktree.
@@ -74,6 +75,7 @@ class _Specs:
     def __init__(self, root: Path, environ: Mapping[str, str], prepare: Prepare) -> None:
         self._root, self._environ, self._prepare = root, environ, prepare
         self._service: SpecService | None = None
+        self._consulting: ConsultService | None = None
         self._ready = asyncio.Event()
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
@@ -82,15 +84,18 @@ class _Specs:
         Raises:
             Exception: What importing or starting it raises.
         """
-        make = await asyncio.to_thread(_load_specs)
-        self._service = make(self._root, self._environ, self._prepare)
+        watch, consult = await asyncio.to_thread(_load_specs)
+        self._service = watch(self._root, self._environ, self._prepare)
+        self._consulting = consult(self._root, self._environ)
         await self._service.start(engine, paths)
+        await self._consulting.start(engine, paths)
         self._ready.set()
 
     async def stop(self) -> None:
-        """Stop the service; do nothing if it was never started."""
-        if self._service is not None:
-            await self._service.stop()
+        """Stop the services; do nothing if they were never started."""
+        for service in (self._consulting, self._service):
+            if service is not None:
+                await service.stop()
 
     def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
         """Return an awaitable of a person's `spec:rescan` with what was found; None for any other command.
@@ -105,11 +110,13 @@ class _Specs:
         return command if filling is None else await filling
 
 
-def _load_specs() -> Callable[[Path, Mapping[str, str], Prepare], SpecService]:
-    """Import and return `watch_specs`; run in a thread, so that the hub answers meanwhile."""
-    from aegis_tui.bootstrap.specs import watch_specs
+def _load_specs() -> tuple[
+    Callable[[Path, Mapping[str, str], Prepare], SpecService], Callable[[Path, Mapping[str, str]], ConsultService]
+]:
+    """Import and return `watch_specs` and `consult_on_specs`; run in a thread, so that the hub answers meanwhile."""
+    from aegis_tui.bootstrap.specs import consult_on_specs, watch_specs
 
-    return watch_specs
+    return watch_specs, consult_on_specs
 
 
 def _load_watching() -> Callable[[Path], WatchService]:

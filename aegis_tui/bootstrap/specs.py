@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.adapters.consultant import ChildConsultant
 from aegis_tui.application.run_options import run_options
 from aegis_tui.application.spec_folder import SpecFolder
 from aegis_tui.config import load_settings
+from aegis_tui.hub.consulting import ConsultService
 from aegis_tui.hub.specs import Prepare, SpecService
 
 
@@ -22,6 +24,26 @@ def watch_specs(root: Path, environ: Mapping[str, str], prepare: Prepare) -> Spe
         prepare: Completes a `run:start`.
     """
     return SpecService(SpecFolder(root), prepare, partial(_options, root, environ))
+
+
+def consult_on_specs(root: Path, environ: Mapping[str, str]) -> ConsultService:
+    """Return the service that has drafts of the checkout at `root` filled in, not yet started.
+
+    Args:
+        root: The worktree that the hub was started in; the person's.
+        environ: The hub's environment.
+    """
+    return ConsultService(SpecFolder(root), ChildConsultant(), partial(_consultant_model, root, environ))
+
+
+def _consultant_model(root: Path, environ: Mapping[str, str]) -> tuple[bool, str | None]:
+    """Return whether the settings let the hub work on specs, and which model they name.
+
+    Raises:
+        UsageError: A setting is wrong.
+    """
+    settings = load_settings(environ, project=root)
+    return settings.work_on_specs, settings.model
 
 
 def _options(root: Path, environ: Mapping[str, str]) -> dict[str, Any] | None:

@@ -45,18 +45,26 @@ def new(
     template: Annotated[
         str, typer.Option("--template", help="Name of a template, such as fix; docs/specs.md lists them.")
     ] = "feature",
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Leave the text of the template as it is, for you to fill in.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Write a draft of a spec from a template, and print its file.
+
+    A running hub then has a consultant fill it in, in the background, and sets its status to `review`: read it, and
+    approve it. If no hub is running, the draft waits for one.
 
     Exit code 2 if the text is empty or there is no such template, 3 if the template is not a valid spec.
     """
     root = here().root
     folder = SpecFolder(root)
-    path = folder.create(text, template=template, author=_author(root), now=datetime.now(UTC))
+    path = folder.create(text, template=template, author=_author(root), now=datetime.now(UTC), is_consulted=not as_is)
     spec = load_spec(path).spec
     fields: SpecOutput = {"specs": [spec], "path": _relative(path, root)}
     output.result(fields, as_json=as_json, lines=[_relative(path, root)])
+    if not as_is and here().find() is None:
+        output.talk("no hub is running: start one, so that a consultant fills the draft in: aegis-tui hub start")
     return 0
 
 

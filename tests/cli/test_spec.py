@@ -86,8 +86,21 @@ def test_a_spec_is_approved_once(root: Path, capsys: pytest.CaptureFixture[str])
     assert answer(capsys, "approve", path.stem, code=3)["error"]["code"] == "spec.transition"
 
 
+def test_a_draft_waits_for_the_consultant_unless_the_person_fills_it_in(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["spec", "new", "Pay by card"]) == 0
+    shown = capsys.readouterr()
+    assert "aegis-tui hub start" in shown.err
+    path = root / shown.out.strip()
+    (spec,) = answer(capsys, "show", path.stem)["specs"]
+    assert (spec["assignedAgent"], spec["metadata"]["description"]) == ("consultant", "Pay by card")
+    (own,) = answer(capsys, "new", "Pay by card", "--as-is")["specs"]
+    assert own["assignedAgent"] == "" and own["metadata"]["description"] != "Pay by card"
+
+
 def test_a_spec_that_nobody_filled_in_is_not_approved(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = root / printed(capsys, "new", "Pay").strip()
+    path = root / printed(capsys, "new", "Pay", "--as-is").strip()
     error = answer(capsys, "approve", path.stem, code=3)["error"]
     assert error["code"] == "spec.unedited"
     fields = ["metadata.description", "requirements[0].description", "requirements[0].acceptanceCriteria[0]"]

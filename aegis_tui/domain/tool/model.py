@@ -267,19 +267,22 @@ def tool_schemas(names: Collection[str]) -> list[dict[str, Any]]:
     return [TOOLS[name].schema() for name in _ORDER if name in wanted]
 
 
-def parse_arguments(name: str, text: str, *, allowed: Collection[str]) -> ToolArguments:
+def parse_arguments(
+    name: str, text: str, *, allowed: Collection[str], tools: Mapping[str, Tool] = TOOLS
+) -> ToolArguments:
     """Validate and return the arguments of a call that a model wrote.
 
     Args:
         name: The tool's name as the model wrote it.
         text: The arguments as the model wrote them; empty counts as no arguments.
         allowed: Names that the caller's role may call.
+        tools: The tools that there are, by name.
 
     Raises:
         UsageError: Unknown or forbidden tool (code ``tool.unknown``), not JSON (``tool.json``) or arguments that do
             not fit (``tool.arguments``). The message tells the model what to change (FLOW-11).
     """
-    if name not in TOOLS or name not in allowed:
+    if name not in tools or name not in allowed:
         known = ", ".join(sorted(set(allowed)))
         raise UsageError(f"there is no tool {name!r} here; your tools are {known}", code="tool.unknown")
     try:
@@ -295,7 +298,7 @@ def parse_arguments(name: str, text: str, *, allowed: Collection[str]) -> ToolAr
     if not isinstance(fields, dict):
         raise UsageError(f"the arguments of {name} must be one JSON object", code="tool.json")
     try:
-        return TOOLS[name].arguments.model_validate(fields)
+        return tools[name].arguments.model_validate(fields)
     except ValidationError as error:
         raise UsageError(_explain(name, error), code="tool.arguments") from error
 
