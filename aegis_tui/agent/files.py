@@ -54,7 +54,7 @@ class OwnWorktree:
             raise Refused(f"{path} is outside the worktree", "Use a path relative to the root", code="path.outside")
         relative = real.relative_to(self.root)
         if relative.parts[0] == ".git":
-            raise Refused(f"{path} belongs to git", code="path.git")
+            raise Refused(f"{path} is part of git's own folder (.git)", code="path.git")
         return write_name(relative.as_posix())
 
     async def complete(self, path: str | None = None) -> None:

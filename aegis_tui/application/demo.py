@@ -204,11 +204,11 @@ def _taken_over(report: Report, wanted: Sequence[str]) -> Claim:
 def _left_out(report: Report, wanted: Sequence[str]) -> Claim:
     names = [item["piece"] for item in report.get("left_out", ())]
     kept = all(item["ref"] for item in report.get("left_out", ()))
-    return Claim("pieces left out, and kept", names == list(wanted) and kept, ", ".join(names) or "none")
+    return Claim("left-out pieces whose work is kept", names == list(wanted) and kept, ", ".join(names) or "none")
 
 
 def _commit(report: Report, result: DemoResult) -> Claim:
     named = report["commit"]["oid"] if report["commit"] else None
     ok = len(result.commits) == 1 and result.commits[0] == (named, (result.base_oid,))
-    words = f"{len(result.commits)} beyond the base" if len(result.commits) != 1 else result.commits[0][0][:12]
+    words = f"{len(result.commits)} commits on the base" if len(result.commits) != 1 else result.commits[0][0][:12]
     return Claim("one commit on the base", ok, words)

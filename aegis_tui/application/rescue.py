@@ -88,8 +88,8 @@ class Rescues:
         if used <= retention.budget_bytes:
             return ""
         return (
-            f"saved work takes {used // _MIB} MiB, more than rescue.budget_mb, and is not merged: "
-            "aegis-tui rescue list shows it, aegis-tui rescue prune deletes it"
+            f"saved work takes {used // _MIB} MiB, more than rescue.budget_mb: "
+            "aegis-tui rescue list shows it, aegis-tui rescue prune REF --yes deletes what you name"
         )
 
     async def delete(self, works: Sequence[RescuedWork]) -> None:

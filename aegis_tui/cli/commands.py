@@ -41,7 +41,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "conflicts": ("look", "conflicts_app", "List pieces that change the same path."),
     "review": ("review", "app", "Show what reviewers found, and send your own comments on lines to an agent."),
     "merge": ("merge", "app", "Show how pieces become the result, or leave some of them out."),
-    "qa": ("qa", "qa_app", "Show the QA results of a run, print the output of a check, or accept a failing base."),
+    "qa": (
+        "qa",
+        "qa_app",
+        "Show the QA results of a run, print the output of a check, or accept that checks fail on the base.",
+    ),
     "push": (
         "push",
         "push_app",

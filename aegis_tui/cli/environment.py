@@ -104,7 +104,9 @@ def allow(
     if not plan.setup:
         raise Refused("no set-up command is set", "set environment.setup in .agents/config.toml", code="environment")
     if key not in (None, plan.key):
-        raise UsageError(f"the set-up has the key {plan.key} now, not {key}", "read it: aegis-tui environment show")
+        raise UsageError(
+            f"the set-up command has the key {plan.key} now, not {key}", "read it: aegis-tui environment show"
+        )
     now = datetime.now(UTC).isoformat(timespec="seconds")
     environments_of(place.paths).allow(plan.key, plan.setup, network=plan.network, at=now)
     fields: SetupAllowedOutput = {"key": plan.key, "setup": plan.setup, "network": plan.network}

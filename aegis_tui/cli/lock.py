@@ -55,9 +55,9 @@ def acquire(
 ) -> int:
     """Acquire a lock, or say who holds it (exit code 4).
 
-    Exit code 4 also if the path is outside the partition of the instance, though nobody holds a lock on it; 3 if it
-    belongs to git, 2 if the path or an option is wrong, 5 if no hub is running: none is started. Ctrl-C during --wait
-    withdraws the request: exit code 130.
+    Exit code 4 also if the path is outside the partition of the instance, though nobody holds a lock on it; 3 if it is
+    in git's own folder, 2 if the path or an option is wrong, 5 if no hub is running: none is started. Ctrl-C during
+    --wait withdraws the request: exit code 130.
     """
     if path and file:
         raise UsageError("PATH and --file cannot be combined", "give one of them")
@@ -143,7 +143,9 @@ def _lock_id(hub: HubQuick, named: str) -> str:
 
 @app.command(name="import")
 def import_locks(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The _locks.json file of an older tool.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A _locks.json file, in which another tool has listed its locks.")
+    ],
     as_json: AsJson = False,
 ) -> int:
     """Acquire the unexpired locks that are listed in a file.

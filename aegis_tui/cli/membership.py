@@ -83,7 +83,7 @@ class Membership:
             self._hub.command("agent:leave", reason="connect has ended")
         except AegisError as problem:
             if problem.code != _UNKNOWN_TOKEN:
-                output.talk(f"could not leave: {problem.message}")
+                output.talk(f"could not leave the workspace: {problem.message}")
 
     def _beat(self) -> None:
         was_silent = False

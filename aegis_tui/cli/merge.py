@@ -131,8 +131,9 @@ def _words(item: PlannedPiece) -> str:
         parts.append(f"shares files with {', '.join(item['shares'])}")
     parts += [f"{file['path']} {label_words(file['label'], file['strategy'])}" for file in item["merged"]]
     for one in item["predicted"]:
-        words = label_words(one["label"], one["strategy"]) or one["kind"]
-        parts.append(f"{one['path']} with {one['other']} predicted {words}")
+        words = label_words(one["label"], one["strategy"])
+        expected = f"a merge {words}" if words else f"a {one['kind']} conflict"
+        parts.append(f"{one['path']}, also changed by {one['other']}: {expected} is expected")
     return "; ".join(parts)
 
 

@@ -157,7 +157,7 @@ def _facts(facts: RunFacts) -> Iterator[str]:
 def _check(check: QaCheck) -> Iterator[str]:
     word = _QA_WORDS.get(check.status, "FAILED")
     if check.ok:
-        word = "passed" if check.status == "passed" else "fails as the base does"
+        word = "passed" if check.status == "passed" else "fails as on the base"
     count = f" ({check.passed} passed, {check.failed or 0} failed)" if check.passed is not None else ""
     yield f"  QA {word}: {check.command}{count}"
     if check.note:

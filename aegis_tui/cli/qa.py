@@ -35,8 +35,8 @@ Accept = Annotated[
     bool,
     typer.Option(
         "--accept-base-failures",
-        help="If a check already fails on the base (the commit that the run started from), and QA cannot tell "
-        "whether the result adds failures, accept it.",
+        help="Accept a check that already fails on the base (the commit that the run started from) if QA cannot tell "
+        "whether the result adds failures.",
     ),
 ]
 
@@ -49,7 +49,7 @@ def _qa(
     accept: Accept = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show the QA results of a run, print the output of a check, or accept a failing base.
+    """Show the QA results of a run, print the output of a check, or accept that checks fail on the base.
 
     --accept-base-failures needs a running hub, and ignores the options for the output of a check. Everything else
     works without a hub. The command never starts one.
@@ -57,8 +57,8 @@ def _qa(
     Exit code 2 if there is no such run, round or check, or if --base or --round is given without --output; 5 outside a
     repository; 1 if the log is damaged or the run's commit is no longer in the repository.
 
-    --accept-base-failures without RUN: exit code 2 if no run is open, which is also the case if no hub is running.
-    With RUN: exit code 5 if no hub is running.
+    --accept-base-failures without RUN: exit code 2 if no run is open or no hub is running. With RUN: exit code 5 if no
+    hub is running.
     """
     place = here()
     if accept:
@@ -66,7 +66,7 @@ def _qa(
             raise UsageError("no run is active", NOTHING_TO_ACCEPT)
         reply = place.hub().reply(RunReply, "qa:accept", run=run)
         accepted = RunOutput(run=reply["run"])
-        output.result(accepted, as_json=as_json, lines=[f"the base of {reply['run']} is accepted"])
+        output.result(accepted, as_json=as_json, lines=[f"the failures of the base of {reply['run']} are accepted"])
         return 0
     if check is not None:
         return _output(place, run, check, is_base=base, round_number=round_number, as_json=as_json)

@@ -55,7 +55,7 @@ def show(
     diff: Annotated[bool, typer.Option("--diff", help="Print the changes too.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show which files a piece of saved work contains: changed, staged and ignored ones.
+    """Show which files saved work contains: changed, staged and ignored ones.
 
     No hub is needed. Exit code 2 if there is no such ref, 1 if git fails.
     """

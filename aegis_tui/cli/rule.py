@@ -70,9 +70,9 @@ def list_rules(as_json: AsJson = False) -> int:
 
 @rules_app.command(name="test")
 def try_examples(as_json: AsJson = False) -> int:
-    """Check each rule against the examples in its own file (hits and misses).
+    """Check each rule against the examples in its own file: texts that it must find, and texts that it must not find.
 
-    No hub is needed. Exit code 1 if a rule misses one of its hits or finds one of its misses, 2 if a file is not valid.
+    No hub is needed. Exit code 1 if a rule gives another result for one of its examples, 2 if a file is not valid.
     """
     from aegis_tui.bootstrap.rules import rules_in
     from aegis_tui.domain.count import counted
@@ -96,8 +96,8 @@ def check(
 ) -> int:
     """Apply the rules to what a commit changes, as a run does with each piece.
 
-    The rules are read from the commit --base. No hub is needed. Exit code 3 if anything but warnings was found, 2 if
-    there is no such commit or a file of rules is not valid, 5 outside a repository, 1 if git fails.
+    The rules are read from the commit to compare with. No hub is needed. Exit code 3 if anything but warnings was
+    found, 2 if there is no such commit or a file of rules is not valid, 5 outside a repository, 1 if git fails.
     """
     from aegis_tui.bootstrap.rules import check_commits
 

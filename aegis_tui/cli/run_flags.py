@@ -13,8 +13,8 @@ AcceptBase = Annotated[
     bool,
     typer.Option(
         "--accept-base-failures",
-        help="If a check already fails on the base (the commit that the run starts from), and QA cannot tell whether "
-        "the result adds failures, accept it.",
+        help="Accept a check that already fails on the base (the commit that the run starts from) if QA cannot tell "
+        "whether the result adds failures.",
     ),
 ]
 Partial = Annotated[

@@ -153,7 +153,7 @@ def _run_lines(run: RunView, done: MergeProgress) -> Iterator[str]:
         if not gate["passed"]:
             yield f"  waits for {gate['name']}: {gate['reason']}"
     if base := run["base_qa"]:
-        yield f"  a check fails on the base too, and would keep the gate qa_passed closed: {base['reason']}"
+        yield f"  a check already fails on the base, and would keep the gate qa_passed closed: {base['reason']}"
         hints = [item["remedy"] for item in base["checks"] if not item["ok"] and item["remedy"]]
         yield from (f"    {hint}" for hint in dict.fromkeys(hints))
 

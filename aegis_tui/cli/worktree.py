@@ -110,7 +110,7 @@ def mebibytes(size_bytes: int) -> str:
 
 
 def _said(value: bool | None, word: str) -> str:
-    return f"{word}?" if value is None else word if value else f"not {word}"
+    return f"not known if {word}" if value is None else word if value else f"not {word}"
 
 
 def _looked_at(place: Place, fields: list[ListedWorktree]) -> list[WorktreeCondition]:

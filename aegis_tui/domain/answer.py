@@ -63,7 +63,7 @@ def answers_to(need: Need) -> list[NeedAnswer]:
                 NeedAnswer("no", "the piece goes back to its worker", "rule:refuse", {"piece": key}),
             ]
         case "piece":
-            advice = "a worker gets it as advice, and the piece one more try"
+            advice = "a worker gets it as advice, and tries the piece once more"
             kept = "the result is made without it; its commits are kept"
             return [
                 NeedAnswer(TEXT, advice, "piece:retry", {"piece": key}),

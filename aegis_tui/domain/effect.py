@@ -224,7 +224,7 @@ STEP_WORDS: Final[Mapping[type[Effect], str]] = MappingProxyType(
         RunPieceChecks: "QA of {piece}, merged with the other pieces",
         ComposePiece: "merging {piece}",
         CheckComposition: "comparing the merged tree with its pieces",
-        RebuildComposition: "composing the pieces that are kept",
+        RebuildComposition: "merging the pieces that are kept",
         FindCulprits: "finding the pieces that break QA",
         RunQa: "QA of the merged tree",
         CommitRun: "creating the commit",

@@ -45,7 +45,7 @@ _KNOWN: tuple[tuple[str, GitRefusal], ...] = (
         r"(?i)unable to normalize alternate|could not fetch [0-9a-f]+ from promisor|promisor remote"
         r"|unable to read (?:tree|[0-9a-f]{40})|(?:missing|bad) (?:blob|tree|object)|object file [^\n]* is empty"
         r"|loose object [^\n]* is corrupt",
-        GitRefusal("git.objects", "objects of the repository cannot be read: git fsck --connectivity-only", True),
+        GitRefusal("git.objects", "run git fsck --connectivity-only: it names the objects that cannot be read", True),
     ),
     (
         r"dubious ownership",

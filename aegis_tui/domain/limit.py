@@ -76,7 +76,7 @@ BROADCAST = Limit(
 )  # fmt: skip
 EXCHANGES = Limit(
     "exchange.open", 50, "features", "features that one sender has opened with plan:proposed",
-    "the state of every file of each is kept", "wait until all files of a feature are approved",
+    "the hub keeps the state of all their files", "wait until all files of a feature are approved",
 )  # fmt: skip
 EXCHANGE_FILES = Limit(
     "exchange.files", 1_000, "files", "files that one feature's plan and events name",
@@ -108,7 +108,7 @@ SPEC = Limit(
 )  # fmt: skip
 SPECS = Limit(
     "spec.open", 2_000, "specs", "open specs that belong to no run",
-    "all are in the shared context", "complete or cancel some",
+    "context:get returns all of them", "complete or cancel some",
 )  # fmt: skip
 SPEC_DEPENDENCIES = Limit(
     "spec.dependencies", 100, "specs", "specs that one spec waits for",
@@ -161,11 +161,11 @@ COMMAND_BURST = Limit(
 )  # fmt: skip
 BYTE_RATE = Limit(
     "rate.bytes", MIB, "bytes/s", "requests of one instance, after a burst of 8 MiB",
-    "most of what requests hold is logged", "wait a few seconds",
+    "most of their content is written to the log", "wait a few seconds",
 )  # fmt: skip
 BYTE_BURST = Limit(
     "rate.byte-burst", 8 * MIB, "bytes", "requests of one instance at once",
-    "most of what requests hold is logged", "wait a few seconds",
+    "most of their content is written to the log", "wait a few seconds",
 )  # fmt: skip
 PENDING = Limit(
     "connection.pending", 256, "requests", "requests of one WebSocket that are not answered yet",

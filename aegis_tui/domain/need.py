@@ -57,7 +57,7 @@ def _of_base(run: str, base: QaBaseChecked) -> Need:
             run,
             f"QA will not pass until you accept the failures of the base or repair it: {one_line(base.reason)}",
         )
-    return Need("machine", run, f"QA will not pass, because the base does not pass either: {one_line(base.reason)}")
+    return Need("machine", run, f"QA will not pass, because a check already fails on the base: {one_line(base.reason)}")
 
 
 def _of_rules(run: Run) -> Iterator[Need]:
@@ -72,7 +72,7 @@ def _of_stuck(run: Run) -> Iterator[Need]:
     for piece in run.pieces.values():
         if piece.stuck:
             first = one_line(piece.stuck.strip().partition("\n\n")[0])
-            yield Need("piece", piece.name, f"{piece.name} waits for your advice, or is left out: {first}")
+            yield Need("piece", piece.name, f"{piece.name} waits until you advise its worker or leave it out: {first}")
 
 
 def _of_instances(workspace: Workspace) -> Iterator[Need]:
@@ -86,7 +86,7 @@ def _of_instances(workspace: Workspace) -> Iterator[Need]:
 def _of_ended(run: Run | None) -> Iterator[Need]:
     """Yield the need for a run that ended without its whole result, until the person says that they know it."""
     if run is not None and run.waits_to_be_seen:
-        result = "with a part of its result" if run.commit else "without a result"
+        result = "with an incomplete result" if run.commit else "without a result"
         said = str((run.error or {}).get("message", "")).strip().partition("\n")[0]
         yield Need("ended", run.run, f"{run.run} ended {result}{f': {one_line(said)}' if said else ''}")
 
@@ -148,7 +148,7 @@ def needs(workspace: Workspace) -> list[Need]:
 
 EMPTY: Final = (
     "nothing is waiting for you",
-    "agents that ask or failed, designs, gates and runs that need you are listed here",
+    "agents that ask you something or have failed, and designs, gates and runs that need you, are listed here",
 )
 """What is shown instead of an empty list."""
 NEED_EVENTS: Final = (

@@ -180,7 +180,7 @@ def _base(data: QaBaseChecked) -> str:
     return (
         "the base no longer keeps the QA gate closed"
         if data.ok
-        else f"a check fails on the base too, and would keep the QA gate closed: {data.reason}"
+        else f"a check already fails on the base, and would keep the QA gate closed: {data.reason}"
     )
 
 
@@ -311,7 +311,9 @@ _LOCK: Words = {
     ),
     LockReleased: _numbered,
     LockRenewed: lambda data: f"{data.lock_id} #{data.token} for {data.ttl_s:.0f} s more",
-    LockMoved: lambda data: f"{_resource(data)} {'is stale' if data.stale else 'is where the locked lines are now'}",
+    LockMoved: lambda data: (
+        f"{_resource(data)} is stale" if data.stale else f"the locked lines are now {_resource(data)}"
+    ),
     LockWaitMoved: lambda data: f"still waits for {_resource(data)}, whose lines moved",
     LockExpired: _numbered,
     LockBroken: lambda data: f"{_resource(data)} by {data.by}: {data.reason}",

@@ -265,7 +265,7 @@ class StreamSession:
             raise UsageError("after must be a whole number, 0 or more", "the seq of the last event you have")
         if after > self._fanout.published_seq:
             raise UsageError(
-                f"after: there is no event {after} yet", "start again from the state", code="after.unknown"
+                f"after: there is no event {after} yet", "read the state again, and use its seq", code="after.unknown"
             )
         return after
 

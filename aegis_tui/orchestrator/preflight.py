@@ -247,7 +247,7 @@ class Preflight:
             listed = ", ".join(lens.name for lens in lenses)
             raise UsageError(
                 f"a piece needs no approval in this run, because none of its lenses blocks: {listed}",
-                f"write `blocking: yes` in the file of the lens {GENERAL.name}, or name a lens that has it",
+                f"write `blocking: yes` in the file of the lens {GENERAL.name}, or add a lens that blocks: --lens NAME",
                 is_certain=True,
             )
         return lenses

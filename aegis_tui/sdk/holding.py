@@ -137,7 +137,9 @@ class Holdings:
             released |= set((await self._send("lock:release", request=request_id))["released"])
         if lock_id not in released and (await self._send("heartbeat", held=[lock_id]))["lost"]:
             hint = "acquire the lock again, and read the file again before writing"
-            raise StaleToken(f"{held.grant.path} was lost while it was in use", hint, token=held.grant.token)
+            raise StaleToken(
+                f"the lock on {held.grant.path} was lost while it was in use", hint, token=held.grant.token
+            )
 
     async def _keep(self, held: Held) -> None:
         """Renew the lock each time a third of its remaining time has passed; a hub that does not answer is asked again.

@@ -41,7 +41,7 @@ def test_a_foreign_file_is_not_written_and_the_owner_is_named(worktree: Path, pl
         assert all(OTHER in result for result in (results[0], results[1], results[5]))
         assert "nobody" in results[2]
         assert "outside the worktree" in results[3]
-        assert "belongs to git" in results[4]
+        assert "is part of git's own folder" in results[4]
         assert bench.hub.of_type("scope:request")[0].fields == {"path": "src/b/other.py", "reason": "the name is wrong"}
         assert git(worktree, "status", "--porcelain") == ""
         assert not (worktree.parent / "outside.txt").exists()

@@ -23,7 +23,7 @@ def keys(served: ScratchWorkspace) -> list[str]:
 
 
 def test_what_waits_is_listed_oldest_first_and_answered(served: ScratchWorkspace) -> None:
-    assert served.aegis("inbox").out.startswith("nothing is waiting for you\nagents that ask or failed")
+    assert served.aegis("inbox").out.startswith("nothing is waiting for you\nagents that ask you something")
     owner, asker = join(served, "own", "src/**"), join(served, "ask", "docs/**")
     asker.command("agent:report", state="implementing")
     asker.command("agent:report", state="asking", note="which client,\nold or \x1b[31mnew?")

@@ -98,7 +98,7 @@ def test_the_partial_scenario_leaves_a_bad_piece_out_of_one_commit(temp: Path) -
     code, report, _ = demo(temp, "--scenario", "partial", "--pace", "0", "--keep", str(kept))
     claims = {claim["name"]: (claim["ok"], claim["found"]) for claim in report["demo"]["claims"]}
     assert all(ok for ok, _ in claims.values()), claims
-    assert (code, claims["pieces left out, and kept"]) == (0, (True, "receipt"))
+    assert (code, claims["left-out pieces whose work is kept"]) == (0, (True, "receipt"))
     (left,) = report["left_out"]
     assert "test_a_receipt_ends_with_what_was_paid" in left["reason"]
     assert "Looked at once more." in git_in_sample(kept, "show", f"{left['ref']}:src/shop/receipt.py")

@@ -112,7 +112,7 @@ def play(workspace: ScratchWorkspace, url: str) -> Ended:
     (item,) = workspace.until(lambda: inbox(workspace), what="the person is asked", timeout_s=120)
     assert item["kind"] == "piece", item
     answered = workspace.aegis("inbox", "answer", "dozen", ADVICE)
-    assert (answered.code, "one more try" in answered.out) == (0, True)
+    assert (answered.code, "tries the piece once more" in answered.out) == (0, True)
     report = workspace.aegis("wait", run, "--json").json
     events = workspace.events()
     prompts: dict[str, str] = {}

@@ -255,7 +255,7 @@ def test_a_run_that_a_person_watches_waits_for_their_key(tmp_path: Path) -> None
             assert waiting.is_open and waiting.stage is Stage.FINAL_QA
             (need,) = await engine.read(needs)
             assert need.kind == "partial"
-            with pytest.raises(Refused, match="cannot be left out"):
+            with pytest.raises(Refused, match="no feature would be kept"):
                 await engine.submit(MergeApply(leave_out=("a", "b", "c", "d")), THE_PERSON)
             await engine.submit(MergeApply(), THE_PERSON)
             return await bench.go_on(engine)

@@ -231,7 +231,7 @@ def _facts(known: _Known, path: str) -> KindFacts:
     return KindFacts(
         known.name,
         kind.title,
-        f"needs {lacking}, not on PATH" if missing else "",
+        f"needs {lacking}, which {'is' if len(missing) == 1 else 'are'} not on PATH" if missing else "",
         (kind.install or f"install {lacking}") if missing else "",
         program=next((place for name in kind.programs if (place := shutil.which(name, path=path))), ""),
         abilities=_abilities(known.name, kind),

@@ -128,12 +128,16 @@ class SqliteMapStore:
             return job(self._connection)
         except sqlite3.Error as error:
             if result_code(error) not in _DAMAGE:
-                raise StoreError(f"the code map {self.path} cannot be used: {error}", "") from error
+                raise StoreError(f"the code map {self.path} cannot be used: {error}", self._access_hint) from error
             raise MapDamaged(f"the code map {self.path} is damaged: {error}", "aegis-tui map build") from error
         except OSError as error:
-            raise StoreError(f"the code map {self.path} cannot be used: {error}", "") from error
+            raise StoreError(f"the code map {self.path} cannot be used: {error}", self._access_hint) from error
         except ValueError as error:
             raise MapDamaged(f"the code map {self.path} is damaged: {error}", "aegis-tui map build") from error
+
+    @property
+    def _access_hint(self) -> str:
+        return f"check the free space and the permissions of {self.path.parent}"
 
     def begin_anew(self, reason: str, *, keeps_tags: bool = True) -> None:
         """Delete the file and create one without contents; the view is empty then.
@@ -149,7 +153,7 @@ class SqliteMapStore:
             self._begin_anew(reason, keeps_tags=keeps_tags)
             self._connection = self._connect()
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the code map {self.path} cannot be rebuilt: {error}", "") from error
+            raise StoreError(f"the code map {self.path} cannot be rebuilt: {error}", self._access_hint) from error
 
     def missing(self, keys: Sequence[BlobKey]) -> list[BlobKey]:
         """Return those of the keys whose content is not stored, each once, in order.

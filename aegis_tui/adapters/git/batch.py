@@ -137,7 +137,7 @@ class PieceComposer:
         parted = (line.partition("\t") for line in listed.fields())
         modes = {write_name(name): about.split(" ")[0] for about, _, name in parted}
         if missing := [path for path in files if modes.get(path) not in REGULAR]:
-            raise GitError(f"{missing[0]} is not a file there")
+            raise GitError(f"{missing[0]} is not a regular file in the tree {tree}")
         return await tree_with(self._runner, tree, {path: NewFile(modes[path], files[path]) for path in files})
 
     async def commit(self, tree: str, parents: Sequence[str], *, message: str, at: int) -> str:

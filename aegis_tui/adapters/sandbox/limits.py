@@ -60,7 +60,7 @@ class Mechanisms:
         temporary = (
             "limited in size" if self.can_size else "at most half of the memory each (bubblewrap before 0.7, or setuid)"
         )
-        return f"processes: {processes}; memory: {memory}; folders in memory: {temporary}; files: RLIMIT_FSIZE"
+        return f"processes: {processes}; memory: {memory}; tmpfs folders: {temporary}; files: RLIMIT_FSIZE"
 
 
 def find_mechanisms(bwrap: str, bwrap_help: str, proc: Path = Path("/proc"), uid: int | None = None) -> Mechanisms:

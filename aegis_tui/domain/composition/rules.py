@@ -39,7 +39,7 @@ def merge_apply(workspace: Workspace, command: MergeApply, actor: Actor, request
     if unknown := [name for name in command.leave_out if name not in run.pieces]:
         raise UsageError(f"{run.run} has no piece {', '.join(unknown)}", f"it has {', '.join(run.pieces)}")
     if run.stage is Stage.DONE:
-        raise Refused(f"{run.run} is being committed", code="merge.late")
+        raise Refused(f"{run.run} is being committed, so no piece can be left out any more", code="merge.late")
     drafts: list[Draft] = []
     if not run.may_be_partial:
         drafts.append((actor.agent_id, PartialAllowed(run=run.run, by=actor.agent_id)))
@@ -49,9 +49,9 @@ def merge_apply(workspace: Workspace, command: MergeApply, actor: Actor, request
     if fresh:
         left = leave_out(workspace, run, fresh, otherwise=[], is_asked=True)
         if not left:
-            what = FOUNDATION if FOUNDATION in fresh else "every feature"
+            reason = f"the {FOUNDATION} cannot be left out" if FOUNDATION in fresh else "no feature would be kept"
             hint = "name fewer pieces, or end the run: aegis-tui cancel"
-            raise Refused(f"{what} cannot be left out", hint, code="merge.nothing-left")
+            raise Refused(reason, hint, code="merge.nothing-left")
         return Decision([*drafts, *left, *_back_to_integrate(run, "pieces are left out by the person")], reply)
     if run.waits_for_partial:
         drafts += seek_culprits(run, _why_qa(run), otherwise=[], is_asked=True)

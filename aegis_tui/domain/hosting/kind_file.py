@@ -73,7 +73,7 @@ class HeadlessMode(FrozenModel):
         for argv in filter(None, (self.argv, self.again)):
             if ("{prompt}" in argv) != (self.prompt == "argument"):
                 raise ValueError(
-                    "argv and again need the argument {prompt} if prompt is 'argument', and must not have it otherwise"
+                    "'argv' and 'again' must contain {prompt} if 'prompt' is 'argument', and must not contain it else"
                 )
         return self
 

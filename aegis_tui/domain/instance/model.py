@@ -71,9 +71,16 @@ class Tokens(FrozenModel):
 
 
 TASK_DONE = frozenset(
-    {"verdict given", "design proposed", "foundation merged", "foundation composed", "brief handed over"}
+    {
+        "verdict given",
+        "design proposed",
+        "foundation merged",
+        "foundation composed",
+        "report delivered",
+        "brief handed over",
+    }
 )
-"""Stop reasons of an instance whose task is done."""
+"""Stop reasons of an instance whose task is done; earlier versions logged `brief handed over` for a scout's report."""
 
 
 class Instance(StateModel):

@@ -185,7 +185,7 @@ def _hand_over(workspace: Workspace, scout: Instance, text: str) -> list[Draft]:
     if worker is not None and worker.is_alive and text.strip():
         note = f"{scout.agent_id} explored for you:\n{text}"
         drafts.append((scout.agent_id, MessageSent(to=worker.agent_id, text=note, context={"task": "scout"})))
-    return [*drafts, (scout.agent_id, InstanceStopping(reason="brief handed over"))]
+    return [*drafts, (scout.agent_id, InstanceStopping(reason="report delivered"))]
 
 
 def give_up(workspace: Workspace, instance: Instance, reason: str) -> list[Draft]:

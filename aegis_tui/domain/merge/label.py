@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal
 
 from aegis_tui.domain.merge.generated import is_foreseen
 
@@ -14,6 +16,17 @@ FileLabel = Literal["proven", "verified", "unproven", "refused"]
 Strategy = Literal["text", "structure", "lines", "rerere", "set", "manager", "agent", "person"]
 """Git's own merge; by items; by lines, finer than git; as the same conflict was resolved before; as a set
 of lines; made again by the package manager; in the worktree of the agent of a piece; by the person."""
+_BY: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "text": "by git",
+        "lines": "line by line",
+        "rerere": "with a recorded resolution",
+        "set": "as a set of lines",
+        "manager": "by its package manager",
+        "agent": "by an agent",
+        "person": "by the person",
+    }
+)
 
 
 def label_words(label: str | None, strategy: str | None, reason: str = "") -> str:
@@ -25,5 +38,5 @@ def label_words(label: str | None, strategy: str | None, reason: str = "") -> st
         return ""
     if is_foreseen(reason):
         return reason
-    words = f"by {strategy}, {label}" if strategy else label
+    words = f"{_BY.get(strategy, f'by {strategy}')}, {label}" if strategy else label
     return f"{words}: {reason}" if reason and label in ("verified", "refused") else words

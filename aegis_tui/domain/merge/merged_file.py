@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from aegis_tui.domain.merge.label import FileLabel, Strategy, label_words
+from aegis_tui.domain.merge.label import FileLabel, Strategy
 from aegis_tui.domain.model import FrozenModel
 
 _MOST_LABELS: Final = 50
@@ -29,10 +29,14 @@ def with_file_trailers(message: str, files: Sequence[MergedFile]) -> str:
 
     Only the first 50 files are named. The message is unchanged if there are none.
     """
-    listed = [f"{file.path} ({label_words(file.label, file.strategy)})" for file in files[:_MOST_LABELS]]
+    listed = [f"{file.path} ({_label(file)})" for file in files[:_MOST_LABELS]]
     trailers = "".join(f"Merged-file: {' '.join(words.split())}\n" for words in listed)
     if not trailers:
         return message
     last = message.rstrip("\n").rpartition("\n\n")[2] if "\n\n" in message else ""
     is_trailer = bool(last) and all(_TRAILER.match(line) for line in last.split("\n"))
     return message.rstrip("\n") + ("\n" if is_trailer else "\n\n") + trailers
+
+
+def _label(file: MergedFile) -> str:
+    return f"by {file.strategy}, {file.label}" if file.strategy else file.label

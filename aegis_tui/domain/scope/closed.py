@@ -72,5 +72,7 @@ def check_not_git(path: str) -> None:
     """
     if is_git_path(path):
         raise PartitionRefused(
-            f"{path} belongs to git", "nobody may lock or write it; use git's own commands", path=path
+            f"{path} is part of git's own folder (.git)",
+            "nobody may lock or write it; use git's own commands",
+            path=path,
         )

@@ -321,7 +321,9 @@ class PartitionTable:
             message = f"{path or 'an empty path'} is not a path inside the repository"
             return Verdict(allowed=False, rule="unowned", owner=None, message=message)
         if is_git_path(path):
-            return Verdict(allowed=False, rule="unowned", owner=None, message=f"{path} belongs to git")
+            return Verdict(
+                allowed=False, rule="unowned", owner=None, message=f"{path} is part of git's own folder (.git)"
+            )
         if names[:2] == (".agents", "specs"):
             message = f"{path} is a spec, which only the hub may write"
             return Verdict(allowed=False, rule="specs", owner=None, message=message)

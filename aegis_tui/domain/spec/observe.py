@@ -124,8 +124,11 @@ def claimed(workspace: Workspace, spec_id: str, run: str) -> list[Draft]:
     """
     spec = workspace.specs.by_id.get(spec_id)
     if spec is None or not _is_startable(workspace, spec):
-        reason = f"is {spec.status}" if spec else "is not known"
-        raise Conflict(f"{spec_id} {reason}", "read the spec again", code="spec.claimed")
+        reason = "there is no such spec"
+        if spec is not None:
+            ready = spec.status == "approved"
+            reason = "it waits for other specs, or its file is gone" if ready else f"its status is {spec.status}"
+        raise Conflict(f"{spec_id} cannot be claimed: {reason}", "read the spec again", code="spec.claimed")
     return [(HUB, SpecUpdated(specId=spec_id, path=spec.path, status="planning", by_run=run))]
 
 

@@ -61,8 +61,11 @@ def check_transition(spec_id: str, now: SpecStatus, later: SpecStatus, *, by: By
     if now == later or by in TRANSITIONS.get((now, later), ()):
         return
     allowed = followers(now, by)
-    hint = f"from {now} to: {', '.join(allowed)}" if allowed else f"{now} is final" if now == "completed" else "wait"
+    hint = "wait until the hub has changed the status"
+    if allowed or now == "completed":
+        hint = f"{now} can change to: {', '.join(allowed)}" if allowed else "a completed spec does not change any more"
     if (now, later) in TRANSITIONS:
-        reason = f"only the hub moves it from {now} to {later}" if by == "person" else f"only a person sets {later}"
+        who = "the hub" if by == "person" else "a person"
+        reason = f"only {who} may change the status from {now} to {later}"
         raise Refused(f"{spec_id}: {reason}", hint, code="spec.transition", status=now)
-    raise Refused(f"{spec_id}: {later} cannot follow {now}", hint, code="spec.transition", status=now)
+    raise Refused(f"{spec_id}: the status {later} cannot follow {now}", hint, code="spec.transition", status=now)

@@ -249,7 +249,7 @@ class RunActions(StartActions):
         ]
         question = ConfirmScreen(self.desk, f"Accept the failures of the base of {run.run}?", consequences)
         if await self.app.push_screen_wait(question) and await self.desk.command("qa:accept", run=run.run):
-            self.desk.tell("the report will say so", title=f"the base of {run.run} is accepted")
+            self.desk.tell("the report will say so", title=f"the failures of the base of {run.run} are accepted")
 
     @work(group="run", exclusive=True)
     async def action_leave_out(self) -> None:

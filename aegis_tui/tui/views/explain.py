@@ -169,7 +169,7 @@ def _of_base(run: Run, width: int) -> list[Line]:
         return []
     lines: list[Line] = [
         (),
-        (Span("These fail on the base too and would keep the gate qa_passed closed", "strong"),),
+        (Span("These already fail on the base and would keep the gate qa_passed closed", "strong"),),
     ]
     for check in (item for item in run.base_qa.checks if not item.ok):
         first, *rest = wrap(f"{check.command}: {why(check)}", max(8, width - 4))

@@ -118,7 +118,7 @@ def test_what_a_kind_is_and_needs_is_read_from_its_file_without_an_import() -> N
     needy = facts["needy"]
     assert (needy.title, needy.fault, needy.remedy) == (
         "needs much",
-        "needs no-such-parrot, not on PATH",
+        "needs no-such-parrot, which is not on PATH",
         "npm i parrot",
     )
     assert needy.missing == ("no-such-parrot",)
@@ -131,7 +131,7 @@ def test_a_kind_whose_program_is_missing_says_how_to_install_it() -> None:
     with pytest.raises(Unavailable) as caught:
         check_kind("needy")
     assert caught.value.hint == "npm i parrot" and caught.value.exit_code == 5
-    assert caught.value.message == "the agent kind needy needs no-such-parrot, not on PATH"
+    assert caught.value.message == "the agent kind needy needs no-such-parrot, which is not on PATH"
     check_kind("parrot")
 
 

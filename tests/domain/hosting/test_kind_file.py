@@ -22,9 +22,9 @@ def kind(**fields: object) -> KindFile:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"headless": {"argv": ["parrot"]}}, "need the argument {prompt}"),
-        ({"headless": {"argv": ["parrot", "{prompt}"], "prompt": "stdin"}}, "need the argument {prompt}"),
-        ({"headless": {"argv": ["parrot", "{prompt}"], "again": ["parrot", "--more"]}}, "need the argument {prompt}"),
+        ({"headless": {"argv": ["parrot"]}}, "must contain {prompt}"),
+        ({"headless": {"argv": ["parrot", "{prompt}"], "prompt": "stdin"}}, "must contain {prompt}"),
+        ({"headless": {"argv": ["parrot", "{prompt}"], "again": ["parrot", "--more"]}}, "must contain {prompt}"),
         ({"headless": {"argv": ["parrot", "{token}", "{prompt}"]}}, "{token} must not be an argument"),
         ({"headless": {"argv": ["parrot", "--key={token}", "{prompt}"]}}, "{token} must not be an argument"),
         ({"headless": {"argv": ["parrot", "{beak}", "{prompt}"]}}, "there is no placeholder beak"),

@@ -116,14 +116,14 @@ def test_nobody_locks_it(path: str, mode: str) -> None:
             LockAcquire(path=path, lock_type=mode),
             LockAcquire(resources=(WantedResource(path="a"), WantedResource(path=path))),
         ):
-            with pytest.raises(Refused, match=r"belongs to git|may not send"):
+            with pytest.raises(Refused, match=r"git's own folder|may not send"):
                 say(workspace, command, actor)
     assert not list(workspace.locks.locks())
 
 
 @pytest.mark.parametrize("path", [".git/config", "sub/.GIT/x", "git~1"])
 def test_nobody_is_granted_it(path: str) -> None:
-    with pytest.raises(Refused, match="belongs to git"):
+    with pytest.raises(Refused, match="git's own folder"):
         say(joined(), ScopeRequest(path=path, reason="r"), Actor("CLAUDE-one", "instance"))
 
 

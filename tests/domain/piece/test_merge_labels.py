@@ -121,4 +121,4 @@ def test_a_pull_request_names_the_merged_files_with_their_labels() -> None:
     hub.finish()
     body = pull_request_text(fold_report(hub.log, "run1")).body
     assert f"- `{SHARED}` of `beta`: by structure, verified" in body
-    assert "- `` `odd`.py `` of `beta`: by text, proven" in body
+    assert "- `` `odd`.py `` of `beta`: by git, proven" in body

@@ -167,7 +167,9 @@ def test_a_person_who_watches_is_asked_and_sees_each_trace() -> None:
     hub.rejected("a1", "a2")
     assert hub.stands("alpha") is PieceStatus.STUCK
     (need,) = needs(hub.workspace)
-    assert (need.kind, need.key) == ("piece", "alpha") and need.words.startswith("alpha waits for your advice")
+    assert (need.kind, need.key) == ("piece", "alpha") and need.words.startswith(
+        "alpha waits until you advise its worker"
+    )
     page = "\n".join("".join(span.text for span in line) for line in explain_piece(hub.run, "alpha"))
     assert page.count("E  assert 1 == 2") == 2 and "waits for you" in page and "a1 by w01" in page
     hub.send(PieceRetry(piece="alpha", text="mind the gap"), THE_PERSON)

@@ -140,7 +140,7 @@ async def test_a_failed_run_is_read_from_the_inbox_which_stays_open_and_follows_
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("i")
-        await until(pilot, lambda: "run1 ended with a part of its result: the disk is full" in screen_text(app))
+        await until(pilot, lambda: "run1 ended with an incomplete result: the disk is full" in screen_text(app))
         assert "aegis-tui inbox answer run1 seen" in screen_text(app)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ReportScreen))

@@ -197,7 +197,7 @@ def test_a_conflict_of_two_that_still_work_names_nobody_who_has_to_rebase(record
     assert "it will be merged (by structure, proven)" in text(conflict_lines(solved, run, width=150))
     settled = clash(resolution="rebased", label="verified", strategy="agent", reason="QA passed on tree 1234")
     page = text(conflict_lines(settled, run, width=150))
-    assert "settled: rebased, by agent, verified: QA passed on tree 1234" in page
+    assert "settled: rebased, by an agent, verified: QA passed on tree 1234" in page
     refused = clash(label="refused", reason="both sides change function f")
     assert "both sides change function f" in text(conflict_lines(refused, run, width=150))
 
