@@ -11,6 +11,7 @@ from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.composition.order import in_order
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.merge.generated import is_foreseen
 from aegis_tui.domain.merge.label import label_words
 from aegis_tui.domain.piece.model import PIECE_WORDS, PieceStatus
 from aegis_tui.domain.wire.merge import MergePlanOutput, PlannedPiece, PredictedMerge
@@ -131,9 +132,12 @@ def _words(item: PlannedPiece) -> str:
         parts.append(f"shares files with {', '.join(item['shares'])}")
     parts += [f"{file['path']} {label_words(file['label'], file['strategy'])}" for file in item["merged"]]
     for one in item["predicted"]:
-        words = label_words(one["label"], one["strategy"])
-        expected = f"a merge {words}" if words else f"a {one['kind']} conflict"
-        parts.append(f"{one['path']}, also changed by {one['other']}: {expected} is expected")
+        expected = f"a {one['kind']} conflict is expected"
+        if is_foreseen(one["reason"]):
+            expected = one["reason"]
+        elif one["label"] in ("proven", "unproven"):
+            expected = f"it can be merged {label_words(one['label'], one['strategy'])}"
+        parts.append(f"{one['path']}, also changed by {one['other']}: {expected}")
     return "; ".join(parts)
 
 
