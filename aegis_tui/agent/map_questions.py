@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ _TIMEOUT_S = 60.0
 
 _MOST_ENTRIES = 60
 _SIGNATURE_CHARS = 160
+_DEFINED = re.compile(r"def (\w+)(?=\()")
+"""The beginning of a signature that repeats the name of the caller, which stands before it."""
 
 
 async def ask_map(link: HubLink, wanted: MapArguments) -> str:
@@ -56,6 +59,10 @@ def _site(row: Mapping[str, Any]) -> str:
     at = f"{row['path']}:{row['line']} in {row['caller'] or 'the module'}"
     if not (code := row.get("code")):
         return f"{at}: {row['call']}{unsure}"
-    head = row["signature"].partition("(")[0]
-    around = f": {one_line(row['signature'], limit=_SIGNATURE_CHARS)}" if head and head not in code else ""
-    return f"{at}{around}{unsure}\n{code}"
+    signature = row["signature"]
+    head = signature.partition("(")[0]
+    around = "" if not head or head in code else one_line(signature, limit=_SIGNATURE_CHARS)
+    defined = _DEFINED.match(around)
+    if defined is not None and row["caller"].rpartition(".")[2] == defined[1]:
+        return f"{at}{around[defined.end() :]}{unsure}\n{code}"
+    return f"{at}{': ' if around else ''}{around}{unsure}\n{code}"

@@ -125,8 +125,7 @@ class _PythonFile:
         line, parent = node.start_point[0] + 1, node.parent
         is_decorated = parent is not None and parent.type == "decorated_definition"
         first = parent.start_point[0] + 1 if parent is not None and is_decorated else line
-        until = body.start_byte if body is not None else node.end_byte
-        head = one_line(self._source[node.start_byte : until].decode("utf-8", "replace")).rstrip(": ")
+        head = self._head(node, body.start_byte if body is not None else node.end_byte)
         last = _last_line(body if body is not None else node)
         doc = self._doc(body) if body is not None else ""
         full = self._name(outer, self._text(name))
@@ -136,6 +135,16 @@ class _PythonFile:
         kind: MapKind = "method" if is_method else "function"
         returns = one_line(self._text(node.child_by_field_name("return_type")))
         return MapSymbol(full, kind, first, line, last, head, doc, (), returns)
+
+    def _head(self, node: Node, until: int) -> str:
+        """Return a definition up to a byte on one line, without the colon at its end and without comments."""
+        parameters = node.child_by_field_name("parameters")
+        inner = [*node.children, *(parameters.children if parameters is not None else ())]
+        comments = [(item.start_byte, item.end_byte) for item in inner if item.type == "comment"]
+        text, at = b"", node.start_byte
+        for first, last in sorted(pair for pair in comments if pair[1] <= until):
+            text, at = text + self._source[at:first], last
+        return one_line((text + self._source[at:until]).decode("utf-8", "replace")).rstrip(": ")
 
     def _field(self, node: Node) -> MapSymbol:
         """Return the symbol of a variable of a module or class, from the node of its assignment."""

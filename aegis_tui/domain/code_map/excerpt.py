@@ -28,6 +28,7 @@ def excerpt_of(lines: Sequence[str], line: int, *, within: Excerpt) -> Excerpt:
 
     The call ends where the brackets that its first line opens are closed, after ten lines at the latest. Brackets in
     comments and in texts of several lines are counted like others, so an excerpt can be some lines too short or long.
+    Of a docstring or comment of several lines before the call, nothing is shown.
 
     Args:
         lines: The file.
@@ -41,12 +42,20 @@ def excerpt_of(lines: Sequence[str], line: int, *, within: Excerpt) -> Excerpt:
         if depth <= 0:
             break
     first = max(line - CONTEXT, min(within.first, line))
+    first = next((at + 1 for at in range(line - 1, first - 1, -1) if _ends_words(lines[at - 1])), first)
     last = min(until + CONTEXT, max(within.last, until), len(lines))
     while first < line and not lines[first - 1].strip():
         first += 1
     while last > until and not lines[last - 1].strip():
         last -= 1
     return Excerpt(first, last)
+
+
+def _ends_words(text: str) -> bool:
+    """Return whether a line ends a docstring or comment that begins on a line before it."""
+    bare = text.strip()
+    marks = (('"""', '"""'), ("'''", "'''"), ("/*", "*/"))
+    return any(bare.endswith(end) and begin not in bare.removesuffix(end) for begin, end in marks)
 
 
 def joined(excerpts: Iterable[Excerpt]) -> Excerpt:

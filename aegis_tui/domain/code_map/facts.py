@@ -16,7 +16,7 @@ MapKind = Literal["class", "function", "method", "variable", "heading", "module"
 MODULE_SCOPE: Final = -1
 """The `scope` of what stands outside of every class and function."""
 
-FACTS_VERSION: Final = 2
+FACTS_VERSION: Final = 3
 """Raised whenever other facts are derived from the same content; maps with another version are built again."""
 
 

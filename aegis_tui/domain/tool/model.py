@@ -41,16 +41,16 @@ class ToolArguments(FrozenModel):
 class ReadArguments(ToolArguments):
     """Arguments of `read`: lines `start` to `end` of a file, 1-based and inclusive, or one symbol of it."""
 
-    path: str = Field(min_length=1, description="File path relative to the repository root, or PATH:SYMBOL.")
-    start: int | None = Field(default=None, ge=1, description="First line to show, 1-based.")
-    end: int | None = Field(default=None, ge=1, description="Last line to show, included.")
-    body: bool = Field(default=False, description="Show the whole text of a file that you may not write.")
+    path: str = Field(min_length=1, description="Relative to the repository root, or PATH:SYMBOL.")
+    start: int | None = Field(default=None, ge=1, description="First line, 1-based.")
+    end: int | None = Field(default=None, ge=1, description="Last line, included.")
+    body: bool = Field(default=False, description="Show the whole text, not the signatures.")
 
 
 class SignaturesArguments(ToolArguments):
     """Arguments of `signatures`, which shows the outline of a file."""
 
-    path: str = Field(min_length=1, description="File path relative to the repository root.")
+    path: str = Field(min_length=1)
 
 
 class MapArguments(ToolArguments):
@@ -58,7 +58,7 @@ class MapArguments(ToolArguments):
 
     question: Literal["find", "callers", "callees", "tests", "search", "impact"]
     about: str = Field(
-        min_length=1, max_length=1000, description="A name or PATH:NAME; impact also takes PATH; search takes words."
+        min_length=1, max_length=1000, description="Name, PATH:NAME, for impact also PATH, for search words."
     )
 
 
@@ -72,56 +72,56 @@ class SearchArguments(ToolArguments):
 class EditArguments(ToolArguments):
     """Arguments of `edit`, which replaces one exact text in a file, or in one symbol of it."""
 
-    path: str = Field(min_length=1, description="File path relative to the repository root, or PATH:SYMBOL.")
-    old: str = Field(min_length=1, description="Exact text to replace; it must occur once in the file or symbol.")
-    new: str = Field(description="Text to put in its place.")
+    path: str = Field(min_length=1, description="PATH or PATH:SYMBOL.")
+    old: str = Field(min_length=1, description="Text that occurs once in the file or symbol.")
+    new: str
 
 
 class WriteArguments(ToolArguments):
     """Arguments of `write`, which writes a whole file."""
 
-    path: str = Field(min_length=1, description="File path relative to the repository root.")
-    content: str = Field(description="The whole new content of the file.")
+    path: str = Field(min_length=1)
+    content: str
 
 
 class DeleteArguments(ToolArguments):
     """Arguments of `delete`, which deletes one file."""
 
-    path: str = Field(min_length=1, description="File path relative to the repository root.")
+    path: str = Field(min_length=1)
 
 
 class RenameArguments(ToolArguments):
     """Arguments of `rename`, which gives one file another path."""
 
-    path: str = Field(min_length=1, description="File path relative to the repository root.")
-    to: str = Field(min_length=1, description="New path; there must be no file yet.")
+    path: str = Field(min_length=1)
+    to: str = Field(min_length=1)
 
 
 class BashArguments(ToolArguments):
     """Arguments of `bash`, which runs one shell command."""
 
-    command: str = Field(min_length=1, description="Command for bash, run at the repository root.")
-    timeout_s: float | None = Field(default=None, gt=0, le=600, description="Seconds it may run; 120 when absent.")
+    command: str = Field(min_length=1)
+    timeout_s: float | None = Field(default=None, gt=0, le=600, description="At most 600, else 120.")
 
 
 class LockArguments(ToolArguments):
     """Arguments of `lock`: acquire, release or list locks; ask for a path, or answer such a request (PART-6)."""
 
     action: Literal["acquire", "release", "list", "request", "grant", "refuse"]
-    path: str | None = Field(default=None, min_length=1, description="The file; not needed for list.")
-    reason: str | None = Field(default=None, max_length=2000, description="For request and refuse: why.")
-    wait_s: float | None = Field(default=None, ge=0, le=MAX_WAIT_S, description="Seconds to wait when it is held.")
-    lines: tuple[int, int] | None = Field(default=None, description="For acquire: only these lines, first and last.")
+    path: str | None = Field(default=None, min_length=1, description="Not for list.")
+    reason: str | None = Field(default=None, max_length=2000, description="For request and refuse.")
+    wait_s: float | None = Field(default=None, ge=0, le=MAX_WAIT_S, description="How long to wait for it, at most 300.")
+    lines: tuple[int, int] | None = Field(default=None, description="For acquire: only these, [first, last].")
     symbol: str | None = Field(default=None, min_length=1, description="For acquire: only this function or class.")
 
 
 class ReportArguments(ToolArguments):
     """Arguments of `report`, which ends a task."""
 
-    status: Literal["done", "blocked", "failed"] = Field(description="How the task ended.")
+    status: Literal["done", "blocked", "failed"]
     summary: str = Field(
         min_length=1,
-        description="What was done, or what prevents it. The first line is the subject of the commit, if there is one.",
+        description="What was done, or what prevents it. Its first line is the subject of the commit.",
     )
 
 
@@ -180,19 +180,18 @@ TOOLS: Mapping[str, Tool] = dict(
     (
         _tool(
             "bash",
-            "Run a shell command at the repository root and return its output and exit code. "
-            "It has no terminal; whatever it leaves running in the background ends with it.",
+            "Run a shell command at the repository root and return its output and exit code. It has no terminal; what "
+            "it leaves running in the background ends with it.",
             BashArguments,
         ),
         _tool("delete", "Delete one file.", DeleteArguments),
         _tool("edit", "Replace one exact, unique piece of text in a file.", EditArguments),
         _tool(
             "lock",
-            "Acquire or release the exclusive lock on a joint file, or list the locks you hold. "
-            "Edits of joint files acquire the lock automatically; use this only to keep it over several edits, or "
-            "before a bash command that changes the file. "
-            "request asks for the right to write one path outside your scope; the answer comes later. "
-            "grant and refuse answer another instance that asked for one of your paths.",
+            "Acquire or release the exclusive lock on a joint file, or list the locks you hold. Edits acquire it "
+            "automatically: use this only to keep it over several edits, or before a bash command that changes the "
+            "file. request asks for the right to write a path outside your scope; the answer comes later. grant and "
+            "refuse answer another instance's request.",
             LockArguments,
         ),
         _tool(
@@ -203,14 +202,13 @@ TOOLS: Mapping[str, Tool] = dict(
         _tool(
             "map",
             "Ask where a function or class is defined (find), what calls it, with the code to edit (callers), what it "
-            "calls, which tests cover it, what a change to it affects (impact), or which definitions fit a description "
-            "(search).",
+            "calls, which tests cover it, what a change affects (impact), or which definitions fit words (search).",
             MapArguments,
         ),
         _tool(
             "read",
             "Show a text file, some lines of it, or with PATH:SYMBOL one function or class and what it calls. Of a "
-            "long file that you may not write you get the signatures, of text that you have read before only a diff.",
+            "long file that you may not write you get the signatures, of text that you have read only a diff.",
             ReadArguments,
         ),
         _tool(
@@ -219,11 +217,11 @@ TOOLS: Mapping[str, Tool] = dict(
             "with blocked, say what you wait for; with failed, say why it cannot be done.",
             ReportArguments,
         ),
-        _tool("rename", "Give one file another path.", RenameArguments),
+        _tool("rename", "Give one file another path, where there is none yet.", RenameArguments),
         _tool("search", "Find lines that match a pattern in all files that git does not ignore.", SearchArguments),
         _tool(
             "signatures",
-            "Show only the classes, functions and variables of a file, for read PATH:NAME.",
+            "Show only the classes, functions and variables of a file.",
             SignaturesArguments,
         ),
         _tool("verdict", "End the review: approve or reject, with evidence for every criterion.", VerdictArguments),
@@ -312,8 +310,8 @@ def _explain(name: str, error: ValidationError) -> str:
 
 
 _LEFT_OUT = frozenset(
-    {"title", "$defs", "properties", "default", "minLength", "maxLength", "minimum", "exclusiveMinimum"}
-    | {"additionalProperties"}
+    {"title", "$defs", "properties", "default", "minLength", "maxLength", "minimum", "exclusiveMinimum", "maximum"}
+    | {"additionalProperties", "prefixItems", "minItems", "maxItems"}
 )
 """Keys that a model does not see. `parse_arguments` checks what they demand, and refuses other arguments."""
 
@@ -333,6 +331,8 @@ def _tidy(node: Any, definitions: Mapping[str, Any]) -> Any:
     if "anyOf" in node and len(rest := [one for one in node["anyOf"] if one != {"type": "null"}]) == 1:
         node = {**{key: value for key, value in node.items() if key != "anyOf"}, **rest[0]}
     kept = {key: _tidy(value, definitions) for key, value in node.items() if key not in _LEFT_OUT}
+    if pair := node.get("prefixItems"):
+        kept["items"] = _tidy(pair[0], definitions)
     if "properties" in node:
         kept["properties"] = {name: _tidy(value, definitions) for name, value in node["properties"].items()}
     return dict(sorted(kept.items()))

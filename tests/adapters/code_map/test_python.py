@@ -68,6 +68,11 @@ def test_every_function_and_class_of_a_public_source_tree_has_the_lines_that_pyt
         assert mine == definitions_of(source), file.name
 
 
+def test_a_signature_has_no_comments() -> None:
+    source = b'def f(\n    a,  # the first\n    b="# no comment",\n) -> int:  # noqa\n    # more\n    return 1\n'
+    assert [symbol.signature for symbol in python_facts(source).symbols] == ['def f( a, b="# no comment", ) -> int']
+
+
 def test_symbols_have_kind_signature_documentation_bases_and_returns() -> None:
     facts = python_facts(SOURCE)
     by_name = {symbol.name: symbol for symbol in facts.symbols}

@@ -42,6 +42,19 @@ def test_a_call_is_shown_whole_with_two_lines_around_it_in_its_definition(
     assert excerpt_of(LINES, line, within=within) == shown
 
 
+@pytest.mark.parametrize(
+    ("before", "first"),
+    [
+        (["def f():", '    """Sum up.', "    of all.", '    """'], 5),
+        (["func f() {", "    /* Sum", "     * up */", "    x()"], 4),
+        (["def f():", '    """Sum up."""', "    x = 1", "    y = 1"], 3),
+        (["def f():", "    x = 0", '    """Sum up."""', "    # one"], 3),
+    ],
+)
+def test_of_words_of_several_lines_before_a_call_nothing_is_shown(before: list[str], first: int) -> None:
+    assert excerpt_of([*before, "    call(1)"], 5, within=Excerpt(1, 5)) == Excerpt(first, 5)
+
+
 def test_a_bracket_that_is_never_closed_ends_after_ten_lines() -> None:
     assert excerpt_of(["call("] * 50, 20, within=Excerpt(1, 50)) == Excerpt(18, 31)
 
