@@ -20,9 +20,10 @@ from aegis_tui.domain.spec.draft import CONSULTANT
 from aegis_tui.domain.spec.model import SpecStatus
 from aegis_tui.domain.spec.transition import By, check_transition
 from aegis_tui.errors import AegisError, Conflict, Refused, UsageError
-from aegis_tui.sdk.exchange import change_file, create_file
+from aegis_tui.sdk.exchange import change_file, create_file, replace_file
 
 FOLDER: Final = Path(".agents/specs")
+DIFFS: Final = Path(".agents/diffs")
 MOST_FILES: Final = 10_000
 _ENDINGS: Final = (".yaml", ".yml")
 _DAY_ID: Final = re.compile(r"spec-(\d{4}-\d\d-\d\d)-(\d{3,})\Z")
@@ -202,6 +203,20 @@ class SpecFolder:
             ) from error
         path.unlink()
         return into / path.name
+
+    def put_diff(self, spec_id: str, patch: bytes) -> str:
+        """Write what was handed in for a spec to `.agents/diffs/<id>.diff`, and return that path (SPEC-7).
+
+        Raises:
+            Conflict: One of the folders is a symbolic link.
+            OSError: The file cannot be written.
+        """
+        folder = self.root / DIFFS
+        if folder.is_symlink() or folder.parent.is_symlink():
+            raise Conflict(f"{DIFFS} is a symbolic link", "replace it by a folder", code="spec.link")
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(folder / f"{spec_id}.diff", patch)
+        return (DIFFS / f"{spec_id}.diff").as_posix()
 
     def is_archived(self, spec_id: str) -> bool:
         """Return whether the file of a spec is in the archive, where only specs that ended are."""

@@ -9,11 +9,19 @@ from aegis_tui.domain.spec.document import Spec, count_progress
 from aegis_tui.domain.spec.model import SpecState
 
 
-def status_edits(spec: Spec, state: SpecState) -> Sequence[Edit]:
-    """Return what to set in a file whose spec has another status now: status, error, result, tasks and progress."""
+def status_edits(spec: Spec, state: SpecState, *, diff_path: str = "") -> Sequence[Edit]:
+    """Return what to set in a file whose spec has another status now: status, error, result, tasks and progress.
+
+    Args:
+        spec: The spec as its file has it.
+        state: What it is now.
+        diff_path: Where the submitted work is; empty to leave that as it is.
+    """
     edits = [Edit(("status",), state.status)]
     if state.error != spec.error:
         edits.append(Edit(("error",), state.error))
+    if diff_path and diff_path != spec.diffPath:
+        edits.append(Edit(("diffPath",), diff_path))
     if (result := result_of(state)) != spec.result:
         edits.append(Edit(("result",), result))
     if state.status == "completed" and spec.tasks:

@@ -10,7 +10,7 @@ from aegis_tui.adapters.disk import size_of
 from aegis_tui.adapters.git.describe import describe_commit
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
 from aegis_tui.adapters.git.lay_by import KEPT_NAME
-from aegis_tui.adapters.git.piece_diff import read_piece_diff
+from aegis_tui.adapters.git.piece_diff import read_patch, read_piece_diff
 from aegis_tui.adapters.git.push import GitPusher
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.agent.role import SHIPPED
@@ -47,6 +47,21 @@ async def piece_diff_at(root: Path, base_oid: str, head_oid: str) -> str:
     """
     repository = await open_repository(root)
     return await read_piece_diff(repository.common_dir, base_oid, head_oid)
+
+
+async def read_patches_at(root: Path, ranges: Sequence[tuple[str, str]]) -> bytes:
+    """Return what pieces change in the repository at `root`, one after the other, as patches for `git apply`.
+
+    Args:
+        root: A folder in the repository.
+        ranges: For each piece the commit that it is based on, and the commit that was submitted.
+
+    Raises:
+        GitUnavailable: git is missing, or `root` is in no repository.
+        GitError: There is no such commit, or a patch is too long.
+    """
+    repository = await open_repository(root)
+    return b"".join([await read_patch(repository.common_dir, base, head) for base, head in ranges])
 
 
 async def read_part_at(root: Path, worktree: Path, base_oid: str) -> ReviewPart:

@@ -10,6 +10,7 @@ from typing import Any
 from aegis_tui.adapters.consultant import ChildConsultant
 from aegis_tui.application.run_options import run_options
 from aegis_tui.application.spec_folder import SpecFolder
+from aegis_tui.bootstrap.checkout import read_patches_at
 from aegis_tui.config import load_settings
 from aegis_tui.hub.consulting import ConsultService
 from aegis_tui.hub.specs import Prepare, SpecService
@@ -23,7 +24,8 @@ def watch_specs(root: Path, environ: Mapping[str, str], prepare: Prepare) -> Spe
         environ: The hub's environment.
         prepare: Completes a `run:start`.
     """
-    return SpecService(SpecFolder(root), prepare, partial(_options, root, environ))
+    read_patches = partial(read_patches_at, root)
+    return SpecService(SpecFolder(root), prepare, partial(_options, root, environ), read_patches)
 
 
 def consult_on_specs(root: Path, environ: Mapping[str, str]) -> ConsultService:

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Protocol
 
 from aegis_tui.application.spec_design import design_of
@@ -25,7 +26,7 @@ from aegis_tui.domain.inert import inert
 from aegis_tui.domain.run.commands import RunCancel, RunStart
 from aegis_tui.domain.spec.commands import SpecFail, SpecObserve, SpecRescan, SpecWait
 from aegis_tui.domain.spec.document import PRIORITIES, Spec
-from aegis_tui.domain.spec.model import SpecState
+from aegis_tui.domain.spec.model import SpecState, SpecStatus
 from aegis_tui.domain.spec.observe import wait_reason
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, Conflict, Refused, Unavailable, UsageError
@@ -46,11 +47,16 @@ SETTLE_S: Final = 3.0
 
 _RETRY_S: Final = 30.0
 _BURST_S: Final = 0.05
+_HANDED_IN: Final[frozenset[SpecStatus]] = frozenset({"diff-submitted", "completed"})
 _AUTHOR: Final = "aegis-tui"
 _log = logging.getLogger(__name__)
 
 Prepare = Callable[[AnyCommand, Actor], Awaitable[AnyCommand] | None]
 """Completes a `run:start` with the facts of this machine."""
+
+
+ReadPatches = Callable[[Sequence[tuple[str, str]]], Awaitable[bytes]]
+"""Returns the patches between pairs of commits, one after the other; raises `AegisError`."""
 
 
 class StartOptions(Protocol):
@@ -95,6 +101,7 @@ class SpecService:
         folder: The specs of the person's checkout.
         prepare: Completes a `run:start`.
         find_options: The options of runs.
+        read_patches: Makes a patch of the commits that were handed in.
         now: The present time, with its time zone.
     """
 
@@ -103,11 +110,13 @@ class SpecService:
         folder: SpecFolder,
         prepare: Prepare,
         find_options: StartOptions,
+        read_patches: ReadPatches,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._folder, self._scan = folder, SpecScan(folder)
         self._prepare, self._find_options, self._now = prepare, find_options, now
+        self._read_patches = read_patches
         self._engine: Engine | None = None
         self._turn_lock = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -203,7 +212,7 @@ class SpecService:
             await self._observe(engine, seen)
         states = {item.spec_id: item for item in await engine.read(_of_files)}
         for state in states.values():
-            await self._write_back(state)
+            await self._write_back(engine, state)
         for spec_id in await engine.read(self._seen_by_person):
             await self._archive(spec_id)
         await self._cancel(engine)
@@ -236,18 +245,30 @@ class SpecService:
         if reply["refused"]:
             self._refused[seen.spec_id] = str(reply["refused"])
 
-    async def _write_back(self, state: SpecState) -> None:
+    async def _put_diff(self, engine: Engine, state: SpecState) -> str:
+        """Write what was handed in for a spec, and return where; empty if that is not known or cannot be written."""
+        if not (ranges := await engine.read(partial(_ranges, state))):
+            return ""
+        try:
+            patch = await self._read_patches(ranges)
+            return await asyncio.to_thread(self._folder.put_diff, state.spec_id, patch)
+        except (AegisError, OSError) as error:
+            self._warn("the work on a spec was not written to a file", state.path, str(error))
+            return ""
+
+    async def _write_back(self, engine: Engine, state: SpecState) -> None:
         seen = self._scan.find(state.spec_id)
         if seen is None or seen.spec is None or seen.spec.status == state.status:
             self._refused.pop(state.spec_id, None)
             self._logged.pop(state.path, None)
             return
         written, refused = seen.spec, self._refused.pop(state.spec_id, "")
+        diff_path = await self._put_diff(engine, state) if state.status in _HANDED_IN else ""
 
         def plan(spec: Spec) -> tuple[Sequence[Edit], str]:
             if spec.status != written.status:
                 raise _Edited
-            return status_edits(spec, state), status_change(spec, state, refused)
+            return status_edits(spec, state, diff_path=diff_path), status_change(spec, state, refused)
 
         try:
             change = self._folder.change
@@ -344,6 +365,13 @@ class SpecService:
 
 def _of_files(workspace: Workspace) -> list[SpecState]:
     return [item.model_copy() for item in workspace.specs.by_id.values() if item.has_file]
+
+
+def _ranges(state: SpecState, workspace: Workspace) -> list[tuple[str, str]]:
+    """Return base and head of each submission for a spec, in the order of the design; empty if its run is not kept."""
+    run = workspace.runs.by_id.get(state.by_run or "")
+    pieces = run.pieces.values() if run is not None else ()
+    return [(piece.base_oid, piece.head_oid) for piece in pieces if piece.base_oid and piece.head_oid]
 
 
 def _what_waits(workspace: Workspace) -> tuple[bool, bool, list[str]]:

@@ -94,6 +94,20 @@ def create_file(path: Path, content: bytes) -> bool:
     return True
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file with its whole content in one step, in place of one that exists. Blocking.
+
+    Raises:
+        OSError: It cannot be written; the file is as before then, and no temporary file remains.
+    """
+    draft = _draft(path, content)
+    try:
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
 def _draft(path: Path, content: bytes) -> Path:
     """Write the content beside a file, with its mode if it exists, and return the new path."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

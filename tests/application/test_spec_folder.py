@@ -69,6 +69,18 @@ def test_a_spec_moves_to_the_archive_of_its_month_and_replaces_nothing(folder: S
     assert other.exists() and (there.parent / "b.yaml").read_text() == "mine"
 
 
+def test_what_was_handed_in_is_written_beside_the_specs_and_through_no_link(folder: SpecFolder) -> None:
+    for patch in (b"one\n", b"\xff\n"):
+        assert folder.put_diff("a", patch) == ".agents/diffs/a.diff"
+        assert (folder.root / ".agents/diffs/a.diff").read_bytes() == patch
+    assert [path.name for path in (folder.root / ".agents/diffs").iterdir()] == ["a.diff"]
+    (folder.root / ".agents/diffs").rename(folder.root / "elsewhere")
+    (folder.root / ".agents/diffs").symlink_to(folder.root / "elsewhere")
+    with pytest.raises(Conflict):
+        folder.put_diff("a", b"two")
+    assert (folder.root / "elsewhere/a.diff").read_bytes() == b"\xff\n"
+
+
 def test_specs_made_at_the_same_moment_get_ids_of_their_own(folder: SpecFolder) -> None:
     with ThreadPoolExecutor(4) as pool:
         paths = list(pool.map(lambda number: create(folder, f"t{number}"), range(12)))

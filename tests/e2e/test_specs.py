@@ -91,6 +91,9 @@ def test_dropped_files_become_commits_one_after_the_other(workspace: ScratchWork
     for _ in range(3):
         workspace.aegis("spec", "rescan")
     assert len([event for event in workspace.events() if event["type"] == "run:started"]) == 2
+    assert first.diffPath == ".agents/diffs/high.diff"
+    assert workspace.git("apply", "--check", "--verbose", first.diffPath) == ""
+    assert "+X = 1" in (workspace.root / first.diffPath).read_text().splitlines()
     listed = workspace.aegis("spec", "list").out
     assert f"aegis/run1/result {workspace.git('rev-parse', 'aegis/run1/result')[:10]}" in listed
     done = workspace.aegis("inbox", "--json").json["items"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,10 @@ TEXT = "# mine\nid: {name}\nstatus: {status}   # why\nmetadata:\n  title: x\n"
 FACTS = RunFacts(workspace="k", base_oid="0" * 40, base_branch="main", qa_commands=("pytest",))
 
 
+async def read_nothing(ranges: Sequence[tuple[str, str]]) -> bytes:
+    return b""
+
+
 class Desk:
     """A service with its folder, and what the log has of it."""
 
@@ -39,7 +43,7 @@ class Desk:
         self.root, self.runs = root, 0
         self.error: Exception | None = None
         self.engine: Engine
-        self.service = SpecService(SpecFolder(root), self.prepare, dict)
+        self.service = SpecService(SpecFolder(root), self.prepare, dict, read_nothing)
 
     def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand]:
         async def filled() -> AnyCommand:

@@ -1,4 +1,4 @@
-"""Reads what a piece changes, as text for a person."""
+"""Reads what a piece changes: as text for a person, or as a patch that git can apply."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from aegis_tui.adapters.git.run import GitRunner
 
 MOST_BYTES = 4 * 1024 * 1024
 """The longest diff that is read."""
+
+
+MOST_PATCH_BYTES = 64 * 1024 * 1024
+"""The longest patch that is read."""
 
 
 async def read_piece_diff(common_dir: Path, base_oid: str, head_oid: str) -> str:
@@ -31,3 +35,26 @@ async def read_piece_diff(common_dir: Path, base_oid: str, head_oid: str) -> str
         output_bytes=MOST_BYTES,
     )
     return shown.stdout.decode("utf-8", "surrogateescape")
+
+
+async def read_patch(common_dir: Path, base_oid: str, head_oid: str) -> bytes:
+    """Return what turns one commit into another as a patch for `git apply`, binary files included.
+
+    No program that the repository names is started (external diff, textconv).
+
+    Args:
+        common_dir: The repository's common git folder.
+        base_oid: The commit to which the patch applies.
+        head_oid: The commit that it makes.
+
+    Raises:
+        GitError: There is no such commit, or the patch has more than `MOST_PATCH_BYTES`.
+    """
+    runner = GitRunner(git_dir=common_dir, cwd=common_dir)
+    shown = await runner.run(
+        *("diff-tree", "-r", "-p", "-M", "-U3", "--binary", "--full-index", "--no-color"),
+        *("--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"),
+        *("--end-of-options", base_oid, head_oid),
+        output_bytes=MOST_PATCH_BYTES,
+    )
+    return shown.stdout
