@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import shutil
 import socket
 import sys
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aegis_tui.application.boundary import describe_boundary, describe_servers
+from aegis_tui.application.check import Check
 from aegis_tui.application.program_version import find_version
 from aegis_tui.config import Settings
 from aegis_tui.domain.count import listed
-from aegis_tui.domain.wire.machine import CheckResultFields
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.agent_kind import KindFacts
-from aegis_tui.ports.llm import ChatModel, ChatReply, ping_request
-from aegis_tui.ports.model_server import ChooseModel, ModelEndpoint, ProbeEndpoint
 from aegis_tui.ports.program import ProgramRunner
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel
 
@@ -35,32 +30,7 @@ INOTIFY_WANTED = {"max_user_instances": 128, "max_user_watches": 65_536}
 """The least limits for a hub that watches the worktrees of a few dozen instances."""
 
 DISK_WANTED_BYTES = 2 << 30
-TOOL_CALL_DEADLINE_S = 30.0
 _PROGRAM_DEADLINE_S = 10.0
-_SERVER_FIX = (
-    "start one: aegis-tui vllm start MODEL, or name another: --base-url, AEGIS_BASE_URL; aegis-tui demo needs none"
-)
-_TOOL_CALL_FIX = "serve the model with --enable-auto-tool-choice and --tool-call-parser, as aegis-tui vllm start does"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The result of one check of the machine."""
-
-    name: str
-    ok: bool
-    observed: str
-    fix: str = ""
-    """What the person can do if the check fails."""
-    essential: bool = False
-    """Whether no run can start if the check fails."""
-    is_extra: bool = False
-    """Whether nothing is worse if the check fails: one of many programs of which none is needed."""
-
-    def to_wire(self) -> CheckResultFields:
-        """Return the check in the form of contract 9, and whether it is essential; `fix` is empty if it passed."""
-        fix = "" if self.ok else self.fix
-        return {"name": self.name, "ok": self.ok, "found": self.observed, "fix": fix, "essential": self.essential}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +48,7 @@ class Doctor:
     Args:
         programs: Runs git and tmux to learn their versions.
         sandbox: The sandbox that agents would run in; it is tried out.
-        probe_endpoint: Asks a model server for its models, if its address is inside the boundary.
-        open_model: Opens a client for a base URL.
-        chooser: Chooses among several models.
-        find_key_warnings: Returns warnings about the model server's key file, each as `problem: fix`.
+        examine_model: Checks the model server.
         find_tmux_problem: Returns why tmux cannot use the folder that the person chose for its sockets, or None.
         find_repository_problem: Returns why no run can work in the repository of a folder, or None.
         settings: The person's settings.
@@ -100,10 +67,7 @@ class Doctor:
         *,
         programs: ProgramRunner,
         sandbox: Sandbox,
-        probe_endpoint: ProbeEndpoint,
-        open_model: Callable[[str], ChatModel],
-        chooser: ChooseModel,
-        find_key_warnings: Callable[[], Sequence[str]] = tuple,
+        examine_model: Callable[[], Awaitable[list[Check]]],
         find_tmux_problem: Callable[[], str | None] = lambda: None,
         find_repository_problem: Callable[[Path], Awaitable[AegisError | None]],
         settings: Settings,
@@ -117,8 +81,7 @@ class Doctor:
         proc: Path = Path("/proc"),
     ) -> None:
         self._programs, self._sandbox = programs, sandbox
-        self._probe_endpoint, self._open_model = probe_endpoint, open_model
-        self._chooser, self._find_key_warnings = chooser, find_key_warnings
+        self._examine_model = examine_model
         self._find_tmux_problem, self._find_repository_problem = find_tmux_problem, find_repository_problem
         self._settings, self._environ = settings, environ
         self._folder, self._state_dir, self._proc = folder, state_dir, proc
@@ -132,13 +95,24 @@ class Doctor:
         What is missing, fails or cannot be looked at is a failed check, not an error. It asks the model server for one
         reply, which may take 30 s, tries the sandbox out, and reads the whole log unless a hub runs.
         """
-        first = await asyncio.gather(self._python(), self._version("git", GIT_WANTED), self._tmux())
-        repository, log, held, model, port = await asyncio.gather(
-            self._repository(), self._log(), self._held(), self._model(), self._port()
+        needed, model, rest = await asyncio.gather(self._needed(), self._examine_model(), self._rest())
+        return [*needed, *model, *rest]
+
+    async def examine_machine(self) -> list[Check]:
+        """Run every check but those of the model server, and return them in the same order; none is an error either."""
+        needed, rest = await asyncio.gather(self._needed(), self._rest())
+        return [*needed, *rest]
+
+    async def _needed(self) -> list[Check]:
+        """Return the checks of what comes before a model: programs, repository, log and sandbox."""
+        tools = (self._python(), self._version("git", GIT_WANTED), self._tmux())
+        return list(await asyncio.gather(*tools, self._repository(), self._log(), self._held()))
+
+    async def _rest(self) -> list[Check]:
+        port, left, agents, more = await asyncio.gather(
+            self._port(), self._left(), self._agents(), self._more(self._folder)
         )
-        here = [*self._inside(), port, self._inotify(), self._disk(), await self._left(), *await self._agents()]
-        here += await self._more(self._folder)
-        return [*first, repository, log, held, *model, *here]
+        return [*self._inside(), port, self._inotify(), self._disk(), left, *agents, *more]
 
     async def _python(self) -> Check:
         version = ".".join(map(str, sys.version_info[:3]))
@@ -216,61 +190,6 @@ class Doctor:
         checks = [Check("boundary", not boundary.fix, boundary.words, boundary.fix)]
         return checks + ([] if servers is None else [Check("mcp", True, servers.words)])
 
-    async def _model(self) -> list[Check]:
-        try:
-            endpoint = await self._probe_endpoint(self._settings.base_url)
-        except AegisError as error:
-            fix = error.hint if error.code in ("model.key", "usage") else _SERVER_FIX
-            return [Check("model", False, error.message, fix, essential=True)]
-        served = listed(endpoint.models) or "no model"
-        try:
-            model = await self._choose(endpoint)
-        except AegisError as error:
-            return [Check("model", False, error.message, error.hint, essential=True)]
-        serves = Check(
-            "model",
-            model is not None,
-            f"{endpoint.base_url} serves {served}",
-            "load a model on that server",
-            essential=True,
-        )
-        rights = [_key_check(warning) for warning in self._find_key_warnings()]
-        return [serves, *rights, *([await self._tool_call(endpoint, model)] if model is not None else [])]
-
-    async def _choose(self, endpoint: ModelEndpoint) -> str | None:
-        """Return the model that a run would work with; None if the server serves none and the settings name none.
-
-        Raises:
-            ModelUnavailable: No model answers, the one in the settings is not served, or the server refuses the key.
-        """
-        if endpoint.scripted:
-            return self._settings.model or next(iter(endpoint.models), None)
-        return (await self._chooser.choose(endpoint.base_url, endpoint.models, wanted=self._settings.model)).model
-
-    async def _tool_call(self, endpoint: ModelEndpoint, model: str) -> Check:
-        """Check that the model can make a streamed tool call, which every agent needs; a scripted one passes unasked.
-
-        Returns:
-            The check; failed if the server does not answer in time, refuses, or answers without a usable call.
-        """
-        name = "tool call"
-        if endpoint.scripted:
-            return Check(name, True, "a scripted model: its calls are read from files")
-        client, started = self._open_model(endpoint.base_url), time.monotonic()
-        try:
-            async with asyncio.timeout(TOOL_CALL_DEADLINE_S):
-                reply = await _ask_for_call(client, model)
-        except TimeoutError:
-            return Check(name, False, f"no tool call within {TOOL_CALL_DEADLINE_S:g} s", _TOOL_CALL_FIX)
-        except AegisError as error:
-            return Check(name, False, error.message, _TOOL_CALL_FIX)
-        finally:
-            await client.close()
-        took = f"{time.monotonic() - started:.1f} s"
-        usable = [call for call in reply.tool_calls if call.name == "ping" and _is_json(call.arguments)]
-        words = f"streamed in {took}" if usable else f"{model} answered without a usable tool call"
-        return Check(name, bool(usable), words, _TOOL_CALL_FIX)
-
     async def _port(self) -> Check:
         asked = self._settings.port
         port = asked or DEFAULT_PORT
@@ -343,32 +262,6 @@ def _known_names(kind: KindFacts, version: str | None) -> str:
         return "; the host names that this version looks up are not known"
     known = listed(kind.names[version])
     return f"; looks up {known}, which the sandbox refuses" if known else "; looks up no host names"
-
-
-async def _ask_for_call(client: ChatModel, model: str) -> ChatReply:
-    reply = ChatReply("")
-    async with aclosing(client.stream(ping_request(model))) as parts:
-        async for part in parts:
-            if isinstance(part, ChatReply):
-                reply = part
-    return reply
-
-
-def missing(checks: list[Check]) -> list[Check]:
-    """Return the failed checks that prevent a run from starting, in the given order; empty if one can start."""
-    return [check for check in checks if check.essential and not check.ok]
-
-
-def _key_check(warning: str) -> Check:
-    problem, _, fix = warning.partition(": ")
-    return Check("model key", False, problem, fix)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
 
 
 def _is_free(port: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aegis_tui.application.doctor import Check
+from aegis_tui.application.check import Check
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.environment.model import EnvironmentPlan
 

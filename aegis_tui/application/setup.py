@@ -80,6 +80,14 @@ class Setup:
                 written.append(name)
         return SetupChange(written=tuple(written))
 
+    def planned(self) -> list[str]:
+        """Return the names of the files that `write` would create; git's exclude file, to which it adds, is not named.
+
+        Raises:
+            Refused: A path leads out of the checkout.
+        """
+        return [name for name in self._files() if not self._inside(name).exists()]
+
     def undo(self) -> SetupChange:
         """Restore what was there before, byte for byte; from a file that was changed since, remove only our block.
 

@@ -14,7 +14,7 @@ from aegis_tui.adapters.git.piece_diff import read_patch, read_piece_diff
 from aegis_tui.adapters.git.push import GitPusher
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.agent.role import SHIPPED
-from aegis_tui.application.doctor import Check
+from aegis_tui.application.check import Check
 from aegis_tui.application.leftovers import Leftovers
 from aegis_tui.application.rescue import Rescues, Retention
 from aegis_tui.application.setup import Setup

@@ -18,7 +18,7 @@ from aegis_tui.adapters.git.describe import list_files
 from aegis_tui.adapters.git.repository import GitRepository, open_repository
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.sandbox.toolchain import find_toolchain_paths
-from aegis_tui.application.doctor import Check
+from aegis_tui.application.check import Check
 from aegis_tui.application.environment_check import NAME as CHECK_NAME
 from aegis_tui.application.environment_check import environment_checks
 from aegis_tui.config import EnvironmentSettings, Limits, load_settings

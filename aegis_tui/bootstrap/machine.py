@@ -16,7 +16,9 @@ from aegis_tui.adapters.llm.trial import try_model
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.config import folder_problem
-from aegis_tui.application.doctor import Check, Doctor
+from aegis_tui.application.check import Check
+from aegis_tui.application.doctor import Doctor
+from aegis_tui.application.model_check import ModelCheck
 from aegis_tui.bootstrap.checkout import worktree_checks_at
 from aegis_tui.bootstrap.environment import environment_checks_at
 from aegis_tui.bootstrap.log import look_at_log
@@ -44,14 +46,10 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
         environ: The environment.
         proc: The folder of the proc file system; only tests give another.
     """
-    key = ModelKey(environ)
     return Doctor(
         programs=SubprocessRunner(),
         sandbox=BubblewrapSandbox(environ, settings.limits),
-        probe_endpoint=partial(probe_endpoint, find_key=key.read),
-        open_model=lambda url: OpenAIChat(url, attempts=1, api_key=key.read()),
-        chooser=ModelChooser(partial(try_model, find_key=key.read)),
-        find_key_warnings=lambda: key.warnings(folder),
+        examine_model=make_model_check(settings, folder, environ).examine,
         find_tmux_problem=lambda: folder_problem(environ.get("TMUX_TMPDIR"), f"aegis-{'0' * 12}"),
         find_repository_problem=_repository_problem,
         settings=settings,
@@ -63,6 +61,18 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
         look_at_log=partial(look_at_log, environ=environ),
         look_at_environment=partial(_checks_at, settings=settings, environ=environ),
         proc=proc,
+    )
+
+
+def make_model_check(settings: Settings, folder: Path, environ: Mapping[str, str]) -> ModelCheck:
+    """Return the check of the model server of the settings, for a person in `folder`; it has asked nothing yet."""
+    key = ModelKey(environ)
+    return ModelCheck(
+        probe_endpoint=partial(probe_endpoint, find_key=key.read),
+        open_model=lambda url: OpenAIChat(url, attempts=1, api_key=key.read()),
+        chooser=ModelChooser(partial(try_model, find_key=key.read)),
+        find_key_warnings=lambda: key.warnings(folder),
+        settings=settings,
     )
 
 

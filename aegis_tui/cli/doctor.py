@@ -18,7 +18,7 @@ from aegis_tui.domain.wire.machine import DoctorOutput
 from aegis_tui.errors import GitUnavailable
 
 if TYPE_CHECKING:
-    from aegis_tui.application.doctor import Check
+    from aegis_tui.application.check import Check
 
 
 def _doctor(
@@ -42,7 +42,7 @@ def _doctor(
     Exit code 5 if something essential is missing; 0 if only something that is not essential is missing; 2 if a setting
     is wrong or the file of --bundle cannot be written. If that file already exists, it is replaced.
     """
-    from aegis_tui.application.doctor import missing
+    from aegis_tui.application.check import missing
     from aegis_tui.bootstrap.machine import make_doctor
 
     settings = _settings()

@@ -22,6 +22,8 @@ from aegis_tui.cli.place import Place, here
 from aegis_tui.errors import UsageError
 
 if TYPE_CHECKING:
+    from aegis_tui.application.first_use import FirstUse
+    from aegis_tui.config import Settings
     from aegis_tui.domain.instance.belief import SourceReading
     from aegis_tui.domain.instance.model import Instance
     from aegis_tui.domain.run.report_model import PastRun, Report
@@ -205,7 +207,24 @@ def _parts(place: Place, look: Look, *, first: FirstFetch | None = None) -> Part
         probe=_probe,
         piece_diff=partial(_piece_diff, place.root),
         qa_outputs=QaOutputs(place.paths.state_dir / "qa").lines_of,
+        first_use=partial(_first_use, place, settings) if _is_first_use(place, look) else None,
     )
+
+
+def _is_first_use(place: Place, look: Look) -> bool:
+    """Return whether no settings file exists, no model server is named, and nothing ever ran in this repository."""
+    from aegis_tui.config_files import project_file, user_file
+
+    is_named = bool(look.base_url or os.environ.get("AEGIS_BASE_URL"))
+    files = (project_file(place.root), user_file(os.environ), place.paths.log_db)
+    return not is_named and not any(path.exists() for path in files) and _choices(place).get("setup") is None
+
+
+def _first_use(place: Place, settings: Settings) -> FirstUse:
+    """Return what the dialog of a first session works with; imports much, so call it in a thread."""
+    from aegis_tui.bootstrap.first_use import make_first_use
+
+    return make_first_use(place.root, settings, dict(os.environ))
 
 
 async def _piece_diff(root: Path, base_oid: str, head_oid: str) -> str:

@@ -182,6 +182,8 @@ class AegisApp(Guarded, App[int]):
         dashboard.call_after_refresh(self.call_later, self._begin)
         if self._offer is not None:
             dashboard.call_after_refresh(dashboard.action_new_goal, self._offer)
+        elif (make := self.desk.parts.first_use) is not None:
+            dashboard.call_after_refresh(dashboard.open_first_use, make)
         dashboard.call_after_refresh(self._press_early)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

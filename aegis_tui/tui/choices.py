@@ -1,4 +1,4 @@
-"""Remembers the theme and the layout that a person chose by a key, in a small file of the state folder.
+"""Remembers what a person chose in the dashboard, such as the theme, in a small file of the state folder.
 
 Settings override these choices; the person's settings file is never written to.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class Choices:
-    """The theme and the layout that a person chose by a key in an earlier session of the dashboard.
+    """What a person chose in an earlier session: theme, layout, and whether they left the dialog of the first one.
 
     Args:
         path: The JSON file that keeps them, read at each call; None to remember nothing.
@@ -21,7 +21,7 @@ class Choices:
         self._path = path
 
     def get(self, name: str) -> str | None:
-        """Return the last choice for `name`, which is `theme` or `layout`.
+        """Return the last choice for `name`, which is `theme`, `layout` or `setup`.
 
         None if there is none, or if the file cannot be read or has another form.
         """
@@ -32,8 +32,8 @@ class Choices:
         """Remember a choice for later sessions. If the file cannot be written, the choice is lost without an error.
 
         Args:
-            name: `theme` or `layout`.
-            value: The name that the person chose.
+            name: `theme`, `layout` or `setup`.
+            value: The name that the person chose; `skipped` for `setup`.
         """
         if self._path is None:
             return

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from aegis_tui.config import Settings
 from aegis_tui.domain.instance.belief import SourceReading
@@ -17,6 +17,9 @@ from aegis_tui.errors import UsageError
 from aegis_tui.tui.choices import Choices
 from aegis_tui.tui.feed import Hub
 from aegis_tui.tui.pane_watcher import PaneSource
+
+if TYPE_CHECKING:
+    from aegis_tui.application.first_use import FirstUse
 
 
 async def _nothing_unsaved(_worktree: Path, _branch: str) -> list[str]:
@@ -121,6 +124,8 @@ class Parts:
     """Past runs and transcripts."""
     choices: Choices = field(default_factory=lambda: Choices(None))
     """Theme and layout that the person chose in earlier sessions."""
+    first_use: Callable[[], FirstUse] | None = None
+    """Returns what the dialog of a first session works with; None if this is not one."""
     now: Callable[[], datetime] | None = None
     """The clock of a recording; None for the real one."""
 

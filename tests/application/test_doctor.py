@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.application import doctor as doctor_module
-from aegis_tui.application.doctor import Check, missing
+from aegis_tui.application import model_check
+from aegis_tui.application.check import Check, missing
 from aegis_tui.bootstrap.environment import environment_checks_at
 from aegis_tui.bootstrap.log import look_at_log
 from aegis_tui.bootstrap.machine import make_doctor
@@ -267,7 +267,7 @@ def test_a_model_that_cannot_call_tools_is_told_with_the_flags(folder: Path, ans
 
 
 def test_a_model_that_never_ends_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_module, "TOOL_CALL_DEADLINE_S", 0.3)
+    monkeypatch.setattr(model_check, "TOOL_CALL_DEADLINE_S", 0.3)
 
     async def look() -> Check:
         held = asyncio.Event()

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aegis_tui.application.doctor import Check
+from aegis_tui.application.check import Check
 from aegis_tui.cli import bundle
 from aegis_tui.sdk.discovery import WorkspacePaths
 

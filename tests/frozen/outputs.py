@@ -25,8 +25,8 @@ from pydantic import ValidationError
 
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.application import prompt
+from aegis_tui.application.check import Check
 from aegis_tui.application.demo import Claim
-from aegis_tui.application.doctor import Check
 from aegis_tui.bootstrap import checkout, machine
 from aegis_tui.cli import demo, main, run
 from aegis_tui.domain.qa.check import CheckResult, QaCheck

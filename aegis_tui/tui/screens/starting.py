@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -13,6 +15,7 @@ from aegis_tui.tui.parts import GoalOffer
 from aegis_tui.tui.screens.reviewing import DiffActions
 
 if TYPE_CHECKING:
+    from aegis_tui.application.first_use import FirstUse
     from aegis_tui.tui.screens.goal import StartRun
 
 
@@ -39,6 +42,14 @@ class StartActions(DiffActions):
 
         if self.desk.next_offer(any_goal=True):
             await self.app.push_screen_wait(FeatureScreen(self.desk, self._start))
+
+    @work(group="first-use", exclusive=True)
+    async def open_first_use(self, make: Callable[[], FirstUse]) -> None:
+        """Open the dialog of a first session; `make` returns what it works with, and is called in a thread."""
+        from aegis_tui.tui.screens.first_use import FirstUseScreen
+
+        use = await asyncio.to_thread(make)
+        await self.app.push_screen_wait(FirstUseScreen(self.desk, use))
 
     async def _start(self, wish: StartRun) -> AegisError | None:
         """Start the hub if none is running, then the run; return the `AegisError` if one fails, else None."""
