@@ -30,6 +30,10 @@ KEYS = (
 SKIPPED = "skipped"
 
 
+class FilesBox(YesBox, can_focus=False):
+    """The box for the files of the repository. It never has the focus, because Enter would tick it."""
+
+
 class FirstUseScreen(Dialog[None]):
     """A dialog that looks at the machine, asks for the model server, and writes the person's settings.
 
@@ -67,9 +71,7 @@ class FirstUseScreen(Dialog[None]):
             yield Label("Base URL of an OpenAI-compatible server, such as vLLM", id="question")
             yield Input(self._choice.base_url, id="address")
             yield Page(self._lines)
-            box = YesBox("also write .agents: roles, rules, spec templates (ctrl+t)", False, id="files")
-            box.can_focus = False  # Enter would tick it
-            yield box
+            yield FilesBox("also write .agents: roles, rules, spec templates (ctrl+t)", False, id="files")
             yield Label("", id="answer", classes="answer", markup=False)
 
     def on_mount(self) -> None:
