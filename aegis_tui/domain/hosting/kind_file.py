@@ -73,7 +73,8 @@ class HeadlessMode(FrozenModel):
         for argv in filter(None, (self.argv, self.again)):
             if ("{prompt}" in argv) != (self.prompt == "argument"):
                 raise ValueError(
-                    "'argv' and 'again' must contain {prompt} if 'prompt' is 'argument', and must not contain it else"
+                    "'argv' and 'again' must contain {prompt} if 'prompt' is 'argument', "
+                    "and must not contain it otherwise"
                 )
         return self
 
