@@ -217,8 +217,9 @@ class Settings(BaseModel):
     """Layout of the dashboard. When unset: the one that you chose last, or else `dashboard`."""
     kind: str = "native"
     """The kind of agent to start where the design names none."""
-    agent_mode: Literal["headless", "terminal"] = "headless"
-    """How agent programs of other vendors run: once for each prompt, or with their own interface in the pane."""
+    agent_mode: Literal["headless", "terminal", "acp"] = "headless"
+    """How agent programs of other vendors run: once for each prompt, with their own interface in the pane, or, those
+    that can, driven over the Agent Client Protocol."""
     qa: QaSettings = QaSettings.model_construct()
     """How QA runs, as a table: `[qa]` with `timeout_s` and `pieces`."""
     rescue: RescueSettings = RescueSettings.model_construct()

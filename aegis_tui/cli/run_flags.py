@@ -44,11 +44,12 @@ Lenses = Annotated[
     ),
 ]
 AgentMode = Annotated[
-    Literal["headless", "terminal"] | None,
+    Literal["headless", "terminal", "acp"] | None,
     typer.Option(
         "--agent-mode",
         metavar="MODE",
-        help="How agent programs other than the built-in one run: headless, or terminal (with their own interface).",
+        help="How agent programs other than the built-in one run: headless, terminal (with their own interface), "
+        "or acp (over the Agent Client Protocol; those that do not speak it run headless).",
     ),
 ]
 DesignFile = Annotated[Path | None, typer.Option("--design", metavar="FILE", help="A design file, YAML or JSON.")]

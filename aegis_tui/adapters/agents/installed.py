@@ -196,13 +196,13 @@ def _load(known: _Known) -> KindFile:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
         words = first_problem(error) if isinstance(error, ValidationError) else str(error)
         raise UsageError(f"{known.file} is not valid: {words}", remedy) from error
-    if kind.headless is None and known.name != NATIVE and not (known.entry and known.entry.attr):
-        raise UsageError(f"{known.file} is not valid: it has no [headless] argv", remedy)
+    if kind.headless is None and kind.acp is None and known.name != NATIVE and not (known.entry and known.entry.attr):
+        raise UsageError(f"{known.file} is not valid: it has no [headless] argv and no [acp] argv", remedy)
     return kind
 
 
 def _is_limited(kind: KindFile) -> bool:
-    return kind.headless is not None and not kind.can_be("reviewer")
+    return (kind.headless or kind.acp) is not None and not kind.can_be("reviewer")
 
 
 def _abilities(name: str, kind: KindFile) -> str:

@@ -10,6 +10,7 @@ from collections import deque
 from pathlib import Path
 
 from aegis_tui.agent.git import Git
+from aegis_tui.agent.hosted.acp_view import Act
 from aegis_tui.agent.hosted.hear import tool_calls_file
 from aegis_tui.agent.hosted.tool_calls import ToolCallLog
 from aegis_tui.agent.progress import Progress
@@ -24,6 +25,8 @@ _LOOK_S = 1.0
 _LOOKS_A_CHECK = 5
 """How many looks at the tool calls there are for each look at the worktree, for which git has to run."""
 _MOST_TOUCHED = 2_000
+_MOST_ACTS = 1_000
+_NAME_CHARS = 200
 _WORKING = frozenset({"exploring", "planning", "implementing", "self-QA"})
 """States that the evidence may change; all others have another reason."""
 
@@ -44,6 +47,7 @@ class Activity:
         self._calls = ToolCallLog(tool_calls_file(home))
         self._worktree = git.worktree.resolve()
         self._named: deque[tuple[str, StateSource]] = deque()
+        self._acts: deque[Act] = deque(maxlen=_MOST_ACTS)
         self._has_changed = False
         self.touched: dict[str, None] = {}
         """The files that the program has read or changed, as paths in the worktree; the newest are last."""
@@ -58,6 +62,14 @@ class Activity:
         `follow` takes it up within a second.
         """
         self._named.append((name, "json"))
+
+    def act(self, act: Act) -> None:
+        """Note a tool call that the program has reported over ACP, and the files that it names.
+
+        `follow` takes it up within a second.
+        """
+        self._touch(*filter(None, map(self._inside, act.paths)))
+        self._acts.append(act)
 
     async def follow(self) -> None:
         """Keep `touched` up to date and report the states `implementing` and `self-QA`, until cancelled.
@@ -80,6 +92,12 @@ class Activity:
                 self._named.append((call.tool, "hook"))
         while self._named:
             await self._did(*self._named.popleft())
+        while self._acts:
+            act = self._acts.popleft()
+            if act.does == "writes":
+                await self._wrote("acp", f"its tool call: {act.name[:_NAME_CHARS]}")
+            elif act.does == "runs" and self._has_changed:
+                await self._enter("self-QA", "acp", f"its tool call after a change: {act.name[:_NAME_CHARS]}")
 
     async def _look_at_worktree(self) -> None:
         try:

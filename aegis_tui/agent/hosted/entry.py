@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from aegis_tui.agent.descendants import adopt_orphans, end_descendants
 from aegis_tui.agent.git import Git
+from aegis_tui.agent.hosted.acp_runner import AcpRunner
 from aegis_tui.agent.hosted.delivery import Requests
 from aegis_tui.agent.hosted.headless import HeadlessRunner
 from aegis_tui.agent.hosted.hear import hear_commands
@@ -90,6 +91,8 @@ async def _run(screen: Screen, *, names: NameServer | None) -> None:
         runner: Runner = HeadlessRunner(settings, kind, values, screen)
         if is_terminal:
             runner = TerminalRunner(settings, kind, values, requests=requests, count=count)
+        elif kind.is_driven_by_acp(os.environ.get("AEGIS_AGENT_MODE", "")):
+            runner = AcpRunner(settings, kind, values, screen, is_boxed=_is_boxed())
         session = HostedSession(
             settings,
             name,
@@ -150,7 +153,6 @@ def _team_rules(role: str, folder: str | None) -> str:
 
 async def _values(settings: AgentSettings, kind: KindFile, gateway: str) -> dict[str, str]:
     common = await Git(settings.worktree).run("rev-parse", "--path-format=absolute", "--git-common-dir")
-    is_boxed = os.environ.get("AEGIS_SANDBOX", "none") != "none"
     return {
         "gateway": gateway,
         "gateway_v1": f"{gateway}/v1",
@@ -159,10 +161,14 @@ async def _values(settings: AgentSettings, kind: KindFile, gateway: str) -> dict
         "home": os.environ["HOME"],
         "instance": settings.instance_id,
         "model": settings.model or "default",
-        "permission": kind.permission.boxed if is_boxed else kind.permission.open,
+        "permission": kind.permission.boxed if _is_boxed() else kind.permission.open,
         "python": sys.executable,
         "session": str(uuid.uuid4()),
         "repository": str(Path(common.output.strip()).parent),
         "token": settings.read_token(),
         "worktree": str(settings.worktree),
     }
+
+
+def _is_boxed() -> bool:
+    return os.environ.get("AEGIS_SANDBOX", "none") != "none"

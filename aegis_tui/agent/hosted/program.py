@@ -88,7 +88,7 @@ async def run_headless(
             await started()
         await process.wait()
     finally:
-        await _end(process, spared)
+        await end_program(process, spared)
         done, _ = await asyncio.wait({following}, timeout=_GRACE_S)
         if not done:
             following.cancel()
@@ -130,7 +130,7 @@ async def _start(
     return process, read_end
 
 
-async def _end(process: asyncio.subprocess.Process, spared: Collection[psutil.Process]) -> None:
+async def end_program(process: asyncio.subprocess.Process, spared: Collection[psutil.Process]) -> None:
     """End the program, if it runs (SIGINT first), and every process below this one that is not among the spared."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+from aegis_tui.agent.hosted.acp_permission import OnQuestion
+from aegis_tui.agent.hosted.acp_view import Act
 from aegis_tui.agent.hosted.guard import ASK_TOOL, WORKTREE
 from aegis_tui.agent.hosted.hear import listening_environment
 from aegis_tui.agent.hosted.program import Ran
@@ -105,6 +107,21 @@ class FollowsPerson(Protocol):
 
     def takes_submission(self) -> bool:
         """Return whether a person has pressed the key that submits the work since the last call."""
+        ...
+
+
+@runtime_checkable
+class ReportsActs(Protocol):
+    """A `Runner` whose program says itself what its tool calls do, and asks for permissions over its connection."""
+
+    on_act: Callable[[Act], None]
+    """Takes each tool call."""
+
+    on_question: OnQuestion
+    """Takes what the program asks a person, and None when that is answered."""
+
+    def answer(self, line: str) -> bool:
+        """Take a line that a person typed; return whether the program waits for an answer, and it is one."""
         ...
 
 

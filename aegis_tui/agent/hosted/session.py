@@ -23,7 +23,7 @@ from aegis_tui.agent.hosted.limit_watch import LimitWatch
 from aegis_tui.agent.hosted.patient import PatientRunner
 from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.agent.hosted.relay import Counted
-from aegis_tui.agent.hosted.runner import FollowsPerson, OnDelivery, PersonAct, Runner, ignore_delivery
+from aegis_tui.agent.hosted.runner import FollowsPerson, OnDelivery, PersonAct, ReportsActs, Runner, ignore_delivery
 from aegis_tui.agent.hosted.words import later, opening, refused
 from aegis_tui.agent.inbox import Prompt
 from aegis_tui.agent.life import BEAT_S, InstanceLife, cancel
@@ -107,6 +107,10 @@ class HostedSession(InstanceLife):
         self.activity = Activity(kind.tools, values["home"], self._git, progress=self.progress, role=settings.role)
         runner.on_tool = self.activity.tool
         self._person = runner if isinstance(runner, FollowsPerson) else None
+        self._reporter = runner if isinstance(runner, ReportsActs) else None
+        if self._reporter is not None:
+            self._reporter.on_act, self._reporter.on_question = self.activity.act, self._question
+        self._before_question = ""
         self._is_handled = asyncio.Event()
         """Set once the person's act that was queued last is handled."""
         self._context = TaskContext()
@@ -146,6 +150,21 @@ class HostedSession(InstanceLife):
             self._is_handled.clear()
             self.inbox.add_prompt(Prompt("", "the person, in the program", act=act))
             await self._is_handled.wait()
+
+    @override
+    def person_says(self, line: str) -> None:
+        """Take a line that a person typed in the pane: as the answer that the program waits for, or as a prompt."""
+        if self._reporter is None or not self._reporter.answer(line):
+            super().person_says(line)
+
+    async def _question(self, title: str | None) -> None:
+        """Report that the program asks a person for a permission, or with None the state before, once they answered."""
+        if title is None:
+            await self.progress.enter(self._before_question)
+            return
+        self._before_question = self.progress.state
+        note = f"{title}: type the number of your answer in its pane"
+        await self.progress.enter("asking", note, source="acp", evidence=title)
 
     async def _received(self, event: HubEvent) -> None:
         """Do nothing: a message is acknowledged when the program has it, not already when the wrapper has."""

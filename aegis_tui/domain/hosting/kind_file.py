@@ -100,6 +100,25 @@ class TerminalMode(FrozenModel):
     again, before the next one."""
 
 
+class AcpMode(FrozenModel):
+    """How the program is driven over the Agent Client Protocol, version 1: one process for a conversation (AGENT-3)."""
+
+    argv: tuple[str, ...] = Field(min_length=1)
+    """The command that speaks ACP on its standard input and output."""
+    programs: tuple[str, ...] = ()
+    """Names of programs that must be on PATH for this mode, such as an adapter; empty: those of the kind."""
+    install: str = Field("", max_length=200)
+    """The command that installs them."""
+    login: str = Field("", max_length=80)
+    """The id of the authentication method that has to be chosen first; empty: none."""
+    boxed: str = Field("", max_length=80)
+    """The id of the session's mode in the sandbox; empty: the mode is not set."""
+    open: str = Field("", max_length=80)
+    """The id of its mode where there is no sandbox."""
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Further environment variables in this mode."""
+
+
 class Output(FrozenModel):
     """What the program prints when it runs headless, and which parts of it are shown and read.
 
@@ -177,6 +196,7 @@ class KindFile(FrozenModel):
     """The roles that it can take; empty: with MCP all, without it those that give no verdict and propose no design."""
     headless: HeadlessMode | None = None
     terminal: TerminalMode | None = None
+    acp: AcpMode | None = None
     output: Output = Output()
     tools: ToolNames = ToolNames()
     permission: Permission = Permission()
@@ -206,9 +226,11 @@ class KindFile(FrozenModel):
     def _has_known_placeholders(self) -> Self:
         arguments = [] if self.headless is None else [*self.headless.argv, *self.headless.again]
         arguments += [] if self.terminal is None else [*self.terminal.argv, *self.terminal.again]
+        arguments += [] if self.acp is None else self.acp.argv
         for name, text in ((SECRET, text) for text in arguments if f"{{{SECRET}}}" in text):
             raise ValueError(f"{text!r}: {{{name}}} must not be an argument; put it into environment or a file")
-        used = {name for text in (*arguments, *self.environment.values()) for name in _IN_ARGUMENT.findall(text)}
+        variables = [*self.environment.values(), *(self.acp.environment.values() if self.acp else ())]
+        used = {name for text in (*arguments, *variables) for name in _IN_ARGUMENT.findall(text)}
         used |= {name for file in self.files for name in _IN_FILE.findall(file.text)}
         if unknown := sorted(used - VALUES):
             raise ValueError(f"there is no placeholder {unknown[0]}; there are: {', '.join(sorted(VALUES))}")
@@ -229,6 +251,13 @@ class KindFile(FrozenModel):
         True if a configuration file names the command that brings them.
         """
         return any(f"<<{HEAR}>>" in file.text for file in self.files)
+
+    def is_driven_by_acp(self, mode: str) -> bool:
+        """Return whether an instance speaks ACP with its program in this mode of the run.
+
+        In the mode `acp`, each kind that can does; in `headless`, one that has no such mode itself.
+        """
+        return self.acp is not None and (mode == "acp" or (mode != "terminal" and self.headless is None))
 
     def can_be(self, role: str) -> bool:
         """Return whether an instance of this kind can take a role.

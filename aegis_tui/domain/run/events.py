@@ -74,8 +74,8 @@ class RunOptions(FrozenModel):
 
     workers: int = Field(8, ge=1, le=64)
     kind: str = "native"
-    agent_mode: Literal["headless", "terminal"] = "headless"
-    """Whether programs of other vendors run once for each prompt, or with their own interface in the pane."""
+    agent_mode: Literal["headless", "terminal", "acp"] = "headless"
+    """Whether programs of other vendors run once for each prompt, with their own interface in the pane, or over ACP."""
     base_url: str | None = None
     model: str | None = None
     sandbox: Literal["auto", "strict", "off"] = "auto"

@@ -149,7 +149,7 @@ def test_a_file_of_the_persons_own_is_a_kind_and_so_is_the_file_of_a_package_wit
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('title = "x"\n', "it has no [headless] argv"),
+        ('title = "x"\n', "it has no [headless] argv and no [acp] argv"),
         ('title = "x"\n[headless]\nargv = ["sh", "{token}", "{prompt}"]\n', "{token} must not be an argument"),
         ("title = \n", "Invalid value"),
     ],

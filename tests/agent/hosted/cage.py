@@ -18,6 +18,7 @@ from aegis_tui.agent.hosted.hear import hear_commands
 from aegis_tui.agent.hosted.layers import guard_commands
 from aegis_tui.agent.hosted.limit_watch import LimitWatch
 from aegis_tui.agent.hosted.relay import Counted
+from aegis_tui.agent.hosted.runner import Runner
 from aegis_tui.agent.hosted.session import HostedSession
 from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.screen import Screen
@@ -178,7 +179,9 @@ async def counted() -> Counted:
 
 
 @asynccontextmanager
-async def running(worktree: Path, *, role: str = "worker", **changes: Any) -> AsyncIterator[Cage]:
+async def running(
+    worktree: Path, *, role: str = "worker", make_runner: Callable[..., Runner] = HeadlessRunner, **changes: Any
+) -> AsyncIterator[Cage]:
     partitions = PartitionTable()
     partitions.set(ME, ("src/a/**",))
     partitions.set_scope(joint=("src/routes.py",))
@@ -189,6 +192,7 @@ async def running(worktree: Path, *, role: str = "worker", **changes: Any) -> As
     settings, values = settings_of(worktree, home, role), values_of(worktree, home)
     kind, console = KindFile.model_validate({**KIND, **changes}), io.StringIO()
     limits = LimitWatch(kind.usage_limit)
+    runner = make_runner(settings, kind, values, Screen(Pane(console)))
     session = HostedSession(
         settings,
         "parrot",
@@ -197,7 +201,7 @@ async def running(worktree: Path, *, role: str = "worker", **changes: Any) -> As
         link=hub.link(ME),
         screen=Screen(Pane(console)),
         values=values,
-        runner=HeadlessRunner(settings, kind, values, Screen(Pane(console))),
+        runner=runner,
         limits=limits,
         count=counted,
         beat_s=0.05,
@@ -213,6 +217,7 @@ async def running(worktree: Path, *, role: str = "worker", **changes: Any) -> As
     finally:
         session.stop("test over")
         await task
+        await runner.close()
 
 
 Play = Callable[..., None]
