@@ -29,7 +29,7 @@ _MOST_MODES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Abilities:
+class AcpAbilities:
     """What the program says about itself when it begins."""
 
     can_load: bool
@@ -93,7 +93,7 @@ class AcpProgram:
         peer = Peer(reader, await _writer(into), on_request=on_request, on_notice=on_notice)
         return cls(process, peer, errors, pipes=(out_pipe, err_pipe), spared=spared)
 
-    async def initialize(self) -> Abilities:
+    async def initialize(self) -> AcpAbilities:
         """Begin the connection; this end offers no files and no terminals, because the program has them in its sandbox.
 
         Raises:
@@ -110,7 +110,7 @@ class AcpProgram:
             words = one_line(str(answer.get("protocolVersion")))[:40]
             raise Unavailable(f"it speaks version {words} of ACP, not {VERSION}", code="agent.acp")
         can = _object(answer.get("agentCapabilities"))
-        return Abilities(can.get("loadSession") is True, "resume" in _object(can.get("sessionCapabilities")))
+        return AcpAbilities(can.get("loadSession") is True, "resume" in _object(can.get("sessionCapabilities")))
 
     async def new_session(self, cwd: Path, servers: list[dict[str, Any]]) -> tuple[str, Mapping[str, Any]]:
         """Begin a conversation; return its id, and the answer with the modes that it offers.
