@@ -218,8 +218,7 @@ class Settings(BaseModel):
     kind: str = "native"
     """The kind of agent to start where the design names none."""
     agent_mode: Literal["headless", "terminal", "acp"] = "headless"
-    """How agent programs of other vendors run: once for each prompt, with their own interface in the pane, or, those
-    that can, driven over the Agent Client Protocol."""
+    """How agent programs of other vendors run: once for each prompt, with their own interface, or driven over ACP."""
     qa: QaSettings = QaSettings.model_construct()
     """How QA runs, as a table: `[qa]` with `timeout_s` and `pieces`."""
     rescue: RescueSettings = RescueSettings.model_construct()

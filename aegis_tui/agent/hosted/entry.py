@@ -88,11 +88,9 @@ async def _run(screen: Screen, *, names: NameServer | None) -> None:
         async def count() -> Counted | None:
             return await relay.count(values["token"])
 
-        runner: Runner = HeadlessRunner(settings, kind, values, screen)
+        runner: Runner = _quiet_runner(settings, kind, values, screen)
         if is_terminal:
             runner = TerminalRunner(settings, kind, values, requests=requests, count=count)
-        elif kind.is_driven_by_acp(os.environ.get("AEGIS_AGENT_MODE", "")):
-            runner = AcpRunner(settings, kind, values, screen, is_boxed=_is_boxed())
         session = HostedSession(
             settings,
             name,
@@ -108,6 +106,13 @@ async def _run(screen: Screen, *, names: NameServer | None) -> None:
         follow_signals(session)
         async with follow_refusals(session, names, egress):
             await _work(session, runner, screen, is_terminal=is_terminal)
+
+
+def _quiet_runner(settings: AgentSettings, kind: KindFile, values: dict[str, str], screen: Screen) -> Runner:
+    """Return what runs the program without an interface of its own: over ACP, or once for each prompt."""
+    if kind.is_driven_by_acp(os.environ.get("AEGIS_AGENT_MODE", "")):
+        return AcpRunner(settings, kind, values, screen, is_boxed=_is_boxed())
+    return HeadlessRunner(settings, kind, values, screen)
 
 
 async def _work(session: HostedSession, runner: Runner, screen: Screen, *, is_terminal: bool) -> None:

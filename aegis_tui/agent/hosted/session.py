@@ -70,6 +70,8 @@ class HostedSession(InstanceLife):
     """How the last prompt, or the last act of a person, ended; before the first one, as if it had been interrupted."""
     _is_submitted = False
     """Whether the program has done nothing since its last submission."""
+    _before_question = ""
+    """The state that is reported again when the program's question is answered."""
     _title = ""
     """The first line of the newest prompt, for a commit of a program that says nothing about its work."""
 
@@ -110,7 +112,6 @@ class HostedSession(InstanceLife):
         self._reporter = runner if isinstance(runner, ReportsActs) else None
         if self._reporter is not None:
             self._reporter.on_act, self._reporter.on_question = self.activity.act, self._question
-        self._before_question = ""
         self._is_handled = asyncio.Event()
         """Set once the person's act that was queued last is handled."""
         self._context = TaskContext()
