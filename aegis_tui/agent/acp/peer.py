@@ -16,7 +16,6 @@ from typing import Any, Final
 from aegis_tui.errors import AegisError, Unavailable
 
 METHOD_NOT_FOUND: Final = -32601
-INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 TOO_MANY: Final = -32000
 
