@@ -171,6 +171,7 @@ THOROUGH = (
     "orchestrator/test_qa_hostile.py",
     "orchestrator/test_qa_projects.py",
     "orchestrator/test_qa_run.py",
+    "orchestrator/test_result_hooks.py",
     "tui/test_app.py",
     "tui/test_feed.py",
     "tui/test_looks.py",

@@ -14,6 +14,7 @@ from aegis_tui.adapters.agents.installed import describe_kinds, find_kind
 from aegis_tui.adapters.assess_apart import assess_apart
 from aegis_tui.adapters.disk import FolderMeter
 from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
+from aegis_tui.adapters.git.commit_hooks import GitCommitHooks
 from aegis_tui.adapters.git.describe import describe_commit, list_files
 from aegis_tui.adapters.git.environment import agent_git_environment
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
@@ -60,6 +61,7 @@ from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
 from aegis_tui.orchestrator.qa_run import QaRunner
 from aegis_tui.orchestrator.recompose import Recomposer
+from aegis_tui.orchestrator.result_hooks import ResultHooks
 from aegis_tui.orchestrator.rule_check import RuleCheck
 from aegis_tui.orchestrator.workflow import Workflow, WorkflowParts
 from aegis_tui.ports.repository import Repository
@@ -127,11 +129,12 @@ class Wiring:
         runner = self._runner(repository, sandbox, surroundings, places.scratch_dir)
         quality = self._quality(repository, runner, paths.state_dir)
         proposer = self._proposer(repository, runner, paths.state_dir)
+        hooks = self._hooks(repository, runner)
         parts = WorkflowParts(
             terminal=terminal,
             keeper=keeper,
             integrator=Integrator(repository, proposer),
-            recomposer=Recomposer(repository=repository, composing=repository.batches, quality=quality),
+            recomposer=Recomposer(repository=repository, composing=repository.batches, quality=quality, hooks=hooks),
             quality=quality,
             rules=rules,
             piece_qa=_piece_qa(repository, quality, proposer),
@@ -141,6 +144,7 @@ class Wiring:
             describe_commit=partial(describe_commit, repository.common_dir),
             environments=wired.maker(sandbox, self._limits),
             open_memory=partial(make_memory, paths),
+            hooks=hooks,
             disks=DiskWatch(FolderMeter(), self._limits.disk_mb * 1024 * 1024),
             live=self._live(engine, repository, keeper, runner),
         )
@@ -256,6 +260,14 @@ class Wiring:
     ) -> LiveConflicts:
         trees, makes = GitLiveTrees(repository.common_dir), LockfileMaker(runner, self._environ).can_make
         return LiveConflicts(engine, repository, keeper.take_over, trees, makes)
+
+    def _hooks(self, repository: GitRepository, runner: QaRunner) -> ResultHooks:
+        return ResultHooks(
+            repository=repository,
+            hooks=GitCommitHooks(repository.root, repository.common_dir),
+            runner=runner,
+            timeout_s=partial(_qa_timeout_s, self._environ, self._root),
+        )
 
     def _proposer(self, repository: GitRepository, runner: QaRunner, state_dir: Path) -> Proposer:
         return Proposer(

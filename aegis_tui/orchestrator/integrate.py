@@ -20,10 +20,10 @@ from aegis_tui.domain.piece.events import Overlapping
 from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.piece.tree_entry import MAX_TARGET_BYTES, link_problem, name_problem
 from aegis_tui.domain.review.finding import Finding
-from aegis_tui.domain.role import traits_of
-from aegis_tui.domain.run.commit import commit_trailers, render_message, result_words
+from aegis_tui.domain.run.commit import commit_trailers, render_message
 from aegis_tui.domain.run.events import FOUNDATION
 from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.run.result_message import result_message
 from aegis_tui.errors import GitError, MergeConflict
 from aegis_tui.orchestrator.fence import FenceCheck
 from aegis_tui.orchestrator.overlap import files_of, foreseen_overlap, hot_overlap, makes_none, overlaps, soft_overlap
@@ -338,27 +338,24 @@ class Integrator:
         """
         if run.qa is None:
             raise MergeConflict("QA has not run", "aegis-tui qa")
-        kept = {piece.name for piece in run.kept_pieces()}
-        authors = [item.agent_id for item in instances if traits_of(item.role).is_builder and item.piece in kept]
-        trailers = commit_trailers(run.run, authors)
-        lines = {f"{item.id}: {item.title}": item.id in kept for item in run.features_of_design()}
-        subject, body = result_words(run.design.goal if run.design else run.goal, lines)
+        made = result_message(run, instances)
+        message = run.qa.message or made.render()
         branch = ids.result_branch(run.run)
         oid = await self._repository.squash(
             tree=run.qa.tree,
             parent=run.facts.base_oid,
             branch=branch,
-            message=render_message(subject, body, trailers),
+            message=message,
             at=run.qa.finished_unix or int(time.time()),
         )
         changed = await self._repository.changed_paths(run.facts.base_oid, oid)
         return {
             "oid": oid,
             "branch": branch,
-            "subject": subject,
+            "subject": message.partition("\n")[0],
             "tree": run.qa.tree,
             "files": len(changed),
-            "trailers": trailers,
+            "trailers": made.trailers,
         }
 
     async def put_away(self, run: Run) -> None:

@@ -80,8 +80,8 @@ def disk_objection(*, free_bytes: int, checkout_bytes: int, worktrees: int, plac
 def remarks(condition: RepositoryCondition) -> tuple[str, ...]:
     """Return warnings that a person should see before work starts, one sentence each; empty if there are none.
 
-    They are about a result that will not be signed, or whose message no hook sees, a sparse checkout, and files of
-    Git LFS and submodules, which agents cannot change.
+    They are about a result that will not be signed, a sparse checkout, and files of Git LFS and submodules, which
+    agents cannot change.
     """
     return tuple(_remarks(condition))
 
@@ -91,11 +91,6 @@ def _remarks(condition: RepositoryCondition) -> Iterator[str]:
         yield (
             "commit.gpgSign is set, but the result is not signed, because nobody can unlock the key during a run; "
             "sign it when you merge it: git commit --amend --no-edit -S"
-        )
-    if condition.message_hooks:
-        yield (
-            f"your hooks {' and '.join(condition.message_hooks)} run for the commits of agents, but not for the "
-            "result, which is written without a checkout; run them when you merge it: git commit --amend --no-edit"
         )
     if condition.is_sparse:
         yield "your checkout is sparse; agents and QA work on the whole tree"

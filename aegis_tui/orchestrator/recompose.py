@@ -14,11 +14,13 @@ from aegis_tui.domain.composition.commands import CulpritsMarkFound, LeftOut, Me
 from aegis_tui.domain.composition.culprits import Culprit, Failures, Split, search_culprits
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.qa.check import QaCheck, accept
+from aegis_tui.domain.qa.hook_check import is_message_check
 from aegis_tui.domain.qa.rules import accepted_by
 from aegis_tui.domain.run.commit import commit_trailers, render_message
 from aegis_tui.domain.run.events import FOUNDATION
 from aegis_tui.domain.run.model import Run
 from aegis_tui.orchestrator.qa import Quality
+from aegis_tui.orchestrator.result_hooks import ResultHooks
 from aegis_tui.ports.composition import Composing, Composition, PiecePart
 from aegis_tui.ports.repository import Repository
 
@@ -33,10 +35,13 @@ class Recomposer:
         repository: Where the pieces are.
         composing: Composes them.
         quality: Runs QA on what was composed.
+        hooks: Runs the person's commit hooks on it; None where they are not run.
     """
 
-    def __init__(self, *, repository: Repository, composing: Composing, quality: Quality) -> None:
-        self._repository, self._composing, self._quality = repository, composing, quality
+    def __init__(
+        self, *, repository: Repository, composing: Composing, quality: Quality, hooks: ResultHooks | None = None
+    ) -> None:
+        self._repository, self._composing, self._quality, self._hooks = repository, composing, quality, hooks
 
     async def find_culprits(self, run: Run, is_wanted: Callable[[], Awaitable[bool]]) -> CulpritsMarkFound | None:
         """Return the pieces that break QA of the merged tree, each with what fails because of it.
@@ -94,7 +99,10 @@ class Recomposer:
         oid, composed = await self._compose(run, parts, (FOUNDATION, *names))
         if composed.refused:
             return frozenset(f"{_CONFLICT}{name}" for name in composed.refused)
-        return _failures(run, await self._quality.verdict(run, oid))
+        checks = await self._quality.verdict(run, oid)
+        if self._hooks is not None and all(check.ok for check in checks):
+            checks = (*checks, *await self._hooks.check_files(run, oid))
+        return _failures(run, checks)
 
     async def _compose(self, run: Run, parts: Sequence[PiecePart], names: Collection[str]) -> tuple[str, Composition]:
         """Return a commit of these pieces alone, and how they were composed."""
@@ -129,9 +137,13 @@ class Recomposer:
 
 
 def _failures(run: Run, checks: Sequence[QaCheck]) -> Failures:
-    """Return what fails on a tree: each new failure by check and name, or the check if it names none."""
+    """Return what fails on a tree: each new failure by check and name, or the check if it names none.
+
+    A message that a hook refuses is left out, as it is not in the tree.
+    """
     by = accepted_by(run)
-    failing = [check for check in checks if not (accept(check, by) if by else check).ok]
+    judged = [check for check in checks if not is_message_check(check)]
+    failing = [check for check in judged if not (accept(check, by) if by else check).ok]
     return frozenset(f"{check.command}: {what}" for check in failing for what in check.new_failures or (check.status,))
 
 

@@ -66,6 +66,7 @@ from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.piece_qa import PieceQa
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.recompose import Recomposer
+from aegis_tui.orchestrator.result_hooks import ResultHooks
 from aegis_tui.orchestrator.rule_check import RuleCheck
 from aegis_tui.orchestrator.turns import Turns, look
 from aegis_tui.ports.command_port import CommandPort
@@ -109,6 +110,7 @@ class Reconciler:
         when_idle: Called when a run is finished and no instance is left.
         environments: Runs the set-up command; None where there is none.
         advisor: Keeps the memory of failures; None where there is none.
+        hooks: Runs the person's commit hooks on the result; None where they are not run.
     """
 
     def __init__(
@@ -127,8 +129,9 @@ class Reconciler:
         when_idle: Callable[[], Awaitable[None]],
         environments: EnvironmentMaker | None = None,
         advisor: Advisor | None = None,
+        hooks: ResultHooks | None = None,
     ) -> None:
-        self._environments, self._advisor = environments, advisor
+        self._environments, self._advisor, self._hooks = environments, advisor, hooks
         self._port, self._keeper, self._integrator, self._quality = port, keeper, integrator, quality
         self._inspection, self._recomposer = Inspection(keeper, integrator, rules), recomposer
         self._piece_qa = piece_qa
@@ -344,6 +347,9 @@ class Reconciler:
     async def _qa(self, effect: RunQa) -> AnyCommand:
         run, table = await self._port.read(lambda workspace: _run_and_partitions(workspace, effect.run))
         judged = await self._quality.judge(run, effect.oid, table)
+        if self._hooks is not None:
+            mine = await self._port.read(lambda workspace: [*workspace.instances.of_run(effect.run)])
+            judged = await self._hooks.judge(run, effect.oid, judged, table=table, instances=mine)
         return commands.QaMarkFinished.model_validate(
             {"run": effect.run, "round": effect.round, "oid": effect.oid, **judged}
         )

@@ -30,6 +30,7 @@ from aegis_tui.orchestrator.piece_qa import PieceQa
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.reconcile import DescribeCommit, Reconciler
+from aegis_tui.orchestrator.result_hooks import ResultHooks
 from aegis_tui.orchestrator.rule_check import RuleCheck
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.failure_memory import FailureMemory
@@ -81,6 +82,8 @@ class WorkflowParts:
     live: LiveConflicts | None = None
     """Predicts conflicts between uncommitted work; without it, only commits are compared."""
     open_memory: Callable[[], FailureMemory] | None = None
+    hooks: ResultHooks | None = None
+    """Runs the person's commit hooks on the result."""
 
 
 class Workflow:
@@ -105,6 +108,7 @@ class Workflow:
             when_idle=self._all_quiet,
             environments=parts.environments,
             advisor=Advisor(parts.open_memory, self._events_after) if parts.open_memory else None,
+            hooks=parts.hooks,
         )
         self._tasks: list[asyncio.Task[None]] = []
 

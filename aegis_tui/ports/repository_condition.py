@@ -48,8 +48,6 @@ class RepositoryCondition:
     """The opened checkout holds only a part of the tree (sparse checkout)."""
     signs_commits: bool = False
     """`commit.gpgSign` is set."""
-    message_hooks: tuple[str, ...] = ()
-    """Names of the person's hooks that write or check the message of a commit."""
 
 
 class InspectedRepository(Repository, Protocol):

@@ -295,7 +295,7 @@ def hooks_in_the_repository(workspace: ScratchWorkspace) -> Odd:
     bad = call("write", path="out/x.txt", content="bad\n")
     return Odd(
         steps=[bad, DONE, WRITE, DONE],
-        says="your hooks prepare-commit-msg and commit-msg run for the commits of agents",
+        says="git hook run commit-msg",
     )
 
 

@@ -97,6 +97,41 @@ def test_a_hook_that_always_refuses_ends_the_run_after_one_worker(workspace: Scr
     assert "lint: x.txt has no licence" in answer.err
 
 
+def test_the_result_gets_the_form_that_the_persons_hooks_want(workspace: ScratchWorkspace) -> None:
+    """The usual message is refused; that of the worker, who found the form, is taken and changed as a commit is."""
+    workspace.git("commit", "-q", "--amend", "-m", "ABC-1: start")
+    for name, script in {
+        "commit-msg": 'grep -q "^ABC-[0-9]*: " "$1" || { echo "say ABC-7: first" >&2; exit 1; }',
+        "prepare-commit-msg": 'printf "\\nSigned-off-by: P <p@example.org>\\n" >> "$1"',
+    }.items():
+        hook = workspace.root / ".git/hooks" / name
+        hook.write_text(f"#!/bin/sh\n{script}\n")
+        hook.chmod(0o755)
+    commit = call("bash", command="git add -A -f && git commit -qm 'ABC-7: make it'")
+    answer, _ = run(workspace, [WRITE, DONE, commit, DONE], partition="out/**")
+    assert answer.code == 0, (answer.out, answer.err)
+    assert answer.json["commit"]["subject"] == "ABC-7: make it"
+    shown = ("show", "-s", "--format=%s|%(trailers:key=Aegis-Run)|%(trailers:key=Signed-off-by)", "aegis/run1/result")
+    assert workspace.git(*shown).replace("\n", "") == (
+        "ABC-7: make it|Aegis-Run: run1|Signed-off-by: P <p@example.org>"
+    )
+    assert [item["ok"] for item in answer.json["qa"] if "commit-msg" in item["command"]] == [True, True]
+
+
+def test_a_hook_that_refuses_the_result_alone_is_a_task_for_its_worker(workspace: ScratchWorkspace) -> None:
+    hook = workspace.root / ".git/hooks/pre-commit"
+    hook.write_text(
+        "#!/bin/sh\n"
+        'test "$(git symbolic-ref --short HEAD)" != aegis/run1/result || ! grep -n bad out/x.txt /dev/null >&2\n'
+    )
+    hook.chmod(0o755)
+    bad = call("write", path="out/x.txt", content="bad\n")
+    answer, _ = run(workspace, [bad, DONE, WRITE, DONE], partition="out/**")
+    assert answer.code == 0, (answer.out, answer.err)
+    assert workspace.git("show", "aegis/run1/result:out/x.txt") == "made"
+    assert "your hook pre-commit refuses the result: out/x.txt:1:bad" in answer.err
+
+
 def test_new_files_outside_the_partition_are_kept_in_a_rescue_ref(workspace: ScratchWorkspace) -> None:
     stray = call("bash", command="echo stray > notes.md")
     answer, _ = run(workspace, [WRITE, stray, DONE, DONE], partition="out/**")

@@ -70,8 +70,3 @@ def test_a_disk_must_hold_every_worktree_that_is_there_at_once(short_bytes: int,
     assert (error is not None) is is_refused
     if error is not None:
         assert error.code == "preflight.disk" and "/state" in error.message and "--workers" in error.hint
-
-
-def test_hooks_for_messages_are_named_with_what_runs_them() -> None:
-    (said,) = remarks(RepositoryCondition(message_hooks=("prepare-commit-msg", "commit-msg")))
-    assert "your hooks prepare-commit-msg and commit-msg" in said and "git commit --amend --no-edit" in said

@@ -13,7 +13,6 @@ from pathlib import Path
 from aegis_tui.adapters.environment.active import program_folders
 from aegis_tui.adapters.environment.virtualenv import base_prefixes, is_virtualenv
 from aegis_tui.adapters.git.discovery import Discovery
-from aegis_tui.adapters.git.guard import hooks_of_the_person
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.settings import GitSettings
 from aegis_tui.domain.path.file_name import write_name
@@ -23,7 +22,6 @@ from aegis_tui.ports.repository_condition import MissingFilter, PartialClone, Re
 _REMOTE_DEADLINE_S = 20.0
 _WALK_DEADLINE_S = 120.0
 _SUBMODULE = "160000 "
-_MESSAGE_HOOKS = ("prepare-commit-msg", "commit-msg")
 _FILTER_KEYS = ("process", "clean", "smudge", "required")
 _PROMISOR = re.compile(r"remote\..*\.promisor", re.DOTALL)
 _PLAIN_PROGRAM = re.compile(r"[\w./+@-]+\Z")
@@ -45,8 +43,8 @@ class Condition:
         """Return the conditions that may make a run fail; changes nothing. May ask the remote of a partial clone.
 
         They are: folders of git that cannot be written, borrowed object stores that are gone, required filters whose
-        program is missing, a partial clone that lacks objects, submodules, files of Git LFS, a sparse checkout, signed
-        commits, and hooks for the messages of commits.
+        program is missing, a partial clone that lacks objects, submodules, files of Git LFS, a sparse checkout, and
+        signed commits.
 
         Raises:
             GitError: The repository has no commit, or git fails.
@@ -62,15 +60,7 @@ class Condition:
             lfs_file=await self._lfs_file(tree) if "lfs" in commands else "",
             is_sparse=await self._is_true("core.sparseCheckout"),
             signs_commits=await self._is_true("commit.gpgSign"),
-            message_hooks=await self._message_hooks(),
         )
-
-    async def _message_hooks(self) -> tuple[str, ...]:
-        """Return those of the person's hooks that write or check the message of a commit."""
-        runner = GitRunner(git_dir=self._place.git_dir, cwd=self._place.root)
-        # A relative setting is relative to the folder in which git starts hooks.
-        folder = self._place.root / await hooks_of_the_person(runner, self._place.common_dir)
-        return tuple(name for name in _MESSAGE_HOOKS if os.access(folder / name, os.X_OK))
 
     async def checkout_bytes(self) -> int:
         """Return the size of all files of HEAD in bytes; 0 in a partial clone, where asking would fetch objects.

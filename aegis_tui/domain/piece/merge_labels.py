@@ -12,6 +12,7 @@ from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.piece.events import ConflictDetected, ConflictResolved
 from aegis_tui.domain.piece.model import PieceConflict, PieceStatus
 from aegis_tui.domain.qa.events import QaFinished
+from aegis_tui.domain.qa.hook_check import is_hook_check
 from aegis_tui.domain.run.model import Run
 
 
@@ -72,7 +73,7 @@ def _label(run: Run, conflict: PieceConflict) -> None:
 def note_qa(run: Run, qa: QaFinished) -> None:
     """Set what is unproven in the merged tree to `verified`, if QA ran on this tree and found no new failure."""
     unverify(run)
-    ran = [check for check in qa.checks if check.status in ("passed", "failed")]
+    ran = [check for check in qa.checks if check.status in ("passed", "failed") and not is_hook_check(check)]
     if not qa.ok or not ran or qa.oid != run.working_oid:
         return
     reason = f"QA passed on tree {qa.tree[:12]}"

@@ -35,6 +35,8 @@ class QaMarkFinished(CommandData):
     checks: tuple[QaCheck, ...]
     finished_unix: int = 0
     blamed: tuple[str, ...] = ()
+    message: str = ""
+    """The message for the commit of the result; empty for the usual one."""
 
 
 QaClientCommand = QaAccept

@@ -39,6 +39,8 @@ class QaFinished(EventData):
     checks: tuple[QaCheck, ...]
     finished_unix: int = 0
     blamed: tuple[str, ...] = ()
+    message: str = ""
+    """The message that the person's commit hooks accept for the result; empty for the usual one."""
 
 
 class QaAccepted(EventData):

@@ -48,6 +48,8 @@ class QaFields(TypedDict):
     checks: list[CheckFields]
     finished_unix: int
     blamed: list[str]
+    message: str
+    """The message that the person's commit hooks accept for the result; empty for the usual one."""
 
 
 class BaseQaFields(TypedDict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -102,20 +101,6 @@ def test_the_environment_of_a_filter_in_python_is_shown_whole(repo: Path, git: S
     of_system = Path(sys.base_prefix) == Path("/usr")  # which every sandbox shows
     assert shown[0] == venv and (Path(sys.base_prefix, "lib") in shown) is not of_system
     assert venv / "bin/python" not in shown
-
-
-@pytest.mark.parametrize("where", ["", ".husky"])
-def test_hooks_for_messages_are_seen_wherever_they_are(repo: Path, git: Shell, where: str) -> None:
-    folder = repo / (where or ".git/hooks")
-    folder.mkdir(exist_ok=True)
-    for name in ("commit-msg", "pre-commit", "prepare-commit-msg.sample"):
-        (folder / name).write_text("#!/bin/sh\n")
-        (folder / name).chmod(0o755)
-    if where:
-        git(repo, "config", "core.hooksPath", where)
-    assert look(repo).message_hooks == ("commit-msg",)
-    git(repo, "config", "core.hooksPath", os.devnull)
-    assert look(repo).message_hooks == ()
 
 
 def test_stores_that_are_borrowed_from_are_found_in_turn_and_shown(repo: Path, git: Shell, tmp_path: Path) -> None:
