@@ -111,8 +111,7 @@ class Wiring:
         wired = EnvironmentWiring(repository, self._environ, paths, self._environment_settings)
         surroundings = wired.surroundings()
         sockets_dir = paths.runtime_dir / "agents"
-        places = _places(paths, sockets_dir)
-        terminal = _terminal(paths, self._environ)
+        places, terminal = _places(paths, sockets_dir), _terminal(paths, self._environ)
         keeper = InstanceKeeper(
             repository=repository,
             terminal=terminal,
@@ -127,9 +126,8 @@ class Wiring:
         )
         rules = rule_check_of(repository, self._environ)
         runner = self._runner(repository, sandbox, surroundings, places.scratch_dir)
-        quality = self._quality(repository, runner, paths.state_dir)
+        quality, hooks = self._quality(repository, runner, paths.state_dir), self._hooks(repository, runner)
         proposer = self._proposer(repository, runner, paths.state_dir)
-        hooks = self._hooks(repository, runner)
         parts = WorkflowParts(
             terminal=terminal,
             keeper=keeper,
