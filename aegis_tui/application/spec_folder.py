@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from aegis_tui.application.setup import SETUP_FILES
+from aegis_tui.application.spec_import import Issue, spec_of
 from aegis_tui.application.spec_template import check_edited
-from aegis_tui.application.spec_text import SpecFile, change_spec, load_spec, parse_spec, read_spec
+from aegis_tui.application.spec_text import SpecFile, change_spec, dump_spec, load_spec, parse_spec, read_spec
 from aegis_tui.application.yaml_edit import Edit, edited
 from aegis_tui.domain.naming import check_spec_id
 from aegis_tui.domain.spec.document import PRIORITIES, Spec, SpecChange
@@ -124,12 +125,35 @@ class SpecFolder:
             raise UsageError(f"there is no spec template {template}", f"one of {', '.join(templates)}")
         if not text.strip():
             raise UsageError("the spec has no text", "say in words what is wanted")
+        body = templates[template]
+        return self._add(lambda name: _filled(body, name, text.strip(), author, now, is_consulted=is_consulted), now)
+
+    def add_issue(self, issue: Issue, *, author: str, now: datetime) -> Path:
+        """Write a new draft for an issue, and return its file.
+
+        Args:
+            issue: The issue.
+            author: Who imports it.
+            now: The present time, with its time zone.
+
+        Raises:
+            Refused: An active spec was made from the same address (code `spec.exists`).
+            OSError: The file cannot be written.
+        """
+        for entry in self.entries() if issue.url else ():
+            if entry.file and entry.file.spec.metadata.extra.get("url") == issue.url:
+                name = entry.file.spec.id
+                hint = f"change that one, or remove it first: {entry.path.relative_to(self.root)}"
+                raise Refused(f"{name} was made from {issue.url} already", hint, code="spec.exists")
+        return self._add(lambda name: dump_spec(spec_of(issue, name, author=author, now=now)), now)
+
+    def _add(self, make: Callable[[str], str], now: datetime) -> Path:
+        """Write a new active spec under the first free id of the day; `make` returns its text for an id."""
         folder = self._folder / "active"
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(self._last_of(f"{now:%Y-%m-%d}") + 1, 10**6):
             name = f"spec-{now:%Y-%m-%d}-{number:03d}"
-            filled = _filled(templates[template], name, text.strip(), author, now, is_consulted=is_consulted)
-            if create_file(folder / f"{name}.yaml", filled.encode()):
+            if create_file(folder / f"{name}.yaml", make(name).encode()):
                 return folder / f"{name}.yaml"
         raise Conflict("all ids of this day are in use", "try again tomorrow", code="spec.exists")
 

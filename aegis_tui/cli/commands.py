@@ -177,6 +177,7 @@ EXAMPLES: Final = {
     "memory by-agent": "memory by-agent",
     "memory forget": "memory forget run1-52",
     "spec new": "spec new 'Add a discount to the cart' --template feature",
+    "spec import": "spec import issue.json",
     "spec list": "spec list",
     "spec show": "spec show spec-2026-11-30-001",
     "spec approve": "spec approve spec-2026-11-30-001",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from aegis_tui.application.spec_folder import SpecEntry, SpecFolder
+from aegis_tui.application.spec_import import read_issue
 from aegis_tui.application.spec_text import load_spec
+from aegis_tui.application.yaml_text import MAX_SIZE_BYTES, NotYaml, decoded, read_file
 from aegis_tui.cli import output
 from aegis_tui.cli.place import COMMAND_TIMEOUT_S, Place, here
 from aegis_tui.domain.count import counted, listed
@@ -65,6 +68,32 @@ def new(
     output.result(fields, as_json=as_json, lines=[_relative(path, root)])
     if not as_is and here().find() is None:
         output.talk("no hub is running: start one, so that a consultant fills the draft in: aegis-tui hub start")
+    return 0
+
+
+@app.command("import")
+def import_issue(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="JSON of one issue, or Markdown with the title first; - for stdin.")
+    ],
+    as_json: AsJson = False,
+) -> int:
+    """Write a draft of a spec from an issue, and print its file. Nothing is fetched: your own tools do that.
+
+    JSON is read as gh issue view NUMBER --json number,title,body,labels,comments,url prints it. What the issue says is
+    quoted in the description. Check boxes become acceptance criteria.
+
+    Exit code 2 if the file cannot be read or is no issue, 3 if there is a spec from the same address already.
+    """
+    root = here().root
+    content = sys.stdin.buffer.read(MAX_SIZE_BYTES + 1) if file == "-" else read_file(Path(file), kind="issue")
+    try:
+        issue = read_issue(decoded(content))
+    except NotYaml as error:
+        raise UsageError(f"the issue cannot be read: {error.message}", "give UTF-8 text of at most 1 MiB") from error
+    path = SpecFolder(root).add_issue(issue, author=_author(root), now=datetime.now(UTC))
+    fields: SpecOutput = {"specs": [load_spec(path).spec], "path": _relative(path, root)}
+    output.result(fields, as_json=as_json, lines=[_relative(path, root)])
     return 0
 
 

@@ -47,10 +47,10 @@ def check_commands(root: Path, environ: Mapping[str, str]) -> None:
         assert done.returncode == 0, f"{text}\n{done.stderr}"
         said.append(done.stdout)
     made = sorted((root / ".agents/specs/active").iterdir())
-    assert len(made) == 2 and "2 specs, all valid" in said[0]
+    assert len(made) == 4 and "2 specs, all valid" in said[0]
     shown = YAML(typ="safe", pure=True).load(said[1])
     assert (shown["id"], shown["status"]) == (made[0].stem, "draft")
-    assert f"{made[1].stem}  approved" in said[2]
+    assert f"{made[3].stem}  approved" in said[3]
     assert json.loads((root / "spec.schema.json").read_text())["title"] == "Spec"
 
 

@@ -48,6 +48,9 @@ def write_specs(ask: Callable[..., Any]) -> None:
     """Every field of a spec, a new one, and one that is none."""
     ask("spec", "new", "Add a discount")
     folder = Path(".agents/specs/active")
+    Path("issue.md").write_text("# Add a search\n")
+    ask("spec", "import", "issue.md")
+    Path("issue.md").unlink()
     (folder / "whole.yaml").write_text(WHOLE)
     ask("spec", "show", "whole")
     ask("spec", "approve", "whole")

@@ -28,7 +28,7 @@ _STATUSES: Final[Mapping[str, SpecStatus]] = {
     "error": "failed",
     "canceled": "cancelled",
 }
-_PRIORITIES: Final[Mapping[str, Priority]] = {
+PRIORITY_NAMES: Final[Mapping[str, Priority]] = {
     **{name: name for name in get_args(Priority)},
     "p0": "critical",
     "p1": "high",
@@ -37,6 +37,7 @@ _PRIORITIES: Final[Mapping[str, Priority]] = {
     "urgent": "critical",
     "normal": "medium",
 }
+"""What other programs call the priorities, in lower case."""
 
 
 def is_short(data: object) -> bool:
@@ -54,7 +55,7 @@ def upgraded(data: Mapping[str, Any]) -> dict[str, Any]:
     """
     extra = {name: value for name, value in data.items() if name not in (*_OWN, "id", "status", "priority", "version")}
     spec: dict[str, Any] = {"id": data.get("id", ""), "version": data.get("version", "0.1.0")}
-    _translate(spec, extra, data, "priority", _PRIORITIES, "medium")
+    _translate(spec, extra, data, "priority", PRIORITY_NAMES, "medium")
     _translate(spec, extra, data, "status", {**{name: name for name in get_args(SpecStatus)}, **_STATUSES}, "approved")
     for name in ("agents", "assignedAgent"):
         if data.get(name):

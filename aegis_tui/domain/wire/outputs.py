@@ -103,6 +103,7 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "screenshot": [machine.ScreenshotOutput],
         "send": [output.SentOutput],
         "spec approve": [spec.SpecOutput],
+        "spec import": [spec.SpecOutput],
         "spec list": [spec.SpecsOutput],
         "spec new": [spec.SpecOutput],
         "spec ping": [spec.SpecsSeenOutput],

@@ -29,7 +29,7 @@ class SpecsOutput(TypedDict):
 
 
 class SpecOutput(TypedDict):
-    """`spec new`, `spec show` and `spec approve`: one spec."""
+    """`spec new`, `spec import`, `spec show` and `spec approve`: one spec."""
 
     specs: list[Spec]
     path: str
