@@ -115,15 +115,16 @@ def _commands() -> Iterator[str]:
 
 def _agent_kinds() -> Iterator[str]:
     """Yield the table of the agent kinds that come with the program."""
-    yield "| kind | program | installed by | API | roles | writes are checked |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| kind | program | installed by | API | roles | writes are checked | ACP |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
     for file in sorted((ROOT / "aegis_tui/adapters/agents/kinds").glob("*.toml")):
         kind = KindFile.model_validate(tomllib.loads(file.read_text("utf-8")))
         if kind.headless is None:
             continue
         program, roles = f"`{kind.programs[0]}`", "all" if kind.can_be("reviewer") else "those that build"
         checked = "before each edit" if kind.checks_edits else "at the commit"
-        cells = (f"`{file.stem}`", f"{kind.title} ({program})", f"`{kind.install}`", kind.dialect, roles, checked)
+        acp = "no" if kind.acp is None else ", ".join(f"by `{name}`" for name in kind.acp.programs) or "yes"
+        cells = (f"`{file.stem}`", f"{kind.title} ({program})", f"`{kind.install}`", kind.dialect, roles, checked, acp)
         yield f"| {' | '.join(cells)} |"
 
 

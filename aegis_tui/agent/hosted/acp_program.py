@@ -112,17 +112,16 @@ class AcpProgram:
         can = _object(answer.get("agentCapabilities"))
         return AcpAbilities(can.get("loadSession") is True, "resume" in _object(can.get("sessionCapabilities")))
 
-    async def new_session(self, cwd: Path, servers: list[dict[str, Any]]) -> tuple[str, Mapping[str, Any]]:
+    async def new_session(self, fields: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         """Begin a conversation; return its id, and the answer with the modes that it offers.
 
         Args:
-            cwd: The folder in which it works.
-            servers: The MCP servers that the program starts.
+            fields: The folder in which it works (`cwd`), the MCP servers that it starts (`mcpServers`), and `_meta`.
 
         Raises:
             AcpError: The program refused, has ended, or named no session.
         """
-        answer = _object(await self.peer.request("session/new", {"cwd": str(cwd), "mcpServers": servers}))
+        answer = _object(await self.peer.request("session/new", fields))
         session = answer.get("sessionId")
         if not isinstance(session, str) or not session:
             raise AcpError("it began a session without an id")

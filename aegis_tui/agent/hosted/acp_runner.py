@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.agent.hosted.runner import OnDelivery, ignore_delivery, ignore_tool, program_environment
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.settings import AgentSettings
-from aegis_tui.domain.hosting.kind_file import AcpMode, KindFile, fill
+from aegis_tui.domain.hosting.kind_file import AcpMode, KindFile, fill, fill_all
 from aegis_tui.domain.inert import one_line
 from aegis_tui.errors import Unavailable, UsageError
 from aegis_tui.ports.delivery import Delivery
@@ -143,7 +144,7 @@ class AcpRunner:
 
         Raises:
             UsageError: The kind has no such mode.
-            Unavailable: It does not begin a session.
+            Unavailable: It does not begin a session, or a program that it needs is missing.
             OSError: It cannot be started.
         """
         if self._program is not None and self._program.is_alive:
@@ -152,12 +153,14 @@ class AcpRunner:
         mode = self._kind.acp
         if mode is None:
             raise UsageError(f"{self._kind.title} does not speak ACP", "run it headless")
-        box = box_of(self._values["home"])
-        box.unmark_tools_listed()
+        environment = self._environment(mode)
+        if missing := [name for name in mode.programs if shutil.which(name, path=environment["PATH"]) is None]:
+            raise Unavailable(f"{missing[0]} is not installed", mode.install, code="agent.program")
+        box_of(self._values["home"]).unmark_tools_listed()
         program = self._program = await AcpProgram.start(
             [fill(argument, self._values) for argument in mode.argv],
             cwd=self._settings.worktree,
-            environment=self._environment(mode),
+            environment=environment,
             on_request=self._asked,
             on_notice=self._noted,
         )
@@ -183,10 +186,10 @@ class AcpRunner:
             await program.peer.request("authenticate", {"methodId": mode.login})
         answer, continues = None, False
         if self._session and (can.can_resume or can.can_load):
-            answer = await self._continue(program, "session/resume" if can.can_resume else "session/load")
+            answer = await self._continue(program, mode, "session/resume" if can.can_resume else "session/load")
             continues = answer is not None
         if answer is None:
-            self._session, answer = await program.new_session(self._settings.worktree, self._servers())
+            self._session, answer = await program.new_session(self._fields(mode))
             with suppress(OSError):
                 write_private(self._file, self._session)
         if wanted := mode.boxed if self._is_boxed else mode.open:
@@ -194,13 +197,13 @@ class AcpRunner:
             self._screen.action("Mode", wanted)
         return continues
 
-    async def _continue(self, program: AcpProgram, method: str) -> Mapping[str, Any] | None:
+    async def _continue(self, program: AcpProgram, mode: AcpMode, method: str) -> Mapping[str, Any] | None:
         """Return the program's answer when it has taken up the earlier session; None if it cannot.
 
         Raises:
             AcpClosed: It has ended.
         """
-        fields = {"sessionId": self._session, "cwd": str(self._settings.worktree), "mcpServers": self._servers()}
+        fields = {"sessionId": self._session, **self._fields(mode)}
         self._view.is_muted = True
         try:
             answer = await program.peer.request(method, fields)
@@ -216,6 +219,11 @@ class AcpRunner:
     def _environment(self, mode: AcpMode) -> dict[str, str]:
         own = {name: fill(value, self._values) for name, value in mode.environment.items()}
         return program_environment(self._settings, self._kind, self._values) | own
+
+    def _fields(self, mode: AcpMode) -> dict[str, Any]:
+        """Return what a session begins with: its folder, its MCP servers, and the options of the kind."""
+        meta = {"_meta": fill_all(mode.meta, self._values)} if mode.meta else {}
+        return {"cwd": str(self._settings.worktree), "mcpServers": self._servers(), **meta}
 
     def _servers(self) -> list[dict[str, Any]]:
         """Return the MCP servers for the session: ours, if the kind has MCP."""

@@ -117,6 +117,9 @@ class AcpMode(FrozenModel):
     """The id of its mode where there is no sandbox."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Further environment variables in this mode."""
+    meta: dict[str, Any] = Field(default_factory=dict)
+    """A table that goes with each session as its `_meta`, where programs take their own options; in its texts,
+    `{name}` is replaced as in `environment`."""
 
 
 class Output(FrozenModel):
@@ -229,7 +232,8 @@ class KindFile(FrozenModel):
         arguments += [] if self.acp is None else self.acp.argv
         for name, text in ((SECRET, text) for text in arguments if f"{{{SECRET}}}" in text):
             raise ValueError(f"{text!r}: {{{name}}} must not be an argument; put it into environment or a file")
-        variables = [*self.environment.values(), *(self.acp.environment.values() if self.acp else ())]
+        variables = [*self.environment.values()]
+        variables += [] if self.acp is None else [*self.acp.environment.values(), *_texts_in(self.acp.meta)]
         used = {name for text in (*arguments, *variables) for name in _IN_ARGUMENT.findall(text)}
         used |= {name for file in self.files for name in _IN_FILE.findall(file.text)}
         if unknown := sorted(used - VALUES):
@@ -284,6 +288,23 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     A `{name}` without a value stays as it is.
     """
     return _IN_ARGUMENT.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+def fill_all(value: Any, values: Mapping[str, str]) -> Any:
+    """Return a value of a TOML file with `fill` applied to every text in it, but not to the names of a table."""
+    if isinstance(value, str):
+        return fill(value, values)
+    if isinstance(value, dict):
+        return {name: fill_all(item, values) for name, item in value.items()}
+    return [fill_all(item, values) for item in value] if isinstance(value, list) else value
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in inner:
+        yield from _texts_in(item)
 
 
 def fill_file(text: str, values: Mapping[str, str]) -> str:

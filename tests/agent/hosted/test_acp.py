@@ -214,6 +214,7 @@ def test_a_turn_that_does_not_end_well_fails_the_task(play: Play, step: dict[str
         ({}, {"boxed": "turbo"}, "does not offer the mode turbo; it offers: plan, yolo"),
         ({}, {"argv": [sys.executable, "-c", "import sys; sys.exit('no licence')"]}, "no licence"),
         ({}, {"argv": ["/no/such/program"]}, "cannot be started"),
+        ({}, {"programs": ["no-such-adapter"], "install": "npm i it"}, "no-such-adapter is not installed"),
     ],
 )
 def test_a_session_that_does_not_begin_fails_the_task_and_the_prompt_is_refused(
@@ -236,9 +237,10 @@ def test_a_mode_among_the_options_is_set_there(play: Play) -> None:
         cage.will(WORKS)
         await cage.work()
         await cage.ends("done")
+        assert asked(cage, "session/new")[0]["_meta"] == {"settings": f"{cage.home}/s.json"}
         assert asked(cage, "session/set_config_option") == [{"sessionId": "s-1", "configId": "m", "value": "yolo"}]
 
-    play(scenario, **driven(setup={"answers": {"session/new": new}}))
+    play(scenario, **driven(setup={"answers": {"session/new": new}}, meta={"settings": "{home}/s.json"}))
 
 
 QUESTION = {

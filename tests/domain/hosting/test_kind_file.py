@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from aegis_tui.domain.hosting.kind_file import KindFile, fill, fill_file, is_true_at, texts_at
+from aegis_tui.domain.hosting.kind_file import KindFile, fill, fill_all, fill_file, is_true_at, texts_at
 
 LEAST = {"title": "a parrot", "headless": {"argv": ["parrot", "{prompt}"]}}
 
@@ -33,6 +33,10 @@ def kind(**fields: object) -> KindFile:
         ({"files": [{"path": "../a.json", "text": ""}]}, "not a path inside the home folder"),
         ({"files": [{"path": "/etc/a.json", "text": ""}]}, "not a path inside the home folder"),
         ({"files": [{"path": "a//b", "text": ""}]}, "not a path inside the home folder"),
+        ({"acp": {"argv": []}}, "at least 1 item"),
+        ({"acp": {"argv": ["parrot", "--key={token}"]}}, "{token} must not be an argument"),
+        ({"acp": {"argv": ["parrot"], "environment": {"BEAK": "{beak}"}}}, "there is no placeholder beak"),
+        ({"acp": {"argv": ["parrot"], "meta": {"a": [{"b": "{beak}"}]}}}, "there is no placeholder beak"),
         ({"roles": ["parrot"]}, "there is no role 'parrot'"),
         ({"mcp": "mcp__aegis"}, "mcp must contain {tool}"),
         ({"output": {"show": ["a..b"]}}, "is not a path such as"),
@@ -55,6 +59,20 @@ def test_a_kind_without_mcp_takes_no_role_that_judges() -> None:
 
 def test_an_argument_keeps_braces_that_are_no_placeholder() -> None:
     assert fill("{home}/x {env:KEY} {} {unknown}", {"home": "/h"}) == "/h/x {env:KEY} {} {unknown}"
+
+
+def test_each_text_of_a_table_is_filled_in_as_one_text() -> None:
+    table = {"{home}": [{"a": "{home}/x", "n": 1}, True, "{unknown}"], "t": {}}
+    assert fill_all(table, {"home": '/h"}'}) == {"{home}": [{"a": '/h"}/x', "n": 1}, True, "{unknown}"], "t": {}}
+
+
+def test_a_kind_is_driven_by_acp_if_the_run_says_so_or_it_has_no_other_way() -> None:
+    acp = {"argv": ["parrot", "--acp"]}
+    assert not kind().is_driven_by_acp("acp")
+    assert kind(acp=acp).is_driven_by_acp("acp")
+    assert not kind(acp=acp).is_driven_by_acp("headless") and not kind(acp=acp).is_driven_by_acp("terminal")
+    only = KindFile.model_validate({"title": "a parrot", "acp": acp})
+    assert only.is_driven_by_acp("headless") and not only.is_driven_by_acp("terminal")
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
