@@ -22,6 +22,7 @@ from aegis_tui.config import Settings
 from aegis_tui.domain.review.commands import ReviewPart
 from aegis_tui.domain.run.report_model import CommitSeen
 from aegis_tui.errors import AegisError, GitUnavailable
+from aegis_tui.ports.commits import contents_of
 from aegis_tui.ports.push import Pusher
 from aegis_tui.ports.repository import Repository, WorktreeEntry
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_paths
@@ -74,7 +75,7 @@ async def read_part_at(root: Path, worktree: Path, base_oid: str) -> ReviewPart:
     repository = await open_repository(root)
     head = await repository.snapshot_commit(worktree)
     changed = await repository.changed_paths(base_oid, head)
-    return ReviewPart(head_oid=head, files=tuple(item.path for item in changed))
+    return ReviewPart(head_oid=head, files=tuple(item.path for item in changed), blobs=contents_of(changed))
 
 
 async def leftovers_at(root: Path, paths: WorkspacePaths) -> Leftovers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from aegis_tui.domain.ids import agent_type
 from aegis_tui.domain.instance.model import Instance
@@ -142,11 +142,14 @@ def progress(workspace: Workspace, run: Run | None) -> MergeProgress:
     }
 
 
+_REVIEW_ONLY: Final = frozenset({"criteria", "findings", "blobs"})
+
+
 def run_view(workspace: Workspace, run: Run) -> RunView:
     """Return one run as JSON values: status, stage, gates, pieces, reviews, conflicts, QA, commit, options and more.
 
-    Feedback and traces of pieces, and criteria and findings of reviews are left out. Once the run is no longer open,
-    its `gates` are empty and its `base_qa` is None.
+    Feedback, traces and contents of pieces, and criteria, findings and blobs of reviews are left out. Once the run is
+    no longer open, its `gates` are empty and its `base_qa` is None.
     """
     gates = gates_of(workspace, run) if run.is_open else []
     return {
@@ -161,8 +164,10 @@ def run_view(workspace: Workspace, run: Run) -> RunView:
         "agreed": run.design is not None,
         "design": json_of(design, DesignFields) if (design := run.design or run.proposed) else None,
         "gates": [GateView(name=name, passed=ok, reason=reason, command=way) for name, ok, reason, way in gates],
-        "pieces": [json_of(piece, PieceFields, without={"feedback", "traces"}) for piece in run.pieces.values()],
-        "reviews": [json_of(review, ReviewFields, without={"criteria", "findings"}) for review in run.reviews.values()],
+        "pieces": [
+            json_of(piece, PieceFields, without={"feedback", "traces", "contents"}) for piece in run.pieces.values()
+        ],
+        "reviews": [json_of(review, ReviewFields, without=_REVIEW_ONLY) for review in run.reviews.values()],
         "conflicts": [json_of(conflict, ConflictFields) for conflict in run.conflicts.values()],
         "qa": json_of(run.qa, QaFields, without={"type"}) if run.qa else None,
         "base_qa": json_of(run.base_qa, BaseQaFields, without={"type"}) if run.base_qa and run.is_open else None,

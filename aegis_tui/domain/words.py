@@ -70,6 +70,7 @@ from aegis_tui.domain.review.events import (
     ReviewInProgress,
     ReviewRequested,
     ReviewSent,
+    ReviewStale,
 )
 from aegis_tui.domain.review.lens import for_lens
 from aegis_tui.domain.run import events as runs
@@ -173,7 +174,8 @@ def _asked(data: ReviewRequested) -> str:
 
 def _verdict(data: ReviewCompleted) -> str:
     finding_count = counted(len(data.findings), "finding")
-    return f"reviewed {data.piece}{for_lens(data.lens)}: {data.status}, {finding_count}"
+    stale = f"; {counted(len(data.stale), 'file')} changed meanwhile" if data.stale else ""
+    return f"reviewed {data.piece}{for_lens(data.lens)}: {data.status}, {finding_count}{stale}"
 
 
 def _base(data: QaBaseChecked) -> str:
@@ -278,6 +280,7 @@ _RUN: Words = {
     ),
     ReviewRequested: _asked,
     ReviewInProgress: lambda data: f"by {instance_id(data.reviewer)}",
+    ReviewStale: lambda data: f"{data.path} changes while {data.review_id} reads blob {data.blob[:12]}",
     ReviewCompleted: _verdict,
     FixSuggested: lambda data: f"suggestion to {instance_id(data.to)}: {data.file or data.piece}: {data.finding.msg}",
     ReviewCommented: lambda data: f"comment {data.number} on {data.piece}, {data.file}:{data.line}: {data.text}",

@@ -229,6 +229,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         ReviewRequested: "ReviewRequested",
         ReviewInProgress: "ReviewInProgress",
         ReviewCompleted: "ReviewCompleted",
+        review_events.ReviewStale: "ReviewStale",
         review_events.FixSuggested: "FixSuggested",
         review_events.ReviewCommented: "ReviewCommented",
         review_events.ReviewDiscarded: "ReviewDiscarded",

@@ -28,7 +28,7 @@ from aegis_tui.errors import GitError, MergeConflict
 from aegis_tui.orchestrator.fence import FenceCheck
 from aegis_tui.orchestrator.overlap import files_of, foreseen_overlap, hot_overlap, makes_none, overlaps, soft_overlap
 from aegis_tui.orchestrator.proposal import Proposer, tested_proposal
-from aegis_tui.ports.commits import ChangedPath
+from aegis_tui.ports.commits import ChangedPath, contents_of
 from aegis_tui.ports.merge import MergePreview
 from aegis_tui.ports.repository_condition import InspectedRepository
 
@@ -74,8 +74,8 @@ class Integrator:
 
         Returns:
             The fields of `piece:mark-checked`: `files` (changed paths), `findings`, and for a usable submission
-            `blobs` (content ids of files that were written under locks), `blocking` (conflicts with merged pieces) and
-            `overlaps` (with open pieces, or changes to the same file that merge cleanly).
+            `contents` (their blob ids), `blobs` (content ids of files that were written under locks), `blocking`
+            (conflicts with merged pieces) and `overlaps` (with open pieces, or changes to the same file that merge).
         """
         if refused or not await self._repository.commit_exists(head_oid):
             reason = one_line(refused) or "there is no such commit"
@@ -101,6 +101,7 @@ class Integrator:
         dropped = await fence.dropped(run.working_oid, preview.tree)
         return {
             "files": tuple(sorted(_paths(changed))),
+            "contents": contents_of(changed),
             "blobs": await fence.answers(base, changed),
             "findings": (*await self._structure(changed), *clashes, *dropped),
             "overlaps": (*soft, *others),

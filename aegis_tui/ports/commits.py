@@ -25,6 +25,11 @@ class ChangedPath:
     """The object id of the former content; None for an added or deleted file."""
 
 
+def contents_of(changed: Iterable[ChangedPath]) -> dict[str, str]:
+    """Return path -> blob id of the new content, for changed files that are not deleted, links or submodules."""
+    return {item.path: item.blob for item in changed if item.status != "D" and item.mode in ("100644", "100755")}
+
+
 @dataclass(frozen=True, slots=True)
 class Blob:
     """One blob."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -23,8 +24,9 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 def write_scenario(folder: Path) -> None:
-    """A worker that writes and then waits for a file, and a reviewer that rejects unfinished work alone."""
+    """A worker that writes and then waits for a file, and a reviewer that waits too and rejects unfinished work."""
     wait = "for n in $(seq 300); do test -e go && break; sleep 0.1; done; rm -f go"
+    judge = {"tool": "bash", "args": {"command": "for n in $(seq 300); do test -e judge && break; sleep 0.1; done"}}
     scripts = {
         "part": [
             {"tool": "write", "args": {"path": "src/part.py", "content": "part = 1\n"}},
@@ -33,6 +35,7 @@ def write_scenario(folder: Path) -> None:
         ],
         "reviewer": [
             {"tool": "read", "args": {"path": "src/part.py"}},
+            judge,
             {"tool": "verdict", "args": {"decision": "reject", "criteria": CRITERIA, "findings": [FINDING]}},
         ],
     }
@@ -58,6 +61,26 @@ def start(workspace: ScratchWorkspace, base_url: str) -> None:
     assert started.code == 0, started.err
 
 
+def change_while_it_is_read(
+    seen: Callable[[str], list[dict[str, Any]]], workspace: ScratchWorkspace, path: Path
+) -> None:
+    """Change a file of which the reviewer holds the blob, and then let it judge."""
+    (lock,) = [item["data"] for item in seen("lock:acquired") if item["data"]["lock_type"] == "REVIEW"]
+    content = path.read_bytes()
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    assert (lock["path"], lock["review_blob"]) == ("src/part.py", blob)
+    path.write_text("part = 2\n")
+    until(lambda: bool(seen("review:stale")))
+    assert seen("review:stale")[0]["data"]["blob"] == blob
+    instances = workspace.aegis("status", "--json").json["instances"]
+    (reviewer,) = [item for item in instances if item["role"] == "reviewer"]
+    (Path(reviewer["worktree"]) / "judge").touch()
+    until(lambda: bool(seen("review:completed")))
+    assert seen("review:completed")[0]["data"]["stale"] == {"src/part.py": blob}
+    (end,) = [item["data"] for item in seen("lock:released") if item["data"]["token"] == lock["token"]]
+    assert end["reason"] == "verdict"
+
+
 def test_unfinished_work_is_reviewed_and_its_author_goes_on_with_the_suggestion(tmp_path: Path) -> None:
     write_scenario(tmp_path)
     server, workspace = RecordedLLM(tmp_path), ScratchWorkspace()
@@ -76,11 +99,18 @@ def test_unfinished_work_is_reviewed_and_its_author_goes_on_with_the_suggestion(
             lines = workspace.aegis("events", "--json").out.splitlines()
             return [item for item in map(json.loads, lines) if item["type"].startswith(kind)]
 
+        until(lambda: bool(seen("review:in_progress")))
+        change_while_it_is_read(seen, workspace, Path(worker["worktree"]) / "src/part.py")
         until(lambda: bool(seen("fix:suggested")))
         (event,) = seen("fix:suggested")
         assert event["data"]["to"] == worker["agent_id"] and not event["data"]["prompted"]
         reviews = seen("review:")
-        assert [item["type"] for item in reviews] == ["review:requested", "review:in_progress", "review:completed"]
+        assert [item["type"] for item in reviews] == [
+            "review:requested",
+            "review:in_progress",
+            "review:stale",
+            "review:completed",
+        ]
         assert reviews[0]["data"]["files"] == ["src/part.py"] and reviews[0]["data"]["part"]
         (Path(worker["worktree"]) / "go").touch()
         until(lambda: any("the name says nothing" in str(item) for item in server.conversation("part")))

@@ -94,9 +94,19 @@ def begin(run: Play, **options: Any) -> None:
     run.do(THE_HUB, "conflicts:observed", run="run1", overlaps=[CROSSING])
 
 
+def changed_under_review(run: Play) -> None:
+    """The reviewer of alpha reads, and its author changes a file meanwhile."""
+    run.bring_up()
+    for item in [item for item in run.workspace.instances.alive() if item.review_id]:
+        run.do(Actor(item.agent_id, "instance"), "agent:report", state="reviewing")
+    seen = {"path": "src/a/x.py", "change_type": "modified", "worktree": "/w/alpha", "oid": "other"}
+    run.do(THE_HUB, "file:observed", agent_id=run.worker("alpha").agent_id, **seen)
+
+
 def crossing(run: Play) -> None:
     """A piece that is sent back by review, one that crosses another's lines, a worker that is lost."""
-    run.hand_in("alpha", "a1", ["src/a/x.py"])
+    run.hand_in("alpha", "a1", ["src/a/x.py"], contents={"src/a/x.py": "a1-x"})
+    changed_under_review(run)
     run.decide("reject", findings=[{"file": "src/a/x.py", "line": 3, "msg": "it is wrong"}])
     for line, text in ((3, "why twice?"), (9, "rename it"), (1, "never mind")):
         comment = {"piece": "alpha", "file": "src/a/x.py", "line": line, "text": text, "quote": "x = 1"}

@@ -22,8 +22,8 @@ from tests.hub.closed import fits
 
 LEFT_OUT = {
     "Instance": {"token_hash"},
-    "Piece": {"feedback", "traces"},
-    "Review": {"criteria", "findings"},
+    "Piece": {"feedback", "traces", "contents"},
+    "Review": {"criteria", "findings", "blobs"},
     "QaFinished": {"type"},
     "QaBaseChecked": {"type"},
     "RunCommitted": {"type"},

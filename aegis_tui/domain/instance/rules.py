@@ -129,7 +129,7 @@ def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id:
     if said.write_checks == instance.write_checks:
         said = said.model_copy(update={"write_checks": None})
     drafts: list[Draft] = [(instance.agent_id, said)] if _is_news(instance, said) else []
-    drafts += begun_reading(workspace, instance, command.state)
+    drafts += begun_reading(workspace, instance, command.state, before=len(drafts))
     if instance.task == "scout" and command.state == "done":
         return Decision(drafts + _hand_over(workspace, instance, command.note or ""))
     if stands is not None:

@@ -212,7 +212,7 @@ class GrantedLock(FrozenModel):
     ttl_s: float
     request_id: str
     review_blob: str | None = None
-    """Id of the blob that a REVIEW lock reads."""
+    """Id of the blob that the holder of a REVIEW lock reads; None if it reads the file itself."""
     stale: bool = False
     """A write changed lines of the region so that its place is no longer known: its holder may not write under it."""
     own_oid: str | None = None
@@ -222,9 +222,11 @@ class GrantedLock(FrozenModel):
         """Return whether this lock prevents a grant of `resource` in `mode` to `agent_id`.
 
         It does if it is another agent's, the resources overlap and the modes exclude each other. A stale lock prevents
-        nothing.
+        nothing, nor does a REVIEW lock on a blob: no write changes what its holder reads.
         """
-        return not self.stale and self.agent_id != agent_id and conflicts(self.resource, self.mode, resource, mode)
+        if self.stale or self.review_blob is not None:
+            return False
+        return self.agent_id != agent_id and conflicts(self.resource, self.mode, resource, mode)
 
     def is_weaker(self, resource: Resource, mode: LockMode) -> bool:
         """Return whether a new lock on `resource` in `mode` replaces this one.

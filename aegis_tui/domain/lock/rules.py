@@ -23,10 +23,11 @@ from aegis_tui.domain.lock.commands import (
     WaitExpire,
     WantedResource,
 )
-from aegis_tui.domain.lock.events import LockDenied, LockReleased
+from aegis_tui.domain.lock.events import LockDenied, LockReleased, LockRenewed
 from aegis_tui.domain.lock.model import GrantedLock, LockMode, LockRefused, Region, Resource
 from aegis_tui.domain.lock.news import lock_news
 from aegis_tui.domain.registry import Rules
+from aegis_tui.domain.review.pinned import is_being_read
 from aegis_tui.domain.scope.closed import check_not_git
 from aegis_tui.domain.wire.lock import LockFields
 from aegis_tui.domain.wire.reply import LocksReply, ReleasedReply
@@ -266,7 +267,13 @@ def lock_break(workspace: Workspace, command: LockBreak, actor: Actor, request_i
 
 
 def lock_expire(workspace: Workspace, command: LockExpire, actor: Actor, request_id: str) -> Decision:
-    """End a lock whose TTL has passed; no events when it has ended or has another token."""
+    """End a lock whose TTL has passed; no events when it has ended or has another token.
+
+    That of a reviewer on a blob is renewed while it reads, so that no turn of a reviewer depends on it.
+    """
+    lock = workspace.locks.find(command.lock_id)
+    if lock is not None and lock.token == command.token and is_being_read(workspace, lock):
+        return Decision([(lock.agent_id, LockRenewed(lock_id=lock.lock_id, token=lock.token, ttl_s=lock.ttl_s))])
     return Decision(lock_end.expire(workspace.locks, command.lock_id, command.token))
 
 

@@ -17,6 +17,7 @@ from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged,
 from aegis_tui.domain.message.exchange import BEGIN
 from aegis_tui.domain.page import messages_page
 from aegis_tui.domain.registry import Rules
+from aegis_tui.domain.review.pinned import changed_under_review
 from aegis_tui.domain.wire.reply import SentReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StaleToken, UsageError
@@ -64,7 +65,8 @@ def _fenced(workspace: Workspace, command: BroadcastSend, actor: Actor) -> Decis
         raise UsageError("code:written needs new_oid", "the blob id of what was written")
     base_oid = base if isinstance(base, str) else None
     written = CodeWritten(file=path, token=token, base_oid=base_oid, new_oid=new, feature=feature)
-    return Decision([(actor.agent_id, written), *lock_moves.after_write(workspace, lock, path, command.rewrite)])
+    moves = lock_moves.after_write(workspace, lock, path, command.rewrite)
+    return Decision([(actor.agent_id, written), *moves, *changed_under_review(workspace, actor.agent_id, path, new)])
 
 
 def message_send(workspace: Workspace, command: MessageSend, actor: Actor, request_id: str) -> Decision:
@@ -112,7 +114,7 @@ def needs_lock(workspace: Workspace, agent_id: str, path: str) -> bool:
 def file_observed(workspace: Workspace, command: FileObserved, actor: Actor, request_id: str) -> Decision:
     """Record that a file changed on disk; `unlocked` if the path needs a lock and its writer held none (HUB-10).
 
-    What git itself wrote is never `unlocked`.
+    What git itself wrote is never `unlocked`. If the file is being reviewed, `review:stale` follows.
     """
     is_unlocked = (
         not command.by_git
@@ -122,7 +124,8 @@ def file_observed(workspace: Workspace, command: FileObserved, actor: Actor, req
     changed = FileChanged(
         path=command.path, change_type=command.change_type, worktree=command.worktree, unlocked=is_unlocked
     )
-    return Decision([(command.agent_id, changed)])
+    stale = changed_under_review(workspace, command.agent_id, command.path, command.oid)
+    return Decision([(command.agent_id, changed), *stale])
 
 
 def _was_covered(workspace: Workspace, command: FileObserved) -> bool:

@@ -42,6 +42,7 @@ class PieceMarkChecked(CommandData):
     head_oid: str
     files: tuple[str, ...]
     blobs: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # path -> blob ids of the locked writes that match
+    contents: dict[str, str] = Field(default_factory=dict)  # path -> blob id of the files that it changes
     findings: tuple[Finding, ...] = ()
     overlaps: tuple[Overlapping, ...] = ()
     blocking: tuple[Overlapping, ...] = ()

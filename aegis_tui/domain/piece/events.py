@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from aegis_tui.domain.merge.label import FileLabel, Strategy
 from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.model import EventData, FrozenModel
@@ -51,6 +53,8 @@ class PieceChecked(EventData):
     """What the merge rules found, also what a person has allowed (FLOW-9)."""
     scanner: str = ""
     """Which secret scanner ran, with its version; empty if there was nothing to look at."""
+    contents: dict[str, str] = Field(default_factory=dict)
+    """Path -> blob id of the files that it changes and does not delete, of at most 100."""
     names_used: int = 0
     """How many uses of names in its added Python lines were looked at."""
     names_unknown: int = 0

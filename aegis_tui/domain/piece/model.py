@@ -108,6 +108,8 @@ class Piece(StateModel):
     merged_files: tuple[MergedFile, ...] = ()
     """The files of it that the working ref had changed too when it was merged, with their labels (GIT-3)."""
     checked: bool = False
+    contents: dict[str, str] = Field(default_factory=dict)
+    """Path -> blob id of what the checked submission contains, of at most 100 files that it changes."""
     review_id: str | None = None
     """The review that was requested last; None while none is open."""
     review_ids: tuple[str, ...] = ()

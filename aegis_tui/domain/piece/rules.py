@@ -35,6 +35,7 @@ from aegis_tui.domain.piece.model import PIECE_WORDS, Piece, PieceStatus
 from aegis_tui.domain.piece.prediction import observed, predicted
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.review.finding import Finding
+from aegis_tui.domain.review.pinned import pinned_blobs
 from aegis_tui.domain.rule.finding import RuleFinding, Severity
 from aegis_tui.domain.run import brief
 from aegis_tui.domain.run.events import FOUNDATION
@@ -138,8 +139,8 @@ def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, 
         ok=not failed,
         files=command.files,
         findings=tuple(reported),
-        names_used=command.names_used,
-        names_unknown=command.names_unknown,
+        contents=pinned_blobs(command.contents),
+        **command.model_dump(include={"names_used", "names_unknown"}),
     )
     drafts.append((HUB, checked))
     if findings:

@@ -30,6 +30,8 @@ class ReviewPart(FrozenModel):
     """A commit of it, with what is not committed yet."""
     files: tuple[PathText, ...]
     """What it changes."""
+    blobs: dict[str, str] = Field(default_factory=dict)
+    """Path -> blob id of those that it does not delete."""
 
 
 class ReviewRequest(CommandData):

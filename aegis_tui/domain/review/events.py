@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from aegis_tui.domain.model import EventData
 from aegis_tui.domain.review.finding import Criterion, Finding
 from aegis_tui.domain.review.lens import GENERAL
@@ -23,6 +25,8 @@ class ReviewRequested(EventData):
     lens: str = GENERAL.name
     part: bool = False
     """Whether it is about unfinished work: what is found is suggested to the author, and decides nothing."""
+    blobs: dict[str, str] = Field(default_factory=dict)
+    """Path -> id of the blob that is to be read, of at most 100 files."""
 
 
 class ReviewInProgress(EventData):
@@ -32,6 +36,19 @@ class ReviewInProgress(EventData):
     run: str
     review_id: str
     reviewer: str
+
+
+class ReviewStale(EventData):
+    """The author changed a file while it is reviewed: the verdict will hold for the blob, not for the new content."""
+
+    type: Literal["review:stale"] = "review:stale"
+    run: str
+    review_id: str
+    path: str
+    blob: str
+    """Id of the blob that is reviewed."""
+    oid: str | None
+    """Blob id of the new content; None if it is not known, or there is none."""
 
 
 class ReviewCompleted(EventData):
@@ -46,6 +63,8 @@ class ReviewCompleted(EventData):
     criteria: tuple[Criterion, ...]
     findings: tuple[Finding, ...]
     lens: str = GENERAL.name
+    stale: dict[str, str] = Field(default_factory=dict)
+    """Path -> id of the blob that was read, of the files that the author changed before the verdict."""
 
 
 class FixSuggested(EventData):
@@ -58,6 +77,8 @@ class FixSuggested(EventData):
     to: str
     file: str | None
     finding: Finding
+    stale: bool = False
+    """Whether the author changed the file before the verdict, so that the finding may no longer apply."""
     prompted: bool = False
     """Whether a prompt to the author has it too, which sends the piece back; else the author may do without."""
 
@@ -97,7 +118,7 @@ class ReviewSent(EventData):
 CommentEvent = ReviewCommented | ReviewDiscarded | ReviewSent
 
 
-VerdictEvent = ReviewRequested | ReviewInProgress | ReviewCompleted | FixSuggested
+VerdictEvent = ReviewRequested | ReviewInProgress | ReviewStale | ReviewCompleted | FixSuggested
 
 
 ReviewEvent = VerdictEvent | CommentEvent

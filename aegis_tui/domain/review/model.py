@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from aegis_tui.domain.model import StateModel
 from aegis_tui.domain.review.finding import Criterion, Finding
 from aegis_tui.domain.review.lens import GENERAL
@@ -24,6 +26,10 @@ class Review(StateModel):
     lens: str = GENERAL.name
     part: bool = False
     """Whether it is about unfinished work, so that it decides nothing."""
+    blobs: dict[str, str] = Field(default_factory=dict)
+    """Path -> id of the blob that is read, of at most 100 files."""
+    stale: tuple[str, ...] = ()
+    """The files among them that the author changed before there was a verdict."""
     criteria: tuple[Criterion, ...] = ()
     """The judged criteria of a rejection, kept until the author gets them together with those of the other lenses."""
     findings: tuple[Finding, ...] = ()

@@ -11,6 +11,7 @@ from aegis_tui.domain.piece.model import PIECE_WORDS, Piece, PieceStatus
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.review.commands import ReviewPart, ReviewRequest
 from aegis_tui.domain.review.events import ReviewRequested
+from aegis_tui.domain.review.pinned import pinned_blobs
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.wire.reply import ReviewRequestedReply
 from aegis_tui.domain.workspace import Workspace
@@ -57,6 +58,7 @@ def _requested(workspace: Workspace, run: Run, piece: Piece, part: ReviewPart) -
         files=part.files,
         description=f"{piece.name} so far: {counted(len(part.files), 'file')}",
         part=True,
+        blobs=pinned_blobs(part.blobs),
     )
 
 

@@ -19,6 +19,7 @@ from aegis_tui.domain.review.commands import ReviewVerdict
 from aegis_tui.domain.review.events import ReviewCompleted
 from aegis_tui.domain.review.finding import Criterion, Finding
 from aegis_tui.domain.review.model import Review
+from aegis_tui.domain.review.pinned import freed
 from aegis_tui.domain.review.suggestion import findings_of, suggested
 from aegis_tui.domain.run import brief
 from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION
@@ -67,8 +68,9 @@ def _judged(workspace: Workspace, run: Run, review: Review, command: ReviewVerdi
         criteria=command.criteria,
         findings=command.findings,
         lens=review.lens,
+        stale={path: review.blobs[path] for path in review.stale},
     )
-    drafts: list[Draft] = [(actor.agent_id, done)]
+    drafts: list[Draft] = [(actor.agent_id, done), *freed(workspace, review)]
     if actor.kind == "instance":
         drafts.append((actor.agent_id, InstanceStopping(reason="verdict given")))
     if review.piece == COMPOSITION:

@@ -57,6 +57,7 @@ def suggested(
                 to=author.agent_id,
                 file=item.file,
                 finding=item,
+                stale=item.file in by.stale,
                 prompted=is_prompted,
             ),
         )

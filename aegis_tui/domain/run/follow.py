@@ -99,6 +99,7 @@ def _ask_reviews(workspace: Workspace, run: Run) -> Iterator[Draft]:
                 files=piece.files,
                 description=f"{piece.name}: {counted(len(piece.files), 'file')}",
                 lens=lens,
+                blobs=piece.contents,
             )
             yield piece.agent_id or HUB, requested
             return

@@ -158,6 +158,8 @@ class _Tally:
     def _lock(self, agent_id: str, data: object) -> None:
         count = self.locks
         match data:
+            case LockAcquired() if data.review_blob is not None:
+                pass  # on a blob: nobody can be in its way
             case LockAcquired():
                 if (agent_id, data.request_id) not in self.requests:
                     self.requests.add((agent_id, data.request_id))

@@ -39,16 +39,12 @@ from aegis_tui.domain.registry import collected, each_of
 from aegis_tui.domain.review.comment import LineComment
 from aegis_tui.domain.review.events import (
     CommentEvent,
-    FixSuggested,
     ReviewCommented,
-    ReviewCompleted,
-    ReviewInProgress,
-    ReviewRequested,
     VerdictEvent,
 )
-from aegis_tui.domain.review.model import Review
+from aegis_tui.domain.review.fold import apply_review
 from aegis_tui.domain.run import events
-from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION, RunEvent
+from aegis_tui.domain.run.events import FOUNDATION, RunEvent
 from aegis_tui.domain.run.model import RULES_GATE, Run, RunStatus
 from aegis_tui.domain.spec.events import SpecDiffSubmitted, SpecTaskAssigned
 
@@ -238,7 +234,7 @@ def _piece(run: Run, data: SubmissionEvent) -> None:
             piece = run.pieces.get(data.piece)
             if piece and piece.head_oid == data.head_oid:
                 piece.files = tuple(sorted({*piece.files, *data.files}))
-                piece.checked = data.ok
+                piece.checked, piece.contents = data.ok, data.contents
                 piece.broken, piece.is_held = data.broken, False
         case PieceHeld():
             piece = run.pieces.get(data.piece)
@@ -330,34 +326,6 @@ def _composition(run: Run, data: CompositionEvent) -> None:
             assert_never(data)
 
 
-def _judge(run: Run, data: VerdictEvent) -> None:
-    match data:
-        case ReviewRequested():
-            run.reviews[data.review_id] = Review(**data.model_dump(exclude={"type", "run", "description"}))
-            if data.piece == COMPOSITION:
-                run.composition_review = data.review_id
-            elif (piece := run.pieces.get(data.piece)) and not data.part:
-                piece.status = PieceStatus.REVIEWING
-                piece.review_id, piece.review_ids = data.review_id, (*piece.review_ids, data.review_id)
-        case ReviewInProgress():
-            if review := run.reviews.get(data.review_id):
-                review.reviewer, review.status = data.reviewer, "in_progress"
-                review.attempts += 1
-        case ReviewCompleted():
-            if review := run.reviews.get(data.review_id):
-                review.status, review.reviewer = data.status, data.reviewer
-                piece = run.pieces.get(data.piece)
-                is_waiting = (
-                    piece is not None and piece.status is PieceStatus.REVIEWING and review in run.reviews_of(piece)
-                )
-                if is_waiting and data.status == "CHANGES_REQUESTED":
-                    review.criteria, review.findings = data.criteria, data.findings
-        case FixSuggested():
-            pass  # what it says is in the review
-        case _:
-            assert_never(data)
-
-
 def _comment(run: Run, data: CommentEvent) -> None:
     if isinstance(data, ReviewCommented):
         run.comments.append(LineComment(**data.model_dump(exclude={"type", "run"})))
@@ -392,7 +360,7 @@ FOLDS: Final[Mapping[type[EventData], Callable[[Run, Any], None]]] = collected(
     each_of(LoopEvent, _loop),
     each_of(MergeEvent, _merge),
     each_of(CompositionEvent, _composition),
-    each_of(VerdictEvent, _judge),
+    each_of(VerdictEvent, apply_review),
     each_of(CommentEvent, _comment),
     each_of(QaEvent, _check),
     {events.RunCommitted: _committed},

@@ -113,3 +113,5 @@ class ReviewFields(TypedDict):
     lens: str
     part: bool
     """Whether it is about unfinished work, so that it decides nothing."""
+    stale: list[str]
+    """The files that the author changed before there was a verdict: it holds for what they contained."""
