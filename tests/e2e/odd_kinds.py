@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -299,6 +300,33 @@ def hooks_in_the_repository(workspace: ScratchWorkspace) -> Odd:
     )
 
 
+def hooks_of_pre_commit(workspace: ScratchWorkspace) -> Odd:
+    """A hook that pre-commit installed from another repository, which is gone: a sandbox could not fetch it."""
+    if (program := shutil.which("pre-commit")) is None:
+        pytest.skip("missing: pre-commit")
+    start(workspace)
+    hooks = workspace.folder / "hooks"
+    hooks.mkdir()
+    (hooks / ".pre-commit-hooks.yaml").write_text(
+        "- {id: words, name: words, entry: ./words, language: script, files: x.txt}\n"
+    )
+    (hooks / "words").write_text('#!/bin/sh\n! grep -nH bad "$@"\n')
+    (hooks / "words").chmod(0o755)
+    workspace.git("init", "-q", str(hooks))
+    workspace.git("-C", str(hooks), "add", "-A")
+    workspace.git("-C", str(hooks), "-c", "user.name=P", "-c", "user.email=p@x.org", "commit", "-qm", "start")
+    rev = workspace.git("-C", str(hooks), "rev-parse", "HEAD")
+    text = f"repos: [{{repo: 'file://{hooks}', rev: {rev}, hooks: [{{id: words}}]}}]\n"
+    (workspace.root / ".pre-commit-config.yaml").write_text(text)
+    _commit_all(workspace)
+    for arguments in (["install"], ["install-hooks"]):
+        argv = [program, *arguments]
+        subprocess.run(argv, cwd=workspace.root, env=workspace.environ, check=True, capture_output=True)
+    shutil.rmtree(hooks)
+    bad = call("write", path="out/x.txt", content="bad\n")
+    return Odd(steps=[bad, DONE, WRITE, DONE], says="git hook run pre-commit")
+
+
 KINDS: list[Callable[[ScratchWorkspace], Odd]] = [
     names,
     sha256,
@@ -316,6 +344,7 @@ KINDS: list[Callable[[ScratchWorkspace], Odd]] = [
     pointers_of_lfs_without_it,
     submodule_with_content,
     hooks_in_the_repository,
+    hooks_of_pre_commit,
 ]
 
 

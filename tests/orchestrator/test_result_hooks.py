@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aegis_tui.adapters.environment.caches import CacheFinder
 from aegis_tui.adapters.git.commit_hooks import GitCommitHooks
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.adapters.program import SubprocessRunner
@@ -24,6 +26,7 @@ from aegis_tui.domain.run.rules import parse_design
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.orchestrator.qa_run import QaRunner
 from aegis_tui.orchestrator.result_hooks import ResultHooks
+from aegis_tui.ports.surroundings import Surroundings
 from aegis_tui.testing.memory_machine import BareEnvironment
 
 GREEN = QaCheck(check="1 true", command="true", status="passed", ok=True)
@@ -36,6 +39,7 @@ class Lab:
         self.folder, self.root = folder, folder / "repo"
         self.root.mkdir()
         self.timeout_s = 30.0
+        self.environ = {"PATH": os.environ["PATH"]}
         self.git("init", "-q", "-b", "main")
         self.git("config", "user.name", "P")
         self.git("config", "user.email", "p@example.org")
@@ -74,14 +78,14 @@ class Lab:
     def judge(self, base: str, oid: str, *, sandbox: str = "auto", checks: tuple[QaCheck, ...] = (GREEN,)) -> Judged:
         async def work() -> dict[str, Any]:
             repository = await open_repository(self.root)
-            environ = {"PATH": os.environ["PATH"]}
+            environ = self.environ
             runner = QaRunner(
                 repository=repository,
                 sandbox=BubblewrapSandbox({**environ, "HOME": os.environ["HOME"]}),
                 programs=SubprocessRunner(),
                 scratch_dir=self.folder,
                 environ=environ,
-                surroundings=BareEnvironment(),
+                surroundings=CachedEnvironment(self.root, self.environ),
                 result_files=LocalResultFiles(),
                 limits=Limits(),
             )
@@ -122,6 +126,19 @@ class Lab:
         index = (self.root / ".git/index").read_bytes().hex()
         refs, config = self.git("for-each-ref"), (self.root / ".git/config").read_text()
         return index, refs, config, self.git("status", "--porcelain", "--ignored")
+
+
+class CachedEnvironment(BareEnvironment):
+    """The surroundings without an environment of the project, but with what tools keep in the person's home."""
+
+    def __init__(self, root: Path, environ: dict[str, str]) -> None:
+        super().__init__()
+        self._root, self._finder = root, CacheFinder(environ)
+
+    async def prepare(self, worktree: Path, home: Path, *arguments: Any, **options: Any) -> Surroundings:
+        around = await super().prepare(worktree, home, *arguments, **options)
+        caches = await asyncio.to_thread(self._finder.prepare, self._root, home)
+        return replace(around, read_only=(*around.read_only, *caches.read_only))
 
 
 class Judged:

@@ -1,4 +1,4 @@
-"""Packages that Rust and Go keep in the person's home, for worktrees whose commands have another HOME (FLOW-7).
+"""What Rust, Go and pre-commit keep in the person's home, for worktrees whose commands have another HOME (FLOW-7).
 
 They are shown read-only. Nothing else of those folders is, such as the file with a registry's token.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aegis_tui.adapters.environment.node_modules import package_folders
+from aegis_tui.adapters.environment.pre_commit import show_environments
 
 _REGISTRY = ("registry", "git")
 
@@ -38,11 +39,13 @@ class CacheFinder:
     def prepare(self, root: Path, home: Path, made_home: Path | None = None) -> PackageCaches:
         """Return the variables and read-only folders by which commands find downloaded packages of Go and Rust.
 
+        The folders are also those of hooks that pre-commit has installed (`show_environments`).
+
         The variables are GOMODCACHE, RUSTUP_HOME and CARGO_HOME, as far as there is something that they can name. For
         Rust, a folder `.cargo` with links to the packages is created in the HOME of the commands. Blocking.
 
         Args:
-            root: The person's checkout; without a `go.mod` or `Cargo.toml` in it, the result is empty.
+            root: The person's checkout; if nothing in it is configured for one of these tools, the result is empty.
             home: The HOME of the commands, which exists.
             made_home: The HOME of the set-up command that made the environment, whose packages come first.
 
@@ -55,6 +58,7 @@ class CacheFinder:
             self._go(caches, made_home)
         if any((folder / "Cargo.toml").is_file() for folder in folders):
             self._rust(caches, home, made_home)
+        caches.read_only += show_environments(root, home, self._environ)
         return caches
 
     def _go(self, caches: PackageCaches, made_home: Path | None) -> None:
