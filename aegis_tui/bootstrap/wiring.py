@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.adapters.agents.installed import describe_kinds, find_kind
+from aegis_tui.adapters.agents.installed import describe_kinds, find_kind, find_screen_rules
 from aegis_tui.adapters.assess_apart import assess_apart
 from aegis_tui.adapters.disk import FolderMeter
 from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
@@ -63,6 +63,7 @@ from aegis_tui.orchestrator.qa_run import QaRunner
 from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.result_hooks import ResultHooks
 from aegis_tui.orchestrator.rule_check import RuleCheck
+from aegis_tui.orchestrator.screen_watch import ScreenWatch
 from aegis_tui.orchestrator.workflow import Workflow, WorkflowParts
 from aegis_tui.ports.repository import Repository
 from aegis_tui.ports.sandbox import Sandbox
@@ -128,6 +129,7 @@ class Wiring:
         runner = self._runner(repository, sandbox, surroundings, places.scratch_dir)
         quality, hooks = self._quality(repository, runner, paths.state_dir), self._hooks(repository, runner)
         proposer = self._proposer(repository, runner, paths.state_dir)
+        screens = ScreenWatch(terminal, engine, find_screen_rules)
         parts = WorkflowParts(
             terminal=terminal,
             keeper=keeper,
@@ -145,8 +147,21 @@ class Wiring:
             hooks=hooks,
             disks=DiskWatch(FolderMeter(), self._limits.disk_mb * 1024 * 1024),
             live=self._live(engine, repository, keeper, runner),
+            screens=screens,
         )
-        preflight = Preflight(
+        preflight = self._preflight(engine, paths, repository, sandbox, rules, wired)
+        return Wired(Workflow(parts, engine), preflight, sockets_dir, screens.answer)
+
+    def _preflight(
+        self,
+        engine: Engine,
+        paths: WorkspacePaths,
+        repository: GitRepository,
+        sandbox: Sandbox,
+        rules: RuleCheck,
+        wired: EnvironmentWiring,
+    ) -> Preflight:
+        return Preflight(
             repository=repository,
             sandbox=sandbox,
             probe_endpoint=partial(probe_endpoint, find_key=self._key.read),
@@ -163,7 +178,6 @@ class Wiring:
             describe_layout=partial(describe_layout, self._root, paths),
             find_choice=QaOutputs(paths.state_dir / "qa").find_choice,
         )
-        return Wired(Workflow(parts, engine), preflight, sockets_dir)
 
     def _environment_settings(self) -> EnvironmentSettings:
         return _environment_settings(self._environ, self._root)

@@ -49,6 +49,9 @@ def answer(
 
     The answers that it takes, and what each does, are in the output of aegis-tui inbox.
 
+    The question of a program on its screen takes the number of one of its choices, which is typed into the pane if the
+    screen still shows this question.
+
     An instance takes any text as a prompt. A piece that was sent back too often takes any text as advice, and gets one
     more try.
 
@@ -75,16 +78,16 @@ def _give(hub: HubQuick, need: Need, text: str) -> str:
         AegisError: The hub refuses the command.
     """
     known = [item for item in answers_to(need) if item.is_of_inbox]
-    free = known[0] if known[0].text == TEXT else None
+    free = known[0] if known and known[0].text == TEXT else None
     given = next((item for item in known if item.text == text != TEXT), free)
     if given is None:
-        raise UsageError(
-            f"{need.name} cannot be answered with {text!r}", f"give {' or '.join(item.text for item in known)}"
-        )
+        hint = f"give {' or '.join(item.text for item in known)}" if known else f"aegis-tui attach {need.name}"
+        raise UsageError(f"{need.name} cannot be answered with {text!r}", hint)
     if not text.strip():
         raise UsageError("the answer is empty", "aegis-tui inbox answer KEY TEXT")
-    hub.command(given.command, **given.with_text(text))
-    return given.words
+    reply = hub.command(given.command, **given.with_text(text))
+    unsure = given.command == "instance:answer" and reply.get("delivery") == "unknown"
+    return f"{given.words}; it was typed, but the question is still on the screen" if unsure else given.words
 
 
 def _named(waiting: list[Need], key: str) -> Need:

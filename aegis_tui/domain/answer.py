@@ -47,8 +47,12 @@ def answers_to(need: Need) -> list[NeedAnswer]:
             return [NeedAnswer("yes", "the agents start", "design:agree", {"design_id": key}), _CANCEL]
         case "instance":
             send = NeedAnswer(TEXT, "the instance gets it as a prompt", "instance:send", {"agent_id": key})
-            end = {"agent_id": key, "reason": "stopped by the person"}
-            return [send, NeedAnswer("stop", "the instance ends; its work is saved", "instance:stop", end)]
+            return [send, _stop(key)]
+        case "permission":
+            return [
+                *_choices(need),
+                _stop(key),
+            ]
         case "scope":
             may = "it may write the path while it holds a lock on it"
             return [
@@ -72,6 +76,20 @@ def answers_to(need: Need) -> list[NeedAnswer]:
             ]
         case _:
             return _of_run(need)
+
+
+def _stop(agent_id: str) -> NeedAnswer:
+    end = {"agent_id": agent_id, "reason": "stopped by the person"}
+    return NeedAnswer("stop", "the instance ends; its work is saved", "instance:stop", end)
+
+
+def _choices(need: Need) -> list[NeedAnswer]:
+    """Return an answer for each choice of a question on a screen: its number, from 1."""
+    asked = {"agent_id": need.key, "prompt": need.prompt}
+    return [
+        NeedAnswer(str(number), f"its program gets: {words}", "instance:answer", {**asked, "choice": number})
+        for number, words in enumerate(need.choices, start=1)
+    ]
 
 
 def _of_run(need: Need) -> list[NeedAnswer]:

@@ -17,6 +17,7 @@ from aegis_tui.domain.composition import rules as composition_rules
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor, Decision
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance import asking as instance_asking
 from aegis_tui.domain.instance import join as instance_join
 from aegis_tui.domain.instance import marks as instance_marks
 from aegis_tui.domain.instance import rules as instance_rules
@@ -302,6 +303,7 @@ RULES: Final[Rules] = collected(
     instance_join.RULES,
     instance_rules.RULES,
     instance_marks.RULES,
+    instance_asking.RULES,
     lock_rules.RULES,
     message_rules.RULES,
     scope_rules.RULES,

@@ -10,7 +10,8 @@ from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.inert import one_line
-from aegis_tui.domain.instance.events import AgentState
+from aegis_tui.domain.instance.events import AgentState, InstanceAnswered, InstanceAsking
+from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.model import EventData
 from aegis_tui.domain.piece.events import PieceHeld, PieceStuck
 from aegis_tui.domain.qa.check import waits_for_person
@@ -26,19 +27,25 @@ class Need(NamedTuple):
     """Something that waits for the person, because only they can decide or do it."""
 
     kind: str
-    """`design`, `instance`, `scope`, `rule`, `piece`, `base`, `partial`, `machine`,
+    """`design`, `instance`, `permission`, `scope`, `rule`, `piece`, `base`, `partial`, `machine`,
     `halted`, `ended`, `spec` (an approved spec that cannot be started) or `done` (specs that a run has completed)."""
     key: str
     """The id of the design, agent, scope request, run or spec, or the name of the piece."""
     words: str
     """A sentence that says what is needed."""
+    prompt: str = ""
+    """The id of the question on the screen of an instance, if the kind is `permission`."""
+    choices: tuple[str, ...] = ()
+    """What can be chosen for that question; empty if it can be answered in the pane only."""
 
     @property
     def name(self) -> str:
         """The name that the person gives to say which need they answer: the key, for an agent its short id."""
-        return instance_id(self.key) if self.kind == "instance" else self.key
+        return instance_id(self.key) if self.kind in OF_INSTANCES else self.key
 
 
+OF_INSTANCES = frozenset({"instance", "permission"})
+"""Kinds of needs whose key is an agent id."""
 ASKING = frozenset({"asking", "blocked"})
 """States in which an agent waits for a person."""
 WAITING = ASKING | {"failed"}
@@ -77,10 +84,26 @@ def _of_stuck(run: Run) -> Iterator[Need]:
 
 def _of_instances(workspace: Workspace) -> Iterator[Need]:
     for item in workspace.instances.alive():
-        if item.state in ASKING or (item.state == "failed" and item.run is None):
+        if item.asks is not None:
+            yield _of_screen(item)
+        elif item.state in ASKING or (item.state == "failed" and item.run is None):
             note = f": {one_line(item.note)}" if item.note else ""
             verb = "has" if item.state == "failed" else "is"
             yield Need("instance", item.agent_id, f"{item.instance_id} {verb} {item.state}{note}")
+
+
+def _of_screen(item: Instance) -> Need:
+    asks = item.asks
+    words = one_line(asks.screen.words) if asks else ""
+    choices = tuple(one_line(choice) for choice in asks.screen.choices) if asks else ()
+    pane = "" if choices else f"; answer in its pane: aegis-tui attach {item.instance_id}"
+    return Need(
+        "permission",
+        item.agent_id,
+        f"{item.instance_id} asks on its screen: {words}{pane}",
+        asks.prompt if asks else "",
+        choices,
+    )
 
 
 def _of_ended(run: Run | None) -> Iterator[Need]:
@@ -154,6 +177,8 @@ EMPTY: Final = (
 NEED_EVENTS: Final = (
     "agent:state",
     "design:proposed",
+    "instance:answered",
+    "instance:asking",
     "piece:held",
     "piece:stuck",
     "qa:base-checked",
@@ -177,6 +202,14 @@ _OPENED_BY: Final[Mapping[type[EventData], tuple[str, str]]] = MappingProxyType(
 """Type of an event -> the kind of the need that it opens, and the field of the event with the need's key."""
 
 
+def _turn(since: dict[tuple[str, str], str], key: tuple[str, str], timestamp: str, *, is_open: bool) -> None:
+    """Note since when something waits; if it does not wait any more, forget that."""
+    if is_open:
+        since.setdefault(key, timestamp)
+    else:
+        since.pop(key, None)
+
+
 def waiting_since(events: Iterable[Event]) -> dict[tuple[str, str], str]:
     """Return since when each thing of `needs` has been waiting: kind and key -> RFC 3339 UTC.
 
@@ -192,10 +225,10 @@ def waiting_since(events: Iterable[Event]) -> dict[tuple[str, str], str]:
             case AgentState():
                 since.pop(("instance", event.agent_id), None)
             case SpecUpdated(waits=str(reason)):
-                if reason:
-                    since.setdefault(("spec", event.data.specId), event.timestamp)
-                else:
-                    since.pop(("spec", event.data.specId), None)
+                _turn(since, ("spec", event.data.specId), event.timestamp, is_open=bool(reason))
+            case InstanceAsking() | InstanceAnswered():
+                is_open = isinstance(event.data, InstanceAsking) and event.data.asks is not None
+                _turn(since, ("permission", event.agent_id), event.timestamp, is_open=is_open)
             case QaBaseChecked(run=name) | QaFinished(run=name):
                 since.update(dict.fromkeys(((kind, name) for kind in ("base", "partial", "machine")), event.timestamp))
             case RunFinished(run=name):

@@ -20,6 +20,8 @@ from aegis_tui.domain.instance.events import (
     AgentJoined,
     AgentLeft,
     AgentState,
+    InstanceAnswered,
+    InstanceAsking,
     InstanceExited,
     InstanceLaunched,
     InstanceLost,
@@ -302,6 +304,13 @@ _INSTANCE: Words = {
     ),
     AgentState: _state,
     AgentLeft: lambda data: f"leaves: {data.reason}",
+    InstanceAsking: lambda data: (
+        f"asks on its screen: {data.asks.screen.words}" if data.asks else "asks nothing on its screen any more"
+    ),
+    InstanceAnswered: lambda data: (
+        f"gets the answer: {data.choice}"
+        + ("" if data.delivery == "delivered" else "; the question is still on its screen")
+    ),
     InstanceStopping: lambda data: f"is being ended: {data.reason}",
     InstanceExited: _exited,
     InstanceLost: lambda data: f"is lost: {data.reason}",

@@ -13,7 +13,7 @@ from typing import Any, Final
 from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.command import AnyCommand, ContextGet, parse_command
 from aegis_tui.domain.decision import Actor
-from aegis_tui.domain.instance.commands import AgentRegister, Heartbeat
+from aegis_tui.domain.instance.commands import AgentRegister, Heartbeat, InstanceAnswer
 from aegis_tui.domain.lock.commands import LockAcquire, LockNews, LockRelease
 from aegis_tui.domain.message.commands import BroadcastSend
 from aegis_tui.domain.model import SCHEMA_VERSION, CommandData
@@ -49,6 +49,7 @@ _HUBS_OWN: dict[type[CommandData], tuple[str, ...]] = {
     MapAsk: ("answer",),
     SpecRescan: ("answer",),
     ReviewRequest: ("part",),
+    InstanceAnswer: ("delivery",),
 }
 """The fields that only the hub may fill in, before a command is decided."""
 

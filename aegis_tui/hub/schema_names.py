@@ -18,12 +18,14 @@ from aegis_tui.domain import command as commands
 from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.environment.events import EnvironmentPrepared
 from aegis_tui.domain.environment.model import EnvironmentPlan, MadeFacts
+from aegis_tui.domain.hosting.screen_prompt import ScreenPrompt
 from aegis_tui.domain.instance import model as instances
 from aegis_tui.domain.instance.commands import (
     AgentLeave,
     AgentRegister,
     AgentReport,
     Heartbeat,
+    InstanceAnswer,
     InstanceSend,
     InstanceStart,
     InstanceStop,
@@ -32,6 +34,8 @@ from aegis_tui.domain.instance.events import (
     AgentJoined,
     AgentLeft,
     AgentState,
+    InstanceAnswered,
+    InstanceAsking,
     InstanceExited,
     InstanceLaunched,
     InstanceLost,
@@ -162,6 +166,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         InstanceStart: "InstanceStart",
         InstanceStop: "InstanceStop",
         InstanceSend: "InstanceSend",
+        InstanceAnswer: "InstanceAnswer",
         DiffSubmit: "DiffSubmit",
         PieceRetry: "PieceRetry",
         ReviewVerdict: "ReviewVerdict",
@@ -183,6 +188,8 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         InstanceLaunched: "InstanceLaunched",
         AgentJoined: "AgentJoined",
         AgentLeft: "AgentLeft",
+        InstanceAsking: "InstanceAsking",
+        InstanceAnswered: "InstanceAnswered",
         AgentState: "AgentState",
         InstanceStopping: "InstanceStopping",
         InstanceExited: "InstanceExited",
@@ -269,6 +276,8 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         instances.Instance: "Instance",
         instances.Phase: "Phase",
         instances.Tokens: "Tokens",
+        instances.ShownPrompt: "ShownPrompt",
+        ScreenPrompt: "ScreenPrompt",
         locks.LockMode: "LockMode",
         locks.Rank: "Rank",
         locks.Region: "Region",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.instance.commands import InstanceAnswer
 from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.hub.engine import Engine
 from aegis_tui.sdk.discovery import WorkspacePaths
@@ -29,6 +30,8 @@ class Wired:
     preflight: Preflight
     sockets_dir: Path
     """The folder in which agents find the sockets of hub and gateway; removed when the hub ends."""
+    answer: Callable[[InstanceAnswer], Awaitable[InstanceAnswer]]
+    """Types an answer into a pane, and fills in what became of it."""
 
 
 Wire = Callable[[Engine, WorkspacePaths], Awaitable[Wired]]
@@ -81,16 +84,23 @@ class WorkflowService:
             self._wired.sockets_dir.rmdir()
 
     def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
-        """Return an awaitable of a `run:start` of the person or the hub with the preflight's facts; else None.
+        """Return an awaitable that completes a command that needs the machine; None for any other.
 
-        It waits until the workflow has started; `run` and `facts` of the command are replaced.
+        A `run:start` of the person or the hub gets the preflight's facts; `run` and `facts` are replaced. The answer of
+        a person to a question on a screen is typed. Both wait until the workflow has started.
 
         Raises:
-            AegisError: When awaited: the preflight refuses the run.
+            AegisError: When awaited: the preflight refuses the run, or the answer is not typed.
         """
+        if actor.kind == "person" and isinstance(command, InstanceAnswer):
+            return self._answer(command)
         if actor.kind == "instance" or not isinstance(command, RunStart):
             return None
         return self._complete(command)
+
+    async def _answer(self, command: InstanceAnswer) -> InstanceAnswer:
+        await self._ready.wait()
+        return command if self._wired is None else await self._wired.answer(command)
 
     async def _complete(self, command: RunStart) -> RunStart:
         await self._ready.wait()

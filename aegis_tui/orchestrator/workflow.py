@@ -32,6 +32,7 @@ from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.reconcile import DescribeCommit, Reconciler
 from aegis_tui.orchestrator.result_hooks import ResultHooks
 from aegis_tui.orchestrator.rule_check import RuleCheck
+from aegis_tui.orchestrator.screen_watch import ScreenWatch
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.failure_memory import FailureMemory
 from aegis_tui.ports.terminal import Terminal
@@ -84,6 +85,8 @@ class WorkflowParts:
     open_memory: Callable[[], FailureMemory] | None = None
     hooks: ResultHooks | None = None
     """Runs the person's commit hooks on the result."""
+    screens: ScreenWatch | None = None
+    """Finds what programs ask on their screens; without it, nothing does."""
 
 
 class Workflow:
@@ -136,6 +139,8 @@ class Workflow:
         if self._parts.live is not None:
             self._log.add_listener(self._parts.live.note)
             loops.append(("conflicts", self._parts.live.run))
+        if self._parts.screens is not None:
+            loops.append(("screens", self._parts.screens.run))
         await self._parts.keeper.fill()
         self._tasks = [asyncio.create_task(_forever(name, loop), name=name) for name, loop in loops]
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
+
+PaneKey = Literal["Up", "Down", "Enter"]
+"""The keys that can be typed into a pane; text cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,17 @@ class Terminal(Protocol):
         Raises:
             TerminalUnavailable: No server runs.
             TerminalError: The server does not answer.
+        """
+        ...
+
+    async def press(self, pane_id: str, key: PaneKey) -> bool:
+        """Type one key into a pane, at most once; return whether it was typed.
+
+        It is not typed if the pane is gone, its program has ended, or a person reads its history.
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: The server does not answer; the key may or may not have been typed.
         """
         ...
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from aegis_tui.ports.terminal import OpenPane, PaneExit, PaneSpec, PaneState, Screenshot
+from aegis_tui.ports.terminal import OpenPane, PaneExit, PaneKey, PaneSpec, PaneState, Screenshot
 
 
 class MemoryTerminal:
@@ -16,6 +16,8 @@ class MemoryTerminal:
         self.panes: dict[str, PaneState] = {}
         """Instance -> its pane, dead ones included."""
         self.opened: list[PaneSpec] = []
+        self.pressed: list[tuple[str, PaneKey]] = []
+        """The keys that were typed, each with the id of its pane."""
         self.is_running = False
         self._ids = itertools.count(1)
         self._exits: asyncio.Queue[PaneExit] = asyncio.Queue()
@@ -69,6 +71,13 @@ class MemoryTerminal:
     async def list_panes(self) -> list[PaneState]:
         """Return the panes of all instances, dead ones too; empty if there are none, also if no server runs."""
         return list(self.panes.values())
+
+    async def press(self, pane_id: str, key: PaneKey) -> bool:
+        """Note the key in `pressed`; return whether the pane exists and its program runs."""
+        is_there = any(pane.pane_id == pane_id and not pane.dead for pane in self.panes.values())
+        if is_there:
+            self.pressed.append((pane_id, key))
+        return is_there
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
         """Return by pane id what the panes show, which is their title; unknown panes are left out."""

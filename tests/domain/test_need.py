@@ -9,8 +9,9 @@ import pytest
 from aegis_tui.domain.answer import TEXT, answers_to
 from aegis_tui.domain.command import parse_command
 from aegis_tui.domain.event import AnyEventData, Event
-from aegis_tui.domain.instance.events import AgentState
-from aegis_tui.domain.instance.model import AgentStateName
+from aegis_tui.domain.hosting.screen_prompt import ScreenPrompt
+from aegis_tui.domain.instance.events import AgentState, InstanceAnswered, InstanceAsking
+from aegis_tui.domain.instance.model import AgentStateName, ShownPrompt
 from aegis_tui.domain.model import by_type
 from aegis_tui.domain.need import ASKING, NEED_EVENTS, Need, waiting_since
 from aegis_tui.domain.run.events import RunHalted
@@ -29,6 +30,23 @@ def test_an_instance_waits_since_it_first_asked_in_a_row() -> None:
     assert waiting_since([state(1, "asking"), state(2, "implementing")]) == {}
     again = [state(1, "asking"), state(2, "implementing"), state(3, "asking")]
     assert waiting_since(again) == {("instance", A): "t3"}
+
+
+def test_a_question_on_a_screen_waits_until_it_is_answered_or_gone() -> None:
+    screen = ScreenPrompt(words="Proceed?", choices=("Yes", "No"), digest="0" * 16)
+    asks = ShownPrompt(prompt="w01-p1", screen=screen, source="screen")
+    begun, gone = Event(1, A, "t1", InstanceAsking(asks=asks)), Event(2, A, "t2", InstanceAsking(asks=None))
+    answered = Event(2, A, "t2", InstanceAnswered(prompt="w01-p1", choice="No", delivery="delivered"))
+    assert waiting_since([begun]) == {("permission", A): "t1"}
+    assert waiting_since([begun, gone]) == waiting_since([begun, answered]) == {}
+
+
+def test_each_choice_of_a_question_is_an_answer_by_its_number() -> None:
+    need = Need("permission", A, "w", "w01-p1", ("Yes", "No"))
+    first, second, stop = answers_to(need)
+    assert (first.text, second.text, stop.text) == ("1", "2", "stop")
+    assert second.fields == {"agent_id": A, "prompt": "w01-p1", "choice": 2}
+    assert second.twin(need) == "aegis-tui inbox answer w01 2"
 
 
 def test_a_request_and_a_halt_wait_since_their_event() -> None:

@@ -68,6 +68,7 @@ design:agree                 P . . . . . . . . . . .
 instance:start               P C . . . . . . . . . .
 instance:stop                P . . . . . . . . . . .
 instance:send                P . . . . . . . . . . .
+instance:answer              P . . . . . . . . . . .
 diff:submit                  . C W . . . . . J . . .
 review:verdict               P . . . . R . . . . . .
 review:request               P C W . . . . . J . . .

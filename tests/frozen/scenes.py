@@ -185,6 +185,21 @@ def held(run: Play, piece: str, head: str, file: str) -> None:
     run.do(THE_PERSON, "rule:refuse", piece=piece, reason="make it smaller")
 
 
+def asked(run: Play, agent_id: str) -> None:
+    """The program of an instance asks on its screen: the first question goes away, the second stays."""
+    screen = {"words": "Do you want to proceed?", "choices": ["Yes", "No"], "digest": "0123456789abcdef"}
+    run.do(THE_HUB, "instance:mark-asking", agent_id=agent_id, screen=screen)
+    run.do(THE_HUB, "instance:mark-asking", agent_id=agent_id, screen=None)
+    run.do(THE_HUB, "instance:mark-asking", agent_id=agent_id, screen=screen)
+
+
+def answered(run: Play, agent_id: str) -> None:
+    """A person answers the question on the screen, and the hub has typed it."""
+    short = agent_id.partition("-")[2]
+    given = {"prompt": f"{short}-p2", "choice": 2, "delivery": "delivered"}
+    run.do(THE_PERSON, "instance:answer", agent_id=agent_id, **given)
+
+
 def waiting(file: str) -> list[dict[str, Any]]:
     """Two findings of merge rules that only a person may allow."""
     found = {"rule": "binary", "file": file, "msg": "nobody can review a binary file", "severity": "person"}
@@ -198,6 +213,8 @@ def everything() -> Play:
     words_by_hand(run)
     begin(run, max_rounds=2, handovers=0, attended=True)
     crossing(run)
+    asked(run, run.worker("beta").agent_id)
+    answered(run, run.worker("beta").agent_id)
     finish_without_alpha(run)
     run.do(THE_PERSON, "run:acknowledge", run="run1")
     return run
@@ -213,6 +230,7 @@ def in_the_middle() -> Play:
     run.do(alpha, "lock:acquire", path="src/routes.py")
     run.do(beta, "lock:acquire", path="src/routes.py", wait_s=300)
     run.do(beta, "scope:request", path="src/a/z.py", reason="r")
+    asked(run, alpha.agent_id)
     run.do(THE_PERSON, "instance:send", agent_id=beta.agent_id, text="mind the tests")
     run.hand_in("alpha", "a3", ["src/a/x.py"])
     run.hand_in("beta", "b0", ["src/b/x.bin"], broken=waiting("src/b/x.bin"), scanner="gitleaks 8.24.0")

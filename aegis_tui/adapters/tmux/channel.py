@@ -12,8 +12,8 @@ from aegis_tui.adapters.tmux.control import ControlLink, ControlLost
 from aegis_tui.adapters.tmux.protocol import Reply
 from aegis_tui.adapters.tmux.screen import SCREEN_FORMAT, parse_screen
 from aegis_tui.adapters.tmux.server import TmuxServer, tmux_error
-from aegis_tui.errors import TerminalUnavailable
-from aegis_tui.ports.terminal import PaneState, Screenshot
+from aegis_tui.errors import TerminalError, TerminalUnavailable
+from aegis_tui.ports.terminal import PaneKey, PaneState, Screenshot
 
 _PANE_ID = re.compile(r"%\d+\Z")
 # tmux 3.3a prints TAB and control bytes as "_" when no client is attached: hence "|", and free text last.
@@ -106,6 +106,27 @@ class PaneChannel:
             if header.ok and body.ok and header.lines and (shot := parse_screen(header.lines[0], body.lines)):
                 shots[pane_id] = shot
         return shots
+
+    async def press(self, pane_id: str, key: PaneKey) -> bool:
+        """Type one key into a pane, at most once; return whether it was typed (`Terminal.press`).
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: tmux does not answer; the key may or may not have been typed.
+        """
+        if not _PANE_ID.match(pane_id):
+            return False
+        # In a mode, such as that for the history, the key would be a command of the mode.
+        state = await self.run("display-message", "-p", "-t", pane_id, "#{pane_in_mode}|#{pane_dead}")
+        if state != ["0|0"] and state != ["0|"]:
+            return False
+        command = ["send-keys", "-t", pane_id, key]
+        try:
+            if self._link.up.is_set():
+                return (await self._link.request([command]))[0].ok
+        except ControlLost as error:
+            raise TerminalError("tmux did not answer, and may have typed the key") from error
+        return (await self._server.fork([command])).ok
 
     async def _capture_by_fork(self, pane_ids: Sequence[str], history_lines: int) -> dict[str, Screenshot]:
         """Return what the panes show, by pane id, without a control client; a pane that does not exist is left out.

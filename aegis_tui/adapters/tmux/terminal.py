@@ -27,10 +27,10 @@ from aegis_tui.adapters.tmux.config import SESSION
 from aegis_tui.adapters.tmux.control import ControlLink, ControlLost
 from aegis_tui.adapters.tmux.exits import ExitLedger
 from aegis_tui.adapters.tmux.feeds import DirtyFeed, ExitFeed
+from aegis_tui.adapters.tmux.naming import check_name, check_spec
 from aegis_tui.adapters.tmux.server import CHAIN, TmuxServer, format_literal, tmux_error
-from aegis_tui.domain.ids import check_instance_id
-from aegis_tui.errors import TerminalError, TerminalUnavailable, UsageError
-from aegis_tui.ports.terminal import OpenPane, PaneExit, PaneSpec, PaneState, Screenshot
+from aegis_tui.errors import TerminalError, TerminalUnavailable
+from aegis_tui.ports.terminal import OpenPane, PaneExit, PaneKey, PaneSpec, PaneState, Screenshot
 
 POLL_S = 2.0
 """How often the list of panes is read if nothing requires it earlier, in seconds."""
@@ -121,7 +121,7 @@ class TmuxTerminal:
             TerminalError: The working folder does not exist, or tmux refuses or does not answer.
             TerminalUnavailable: No server runs.
         """
-        _check_spec(spec)
+        check_spec(spec)
         if not await asyncio.to_thread(spec.cwd.is_dir):
             # tmux would silently start it in the home folder instead.
             raise TerminalError(f"the folder in which {spec.instance} would start does not exist: {spec.cwd}")
@@ -174,6 +174,15 @@ class TmuxTerminal:
             TerminalError: tmux does not answer.
         """
         return await self._channel.capture(pane_ids, history_lines)
+
+    async def press(self, pane_id: str, key: PaneKey) -> bool:
+        """Type one key into a pane, at most once; return whether it was typed (`Terminal.press`).
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: tmux does not answer; the key may or may not have been typed.
+        """
+        return await self._channel.press(pane_id, key)
 
     def dirty(self) -> AsyncGenerator[frozenset[str], None]:
         """Yield sets of ids of panes with new output until `close`, at most 10 a second; see `Terminal.dirty`.
@@ -247,7 +256,7 @@ class TmuxTerminal:
         """
         return attach.attach_argv(
             self._server.argv(),
-            _check_name(instance),
+            check_name(instance),
             read_only=read_only,
             environ=environ,
             socket_name=self.socket_name,
@@ -378,20 +387,3 @@ class TmuxTerminal:
 
 def _of_instance(panes: Sequence[PaneState], instance: str) -> PaneState | None:
     return next((pane for pane in panes if pane.instance == instance), None)
-
-
-def _check_name(instance: str) -> str:
-    """Return the instance id if it is an unambiguous window name: tmux would take a number for a window's index.
-
-    Raises:
-        UsageError: It is a number, or not a valid id.
-    """
-    if check_instance_id(instance).isdigit():
-        raise UsageError(f"{instance!r} is not a usable instance id for a pane", "put a letter into it")
-    return instance
-
-
-def _check_spec(spec: PaneSpec) -> None:
-    _check_name(spec.instance)
-    if not spec.argv or any("\0" in text for text in (*spec.argv, spec.title)):
-        raise UsageError(f"no program to run in the pane of {spec.instance}")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from pydantic import AfterValidator, Field
-
+from aegis_tui.domain.hosting.pattern import Pattern
+from aegis_tui.domain.hosting.screen_prompt import PromptRule, SeenPrompt, read_prompt
 from aegis_tui.domain.inert import one_line
 from aegis_tui.domain.model import FrozenModel
 
@@ -21,17 +21,6 @@ LOOKED_AT = 30
 """How many of the screen's last lines that are not blank are read."""
 _LINE_CHARS = 1000
 _WORDS_CHARS = 200
-
-
-def _compiled(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
-    return pattern
-
-
-Pattern = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_compiled)]
 
 
 class ScreenRule(FrozenModel):
@@ -60,6 +49,8 @@ class ScreenRules(FrozenModel):
     """In the order in which they are tried; the first that fits counts."""
     versions: tuple[str, ...] = ()
     """The versions of the program with whose recorded screens the rules are tested."""
+    prompt: PromptRule | None = None
+    """Where a question to the person and its choices stand; without it, a question has no choices."""
 
 
 class Shown(NamedTuple):
@@ -69,6 +60,8 @@ class Shown(NamedTuple):
     source: Literal["title", "screen"]
     evidence: str
     """The line of the screen, or the title, by which the state was recognized."""
+    asks: SeenPrompt | None = None
+    """What the program asks the person; None in another state than `asking`."""
 
 
 def read_screen(rules: ScreenRules, title: str, lines: Sequence[str]) -> Shown | None:
@@ -82,5 +75,6 @@ def read_screen(rules: ScreenRules, title: str, lines: Sequence[str]) -> Shown |
     last = [line[:_LINE_CHARS] for line in lines if line.strip()][-LOOKED_AT:]
     for rule in rules.rules:
         if (evidence := rule.evidence(title, last)) is not None:
-            return Shown(rule.state, "screen" if rule.lines else "title", evidence)
+            asks = read_prompt(rules.prompt, evidence, last) if rule.state == "asking" else None
+            return Shown(rule.state, "screen" if rule.lines else "title", evidence, asks)
     return None

@@ -81,5 +81,7 @@ def believe(item: Instance, readings: Sequence[SourceReading] = ()) -> Belief:
         if shown is not None:
             return Belief(str(shown.state), shown.source, shown.words, None)
         return Belief(UNKNOWN, "hub", f"{hub.words}; the last state that it recorded is {item.word}", None)
+    if item.asks is not None and item.word == "asking" and item.state != "asking":
+        return Belief("asking", item.asks.source, item.asks.screen.words, item.state_at)
     known_by: StateSource = next((name for name in SOURCES if name == item.source), "hub")
     return Belief(item.word, known_by, item.evidence or item.note or "", item.state_at)

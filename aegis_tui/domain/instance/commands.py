@@ -8,6 +8,7 @@ from pydantic import Field
 
 from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.field import HostName, Name, Note, Reason, Text, Timestamp
+from aegis_tui.domain.hosting.screen_prompt import ScreenPrompt
 from aegis_tui.domain.instance.model import MOST_NAMES, AgentStateName, StateSource, TaskKind, Tokens
 from aegis_tui.domain.memory.model import Advice
 from aegis_tui.domain.model import CommandData, Count, Progress
@@ -89,6 +90,28 @@ class InstanceSend(CommandData):
     text: Text
 
 
+class InstanceAnswer(CommandData):
+    """Answer the question that the program of an instance asks on its screen, by typing the choice into its pane."""
+
+    type: Literal["instance:answer"] = "instance:answer"
+    agent_id: Name
+    prompt: Name
+    """The id of the question. If another one is on the screen meanwhile, nothing is typed."""
+    choice: int = Field(ge=1)
+    """The number of the choice, from 1."""
+    delivery: Literal["delivered", "unknown"] | None = None
+    """Filled in by the hub."""
+
+
+class InstanceMarkAsking(CommandData):
+    """Record what the screen of an instance asks the person; None if it asks nothing any more."""
+
+    type: Literal["instance:mark-asking"] = "instance:mark-asking"
+    agent_id: str
+    screen: ScreenPrompt | None
+    source: Literal["title", "screen"] = "screen"
+
+
 class SessionExpire(CommandData):
     """End the session of an instance that has missed its heartbeats (HUB-8)."""
 
@@ -151,10 +174,11 @@ class InstanceMarkFailed(CommandData):
 
 
 InstanceClientCommand = (
-    AgentRegister | AgentReport | AgentLeave | Heartbeat | InstanceStart | InstanceStop | InstanceSend
+    AgentRegister | AgentReport | AgentLeave | Heartbeat | InstanceStart | InstanceStop | InstanceSend | InstanceAnswer
 )
 InstanceHubCommand = (
     SessionExpire
+    | InstanceMarkAsking
     | InstanceMarkPrepared
     | InstanceMarkLaunched
     | InstanceMarkExited

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from aegis_tui.domain.cause import Cause
-from aegis_tui.domain.instance.model import AgentStateName, TaskKind, Tokens
+from aegis_tui.domain.instance.model import AgentStateName, ShownPrompt, TaskKind, Tokens
 from aegis_tui.domain.memory.model import Advice
 from aegis_tui.domain.model import EventData, Progress
 
@@ -85,6 +85,25 @@ class AgentState(EventData):
     """Which layers refuse its writes outside its partition, as it found by trying them; None if that is unchanged."""
 
 
+class InstanceAsking(EventData):
+    """The screen of an instance asks the person something, or does not any more (PANE-5)."""
+
+    type: Literal["instance:asking"] = "instance:asking"
+    asks: ShownPrompt | None
+    """None when the question is gone from the screen without an answer through the hub."""
+
+
+class InstanceAnswered(EventData):
+    """A person has chosen an answer to a question on the screen of an instance, and it was typed into its pane."""
+
+    type: Literal["instance:answered"] = "instance:answered"
+    prompt: str
+    choice: str
+    """The words of the choice."""
+    delivery: Literal["delivered", "unknown"]
+    """`unknown` if the question was still on the screen afterwards."""
+
+
 class InstanceStopping(EventData):
     """The hub will now end the pane and the processes of the instance."""
 
@@ -124,5 +143,13 @@ InstanceEnding = InstanceStopping | InstanceExited | AgentLeft | InstanceLost | 
 
 
 InstanceEvent = (
-    InstancePlanned | InstancePrepared | InstanceLaunched | AgentJoined | AgentLeft | AgentState | InstanceEnding
+    InstancePlanned
+    | InstancePrepared
+    | InstanceLaunched
+    | AgentJoined
+    | AgentLeft
+    | AgentState
+    | InstanceAsking
+    | InstanceAnswered
+    | InstanceEnding
 )

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from aegis_tui.domain.cause import Cause
+from aegis_tui.domain.hosting.screen_prompt import ScreenPrompt
 from aegis_tui.domain.memory.model import Advice
 from aegis_tui.domain.model import FrozenModel, StateModel
 
@@ -83,6 +84,20 @@ TASK_DONE = frozenset(
 """Stop reasons of an instance whose task is done; earlier versions logged `brief handed over` for a scout's report."""
 
 
+class ShownPrompt(FrozenModel):
+    """A question that the program of an instance asks the person on its screen."""
+
+    prompt: str
+    """Its id, `w01-p2`: an answer names it."""
+    screen: ScreenPrompt
+    source: Literal["title", "screen"]
+    """By what it was recognized."""
+
+
+_SAYS_MORE = frozenset({"asking", "blocked", "limited", "done", "failed"})
+"""Reported states that a question on the screen does not change."""
+
+
 class Instance(StateModel):
     """What the hub knows of one instance. Changed in place by `InstanceTable` only."""
 
@@ -130,6 +145,8 @@ class Instance(StateModel):
     advice: tuple[Advice, ...] = ()
     """What its brief tells it of earlier failures (MEM-1)."""
     prompts: int = 0
+    asks: ShownPrompt | None = None
+    """What its program asks the person on its screen."""
     lost: bool = False
     rescue_ref: str | None = None
     stop_reason: str | None = None  # why the hub ended it
@@ -138,11 +155,14 @@ class Instance(StateModel):
     def word(self) -> str:
         """Its state in one word, the same in all views.
 
-        `lost` if it is; else the state that it reported, until it has ended. Then that word is kept if it is `done` or
-        `failed`; else it is `done` if its task is done, or `ended`.
+        `lost` if it is; else the state that it reported, or `asking` while its program asks the person on its screen,
+        until it has ended. Then that word is kept if it is `done` or `failed`; else it is `done` if its task is done,
+        or `ended`.
         """
         if self.lost:
             return "lost"
+        if self.asks is not None and self.is_alive and self.state not in _SAYS_MORE:
+            return "asking"
         if self.phase not in (Phase.GONE, Phase.RECLAIMED) or self.state in ("done", "failed"):
             return self.state
         return "done" if self.stop_reason in TASK_DONE else "ended"

@@ -12,6 +12,8 @@ from aegis_tui.domain.instance.events import (
     AgentJoined,
     AgentLeft,
     AgentState,
+    InstanceAnswered,
+    InstanceAsking,
     InstanceEnding,
     InstanceEvent,
     InstanceExited,
@@ -155,6 +157,18 @@ class InstanceTable:
                     instance.phase = Phase.LAUNCHED
             case AgentJoined():
                 self._join(instance, data, timestamp)
+            case AgentState() | InstanceAsking() | InstanceAnswered():
+                self._say(instance, data)
+            case InstanceStopping() | InstanceExited() | AgentLeft() | InstanceLost() | InstanceReclaimed():
+                self._end(instance, data, timestamp)
+            case InstancePlanned():
+                return
+            case _:
+                assert_never(data)
+
+    @staticmethod
+    def _say(instance: Instance, data: AgentState | InstanceAsking | InstanceAnswered) -> None:
+        match data:
             case AgentState():
                 instance.state, instance.progress = data.state, data.progress
                 instance.source, instance.evidence = data.source, data.evidence
@@ -166,10 +180,11 @@ class InstanceTable:
                 instance.blocked_names = data.blocked_names or instance.blocked_names
                 instance.write_checks = data.write_checks or instance.write_checks
                 instance.prompts += data.state == "asking"
-            case InstanceStopping() | InstanceExited() | AgentLeft() | InstanceLost() | InstanceReclaimed():
-                self._end(instance, data, timestamp)
-            case InstancePlanned():
-                return
+            case InstanceAsking():
+                instance.asks = data.asks
+                instance.prompts += data.asks is not None
+            case InstanceAnswered():
+                instance.asks = None
             case _:
                 assert_never(data)
 
@@ -181,6 +196,7 @@ class InstanceTable:
         if data.state is not None:  # one that joins again has nothing to do with what it said and why it ended before
             instance.state, instance.progress, instance.note = data.state, 0.0, None
             instance.cause, instance.stop_reason, instance.until = None, None, None
+            instance.asks = None
 
     @staticmethod
     def _end(instance: Instance, data: InstanceEnding, timestamp: str) -> None:

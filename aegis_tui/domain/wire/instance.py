@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class AdviceFields(TypedDict):
@@ -30,6 +30,24 @@ class CauseFields(TypedDict):
     message: str
     hint: str
     outlook: str
+
+
+class ScreenPromptFields(TypedDict):
+    """A question as the screen shows it, as one line of text."""
+
+    words: str
+    choices: list[str]
+    """Empty if it can be answered in the pane only."""
+    digest: str
+
+
+class ShownPromptFields(TypedDict):
+    """A question that the program of an instance asks the person on its screen."""
+
+    prompt: str
+    """Its id, which an answer names."""
+    screen: ScreenPromptFields
+    source: str
 
 
 class InstanceFields(TypedDict):
@@ -78,6 +96,8 @@ class InstanceFields(TypedDict):
     until: str | None
     word: str
     """Its state in one word."""
+    asks: NotRequired[ShownPromptFields | None]
+    """What its program asks the person on its screen."""
 
 
 class InstanceView(InstanceFields):

@@ -49,6 +49,14 @@ class ReleasedReply(TypedDict):
     """The ids of the locks."""
 
 
+class AnsweredReply(TypedDict):
+    """To `instance:answer`."""
+
+    agent_id: str
+    delivery: Literal["delivered", "unknown"]
+    """`unknown` if the question was still on the screen after the answer was typed."""
+
+
 class ScopeReply(TypedDict):
     """To `scope:request`."""
 
@@ -238,6 +246,7 @@ REPLIES: Final[Mapping[str, type[Any]]] = MappingProxyType(
         "instance:start": StartedReply,
         "instance:stop": StoppedReply,
         "instance:send": PromptReply,
+        "instance:answer": AnsweredReply,
         "review:request": ReviewRequestedReply,
         "review:comment": CommentedReply,
         "review:discard": DiscardedReply,

@@ -22,6 +22,7 @@ from aegis_tui.tui.widgets.line_view import LinePanel, LineView
 VERBS: Mapping[str, str] = {
     "design": "answer",
     "instance": "answer",
+    "permission": "answer",
     "scope": "answer",
     "rule": "answer",
     "base": "accept",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual import work
 
-from aegis_tui.domain.need import Need, needs
+from aegis_tui.domain.need import OF_INSTANCES, Need, needs
 from aegis_tui.domain.wire.reply import SpecRescanReply
 from aegis_tui.tui.screens.actions import InstanceActions, RunActions
 from aegis_tui.tui.views.run import quiet_words
@@ -24,6 +24,13 @@ class NeedActions(InstanceActions, RunActions):
 
         await answer_rule(self, need)
 
+    @work(group="permission", exclusive=True)
+    async def answer_permission(self, need: Need) -> None:
+        """Ask the person which choice the program of an instance gets for the question on its screen, and send it."""
+        from aegis_tui.tui.screens.permission import answer_permission
+
+        await answer_permission(self, need)
+
     def action_next_need(self) -> None:
         """Go to the most urgent need of the person; if there is none, say so.
 
@@ -37,8 +44,8 @@ class NeedActions(InstanceActions, RunActions):
             store = self.desk.store
             self.desk.tell(quiet_words(store.workspace, store.run) if store.is_current else store.absence)
             return
-        instances = [item for item in open_needs if item.kind == "instance"]
-        if open_needs[0].kind != "instance":
+        instances = [item for item in open_needs if item.kind in OF_INSTANCES]
+        if open_needs[0].kind not in OF_INSTANCES:
             self._answer(open_needs[0])
         else:
             keys = [item.key for item in instances]
@@ -50,7 +57,8 @@ class NeedActions(InstanceActions, RunActions):
     def action_inbox(self) -> None:
         """Open the list of all that waits for the person; it stays open below what answers the one that is chosen.
 
-        For an instance that asks or has failed, this is the prompt for it.
+        For an instance that asks or has failed, this is the prompt for it; for a question on its screen, the choices
+        that the screen shows.
         """
         from aegis_tui.tui.screens.inbox import InboxScreen
 
@@ -58,6 +66,8 @@ class NeedActions(InstanceActions, RunActions):
             self._answer(need)
             if need.kind == "instance":
                 self.send_to([need.key])
+            elif need.kind == "permission":
+                self.answer_permission(need)
 
         self.app.push_screen(InboxScreen(self.desk, answer))
 

@@ -14,6 +14,7 @@ _LOUD: dict[str, Ink] = {
     "gate:passed": "good",
     "gate:blocked": "bad",
     "qa:base-checked": "warn",
+    "instance:asking": "warn",
     "instance:lost": "bad",
     "lock:queued": "warn",
     "lock:deadlock": "bad",

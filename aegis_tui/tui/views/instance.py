@@ -64,6 +64,8 @@ def state_of(workspace: Workspace, item: Instance) -> StateSign:
         return known
     if waits := workspace.locks.waits_of(item.agent_id):
         return StateSign("◐", f"waits {_blocker(workspace, waits[0])}", "warn")
+    if item.asks is not None:
+        return sign_of(item.word)._replace(word=f"{item.word}: {inert(item.asks.screen.words)}")
     words = f"{item.state}: {inert(item.note)}" if item.state in ASKING and item.note else None
     return sign_of(item.state)._replace(word=words or state_words(item.state, item.until))
 
@@ -106,7 +108,7 @@ def listed(workspace: Workspace, run: Run | None) -> list[Instance]:
 
 
 def _order(item: Instance) -> tuple[bool, bool, int]:
-    return (not (item.is_alive and item.state in ASKING), not item.is_alive, traits_of(item.role).rank)
+    return (not (item.is_alive and item.word in ASKING), not item.is_alive, traits_of(item.role).rank)
 
 
 class Columns(NamedTuple):

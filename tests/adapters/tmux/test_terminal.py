@@ -353,3 +353,21 @@ async def test_closing_the_terminal_leaves_the_panes(
     other = TmuxTerminal(terminal.socket_name, config_dir=tmp_path / "tmux", environment=environment)
     found = await other.find_pane("w01")
     assert found is not None and found.pid == pane.pid
+
+
+async def test_a_key_reaches_a_live_pane_once_and_no_dead_one(
+    terminal: TmuxTerminal, tmp_path: Path, eventually: Eventually
+) -> None:
+    pane = await terminal.open_pane(PaneSpec("w01", ("sh", "-c", "read line; echo got; read line"), tmp_path))
+    assert await terminal.press(pane.pane_id, "Enter")
+
+    async def got() -> bool:
+        return "got" in await shown(terminal, pane.pane_id)
+
+    await eventually(got)
+    found = await terminal.find_pane("w01")
+    assert found is not None and not found.dead
+    assert await terminal.press(pane.pane_id, "Enter")
+    await next_exit(terminal)
+    assert not await terminal.press(pane.pane_id, "Enter")
+    assert not await terminal.press("%99", "Enter") and not await terminal.press("w01", "Enter")

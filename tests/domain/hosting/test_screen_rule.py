@@ -75,3 +75,54 @@ def test_a_rule_that_is_not_one_is_refused(rule: dict[str, Any]) -> None:
 
 def test_a_rule_without_conditions_fits_nothing() -> None:
     assert read_screen(ScreenRules(rules=(ScreenRule(state="idle"),)), "t", ["l"]) is None
+
+
+ASKED = {
+    "claude-code": ("touch made.txt Do you want to proceed?", 4, "No"),
+    "codex": ("Would you like to run the following command?", 3, "No, and tell Codex what to do differently (esc)"),
+    "gemini-cli": ("? Shell touch made.txt touch made.txt Allow execution of [Shell]?", 3, "No, suggest changes (esc)"),
+    "qwen-code": ("touch made.txt Allow execution of: 'touch'?", 4, "No, suggest changes (esc)"),
+    "opencode": ("△ Permission required", 0, ""),
+}
+"""Kind -> a part of the question on its recorded screens, the number of choices, and the last choice."""
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_question_on_a_recorded_screen_has_the_choices_that_it_shows(file: Path) -> None:
+    facts = recorded(file)
+    words, number, last = ASKED[facts["kind"]]
+    screen = facts["states"]["asking"]
+    shown = read_screen(rules_of(facts["kind"]), screen["title"], screen["lines"])
+    assert shown is not None and shown.asks is not None
+    prompt = shown.asks.prompt
+    assert words in prompt.words and len(prompt.choices) == number
+    assert not number or (prompt.choices[-1] == last and shown.asks.marked == 0)
+
+
+CLAUDE = [f"{'─' * 30}", " Bash command", " ls", " Do you want to proceed?", " ❯ 1. Yes", "   2. No", " Esc to cancel"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({4: "   1. Yes"}, "no choice is marked"),
+        ({5: " ❯ 2. No"}, "two are marked"),
+        ({5: "   3. No"}, "a number is missing"),
+        ({0: " the beginning has scrolled away"}, "a part of what is asked cannot be seen"),
+        ({2: " " + "x" * 990}, "it is too long to be shown whole"),
+        ({6: "\n".join(["text below"] * 4) + "\n Esc to cancel"}, "it stands higher up, as text of an earlier turn"),
+    ],
+)
+def test_a_question_that_cannot_be_read_with_certainty_has_no_choices(change: dict[int, str], why: str) -> None:
+    rules = rules_of("claude-code")
+    certain = read_screen(rules, "", CLAUDE)
+    assert certain is not None and certain.asks is not None and certain.asks.prompt.choices == ("Yes", "No")
+    lines = [part for at, line in enumerate(CLAUDE) for part in change.get(at, line).split("\n")]
+    shown = read_screen(rules, "", lines)
+    assert shown is not None and shown.asks is not None, why
+    assert shown.asks.prompt.choices == () and shown.asks.marked is None, why
+
+
+def test_a_rule_for_choices_needs_its_groups() -> None:
+    with pytest.raises(ValidationError, match="no group mark and no group words"):
+        ScreenRules.model_validate({"prompt": {"begin": "^a", "choice": "(?P<number>1)"}})

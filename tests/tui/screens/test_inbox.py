@@ -10,7 +10,9 @@ import pytest
 
 from aegis_tui.domain.answer import answers_to
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.instance.events import AgentState
+from aegis_tui.domain.hosting.screen_prompt import ScreenPrompt
+from aegis_tui.domain.instance.events import AgentState, InstanceAsking
+from aegis_tui.domain.instance.model import ShownPrompt
 from aegis_tui.domain.need import Need
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.verdict import compare
@@ -20,6 +22,7 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.screens.design import DesignScreen
 from aegis_tui.tui.screens.inbox import InboxScreen, answer_lines
+from aegis_tui.tui.screens.permission import PermissionScreen
 from aegis_tui.tui.screens.report import ReportScreen
 from aegis_tui.tui.screens.send import SendScreen
 from aegis_tui.tui.text import width_of
@@ -88,6 +91,31 @@ async def test_a_spec_that_cannot_be_started_is_shown_with_its_reason_and_tried_
         await pilot.press("enter")
         await until(pilot, lambda: "still no model server" in screen_text(app))
     assert scene.hub.commands == [("spec:rescan", {"spec_id": "pay"})]
+
+
+@to_the_end
+async def test_a_question_on_a_screen_is_answered_with_one_of_its_choices(record: Record) -> None:
+    scene = record(until=120)
+    workspace = Workspace()
+    for event in scene.events:
+        workspace.evolve(event)
+    worker = next(item.agent_id for item in workspace.instances.alive() if item.role == "worker")
+    screen = ScreenPrompt(words="Run \x1b[31mls?", choices=("Yes", "No"), digest="0" * 16)
+    asks = InstanceAsking(asks=ShownPrompt(prompt="w01-p1", screen=screen, source="screen"))
+    asked = Event(scene.events[-1].seq + 1, worker, scene.events[-1].timestamp, asks)
+    scene = type(scene)([*scene.events, asked], scene.panes)
+    scene.hub.replies["instance:answer"] = {"agent_id": worker, "delivery": "delivered"}
+    app = scene.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("i")
+        await until(pilot, lambda: "asks on its screen: Run" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, PermissionScreen))
+        assert "2  No" in screen_text(app) and "\x1b" not in screen_text(app)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: bool(scene.hub.commands))
+    assert scene.hub.commands == [("instance:answer", {"agent_id": worker, "prompt": "w01-p1", "choice": 2})]
 
 
 @to_the_end
