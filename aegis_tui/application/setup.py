@@ -80,6 +80,11 @@ class Setup:
                 written.append(name)
         return SetupChange(written=tuple(written))
 
+    @property
+    def was_written(self) -> bool:
+        """Whether `write` has written something here that was not undone yet."""
+        return self._record.exists()
+
     def planned(self) -> list[str]:
         """Return the names of the files that `write` would create; git's exclude file, to which it adds, is not named.
 

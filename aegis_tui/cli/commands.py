@@ -10,6 +10,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "demo": ("demo", "demo_app", "Show a whole run in a temporary repository, with a scripted model."),
     "doctor": ("doctor", "doctor_app", "Check this machine, and say how to fix what is missing."),
     "init": ("init", "init_app", "Write settings, roles, rules and spec templates to .agents, or undo that."),
+    "uninstall": (
+        "uninstall",
+        "uninstall_app",
+        "Remove what the program keeps of this repository, after saving work that is nowhere else.",
+    ),
     "vllm": ("vllm", "app", "Start, stop and inspect a vLLM server on this machine."),
     "gateway": ("gateway", "app", "Show the model servers, how much each agent uses them, and the log of model calls."),
     "config": (
@@ -96,6 +101,7 @@ EXAMPLES: Final = {
     "demo": "demo --headless",
     "doctor": "doctor --base-url http://192.168.1.20:8001/v1",
     "init": "init --agent-docs",
+    "uninstall": "uninstall --all",
     "vllm start": "vllm start Qwen/Qwen3-Coder-30B-A3B-Instruct --port 8001 -- --tensor-parallel-size 2",
     "vllm stop": "vllm stop",
     "vllm status": "vllm status --json",

@@ -179,6 +179,7 @@ class _Desk:
         self._ask("hub", "status")
         self._ask("hub", "stop")
         self._ask("init")
+        self._ask("uninstall", "--dry-run")
         self._ask("init", "--undo")
         self._ask("config", "list")
         self._ask("partition", "check", "a/**", "b/**")

@@ -68,6 +68,34 @@ class InitOutput(TypedDict):
     kept: list[str]
 
 
+class UninstalledWorkspace(TypedDict):
+    """What `uninstall` has removed of one repository, or would remove."""
+
+    root: str | None
+    """The repository; null if it is not known."""
+    state_dir: str
+    state_bytes: int
+    """What its state takes on disk, with the worktrees."""
+    worktrees: int
+    refs: int
+    """Refs of runs, without the branches of results, which stay."""
+    written_by_init: bool
+    """Whether `init` has written files there, which are removed too."""
+    removed: bool
+    bundle: str | None
+    """The file with the commits that only these refs had; null if there were none, or nothing was removed."""
+    why_kept: str
+    """Why it was not removed; empty otherwise."""
+
+
+class UninstallOutput(TypedDict):
+    """`uninstall`."""
+
+    workspaces: list[UninstalledWorkspace]
+    left: list[str]
+    """Files and folders of the program that are left, for the person to delete."""
+
+
 class SettingValue(TypedDict):
     """A setting, and where its value comes from."""
 

@@ -46,6 +46,7 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "workspaces": [output.WorkspacesOutput],
         "inbox answer": [output.AnswerOutput],
         "init": [machine.InitOutput],
+        "uninstall": [machine.UninstallOutput],
         "lock acquire": [output.LocksOutput],
         "lock break": [output.BrokenOutput],
         "lock import": [output.ImportedOutput],

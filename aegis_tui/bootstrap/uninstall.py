@@ -1,0 +1,28 @@
+"""Connects `uninstall` to its adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.application.uninstall import Uninstall
+from aegis_tui.bootstrap.checkout import leftovers_of, make_setup, worktree_size
+from aegis_tui.sdk.discovery import WorkspacePaths
+
+
+async def make_uninstall(root: Path, paths: WorkspacePaths) -> Uninstall:
+    """Return the `Uninstall` of the repository at `root`, whose workspace has these folders; nothing is removed yet.
+
+    Raises:
+        GitUnavailable: git is missing, or `root` is in no repository.
+        OSError: A role file of the program cannot be read.
+    """
+    repository = await open_repository(root)
+    return Uninstall(
+        leftovers=leftovers_of(repository, paths),
+        refs=repository.own_refs,
+        setup=await make_setup(root),
+        common_dir=repository.common_dir,
+        folders=(paths.state_dir, paths.runtime_dir),
+        measure=worktree_size,
+    )
