@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from aegis_tui.adapters.git.own_refs import OwnRefs
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.application.uninstall import Uninstall
 from aegis_tui.bootstrap.checkout import leftovers_of, make_setup, worktree_size
@@ -20,7 +21,7 @@ async def make_uninstall(root: Path, paths: WorkspacePaths) -> Uninstall:
     repository = await open_repository(root)
     return Uninstall(
         leftovers=leftovers_of(repository, paths),
-        refs=repository.own_refs,
+        refs=OwnRefs(repository.common_dir),
         setup=await make_setup(root),
         common_dir=repository.common_dir,
         folders=(paths.state_dir, paths.runtime_dir),

@@ -178,10 +178,8 @@ class _Desk:
         """What needs no hub and no log."""
         self._ask("hub", "status")
         self._ask("hub", "stop")
-        self._ask("init")
-        self._ask("uninstall", "--dry-run")
-        self._ask("init", "--undo")
-        self._ask("config", "list")
+        for words in (("init",), ("uninstall", "--dry-run"), ("init", "--undo"), ("config", "list")):
+            self._ask(*words)
         self._ask("partition", "check", "a/**", "b/**")
         self._ask("partition", "check", "a/**", "a/b", ends="they overlap")
         for words in (("roles", "list"), ("roles", "show", "worker"), ("roles", "check"), ("rules", "list")):

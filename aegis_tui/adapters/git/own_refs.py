@@ -16,11 +16,11 @@ class OwnRefs:
     Its methods raise `GitError` if git fails, `GitUnavailable` if it cannot be started.
 
     Args:
-        runner: Runs git in the common folder.
+        common_dir: The common git folder.
     """
 
-    def __init__(self, runner: GitRunner) -> None:
-        self._runner = runner
+    def __init__(self, common_dir: Path) -> None:
+        self._runner = GitRunner(git_dir=common_dir, cwd=common_dir)
 
     async def list_all(self) -> dict[str, str]:
         """Return ref -> id of what it points to, for each ref of a run but the branches of results."""

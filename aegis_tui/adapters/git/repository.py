@@ -15,7 +15,6 @@ from aegis_tui.adapters.git.condition import Condition, alternates_of
 from aegis_tui.adapters.git.discovery import Discovery, discover, workspace_key
 from aegis_tui.adapters.git.intake import Intake
 from aegis_tui.adapters.git.objects import MAX_BLOB_BYTES, Objects
-from aegis_tui.adapters.git.own_refs import OwnRefs
 from aegis_tui.adapters.git.predict import Merges
 from aegis_tui.adapters.git.private import lay_out, store_of
 from aegis_tui.adapters.git.rescues import GitRescues
@@ -71,8 +70,6 @@ class GitRepository:
         self._composer = Composer(self._runner, self._objects, self._merges, self._checkout)
         self.rescues = GitRescues(self._runner, self._objects, self._composer)
         """The work that was saved before its worktree was removed."""
-        self.own_refs = OwnRefs(self._runner)
-        """All refs that runs have made."""
         self.batches = PieceComposer(self._runner, self._objects, self._composer, self._merges.merge)
         """Composes many pieces at once."""
 
