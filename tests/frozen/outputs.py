@@ -178,8 +178,8 @@ class _Desk:
         """What needs no hub and no log."""
         self._ask("hub", "status")
         self._ask("hub", "stop")
-        for words in (("init",), ("uninstall", "--dry-run"), ("init", "--undo"), ("config", "list")):
-            self._ask(*words)
+        for line in ("init", "uninstall --dry-run", "init --undo", "config list"):
+            self._ask(*line.split())
         self._ask("partition", "check", "a/**", "b/**")
         self._ask("partition", "check", "a/**", "a/b", ends="they overlap")
         for words in (("roles", "list"), ("roles", "show", "worker"), ("roles", "check"), ("rules", "list")):
