@@ -26,6 +26,7 @@ COMMANDS = {
     "go": "go test ./...",
     "maven": "mvn test",
     "mvn": "mvn test",
+    "surefire": "mvn -B -o test",
     "gradle": "./gradlew test",
     "tap": "prove -v",
     "tapspec": "npx tape test.js | npx tap-spec",
@@ -33,7 +34,7 @@ COMMANDS = {
     "minitest": "bundle exec rake test",
     "testunit": "rake test",
 }
-TOOLS = {"maven": "jvm", "gradle": "jvm"}
+TOOLS = {"maven": "jvm", "gradle": "jvm", "surefire": "jvm"}
 
 
 def read(name: str, exit_code: int, *, with_file: str = "", with_text: bool = True) -> CheckResult:
@@ -47,6 +48,9 @@ def read(name: str, exit_code: int, *, with_file: str = "", with_text: bool = Tr
 
 
 PYTEST_FAILURES = ("tests/test_cart.py::TestCart::test_total[2]", "tests/test_cart.py::test_setup")
+SUREFIRE_NAMES = tuple(
+    f"shop.CartTest{name}" for name in ("$Inner.deep", ".each(int)[1]", ".each(int)[2]", ".fine", ".total")
+)
 RSPEC_NAMES = ("adds", "totals", "when empty is zero")
 RSPEC_FAILURES = ("spec/cart_spec.rb::Cart totals", "spec/cart_spec.rb::Cart when empty is zero")
 TOTALS = {
@@ -73,6 +77,10 @@ TOTALS = {
         ("cargo-json", 101, "", (2, 1, 1), ("tests::total",)),
         ("go-json-failed", 1, "", (3, 1, 2), ("example.com/cart.TestTotal/empty", "example.com/cart.TestTotal")),
         ("go-failed", 1, "", (None, None, 2), ("TestTotal", "TestTotal/empty")),
+        ("surefire-failed", 1, "xml", (5, 3, 2), ("shop.CartTest.each(int)[2]", "shop.CartTest.total")),
+        ("surefire-failed", 1, "", (5, 3, 2), ()),
+        ("surefire-setup", 1, "xml", (1, 0, 1), ("shop.CartTest.",)),
+        ("surefire-setup", 1, "", (1, 0, 1), ()),
         ("maven-failed", 1, "xml", (2, 1, 1), ("shop.CartTest.total",)),
         ("maven-failed", 1, "", (2, 1, 1), ()),
         ("gradle-failed", 1, "", (2, 1, 1), ()),
@@ -132,6 +140,8 @@ def test_unittest_names_subtests_and_failed_set_ups() -> None:
         ("ctest-passed", "", 1, ("fine",)),
         ("cargo-passed-quiet", "", 3, None),
         ("go-passed", "", None, None),
+        ("surefire-passed", "xml", 5, SUREFIRE_NAMES),
+        ("surefire-passed", "", 5, None),
         ("rspec-passed", "json", 3, tuple(f"spec/cart_spec.rb::Cart {name}" for name in RSPEC_NAMES)),
         ("rspec-passed", "", 3, None),
         ("minitest-passed", "", 1, None),
@@ -169,6 +179,8 @@ def test_cargo_names_each_test_with_its_binary() -> None:
         ("mocha-empty", 0, ""),
         ("ctest-none", 0, ""),
         ("go-none", 0, ""),
+        ("surefire-none", 0, ""),
+        ("surefire-empty", 0, ""),
         ("rspec-none", 0, "json"),
         ("rspec-none", 0, ""),
         ("minitest-none", 0, ""),
@@ -210,6 +222,7 @@ def test_a_test_tool_that_ran_no_test_is_empty(name: str, exit_code: int, with_f
         ("rspec-load", 1, "", ("./spec/broken_spec.rb",), "could not load ./spec/broken_spec.rb"),
         ("minitest-load", 1, "", ("nothing_like_it",), "could not load nothing_like_it"),
         ("maven-compile", 1, "", (), "COMPILATION ERROR"),
+        ("surefire-compile", 1, "", (), "COMPILATION ERROR"),
         ("mvn-failed", 1, "", (), "could not be resolved"),
         ("gradle-compile", 1, "", (), ":compileTestJava"),
         ("tap-bail", 1, "", (), "no database"),
