@@ -80,7 +80,10 @@ class Limits(BaseModel):
 
 
 class BudgetSettings(BaseModel):
-    """How much of the models a run may use: the table `[budget]` in the user file. A run's own options come first."""
+    """How many tokens and minutes of model calls a run may use: the table `[budget]` in the user file.
+
+    A run's own options come first.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -206,7 +209,7 @@ class Settings(BaseModel):
     limits: Limits = Limits.model_construct()
     """How much a sandbox may use."""
     budget: BudgetSettings = BudgetSettings.model_construct()
-    """How much of the models a run and each of its instances may use."""
+    """How many tokens and minutes of model calls a run and each of its instances may use."""
     model_log: ModelLogSettings = ModelLogSettings.model_construct()
     """What is stored of calls of the models."""
     map: MapSettings = MapSettings.model_construct()

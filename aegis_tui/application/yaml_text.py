@@ -120,7 +120,7 @@ def compose(text: str) -> Node | None:
     except RecursionError as error:
         raise NotYaml(None, "it is nested too deeply") from error
     except NotImplementedError as error:  # ruamel.yaml: two comments for one place, also blank lines with odd line ends
-        raise NotYaml(None, "a comment or a blank line stands where it cannot be read") from error
+        raise NotYaml(None, "a comment or a blank line cannot be read where it is: move or delete it") from error
     return node
 
 

@@ -213,7 +213,7 @@ class Wiring:
             if warning := await Rescues(repository.rescues).tidy(retention_of(settings)):
                 self._warnings.append(warning)
         except AegisError as error:
-            _log.warning("saved work was not tidied up", extra={"reason": error.message})
+            _log.warning("old saved work was not deleted", extra={"reason": error.message})
 
     async def _tidy_worktrees(self, find_claimed: FindClaimed, leftovers: Leftovers) -> None:
         """Remove unused worktrees while all take more than `worktrees.budget_mb`; warn the person about the rest.
@@ -224,7 +224,7 @@ class Wiring:
             budget_mb = load_settings(self._environ, project=self._root).worktrees.budget_mb
             removed, left = await leftovers.shrink(find_claimed, budget_mb * _MIB)
         except (AegisError, OSError) as error:
-            _log.warning("worktrees were not tidied up: %s", error)
+            _log.warning("unused worktrees were not removed: %s", error)
             return
         for item in removed:
             _log.info("a worktree was removed to free space", extra={"aegis_path": item.path, "kept": item.kept})

@@ -28,7 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "halt": (
         "run",
         "halt_app",
-        "Pause a run until resume: nothing new starts, and agents wait after their current step.",
+        "Pause a run until you resume it: nothing new starts, and agents wait after their current step.",
     ),
     "resume": ("run", "resume_app", "Continue a run that was halted."),
     "hub": ("hub", "app", "Start, stop and inspect the hub of this repository."),

@@ -86,7 +86,7 @@ def allow(
     key: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KEY]", help="Allow the command only if this is still its key, as environment show prints it."
+            metavar="[KEY]", help="Allow the command only if this is still its key, as `environment show` prints it."
         ),
     ] = None,
     as_json: AsJson = False,

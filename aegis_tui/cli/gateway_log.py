@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _FIGURES = ("prompt", "cached", "answer", "first byte", "end")
 _HEAD = ("id", "at", "agent", "model", *_FIGURES, "status")
-Number = Annotated[int, typer.Argument(metavar="CALL", min=1, help="The id of a call, as gateway log prints it.")]
+Number = Annotated[int, typer.Argument(metavar="CALL", min=1, help="The id of a call, as `gateway log` prints it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 

@@ -100,7 +100,7 @@ def list_locks(as_json: AsJson = False) -> int:
 
 @app.command(name="break")
 def break_lock(
-    lock: Annotated[str, typer.Argument(metavar="LOCK", help="The lock's id, as lock list shows it, or its path.")],
+    lock: Annotated[str, typer.Argument(metavar="LOCK", help="The lock's id, as `lock list` shows it, or its path.")],
     reason: Annotated[
         str, typer.Option("--reason", help="The reason, which is sent to the holder.")
     ] = "broken by the person",

@@ -143,7 +143,7 @@ def _words(item: PlannedPiece) -> str:
 
 @app.command()
 def apply(run: RunName = None, leave_out: LeaveOut = None, as_json: AsJson = False) -> int:
-    """Let a run commit its result without the pieces that fail, as run --partial does, and without those you name.
+    """Let a run commit its result without the pieces that fail, as `run --partial` does, and without those you name.
 
     From now on, a piece that cannot be finished, or that breaks QA after the last round, is left out together with the
     pieces that depend on it; its commits are kept. The run ends with a commit of the others and exit code 3.

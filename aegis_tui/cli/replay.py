@@ -31,10 +31,10 @@ def _replay(
 ) -> int:
     """Compute the state after any event of the log, and compare it with the hub's.
 
-    The two states are compared only if a hub is running and --to names no event before the hub's newest one. If they
-    differ, that is an error with exit code 1. Nothing is changed, and no hub is started. Exit code 1 also if the log is
-    damaged or its beginning was removed; 2 if there is no such event or no log, 5 if a hub is running and does not
-    answer.
+    The comparison needs a running hub. It is made only for the newest event of the hub, which is also the last one that
+    is applied without --to. If the two states differ, that is an error with exit code 1. Nothing is changed, and no hub
+    is started. Exit code 1 also if the log is damaged or its beginning was removed; 2 if there is no such event or no
+    log, 5 if a hub is running and does not answer.
     """
     place = here()
     address = place.find()

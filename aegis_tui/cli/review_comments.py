@@ -68,7 +68,7 @@ def comment(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The comment; - reads it from stdin.")],
     as_json: AsJson = False,
 ) -> int:
-    """Note a comment on a line of a piece; it waits until review send.
+    """Note a comment on a line of a piece; `review send` sends it to the agent.
 
     Exit code 2 if there is no such piece, FILE:LINE does not have this form or the comment is empty, 3 if the run has
     ended or too many comments wait, 5 if no hub is running.

@@ -82,7 +82,7 @@ def start(
 
 @app.command()
 def stop(as_json: AsJson = False) -> int:
-    """Stop the server that vllm start started. Exit code 0 also if there is none.
+    """Stop the server that `vllm start` started. Exit code 0 also if there is none.
 
     Waits until the server and the processes that it started have ended, at most 25 s; what has not ended by then is
     killed.
@@ -100,8 +100,8 @@ def status(
 ) -> int:
     """Show which model a server serves and how busy it is. Exit code 5 if it does not answer.
 
-    The server is that of --base-url, or else the one that vllm start started, or else that of your settings. Exit code
-    2 if the URL or a setting is wrong, 3 if the URL is outside the private network.
+    The server is that of --base-url, or else the one that `vllm start` started, or else that of your settings. Exit
+    code 2 if the URL or a setting is wrong, 3 if the URL is outside the private network.
     """
     from aegis_tui.bootstrap.model_server import cards
 

@@ -30,7 +30,7 @@ def logs(
         bool, typer.Option("--follow", "-f", help="Also print new lines, until the server has ended.")
     ] = False,
 ) -> int:
-    """Print the last lines of the log of the server that vllm start started.
+    """Print the last lines of the log of the server that `vllm start` started.
 
     With --follow, what the server adds is printed too, until it has ended or you interrupt the command (exit code 130).
     If it is started again meanwhile, the new log is printed from its beginning.

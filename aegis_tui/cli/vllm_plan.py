@@ -100,7 +100,7 @@ def setup(
     show: Annotated[bool, typer.Option("--print", help="Print the commands instead of running them.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Install vLLM into an environment of its own, where vllm start finds it. This downloads gigabytes.
+    """Install vLLM into an environment of its own, where `vllm start` finds it. This downloads gigabytes.
 
     pip uses the package index that its own configuration names. An existing environment is reused.
 

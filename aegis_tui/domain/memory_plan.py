@@ -168,11 +168,10 @@ def _lines(
 def _verdict(plan: MemoryPlan) -> str:
     if plan.left_bytes <= 0:
         return "The weights do not fit: use a larger GPU, more GPUs, or a model with smaller weights."
+    longest = f"{plan.longest_sessions} of {plan.longest_tokens:,} tokens"
     if plan.context_tokens:
-        fit = f"{plan.sessions} conversations of {plan.context_tokens:,} tokens fit"
-    else:
-        fit = f"{plan.sessions} conversations do not fit"
-    return f"{fit}; of {plan.longest_tokens:,} tokens, {plan.longest_sessions}."
+        return f"{plan.sessions} conversations of {plan.context_tokens:,} tokens fit, or {longest}."
+    return f"{plan.sessions} conversations do not fit; {longest} would."
 
 
 def _gib(size_bytes: int) -> str:

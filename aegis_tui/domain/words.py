@@ -211,7 +211,7 @@ def _exited(data: InstanceExited) -> str:
 
 def _reclaimed(data: InstanceReclaimed) -> str:
     if not data.removed:
-        reason = f": {data.reason}" if data.reason else "; see the hub's log"
+        reason = f": {data.reason}" if data.reason else "; see logs/hub.log in the state folder"
         return f"its worktree could not be saved and was not removed{reason}"
     return f"its work is saved in {data.rescue_ref}" if data.rescue_ref else "its worktree is removed"
 

@@ -20,7 +20,7 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m aegis_tui.gateway", description=__doc__)
     parser.add_argument("--runtime", type=Path, required=True, help="owner-only folder with gateway-map.json")
-    parser.add_argument("--state", type=Path, required=True, help="folder whose logs/ takes the call log")
+    parser.add_argument("--state", type=Path, required=True, help="folder in whose logs/ the call log is written")
     options = parser.parse_args()
     log_to_stderr()
     log_to(options.state.absolute() / "logs" / "gateway.log")

@@ -165,7 +165,7 @@ class AccessMap:
             text = self._path.read_bytes()
         except OSError as error:  # for example, no descriptor is free at the moment
             if not self._is_reported:
-                _LOG.warning("the gateway map cannot be read, the last one stays in force: %s", error.strerror)
+                _LOG.warning("gateway-map.json cannot be read, the last valid one stays in use: %s", error.strerror)
             self._is_reported = True
             return False
         self._is_reported = False
@@ -173,7 +173,7 @@ class AccessMap:
             self._map = parse_map(text)
         except (ValueError, RecursionError, UsageError) as error:
             _LOG.warning(
-                "the gateway map is not valid, the last one stays in force", extra={"reason": type(error).__name__}
+                "gateway-map.json is not valid, the last valid one stays in use", extra={"reason": type(error).__name__}
             )
         return True
 

@@ -86,7 +86,11 @@ def stopping() -> HubUnavailable:
 
 def internal(error: Exception) -> AegisError:
     """Return, not raise, the error for a request on which the hub failed: code `internal`, with the type of `error`."""
-    return AegisError(f"the hub failed on this request ({type(error).__name__})", "see the hub's log", code="internal")
+    return AegisError(
+        f"the hub failed on this request ({type(error).__name__})",
+        "see logs/hub.log in the state folder",
+        code="internal",
+    )
 
 
 def unreadable(error: Exception) -> StoreError:
@@ -94,4 +98,6 @@ def unreadable(error: Exception) -> StoreError:
 
     It names only the type of `error`.
     """
-    return StoreError(f"the state cannot be rebuilt from the log ({type(error).__name__})", "see the hub's log")
+    return StoreError(
+        f"the state cannot be rebuilt from the log ({type(error).__name__})", "see logs/hub.log in the state folder"
+    )

@@ -80,9 +80,9 @@ class ConsultService:
                 await asyncio.to_thread(self._scan.look)
                 await self._begin(paths)
             except (AegisError, OSError) as error:
-                _log.warning("no draft was looked at", extra={"aegis_error": str(error)})
+                _log.warning("the drafts could not be read", extra={"aegis_error": str(error)})
             except Exception:
-                _log.exception("a look for drafts failed")
+                _log.exception("reading the drafts failed unexpectedly")
             await asyncio.sleep(LOOK_S)
 
     async def _begin(self, paths: WorkspaceFolders) -> None:
@@ -110,10 +110,13 @@ class ConsultService:
                 return
             await asyncio.to_thread(self._write, spec_id, spec, answer)
         except _TakenBackError:
-            _log.info("a draft was taken back", extra={"aegis_spec": spec_id})
+            _log.info(
+                "a draft was not filled in, because it no longer waits for the consultant",
+                extra={"aegis_spec": spec_id},
+            )
         except (AegisError, OSError) as error:
             self._not_before[spec_id] = time.monotonic() + RETRY_S
-            _log.warning("a draft was not written", extra={"aegis_spec": spec_id, "aegis_error": str(error)})
+            _log.warning("a draft was not filled in", extra={"aegis_spec": spec_id, "aegis_error": str(error)})
 
     def _write(self, spec_id: str, before: Spec, answer: Consulted) -> None:
         """Write the answer into the file of the spec, where the person has not changed it meanwhile.

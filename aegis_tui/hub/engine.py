@@ -267,7 +267,7 @@ class Engine:
     def _give_up(self, taken: list[Submission], error: Exception) -> None:
         """Let the requests of a batch fail; if the core failed on one of several, queue all to try each alone."""
         if not isinstance(error, StoreError):
-            _log.error("a batch failed", exc_info=error, extra={"aegis_commands": len(taken)})
+            _log.error("a batch of commands failed", exc_info=error, extra={"aegis_commands": len(taken)})
             if len(taken) > 1:
                 self._queue.extendleft(reversed(taken))
                 self._suspects = len(taken)

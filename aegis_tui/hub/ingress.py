@@ -276,7 +276,11 @@ def refused(frame: dict[str, Any], error: Exception) -> tuple[Reply, AegisError]
     """
     if not isinstance(error, AegisError):
         _log.error("a request failed", extra={"aegis_command": str(frame.get("type"))[:60]}, exc_info=error)
-        error = AegisError(f"the hub failed on this request ({type(error).__name__})", "see its log", code="internal")
+        error = AegisError(
+            f"the hub failed on this request ({type(error).__name__})",
+            "see logs/hub.log in the state folder",
+            code="internal",
+        )
     return refusal(frame.get("request_id"), error), error
 
 

@@ -47,7 +47,7 @@ _STATUS_WORDS = {
     413: "The request is over 1 MiB",
     415: "The content type is not application/json",
     500: "The hub failed",
-    503: "A part is unavailable",
+    503: "The hub, or something that the request needs, is not available",
 }
 
 

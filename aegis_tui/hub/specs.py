@@ -188,7 +188,7 @@ class SpecService:
             except (AegisError, OSError) as error:
                 self._warn("specs were not read", "", str(error))
             except Exception:
-                _log.exception("a step with the specs failed")
+                _log.exception("reading or updating the specs failed unexpectedly")
                 await asyncio.sleep(_RETRY_S)  # then the other specs go on
             try:
                 async with asyncio.timeout(LOOK_S):  # `wait_for` can lose a cancellation, and `stop` would never return

@@ -63,7 +63,7 @@ class Advisor:
         try:
             recalled = await asyncio.to_thread(_with, self._open_memory, lambda memory: memory.similar(query, _ASKED))
         except AegisError as error:
-            _log.warning("the memory gave no advice: %s", error.message)
+            _log.warning("the memory of failures gave no advice: %s", error.message)
             return ()
         return choose_advice(recalled, piece=piece, partition=instance.partition)
 

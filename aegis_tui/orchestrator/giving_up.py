@@ -54,7 +54,9 @@ def cause_of_failure(error: Exception) -> Cause:
             hint = "give yourself write permission there, then start the run again"
             return Cause(code="disk.closed", message=ended(text), hint=hint, outlook="certain")
         return Cause(code="disk", message=ended(text))
-    return Cause(code="internal", message=ended(f"{type(error).__name__}: {error}"), hint="read the hub's log")
+    return Cause(
+        code="internal", message=ended(f"{type(error).__name__}: {error}"), hint="read logs/hub.log in the state folder"
+    )
 
 
 def given_up_command(effect: Effect, cause: Cause) -> AnyCommand | None:

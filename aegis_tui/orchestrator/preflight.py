@@ -186,7 +186,9 @@ class Preflight:
         report = await self._sandbox.probe()
         level = self._sandbox.choose(options.sandbox, report)
         is_on = level == report.level
-        return level, report.layers if is_on else dict.fromkeys(report.layers, "off: --sandbox off")
+        return level, report.layers if is_on else dict.fromkeys(
+            report.layers, "off, as --sandbox or the setting sandbox says"
+        )
 
     async def _admit_servers(
         self, options: RunOptions, kinds: Sequence[KindFacts], design: Design | None

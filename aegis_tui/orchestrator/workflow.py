@@ -283,9 +283,9 @@ async def _forever(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> 
         try:
             await loop()
         except AegisError as error:
-            _log.warning("loop failed: %s: %s", name, error.message)
+            _log.warning("a background task failed: %s: %s", name, error.message)
         except Exception:
-            _log.exception("loop failed unexpectedly", extra={"loop": name})
+            _log.exception("a background task failed unexpectedly", extra={"loop": name})
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             return

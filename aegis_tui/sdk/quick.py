@@ -297,7 +297,9 @@ class HubQuick:
             reply = None
         if not isinstance(reply, dict):
             message = f"the hub at {self._url} answers with HTTP status {response.status} and no JSON object"
-            raise HubUnavailable(message, "see the hub's log, or replace the hub: aegis-tui hub restart")
+            raise HubUnavailable(
+                message, "see logs/hub.log in the state folder, or replace the hub: aegis-tui hub restart"
+            )
         if not reply.get("ok"):
             raise error_from_wire(reply.get("error"))
         return reply

@@ -26,7 +26,7 @@ def version_note(hub: str | None, pid: int, *, mine: str = __version__) -> str:
     words = f"hub {pid} has {theirs}, this program has version {mine}"
     if hub is not None and _numbers(hub) > _numbers(mine):
         return f"{words}: update this program"
-    return f"{words}: restart the hub between two steps of its work with: {RESTART}"
+    return f"{words}: replace the hub, which finishes its current step first: {RESTART}"
 
 
 def _numbers(version: str) -> list[int]:

@@ -78,7 +78,8 @@ class Desk:
         self.parts.choices.keep(kind, name)
         is_set = getattr(self.parts.settings, kind) is not None
         self.tell(
-            f"{words or name}{' ─ for this session only: your settings name another' if is_set else ''}", title=kind
+            f"{words or name}{' ─ until the dashboard is closed: your settings name another' if is_set else ''}",
+            title=kind,
         )
 
     def layout(self, name: str) -> LayoutFile:

@@ -116,7 +116,7 @@ def test_seventeen_sessions_of_an_80b_mixture_in_fp8_fit_on_141_gib() -> None:
         "left for conversations       49.3 GiB",
         "one token                   24.00 KiB  12 layers x 1,024 numbers x 2 B",
         "one conversation             73.7 MiB  36 layers x 2.05 MiB of state",
-        "17 conversations of 122,880 tokens fit; of 262,144 tokens, 8.",
+        "17 conversations of 122,880 tokens fit, or 8 of 262,144 tokens.",
     )
 
 

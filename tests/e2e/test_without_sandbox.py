@@ -82,4 +82,4 @@ def test_without_a_sandbox_the_report_says_so_and_our_processes_import_nothing_o
     assert process.returncode == 0, err
     boundary = json.loads(out)["boundary"]
     assert boundary["level"] == "none"
-    assert set(boundary["layers"].values()) == {"off: --sandbox off"}
+    assert set(boundary["layers"].values()) == {"off, as --sandbox or the setting sandbox says"}

@@ -33,7 +33,7 @@ def test_a_map_that_cannot_be_read_for_a_moment_is_read_again(
         patch.setattr(Path, "read_bytes", fail)
         assert [access.find_caller(TOKEN) for _ in range(3)] == [None] * 3
     assert [record.getMessage() for record in caplog.records] == [
-        "the gateway map cannot be read, the last one stays in force: Too many open files"
+        "gateway-map.json cannot be read, the last valid one stays in use: Too many open files"
     ]
     assert access.find_caller(TOKEN) == "NATIVE-w01"
 

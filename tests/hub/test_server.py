@@ -283,7 +283,7 @@ def test_a_fault_of_the_hub_is_told_as_one_and_logged(
         async with open_hub(paths, port=0) as (address, _):
             with pytest.raises(AegisError, match=r"the hub failed on this request \(RuntimeError\)") as caught:
                 await asyncio.to_thread(HubQuick(address).state)
-            assert (caught.value.code, caught.value.hint) == ("internal", "see the hub's log")
+            assert (caught.value.code, caught.value.hint) == ("internal", "see logs/hub.log in the state folder")
 
     asyncio.run(main())
     assert "Symlink loop" in caplog.text

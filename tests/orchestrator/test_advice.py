@@ -40,7 +40,7 @@ def test_without_a_usable_memory_there_is_no_advice_and_no_error(
             assert await advisor.advise(run, instance) == ()
         assert [record.message.partition(":")[0] for record in caplog.records] == [
             "failures were not stored",
-            "the memory gave no advice",
+            "the memory of failures gave no advice",
         ]
         path.unlink()
         assert [item.failure for item in await advisor.advise(run, instance)] == ["run1-3"]

@@ -314,9 +314,9 @@ def test_what_the_project_needs_and_nothing_provides_is_named(desk: Callable[...
     site = next((place.root / ".venv/lib").glob("python*/site-packages"))
     (site / "other_thing-2.dist-info").mkdir()
     assert place.plan().missing == (
-        "package.json asks for a, but there is no node_modules; run your package manager there, "
+        "package.json asks for a, but there is no node_modules; run your package manager in your checkout, "
         "or set environment.setup",
-        "pyproject.toml asks for left-pad, but not in .venv; install it into .venv, or set environment.setup",
+        "pyproject.toml asks for left-pad, which .venv does not have; install it into .venv, or set environment.setup",
     )
     (site / "left_pad-1.0.dist-info").mkdir()
     (place.root / "node_modules/a").mkdir(parents=True)

@@ -85,7 +85,7 @@ def whole_facts(connection: sqlite3.Connection, blob: int) -> FileFacts | None:
         return None
     symbols = tuple(symbols_of(connection, blob))
     if len(symbols) != row[1]:
-        raise ValueError(f"content {blob} has {len(symbols)} symbols instead of {row[1]}")
+        raise ValueError(f"file version {blob} has {len(symbols)} symbols instead of {row[1]}")
     return unpack_facts(row[0])._replace(symbols=symbols)
 
 

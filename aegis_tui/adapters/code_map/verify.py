@@ -38,7 +38,7 @@ def _all(connection: sqlite3.Connection) -> Iterator[str]:
             connection.execute(create_index(name, prefix="temp.again_"))
         blobs = [row[0] for row in connection.execute("SELECT id FROM blob ORDER BY id")]
         for (at,) in connection.execute(f"SELECT DISTINCT id / {SLOTS} FROM symbol EXCEPT SELECT id FROM blob"):
-            yield f"there are symbols of content {at}, which is not stored"
+            yield f"there are symbols of file version {at}, which is not stored"
         for blob in blobs:
             yield from _one(connection, blob)
         for name in INDEXES:
@@ -63,7 +63,7 @@ def _one(connection: sqlite3.Connection, blob: int) -> Iterator[str]:
     statement = "SELECT vector FROM symbol WHERE id >= ? AND id < ? ORDER BY id"
     stored = [row[0] for row in connection.execute(statement, (blob * SLOTS, (blob + 1) * SLOTS))]
     if stored != [item.vector for item in entry.symbols]:
-        yield f"the vectors of content {blob} are not those of its symbols"
+        yield f"the vectors of file version {blob} are not those of its symbols"
     texts = meaning_rows(blob, entry)
     connection.executemany("INSERT INTO temp.again_meaning(rowid, name, words) VALUES(?, ?, ?)", texts)
     connection.execute("INSERT INTO temp.again_mention(rowid, names) VALUES(?, ?)", (blob, entry.mention))

@@ -77,7 +77,9 @@ def write_guard(guard: Guard, chain: str) -> Path:
             _write(folder / hook, stub.encode(), mode=0o700)
         _write(folder / CONFIG_NAME, _render_config(guard).encode("utf-8", "surrogateescape"))
     except OSError as error:
-        raise GitError(f"the guard of {guard.agent_id} cannot be written: {error}", "check the state folder") from error
+        raise GitError(
+            f"the git hooks of {guard.agent_id} cannot be written: {error}", "check the state folder"
+        ) from error
     return folder / CONFIG_NAME
 
 

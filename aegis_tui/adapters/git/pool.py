@@ -183,9 +183,9 @@ class Pool:
             await asyncio.to_thread(_take_out, path, admin, spare)
         except OSError as error:
             discard(spare)
-            _log.warning("the files of checks cannot be moved: %s", error)
+            _log.warning("the checkout of a check is not kept for reuse: %s", error)
             return False
-        task = asyncio.create_task(self._restore(spare, since_ns), name="the files of checks")
+        task = asyncio.create_task(self._restore(spare, since_ns), name="the checkout of a check")
         self._washing.add(task)
         task.add_done_callback(partial(self._washed, spare))
         return True
@@ -200,7 +200,7 @@ class Pool:
                 self._kept.append(switched)
                 return
         except (AegisError, OSError) as error:
-            _log.warning("the files of checks cannot be used again: %s", error)
+            _log.warning("the checkout of a check is not kept for reuse: %s", error)
         discard(spare)
 
     def _washed(self, spare: Spare, task: asyncio.Task[None]) -> None:

@@ -81,7 +81,7 @@ class SqliteFailureMemory:
         """
         connection = self._connection
         if connection is None:
-            raise StoreError("the memory is closed", "")
+            raise StoreError("the memory of failures is closed", "")
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -190,13 +190,13 @@ def _store_error(path: Path, doing: str, error: Exception) -> StoreError:
         hint = f"move {path} away; a new one is then created"
     else:
         hint = f"check the free space and the permissions of {path.parent}"
-    return StoreError(f"the memory {path} cannot be {doing}: {error}", hint)
+    return StoreError(f"the memory of failures {path} cannot be {doing}: {error}", hint)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > _VERSION:
-        raise StoreError("the memory was written by a newer version of aegis-tui", "install that version")
+        raise StoreError("the memory of failures was written by a newer version of aegis-tui", "install that version")
     if version == 0:
         for statement in _SCHEMA.split(";\n"):
             connection.execute(statement)

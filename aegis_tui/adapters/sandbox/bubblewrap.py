@@ -326,7 +326,7 @@ def _layers(findings: Findings) -> dict[str, str]:
     return {
         "filesystem": findings.version,
         "network": "own namespace",
-        "names": "refused and recorded" if findings.serves_names else "refused, not recorded",
+        "names": "lookups refused and recorded" if findings.serves_names else "lookups refused, not recorded",
         "processes": "own namespace",
         "terminal": "own pane, TIOCSTI refused by the kernel" if closed else "own pane",
     }

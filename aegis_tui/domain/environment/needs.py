@@ -93,10 +93,11 @@ def missing_words(need: PackageNeed, absent: Collection[str], *, where: str) -> 
     place = f"{need.folder}/" if need.folder else ""
     what = f"{need.source} asks for {named}"
     if need.kind == "node":
-        lack = f"not in {where}" if where else f"there is no {place}node_modules"
-        return f"{what}, but {lack}; run your package manager there, or set environment.setup"
-    lack = f"not in {where}" if where else "there is no virtual environment"
-    return f"{what}, but {lack}; install it into {place}.venv, or set environment.setup"
+        lack = f"which {where} does not have" if where else f"but there is no {place}node_modules"
+        return f"{what}, {lack}; run your package manager in {need.folder or 'your checkout'}, or set environment.setup"
+    lack = f"which {where} does not have" if where else "but there is no virtual environment"
+    packages = "it" if len(listed) == 1 else "them"
+    return f"{what}, {lack}; install {packages} into {place}.venv, or set environment.setup"
 
 
 def normal_name(name: str) -> str:

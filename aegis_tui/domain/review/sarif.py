@@ -62,7 +62,7 @@ def _rule(item: JointFinding) -> str:
 
 def _described(name: str) -> dict[str, Any]:
     lens, _, point = name.partition("/")
-    words = f"{point}, a point of the review lens {lens}." if point else f"The review lens {lens}."
+    words = f"The rule {point} of the review lens {lens}." if point else f"The review lens {lens}."
     return {"id": name, "shortDescription": {"text": words}}
 
 

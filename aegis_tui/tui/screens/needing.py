@@ -82,7 +82,7 @@ class NeedActions(InstanceActions, RunActions):
         reply = await self.desk.reply(SpecRescanReply, "spec:rescan", spec_id=need.key)
         if reply is not None:
             problems = [row["reason"] for row in reply["problems"]]
-            self.desk.tell(problems[0] if problems else "nothing is missing any more", title=need.key)
+            self.desk.tell(problems[0] if problems else "nothing prevents its start any more", title=need.key)
 
     def _answer(self, need: Need) -> None:
         """Open what answers a need, as `action_next_need` says."""

@@ -95,7 +95,7 @@ def plan_lines(planned: Sequence[str], settings_text: str, width: int) -> list[L
     if not files:
         return [*lines, *_wrapped("and nothing else; the repository stays as it is", width, "text", indent=2)]
     lines += _wrapped(
-        "and in the repository, which aegis-tui init --undo takes back (and a block in git's info/exclude):",
+        "and these files in the repository, and a block in git's info/exclude; aegis-tui init --undo removes them:",
         width,
         "strong",
         indent=2,

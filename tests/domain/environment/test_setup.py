@@ -202,8 +202,8 @@ def test_a_file_that_is_not_what_it_seems_asks_for_nothing(text: str) -> None:
 def test_a_missing_package_is_named_with_its_place_and_what_to_do() -> None:
     need = PackageNeed("python", "api", "api/pyproject.toml", tuple("abcdef"))
     assert missing_words(need, list("fedcba"), where=".venv") == (
-        "api/pyproject.toml asks for a, b, c, d and 2 more, but not in .venv; "
-        "install it into api/.venv, or set environment.setup"
+        "api/pyproject.toml asks for a, b, c, d and 2 more, which .venv does not have; "
+        "install them into api/.venv, or set environment.setup"
     )
 
 
