@@ -15,8 +15,8 @@ from aegis_tui.sdk.version import RESTART, version_note
 @pytest.mark.parametrize(
     ("hub", "words"),
     [
-        (None, f"hub 7 has an earlier version, this program has version 1.10.0: restart the hub .* with: {RESTART}"),
-        ("1.9.9", f"hub 7 has version 1.9.9, this program has version 1.10.0: restart the hub .* with: {RESTART}"),
+        (None, f"hub 7 has an earlier version, this program has version 1.10.0: replace the hub, .*: {RESTART}"),
+        ("1.9.9", f"hub 7 has version 1.9.9, this program has version 1.10.0: replace the hub, .*: {RESTART}"),
         ("1.10.1", "hub 7 has version 1.10.1, this program has version 1.10.0: update this program"),
         ("2.0", "hub 7 has version 2.0, this program has version 1.10.0: update this program"),
     ],
