@@ -80,10 +80,7 @@ class Limits(BaseModel):
 
 
 class BudgetSettings(BaseModel):
-    """How many tokens and minutes of model calls a run may use: the table `[budget]` in the user file.
-
-    A run's own options come first.
-    """
+    """How much a run may call the models: the table `[budget]` in the user file. A run's own options come first."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
