@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aegis_tui.agent.files import OwnWorktree, replace_once
-from aegis_tui.agent.finding_places import misplaced
 from aegis_tui.agent.foreign import ForeignToolbox
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn, TaskContext
@@ -20,6 +19,7 @@ from aegis_tui.agent.map_questions import ask_map
 from aegis_tui.agent.process import run_process
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.reader import FileReader
+from aegis_tui.agent.review_calls import request_review, verdict_fields
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.search import search_files
 from aegis_tui.agent.writer import LOCK_WAIT_S, Writer, must_exist
@@ -92,8 +92,7 @@ class Toolbox:
         self.context = TaskContext()
         self.read_paths: set[str] = set()
         self._worktree, self.reader = worktree, reader
-        self._git = git
-        self._writer = writer
+        self._git, self._writer = git, writer
         self._hand_in, self._link = hand_in, link
         self._progress, self._screen = progress, screen
         self._has_written = False
@@ -109,6 +108,7 @@ class Toolbox:
             tools.BashArguments: self._bash,
             tools.LockArguments: self._lock,
             tools.ReportArguments: self._report,
+            tools.RequestReviewArguments: self._request_review,
             tools.VerdictArguments: self._verdict,
             tools.ProposeDesignArguments: self._propose_design,
         }
@@ -349,17 +349,15 @@ class Toolbox:
             return None
         return await self._hand_in.save(self.context, reason, written=self._writer.written)
 
+    async def _request_review(self, wanted: tools.RequestReviewArguments) -> ToolResult:
+        review_id = await request_review(self._link, self.context)
+        return ToolResult(f"{review_id} is requested; go on, its findings reach you between two turns")
+
     async def _verdict(self, wanted: tools.VerdictArguments) -> ToolResult:
-        if self.context.review_id is None:
-            raise UsageError("no review is open")
-        if wanted.decision == "reject" and not wanted.findings:
-            raise UsageError("a rejection needs at least one finding that says what to change")
-        if problems := await misplaced(wanted.findings, self._worktree):
-            raise UsageError("; ".join(problems), "Give the verdict again with these findings corrected")
+        fields = await verdict_fields(wanted, self.context, self._worktree)
         self._screen.action("Verdict", wanted.decision)
-        fields = wanted.model_dump(mode="json", by_alias=True)
         await self._progress.report()
-        await self._link.command("review:verdict", review_id=self.context.review_id, **fields)
+        await self._link.command("review:verdict", **fields)
         return ToolResult(f"verdict given: {wanted.decision}", TaskOutcome("done", f"review: {wanted.decision}"))
 
     async def _propose_design(self, wanted: tools.ProposeDesignArguments) -> ToolResult:

@@ -23,6 +23,7 @@ _WORKER_TOOLS = (
     "release_lock",
     "claim_task",
     "update_task",
+    "request_review",
     "report_done",
     *COMMON_TOOLS,
 )

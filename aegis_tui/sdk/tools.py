@@ -15,12 +15,13 @@ from aegis_tui.domain.review.finding import Criterion, Finding
 from aegis_tui.domain.role import ROLES, traits_of
 from aegis_tui.domain.run.events import Stage
 from aegis_tui.errors import Conflict, LockHeld, Refused
-from aegis_tui.sdk.caller import Caller, not_granted, region_of, until
+from aegis_tui.sdk.caller import not_granted, region_of, until
 from aegis_tui.sdk.context import shared_context
 from aegis_tui.sdk.joint_news import granted
 from aegis_tui.sdk.mailbox import acknowledge, read_page
 from aegis_tui.sdk.map_tools import MapTools
 from aegis_tui.sdk.notice_box import NoticeBox
+from aegis_tui.sdk.review_tools import ReviewTools
 from aegis_tui.sdk.tool_results import (
     ConflictList,
     ContextView,
@@ -58,7 +59,7 @@ class Ask(Protocol):
         ...
 
 
-class Tools(Caller, MapTools):
+class Tools(ReviewTools, MapTools):
     """The tools, executed as the instance that `ask` sends as."""
 
     def __init__(self, ask: Ask, who: Callable[[], str], *, box: NoticeBox | None = None) -> None:
@@ -369,9 +370,7 @@ class Tools(Caller, MapTools):
         return Told(told=await self._send(authors, f"{self._who()} found in review:\n{text}"))
 
     async def approve(self, criteria: list[Criterion]) -> Named:
-        """Approve the piece under your review, each acceptance criterion with evidence; refused if one has failed.
-
-        Returns the id of the review; refused if you review nothing.
+        """Approve the piece under your review, each acceptance criterion with evidence; returns the id of the review.
 
         Raises:
             AegisError: You review nothing, or a criterion has failed; or the hub does not answer.

@@ -269,6 +269,7 @@ TOOL_COMMANDS = {
     "approve": "review:verdict",
     "reject": "review:verdict",
     "create_spec": "spec:create",
+    "request_review": "review:request",
     "report_done": "agent:report",
 }
 

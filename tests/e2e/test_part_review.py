@@ -30,6 +30,7 @@ def write_scenario(folder: Path) -> None:
     scripts = {
         "part": [
             {"tool": "write", "args": {"path": "src/part.py", "content": "part = 1\n"}},
+            {"tool": "request_review", "args": {}},
             {"tool": "bash", "args": {"command": wait}},
             {"tool": "report", "args": {"status": "done", "summary": "feat(part): add part"}},
         ],
@@ -92,14 +93,14 @@ def test_unfinished_work_is_reviewed_and_its_author_goes_on_with_the_suggestion(
 
         until(lambda: any((Path(item["worktree"] or "/none") / "src/part.py").exists() for item in workers()))
         (worker,) = workers()
-        asked = workspace.aegis("review", "request", "part", "--json")
-        assert asked.code == 0, asked.err
 
         def seen(kind: str) -> list[dict[str, Any]]:
             lines = workspace.aegis("events", "--json").out.splitlines()
             return [item for item in map(json.loads, lines) if item["type"].startswith(kind)]
 
         until(lambda: bool(seen("review:in_progress")))
+        refused = workspace.aegis("review", "request", "part", "--json")
+        assert refused.code == 3 and "is in progress" in refused.out
         change_while_it_is_read(seen, workspace, Path(worker["worktree"]) / "src/part.py")
         until(lambda: bool(seen("fix:suggested")))
         (event,) = seen("fix:suggested")

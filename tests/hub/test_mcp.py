@@ -25,7 +25,7 @@ from aegis_tui.sdk.tools import NAMES
 from tests.hub.effects import Run
 
 LOCKS = {"acquire_lock", "renew_lock", "release_lock"}
-TASKS = {"claim_task", "update_task", "report_done"}
+TASKS = {"claim_task", "update_task", "request_review", "report_done"}
 CONTRACT = {
     "worker": LOCKS | TASKS | {"get_scope", "request_scope", "send_message", "read_messages", "get_context"},
     "commander": {"propose_design", "dispatch_workers", "check_conflicts", "run_qa", "integrate"},
@@ -270,7 +270,9 @@ async def hand_in(address: HubAddress, run: Run, workers: dict[str, str]) -> Non
         for attempt, decision in enumerate(("reject", "approve") if number == 0 else ("approve",)):
             head = f"{number}{attempt}" * 20
             async with speak(address, token) as worker:
+                assert "changed nothing" in await worker.refused("request_review")
                 done = await worker.call("report_done", summary="x", head_oid=head)
+                assert "only while a worker builds" in await worker.refused("request_review")
                 assert done["handed_in"] == piece
             await run.check(piece, head, f"src/{piece[0]}/x.py")
             async with speak(address, await run.bring_up_reviewer()) as reviewer:

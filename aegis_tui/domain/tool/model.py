@@ -125,6 +125,10 @@ class ReportArguments(ToolArguments):
     )
 
 
+class RequestReviewArguments(ToolArguments):
+    """Arguments of `request_review`: none, because it is about the caller's own piece."""
+
+
 class VerdictArguments(ToolArguments):
     """Arguments of `verdict`, which ends a review."""
 
@@ -218,6 +222,11 @@ TOOLS: Mapping[str, Tool] = dict(
             ReportArguments,
         ),
         _tool("rename", "Give one file another path, where there is none yet.", RenameArguments),
+        _tool(
+            "request_review",
+            "Have your work so far reviewed while you go on. What is found reaches you between two turns.",
+            RequestReviewArguments,
+        ),
         _tool("search", "Find lines that match a pattern in all files that git does not ignore.", SearchArguments),
         _tool(
             "signatures",
@@ -243,6 +252,7 @@ _ORDER = (
     "write",
     "delete",
     "rename",
+    "request_review",
     "propose_design",
     "verdict",
 )
