@@ -21,6 +21,9 @@ SETUP_FILES = Path(__file__).parent / "setup_files"
 RUN_DATA = ("/.agents/specs/active/", "/.agents/specs/archive/", "/.agents/diffs/", "/.agents/design/", "/task.md")
 """Paths that runs write inside the checkout; they must never be committed (contract 1)."""
 
+AGENT_DOCS = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", ".agent/rules/aegis-tui.md")
+"""The files in which agent programs look for instructions: each gets the same section."""
+
 BEGIN, END = "aegis-tui: begin", "aegis-tui: end"
 RECORD = "aegis-init.json"
 
@@ -50,11 +53,13 @@ class Setup:
     def write(self, *, agent_docs: bool = False) -> SetupChange:
         """Write the files that are missing; files that exist stay as they are. Return the names of what was written.
 
-        Also adds a block at the end of `info/exclude`, and with `agent_docs` of AGENTS.md, unless it is there already;
-        that counts as written. After `Refused` or `OSError` some files may have been written: `undo` knows them.
+        Also adds a block at the end of `info/exclude`, and with `agent_docs` of the files in `AGENT_DOCS`, unless it is
+        there already; that counts as written. Of those, a symbolic link, and a file that is not in an encoding that
+        extends ASCII, stay as they are and count as kept. After `Refused` or `OSError` some files may have been
+        written: `undo` knows them.
 
         Args:
-            agent_docs: Whether to add a block about the workspace to AGENTS.md, for agents of other kinds.
+            agent_docs: Whether to add blocks about the workspace, for agents of other kinds.
 
         Raises:
             Refused: A path leads out of the checkout.
@@ -67,18 +72,23 @@ class Setup:
             if not path.exists():
                 self._put(record, name, path, text.encode())
                 written.append(name)
+        kept = []
         blocks: list[tuple[str, Path, Callable[[bytes], bytes]]] = [
             (self._shown(self._exclude), self._exclude, lambda old: _with_block(old, "# {}", RUN_DATA))
         ]
-        if agent_docs:
-            docs = _read_setup_file("agents.md").rstrip("\n").split("\n")
-            blocks.append(("AGENTS.md", self._inside("AGENTS.md"), lambda old: _with_block(old, "<!-- {} -->", docs)))
+        docs = _read_setup_file("agents.md").rstrip("\n").split("\n")
+        for name in AGENT_DOCS if agent_docs else ():
+            path = self._root / name
+            if path.is_symlink() or (self._inside(name).exists() and b"\0" in path.read_bytes()):
+                kept.append(name)
+            else:
+                blocks.append((name, path, lambda old: _with_block(old, "<!-- {} -->", docs, end=_line_end(old))))
         for name, path, add in blocks:
             old = path.read_bytes() if path.exists() else b""
             if (new := add(old)) != old:
                 self._put(record, name, path, new)
                 written.append(name)
-        return SetupChange(written=tuple(written))
+        return SetupChange(written=tuple(written), kept=tuple(kept))
 
     @property
     def was_written(self) -> bool:
@@ -93,11 +103,14 @@ class Setup:
         """
         return [name for name in self._files() if not self._inside(name).exists()]
 
-    def undo(self) -> SetupChange:
+    def undo(self, *, only_agent_docs: bool = False) -> SetupChange:
         """Restore what was there before, byte for byte; from a file that was changed since, remove only our block.
 
         A changed file without such a block is kept. Folders that were created and are empty are deleted, and then the
         record.
+
+        Args:
+            only_agent_docs: Leave all but the files in `AGENT_DOCS` as they are, and in the record.
 
         Returns:
             The names of the files that were restored or cleared of our block, and of those kept.
@@ -112,7 +125,8 @@ class Setup:
         if not record["files"]:
             raise UsageError("this repository was not set up", "set it up: aegis-tui init")
         removed, kept = [], []
-        for name, entry in reversed(record["files"].items()):
+        stays = {name: entry for name, entry in record["files"].items() if only_agent_docs and name not in AGENT_DOCS}
+        for name, entry in reversed([item for item in record["files"].items() if item[0] not in stays]):
             if self._restore(self._place(name), entry):
                 removed.append(name)
             else:
@@ -121,7 +135,11 @@ class Setup:
             folder = self._place(name)
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-        self._record.unlink()
+        if stays:
+            folders = [name for name in record["folders"] if self._place(name).is_dir()]
+            _replace(self._record, json.dumps({"files": stays, "folders": folders}, indent=1).encode())
+        else:
+            self._record.unlink()
         return SetupChange(removed=tuple(reversed(removed)), kept=tuple(reversed(kept)))
 
     @property
@@ -206,7 +224,7 @@ class Setup:
             else:
                 _replace(path, before)
             return True
-        without = _without_block(now)
+        without = _without_block(now, gap=before is not None and bool(before) and not before.endswith(b"\n"))
         if without == now:
             return False
         _replace(path, without)
@@ -228,29 +246,43 @@ def _read_setup_file(name: str) -> str:
     return (SETUP_FILES / name).read_text("utf-8")
 
 
-def _with_block(old: bytes, comment: str, lines: Iterable[str]) -> bytes:
+def _with_block(old: bytes, comment: str, lines: Iterable[str], *, end: str = "\n") -> bytes:
     """Return the content with our block appended; unchanged if it has one already.
 
     Args:
         old: The content.
         comment: How the file writes a comment, with `{}` for the text; it marks the block's begin and end.
         lines: The lines between.
+        end: What ends a line.
     """
     if comment.format(BEGIN).encode() in old:
         return old
-    gap = b"" if not old or old.endswith(b"\n") else b"\n"
-    block = "\n".join([comment.format(BEGIN), *lines, comment.format(END)]) + "\n"
-    return old + gap + block.encode()
+    gap = "" if not old or old.endswith(b"\n") else end
+    block = end.join([comment.format(BEGIN), *lines, comment.format(END)]) + end
+    return old + (gap + block).encode()
 
 
-def _without_block(content: bytes) -> bytes:
-    """Return the content without our block; unchanged if it does not have exactly one begin and one end after it."""
+def _line_end(content: bytes) -> str:
+    """Return what ends most lines of a file: a line feed, or a carriage return and a line feed."""
+    return "\r\n" if 2 * content.count(b"\r\n") > content.count(b"\n") else "\n"
+
+
+def _without_block(content: bytes, *, gap: bool) -> bytes:
+    """Return the content without our block; unchanged if it does not have exactly one begin and one end after it.
+
+    Args:
+        content: The content.
+        gap: Whether a line end was put before the block; it goes too, unless text follows the block.
+    """
     lines = content.splitlines(keepends=True)
     begins = [index for index, line in enumerate(lines) if BEGIN.encode() in line]
     ends = [index for index, line in enumerate(lines) if END.encode() in line]
     if len(begins) != 1 or len(ends) != 1 or begins[0] > ends[0]:
         return content
-    return b"".join(lines[: begins[0]] + lines[ends[0] + 1 :])
+    before, after = b"".join(lines[: begins[0]]), b"".join(lines[ends[0] + 1 :])
+    if gap and not after:
+        before = before.removesuffix(b"\n").removesuffix(b"\r")
+    return before + after
 
 
 def _replace(path: Path, content: bytes) -> None:

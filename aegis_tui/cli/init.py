@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 def _init(
     undo: Annotated[bool, typer.Option("--undo", help="Restore what was there before init.")] = False,
     agent_docs: Annotated[
-        bool, typer.Option("--agent-docs", help="Also add a block about aegis-tui to AGENTS.md, for other agents.")
+        bool,
+        typer.Option("--agent-docs", help="Also add a section for other agents to AGENTS.md, CLAUDE.md and others."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
     """Write settings, roles, rules and spec templates to .agents, or undo that.
 
     Existing files are not changed, with two exceptions: the paths to which runs write in the checkout are added to
-    .git/info/exclude, and with --agent-docs a block is added to AGENTS.md. The command prints what it has written,
-    removed and kept. --undo keeps files that were changed since, and ignores --agent-docs. No hub is started.
+    .git/info/exclude, and with --agent-docs a section is added to AGENTS.md, CLAUDE.md, GEMINI.md and
+    .agent/rules/aegis-tui.md, which are created if they are missing; symbolic links among them are kept as they are.
+    The command prints what it has written, removed and kept.
+
+    --undo keeps files that were changed since, but for the sections; with --agent-docs it removes only these. No hub is
+    started.
 
     Exit code 5 outside a repository, 3 if a path leads out of the checkout, 2 if there is nothing to undo or the record
     of an earlier init cannot be read.
@@ -33,7 +38,7 @@ def _init(
     from aegis_tui.bootstrap.checkout import make_setup
 
     setup = asyncio.run(make_setup(here().root))
-    change = setup.undo() if undo else setup.write(agent_docs=agent_docs)
+    change = setup.undo(only_agent_docs=agent_docs) if undo else setup.write(agent_docs=agent_docs)
     fields: InitOutput = {
         "written": list(change.written),
         "removed": list(change.removed),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from aegis_tui.application.setup import RECORD, RUN_DATA, SETUP_FILES, Setup
+from aegis_tui.application.setup import AGENT_DOCS, RECORD, RUN_DATA, SETUP_FILES, Setup
 from aegis_tui.domain.rule.model import wrong_examples
 from aegis_tui.domain.rule.parse import parse_rules
 from aegis_tui.errors import Refused, UsageError
@@ -95,7 +95,7 @@ def test_undo_gives_back_every_byte_and_mode(
         (root / "AGENTS.md").write_bytes(docs)
     before = tree(root)
     written = setup.write(agent_docs=True).written
-    assert {"AGENTS.md", ".git/info/exclude"} <= set(written)
+    assert {*AGENT_DOCS, ".git/info/exclude"} <= set(written)
     assert tree(root) != before
     change = setup.undo()
     assert tree(root) == before
@@ -106,7 +106,8 @@ def test_a_second_time_nothing_is_written_and_undo_still_gives_back_all(root: Pa
     before = tree(root)
     setup.write()
     assert setup.write().written == ()
-    assert setup.write(agent_docs=True).written == ("AGENTS.md",)
+    assert setup.write(agent_docs=True).written == AGENT_DOCS
+    assert setup.write(agent_docs=True).written == ()
     setup.undo()
     assert tree(root) == before
 
@@ -134,6 +135,47 @@ def test_undo_keeps_what_somebody_has_changed_since(root: Path, setup: Setup) ->
     assert "aegis" not in exclude.read_text() and exclude.read_text().endswith("mine\n")
     assert docs.read_text() == "Hello.\nBye.\n"
     assert not (root / ".git" / RECORD).exists()
+
+
+@pytest.mark.parametrize(
+    "mine", [b"# Mine\n", b"# Mine", b"# Mine\r\nmore\r\n", b"# Mine\r\nmore", b"", b"\xef\xbb\xbf\xff"]
+)
+def test_the_sections_alone_are_taken_out_again(root: Path, setup: Setup, mine: bytes) -> None:
+    (root / "CLAUDE.md").write_bytes(mine)
+    setup.write()
+    before = tree(root)
+    setup.write(agent_docs=True)
+    content = (root / "CLAUDE.md").read_bytes()
+    assert content.startswith(mine) and (b"\r\n<!-- aegis" in content) is (b"\r\n" in mine)
+    changed = tree(root)
+    assert setup.undo(only_agent_docs=True).removed == AGENT_DOCS
+    assert {name: seen for name, seen in tree(root).items() if name != f".git/{RECORD}"} == {
+        name: seen for name, seen in before.items() if name != f".git/{RECORD}"
+    }
+    assert setup.undo(only_agent_docs=True).removed == ()
+    setup.write(agent_docs=True)
+    assert tree(root) == changed
+    setup.undo()
+    assert (root / "CLAUDE.md").read_bytes() == mine and not (root / ".agent").exists()
+
+
+def test_the_text_around_a_section_stays_byte_for_byte(root: Path, setup: Setup) -> None:
+    path = root / "GEMINI.md"
+    path.write_bytes(b"a\r\nb")
+    setup.write(agent_docs=True)
+    path.write_bytes(b"z\n" + path.read_bytes())
+    setup.undo(only_agent_docs=True)
+    assert path.read_bytes() == b"z\na\r\nb"
+
+
+def test_links_and_other_encodings_stay_as_they_are(root: Path, setup: Setup) -> None:
+    (root / "CLAUDE.md").symlink_to("/etc/hosts")
+    (root / "GEMINI.md").write_bytes("Hallo".encode("utf-16"))
+    change = setup.write(agent_docs=True)
+    assert change.kept == ("CLAUDE.md", "GEMINI.md") and "AGENTS.md" in change.written
+    assert (root / "CLAUDE.md").is_symlink() and (root / "GEMINI.md").read_bytes() == "Hallo".encode("utf-16")
+    setup.undo()
+    assert (root / "CLAUDE.md").is_symlink() and not (root / "AGENTS.md").exists()
 
 
 def test_undo_without_a_set_up_is_a_wrong_usage(setup: Setup) -> None:
