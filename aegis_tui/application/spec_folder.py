@@ -87,6 +87,15 @@ class SpecFolder:
             entries, key=lambda entry: -PRIORITIES[entry.file.spec.priority] if entry.file else len(PRIORITIES)
         )
 
+    def entries_by_id(self) -> list[Spec]:
+        """Return all active specs that are valid, by id; the ids that `create` gives are in the order of their making.
+
+        Raises:
+            UsageError: As `paths` does.
+        """
+        specs = (entry.file.spec for entry in self.entries() if entry.file)
+        return sorted(specs, key=lambda spec: spec.id)
+
     def find(self, spec_id: str) -> Path:
         """Return the file of a spec: an active one, or one in the archive.
 

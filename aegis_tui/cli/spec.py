@@ -62,7 +62,7 @@ def new(
     """
     root = here().root
     folder = SpecFolder(root)
-    path = folder.create(text, template=template, author=_author(root), now=datetime.now(UTC), is_consulted=not as_is)
+    path = folder.create(text, template=template, author=author_in(root), now=datetime.now(UTC), is_consulted=not as_is)
     spec = load_spec(path).spec
     fields: SpecOutput = {"specs": [spec], "path": _relative(path, root)}
     output.result(fields, as_json=as_json, lines=[_relative(path, root)])
@@ -91,7 +91,7 @@ def import_issue(
         issue = read_issue(decoded(content))
     except NotYaml as error:
         raise UsageError(f"the issue cannot be read: {error.message}", "give UTF-8 text of at most 1 MiB") from error
-    path = SpecFolder(root).add_issue(issue, author=_author(root), now=datetime.now(UTC))
+    path = SpecFolder(root).add_issue(issue, author=author_in(root), now=datetime.now(UTC))
     fields: SpecOutput = {"specs": [load_spec(path).spec], "path": _relative(path, root)}
     output.result(fields, as_json=as_json, lines=[_relative(path, root)])
     return 0
@@ -147,7 +147,7 @@ def approve(
     """
     root = here().root
     folder = SpecFolder(root)
-    file = folder.move(spec, "approved", by="person", author=_author(root) or "person", now=datetime.now(UTC))
+    file = folder.move(spec, "approved", by="person", author=author_in(root) or "person", now=datetime.now(UTC))
     path = _relative(folder.find(spec), root)
     fields: SpecOutput = {"specs": [file.spec], "path": path}
     output.result(fields, as_json=as_json, lines=[f"{spec} is approved"])
@@ -227,7 +227,7 @@ def spec_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Spec.model_json_schema()}
 
 
-def _author(root: Path) -> str:
+def author_in(root: Path) -> str:
     """Return the name of the person as git knows it; empty if it has none."""
     argv = ["git", "-C", str(root), "config", "user.name"]
     done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=10, check=False)

@@ -21,6 +21,9 @@ def between(mark: str) -> str:
 def test_the_commands_run() -> None:
     said = []
     with clean_workspace(SHOP) as workspace:
+        config = workspace.folder / "config" / "aegis-tui" / "config.toml"
+        config.parent.mkdir()
+        config.write_text('base_url = "http://127.0.0.1:9"\n')
         for text in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL):
             argv = ["bash", "-euo", "pipefail", "-c", text]
             done = subprocess.run(
@@ -35,6 +38,7 @@ def test_the_commands_run() -> None:
             assert done.returncode == 0, f"{text}\n{done.stderr}"
             said.append(done.stdout)
     assert "reviewer (security)" in said[0] and "tools: read, signatures, map, search, bash, verdict" in said[0]
+    assert "is assigned to CLAUDE-backend: Build the index" in said[2] and "CLAUDE-backend  worker" in said[2]
     assert "1 role file of the team, all valid" in said[1] and "limits: 20 turns, 5 minutes" in said[1]
 
 

@@ -42,7 +42,7 @@ from tests.frozen.logs import recovered, told
 from tests.frozen.memory_scene import QUESTIONS, remember
 from tests.frozen.review_scene import comment_on_lines
 from tests.frozen.served import served
-from tests.frozen.spec_scene import ping_specs, write_specs
+from tests.frozen.spec_scene import direct_by_hand, ping_specs, write_specs
 from tests.frozen.surface import options
 from tests.hub.closed import fits
 
@@ -323,7 +323,7 @@ class _Desk:
         with mock.patch.object(prompt, "DELIVERY_S", 0.0):
             self._ask("send", self._worker(), "hello")
             comment_on_lines(self._ask)
-        self._ask("stop", self._worker())
+        direct_by_hand(self._ask, self._worker())
         self._ask("worktree", "list")
         self._ask("worktree", "remove", "w99", ends="no such worktree")
         self._ask("qa", "--accept-base-failures")

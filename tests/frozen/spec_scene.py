@@ -69,3 +69,12 @@ def ping_specs(ask: Callable[..., Any]) -> None:
     with mock.patch.object(HubQuick, "reply", lambda *_, **__: found):
         ask("spec", "ping", "whole")
         ask("spec", "rescan")
+
+
+def direct_by_hand(ask: Callable[..., Any], instance: str) -> None:
+    """A task, a part of it for an instance, an event for all, and the end of the instance."""
+    ask("new", "--title", "Add a search page")
+    ask("assign", "--instance", instance, "--subtask", "Build the form")
+    ask("broadcast", "note:hello", "--data", "{}")
+    ask("stop", instance)
+    shutil.rmtree(".agents/specs")

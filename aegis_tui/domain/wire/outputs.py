@@ -20,11 +20,14 @@ from aegis_tui.domain.wire import (
     role,
     rule,
     spec,
+    task,
 )
 from aegis_tui.domain.wire.explain import ExplainOutput
 
 OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
     {
+        "assign": [task.AssignedOutput],
+        "broadcast": [task.BroadcastOutput],
         "cancel": [output.RunOutput],
         "config list": [machine.SettingsOutput],
         "conflicts": [output.ConflictsOutput],
@@ -67,6 +70,7 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "memory forget": [memory.FailureForgottenOutput],
         "memory last": [memory.FailuresOutput],
         "memory similar": [memory.SimilarOutput],
+        "new": [task.NewTaskOutput],
         "partition check": [machine.OverlapsOutput],
         "partition suggest": [code_map.PartitionOutput],
         "pr": [push.PullRequestOutput],
