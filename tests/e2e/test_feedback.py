@@ -151,6 +151,8 @@ def test_after_its_round_another_instance_got_it_with_every_trace_and_then_the_p
     assert [item["to"] for item in piece["sent_back"]] == ["worker", "other", "worker", "person"]
     first, second = piece["agents"]
     assert piece["handed_over"] == [first]
+    roles = {item["agent_id"]: item["role"] for item in ended.report["instances"]}
+    assert [roles[name] for name in (first, second)] == ["worker", "junior-developer"]
     brief = ended.prompts[second]
     assert "2 submissions of this task were sent back" in brief and brief.count("13 != 12") >= 2
     assert ADVICE in ended.prompts[second] and ADVICE not in ended.prompts[first]

@@ -141,7 +141,8 @@ def _plan_workers(workspace: Workspace, run: Run) -> Iterator[Draft]:
             continue
         drafts = _hopeless(workspace, run, piece)
         if not drafts and has_slot:
-            drafts = list(_staff(workspace, run, piece, role="worker"))
+            role = "junior-developer" if piece.handed_over else "worker"
+            drafts = list(_staff(workspace, run, piece, role=role))
         if drafts:
             yield from drafts
             return

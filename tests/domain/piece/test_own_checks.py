@@ -141,6 +141,7 @@ def test_a_worker_gets_its_rounds_then_another_one_all_traces_then_the_run_fails
     hub.rejected("a1", "a2")
     assert hub.stands("alpha") is PieceStatus.PENDING
     second = hub.replaced()
+    assert second.startswith("NATIVE-j"), "a junior developer takes over"
     brief = hub.prompts(second)[0]
     assert "2 submissions of this task were sent back" in brief and "commit a1" in brief and "commit a2" in brief
     hub.rejected("a3", "a4")
