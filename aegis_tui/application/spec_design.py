@@ -12,6 +12,7 @@ from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.naming import RESERVED
 from aegis_tui.domain.run.design import Design, Feature
 from aegis_tui.domain.spec.document import Spec, SpecTask
+from aegis_tui.errors import Refused
 
 _ODD = re.compile(r"[^a-z0-9_-]+")
 _ID_CHARS = 41
@@ -23,20 +24,28 @@ def design_of(spec: Spec, *, kind: str | None = None) -> Design:
 
     If all tasks name files, and no two of them the same, each task becomes a feature with a worker of its own, and the
     dependencies of tasks those of features. Otherwise one worker does the whole spec, and may change the files that the
-    tasks name, or all files if a task names none. Tasks that are completed or cancelled are left out.
+    tasks name, or all files if a task names none. Tasks that are completed or cancelled are left out. The mode SINGLE
+    always gives one worker, and PAR-MULTI one for each task.
 
     Args:
         spec: A valid spec.
         kind: The agent kind; None leaves it to the options of the run.
 
     Raises:
-        Refused: Globs of the tasks cost too much to compare.
+        Refused: Globs of the tasks cost too much to compare. Or the mode is PAR-MULTI, and a task names no files, or
+            two name the same (code `spec.mode`).
     """
     tasks = [task for task in spec.tasks if task.status not in ("completed", "cancelled")]
     more: dict[str, str] = {} if kind is None else {"kind": kind}
     around = "\n".join(_about(spec))
     names = _names(tasks)
-    if len(tasks) > 1 and len(names) == len(tasks) and _are_apart(tasks):
+    is_apart = len(tasks) > 1 and len(names) == len(tasks) and _are_apart(tasks)
+    if spec.mode == "PAR-MULTI" and not is_apart:
+        hint = "give each task files of its own, or choose another mode"
+        raise Refused(
+            f"{spec.id}: the mode is PAR-MULTI, but its tasks cannot be built at once", hint, code="spec.mode"
+        )
+    if is_apart and spec.mode != "SINGLE":
         features = [
             Feature(
                 id=names[task.id],

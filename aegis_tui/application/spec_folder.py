@@ -16,7 +16,7 @@ from aegis_tui.application.spec_template import check_edited
 from aegis_tui.application.spec_text import SpecFile, change_spec, dump_spec, load_spec, parse_spec, read_spec
 from aegis_tui.application.yaml_edit import Edit, edited
 from aegis_tui.domain.naming import check_spec_id
-from aegis_tui.domain.spec.document import PRIORITIES, Spec, SpecChange
+from aegis_tui.domain.spec.document import PRIORITIES, Spec, SpecChange, SpecMode
 from aegis_tui.domain.spec.draft import CONSULTANT
 from aegis_tui.domain.spec.model import SpecStatus
 from aegis_tui.domain.spec.transition import By, check_transition
@@ -114,7 +114,16 @@ class SpecFolder:
         own = (path for path in _files(self._folder / "templates"))
         return dict(sorted({**_shipped(), **{path.stem: path.read_text("utf-8", "replace") for path in own}}.items()))
 
-    def create(self, text: str, *, template: str, author: str, now: datetime, is_consulted: bool = False) -> Path:
+    def create(
+        self,
+        text: str,
+        *,
+        template: str,
+        author: str,
+        now: datetime,
+        is_consulted: bool = False,
+        mode: SpecMode = "",
+    ) -> Path:
         """Write a new draft from a template, and return its file; the first free id of the day becomes its own.
 
         Args:
@@ -123,6 +132,7 @@ class SpecFolder:
             author: Who writes it.
             now: The present time, with its time zone.
             is_consulted: Whether a hub is to have the draft filled in by a consultant.
+            mode: How agents are to work on it.
 
         Raises:
             UsageError: The text is empty, or there is no such template.
@@ -134,7 +144,7 @@ class SpecFolder:
             raise UsageError(f"there is no spec template {template}", f"one of {', '.join(templates)}")
         if not text.strip():
             raise UsageError("the spec has no text", "say in words what is wanted")
-        body = templates[template]
+        body = edited(templates[template], [Edit(("mode",), mode)]) if mode else templates[template]
         return self._add(lambda name: _filled(body, name, text.strip(), author, now, is_consulted=is_consulted), now)
 
     def add_issue(self, issue: Issue, *, author: str, now: datetime) -> Path:

@@ -25,6 +25,7 @@ from aegis_tui.domain.spec.commands import SpecRescan
 from aegis_tui.hub.code_map import CodeMapService
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.joint_news import JointNewsService
+from aegis_tui.hub.live_review import LiveReviewService
 from aegis_tui.hub.map_tags import MapTagService
 from aegis_tui.hub.part_review import PartReviewService
 from aegis_tui.hub.regions import RegionService
@@ -153,8 +154,9 @@ def serve_hub(root: Path) -> int:
     readers = (RegionService(root, FileSymbols()), JointNewsService(root), CodeMapService(root, ChildMap()))
     tags = MapTagService(root, ChildTags(), partial(_tag_wish, environ))
     review = PartReviewService(partial(_read_part, root))
+    live = LiveReviewService(partial(_read_part, root))
     specs = _Specs(root, environ, workflow.prepare)
-    return main_hub(root, services=[*readers, review, workflow, tags, specs, _Watch(root)])
+    return main_hub(root, services=[*readers, review, live, workflow, tags, specs, _Watch(root)])
 
 
 def _tag_wish(environ: Mapping[str, str]) -> TagWish | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     from aegis_tui.domain.spec.document import Spec, SpecTask
     from aegis_tui.domain.wire.instance import InstanceView
 
+Mode = Literal["SINGLE", "PAR-MULTI", "GCC", "GCC-RT"]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
 def _new(
     title: Annotated[str, typer.Option("--title", metavar="TITLE", help="What is wanted, in one line.")],
+    mode: Annotated[
+        Mode | None, typer.Option("--mode", help="How agents work on it; docs/specs.md says what each means.")
+    ] = None,
     template: Annotated[str, typer.Option("--template", help="Name of a template of specs, such as fix.")] = "feature",
     as_json: AsJson = False,
 ) -> int:
@@ -44,9 +48,11 @@ def _new(
     from aegis_tui.cli.spec import author_in
 
     root = here().root
-    path = SpecFolder(root).create(title, template=template, author=author_in(root), now=datetime.now(UTC))
+    path = SpecFolder(root).create(
+        title, template=template, author=author_in(root), now=datetime.now(UTC), mode=mode or ""
+    )
     place = str(path.relative_to(root))
-    fields: NewTaskOutput = {"task": path.stem, "spec_ids": [path.stem], "path": place}
+    fields: NewTaskOutput = {"task": path.stem, "spec_ids": [path.stem], "mode": mode or "GCC", "path": place}
     output.result(fields, as_json=as_json, lines=[f"{path.stem}  {place}"])
     return 0
 

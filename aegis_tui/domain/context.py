@@ -111,7 +111,7 @@ def _task(workspace: Workspace, run: Run | None) -> Task:
         return {"id": None, "status": "COMPLETED", "mode": "SINGLE", "agents": []}
     status = _TASK_STATUS[run.status]
     agents = [item.agent_id for item in workspace.instances.of_run(run.run)]
-    return {"id": run.run, "status": status, "mode": "GCC", "agents": agents}
+    return {"id": run.run, "status": status, "mode": run.options.mode, "agents": agents}
 
 
 def _locks(workspace: Workspace, now: float | None) -> dict[str, HeldLock]:

@@ -337,7 +337,8 @@ class SpecService:
         try:
             kind = spec.agents[0] if spec.agents else None
             design = design_of(spec, kind=kind).model_dump(mode="json", exclude_unset=True)
-            command = RunStart(goal=spec.metadata.title, design=design, options=options, spec=spec.id)
+            chosen = {**options, "mode": spec.mode} if spec.mode else options
+            command = RunStart(goal=spec.metadata.title, design=design, options=chosen, spec=spec.id)
             filling = self._prepare(command, THE_HUB)
             await engine.submit(command if filling is None else await filling, THE_HUB)
         except (Unavailable, Conflict) as error:

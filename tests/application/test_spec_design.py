@@ -9,6 +9,7 @@ import pytest
 from aegis_tui.application.spec_design import design_of
 from aegis_tui.domain.run.design import check_design
 from aegis_tui.domain.spec.document import Spec
+from aegis_tui.errors import Refused
 
 
 def spec_of(*tasks: dict[str, Any], **more: Any) -> Spec:
@@ -60,3 +61,19 @@ def test_the_brief_says_what_is_required_and_what_to_read() -> None:
         assert text in feature.brief
     assert feature.kind == "codex"
     assert "kind" not in design_of(spec_of()).features[0].model_fields_set
+
+
+def test_the_mode_says_how_many_workers_there_are() -> None:
+    apart = ({"id": "a", "title": "x", "files": ["a/**"]}, {"id": "b", "title": "y", "files": ["b/**"]})
+    for mode, workers in (("", 2), ("GCC", 2), ("GCC-RT", 2), ("PAR-MULTI", 2), ("SINGLE", 1)):
+        assert len(design_of(spec_of(*apart, mode=mode)).features) == workers
+    (one,) = design_of(spec_of(*apart, mode="SINGLE")).features
+    assert one.partition == ("a/**", "b/**")
+
+
+@pytest.mark.parametrize("files", [[], ["a/x/**"]])
+def test_tasks_that_cannot_be_built_at_once_are_refused_in_the_mode_for_it(files: list[str]) -> None:
+    tasks = ({"id": "a", "title": "x", "files": ["a/**"]}, {"id": "b", "title": "y", "files": files})
+    with pytest.raises(Refused, match="PAR-MULTI"):
+        design_of(spec_of(*tasks, mode="PAR-MULTI"))
+    assert len(design_of(spec_of(*tasks)).features) == 1

@@ -62,7 +62,11 @@ def test_three_terminals() -> None:
         config.parent.mkdir()
         config.write_text('base_url = "http://127.0.0.1:9"\n')
         made = answer(workspace.aegis("new", "--title", "Add a search page", "--json"))
-        assert made["spec_ids"] == [made["task"]]
+        assert (made["spec_ids"], made["mode"]) == ([made["task"]], "GCC")
+        other = answer(workspace.aegis("new", "--title", "Live", "--mode", "GCC-RT", "--json"))
+        assert load_spec(workspace.root / other["path"]).spec.mode == other["mode"] == "GCC-RT"
+        (workspace.root / other["path"]).unlink()
+        assert workspace.aegis("new", "--title", "x", "--mode", "ALL").code == 2
         with (
             terminal(workspace, "claude", "backend", "src/**") as backend,
             terminal(workspace, "codex", "frontend", "ui/**") as frontend,

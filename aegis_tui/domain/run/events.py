@@ -69,6 +69,11 @@ class Budget(FrozenModel):
         return {name: float(value) for name, value in limits.items() if value is not None}
 
 
+RunMode = Literal["SINGLE", "PAR-MULTI", "GCC", "GCC-RT"]
+"""How the agents of a run work together: one alone; several at once; several that plan, build and are reviewed in
+turn; or the same with reviews of what is being written (contract 9)."""
+
+
 class RunOptions(FrozenModel):
     """The options that a person chose for one run (contract 4)."""
 
@@ -111,6 +116,7 @@ class RunOptions(FrozenModel):
     """Names of the review lenses besides the general one (ROLE-9)."""
     budget: Budget = Budget.model_construct()
     """What the run and each of its instances may use of the models (LLM-5)."""
+    mode: RunMode = "GCC"
 
 
 class RunFacts(FrozenModel):

@@ -23,6 +23,7 @@ Place = tuple[str | int, ...]
 
 Text = Annotated[str, Field(min_length=1)]
 Priority = Literal["low", "medium", "high", "critical"]
+SpecMode = Literal["", "SINGLE", "PAR-MULTI", "GCC", "GCC-RT"]
 ItemStatus = Literal["pending", "in-progress", "completed", "failed", "blocked", "cancelled"]
 """The status of a requirement or a task."""
 
@@ -136,6 +137,9 @@ class Spec(FrozenModel):
     """The branch with the result and its commit, when the spec is completed; written by the hub."""
     dependencies: tuple[str, ...] = ()
     """Ids of specs that must be completed first."""
+    mode: SpecMode = ""
+    """How agents work on it: one alone (SINGLE), one for each task (PAR-MULTI), with reviews at the end (GCC), or with
+    reviews while the code is written too (GCC-RT). Empty for GCC."""
     agents: tuple[Text, ...] = ()
     """Kinds of agents that may work on it, of which the first is used; empty for the kind of the settings."""
     assignedAgent: str = ""

@@ -104,6 +104,7 @@ class GivenOptions(TypedDict, total=False):
     lenses: list[str]
     boundary: dict[str, list[str]]
     budget: dict[str, float]
+    mode: str
 
 
 class StartFields(TypedDict):
@@ -147,6 +148,7 @@ class OptionsFields(TypedDict):
     lenses: list[str]
     boundary: dict[str, list[str]]
     budget: BudgetFields
+    mode: str
 
 
 class LensFields(TypedDict):

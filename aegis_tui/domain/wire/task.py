@@ -11,6 +11,7 @@ class NewTaskOutput(TypedDict):
     task: str
     """The id of the spec."""
     spec_ids: list[str]
+    mode: str
     path: str
     """Its file, relative to the top folder of the checkout."""
 
