@@ -10,15 +10,15 @@ import posixpath
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
+from aegis_tui.application.batches import batched
 from aegis_tui.application.call_sites import rows_with_code, site_rows
 from aegis_tui.application.map_folders import folder_doc, folder_rows
 from aegis_tui.application.map_search import best_of
 from aegis_tui.application.map_view import RelationView
 from aegis_tui.domain.code_map.entry import Entry
-from aegis_tui.domain.code_map.facts import MapSymbol
+from aegis_tui.domain.code_map.facts import FileFacts, MapSymbol
 from aegis_tui.domain.code_map.language import is_test, language_of
 from aegis_tui.domain.code_map.relations import Relations
 from aegis_tui.domain.code_map.resolve import SymbolPlace
@@ -41,8 +41,6 @@ from aegis_tui.domain.wire.code_map import (
 )
 from aegis_tui.errors import GitError, UsageError
 from aegis_tui.ports.code_map import BlobKey, FactsReader, FileLinks, Files, Listing, Located, MapStore
-
-T = TypeVar("T")
 
 _AT_ONCE: Final = 200
 """Contents that are stored in one transaction."""
@@ -288,6 +286,10 @@ class CodeMap:
         """Yield all files with their lines and imports, by path; raises `StoreError` if the map cannot be read."""
         return self._store.links()
 
+    def facts(self, path: str) -> FileFacts | None:
+        """Return the facts of a file; None if the map does not have it. Raises `StoreError` if it cannot be read."""
+        return self._relate().facts(path)
+
     def _relate(self) -> Relations:
         if self._relations is None:
             self._relations = Relations(RelationView(self._store))
@@ -391,9 +393,3 @@ class CodeMap:
 
 def _lines_of(content: bytes) -> list[str]:
     return content.decode("utf-8", "replace").split("\n")
-
-
-def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    """Yield the items in lists of that size; the last may be shorter."""
-    while batch := list(islice(items, size)):
-        yield batch

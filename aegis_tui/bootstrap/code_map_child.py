@@ -11,6 +11,7 @@ from typing import Any
 from aegis_tui.adapters.git.content import SnapshotFiles, WorktreeFiles
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.application.code_map import CodeMap
+from aegis_tui.application.map_brief import outline_of, texts_around
 from aegis_tui.bootstrap.code_map import ask_code_map, suggest_for_checkout
 from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.wire.code_map import MapAnswer
@@ -55,6 +56,28 @@ def answer(fields: dict[str, Any]) -> dict[str, Any]:
     return {**whole, **cut, **({"cut": sorted(cut)} if cut else {})}
 
 
+def describe(fields: dict[str, Any]) -> dict[str, str]:
+    """Return texts for briefs, as `ChildMap.describe` asks for them; blocks.
+
+    Args:
+        fields: `partitions`, `root`, and `key`, `state_dir` and `runtime_dir` of the workspace.
+
+    Raises:
+        AegisError: The map cannot be read, or a glob is not valid.
+        KeyError: `fields` has another form.
+    """
+    paths = WorkspacePaths(fields["key"], Path(fields["state_dir"]), Path(fields["runtime_dir"]))
+    texts: dict[str, str] = {}
+
+    def ask(code_map: CodeMap) -> MapAnswer:
+        wanted = fields["partitions"]
+        texts.update(texts_around(code_map, wanted) if wanted else {"": outline_of(code_map)})
+        return code_map.about([])
+
+    ask_code_map(WorktreeFiles(Path(fields["root"])), paths, ask)
+    return texts
+
+
 def _put(code_map: CodeMap, question: MapAsk, root: Path) -> MapAnswer:
     match question.question:
         case "show":
@@ -81,7 +104,8 @@ def main() -> int:
     Any other error is raised.
     """
     try:
-        reply = {"answer": answer(json.load(sys.stdin))}
+        fields = json.load(sys.stdin)
+        reply: dict[str, Any] = {"answer": describe(fields) if "partitions" in fields else answer(fields)}
     except AegisError as error:
         reply = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
     sys.stdout.write(json.dumps(reply))

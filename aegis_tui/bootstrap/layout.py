@@ -1,9 +1,10 @@
-"""What the Commander is told about how its repository could be divided (PART-4)."""
+"""What briefs say about the code of the checkout: its outline, suggested partitions, what is around a partition."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -20,23 +21,42 @@ _log = logging.getLogger(__name__)
 
 
 async def describe_layout(root: Path, paths: WorkspacePaths, workers: int) -> str:
-    """Return suggested partitions of the checkout as a text for the Commander.
+    """Return the outline of the checkout and suggested partitions as a text for the Commander.
 
-    Empty with one worker, if the code map does not answer within five seconds, which happens in a large repository
-    whose files it has not read yet, and if it fails, which is logged.
+    Without partitions for one worker. Empty if the code map does not answer within five seconds, which happens in a
+    large repository whose files it has not read yet, and if it fails, which is logged.
 
     Args:
         root: The checkout.
         paths: The folders of the workspace.
         workers: How many workers there are at most.
     """
-    if workers < 2:
-        return ""
-    question = MapAsk(question="partition", about=".", count=min(workers, _MOST_PARTS))
+    parts: list[str] = []
     try:
         async with asyncio.timeout(MOST_S):
-            answer = await ChildMap().ask(question, root, None, paths)
-        return hint_text(cast(PartitionOutput, answer))
+            parts.append((await ChildMap().describe({}, root, paths))[""])
+            if workers > 1:
+                question = MapAsk(question="partition", about=".", count=min(workers, _MOST_PARTS))
+                parts.append(hint_text(cast(PartitionOutput, await ChildMap().ask(question, root, None, paths))))
     except (AegisError, TimeoutError) as error:
-        _log.info("no partitions were suggested", extra={"reason": str(error) or "the code map took too long"})
-        return ""
+        _log.info("the repository was not described", extra={"reason": str(error) or "the code map took too long"})
+    return "\n\n".join(filter(None, parts))
+
+
+async def describe_surroundings(
+    root: Path, paths: WorkspacePaths, partitions: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return for each partition the signatures of what its files import and of what imports them, as a text.
+
+    Empty if the code map fails, which is logged.
+
+    Args:
+        root: The checkout.
+        paths: The folders of the workspace.
+        partitions: Name -> globs.
+    """
+    try:
+        return await ChildMap().describe(partitions, root, paths)
+    except AegisError as error:
+        _log.info("no surroundings were described", extra={"reason": error.message})
+        return {}

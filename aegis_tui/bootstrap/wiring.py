@@ -33,7 +33,7 @@ from aegis_tui.application.leftovers import FindClaimed, Leftovers
 from aegis_tui.application.rescue import Rescues
 from aegis_tui.bootstrap.checkout import leftovers_of, retention_of
 from aegis_tui.bootstrap.environment import EnvironmentWiring
-from aegis_tui.bootstrap.layout import describe_layout
+from aegis_tui.bootstrap.layout import describe_layout, describe_surroundings
 from aegis_tui.bootstrap.memory import make_memory
 from aegis_tui.bootstrap.rules import rule_check_of
 from aegis_tui.config import EnvironmentSettings, Limits, QaSettings, load_settings
@@ -145,6 +145,7 @@ class Wiring:
             environments=wired.maker(sandbox, self._limits),
             open_memory=partial(make_memory, paths),
             hooks=hooks,
+            describe_surroundings=partial(describe_surroundings, self._root, paths),
             disks=DiskWatch(FolderMeter(), self._limits.disk_mb * 1024 * 1024),
             live=self._live(engine, repository, keeper, runner),
             screens=screens,

@@ -90,11 +90,11 @@ def mirror_view(workspace: Workspace) -> dict[str, Any]:
 
 
 def instance_view(instance: Instance) -> InstanceFields:
-    """Return one instance as clients get it: its fields as JSON values, without the token hash.
+    """Return one instance as clients get it: its fields as JSON values, without the token hash and `around`.
 
     Its state in one word is added as `word`.
     """
-    plain: dict[str, Any] = instance.model_dump(mode="json", exclude={"token_hash"})
+    plain: dict[str, Any] = instance.model_dump(mode="json", exclude={"token_hash", "around"})
     return cast(InstanceFields, {**plain, "word": instance.word})
 
 

@@ -7,6 +7,9 @@ from aegis_tui.domain.lock.fence import PieceFences
 from aegis_tui.domain.piece.commands import PieceMarkChecked
 from aegis_tui.domain.piece.model import Piece
 from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.scope.partition import PartitionTable
+from aegis_tui.domain.scope.reservation import standing_table
+from aegis_tui.domain.workspace import Workspace
 from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.rule_check import RuleCheck
@@ -46,3 +49,9 @@ class Inspection:
                 checked["broken"] = (*seen.findings, *names.findings)
                 checked |= {"names_used": names.used, "names_unknown": names.unknown}
         return PieceMarkChecked(run=run.run, piece=piece.name, head_oid=head_oid, **checked)
+
+
+def run_and_partitions(workspace: Workspace, name: str) -> tuple[Run, PartitionTable]:
+    """Return a copy of a run, and what its pieces may write as of now; KeyError if there is no such run."""
+    run = workspace.runs.by_id[name]
+    return run.model_copy(deep=True), standing_table(workspace, run)

@@ -52,15 +52,13 @@ from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.report import ReportFold
 from aegis_tui.domain.run.report_model import CommitSeen
-from aegis_tui.domain.scope.partition import PartitionTable
-from aegis_tui.domain.scope.reservation import standing_table
 from aegis_tui.domain.scope.text import scope_of, shared_text
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 from aegis_tui.orchestrator.advice import Advisor
 from aegis_tui.orchestrator.environment import EnvironmentMaker
 from aegis_tui.orchestrator.giving_up import cause_of_failure, given_up_command
-from aegis_tui.orchestrator.inspection import Inspection
+from aegis_tui.orchestrator.inspection import Inspection, run_and_partitions
 from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.piece_qa import PieceQa
@@ -68,6 +66,7 @@ from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.recompose import Recomposer
 from aegis_tui.orchestrator.result_hooks import ResultHooks
 from aegis_tui.orchestrator.rule_check import RuleCheck
+from aegis_tui.orchestrator.surroundings import PartitionSurroundings
 from aegis_tui.orchestrator.turns import Turns, look
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.sdk.backoff import grown_pause_s
@@ -111,6 +110,7 @@ class Reconciler:
         environments: Runs the set-up command; None where there is none.
         advisor: Keeps the memory of failures; None where there is none.
         hooks: Runs the person's commit hooks on the result; None where they are not run.
+        surroundings: Describes the code around partitions; None where nothing does.
     """
 
     def __init__(
@@ -130,8 +130,10 @@ class Reconciler:
         environments: EnvironmentMaker | None = None,
         advisor: Advisor | None = None,
         hooks: ResultHooks | None = None,
+        surroundings: PartitionSurroundings | None = None,
     ) -> None:
         self._environments, self._advisor, self._hooks = environments, advisor, hooks
+        self._surroundings = surroundings
         self._port, self._keeper, self._integrator, self._quality = port, keeper, integrator, quality
         self._inspection, self._recomposer = Inspection(keeper, integrator, rules), recomposer
         self._piece_qa = piece_qa
@@ -262,6 +264,8 @@ class Reconciler:
 
     async def _prepare_run(self, effect: PrepareRun) -> AnyCommand:
         run = await self._run(effect.run)
+        if self._surroundings is not None:
+            self._surroundings.begin(run)
         await self._integrator.prepare_run(run)
         await self._quality.begin(run)
         made = await self._environments.make(run) if self._environments else None
@@ -285,6 +289,7 @@ class Reconciler:
             worktree=str(prepared.worktree),
             token_hash=prepared.token_hash,
             advice=await self._advisor.advise(run, instance) if self._advisor else (),
+            around=await self._surroundings.text_for(run, instance) if self._surroundings else "",
         )
         await self._port.submit(command, THE_HUB)
         now = await self._instance(effect.agent_id)
@@ -314,7 +319,7 @@ class Reconciler:
         return await self._inspection.inspect(run, piece, effect.head_oid, fences, author=author)
 
     async def _test_piece(self, effect: RunPieceChecks) -> AnyCommand:
-        run, table = await self._port.read(lambda workspace: _run_and_partitions(workspace, effect.run))
+        run, table = await self._port.read(lambda workspace: run_and_partitions(workspace, effect.run))
         piece = run.pieces[effect.piece]
         return await self._piece_qa.test(run, piece, effect.head_oid, onto=effect.onto, table=table)
 
@@ -345,7 +350,7 @@ class Reconciler:
         return await self._recomposer.find_culprits(await self._run(effect.run), is_wanted)
 
     async def _qa(self, effect: RunQa) -> AnyCommand:
-        run, table = await self._port.read(lambda workspace: _run_and_partitions(workspace, effect.run))
+        run, table = await self._port.read(lambda workspace: run_and_partitions(workspace, effect.run))
         judged = await self._quality.judge(run, effect.oid, table)
         if self._hooks is not None:
             mine = await self._port.read(lambda workspace: [*workspace.instances.of_run(effect.run)])
@@ -392,8 +397,3 @@ class Reconciler:
                 raise
             problems.append(f"{words}: {one_line(cause_of_failure(error).message)}")
             return None
-
-
-def _run_and_partitions(workspace: Workspace, name: str) -> tuple[Run, PartitionTable]:
-    run = workspace.runs.by_id[name]
-    return run.model_copy(deep=True), standing_table(workspace, run)

@@ -33,6 +33,7 @@ from aegis_tui.orchestrator.reconcile import DescribeCommit, Reconciler
 from aegis_tui.orchestrator.result_hooks import ResultHooks
 from aegis_tui.orchestrator.rule_check import RuleCheck
 from aegis_tui.orchestrator.screen_watch import ScreenWatch
+from aegis_tui.orchestrator.surroundings import DescribeSurroundings, PartitionSurroundings
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.failure_memory import FailureMemory
 from aegis_tui.ports.terminal import Terminal
@@ -87,6 +88,7 @@ class WorkflowParts:
     """Runs the person's commit hooks on the result."""
     screens: ScreenWatch | None = None
     """Finds what programs ask on their screens; without it, nothing does."""
+    describe_surroundings: DescribeSurroundings | None = None
 
 
 class Workflow:
@@ -112,6 +114,7 @@ class Workflow:
             environments=parts.environments,
             advisor=Advisor(parts.open_memory, self._events_after) if parts.open_memory else None,
             hooks=parts.hooks,
+            surroundings=PartitionSurroundings(parts.describe_surroundings) if parts.describe_surroundings else None,
         )
         self._tasks: list[asyncio.Task[None]] = []
 

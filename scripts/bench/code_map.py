@@ -27,7 +27,8 @@ import psutil
 from aegis_tui.adapters.code_map.reader import SourceReader
 from aegis_tui.adapters.code_map.store import SqliteMapStore
 from aegis_tui.adapters.git.content import WorktreeFiles
-from aegis_tui.application.code_map import CodeMap, batched
+from aegis_tui.application.batches import batched
+from aegis_tui.application.code_map import CodeMap
 from aegis_tui.ports.code_map import BlobKey
 from scripts.bench.record import ROOT, Figure
 from scripts.bench.wire import quantile

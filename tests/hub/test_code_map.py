@@ -12,7 +12,7 @@ from aegis_tui.adapters.code_map.child import ChildMap
 from aegis_tui.agent.map_questions import ask_map
 from aegis_tui.bootstrap import layout
 from aegis_tui.bootstrap.bare_hub import open_hub
-from aegis_tui.bootstrap.layout import describe_layout
+from aegis_tui.bootstrap.layout import describe_layout, describe_surroundings
 from aegis_tui.domain.code_map.commands import MapAsk
 from aegis_tui.domain.tool.model import MapArguments
 from aegis_tui.errors import HubUnavailable, StoreError, UsageError
@@ -141,7 +141,13 @@ def test_partitions_are_suggested_to_the_person_and_described_to_the_commander(
                 assert told["cut"] == 0
         text = await describe_layout(root, paths, 2)
         assert "- bank (5 lines; " in text and "money.py, shop.py" in text
-        assert await describe_layout(root, paths, 1) == ""
+        assert "  bank.py (5 lines): pay, check" in text.splitlines()
+        alone = await describe_layout(root, paths, 1)
+        assert alone.splitlines()[0] == text.splitlines()[0] and "- bank (5 lines; " not in alone
+        around = await describe_surroundings(root, paths, {"shop": ("shop.py",), "money": ("money.py",)})
+        assert around["shop"].splitlines() == ["Your partition imports (signatures):", "money.py"]
+        assert around["money"].splitlines()[1:] == ["shop.py"]
+        assert await describe_surroundings(root / "nowhere", paths, {"a": ("**",)}) == {}
         assert await describe_layout(root / "nowhere", paths, 2) == ""
         monkeypatch.setattr(layout, "MOST_S", 0.01)
         assert await describe_layout(root, paths, 2) == ""

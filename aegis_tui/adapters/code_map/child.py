@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,32 @@ class ChildMap:
             **{"root": str(root), "worktree": None if worktree is None else str(worktree)},
             **{"key": paths.key, "state_dir": str(paths.state_dir), "runtime_dir": str(paths.runtime_dir)},
         }
+        return await self._answer(fields)
+
+    async def describe(
+        self, partitions: Mapping[str, Sequence[str]], root: Path, paths: WorkspaceFolders
+    ) -> dict[str, str]:
+        """Return texts for briefs about the checkout: around each partition, and `""` -> the outline of the repository.
+
+        Args:
+            partitions: Name -> globs; no name is empty. Without any, only the outline is returned.
+            root: The checkout.
+            paths: The folders of the workspace.
+
+        Raises:
+            UsageError: A glob is not valid.
+            StoreError: As `ask`.
+        """
+        return dict(
+            await self._answer(
+                {
+                    **{"partitions": {name: list(globs) for name, globs in partitions.items()}, "root": str(root)},
+                    **{"key": paths.key, "state_dir": str(paths.state_dir), "runtime_dir": str(paths.runtime_dir)},
+                }
+            )
+        )
+
+    async def _answer(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         said = await ask_program(PROGRAM, json.dumps(fields).encode(), timeout_s=_ANSWER_S)
         try:
             reply = json.loads(said)

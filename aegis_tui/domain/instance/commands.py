@@ -129,6 +129,8 @@ class InstanceMarkPrepared(CommandData):
     token_hash: str
     advice: tuple[Advice, ...] = ()
     """What its brief tells it of earlier failures."""
+    around: str = ""
+    """What its brief tells it of the code around its partition."""
 
 
 class InstanceMarkLaunched(CommandData):

@@ -36,6 +36,8 @@ class InstancePrepared(EventData):
     """Left out of the events that clients receive, so a mirror of the state knows no tokens."""
     advice: tuple[Advice, ...] = ()
     """What its brief tells it of earlier failures (MEM-1)."""
+    around: str = ""
+    """What its brief tells it of the code around its partition (MAP-3)."""
 
 
 class InstanceLaunched(EventData):

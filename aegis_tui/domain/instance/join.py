@@ -122,7 +122,7 @@ def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
         piece = run.pieces[instance.piece or ""]
         old = workspace.get_instance(instance.replaces or "")
         text = brief.work_brief(run, piece, rescue_ref=old.rescue_ref if old else None)
-        text = "\n\n".join(part for part in (text, advice_text(instance.advice)) if part)
+        text = "\n\n".join(part for part in (text, instance.around, advice_text(instance.advice)) if part)
         context |= {"spec_id": piece.spec_id}
     else:
         return None

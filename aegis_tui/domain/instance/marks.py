@@ -27,7 +27,9 @@ def mark_prepared(workspace: Workspace, command: InstanceMarkPrepared, actor: Ac
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.PLANNED:
         return Decision()
-    data = InstancePrepared(worktree=command.worktree, token_hash=command.token_hash, advice=command.advice)
+    data = InstancePrepared(
+        worktree=command.worktree, token_hash=command.token_hash, advice=command.advice, around=command.around
+    )
     return Decision([(command.agent_id, data)])
 
 

@@ -144,6 +144,8 @@ class Instance(StateModel):
     """Which layers refuse its writes outside its partition, as it found by trying them; None if it has not said."""
     advice: tuple[Advice, ...] = ()
     """What its brief tells it of earlier failures (MEM-1)."""
+    around: str = ""
+    """What its brief tells it of the code around its partition (MAP-3)."""
     prompts: int = 0
     asks: ShownPrompt | None = None
     """What its program asks the person on its screen."""

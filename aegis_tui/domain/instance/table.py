@@ -147,7 +147,7 @@ class InstanceTable:
         match data:
             case InstancePrepared():
                 instance.worktree, instance.token_hash = data.worktree, data.token_hash
-                instance.advice = data.advice
+                instance.advice, instance.around = data.advice, data.around
                 instance.phase = Phase.PREPARED
                 if data.token_hash:
                     self._hashes[data.token_hash] = instance.agent_id
