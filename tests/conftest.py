@@ -162,6 +162,7 @@ THOROUGH = (
     "cli/test_hub.py",
     "cli/test_mcp.py",
     "cli/test_repair.py",
+    "cli/test_worktree.py",
     "agent/hosted/test_guard.py",
     "agent/hosted/test_session.py",
     "agent/test_program.py",
