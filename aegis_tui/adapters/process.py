@@ -200,7 +200,7 @@ def _collect(
             known.update(table.identities(table.descendants(identity.pid)))
     if marker is not None:
         for identity in set(table.all()) - known - unmarked:
-            (known if _bears(identity.pid, marker) else unmarked).add(identity)
+            (known if bears_marker(identity.pid, marker) else unmarked).add(identity)
     known.difference_update([identity for identity in known if identity.pid in spared])
 
 
@@ -231,7 +231,7 @@ def _led_by(pid: int, spared: set[int]) -> list[ProcessIdentity]:
     return table.identities(other for other in table.led_by(pid) if other not in spared)
 
 
-def _bears(pid: int, marker: tuple[str, str]) -> bool:
+def bears_marker(pid: int, marker: tuple[str, str]) -> bool:
     """Return whether a process has both marker variables in its environment; False if that cannot be read.
 
     Args:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aegis_tui.domain.wire.context import SharedContext
     from aegis_tui.domain.wire.instance import InstanceView
     from aegis_tui.domain.wire.lock import HeldLock
-    from aegis_tui.domain.wire.output import StatusOutput
+    from aegis_tui.domain.wire.output import ProcessUsageFields, StatusOutput
     from aegis_tui.domain.wire.reply import SpecProblemFields
     from aegis_tui.domain.wire.run import MergeProgress, RunView
 
@@ -55,12 +55,31 @@ def _status(as_json: AsJson = False) -> int:
         "progress": state["progress"],
         "hub": is_live,
         "waiting_specs": _waiting_specs(state),
+        "usage": _usage(place, living),
     }
     if not is_live:
         left = "this is the last state in the log; aegis-tui runs lists the runs that have ended"
         output.talk(f"no hub is running: {left if run else 'the first run starts one'}")
     output.result(fields, as_json=as_json, lines=_lines(state, living, boundary))
     return 0
+
+
+def _usage(place: Place, living: list[InstanceView]) -> list[ProcessUsageFields]:
+    """Return what the processes of the instances use now; those without a process are left out."""
+    from aegis_tui.bootstrap.usage import read_usage
+
+    pids = {item["instance_id"]: item["pid"] for item in living if item["pid"] is not None}
+    usages = read_usage(place.paths.key, pids.items()) if pids else {}
+    names = {item["instance_id"]: item["agent_id"] for item in living}
+    return [
+        {
+            "agent_id": names[name],
+            "processes": usage.processes,
+            "memory_bytes": usage.memory_bytes,
+            "cpu_s": round(usage.cpu_s, 2),
+        }
+        for name, usage in usages.items()
+    ]
 
 
 def _boundary(state: SharedContext, place: Place) -> BoundaryReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,8 @@ def test_a_program_that_asks_on_its_screen_is_known_to_ask(served: ScratchWorksp
     recorded = json.loads((SCREENS / "claude-code-80x24.json").read_text("utf-8"))["states"]["asking"]["lines"]
     (served.root / "screen.txt").write_text("\n".join(recorded), "utf-8")
     said = shown_in_a_pane(paths, served, "cat screen.txt; sleep 60")
-    assert said["process"][0] == "running"
+    state, words = said["process"]
+    assert state == "running" and re.search(r"; 2 processes with \d+ MiB, \d+\.\d s of processor time$", words)
     assert said["screen"] == ("asking", "Do you want to proceed?")
 
 

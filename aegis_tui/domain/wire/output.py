@@ -54,6 +54,17 @@ class Partition(TypedDict):
     globs: list[str]
 
 
+class ProcessUsageFields(TypedDict):
+    """What the processes in the pane of an instance use."""
+
+    agent_id: str
+    processes: int
+    memory_bytes: int
+    """Their resident memory, on Linux without what processes may have in common."""
+    cpu_s: float
+    """Processor time so far, in seconds."""
+
+
 class StatusOutput(TypedDict):
     """`status`: the current run, or the last one."""
 
@@ -74,6 +85,8 @@ class StatusOutput(TypedDict):
     """Whether a hub is running; else this is the last state in the log."""
     waiting_specs: list[SpecProblemFields]
     """The approved specs that cannot be started, each with the reason."""
+    usage: list[ProcessUsageFields]
+    """What the processes of the instances use now; those that have ended, or run elsewhere, are missing."""
 
 
 class GatewayFields(TypedDict):
