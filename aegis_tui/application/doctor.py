@@ -197,7 +197,13 @@ class Doctor:
             return Check("port", True, f"{port} is free")
         if asked is None:
             return Check("port", True, f"{port} is taken; the hub will use another free port")
-        return Check("port", False, f"{port} is taken", "choose another: AEGIS_PORT, or leave it unset", essential=True)
+        return Check(
+            "port",
+            False,
+            f"{port} is taken",
+            "name a free one in AEGIS_PORT or in the setting port, or unset both",
+            essential=True,
+        )
 
     def _inotify(self) -> Check:
         folder = self._proc / "sys" / "fs" / "inotify"

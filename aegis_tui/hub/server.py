@@ -42,7 +42,9 @@ def open_loopback(port: int | None) -> socket.socket:
         if port is None and error.errno == errno.EADDRINUSE:
             return _bind_loopback(0)
         raise HubUnavailable(
-            f"port {wanted} cannot be used: {error.strerror}", "set AEGIS_PORT to a free port, or unset it", code="port"
+            f"port {wanted} cannot be used: {error.strerror}",
+            "name a free one in AEGIS_PORT or in the setting port, or unset both",
+            code="port",
         ) from error
 
 
