@@ -38,6 +38,8 @@ MESSAGE_BYTES: Final = 64 * 1024
 
 _MESSAGE: Final = "COMMIT_EDITMSG"
 _FOLDER: Final = "hook-run"
+_AS_A_PERSON: Final = {"CI": ""}
+"""Hooks often do nothing where `CI` is set, as it is for QA commands."""
 _HELPER_S: Final = 60.0
 _LIMIT_S: Final = 300.0
 """The longest that one hook may take; a shorter limit for QA commands counts too."""
@@ -119,7 +121,7 @@ class ResultHooks:
             )
             around = replace(
                 place.around,
-                environment={**place.around.environment, **variables},
+                environment={**place.around.environment, **variables, **_AS_A_PERSON},
                 read_only=(*place.around.read_only, *hooks.shown),
             )
             place = replace(place, around=around)
@@ -204,7 +206,7 @@ class ResultHooks:
                 control = await self._start(commit, PRE_COMMIT)
             else:
                 control = (await self._message_of(commit, (await self._hooks.messages([base]))[0], None))[1][-1]
-        return told_check(result, control) if control.refuses else refused_check(result)
+        return told_check(result, control) if control.refuses else refused_check(result, was_tried=run.round > 0)
 
     async def _changes(self, commit: StagedCommit, *, staged: bool) -> dict[str, Any]:
         """Return the fields `changed` and `difference` of a hook's result.

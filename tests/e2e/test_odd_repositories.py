@@ -33,7 +33,7 @@ def workspace() -> Iterator[ScratchWorkspace]:
 
 
 def run(
-    workspace: ScratchWorkspace, steps: list[dict[str, Any]], *, partition: str
+    workspace: ScratchWorkspace, steps: list[dict[str, Any]], *more: str, partition: str
 ) -> tuple[CommandResult, RecordedLLM]:
     """One feature, built by a worker that takes these steps."""
     model = serve(workspace.folder / "scripts", {"one": steps, "reviewer": REVIEWER})
@@ -46,7 +46,7 @@ def run(
     place.write_text(json.dumps(design))
     try:
         arguments = ["--design", str(place), "--base-url", model.base_url, "--headless", "--json"]
-        return workspace.aegis("run", "Make a file", *arguments, "--note", "reviewer=[[script:reviewer]]"), model
+        return workspace.aegis("run", "Make a file", *arguments, *more, "--note", "reviewer=[[script:reviewer]]"), model
     finally:
         model.close()
 
@@ -130,6 +130,22 @@ def test_a_hook_that_refuses_the_result_alone_is_a_task_for_its_worker(workspace
     assert answer.code == 0, (answer.out, answer.err)
     assert workspace.git("show", "aegis/run1/result:out/x.txt") == "made"
     assert "your hook pre-commit refuses the result: out/x.txt:1:bad" in answer.err
+
+
+def test_a_message_that_no_worker_can_repair_is_for_the_person(workspace: ScratchWorkspace) -> None:
+    """It refuses our trailer: the worker gets the task once, and the person has accepted what it cannot do."""
+    hook = workspace.root / ".git/hooks/commit-msg"
+    hook.write_text('#!/bin/sh\n! grep -q "^Aegis-Run" "$1" || test "$(git symbolic-ref HEAD)" != $(cat .result)\n')
+    hook.chmod(0o755)
+    (workspace.root / ".result").write_text("refs/heads/aegis/run1/result\n")
+    workspace.git("add", "-A")
+    workspace.git("commit", "-qm", "chore: name the branch")
+    answer, _ = run(workspace, [WRITE, DONE, DONE, DONE], "--accept-base-failures", partition="out/**")
+    assert answer.code == 0, (answer.out, answer.err)
+    assert "QA FAILED, round 1" in answer.err and "refuses each message that was tried" in answer.err
+    assert answer.json["commit"]["subject"] == "feat: make a file"
+    (check,) = [item for item in answer.json["qa"] if "commit-msg" in item["command"] and item["ok"]]
+    assert check["accepted_by"]
 
 
 def test_new_files_outside_the_partition_are_kept_in_a_rescue_ref(workspace: ScratchWorkspace) -> None:

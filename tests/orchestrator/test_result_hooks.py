@@ -38,7 +38,7 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.folder, self.root = folder, folder / "repo"
         self.root.mkdir()
-        self.timeout_s = 30.0
+        self.timeout_s, self.round = 30.0, 0
         self.environ = {"PATH": os.environ["PATH"]}
         self.git("init", "-q", "-b", "main")
         self.git("config", "user.name", "P")
@@ -117,6 +117,7 @@ class Lab:
             facts=facts,
             working_oid=oid,
             design=design,
+            round=self.round,
         )
         files = tuple(self.git("diff", "--name-only", base, oid).splitlines())
         run.pieces["one"] = Piece(name="one", spec_id="one", files=files, applied_head=oid)
@@ -181,7 +182,8 @@ def test_a_hook_sees_the_whole_result_staged_on_the_base_for_its_branch(lab: Lab
         'test "$(git diff --cached --name-status | tr "\\t\\n" "  ")" = "M a.txt D b.txt A new.txt " || exit 1\n'
         'test "$(git symbolic-ref --short HEAD)" = aegis/run1/result || exit 2\n'
         f'test "$(git rev-parse HEAD)" = {base} || exit 3\n'
-        'test -z "$(git diff)" && test "$(cat a.txt)" = changed || exit 4',
+        'test -z "$(git diff)" && test "$(cat a.txt)" = changed || exit 4\n'
+        'test -z "$CI" || exit 5',
     )
     check = lab.judge(base, oid, sandbox=sandbox).only
     assert (check.check, check.status, check.ok, check.reason) == ("hook pre-commit", "passed", True, None)
@@ -259,9 +261,12 @@ def test_a_form_that_the_author_of_a_piece_found_is_taken_for_the_result(lab: La
     assert judged.only.ok and "no ticket" in judged.only.note
 
 
-def test_a_message_in_no_form_is_a_task_and_may_be_accepted(lab: Lab) -> None:
+def test_a_message_in_no_form_is_a_task_first_and_may_be_accepted_then(lab: Lab) -> None:
     base, oid = lab.result({"a.txt": "x\n"})
     lab.hook("commit-msg", 'grep -q "^Ticket: 1$" "$1" || { echo "say Ticket: 1" >&2; exit 1; }')
+    judged = lab.judge(base, oid)
+    assert (judged.only.ok, judged.only.is_acceptable, judged.only.remedy) == (False, False, "")
+    lab.round = 1
     judged = lab.judge(base, oid)
     check = judged.only
     assert (check.ok, check.is_acceptable, judged.message) == (False, True, "")

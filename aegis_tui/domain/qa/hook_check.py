@@ -82,16 +82,22 @@ def told_check(result: HookResult, control: HookResult) -> QaCheck:
     return _check(result, ok=True, status="not_run", note=note)
 
 
-def refused_check(result: HookResult) -> QaCheck:
+def refused_check(result: HookResult, *, was_tried: bool) -> QaCheck:
     """Return the check of a hook that refuses the result and accepts the last commit of the base; it closes the gate.
 
-    A refused message may be accepted by a person, because nothing else is wrong with the result.
+    A refused message may be accepted by a person, because nothing else is wrong with the result, but not before the
+    workers had it as a task.
+
+    Args:
+        result: How it ended on the result.
+        was_tried: Whether FINAL-QA has sent pieces back before.
     """
     is_message = result.name != PRE_COMMIT
     what = "each message that was tried" if is_message else "the result"
     reason = f"your hook {result.name} refuses {what}: {reason_of(result)}"
-    remedy = "to commit it all the same: aegis-tui qa --accept-base-failures" if is_message else ""
-    return _check(result, ok=False, status="failed", reason=reason, remedy=remedy, is_acceptable=is_message)
+    remedy = "to commit it all the same: aegis-tui qa --accept-base-failures" if is_message and was_tried else ""
+    is_acceptable = is_message and was_tried
+    return _check(result, ok=False, status="failed", reason=reason, remedy=remedy, is_acceptable=is_acceptable)
 
 
 def changing_check(result: HookResult, own: tuple[str, ...]) -> QaCheck:
