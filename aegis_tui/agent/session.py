@@ -39,6 +39,10 @@ from aegis_tui.ports.symbols import SymbolReader
 class AgentSession(InstanceLife):
     """The built-in agent of one instance, with the given hub link, model client, parsers and foreign tools."""
 
+    _toolbox_type: type[Toolbox] = Toolbox
+    _loop_type: type[ToolLoop] = ToolLoop
+    _model_name = ""
+
     def __init__(
         self,
         settings: AgentSettings,
@@ -64,7 +68,7 @@ class AgentSession(InstanceLife):
             FileViews(),
             shows_bodies="verdict" in role.tools,
         )
-        self._toolbox = Toolbox(
+        self._toolbox = self._toolbox_type(
             role,
             worktree=worktree,
             reader=reader,
@@ -94,12 +98,16 @@ class AgentSession(InstanceLife):
             ModelUnavailable: No model is set, and the server does not answer or serves none.
             ModelError: The server refuses, or its answer is no list of models.
         """
-        model_name = self._toolbox.role.model or self._settings.model or await self._first_model()
-        self._screen.welcome(self._settings.agent_id, role=self._role_name, model=model_name)
+        self._model_name = self._toolbox.role.model or self._settings.model or await self._first_model()
+        self._screen.welcome(self._settings.agent_id, role=self._role_name, model=self._model_name)
         await self._toolbox.foreign.prepare()
-        self._tool_loop = ToolLoop(
+        self._begin_loop()
+
+    def _begin_loop(self) -> None:
+        """Let the next task be worked on in the present conversation; the model must have been chosen."""
+        self._tool_loop = self._loop_type(
             self._model,
-            model_name,
+            self._model_name,
             conversation=self.conversation,
             toolbox=self._toolbox,
             progress=self.progress,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -15,16 +16,24 @@ from aegis_tui.agent.program import run_agent
 from aegis_tui.ports.foreign_tools import ForeignTools
 from aegis_tui.sdk.mcp_servers_file import ServersFile
 
+ACP = "--acp"
+"""The argument with which the program speaks ACP on standard input and output, in place of a pane."""
+
 
 def main() -> int:
     """Run the built-in agent in this process, as its environment says, until it ends; return its exit code.
+
+    With the argument `--acp`, an editor drives it on standard input and output (AGENT-3).
 
     The code is 0 after a signal or the hub ended it; an error is shown in the pane and gives its own (contract 3).
     At the end, every process that its commands have started is ended: by the sandbox or, without one, by this process.
     """
     _skip_plugins()
+    program = run_agent
+    if ACP in sys.argv[1:]:
+        from aegis_tui.agent.acp.editor_program import run_editor_agent as program
     run = partial(
-        run_agent, lambda url, token: OpenAIChat(url, api_key=token), FileSymbols(), SourceReader(), open_servers
+        program, lambda url, token: OpenAIChat(url, api_key=token), FileSymbols(), SourceReader(), open_servers
     )
     if os.environ.get("AEGIS_SANDBOX", "none") != "none":
         return run()

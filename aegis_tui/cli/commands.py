@@ -86,6 +86,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "assign": ("task", "assign_app", "Give a part of a task to an instance."),
     "broadcast": ("task", "broadcast_app", "Broadcast a plan, code, review, fix or note event to all agents."),
     "connect": ("connect", "connect_app", "Join the workspace with an agent of your own."),
+    "agent": ("agent", "agent_app", "Let an editor drive the built-in agent, over the Agent Client Protocol."),
     "explain": (
         "explain",
         "explain_app",
@@ -201,6 +202,7 @@ EXAMPLES: Final = {
     "assign": "assign --instance frontend --subtask 'Build the form'",
     "broadcast": """broadcast plan:proposed --data '{"feature": "search", "files": ["src/search.py"]}'""",
     "connect": "connect --agent claude --instance search --partition 'src/search/**' -- claude",
+    "agent": "agent --acp --partition 'src/search/**'",
     "explain": "explain w01",
     "inbox": "inbox --json",
     "inbox answer": "inbox answer w01 'use the existing client'",

@@ -58,11 +58,28 @@ def _connect(
     even if a command to the hub failed or the agent was stopped. It is 2 or 3 if the hub refuses the agent, for example
     because its name or its partition is taken; 5 if the hub or COMMAND cannot be started.
     """
+    return join(agent, instance or agent.lower(), role, list(partition or []), context.args)
+
+
+def join(agent: str, name: str, role: str, partition: list[str], argv: list[str]) -> int:
+    """Join the workspace of this folder as an agent, run the program or take commands, leave, and return the exit code.
+
+    Nothing but replies to commands is written to standard output.
+
+    Args:
+        agent: Its kind.
+        name: Its name in the workspace.
+        role: Its role.
+        partition: Globs that only it may write.
+        argv: The program; empty: commands are read from standard input.
+
+    Raises:
+        AegisError: The hub cannot be started, or refuses the agent; or the program cannot be started.
+    """
     place = here()
     person = place.started_hub()
-    name = instance or agent.lower()
     reply = person.reply(
-        JoinedReply, "agent:register", agent_type=agent, instance_id=name, role=role, partition=list(partition or [])
+        JoinedReply, "agent:register", agent_type=agent, instance_id=name, role=role, partition=partition
     )
     agent_id, token_file = reply["agent_id"], reply["token_file"]
     given = {
@@ -78,11 +95,11 @@ def _connect(
     try:
         with Membership(place, hub, agent_id, beat_s=BEAT_S) as membership:
             url = _gateway_url(place, token_file)
-            if context.args:
-                return _run_program(context.args, given, url, membership)
+            if argv:
+                return _run_program(argv, given, url, membership)
             return _prompt(hub, given, url, membership)
     except _Ended:
-        return 128 + _END if context.args else 0
+        return 128 + _END if argv else 0
 
 
 class _Ended(Exception):
