@@ -68,10 +68,10 @@ def model(tmp_path: Path) -> Iterator[Any]:
         server.close()
 
 
-def start(workspace: ScratchWorkspace, server: RecordedLLM, kind: str) -> str:
-    """Start a run with one worker in its own interface; return the id of the run."""
+def start(workspace: ScratchWorkspace, server: RecordedLLM, kind: str, mode: str = "terminal") -> str:
+    """Start a run with one worker, by default in its own interface; return the id of the run."""
     named = ["--design", write_design(workspace, {"worker": kind}), "--base-url", server.base_url, "--json", "--detach"]
-    options = ["--note", "reviewer=[[script:reviewer]]", "--agent-mode", "terminal"]
+    options = ["--note", "reviewer=[[script:reviewer]]", "--agent-mode", mode]
     started = workspace.aegis("run", "Files", *named, *options)
     assert started.code == 0, started.err
     return str(started.json["run"])
@@ -127,7 +127,9 @@ def type_keys(workspace: ScratchWorkspace, *keys: str) -> None:
         subprocess.run(argv, env=workspace.environ, check=True, capture_output=True, timeout=10)
 
 
-def start_and_interrupt(workspace: ScratchWorkspace, model: Any, kind: str, *, number: int) -> tuple[str, RecordedLLM]:
+def start_and_interrupt(
+    workspace: ScratchWorkspace, model: Any, kind: str, *, number: int, mode: str = "terminal"
+) -> tuple[str, RecordedLLM]:
     """Start a run and interrupt the program's first turn; told to write it now, it writes this number.
 
     Returns:
@@ -135,7 +137,7 @@ def start_and_interrupt(workspace: ScratchWorkspace, model: Any, kind: str, *, n
     """
     first = [{"tool": "cli:shell", "args": {"command": "echo one"}}, {"text": "feat: never", "gate": "held"}]
     server = model(first, Write_it_now=[write(number), DONE])
-    run = start(workspace, server, kind)
+    run = start(workspace, server, kind, mode)
     workspace.until(lambda: server.held("held"), what="the program at work", timeout_s=400)
     processes(workspace, "aegis_tui.agent.hosted")[-1].send_signal(signal.SIGINT)
     workspace.until(lambda: len(reports(workspace, "idle")) > 1, what="the interrupt", timeout_s=60)

@@ -32,6 +32,9 @@ _TOOLS_S = 20.0
 _CANCEL_S = 5.0
 """A program that has not ended its turn so long after it was told to is ended itself."""
 _LOOK_S = 0.1
+_REPLAY_S = 0.5
+_MOST_LOOKS = 20
+_BETWEEN = "\n\n---\n\n"
 _ID_BYTES = 400
 _WORDS: Final[Mapping[str, str]] = {
     "max_tokens": "its answer reached the limit of tokens",
@@ -74,6 +77,8 @@ class AcpRunner:
         self._session = _read_session(self._file)
         self._said: list[str] = []
         """The prompts that the program has got, for a new conversation in place of one that is lost."""
+        self._forgotten: list[str] = []
+        """What the program has got in a turn that was cancelled, and forgets."""
 
     @property
     def on_question(self) -> OnQuestion:
@@ -103,8 +108,9 @@ class AcpRunner:
             OSError: It cannot be started.
         """
         program, continues = await self._ready()
-        prompt = text if continues else "\n\n---\n\n".join([*self._said, text])
+        prompt = _BETWEEN.join([*(self._forgotten if continues else self._said), text])
         self._said.append(text)
+        self._forgotten = []
         self._view.begin_turn()
         fields = {"sessionId": self._session, "prompt": [{"type": "text", "text": prompt}]}
         turn = asyncio.create_task(program.peer.request("session/prompt", fields))
@@ -118,6 +124,8 @@ class AcpRunner:
                 await on_delivery(Delivery.DELIVERED, "")
             return await self._ended(program, turn)
         except asyncio.CancelledError:
+            if self._kind.acp is not None and self._kind.acp.forgets_interrupted:
+                self._forgotten = [prompt]
             await self._cancel(program, turn)
             raise
         finally:
@@ -207,6 +215,7 @@ class AcpRunner:
         self._view.is_muted = True
         try:
             answer = await program.peer.request(method, fields)
+            await self._replayed()
         except AcpClosed:
             raise
         except AcpError as error:
@@ -215,6 +224,14 @@ class AcpRunner:
         finally:
             self._view.is_muted = False
         return answer if isinstance(answer, dict) else {}
+
+    async def _replayed(self) -> None:
+        """Return when the program repeats no more updates of the session, which some still do after their answer."""
+        for _ in range(_MOST_LOOKS):
+            seen = self._view.taken
+            await asyncio.sleep(_REPLAY_S)
+            if seen == self._view.taken:
+                return
 
     def _environment(self, mode: AcpMode) -> dict[str, str]:
         own = {name: fill(value, self._values) for name, value in mode.environment.items()}

@@ -63,6 +63,8 @@ class AcpView:
         self._is_thinking = False
         self.is_muted = False
         """Whether updates are only a repetition of what was shown before."""
+        self.taken = 0
+        """How many updates have come."""
         self.said = ""
         """The newest message of the program in this turn, its first 4,000 characters."""
         self.stirred = asyncio.Event()
@@ -87,6 +89,7 @@ class AcpView:
 
     def take(self, update: object) -> None:
         """Show one update of the session; what has another form than the protocol says is left out. Never raises."""
+        self.taken += 1
         if self.is_muted or not isinstance(update, dict):
             return
         kind = _text(update, "sessionUpdate")

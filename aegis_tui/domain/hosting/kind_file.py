@@ -117,6 +117,9 @@ class AcpMode(FrozenModel):
     """The id of its mode where there is no sandbox."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Further environment variables in this mode."""
+    forgets_interrupted: bool = False
+    """Whether it removes a prompt from its conversation when its turn is cancelled. It then gets that prompt again,
+    before the next one."""
     meta: dict[str, Any] = Field(default_factory=dict)
     """A table that goes with each session as its `_meta`, where programs take their own options; in its texts,
     `{name}` is replaced as in `environment`."""

@@ -62,6 +62,8 @@ def begin(message: dict[str, Any]) -> None:
         send({"id": message["id"], "error": {"code": -32601, "message": "unknown"}})
     elif answers[method] != "silence":
         send({"id": message["id"], "result": answers[method]})
+    if method == "session/load":
+        update(sessionUpdate="agent_message_chunk", content={"type": "text", "text": "REPLAYED LATER"})
 
 
 def act(message: dict[str, Any]) -> None:

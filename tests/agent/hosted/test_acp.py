@@ -139,6 +139,23 @@ def test_an_interrupted_turn_is_cancelled_and_the_program_goes_on_with_the_next(
     play(scenario, **driven())
 
 
+def test_a_program_that_forgets_a_cancelled_prompt_gets_it_again_once(play: Play) -> None:
+    async def scenario(cage: Cage) -> None:
+        cage.will({"hang": True}, WORKS, {"write": {"src/a/new.py": "x = 2\n"}})
+        await cage.work()
+        await until(cage, "session/prompt")
+        cage.session.interrupt()
+        await until(cage, "session/cancel")
+        cage.session.person_says("Go on.")
+        await cage.hub.wait_for("diff:submit")
+        cage.session.person_says("Make it 2.")
+        await cage.times(2, "diff:submit")
+        first, second, third = said(cage)
+        assert second == f"{first}\n\n---\n\nGo on." and third == "Make it 2."
+
+    play(scenario, **driven(forgets_interrupted=True))
+
+
 def test_a_program_that_does_not_hear_the_cancellation_is_ended(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acp_runner, "_CANCEL_S", 0.2)
 
