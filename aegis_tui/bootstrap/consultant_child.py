@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.adapters.llm.openai import OpenAIChat
-from aegis_tui.agent.consultation import Consultation
+from aegis_tui.agent.consultation import draft_spec
 from aegis_tui.bootstrap.roles import find_role
 from aegis_tui.domain.spec.document import Spec
 from aegis_tui.domain.spec.draft import CONSULTANT, SpecDraft
@@ -18,7 +18,7 @@ from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.private_file import load_record
 
 
-async def draft_spec(fields: dict[str, Any]) -> SpecDraft:
+async def consult(fields: dict[str, Any]) -> SpecDraft:
     """Return the consultant's draft of a spec; the model is asked through the workspace's gateway.
 
     The person's token, by which the gateway knows the caller, is read from `hub.json`.
@@ -39,7 +39,7 @@ async def draft_spec(fields: dict[str, Any]) -> SpecDraft:
         name = role.model or fields["model"] or next(iter(await model.list_models()), None)
         if name is None:
             raise ModelUnavailable("the model server serves no model", "load a model on the server")
-        return await Consultation(root, role, model, name).draft(Spec.model_validate(fields["spec"]))
+        return await draft_spec(root, role, model, name, Spec.model_validate(fields["spec"]))
     finally:
         await model.close()
 
@@ -50,7 +50,7 @@ def main() -> int:
     Any other error is raised.
     """
     try:
-        draft = asyncio.run(draft_spec(json.load(sys.stdin)))
+        draft = asyncio.run(consult(json.load(sys.stdin)))
         report = {"draft": draft.model_dump(mode="json"), "problem": "", "is_final": True}
     except AegisError as error:
         is_final = isinstance(error, UsageError) or (isinstance(error, ModelError) and error.is_certain)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.llm.openai import OpenAIChat
-from aegis_tui.agent.consultation import Consultation
+from aegis_tui.agent.consultation import draft_spec
 from aegis_tui.agent.role import load_role
 from aegis_tui.domain.spec.document import Metadata, Spec
 from aegis_tui.domain.spec.draft import SpecDraft
@@ -48,7 +48,7 @@ def consult(
             model = OpenAIChat(server.base_url, attempts=1)
             file = load_role("consultant").model_copy(update=role or {})
             try:
-                return await Consultation(root, file, model, "canned").draft(ASKED), server.requests
+                return await draft_spec(root, file, model, "canned", ASKED), server.requests
             except (ModelError, ModelUnavailable) as error:
                 return error, server.requests
             finally:

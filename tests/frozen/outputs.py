@@ -39,7 +39,7 @@ from aegis_tui.sdk.discovery import WorkspacePaths, workspace_key, workspace_pat
 from aegis_tui.sdk.environments import EnvironmentFolder
 from tests.frozen.gateway_scene import REPLAYED, gateway_answer, log_call
 from tests.frozen.logs import recovered, told
-from tests.frozen.memory_scene import QUESTIONS, remember
+from tests.frozen.memory_scene import QUESTIONS, ask_mentor, remember
 from tests.frozen.review_scene import comment_on_lines
 from tests.frozen.served import served
 from tests.frozen.spec_scene import direct_by_hand, ping_specs, write_specs
@@ -267,6 +267,7 @@ class _Desk:
             for words in (("report",), ("review",), ("qa",), ("runs",), ("events",), ("status",), ("replay",)):
                 self._ask(*words)
             self._ask("pr")
+            ask_mentor(self._ask)
         self._ask("review", "show")
         report = told(self._paths.log_db)["reports"]["run1"]
         self._note("aegis-tui run", lambda: run._conclude(report, as_json=True))

@@ -64,6 +64,7 @@ OUTPUTS: Final[Mapping[str, Sequence[type[Any]]]] = MappingProxyType(
         "map show": [code_map.ShownText, code_map.ShownFolder],
         "map status": [code_map.MapStatusOutput],
         "map tests": [code_map.SitesOutput],
+        "mentor": [role.MentorOutput],
         "merge apply": [output.RunOutput],
         "merge plan": [merge.MergePlanOutput],
         "memory by-agent": [memory.ByAgentOutput],

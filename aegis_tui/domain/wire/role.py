@@ -45,3 +45,21 @@ class RoleOutput(TypedDict):
     role: RoleRow
     prompt: str
     """The first message of each conversation of the role."""
+
+
+class RoleChangeRow(TypedDict):
+    """One change of a role prompt that the mentor proposes."""
+
+    role: str
+    reason: str
+    """Which cases of the run it would have prevented."""
+
+
+class MentorOutput(TypedDict):
+    """`mentor`."""
+
+    run: str
+    summary: str
+    changes: list[RoleChangeRow]
+    path: str | None
+    """The diff, relative to the top folder of the checkout; null if no change is proposed."""
