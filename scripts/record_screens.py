@@ -11,7 +11,9 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -35,6 +37,8 @@ SIZES = ((80, 24), (160, 48))
 SOCKET = f"record-screens-{os.getpid()}"
 ASKING = {"claude-code": "manual", "codex": "read-only", "gemini-cli": "default", "qwen-code": "default"}
 """The permission mode of a kind in which it asks before it runs a command."""
+ASKS_FOR_TRUST = ("claude-code", "codex")
+"""The kinds whose programs ask whether a folder is trusted."""
 SAID = "I make a file."
 STEPS: list[dict[str, object]] = [
     {"tool": "cli:shell", "args": {"command": "touch made.txt"}, "say": SAID, "gate": "first"},
@@ -103,7 +107,8 @@ def shot() -> dict[str, object]:
     lines = [line.replace(home, "/user"[: len(home)].ljust(len(home), "r")).rstrip() for line in screen()]
     while lines and not lines[-1]:
         lines.pop()
-    return {"title": tmux("display-message", "-p", "-t", "rec", "#{pane_title}").rstrip("\n"), "lines": lines}
+    title = tmux("display-message", "-p", "-t", "rec", "#{pane_title}").rstrip("\n")
+    return {"title": "host" if title == socket.gethostname() else title, "lines": lines}
 
 
 @contextlib.contextmanager
@@ -127,8 +132,17 @@ def scratch() -> Iterator[Path]:
             shutil.rmtree(PLACE, ignore_errors=True)
 
 
-def start(name: str, kind: KindFile, base_url: str, size: tuple[int, int]) -> None:
-    """Start the program of a kind in a pane of that size."""
+def distrust(home: Path) -> None:
+    """Remove what the configuration says of folders that are trusted, so that the program asks."""
+    claude, codex = home / ".claude.json", home / ".codex" / "config.toml"
+    if claude.exists():
+        claude.write_text(json.dumps({**json.loads(claude.read_text()), "projects": {}}))
+    if codex.exists():
+        codex.write_text(re.sub(r"(?ms)^\[projects\..*?(?=^\[|\Z)", "", codex.read_text()))
+
+
+def start(name: str, kind: KindFile, base_url: str, size: tuple[int, int], *, trusts: bool = True) -> None:
+    """Start the program of a kind in a pane of that size; if it does not trust the folder, it asks."""
     home = PLACE / "home"
     values = {
         "gateway": base_url.removesuffix("/v1"),
@@ -148,6 +162,8 @@ def start(name: str, kind: KindFile, base_url: str, size: tuple[int, int]) -> No
         "worktree": str(PLACE / "repo"),
     }
     write_home(home, kind.files, values)
+    if not trusts:
+        distrust(home)
     config = home / ".codex" / "config.toml"
     if config.exists():
         config.write_text(config.read_text().replace('approval_policy = "never"', 'approval_policy = "on-request"'))
@@ -169,6 +185,23 @@ def kind_of(name: str) -> KindFile:
     """Return the content of a shipped kind file."""
     path = ROOT / "aegis_tui" / "adapters" / "agents" / "kinds" / f"{name}.toml"
     return KindFile.model_validate(tomllib.loads(path.read_text("utf-8")))
+
+
+async def record_trust(name: str, size: tuple[int, int]) -> dict[str, object]:
+    """Start the program in a folder that it does not trust and return what it shows."""
+    with scratch() as place:
+        (place / "scenario").mkdir()
+        (place / "scenario" / "rec.json").write_text(json.dumps({"steps": [{"text": SAID}]}))
+        async with ScriptedServer(place / "scenario", default_script="rec") as server:
+            start(name, kind_of(name), server.base_url, size, trusts=False)
+            return await asyncio.to_thread(first_screen)
+
+
+def first_screen() -> dict[str, object]:
+    """Wait for the program's first screen and return it."""
+    until(lambda: any(line.strip() for line in screen()), "the interface")
+    quiet()
+    return shot()
 
 
 async def record(name: str, size: tuple[int, int]) -> dict[str, object]:
@@ -230,6 +263,8 @@ def main() -> int:
         version = version_of(kind.programs[0])
         for width, height in SIZES:
             taken = asyncio.run(record(name, (width, height)))
+            if name in ASKS_FOR_TRUST:
+                taken["trust"] = asyncio.run(record_trust(name, (width, height)))
             SCREENS.mkdir(parents=True, exist_ok=True)
             file = SCREENS / f"{name}-{width}x{height}.json"
             facts = {"kind": name, "version": version, "width": width, "height": height, "states": taken}

@@ -25,7 +25,7 @@ _LINES_BELOW = 4
 """How many lines that are not blank may stand below the choices; below more, they are text of an earlier turn."""
 _FRAME = re.compile(r"^[\s│┃|]+|[\s│┃|]+$")
 _RULER = re.compile(r"[\s─╌━═╭╮╰╯┌┐└┘│┃]*\Z")
-_GROUPS = ("mark", "number", "words")
+_GROUPS = ("mark", "words")
 
 
 def _of_choice(pattern: str) -> str:
@@ -45,8 +45,8 @@ class PromptRule(FrozenModel):
     """A regular expression for the first line of the question, with its frame: no line of what the program asks about
     may fit it, or that line would hide those above it."""
     choice: Annotated[Pattern, AfterValidator(_of_choice)]
-    """A regular expression for the line of a choice, with the groups `mark`, `number` and `words`; `mark` takes part in
-    the match only for the choice that Enter takes."""
+    """A regular expression for the line of a choice, with the groups `mark` and `words`, and `number` if the choices
+    are numbered; `mark` takes part in the match only for the choice that Enter takes."""
 
 
 class ScreenPrompt(FrozenModel):
@@ -72,7 +72,7 @@ def read_prompt(rule: PromptRule | None, evidence: str, lines: Sequence[str]) ->
     """Return the question that a screen shows on which a state rule has recognized one. Never raises.
 
     There are choices only if the whole question is on the screen, and the choices stand at the lower end of the screen,
-    numbered from 1 without a gap, with the mark at exactly one of them.
+    on lines that follow each other or numbered from 1 without a gap, with the mark at exactly one of them.
 
     Args:
         rule: Where question and choices stand; None if that is not known for the kind.
@@ -107,14 +107,31 @@ def _prompt(words: str, choices: tuple[str, ...]) -> ScreenPrompt:
 def _choices(rule: PromptRule, lines: Sequence[str]) -> tuple[int, tuple[str, ...], int] | None:
     """Return the line of the first choice, the words of all, and the index of the marked one; None if it is unclear."""
     options = [(at, match) for at, line in enumerate(lines) if (match := re.search(rule.choice, line))]
-    start = next((at for at in range(len(options) - 1, -1, -1) if options[at][1]["number"] == "1"), None)
-    if start is None:
-        return None
-    block = options[start:]
-    numbers = [match["number"] for _, match in block]
+    is_numbered = "number" in re.compile(rule.choice).groupindex
+    block = _numbered(options) if is_numbered else _adjoining(options)
     marked = [index for index, (_, match) in enumerate(block) if match["mark"]]
-    is_clear = numbers == [str(number + 1) for number in range(len(block))] and len(marked) == 1
+    if len(marked) != 1:
+        return None
     below = [line for line in lines[block[-1][0] + 1 :] if not _RULER.match(line)]
-    if not is_clear or len(block) > MOST_CHOICES or len(below) > _LINES_BELOW:
+    if len(block) > MOST_CHOICES or len(below) > _LINES_BELOW:
         return None
     return block[0][0], tuple(_plain(match["words"])[:_CHOICE_CHARS] for _, match in block), marked[0]
+
+
+_Options = list[tuple[int, re.Match[str]]]
+
+
+def _numbered(options: _Options) -> _Options:
+    """Return the last choices that are numbered from 1; empty if a number is missing among them."""
+    start = next((at for at in range(len(options) - 1, -1, -1) if options[at][1]["number"] == "1"), len(options))
+    block = options[start:]
+    numbers = [match["number"] for _, match in block]
+    return block if numbers == [str(number + 1) for number in range(len(block))] else []
+
+
+def _adjoining(options: _Options) -> _Options:
+    """Return the last choices that stand on lines that follow each other."""
+    start = len(options) - 1
+    while start > 0 and options[start - 1][0] == options[start][0] - 1:
+        start -= 1
+    return options[max(0, start) :]

@@ -31,6 +31,8 @@ class ScreenRule(FrozenModel):
     """Regular expressions; each has to be found in one of the lines. The line of the first one is the evidence."""
     title: Pattern | None = None
     """A regular expression that has to be found in the title."""
+    prompt: PromptRule | None = None
+    """Where the question and its choices stand, if that differs from `ScreenRules.prompt`."""
 
     def evidence(self, title: str, lines: Sequence[str]) -> str | None:
         """Return the line or title that shows the state, as one line without hidden characters; None if none does."""
@@ -75,6 +77,6 @@ def read_screen(rules: ScreenRules, title: str, lines: Sequence[str]) -> Shown |
     last = [line[:_LINE_CHARS] for line in lines if line.strip()][-LOOKED_AT:]
     for rule in rules.rules:
         if (evidence := rule.evidence(title, last)) is not None:
-            asks = read_prompt(rules.prompt, evidence, last) if rule.state == "asking" else None
+            asks = read_prompt(rule.prompt or rules.prompt, evidence, last) if rule.state == "asking" else None
             return Shown(rule.state, "screen" if rule.lines else "title", evidence, asks)
     return None

@@ -14,18 +14,21 @@ import pytest
 from pydantic import ValidationError
 
 from aegis_tui.domain.hosting.kind_file import KindFile
+from aegis_tui.domain.hosting.screen_prompt import PromptRule
 from aegis_tui.domain.hosting.screen_rule import ScreenRule, ScreenRules, read_screen
 
 KINDS = Path(__file__).resolve().parents[3] / "aegis_tui" / "adapters" / "agents" / "kinds"
 FILES = sorted(Path(__file__).with_name("screens").glob("*.json"))
-EXPECTED = {"idle": "idle", "running": "running", "asking": "asking", "done": "idle"}
+EXPECTED = {"idle": "idle", "running": "running", "asking": "asking", "done": "idle", "trust": "asking"}
 """State of the program when its screen was recorded -> what the screen shows."""
-CASES = [(file, state) for file in FILES for state in EXPECTED]
 
 
 def recorded(file: Path) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return facts
+
+
+CASES = [(file, state) for file in FILES for state in EXPECTED if state != "trust" or state in recorded(file)["states"]]
 
 
 def rules_of(name: str) -> ScreenRules:
@@ -97,6 +100,32 @@ def test_the_question_on_a_recorded_screen_has_the_choices_that_it_shows(file: P
     prompt = shown.asks.prompt
     assert words in prompt.words and len(prompt.choices) == number
     assert not number or (prompt.choices[-1] == last and shown.asks.marked == 0)
+
+
+TRUST = {
+    "claude-code": ("/tmp/shop/repo Quick safety check", ("No, exit", "Yes, I trust this folder")),
+    "codex": ("Folder access /tmp/shop/repo Trust this", ("Trust and continue", "Back to Agent Command Center")),
+}
+
+
+@pytest.mark.parametrize("file", [file for file, state in CASES if state == "trust"], ids=lambda file: file.stem)
+def test_whether_a_folder_is_trusted_is_a_question_with_its_choices(file: Path) -> None:
+    facts = recorded(file)
+    words, choices = TRUST[facts["kind"]]
+    screen = facts["states"]["trust"]
+    shown = read_screen(rules_of(facts["kind"]), screen["title"], screen["lines"])
+    assert shown is not None and shown.asks is not None
+    assert words in shown.asks.prompt.words and shown.asks.prompt.choices == choices and shown.asks.marked == 0
+
+
+def test_choices_without_numbers_that_do_not_adjoin_are_others() -> None:
+    rule = ScreenRule(
+        state="asking",
+        lines=("^Trust",),
+        prompt=PromptRule(begin="^Trust", choice="^(?:(?P<mark>>) )?(?P<words>(?:Yes|No).*)"),
+    )
+    shown = read_screen(ScreenRules(rules=(rule,)), "", ["Trust?", "No longer", "", "because", "> No", "  Yes"])
+    assert shown is not None and shown.asks is not None and shown.asks.prompt.choices == ("No", "Yes")
 
 
 CLAUDE = [f"{'─' * 30}", " Bash command", " ls", " Do you want to proceed?", " ❯ 1. Yes", "   2. No", " Esc to cancel"]
