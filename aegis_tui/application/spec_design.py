@@ -62,7 +62,7 @@ def design_of(spec: Spec, *, kind: str | None = None) -> Design:
         globs = tuple(dict.fromkeys(glob for task in tasks for glob in task.files))
         every = globs if globs and all(task.files for task in tasks) else (_ALL,)
         brief = "\n".join([around, *(["Tasks:"] if lines else []), *(f"- {line}" for line in lines)])
-        features = [Feature(id=_name(spec.id), title=spec.metadata.title, brief=brief, partition=every, **more)]
+        features = [Feature(id=feature_name(spec.id), title=spec.metadata.title, brief=brief, partition=every, **more)]
     return Design(goal=spec.metadata.title, features=tuple(features))
 
 
@@ -87,11 +87,11 @@ def _about_task(task: SpecTask) -> str:
 
 def _names(tasks: Iterable[SpecTask]) -> dict[str, str]:
     """Return a feature id for each task; fewer than there are tasks if two would get the same."""
-    names = {task.id: _name(task.id) for task in tasks}
+    names = {task.id: feature_name(task.id) for task in tasks}
     return names if len(set(names.values())) == len(names) else {}
 
 
-def _name(text: str) -> str:
+def feature_name(text: str) -> str:
     """Return a text as the id of a feature; one that no feature may have gets `task-` before it."""
     name = _ODD.sub("-", text.lower())
     return (name if name[:1].isalnum() and name not in RESERVED else f"task-{name}")[:_ID_CHARS]

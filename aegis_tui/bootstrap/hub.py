@@ -35,7 +35,8 @@ from aegis_tui.sdk.discovery import WorkspacePaths
 
 if TYPE_CHECKING:
     from aegis_tui.hub.consulting import ConsultService
-    from aegis_tui.hub.specs import Prepare, SpecService
+    from aegis_tui.hub.spec_runs import Prepare
+    from aegis_tui.hub.specs import SpecService
     from aegis_tui.hub.watching import WatchService
 
 

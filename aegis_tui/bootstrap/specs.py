@@ -13,7 +13,8 @@ from aegis_tui.application.spec_folder import SpecFolder
 from aegis_tui.bootstrap.checkout import read_patches_at
 from aegis_tui.config import load_settings
 from aegis_tui.hub.consulting import ConsultService
-from aegis_tui.hub.specs import Prepare, SpecService
+from aegis_tui.hub.spec_runs import Prepare
+from aegis_tui.hub.specs import SpecService
 
 
 def watch_specs(root: Path, environ: Mapping[str, str], prepare: Prepare) -> SpecService:

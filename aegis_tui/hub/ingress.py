@@ -42,7 +42,7 @@ MAX_DEPTH = 64
 STREAM_ONLY = ("hello", "subscribe", "file:subscribe")
 
 _HUBS_OWN: dict[type[CommandData], tuple[str, ...]] = {
-    RunStart: ("run", "facts", "spec"),
+    RunStart: ("run", "facts", "spec", "specs"),
     LockAcquire: ("pinned", "whole"),
     LockNews: ("copies",),
     BroadcastSend: ("rewrite",),

@@ -12,25 +12,22 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from aegis_tui.application.spec_design import design_of
 from aegis_tui.application.spec_folder import SpecFolder
 from aegis_tui.application.spec_scan import SeenSpec, SpecScan
 from aegis_tui.application.spec_status import status_change, status_edits
-from aegis_tui.application.spec_text import load_spec
 from aegis_tui.application.yaml_edit import Edit
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.inert import inert
-from aegis_tui.domain.run.commands import RunCancel, RunStart
-from aegis_tui.domain.spec.commands import SpecFail, SpecObserve, SpecRescan, SpecWait
+from aegis_tui.domain.spec.commands import SpecObserve, SpecRescan
 from aegis_tui.domain.spec.document import PRIORITIES, Spec
 from aegis_tui.domain.spec.model import SpecState, SpecStatus
-from aegis_tui.domain.spec.observe import wait_reason
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.errors import AegisError, Conflict, Refused, Unavailable, UsageError
+from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.spec_runs import Prepare, SpecRuns, StartOptions
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 LOOK_S: Final = 1.0
@@ -39,55 +36,14 @@ LOOK_S: Final = 1.0
 WHOLE_S: Final = 30.0
 """How often every file is read and compared by its checksum, in seconds."""
 
-SETTLE_S: Final = 3.0
-"""How long after the start of the hub, and after a run that a person started, no run is started, in seconds.
-
-`aegis-tui run` uses the hub then: it starts its run first, and stops the hub afterwards if it has started it.
-"""
-
 _RETRY_S: Final = 30.0
 _BURST_S: Final = 0.05
 _HANDED_IN: Final[frozenset[SpecStatus]] = frozenset({"diff-submitted", "completed"})
 _AUTHOR: Final = "aegis-tui"
 _log = logging.getLogger(__name__)
 
-Prepare = Callable[[AnyCommand, Actor], Awaitable[AnyCommand] | None]
-"""Completes a `run:start` with the facts of this machine."""
-
-
 ReadPatches = Callable[[Sequence[tuple[str, str]]], Awaitable[bytes]]
 """Returns the patches between pairs of commits, one after the other; raises `AegisError`."""
-
-
-class StartOptions(Protocol):
-    """Reads the person's settings for runs that no person types in; blocks."""
-
-    def __call__(self) -> dict[str, Any] | None:
-        """Return the options of such a run; None if the settings allow none.
-
-        Raises:
-            UsageError: A setting is wrong.
-        """
-        ...
-
-
-class _Missing:
-    """What ready specs wait for, beside their turn.
-
-    Args:
-        for_all: What none can be started without; empty if nothing is missing for all.
-    """
-
-    def __init__(self, for_all: str) -> None:
-        self.for_all = for_all
-        self.by_spec: dict[str, str] = {}
-
-    def news(self, workspace: Workspace) -> list[tuple[str, str]]:
-        """Return the ready specs for which another reason is recorded, each with the reason as it is now."""
-        ready = [
-            (item, wait_reason(self.by_spec.get(item.spec_id, self.for_all))) for item in workspace.specs.startable()
-        ]
-        return [(item.spec_id, reason) for item, reason in ready if reason != item.waits]
 
 
 class _Edited(Exception):
@@ -115,22 +71,20 @@ class SpecService:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._folder, self._scan = folder, SpecScan(folder)
-        self._prepare, self._find_options, self._now = prepare, find_options, now
-        self._read_patches = read_patches
+        self._read_patches, self._now = read_patches, now
         self._engine: Engine | None = None
         self._turn_lock = asyncio.Lock()
         self._wake = asyncio.Event()
         self._refused: dict[str, str] = {}
         self._waits: dict[str, str] = {}
-        self._missing: _Missing | None = None
+        self._runs = SpecRuns(folder, self._scan, prepare, find_options)
         self._logged: dict[str, str] = {}
-        self._quiet_until = self._retry_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
         """Begin to look at the folder, until `stop`."""
         self._engine = engine
-        self._quiet_until = time.monotonic() + SETTLE_S
+        self._runs.settle()
         self._tasks = [
             asyncio.create_task(self._follow(engine), name="hub-specs-state"),
             asyncio.create_task(self._turn_forever(engine), name="hub-specs"),
@@ -151,7 +105,7 @@ class SpecService:
             return command
         wanted = command.spec_id
         async with self._turn_lock:  # until the end: a look in a thread changes what was seen
-            self._retry_at = 0.0
+            self._runs.retry()
             await self._turn(self._engine, whole=True, again=True)
             if wanted is not None and self._scan.find(wanted) is None:
                 raise UsageError(f"there is no file of a spec {wanted}", "aegis-tui spec list names them")
@@ -215,11 +169,7 @@ class SpecService:
             await self._write_back(engine, state)
         for spec_id in await engine.read(self._seen_by_person):
             await self._archive(spec_id)
-        await self._cancel(engine)
-        await self._begin(engine)
-        if self._missing is not None:
-            for spec_id, reason in await engine.read(self._missing.news):
-                await engine.submit(SpecWait(spec_id=spec_id, reason=reason), THE_HUB)
+        await self._runs.step(engine)
 
     async def _observe(self, engine: Engine, seen: SeenSpec) -> None:
         if not seen.digest and not await engine.read(lambda workspace: seen.spec_id in workspace.specs.by_id):
@@ -301,68 +251,6 @@ class SpecService:
             self._logged[path] = error
             _log.warning(text, extra={"aegis_path": path, "aegis_error": error})
 
-    async def _cancel(self, engine: Engine) -> None:
-        """Cancel the open run of a spec that the person has cancelled."""
-        run = await engine.read(_cancelled_run)
-        if run is not None:
-            await engine.submit(RunCancel(run=run, reason="its spec was cancelled"), THE_HUB)
-
-    async def _begin(self, engine: Engine) -> None:
-        """Start a run for the first approved spec, if none is open and the settings allow it."""
-        is_open, is_of_a_spec, ready = await engine.read(_what_waits)
-        if is_open and self._missing is not None:
-            self._missing.for_all = ""
-        if is_open and not is_of_a_spec:
-            self._quiet_until = time.monotonic() + SETTLE_S
-        if is_open or not ready or time.monotonic() < max(self._quiet_until, self._retry_at):
-            return
-        missing = self._missing = _Missing("")
-        try:
-            options = await asyncio.to_thread(self._find_options)
-        except AegisError as error:
-            missing.for_all, options = error.message, None
-        else:
-            missing.for_all = "the setting work_on_specs is false" if options is None else ""
-        for spec_id in ready if options is not None else ():
-            seen = self._scan.find(spec_id)
-            if seen is None or seen.spec is None:
-                continue
-            if problem := await asyncio.to_thread(self._find_blanks, spec_id):
-                missing.by_spec[spec_id] = problem
-            elif await self._start_run(engine, seen.spec, options or {}, missing):
-                return
-
-    async def _start_run(self, engine: Engine, spec: Spec, options: dict[str, Any], missing: _Missing) -> bool:
-        """Return whether no other spec can be started now: a run was started, or something is missing for all."""
-        try:
-            kind = spec.agents[0] if spec.agents else None
-            design = design_of(spec, kind=kind).model_dump(mode="json", exclude_unset=True)
-            chosen = {**options, "mode": spec.mode} if spec.mode else options
-            command = RunStart(goal=spec.metadata.title, design=design, options=chosen, spec=spec.id)
-            filling = self._prepare(command, THE_HUB)
-            await engine.submit(command if filling is None else await filling, THE_HUB)
-        except (Unavailable, Conflict) as error:
-            missing.for_all = error.message
-            self._retry_at = time.monotonic() + _RETRY_S
-            return True
-        except AegisError as error:
-            if isinstance(error, Refused) and error.code == "run.active":
-                return True
-            await engine.submit(
-                SpecFail(spec_id=spec.id, reason=f"{error.message}; {error.hint}".rstrip("; ")), THE_HUB
-            )
-            return False
-        _log.info("a run was started for a spec", extra={"aegis_spec": spec.id})
-        return True
-
-    def _find_blanks(self, spec_id: str) -> str | None:
-        """Return why a spec cannot be started although it is approved: it has blanks, or cannot be read; else None."""
-        try:
-            self._folder.check_edited(load_spec(self._folder.find(spec_id)))
-        except AegisError as error:
-            return error.message
-        return None
-
 
 def _of_files(workspace: Workspace) -> list[SpecState]:
     return [item.model_copy() for item in workspace.specs.by_id.values() if item.has_file]
@@ -372,19 +260,5 @@ def _ranges(state: SpecState, workspace: Workspace) -> list[tuple[str, str]]:
     """Return base and head of each submission for a spec, in the order of the design; empty if its run is not kept."""
     run = workspace.runs.by_id.get(state.by_run or "")
     pieces = run.pieces.values() if run is not None else ()
-    return [(piece.base_oid, piece.head_oid) for piece in pieces if piece.base_oid and piece.head_oid]
-
-
-def _what_waits(workspace: Workspace) -> tuple[bool, bool, list[str]]:
-    """Return whether a run has not ended, whether it is that of a spec, and the ids of specs that can be started."""
-    run = workspace.runs.current()
-    mine = run is not None and any(item.by_run == run.run for item in workspace.specs.by_id.values())
-    return run is not None, mine, [item.spec_id for item in workspace.specs.startable()]
-
-
-def _cancelled_run(workspace: Workspace) -> str | None:
-    run = workspace.runs.current()
-    if run is None or not run.is_open:
-        return None
-    is_cancelled = any(item.by_run == run.run and item.status == "cancelled" for item in workspace.specs.by_id.values())
-    return run.run if is_cancelled else None
+    mine = [piece for piece in pieces if not state.pieces or piece.name in state.pieces]
+    return [(piece.base_oid, piece.head_oid) for piece in mine if piece.base_oid and piece.head_oid]

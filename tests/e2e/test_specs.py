@@ -67,11 +67,12 @@ def pings(workspace: ScratchWorkspace, spec_id: str) -> list[dict[str, Any]]:
     return [event for event in workspace.events() if event["data"].get("specId") == spec_id]
 
 
-def test_dropped_files_become_commits_one_after_the_other(workspace: ScratchWorkspace) -> None:
+def test_files_that_are_dropped_become_a_commit_together_and_a_later_one_another(workspace: ScratchWorkspace) -> None:
     before = workspace.git("status", "--porcelain"), workspace.git("rev-parse", "HEAD")
     assert workspace.aegis("init").code == 0
-    assert workspace.aegis("hub", "start").code == 0
     low, high = drop(workspace, "low", priority="low"), drop(workspace, "high", priority="high")
+    low.write_text(f"{low.read_text()}dependencies: [high]\n")
+    assert workspace.aegis("hub", "start").code == 0
     draft = drop(workspace, "later", status="draft")
     first = await_spec(workspace, high, lambda spec: spec.status in ("completed", "failed"))
     second = await_spec(workspace, low, lambda spec: spec.status in ("completed", "failed"))
@@ -83,24 +84,26 @@ def test_dropped_files_become_commits_one_after_the_other(workspace: ScratchWork
     kinds = [event["type"] for event in pings(workspace, "high")]
     assert kinds == ["specs.created", "specs.updated", "specs.in-progress", "specs.updated", "specs.completed"]
     assert workspace.git("show", "aegis/run1/result:src/high.py") == "X = 1"
-    assert workspace.git("show", "aegis/run2/result:src/low.py") == "X = 1"
+    assert workspace.git("show", "aegis/run1/result:src/low.py") == "X = 1"
+    assert workspace.git("rev-list", "--count", "HEAD..aegis/run1/result") == "1"
+    assert second.result == first.result and second.diffPath == ".agents/diffs/low.diff"
     assert load_spec(draft).spec.status == "draft"
     assert workspace.git("rev-parse", "HEAD") == before[1]
     seen = workspace.aegis("spec", "ping", "high", "--json").json
     assert [(item["status"], item["run"]) for item in seen["specs"]] == [("completed", "run1")]
     for _ in range(3):
         workspace.aegis("spec", "rescan")
-    assert len([event for event in workspace.events() if event["type"] == "run:started"]) == 2
+    assert len([event for event in workspace.events() if event["type"] == "run:started"]) == 1
     assert first.diffPath == ".agents/diffs/high.diff"
     assert workspace.git("apply", "--check", "--verbose", first.diffPath) == ""
     assert "+X = 1" in (workspace.root / first.diffPath).read_text().splitlines()
     listed = workspace.aegis("spec", "list").out
     assert f"aegis/run1/result {workspace.git('rev-parse', 'aegis/run1/result')[:10]}" in listed
     done = workspace.aegis("inbox", "--json").json["items"]
-    assert [(item["kind"], item["key"]) for item in done] == [("done", "run1"), ("done", "run2")]
-    assert "run1 has completed high" in done[0]["words"]
+    assert [(item["kind"], item["key"]) for item in done] == [("done", "run1")]
+    assert "run1 has completed" in done[0]["words"] and "and 1 more spec" in done[0]["words"]
     assert workspace.aegis("inbox", "answer", "run1", "seen").code == 0
-    workspace.until(lambda: not high.exists(), what="its file is in the archive")
+    workspace.until(lambda: not (high.exists() or low.exists()), what="the files are in the archive")
     assert workspace.aegis("spec", "show", "high", "--json").json["path"].startswith(".agents/specs/archive/")
     assert workspace.aegis("spec", "approve", "later").code == 0
     assert await_spec(workspace, draft, lambda spec: spec.status == "completed").error == ""

@@ -22,7 +22,7 @@ from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.domain.run.events import RunFacts
 from aegis_tui.domain.spec.commands import SpecRescan
 from aegis_tui.errors import ModelUnavailable, UsageError
-from aegis_tui.hub import specs
+from aegis_tui.hub import spec_runs, specs
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.specs import SpecService
 from aegis_tui.sdk.discovery import WorkspacePaths
@@ -92,7 +92,7 @@ async def at_desk(paths: WorkspacePaths, root: Path) -> AsyncIterator[Desk]:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(specs, "SETTLE_S", 0.0)
+    monkeypatch.setattr(spec_runs, "SETTLE_S", 0.0)
     monkeypatch.setattr(specs, "LOOK_S", 0.02)
 
 
@@ -217,6 +217,26 @@ def test_edits_by_a_person_and_by_the_hub_lose_neither(paths: WorkspacePaths, tm
             SpecFolder(tmp_path).move("a", "approved", by="person", author="me", now=datetime.now(UTC))
             await desk.until(lambda: status_of(path) == "planning")
             assert [f"# note {number}" in path.read_text() for number in range(40)] == [True] * 40
+
+    asyncio.run(main())
+
+
+def test_specs_with_other_files_share_a_run_and_one_that_cannot_be_started_stands_back(
+    paths: WorkspacePaths, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        active = tmp_path / ".agents/specs/active"
+        active.mkdir(parents=True)
+        for name, files, needs in (("a", "a.py", ""), ("b", "b.py", "a"), ("c", "a.py", ""), ("d", "d.py", "")):
+            task = f"tasks:\n  - {{id: T1, title: t, files: [{files}]}}\ndependencies: [{needs}]\n"
+            (active / f"{name}.yaml").write_text(TEXT.format(name=name, status="approved") + task)
+        async with at_desk(paths, tmp_path) as desk:
+            await desk.until(lambda: {status_of(active / f"{name}.yaml") for name in "abd"} == {"planning"})
+            specs = desk.engine.peek(lambda state: dict(state.specs.by_id))
+            assert {specs[name].by_run for name in "abd"} == {"run1"} and specs["c"].by_run is None
+            run = desk.engine.peek(lambda state: state.runs.by_id["run1"])
+            assert run.options.partial and run.pieces["b"].depends_on == ("a",)
+            assert status_of(active / "c.yaml") == "approved"
 
     asyncio.run(main())
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from aegis_tui.domain.environment.model import MadeFacts
 from aegis_tui.domain.field import Name, Reason, Text
 from aegis_tui.domain.model import CommandData
@@ -22,6 +24,8 @@ class RunStart(CommandData):
     facts: RunFacts | None = None
     spec: Name | None = None
     """The spec that the hub starts the run for, which is claimed by that; a client cannot set it."""
+    specs: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
+    """The same for several specs: the id of each, and the features of the design that are its work."""
 
 
 class RunHalt(CommandData):

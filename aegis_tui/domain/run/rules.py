@@ -42,7 +42,7 @@ from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.scope.reservation import check_agreeable, standing_table
 from aegis_tui.domain.scope.submodule import submodule_issues
 from aegis_tui.domain.spec.events import SpecCreated
-from aegis_tui.domain.spec.observe import claimed
+from aegis_tui.domain.spec.observe import claimed, claimed_together
 from aegis_tui.domain.wire.reply import DesignReply, RunReply
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import DesignRefused, Refused, UsageError
@@ -151,6 +151,7 @@ def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str
     started = events.RunStarted(run=command.run, goal=command.goal, options=command.options, facts=command.facts)
     drafts: list[Draft] = [
         *(claimed(workspace, command.spec, command.run) if command.spec is not None else ()),
+        *claimed_together(workspace, command.specs, command.run),
         (actor.agent_id, started),
         (HUB, events.StageChanged(run=command.run, stage=Stage.DESIGN, round=0)),
     ]

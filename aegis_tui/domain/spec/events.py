@@ -72,6 +72,8 @@ class SpecUpdated(EventData):
     status: SpecStatus
     by_run: str | None = None
     """The run that was started for the spec with this event."""
+    pieces: tuple[str, ...] = ()
+    """The features of that run that are its work; empty if all are."""
     content: SpecContent | None = None
     """What its file says now; None if the file did not change."""
     waits: str | None = None

@@ -44,7 +44,10 @@ def _next(
         return None
     run = workspace.runs.by_id.get(spec.by_run)
     if run is None or run.status is RunStatus.COMPLETED:
-        return _end(spec, run, ok=bool(run.ok if run else workspace.runs.past.get(spec.by_run)))
+        if run is not None and (again := _given_back(spec, run, workspace)) is not None:
+            return again
+        is_whole = run is not None and run.commit is not None and bool(spec.pieces) and not _left_out(spec, run)
+        return _end(spec, run, ok=is_whole or bool(run.ok if run else workspace.runs.past.get(spec.by_run)))
     status = _BY_STAGE[run.stage]
     if run.status is RunStatus.ENDING or status == spec.status or status == "planning":
         return None
@@ -53,9 +56,26 @@ def _next(
     return SpecUpdated(specId=spec.spec_id, path=spec.path, status=status)
 
 
+def _left_out(spec: SpecState, run: Run) -> str:
+    """Return why a piece of the spec is not in the result; empty if all are."""
+    pieces = (run.pieces.get(name) for name in spec.pieces)
+    return next((f"{piece.name}: {piece.left_out}" for piece in pieces if piece and piece.left_out), "")
+
+
+def _given_back(spec: SpecState, run: Run, workspace: Workspace) -> SpecInProgress | SpecUpdated | None:
+    """Return the next step back to `approved` for a spec whose run ended because another of its specs was cancelled."""
+    if (run.error or {}).get("code") != "cancelled" or not spec.pieces:
+        return None
+    if not any(item.by_run == run.run and item.status == "cancelled" for item in workspace.specs.by_id.values()):
+        return None
+    if spec.status == "diff-submitted":
+        return SpecInProgress(specId=spec.spec_id, path=spec.path)
+    return SpecUpdated(specId=spec.spec_id, path=spec.path, status="approved")
+
+
 def _end(spec: SpecState, run: Run | None, *, ok: bool) -> SpecCompleted | SpecFailed | SpecInProgress | SpecUpdated:
     if not ok:
-        said = (run.error or {}).get("message") if run else None
+        said = (_left_out(spec, run) or (run.error or {}).get("message")) if run else None
         reason = one_line(inert(str(said or _NO_RESULT), keep="\n\t"), limit=_REASON_CHARS)
         return SpecFailed(specId=spec.spec_id, path=spec.path, reason=f"{spec.by_run}: {reason}")
     if spec.status == "planning":

@@ -47,6 +47,8 @@ class SpecState(StateModel):
     """Whether the file does not exist at present."""
     by_run: str | None = None
     """The run that was last started for it; None if there was none since it was approved."""
+    pieces: tuple[str, ...] = ()
+    """The features of that run that are its work; empty if all are."""
     error: str = ""
     """Why it failed."""
     waits: str = ""

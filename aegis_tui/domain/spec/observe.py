@@ -6,6 +6,8 @@ authoritative for what is wanted, the log for the status; a status that somebody
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
+
 from aegis_tui.domain.code_map.text import one_line
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.ids import HUB
@@ -115,21 +117,46 @@ def check_dependencies(workspace: Workspace, spec_id: str, needs: tuple[str, ...
         raise Refused(f"the dependencies form a cycle: {path}", "remove one of these dependencies", code="spec.cycle")
 
 
-def claimed(workspace: Workspace, spec_id: str, run: str) -> list[Draft]:
+def claimed_together(workspace: Workspace, specs: Mapping[str, tuple[str, ...]], run: str) -> list[Draft]:
+    """Return the events by which a run claims several specs, which may depend on each other.
+
+    Args:
+        workspace: The state.
+        specs: Id of each spec -> the features of the run that are its work.
+        run: The id of the run.
+
+    Raises:
+        Conflict: As `claimed` does for one of them; then none is claimed.
+    """
+    claims = [claimed(workspace, name, run, pieces=pieces, together=specs) for name, pieces in specs.items()]
+    return [draft for drafts in claims for draft in drafts]
+
+
+def claimed(
+    workspace: Workspace, spec_id: str, run: str, *, pieces: tuple[str, ...] = (), together: Container[str] = ()
+) -> list[Draft]:
     """Return the event by which a run claims a spec; of several claims only the first one succeeds (SPEC-10).
+
+    Args:
+        workspace: The state.
+        spec_id: The spec.
+        run: The id of the run.
+        pieces: The features of the run that are its work; empty if all are.
+        together: The specs that the same run claims; the spec does not wait for these.
 
     Raises:
         Conflict: The spec is unknown, its file is gone, it is not approved, waits for others, or was claimed before
             (code `spec.claimed`).
     """
     spec = workspace.specs.by_id.get(spec_id)
-    if spec is None or not _is_startable(workspace, spec):
+    is_free = spec is not None and spec.has_file and spec.by_run is None
+    if spec is None or not is_free or not workspace.specs.is_ready(spec, together=together):
         reason = "there is no such spec"
         if spec is not None:
             ready = spec.status == "approved"
             reason = "it waits for other specs, or its file is gone" if ready else f"its status is {spec.status}"
         raise Conflict(f"{spec_id} cannot be claimed: {reason}", "read the spec again", code="spec.claimed")
-    return [(HUB, SpecUpdated(specId=spec_id, path=spec.path, status="planning", by_run=run))]
+    return [(HUB, SpecUpdated(specId=spec_id, path=spec.path, status="planning", by_run=run, pieces=pieces))]
 
 
 def _is_startable(workspace: Workspace, spec: SpecState) -> bool:

@@ -90,14 +90,16 @@ class SpecTable:
         """Return the specs that a run completed and of which the person has not said yet that they know it."""
         return [spec for spec in self.by_id.values() if spec.by_run == run and spec.waits_to_be_seen]
 
-    def is_ready(self, spec: SpecState) -> bool:
+    def is_ready(self, spec: SpecState, *, together: Container[str] = ()) -> bool:
         """Return whether the spec is approved and its direct dependencies are completed.
 
-        An unknown dependency is not.
+        An unknown dependency is not. Those in `together` need not be completed.
         """
-        return spec.status == "approved" and all(map(self._is_completed, spec.dependencies))
+        needs = (name for name in spec.dependencies if name not in together)
+        return spec.status == "approved" and all(map(self.is_completed, needs))
 
-    def _is_completed(self, spec_id: str) -> bool:
+    def is_completed(self, spec_id: str) -> bool:
+        """Return whether the spec is completed; False if there is none of that id."""
         spec = self.by_id.get(spec_id)
         return (spec.status if spec else self.past.get(spec_id)) == "completed"
 
@@ -152,7 +154,7 @@ def _update(spec: SpecState, data: SpecUpdated) -> None:
     spec.status = data.status
     spec.is_seen = spec.is_seen or data.is_seen
     if data.by_run is not None:
-        spec.by_run = data.by_run
+        spec.by_run, spec.pieces = data.by_run, data.pieces
     if data.content is not None:
         spec.is_gone = not data.content.digest
     if data.content is not None and data.content.digest:

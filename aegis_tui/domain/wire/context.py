@@ -37,6 +37,7 @@ class SpecFields(TypedDict):
     digest: str
     is_gone: bool
     by_run: str | None
+    pieces: list[str]
     error: str
     waits: str
     oid: str

@@ -10,9 +10,17 @@ from hypothesis import strategies as st
 
 from aegis_tui.domain.answer import answers_to
 from aegis_tui.domain.command import parse_command
+from aegis_tui.domain.composition.commands import MergeApply
 from aegis_tui.domain.core import THE_PERSON
 from aegis_tui.domain.need import needs, waiting_since
-from aegis_tui.domain.run.commands import RunCancel, RunFail, RunMarkFinished, RunMarkPrepared, RunStart
+from aegis_tui.domain.run.commands import (
+    CompositionMarkChecked,
+    RunCancel,
+    RunFail,
+    RunMarkFinished,
+    RunMarkPrepared,
+    RunStart,
+)
 from aegis_tui.domain.run.events import RunFacts, RunOptions
 from aegis_tui.domain.spec.commands import SpecFail, SpecObserve, SpecWait, TaskClaim
 from aegis_tui.domain.spec.events import SpecUpdated
@@ -203,6 +211,57 @@ def test_a_completed_spec_is_told_with_its_result_until_the_person_has_seen_it()
         hub.send(parse_command({"type": answer.command, **answer.fields}))
     assert types(hub)[-2:] == ["specs.completed", "specs.updated"] and spec(hub).is_seen
     assert (spec(hub).status, needs(hub.workspace)) == ("completed", [])
+
+
+def start_together(hub: Hub, run: str = "run1") -> None:
+    facts = RunFacts(workspace="k", base_oid=BASE, base_branch="main", qa_commands=("pytest",))
+    options = RunOptions(partial=True, max_rounds=0)
+    pieces = {"s1": ("alpha",), "s2": ("beta",)}
+    hub.send(RunStart(goal="g", design=DESIGN, options=options, run=run, facts=facts, specs=pieces))
+
+
+def test_of_two_specs_of_one_run_the_one_that_fails_does_not_take_the_other_with_it() -> None:
+    hub = Hub()
+    see(hub)
+    see(hub, "s2", dependencies=("s1",))
+    start_together(hub)
+    assert (spec(hub).pieces, spec(hub, "s2").pieces) == (("alpha",), ("beta",))
+    hub.send(RunMarkPrepared(run="run1"))
+    (worker,) = hub.living("worker")
+    hub.bring_up(worker)
+    hub.land(worker, "a1", ("src/a/x.py",))
+    hub.send(MergeApply(leave_out=("beta",)), THE_PERSON)
+    hub.bring_down()
+    hub.send(CompositionMarkChecked(run="run1", oid="ma1", files=("src/a/x.py",)))
+    hub.approve()
+    hub.qa(ok=True)
+    hub.finish()
+    assert (spec(hub).status, bool(spec(hub).oid)) == ("completed", True)
+    assert spec(hub, "s2").status == "failed" and "beta" in spec(hub, "s2").error
+    assert [need.kind for need in needs(hub.workspace)] == ["ended", "done"]
+
+
+def test_nothing_is_claimed_if_one_of_several_specs_cannot_be() -> None:
+    hub = Hub()
+    see(hub)
+    see(hub, "s2", status="draft")
+    with pytest.raises(Conflict, match="s2 cannot be claimed"):
+        start_together(hub)
+    assert hub.workspace.runs.current() is None and spec(hub).status == "approved"
+
+
+def test_the_other_specs_of_a_run_go_on_in_another_one_when_one_is_cancelled() -> None:
+    hub = Hub()
+    see(hub)
+    see(hub, "s2")
+    start_together(hub)
+    hub.send(RunMarkPrepared(run="run1"))
+    see(hub, "s2", digest="d2", status="cancelled")
+    hub.send(RunCancel(run="run1", reason="its spec was cancelled"))
+    hub.bring_down()
+    hub.send(RunMarkFinished(run="run1", report={}))
+    assert (spec(hub).status, spec(hub).by_run, spec(hub, "s2").status) == ("approved", None, "cancelled")
+    assert [item.spec_id for item in hub.workspace.specs.startable()] == ["s1"]
 
 
 def test_an_ended_spec_that_the_state_has_dropped_is_not_started_again() -> None:
