@@ -103,6 +103,13 @@ class Inbox:
             self.add_notice(line)
         return True
 
+    def pass_over(self, event: HubEvent) -> bool:
+        """Note that an event has been dealt with, so that `take` ignores it; return whether it was new."""
+        is_new = event.seq not in self._seen
+        self._seen.add(event.seq)
+        self.last_seq = max(self.last_seq, event.seq)
+        return is_new
+
     def add_prompt(self, prompt: Prompt) -> None:
         """Append a prompt to the queue, and wake `next_prompt`."""
         self._prompts.append(prompt)

@@ -206,7 +206,7 @@ def _is_limited(kind: KindFile) -> bool:
 
 
 def _abilities(name: str, kind: KindFile) -> str:
-    """Return, in words for a person, which roles a kind can take and when its writes are checked.
+    """Return, in words for a person, which roles a kind can take, when its writes are checked, and how it speaks ACP.
 
     That is before each edit, or only at the commit (PART-3: writes outside the part of the tree that an agent may
     change are refused).
@@ -214,7 +214,8 @@ def _abilities(name: str, kind: KindFile) -> str:
     roles = "every role" if not kind.roles else f"as {', '.join(kind.roles)}"
     if _is_limited(kind):
         roles = "builds features, but gives no verdicts and proposes no designs, because it has no MCP"
-    return f"{roles}; writes are checked {'before each edit' if _checks_edits(name, kind) else 'at the commit'}"
+    acp = "" if kind.acp is None else "; speaks ACP" + "".join(f" through {name}" for name in kind.acp.programs)
+    return f"{roles}; writes are checked {'before each edit' if _checks_edits(name, kind) else 'at the commit'}{acp}"
 
 
 def _checks_edits(name: str, kind: KindFile) -> bool:

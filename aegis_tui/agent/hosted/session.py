@@ -33,7 +33,7 @@ from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.agent.toolbox import TaskOutcome
 from aegis_tui.domain.cause import cause_of
 from aegis_tui.domain.hosting.kind_file import KindFile
-from aegis_tui.domain.ids import agent_type
+from aegis_tui.domain.ids import PERSON, agent_type
 from aegis_tui.domain.prompt import notices_text, scope_text
 from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import AegisError, Refused, Unavailable, UsageError
@@ -158,13 +158,22 @@ class HostedSession(InstanceLife):
         if self._reporter is None or not self._reporter.answer(line):
             super().person_says(line)
 
+    @override
+    async def _take(self, event: HubEvent) -> None:
+        if self._reporter is not None and event.type == "message:sent" and event.agent_id == PERSON:
+            text = str(event.data.get("text", ""))
+            if self.inbox.is_addressed(event) and self._reporter.answer(text) and self.inbox.pass_over(event):
+                await self._answer(event.seq)
+                return
+        await super()._take(event)
+
     async def _question(self, title: str | None) -> None:
         """Report that the program asks a person for a permission, or with None the state before, once they answered."""
         if title is None:
             await self.progress.enter(self._before_question)
             return
         self._before_question = self.progress.state
-        note = f"{title}: type the number of your answer in its pane"
+        note = f"{title}: send the number of your answer, or type it in its pane"
         await self.progress.enter("asking", note, source="acp", evidence=title)
 
     async def _received(self, event: HubEvent) -> None:

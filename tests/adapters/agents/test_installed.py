@@ -111,8 +111,8 @@ def test_what_a_kind_is_and_needs_is_read_from_its_file_without_an_import() -> N
     assert facts["native"] == KindFacts(
         "native", "the built-in agent", abilities=abilities, checks_edits=True, takes_mcp=True
     )
-    assert facts["claude-code"].abilities == abilities
-    assert facts["codex"].abilities == "every role; writes are checked at the commit"
+    assert facts["claude-code"].abilities == f"{abilities}; speaks ACP through claude-agent-acp"
+    assert facts["codex"].abilities == "every role; writes are checked at the commit; speaks ACP through codex-acp"
     assert facts["claude-code"].checks_edits and not facts["codex"].checks_edits
     assert facts["parrot"].title == "a parrot" and facts["deep"].title == "a parrot in a package"
     needy = facts["needy"]

@@ -63,6 +63,7 @@ def begin(message: dict[str, Any]) -> None:
     elif answers[method] != "silence":
         send({"id": message["id"], "result": answers[method]})
     if method == "session/load":
+        time.sleep(0.2)
         update(sessionUpdate="agent_message_chunk", content={"type": "text", "text": "REPLAYED LATER"})
 
 
@@ -80,7 +81,9 @@ def act(message: dict[str, Any]) -> None:
         update(**fields)
     if "ask" in step:
         send({"method": "session/request_permission", "id": "ask", "params": step["ask"]})
-        note(answer=read())
+        while (told := read()).get("id") != "ask":
+            note(method=told["method"])
+        note(answer=told)
     end(step)
     if "hang" in step:
         while (told := read()).get("method") != "session/cancel" or step["hang"] == "deaf":
