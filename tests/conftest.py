@@ -157,6 +157,7 @@ THOROUGH = (
     "packaging/test_fresh_machine.py",
     "packaging/test_skips.py",
     "packaging/test_wheel.py",
+    "agent/acp/test_editor.py",
     "cli/test_agent.py",
     "cli/test_connect.py",
     "cli/test_events.py",
