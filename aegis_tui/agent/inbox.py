@@ -68,6 +68,8 @@ class Inbox:
         self._may_go = asyncio.Event()
         self._may_go.set()
         self._seen: set[int] = set()
+        self._related_writes: set[tuple[str, str]] = set()
+        """The senders and files of which it was told because they have to do with its own."""
         self.last_seq = 0
         """The sequence number of the newest event that was received."""
 
@@ -76,7 +78,9 @@ class Inbox:
         to = str(event.data.get("to", ""))
         return ids.instance_id(to) == ids.instance_id(self._agent_id)
 
-    def take(self, event: HubEvent, *, read_paths: Collection[str], lost_paths: Collection[str]) -> bool:
+    def take(
+        self, event: HubEvent, *, read_paths: Collection[str], lost_paths: Collection[str], relation: str = ""
+    ) -> bool:
         """Process one event and return True; return False for an event whose `seq` was processed before.
 
         A message to this instance becomes a prompt or a notice, any other event that concerns it a notice; `run:halted`
@@ -86,6 +90,7 @@ class Inbox:
             event: The event.
             read_paths: Files that the instance has read or written.
             lost_paths: Paths of locks that this event took from the instance.
+            relation: How the file that the event is about has to do with `read_paths`; told once for sender and file.
         """
         if event.seq in self._seen:
             return False
@@ -99,7 +104,7 @@ class Inbox:
             self._may_go.set()
         elif line := notice_line(
             event, self._agent_id, read_paths=read_paths, lost_paths=lost_paths, spec_id=self._spec_id
-        ):
+        ) or self._related(event, relation):
             self.add_notice(line)
         return True
 
@@ -109,6 +114,16 @@ class Inbox:
         self._seen.add(event.seq)
         self.last_seq = max(self.last_seq, event.seq)
         return is_new
+
+    def _related(self, event: HubEvent, relation: str) -> str:
+        """Return the notice about a write to a file that has to do with files of the instance; empty if told before."""
+        write = (event.agent_id or "", str(event.data.get("file")))
+        if not relation or event.type != "code:written" or event.agent_id == self._agent_id:
+            return ""
+        if write in self._related_writes:
+            return ""
+        self._related_writes.add(write)
+        return f"{event.agent_id} changed {write[1]} in its own worktree; {relation}"
 
     def add_prompt(self, prompt: Prompt) -> None:
         """Append a prompt to the queue, and wake `next_prompt`."""

@@ -229,9 +229,17 @@ class InstanceLife(ABC):
         lost: list[str] = []
         if event.type in ("lock:broken", "lock:expired"):
             lost = self._locks.forget([str(event.data.get("lock_id", ""))])
-        is_new = self.inbox.take(event, read_paths=self._read_paths, lost_paths=lost)
+        relation = await self._relation_to(event)
+        is_new = self.inbox.take(event, read_paths=self._read_paths, lost_paths=lost, relation=relation)
         if is_new and event.type == "message:sent" and self.inbox.is_addressed(event):
             await self._received(event)
+
+    async def _relation_to(self, event: HubEvent) -> str:
+        """Return how a file that another instance has written has to do with `_read_paths`; empty if not, or unknown.
+
+        A subclass that can tell overrides this; it must not raise.
+        """
+        return ""
 
     async def _received(self, event: HubEvent) -> None:
         """Tell the hub that a message that is in the inbox now is delivered; a subclass may do so later instead."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection, Sequence
 
 from aegis_tui.agent.files import OwnWorktree
 from aegis_tui.agent.git import Git
@@ -16,6 +17,7 @@ from aegis_tui.errors import AegisError
 from aegis_tui.ports.code_map import SourceFacts
 
 MOST_POINTERS = 12
+_MOST_KNOWN, _MOST_TAKEN = 200, 4
 _MOST_PARSED_CHARS = 1 << 20
 _LIST_TIMEOUT_S = 10.0
 _LISTED_S = 60.0
@@ -34,6 +36,7 @@ class Pointers:
     def __init__(self, worktree: OwnWorktree, git: Git, facts: SourceFacts) -> None:
         self._worktree, self._git, self._facts = worktree, git, facts
         self._modules: ModuleIndex | None = None
+        self._parsed: dict[str, tuple[int, FileFacts]] = {}
         self._listed_at = 0.0
 
     def parse(self, path: str, text: str) -> FileFacts | None:
@@ -60,6 +63,44 @@ class Pointers:
         if facts.language != "python" or (modules := await self._index()) is None:
             return []
         return await asyncio.to_thread(self._called, modules, path, facts, symbol)
+
+    async def relation(self, path: str, known: Collection[str]) -> str:
+        """Return how a Python file has to do with others: `b.py imports pay from it`, or `it imports b.py`.
+
+        Empty if none of them imports it and it imports none of them, as the files are in this worktree, or if git does
+        not list the files.
+
+        Args:
+            path: The file, in the form of `OwnWorktree.locate`.
+            known: The others; the first 200 by their paths are looked at.
+        """
+        if language_of(path) != "python" or (modules := await self._index()) is None:
+            return ""
+        return await asyncio.to_thread(self._relation, modules, path, sorted(known)[:_MOST_KNOWN])
+
+    def _relation(self, modules: ModuleIndex, path: str, known: Sequence[str]) -> str:
+        for other in known:
+            facts = self._facts_now(other)
+            if path in modules.imported_files(other, facts.imports):
+                taken = sorted(
+                    {item.name for item in facts.imports if item.name and path in modules.files(other, item)}
+                )
+                names = f"{', '.join(taken[:_MOST_TAKEN])} from it" if taken else "it"
+                return f"{other} imports {names}"
+        imported = modules.imported_files(path, self._facts_now(path).imports)
+        return next((f"it imports {other}" for other in known if other in imported), "")
+
+    def _facts_now(self, path: str) -> FileFacts:
+        """Return the facts of a Python file of the worktree as it is now; without imports if it cannot be read."""
+        try:
+            text = self._worktree.load(self._worktree.locate(path)) if language_of(path) == "python" else None
+        except (AegisError, OSError):
+            text = None
+        if text is None:
+            return FileFacts("python", 0)
+        if path not in self._parsed or self._parsed[path][0] != hash(text):
+            self._parsed[path] = hash(text), self.parse(path, text) or FileFacts("python", 0)
+        return self._parsed[path][1]
 
     async def _index(self) -> ModuleIndex | None:
         now = time.monotonic()

@@ -43,7 +43,7 @@ class FileReader:
         *,
         shows_bodies: bool,
     ) -> None:
-        self._worktree, self._scope, self._pointers = worktree, scope, pointers
+        self._worktree, self._scope, self.pointers = worktree, scope, pointers
         self._shows_bodies = shows_bodies
         self.views = views
 
@@ -116,7 +116,7 @@ class FileReader:
         return "" if guessed == _NONE else guessed
 
     async def _parse(self, path: str, text: str) -> FileFacts | None:
-        return await asyncio.to_thread(self._pointers.parse, path, text)
+        return await asyncio.to_thread(self.pointers.parse, path, text)
 
     def spans(self, path: str, symbol: str, text: str) -> list[tuple[int, int]]:
         """Return first and last line, 1-based, of each definition of a symbol in a text. Blocking.
@@ -129,14 +129,14 @@ class FileReader:
         Raises:
             UsageError: The text defines no such symbol, or is longer than 1 MiB.
         """
-        facts = self._pointers.parse(path, text)
+        facts = self.pointers.parse(path, text)
         return [(item.first, item.last) for item in _definitions(path, facts, symbol)]
 
     async def _read_symbol(self, path: str, symbol: str, text: str) -> str:
         facts = await self._parse(path, text)
         definitions = _definitions(path, facts, symbol)
         parts = [self.views.show(path, text, start=item.first, end=item.last) for item in definitions]
-        if facts is not None and (pointers := await self._pointers.of(path, facts, definitions[0])):
+        if facts is not None and (pointers := await self.pointers.of(path, facts, definitions[0])):
             parts.append(f"(calls {', '.join(pointers)})")
         return "\n".join(parts)
 

@@ -31,7 +31,7 @@ from aegis_tui.domain.role_file import Role
 from aegis_tui.errors import ModelUnavailable
 from aegis_tui.ports.code_map import SourceFacts
 from aegis_tui.ports.foreign_tools import ForeignTools
-from aegis_tui.ports.hub_link import HubLink
+from aegis_tui.ports.hub_link import HubEvent, HubLink
 from aegis_tui.ports.llm import ChatModel
 from aegis_tui.ports.symbols import SymbolReader
 
@@ -87,6 +87,12 @@ class AgentSession(InstanceLife):
     @property
     def _read_paths(self) -> Collection[str]:
         return self._toolbox.read_paths
+
+    async def _relation_to(self, event: HubEvent) -> str:
+        path = str(event.data.get("file", ""))
+        if event.type != "code:written" or event.agent_id == self._settings.agent_id or path in self._read_paths:
+            return ""
+        return await self._toolbox.reader.pointers.relation(path, tuple(self._read_paths))
 
     async def _save(self, reason: str) -> str | None:
         return await self._toolbox.save(reason)

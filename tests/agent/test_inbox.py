@@ -72,3 +72,15 @@ def test_a_persons_word_keeps_the_task_and_the_piece() -> None:
     context = TaskContext(task="design", spec_id="a", base_oid="1")
     assert context.merged({"task": "free"}) == context
     assert context.merged({"task": "fix", "base_oid": "2"}) == TaskContext("fix", "a", None, "2")
+
+
+def test_a_write_to_a_related_file_is_told_once_with_its_relation() -> None:
+    inbox = Inbox(ME)
+    for seq, sender in enumerate((OTHER, OTHER, ME, "NATIVE-w03"), 1):
+        event = HubEvent(seq, "code:written", sender, "", {"file": "b.py"})
+        inbox.take(event, read_paths=("a.py",), lost_paths=(), relation="a.py imports pay from it")
+    _, notices = inbox.drain_for(TaskContext())
+    assert notices == [
+        f"{OTHER} changed b.py in its own worktree; a.py imports pay from it",
+        "NATIVE-w03 changed b.py in its own worktree; a.py imports pay from it",
+    ]

@@ -41,6 +41,29 @@ def test_every_message_is_acknowledged_once_taken_and_foreign_ones_are_not(play:
     play(scenario)
 
 
+def test_a_write_to_a_file_that_a_read_file_imports_is_told(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        (bench.worktree / "money.py").write_text("def rounded(sum): return sum\n")
+        (bench.worktree / "cart.py").write_text("from money import rounded\n")
+        hold = asyncio.Event()
+        bench.server.will(calls(("read", {"path": "cart.py"})))
+        bench.server.will(Canned(calls(("read", {"path": "cart.py", "start": 1, "end": 1})).pieces, hold=hold))
+        bench.server.will(calls(("report", {"status": "blocked", "summary": "x"})))
+        await bench.work()
+        await bench.until(lambda: len(bench.server.requests) == 2)
+        await bench.hub.publish("code:written", OTHER, file="money.py", token=1, new_oid="0")
+        await bench.hub.publish("code:written", OTHER, file="src/routes.py", token=2, new_oid="0")
+        last = await bench.hub.publish("message:sent", OTHER, to=ME, text="Written.", kind="note")
+        await bench.hub.wait_for("ack", of=last.seq)
+        hold.set()
+        await bench.ends("blocked")
+        told = bench.users()[-1]
+        assert f"{OTHER} changed money.py in its own worktree; cart.py imports rounded from it" in told
+        assert "routes.py" not in told
+
+    play(scenario)
+
+
 def test_a_prompt_for_another_piece_waits_for_the_end_of_this_one(play: Play) -> None:
     async def scenario(bench: Any) -> None:
         hold = asyncio.Event()
