@@ -23,6 +23,7 @@ from scripts.bench.merge_history import PYTHON
 from scripts.bench.page import PAGE, read_evidence, render_page
 from scripts.bench.product import run_product
 from scripts.bench.record import Figure, read_records, record_of, write_record
+from scripts.bench.specs import run_specs
 from scripts.bench.startup import run_startup
 from scripts.bench.tokens import run_tokens
 from scripts.bench.tui import run_tui
@@ -37,6 +38,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "hub": run_hub,
     "map": run_code_map,
     "product": run_product,
+    "specs": run_specs,
     "startup": run_startup,
     "tokens": run_tokens,
     "tui": run_tui,
