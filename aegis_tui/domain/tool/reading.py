@@ -211,14 +211,13 @@ def _fitted_list(value: Any, schema: Mapping[str, Any]) -> Any:
             value = [parsed]
         elif items.get("type") == "string" and re.fullmatch(r"[^\s,\[\]\"']+", value):
             value = [value]
-        elif schema.get("maxItems") == 2 and (lines := _LINES.fullmatch(value)):
+        elif items.get("type") == "integer" and (lines := _LINES.fullmatch(value)):
             value = [int(lines[1]), int(lines[2])]
     elif isinstance(value, dict) and items.get("type") == "object":
         value = [value]
     if not isinstance(value, list):
         return value
-    prefix = schema.get("prefixItems", ())
-    return [_fitted(item, prefix[place] if place < len(prefix) else items) for place, item in enumerate(value)]
+    return [_fitted(item, items) for item in value]
 
 
 def _fitted_number(value: Any, *, whole: bool) -> Any:
