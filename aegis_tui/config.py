@@ -67,8 +67,7 @@ class Limits(BaseModel):
     processes: int = Field(2048, ge=16)
     """Maximum number of processes and threads in one sandbox at the same time."""
     memory_mb: int | None = Field(None, ge=64)
-    """Memory in MiB for all processes together, or for each process if the total cannot be limited. When unset: half of
-    the machine's memory."""
+    """Memory in MiB for all processes, or for each if that cannot be limited. When unset: half of the machine's."""
     file_mb: int = Field(8192, ge=1)
     """Largest size that a file may have, in MiB."""
     disk_mb: int = Field(20480, ge=1)
@@ -201,8 +200,7 @@ class Settings(BaseModel):
     """What agents of a kind may reach besides the model server, as a table: `[boundary]` with a kind and its addresses,
     such as `codex = ["api.example.org:443"]`. Closed when it is empty."""
     mcp: dict[str, McpServer] = Field(default_factory=dict)
-    """MCP servers for agents, as tables: `[mcp.NAME]` with `command` (and `environment`, `addresses`) or `url` (and
-    `headers`)."""
+    """MCP servers for agents: `[mcp.NAME]` with `command`, `environment` and `addresses`, or `url` and `headers`."""
     limits: Limits = Limits.model_construct()
     """How much a sandbox may use."""
     budget: BudgetSettings = BudgetSettings.model_construct()
@@ -221,6 +219,8 @@ class Settings(BaseModel):
     """How agent programs of other vendors run: once for each prompt, with their own interface, or driven over ACP."""
     qa: QaSettings = QaSettings.model_construct()
     """How QA runs, as a table: `[qa]` with `timeout_s` and `pieces`."""
+    mergiraf: bool = False
+    """Whether mergiraf (0.19 or newer, on PATH) tries to merge files that are in conflict otherwise."""
     rescue: RescueSettings = RescueSettings.model_construct()
     """How long saved work is kept, as a table: `[rescue]` with `days`, `merged_days` and `budget_mb`."""
     worktrees: WorktreeSettings = WorktreeSettings.model_construct()

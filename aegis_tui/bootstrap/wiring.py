@@ -35,6 +35,7 @@ from aegis_tui.bootstrap.checkout import leftovers_of, retention_of
 from aegis_tui.bootstrap.environment import EnvironmentWiring
 from aegis_tui.bootstrap.layout import describe_layout, describe_surroundings
 from aegis_tui.bootstrap.memory import make_memory
+from aegis_tui.bootstrap.merge_driver import find_driver
 from aegis_tui.bootstrap.rules import rule_check_of
 from aegis_tui.config import EnvironmentSettings, Limits, QaSettings, load_settings
 from aegis_tui.domain.endpoint import normalise_base_url
@@ -105,7 +106,7 @@ class Wiring:
             GitError: git fails.
             OSError: A folder of the workspace cannot be written.
         """
-        repository = await open_repository(self._root)
+        repository = await open_repository(self._root, await find_driver(self._environ, self._root))
         await _tidy(repository, paths, self._root)
         self._begin(self._tidy_up(engine, repository, paths))
         sandbox = BubblewrapSandbox(self._environ, self._limits)

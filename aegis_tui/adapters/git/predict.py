@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.known import KnownAnswers
+from aegis_tui.adapters.git.mergiraf import Mergiraf
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner, failure
 from aegis_tui.adapters.git.structural_merge import Merge, MergedCommits, StructuralMerges, with_labels
@@ -31,11 +32,12 @@ class Merges:
     Args:
         runner: Runs git in the common folder.
         objects: Reads the repository.
+        driver: Merges files that are still in conflict then; None if there is none.
     """
 
-    def __init__(self, runner: GitRunner, objects: Objects) -> None:
+    def __init__(self, runner: GitRunner, objects: Objects, driver: Mergiraf | None = None) -> None:
         self._runner, self._objects = runner, objects
-        self._structural = StructuralMerges(runner, objects)
+        self._structural = StructuralMerges(runner, objects, driver)
         self._merged: KnownAnswers[Merge] = KnownAnswers(64)
         self._changes: KnownAnswers[frozenset[str]] = KnownAnswers(64)
 

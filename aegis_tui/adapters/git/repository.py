@@ -14,6 +14,7 @@ from aegis_tui.adapters.git.compose import Composer
 from aegis_tui.adapters.git.condition import Condition, alternates_of
 from aegis_tui.adapters.git.discovery import Discovery, discover, workspace_key
 from aegis_tui.adapters.git.intake import Intake
+from aegis_tui.adapters.git.mergiraf import Mergiraf
 from aegis_tui.adapters.git.objects import MAX_BLOB_BYTES, Objects
 from aegis_tui.adapters.git.predict import Merges
 from aegis_tui.adapters.git.private import lay_out, store_of
@@ -36,28 +37,27 @@ from aegis_tui.ports.repository import (
 from aegis_tui.ports.repository_condition import RepositoryCondition
 
 
-async def open_repository(path: Path) -> GitRepository:
-    """Open the repository that contains `path`, from any of its worktrees; it may be bare.
+async def open_repository(path: Path, driver: Mergiraf | None = None) -> GitRepository:
+    """Open the repository that contains `path`, from any of its worktrees; `driver` may merge files. It may be bare.
 
     Raises:
-        GitUnavailable: git is missing or too old, or `path` is no folder, or in no repository or its git folder, or
-            the path of the repository has a line break.
+        GitUnavailable: git is missing or too old, or `path` is in no repository or its git folder, or has a line break.
         GitError: git fails or does not answer in time.
     """
-    return GitRepository(await discover(path))
+    return GitRepository(await discover(path), driver)
 
 
 class GitRepository:
     """One repository, accessed through the `git` program. Implements `Repository`.
 
-    Any method may raise `GitError` if git fails or does not answer in time, `GitUnavailable` if git cannot be started,
-    and `OSError` where it must read or write a file or folder and cannot.
+    Methods raise `GitError` if git fails or is too slow, `GitUnavailable` if it cannot be started, else `OSError`.
 
     Args:
         place: The paths of the repository, from `discover`.
+        driver: Merges files that nothing else can merge; None if there is none.
     """
 
-    def __init__(self, place: Discovery) -> None:
+    def __init__(self, place: Discovery, driver: Mergiraf | None = None) -> None:
         self._place = place
         self._runner = GitRunner(git_dir=place.common_dir, cwd=place.root)
         self._objects = Objects(self._runner)
@@ -66,7 +66,7 @@ class GitRepository:
         self._condition = Condition(place, self._runner, self._objects.settings)
         self._snapshots = Snapshots(self._runner, self._objects, self._intake)
         self._worktrees = Worktrees(place, self._runner, self._objects, self._snapshots)
-        self._merges = Merges(self._runner, self._objects)
+        self._merges = Merges(self._runner, self._objects, driver)
         self._composer = Composer(self._runner, self._objects, self._merges, self._checkout)
         self.rescues = GitRescues(self._runner, self._objects, self._composer)
         """The work that was saved before its worktree was removed."""

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from aegis_tui.adapters.apart import LARGE, AnswerLostError, ask_apart
 from aegis_tui.adapters.git.folder import scratch_folder
+from aegis_tui.adapters.git.mergiraf import Mergiraf
 from aegis_tui.adapters.git.object_store import NO_SETTINGS
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner, joined
@@ -22,7 +23,7 @@ from aegis_tui.adapters.git.tree_files import NewFile, tree_with
 from aegis_tui.adapters.symbols.source import LANGUAGES, read_source
 from aegis_tui.domain.code_map.language import language_of
 from aegis_tui.domain.merge.data_file import is_data_file
-from aegis_tui.domain.merge.file import FileMerge, merge_file
+from aegis_tui.domain.merge.file import FileMerge, judge_merged, merge_file
 from aegis_tui.domain.merge.generated import is_generating
 from aegis_tui.domain.merge.lock_file import is_lock_file
 from aegis_tui.domain.merge.merged_file import MergedFile
@@ -108,10 +109,11 @@ class StructuralMerges:
     Args:
         runner: Runs git in the common folder.
         objects: Reads the repository.
+        driver: Tries what is still in conflict then; None if there is none.
     """
 
-    def __init__(self, runner: GitRunner, objects: Objects) -> None:
-        self._runner, self._objects = runner, objects
+    def __init__(self, runner: GitRunner, objects: Objects, driver: Mergiraf | None = None) -> None:
+        self._runner, self._objects, self._driver = runner, objects, driver
         self._known: dict[_BothChanged, FileMerge] = {}
 
     async def complete(self, merge: Merge, commits: MergedCommits) -> Merge:
@@ -132,6 +134,7 @@ class StructuralMerges:
             generated = await self._generated(commits.ours, [file.path for file in files])
             files = [replace(file, is_generated=generated.get(file.path)) for file in files]
             made = await self._merge_files(files)
+            made |= await self._by_driver([file for file in files if _is_for_driver(file, made.get(file))])
             merge = await self._with_solved(_with_refused(merge, made), commits, made)
             both = [file.path for file in files]
         merge = await self._with_migrations(merge, commits)
@@ -197,6 +200,24 @@ class StructuralMerges:
             self._known |= dict(zip(jobs, await _merge_apart(list(jobs.values())), strict=False))
         made = {file: self._known[file] for file in files if file in self._known}
         return {file: done for file, done in made.items() if _is_of_use(file, done)}
+
+    async def _by_driver(self, files: Sequence[_BothChanged]) -> dict[_BothChanged, FileMerge]:
+        """Return what the driver makes of files in conflict, where the check does not refuse it."""
+        if self._driver is None or not files:
+            return {}
+        oids = {oid for file in files for oid in file.oids if oid is not None}
+        blobs = await self._objects.read_blobs(oids, limit=MAX_FILE_BYTES, total=_MAX_TOTAL_BYTES)
+        texts = {oid: _decoded(blob.content) for oid, blob in blobs.items()}
+        solved: dict[_BothChanged, FileMerge] = {}
+        for file in files:
+            base, ours, theirs = (texts.get(oid) if oid is not None else "" for oid in file.oids)
+            if base is None or ours is None or theirs is None:
+                continue
+            versions = Versions(base, ours, theirs)
+            if (text := await self._driver.merge(file.path, versions)) is not None:
+                judged = await _judge_apart(file.path, versions, text)
+                solved |= {file: judged} if judged is not None and judged.text is not None else {}
+        return solved
 
     async def _with_solved(self, merge: Merge, commits: MergedCommits, made: Mapping[_BothChanged, FileMerge]) -> Merge:
         """Return a merge with the conflicts in it solved that were; all stay if git also says of one between paths."""
@@ -328,6 +349,27 @@ def _conflict(blobs: Mapping[int, str]) -> str:
 
 def _is_of_use(file: _BothChanged, done: FileMerge) -> bool:
     return not file.is_conflict or is_mergeable(file.path) or is_generating(done.reason)
+
+
+def _is_for_driver(file: _BothChanged, done: FileMerge | None) -> bool:
+    """Whether a file is in conflict, and none that a program makes."""
+    if not file.is_conflict or is_lock_file(file.path) or is_sum_file(file.path):
+        return False
+    return done is None or (done.text is None and not is_generating(done.reason))
+
+
+async def _judge_apart(path: str, versions: Versions, text: str) -> FileMerge | None:
+    """Return the judgement of a merged file, made in a separate process; None if that fails, which is logged."""
+    try:
+        return await ask_apart(judge_by_driver, (path, versions, text), size=LARGE + 1)
+    except AnswerLostError as error:
+        _LOG.warning("a merged file could not be checked", extra={"reason": str(error)})
+        return None
+
+
+def judge_by_driver(path: str, versions: Versions, text: str) -> FileMerge:
+    """Return what `judge_merged` says of what the driver made of a file."""
+    return judge_merged(path, versions, text, "mergiraf", read_source)
 
 
 async def _merge_apart(jobs: Sequence[_Job]) -> list[FileMerge]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePosixPath
 
@@ -67,6 +67,31 @@ def merge_file(
         return _best([_checked(versions, "text", textual)] if textual is not None else _merged(versions))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _unknown(textual, "one of the versions is not Python that can be parsed")
+
+
+def judge_merged(
+    path: str, versions: Versions, text: str, strategy: Strategy, read: ReadSource = lambda path, text: None
+) -> FileMerge:
+    """Judge what another program made of a file with conflicts: it is parsed again, and nothing is lost or doubled.
+
+    Args:
+        path: The file; the suffix tells the language.
+        versions: Its three versions.
+        text: The merged text.
+        strategy: What merged it.
+        read: Reads files in other languages than Python; what it does not know can only be `unproven`.
+    """
+    try:
+        if PurePosixPath(path).suffix.lower() in (".py", ".pyi"):
+            return _checked(versions, strategy, text)
+        if is_data_file(path):
+            return _weighed(strategy, text, judge_data(path, versions, text))
+        if (faults := judge_source(path, versions, text, read)) is not None:
+            return _weighed(strategy, text, faults)
+        judged = _weighed(strategy, text, judge_text(versions, text))
+        return judged if judged.text is None else replace(judged, label="unproven", reason="it cannot be parsed here")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return FileMerge("refused", reason="what was merged, or one of the versions, cannot be parsed")
 
 
 def _of_sums(versions: Versions, textual: str | None) -> FileMerge:

@@ -13,9 +13,10 @@ MergeLabel = Literal["proven", "unproven", "refused"]
 `refused`: a conflict."""
 FileLabel = Literal["proven", "verified", "unproven", "refused"]
 """A label after QA: `verified` is an unproven merge that is part of a tree on which QA ran and found no new failure."""
-Strategy = Literal["text", "structure", "lines", "rerere", "set", "manager", "agent", "person"]
+Strategy = Literal["text", "structure", "lines", "rerere", "set", "manager", "mergiraf", "agent", "person"]
 """Git's own merge; by items; by lines, finer than git; as the same conflict was resolved before; as a set
-of lines; made again by the package manager; in the worktree of the agent of a piece; by the person."""
+of lines; made again by the package manager; by the program of that name; in the worktree of the agent of a piece; by
+the person."""
 _BY: Final[Mapping[str, str]] = MappingProxyType(
     {
         "text": "by git",
