@@ -49,8 +49,8 @@ def answer(
 
     The answers that it takes, and what each does, are in the output of aegis-tui inbox.
 
-    The question of a program on its screen takes the number of one of its choices, which is typed into the pane if the
-    screen still shows this question.
+    The question of a program on its screen takes the number of one of its choices. If the screen still shows this
+    question, the hub moves the mark to that choice with the arrow keys and presses Enter.
 
     An instance takes any text as a prompt. A piece that was sent back too often takes any text as advice, and gets one
     more try.

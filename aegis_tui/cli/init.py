@@ -29,8 +29,8 @@ def _init(
     .agent/rules/aegis-tui.md, which are created if they are missing; symbolic links among them are kept as they are.
     The command prints what it has written, removed and kept.
 
-    --undo keeps files that were changed since, but for the sections; with --agent-docs it removes only these. No hub is
-    started.
+    --undo keeps files that were changed since; from these it removes only the sections and lines that init has added.
+    --undo --agent-docs undoes only what --agent-docs has added. No hub is started.
 
     Exit code 5 outside a repository, 3 if a path leads out of the checkout, 2 if there is nothing to undo or the record
     of an earlier init cannot be read.

@@ -44,7 +44,7 @@ from aegis_tui.domain.run.report_model import Report
 from aegis_tui.domain.wire.answer import Envelope
 from aegis_tui.domain.wire.output import RunOutput
 from aegis_tui.domain.wire.reply import RunReply
-from aegis_tui.domain.wire.run import GivenDesign, StartFields
+from aegis_tui.domain.wire.run import GivenDesign, GivenOptions, StartFields
 from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.sdk.quick import HubQuick
 
@@ -116,7 +116,7 @@ def _run(
         budget=_budget(run_tokens=max_tokens, run_minutes=max_minutes),
     )
     had_hub = place.find() is not None
-    run = _started(place, {"goal": goal, "design": _design_fields(design), "options": options}, keep_hub=had_hub)
+    run = _started(place, goal, _design_fields(design), options, keep_hub=had_hub, may_ask=not headless)
     if detach:
         output.result(RunOutput(run=run), as_json=as_json, lines=[run])
     code = 0 if detach else follow(place, run, as_json=as_json)
@@ -125,10 +125,12 @@ def _run(
     return code
 
 
-def _started(place: Place, fields: StartFields, *, keep_hub: bool) -> str:
+def _started(
+    place: Place, goal: str, design: GivenDesign | None, options: GivenOptions, *, keep_hub: bool, may_ask: bool
+) -> str:
     """Start the run and return its id; ask the person, if possible, about a set-up command or unknown QA commands.
 
-    After each answer the run is tried again. `keep_hub` as in `_start`.
+    After each answer the run is tried again. Without `may_ask`, nothing is asked. `keep_hub` as in `_start`.
 
     Raises:
         HubUnavailable: No hub can be started, or none replies within `RECONNECT_S` (60 s).
@@ -136,14 +138,16 @@ def _started(place: Place, fields: StartFields, *, keep_hub: bool) -> str:
     """
     while True:
         try:
-            return _start(place, fields, keep_hub=keep_hub)["run"]
+            return _start(place, {"goal": goal, "design": design, "options": options}, keep_hub=keep_hub)["run"]
         except AegisError as error:
+            if not may_ask:
+                raise
             if ask_for_setup(error, place.paths):
                 continue
             checks = ask_for_checks(error)
             if checks is None:
                 raise
-        fields = {**fields, "options": {**fields["options"], "checks": list(checks)}}
+        options = {**options, "checks": list(checks)}
 
 
 def _start(place: Place, fields: StartFields, *, keep_hub: bool) -> RunReply:

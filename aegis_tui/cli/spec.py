@@ -83,7 +83,8 @@ def import_issue(
     JSON is read as gh issue view NUMBER --json number,title,body,labels,comments,url prints it. What the issue says is
     quoted in the description. Check boxes become acceptance criteria.
 
-    Exit code 2 if the file cannot be read or is no issue, 3 if there is a spec from the same address already.
+    Exit code 2 if the file cannot be read or is no issue, 3 if an active spec was made from an issue with
+    the same URL.
     """
     root = here().root
     content = sys.stdin.buffer.read(MAX_SIZE_BYTES + 1) if file == "-" else read_file(Path(file), kind="issue")

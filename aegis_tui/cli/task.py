@@ -113,10 +113,12 @@ def _broadcast(
 ) -> int:
     """Broadcast a plan, code, review, fix or note event to all agents.
 
-    For a feature (data with "feature"), plan:proposed opens an exchange, in which the others must come in order.
+    For a feature (data with "feature"), plan:proposed opens an exchange: the plan, code, review and fix events of this
+    feature must then come in a fixed order.
 
-    Exit code 2 if the data is no JSON object or there is no such event, 3 if it may not come now or the sender has no
-    right to it (the answer says which may), 5 if no hub is running: none is started.
+    Exit code 2 if the data is no JSON object or there is no such event, 3 if the event is out of order (the message
+    names those that may come next) or the sender's role may not send it (the message names the roles that may), 5 if no
+    hub is running: none is started.
     """
     try:
         fields: Any = json.loads(data)

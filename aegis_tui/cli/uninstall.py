@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,7 +84,10 @@ def _looked_at(place: Place) -> UninstalledWorkspace:
     if not place.root.is_dir() or place.root == Path():
         return {
             **item,
-            "why_kept": "its repository is gone, so work in its worktrees cannot be saved; delete it yourself",
+            "why_kept": (
+                "the repository is gone, so work in its worktrees cannot be saved; if you do not need this work, "
+                f"delete the state folder yourself: rm -r {shlex.quote(str(place.paths.state_dir))}"
+            ),
         }
     try:
         if run := _open_run(place):

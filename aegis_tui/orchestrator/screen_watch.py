@@ -173,7 +173,7 @@ class ScreenWatch:
                     await asyncio.sleep(_REDRAW_LOOK_S)
         except TimeoutError as error:
             raise Refused(
-                f"{target.instance} did not move to the choice; it was not chosen",
+                f"the arrow keys did not move the mark on the screen of {target.instance}; nothing was chosen",
                 f"answer in its pane: aegis-tui attach {target.instance}",
                 code="prompt.gone",
             ) from error
@@ -183,7 +183,10 @@ class ScreenWatch:
         if pane is None:
             raise prompt_gone(target.instance)
         if not await self._terminal.press(pane.pane_id, key):
-            raise TerminalError(f"the pane of {target.instance} takes no keys now", "somebody reads its history there")
+            raise TerminalError(
+                f"the pane of {target.instance} takes no keys now, because somebody reads its history there",
+                f"leave the history (q in the pane: aegis-tui attach {target.instance}), then answer again",
+            )
 
     async def _marked(self, item: _Interface, target: _Target) -> int:
         """Return the index of the choice that has the mark.

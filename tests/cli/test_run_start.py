@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import nullcontext
 from typing import Any, cast
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from aegis_tui.cli import run as cli_run
 from aegis_tui.cli.place import Place
 from aegis_tui.domain.wire.reply import RunReply
-from aegis_tui.errors import HubUnavailable, Refused
+from aegis_tui.errors import DesignRefused, HubUnavailable, Refused
 
 
 class Hubs:
@@ -66,6 +68,27 @@ def test_a_refusal_is_not_asked_again() -> None:
     with pytest.raises(Refused):
         start(hubs)
     assert len(hubs.asked) == 1
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("may_ask", [True, False])
+def test_a_headless_run_asks_nothing_even_in_a_terminal(monkeypatch: pytest.MonkeyPatch, may_ask: bool) -> None:
+    class Workspace(Hubs):
+        paths = None
+
+    hubs, shown = (
+        Workspace(DesignRefused("no QA command is known", suggestions=["make ci"]), {"run": "run1"}),
+        Terminal(),
+    )
+    monkeypatch.setattr("sys.stdin", Terminal("1\n"))
+    monkeypatch.setattr("sys.stderr", shown)
+    with nullcontext() if may_ask else pytest.raises(DesignRefused, match="no QA command"):
+        assert cli_run._started(cast(Place, hubs), "g", None, {}, keep_hub=True, may_ask=may_ask) == "run1"
+    assert len(hubs.asked) == (2 if may_ask else 1) and bool(shown.getvalue()) == may_ask
 
 
 def test_a_hub_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

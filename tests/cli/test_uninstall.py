@@ -149,7 +149,7 @@ def test_all_keeps_what_it_could_not_save(place: ScratchWorkspace, paths: Worksp
     leave_work(place, paths)
     items = {item["state_dir"]: item for item in asked(place, "--all", "--yes", code=1)["workspaces"]}
     assert items[str(paths.state_dir)]["removed"] and not paths.state_dir.exists()
-    assert "repository is gone" in items[str(gone.state_dir)]["why_kept"] and gone.state_dir.exists()
+    assert f"rm -r {gone.state_dir}" in items[str(gone.state_dir)]["why_kept"] and gone.state_dir.exists()
 
 
 def test_an_agent_may_not(place: ScratchWorkspace, paths: WorkspacePaths) -> None:

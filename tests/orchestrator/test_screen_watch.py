@@ -204,7 +204,7 @@ async def test_nothing_is_typed_while_a_person_reads_the_history_of_the_pane(pla
     argv = ["tmux", "-L", place.terminal.socket_name, "copy-mode", "-t", "w01"]
     process = await asyncio.create_subprocess_exec(*argv)
     assert await process.wait() == 0
-    with pytest.raises(TerminalError, match="takes no keys now"):
+    with pytest.raises(TerminalError, match="takes no keys now, because somebody reads its history there"):
         await place.answer(prompt, 1)
     assert not (place.folder / "chosen-1").exists()
     process = await asyncio.create_subprocess_exec(*argv[:3], "send-keys", "-t", "w01", "-X", "cancel")

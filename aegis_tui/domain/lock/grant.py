@@ -145,9 +145,12 @@ def _upgrades(wait: Wait) -> list[Resource]:
 
 def _refusal(table: LockTable, wait: Wait, blocker: LockObstacle, *, code: Literal["HELD", "UPGRADE"]) -> LockRefused:
     does = "holds" if isinstance(blocker.by, GrantedLock) else "waits for"
+    mutual = ""
+    if code == "UPGRADE":
+        mutual = ", which you hold too, so that each of you would wait for the other"
     denied = LockDenied(path=blocker.at.path, lock_type=wait.mode, code=code, held_by=blocker.by.agent_id)
     return LockRefused(
-        f"{blocker.by.agent_id} {does} {blocker.at} ({blocker.by.mode})",
+        f"{blocker.by.agent_id} {does} {blocker.at} ({blocker.by.mode}){mutual}",
         LIST_HINT if code == "HELD" else "release your own lock and acquire it in EXCLUSIVE mode",
         audit=((wait.agent_id, denied),),
         code=code,

@@ -169,13 +169,13 @@ def _quality(report: Report, width: int) -> list[Line]:
     quality = report.get("quality")  # a report of an earlier version has no such field
     if quality is not None and quality["unknown_name_rate"] is not None:
         share = f"{quality['names_unknown']} of {quality['names_used']}"
-        words = f"{share} names used are undefined ({quality['unknown_name_rate']:.1%})"
+        words = f"{share} names in submitted code are undefined ({quality['unknown_name_rate']:.1%})"
         if quality["first_pass_qa_rate"] is not None:
             words += f"; {quality['first_pass_qa_rate']:.0%} of the pieces passed the first round of QA"
         lines += _headed("Names ", words, width)
     for item in report["instances"]:
         for advice in item.get("advice", ()):
-            words = f"{item['id']} was told of {advice['failure']}: {advice['line']}"
+            words = f"{item['id']} was told of the earlier failure {advice['failure']}: {advice['line']}"
             lines += _headed("Advice ", words, width)
     return lines
 

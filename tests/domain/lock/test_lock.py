@@ -349,6 +349,10 @@ def test_the_second_upgrader_is_refused_at_once(desk: Desk, wait_s: float) -> No
     desk.ask("r1", "a.py", wait_s=60)
     error = refused(desk, "r2", "a.py", wait_s=wait_s)
     assert (error.code, error.data["held_by"]) == ("UPGRADE", "r1")
+    assert (
+        error.message
+        == "r1 waits for a.py (EXCLUSIVE), which you hold too, so that each of you would wait for the other"
+    )
 
 
 def test_an_upgrade_that_does_not_wait_is_held_while_others_read(desk: Desk) -> None:
