@@ -25,7 +25,7 @@ from aegis_tui.domain.code_map.language import language_of
 from aegis_tui.domain.merge.data_file import is_data_file
 from aegis_tui.domain.merge.file import FileMerge, judge_merged, merge_file
 from aegis_tui.domain.merge.generated import is_generating
-from aegis_tui.domain.merge.lock_file import is_lock_file
+from aegis_tui.domain.merge.lock_file import is_lock_file, regenerating
 from aegis_tui.domain.merge.merged_file import MergedFile
 from aegis_tui.domain.merge.migrations import MigrationClash, is_migration, migration_clashes, words_of
 from aegis_tui.domain.merge.proof import Versions
@@ -199,6 +199,8 @@ class StructuralMerges:
         if jobs:
             self._known |= dict(zip(jobs, await _merge_apart(list(jobs.values())), strict=False))
         made = {file: self._known[file] for file in files if file in self._known}
+        locks = [file for file in files if is_lock_file(file.path)]  # also those that are too large to be read
+        made |= {file: FileMerge("refused", reason=regenerating(file.path)) for file in locks}
         return {file: done for file, done in made.items() if _is_of_use(file, done)}
 
     async def _by_driver(self, files: Sequence[_BothChanged]) -> dict[_BothChanged, FileMerge]:

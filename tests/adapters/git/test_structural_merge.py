@@ -170,3 +170,16 @@ def test_attributes_say_which_files_are_generated(repo: Any, commit: Commit) -> 
     [conflict] = use(repo, lambda repository: repository.predict(ours, theirs)).conflicts
     assert conflict.path == "api/a.js"
     assert conflict.reason == "generated: make it again with the program that generates it, from the merged sources"
+
+
+@pytest.mark.parametrize(
+    "path", ["web/yarn.lock", "pnpm-lock.yaml", "poetry.lock", "Gemfile.lock", "composer.lock", "uv.lock"]
+)
+def test_a_lockfile_too_large_to_be_read_is_a_conflict_though_its_lines_merge(
+    repo: Any, commit: Commit, path: str
+) -> None:
+    lines = "".join(f"a line of a large file, {number:06}\n" for number in range(40_000))
+    base = commit({path: lines})
+    ours, theirs = commit({path: "ours\n" + lines}, base), commit({path: lines + "theirs\n"}, base)
+    [conflict] = use(repo, lambda repository: repository.predict(ours, theirs)).conflicts
+    assert conflict.path == path and "regenerate it with" in conflict.reason
