@@ -21,7 +21,7 @@ from tests.domain import test_transcript as scenes
 from tests.hub.closed import fits
 
 LEFT_OUT = {
-    "Instance": {"token_hash"},
+    "Instance": {"token_hash", "around"},
     "Piece": {"feedback", "traces", "contents"},
     "Review": {"criteria", "findings", "blobs"},
     "QaFinished": {"type"},

@@ -260,13 +260,13 @@ def test_after_its_rounds_another_instance_gets_a_piece_with_every_trace(tmp_pat
     ended = asyncio.run(team.run())
     assert ended.ok is True
     piece = ended.pieces["b"]
-    assert piece.agents == ["NATIVE-w02", "NATIVE-w03"] and piece.handed_over == ("NATIVE-w02",)
+    assert piece.agents == ["NATIVE-w02", "NATIVE-j01"] and piece.handed_over == ("NATIVE-w02",)
     assert (piece.rejections, piece.rounds) == (2, 0)
     first, second = piece.traces
     assert first.agent_id == second.agent_id == "NATIVE-w02" and first.head_oid != second.head_oid
-    (planned,) = [event for event in team.events("instance:planned") if event.agent_id == "NATIVE-w03"]
+    (planned,) = [event for event in team.events("instance:planned") if event.agent_id == "NATIVE-j01"]
     assert planned.data.model_dump()["base_oid"] == second.head_oid, "it begins where the other one stopped"
-    brief = team.told("NATIVE-w03")[0]
+    brief = team.told("NATIVE-j01")[0]
     assert brief.count("E: b") == 2 and str(first.head_oid) in brief and str(second.head_oid) in brief
     kept = {name for name in team.repository.refs if name.startswith("refs/aegis/runs/run1/b")}
     assert {f"refs/aegis/runs/run1/b.{str(trace.head_oid)[:12]}" for trace in (first, second)} <= kept
@@ -311,7 +311,7 @@ def test_then_the_person_is_asked_and_their_advice_is_one_more_try(tmp_path: Pat
 
     ended = watched(team, advise)
     assert ended.ok is True
-    assert "look at the other end" in team.prompts("NATIVE-w03")[-1]
+    assert "look at the other end" in team.prompts("NATIVE-j01")[-1]
     assert [event.data.model_dump()["piece"] for event in team.events("piece:stuck")] == ["b"]
 
 

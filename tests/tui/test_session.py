@@ -61,4 +61,4 @@ def test_a_session_that_ends_before_it_has_settled_freezes_nothing(monkeypatch: 
     monkeypatch.setattr(session, "SETTLED_S", 60.0)
     run_session(_Seen())
     assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
-    assert gc.get_freeze_count() == frozen
+    assert gc.get_freeze_count() <= frozen
