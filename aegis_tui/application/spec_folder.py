@@ -58,10 +58,12 @@ class SpecFolder:
         """Return the files of all active specs, also those that are directly in `specs`, by name.
 
         Raises:
-            UsageError: There are more than 10,000, or two for one id.
+            UsageError: There are more than 10,000, or two for one id, or a folder is a symbolic link: what a link leads
+                to can be files that an agent may write.
         """
         by_id: dict[str, Path] = {}
         for folder in (self._folder, self._folder / "active"):
+            self._check_no_link(folder)
             for path in _files(folder):
                 if path.stem in by_id:
                     both = f"{by_id[path.stem].relative_to(self.root)} and {path.relative_to(self.root)}"
@@ -100,10 +102,11 @@ class SpecFolder:
         """Return the file of a spec: an active one, or one in the archive.
 
         Raises:
-            UsageError: There is none of that id.
+            UsageError: There is none of that id, or a folder is a symbolic link, as for `paths`.
         """
         name = check_spec_id(spec_id)
         folders = [self._folder / "active", self._folder, *self._archive()]
+        self._check_no_link(folders[0])
         for path in (folder / f"{name}{ending}" for folder in folders for ending in _ENDINGS):
             if path.is_file() and not path.is_symlink():
                 return path
@@ -135,7 +138,7 @@ class SpecFolder:
             mode: How agents are to work on it.
 
         Raises:
-            UsageError: The text is empty, or there is no such template.
+            UsageError: The text is empty, or there is no such template, or a folder is a symbolic link.
             Refused: The template is no valid spec.
             OSError: The file cannot be written.
         """
@@ -156,6 +159,7 @@ class SpecFolder:
             now: The present time, with its time zone.
 
         Raises:
+            UsageError: A folder is a symbolic link.
             Refused: An active spec was made from the same address (code `spec.exists`).
             OSError: The file cannot be written.
         """
@@ -169,6 +173,7 @@ class SpecFolder:
     def _add(self, make: Callable[[str], str], now: datetime) -> Path:
         """Write a new active spec under the first free id of the day; `make` returns its text for an id."""
         folder = self._folder / "active"
+        self._check_no_link(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(self._last_of(f"{now:%Y-%m-%d}") + 1, 10**6):
             name = f"spec-{now:%Y-%m-%d}-{number:03d}"
@@ -230,13 +235,14 @@ class SpecFolder:
         """Move the file of a spec to the archive of the month of `now`, and return its new place.
 
         Raises:
-            UsageError: There is no such spec.
+            UsageError: There is no such spec, or a folder is a symbolic link.
             Conflict: The archive has a file of that name already.
             OSError: The file cannot be moved.
         """
         path, into = self.find(spec_id), self._folder / "archive" / f"{now:%Y-%m}"
         if path.parent.parent == self._folder / "archive":
             return path
+        self._check_no_link(into)
         into.mkdir(parents=True, exist_ok=True)
         try:
             (into / path.name).hardlink_to(path)  # unlike a rename, it never replaces a file
@@ -273,9 +279,22 @@ class SpecFolder:
         """
         check_edited(file, self.templates().values(), shipped=_shipped().values())
 
+    def _check_no_link(self, folder: Path) -> None:
+        """Return if neither this folder nor one above it inside the checkout is a symbolic link.
+
+        Raises:
+            UsageError: One is.
+        """
+        for part in (folder, *folder.parents):
+            if part == self.root:
+                return
+            if part.is_symlink():
+                raise UsageError(f"{part.relative_to(self.root)} is a symbolic link", "replace it by a folder")
+
     def _archive(self) -> Iterator[Path]:
         try:
-            yield from sorted(path for path in (self._folder / "archive").iterdir() if path.is_dir())
+            months = sorted(path for path in (self._folder / "archive").iterdir() if path.is_dir())
+            yield from (path for path in months if not path.is_symlink())
         except OSError:
             return
 

@@ -59,7 +59,7 @@ class Guard:
     """Globs that every worker may write under a lock."""
     shared: tuple[str, ...] = ()
     """Globs that nobody may write; only used to word the refusal."""
-    denied: tuple[str, ...] = (".agents/specs/**",)
+    denied: tuple[str, ...] = (".agents", ".agents/specs", ".agents/specs/**")
     """Globs refused even where `allow` matches."""
     owners: tuple[tuple[str, str], ...] = ()
     """Pairs (glob, agent id) of the other instances' partitions; only used to word the refusal."""

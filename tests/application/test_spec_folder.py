@@ -142,6 +142,20 @@ def test_a_link_is_no_spec(folder: SpecFolder) -> None:
         folder.find("a")
 
 
+@pytest.mark.parametrize("name", [".agents", ".agents/specs", ".agents/specs/active"])
+def test_specs_are_not_read_through_a_link_to_a_folder(folder: SpecFolder, name: str) -> None:
+    put(folder, "a")
+    there = folder.root / "elsewhere"
+    (folder.root / name).rename(there)
+    (folder.root / name).symlink_to(there)
+    with pytest.raises(UsageError, match=f"{name} is a symbolic link"):
+        folder.paths()
+    with pytest.raises(UsageError, match=f"{name} is a symbolic link"):
+        folder.find("a")
+    with pytest.raises(UsageError, match=f"{name} is a symbolic link"):
+        folder.create("x", template="feature", author="Kim", now=NOW)
+
+
 def test_a_spec_is_found_by_its_id_in_the_archive_too_and_nowhere_else(folder: SpecFolder) -> None:
     assert folder.find(put(folder, "old", into="archive/2026-10").stem).parent.name == "2026-10"
     for name in ("new", "../active/old", ""):

@@ -324,6 +324,9 @@ class PartitionTable:
             return Verdict(
                 allowed=False, rule="unowned", owner=None, message=f"{path} is part of git's own folder (.git)"
             )
+        if names == (".agents",):  # as a link it would lead the hub to specs elsewhere
+            message = f"{path} has the specs, and must stay a folder"
+            return Verdict(allowed=False, rule="specs", owner=None, message=message)
         if names[:2] == (".agents", "specs"):
             message = f"{path} is a spec, which only the hub may write"
             return Verdict(allowed=False, rule="specs", owner=None, message=message)

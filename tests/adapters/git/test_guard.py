@@ -57,6 +57,7 @@ def test_work_inside_the_partition_is_committed_by_the_instance(agent: Shell, sp
         ("README.md", "README.md is shared and read-only"),
         ("elsewhere/새.txt", "elsewhere/새.txt is not in your partition"),
         (".agents/specs/active/x.yaml", "is not yours to edit"),
+        (".agents", "is not yours to edit"),
         ("src2/a.py", "src2/a.py is not in your partition"),
         ("line\nbreak", "line?break is not in your partition"),
     ],

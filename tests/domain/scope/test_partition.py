@@ -65,6 +65,8 @@ def test_fifty_instances_with_eight_globs_are_compared_in_few_steps() -> None:
         ("CHANGELOG.md", (True, "joint", None, True)),
         ("setup.py", (False, "unowned", None, False)),
         (".agents/specs/active/x.md", (False, "specs", None, False)),
+        (".agents/specs", (False, "specs", None, False)),
+        (".Agents", (False, "specs", None, False)),
         ("src/api/../ui/a.ts", (False, "unowned", None, False)),
         ("/src/api/a.py", (False, "unowned", None, False)),
         ("", (False, "unowned", None, False)),
