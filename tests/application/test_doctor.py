@@ -137,7 +137,7 @@ def test_each_agent_kind_is_listed_with_version_and_place_or_the_command_that_in
     codex.chmod(0o755)
     checks = examine(folder, path=path)
     assert checks["agents"].observed == "native, codex"
-    words = "every role; writes are checked at the commit"
+    words = "every role; writes are checked at the commit; speaks ACP through codex-acp"
     assert (
         checks["agent codex"].observed
         == f"Codex: 0.171.0 at {codex}; {words}; looks up raw.githubusercontent.com, which the sandbox refuses"

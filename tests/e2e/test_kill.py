@@ -106,8 +106,11 @@ def assert_nothing_twice(workspace: ScratchWorkspace, events: list[dict[str, Any
     by_type: dict[str, list[dict[str, Any]]] = {}
     for event in events:
         by_type.setdefault(event["type"], []).append(event)
-    tokens = [event["data"]["token"] for event in by_type["lock:acquired"]]
-    assert len(set(tokens)) == len(tokens) == 2
+    pinned = {event["data"]["lock_id"] for event in by_type["lock:acquired"] if event["data"]["lock_type"] == "REVIEW"}
+    events = [event for event in events if event["data"].get("lock_id") not in pinned]
+    tokens = [event["data"]["token"] for event in events if event["type"] == "lock:acquired"]
+    # Who waited locks again what it wants to write, if the content has changed meanwhile.
+    assert len(set(tokens)) == len(tokens) and len(tokens) in (2, 3)
     held: dict[str, str] = {}
     for event in events:
         if event["type"] == "lock:acquired":

@@ -141,6 +141,9 @@ def test_two_workers_edit_two_functions_of_a_joint_file_at_once_and_both_land(
 
 def check_the_log(events: list[dict[str, Any]], report: dict[str, Any]) -> None:
     """Beta was granted, wrote and released while alpha held the other function; nobody waited."""
+    taken = [event["data"] for event in events if event["type"] == "lock:acquired"]
+    pinned = {data["lock_id"] for data in taken if data["lock_type"] == "REVIEW"}
+    events = [event for event in events if event["data"].get("lock_id") not in pinned]
     story = [
         (event["type"], (event["data"].get("region") or {}).get("symbol"))
         for event in events

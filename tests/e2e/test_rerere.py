@@ -65,8 +65,12 @@ def run(workspace: ScratchWorkspace, folder: Path) -> dict[str, Any]:
     for name, script in scripts().items():
         (folder / f"{name}.json").write_text(json.dumps(script), "utf-8")
 
+    assert workspace.aegis("hub", "start").code == 0
+    before = len(workspace.events())
+
     def seen(event_type: str, **fields: str) -> list[dict[str, Any]]:
-        data = [event["data"] for event in workspace.events() if event["type"] == event_type]
+        """What this run, not an earlier one, has seen."""
+        data = [event["data"] for event in workspace.events()[before:] if event["type"] == event_type]
         return [item for item in data if all(item.get(name) == value for name, value in fields.items())]
 
     design = workspace.folder / "design.yaml"
@@ -85,6 +89,7 @@ def run(workspace: ScratchWorkspace, folder: Path) -> dict[str, Any]:
         finally:
             process.kill()
             process.communicate()
+            workspace.aegis("hub", "stop")
     report: dict[str, Any] = json.loads(out)
     assert report["ok"], (report.get("error"), err)
     return report
