@@ -72,7 +72,8 @@ class Uninstall:
     async def remove(self) -> Path | None:
         """Remove everything, and return the bundle with what only the removed refs led to; None if that is nothing.
 
-        Uncommitted work in worktrees is committed to rescue refs first, and so is part of the bundle.
+        Uncommitted work in worktrees is committed to rescue refs first, and so is part of the bundle. A branch of a run
+        that the person has checked out stays.
 
         Raises:
             GitError: A worktree could not be removed, or git fails; the state and the remaining refs are kept.
@@ -81,7 +82,7 @@ class Uninstall:
         stuck = [item for item in await self._leftovers.remove(()) if item.kept is not None]
         if stuck:
             raise GitError(f"{stuck[0].path} was not removed: {stuck[0].kept}")
-        refs = await self._refs.list_all()
+        refs = await self._refs.list_all(unused=True)
         bundle = await asyncio.to_thread(self._free_name)
         saved = await self._refs.save(refs, bundle)
         if refs:

@@ -10,8 +10,11 @@ from typing import Protocol
 class OwnRefStore(Protocol):
     """All refs of runs in one repository, except the branches of results. Raises `GitError` if git fails."""
 
-    async def list_all(self) -> dict[str, str]:
+    async def list_all(self, *, unused: bool = False) -> dict[str, str]:
         """Return ref -> id of what it points to.
+
+        Args:
+            unused: Leave out the branches that a worktree has checked out.
 
         Raises:
             GitError: git fails.

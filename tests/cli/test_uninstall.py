@@ -103,6 +103,25 @@ def test_everything_goes_but_results_and_work_comes_back_from_the_bundle(
     assert "refs/aegis/runs/run1/f1" not in refs_of(place), "a branch of the person's has its commit"
 
 
+def test_branches_of_the_person_stay(place: ScratchWorkspace, paths: WorkspacePaths) -> None:
+    made = leave_work(place, paths)
+    place.git("branch", "aegis/idea")
+    place.git("symbolic-ref", "refs/aegis/runs/run1/alias", "refs/heads/feature")
+    place.git("checkout", "-q", "-b", "aegis/run1/w03", made["saved"])
+    place.git("update-ref", "-d", "refs/aegis/rescue/run1/w02/1")
+    assert asked(place, "--yes")["workspaces"][0]["removed"]
+    kept = ["refs/heads/aegis/idea", "refs/heads/aegis/run1/result", "refs/heads/aegis/run1/w03"]
+    assert refs_of(place) == [*kept, "refs/heads/feature", "refs/heads/main"]
+    assert place.git("rev-parse", "HEAD") == made["saved"], "the branch that is checked out is still there"
+
+
+def test_a_commit_that_only_a_detached_head_keeps_is_saved(place: ScratchWorkspace, paths: WorkspacePaths) -> None:
+    made = leave_work(place, paths)
+    place.git("checkout", "-q", "--detach", made["saved"])
+    bundle = asked(place, "--yes")["workspaces"][0]["bundle"]
+    assert f"{made['saved']} refs/aegis/rescue/run1/w02/1" in place.git("bundle", "list-heads", bundle)
+
+
 def test_a_second_bundle_does_not_replace_the_first(place: ScratchWorkspace, paths: WorkspacePaths) -> None:
     leave_work(place, paths)
     first = asked(place, "--yes")["workspaces"][0]["bundle"]
