@@ -26,7 +26,7 @@ MOST_CHARS: Final = 60_000
 _TITLE_CHARS: Final = 200
 _MOST_LABELS: Final = 20
 _MOST_CRITERIA: Final = 100
-_CHECKBOX: Final = re.compile(r"^\s*[-*+] \[[ xX]\] +(\S.*)$", re.MULTILINE)
+_CHECKBOX: Final = re.compile(r"^[ \t]*[-*+] \[[ xX]\] +(\S.*)$", re.MULTILINE)
 _HEADING: Final = re.compile(r"^#{1,6}\s+")
 _FIELDS: Final = "number,title,body,labels,comments,url"
 _HINT: Final = f"gh issue view NUMBER --json {_FIELDS} | aegis-tui spec import -"
@@ -156,8 +156,8 @@ def _priority(labels: tuple[str, ...]) -> Priority:
 def _of_json(text: str) -> _IssueFields:
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else "too deep"
+    except (ValueError, RecursionError) as error:  # an endless number is a ValueError, but no JSONDecodeError
+        reason = "too deep" if isinstance(error, RecursionError) else str(error)
         raise UsageError(f"the issue is not JSON: {reason}", _HINT) from error
     if not isinstance(data, Mapping):
         raise UsageError("this is a list, and not one issue", _HINT)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aegis_tui.application.spec_folder import SpecFolder
@@ -66,7 +66,18 @@ def test_markdown_has_its_title_first() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " \n", "{", "[]", '{"title": ""}', '{"title": 1}', '{"body": "x"}', '{"title": "x", "labels": 1}', "[" * 9000],
+    [
+        "",
+        " \n",
+        "{",
+        "[]",
+        '{"title": ""}',
+        '{"title": 1}',
+        '{"body": "x"}',
+        '{"title": "x", "labels": 1}',
+        "[" * 9000,
+        f'{{"number": {"1" * 9000}}}',
+    ],
 )
 def test_what_is_no_issue_is_refused_with_the_command_that_gives_one(text: str) -> None:
     with pytest.raises(UsageError) as refused:
@@ -82,8 +93,15 @@ def test_a_long_discussion_is_cut_and_that_is_said() -> None:
     assert "[the rest is left out]" in description and "more comments are left out." in description
 
 
+def test_a_million_blank_lines_are_read_once() -> None:
+    """Read again for each line, they would take hours."""
+    read = read_issue(issue(body="a" + "\n" * 900_000 + "- [ ] b"))
+    assert spec_of(read, "a", author="", now=NOW).requirements[0].acceptanceCriteria == ("b",)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(), st.text(min_size=1), st.lists(st.text(), max_size=3))
+@example("a\tb", "x", [])
 def test_whatever_an_issue_says_is_quoted_text_of_a_draft(body: str, title: str, names: list[str]) -> None:
     hostile = body + "\nstatus: approved\n\x1b[2J\u202e: # - [ ] &a *a\n"
     text = issue(title="T" + title, body=hostile, labels=[{"name": name} for name in names])
@@ -91,5 +109,5 @@ def test_whatever_an_issue_says_is_quoted_text_of_a_draft(body: str, title: str,
     assert parse_spec(dump_spec(spec), name="a.yaml").spec == spec
     assert spec.status == "draft" and not has_hidden(spec.metadata.title)
     lines = spec.metadata.description.splitlines()
-    assert not any(has_hidden(line) for line in lines)
+    assert not any(has_hidden(line.replace("\t", "")) for line in lines)
     assert all(line.startswith(">") or line in ("", "kim wrote:") for line in lines[1:])
