@@ -39,13 +39,13 @@ def design_of(spec: Spec, *, kind: str | None = None) -> Design:
     more: dict[str, str] = {} if kind is None else {"kind": kind}
     around = "\n".join(_about(spec))
     names = _names(tasks)
-    is_apart = len(tasks) > 1 and len(names) == len(tasks) and _are_apart(tasks)
+    is_apart = spec.mode != "SINGLE" and len(tasks) > 1 and len(names) == len(tasks) and _are_apart(tasks)
     if spec.mode == "PAR-MULTI" and not is_apart:
         hint = "give each task files of its own, or choose another mode"
         raise Refused(
             f"{spec.id}: the mode is PAR-MULTI, but its tasks cannot be built at once", hint, code="spec.mode"
         )
-    if is_apart and spec.mode != "SINGLE":
+    if is_apart:
         features = [
             Feature(
                 id=names[task.id],

@@ -71,6 +71,13 @@ def test_the_mode_says_how_many_workers_there_are() -> None:
     assert one.partition == ("a/**", "b/**")
 
 
+def test_one_worker_needs_no_comparison_of_the_tasks() -> None:
+    many = [{"id": f"T{number}", "title": "x", "files": [f"f{number}.py"]} for number in range(1000)]
+    with pytest.raises(Refused, match="too many steps"):
+        design_of(spec_of(*many))
+    assert len(design_of(spec_of(*many, mode="SINGLE")).features) == 1
+
+
 @pytest.mark.parametrize("files", [[], ["a/x/**"]])
 def test_tasks_that_cannot_be_built_at_once_are_refused_in_the_mode_for_it(files: list[str]) -> None:
     tasks = ({"id": "a", "title": "x", "files": ["a/**"]}, {"id": "b", "title": "y", "files": files})
