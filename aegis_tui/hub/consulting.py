@@ -59,6 +59,7 @@ class ConsultService:
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
+        self._logged = ""
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
         """Begin to look at the folder, until `stop`."""
@@ -79,8 +80,11 @@ class ConsultService:
             try:
                 await asyncio.to_thread(self._scan.look)
                 await self._begin(paths)
+                self._logged = ""
             except (AegisError, OSError) as error:
-                _log.warning("the drafts could not be read", extra={"aegis_error": str(error)})
+                if self._logged != str(error):  # once while it lasts, not at each look
+                    self._logged = str(error)
+                    _log.warning("the drafts could not be read", extra={"aegis_error": str(error)})
             except Exception:
                 _log.exception("reading the drafts failed unexpectedly")
             await asyncio.sleep(LOOK_S)
@@ -117,6 +121,9 @@ class ConsultService:
         except (AegisError, OSError) as error:
             self._not_before[spec_id] = time.monotonic() + RETRY_S
             _log.warning("a draft was not filled in", extra={"aegis_spec": spec_id, "aegis_error": str(error)})
+        except Exception:
+            self._not_before[spec_id] = time.monotonic() + RETRY_S  # else the model is asked at each look
+            _log.exception("filling in a draft failed unexpectedly", extra={"aegis_spec": spec_id})
 
     def _write(self, spec_id: str, before: Spec, answer: Consulted) -> None:
         """Write the answer into the file of the spec, where the person has not changed it meanwhile.

@@ -176,6 +176,7 @@ class SpecService:
             self._waits.pop(seen.spec_id, None)
             return
         if seen.spec is None and seen.digest:
+            self._waits.pop(seen.spec_id, None)  # the scan knows what is wrong, and looks again once the file changes
             _log.warning("a file is not a valid spec", extra={"aegis_path": seen.path, "aegis_error": seen.problem})
             return
         fields: dict[str, Any] = {}

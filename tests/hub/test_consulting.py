@@ -134,6 +134,30 @@ def test_a_failure_that_may_pass_is_tried_again_and_another_is_written(paths: Wo
     asyncio.run(main())
 
 
+def test_a_problem_is_logged_once_and_an_unexpected_one_asks_no_model_in_a_row(
+    paths: WorkspacePaths, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consulting, "RETRY_S", 600.0)
+
+    async def main() -> None:
+        async with at_desk(paths, tmp_path) as desk:
+            path = desk.new("Mine", is_consulted=False)
+            twin = path.parent.parent / path.name
+            twin.write_text("")
+            await asyncio.sleep(0.3)
+            assert [record.getMessage() for record in caplog.records] == ["the drafts could not be read"]
+            twin.unlink()
+            desk.answers = []  # the consultant fails in a way that nobody foresaw
+            desk.let.set()
+            desk.new()
+            await desk.until(lambda: len(caplog.records) > 1)
+            await asyncio.sleep(0.3)
+            assert len(desk.asked) == 1
+            assert caplog.records[1].getMessage() == "filling in a draft failed unexpectedly"
+
+    asyncio.run(main())
+
+
 def test_four_at_most_are_asked_at_once_and_a_new_hub_goes_on(paths: WorkspacePaths, tmp_path: Path) -> None:
     async def first() -> None:
         async with at_desk(paths, tmp_path) as desk:

@@ -269,6 +269,9 @@ def test_a_problem_is_logged_once_while_it_lasts(
             cycle.write_text(cycle.read_text() + "dependencies: [a]\n")
             for _ in range(3):
                 assert [row["spec"] for row in (await desk.rescan())["problems"]] == ["b"]
+            cycle.write_text("id: [\n")
+            await desk.until(lambda: "b" in desk.service._scan.problems)
+            await asyncio.sleep(0.1)
             cycle.unlink()
             assert (await desk.rescan())["problems"] == []
             (own.parent.parent / "a.yaml").write_text("")
@@ -277,7 +280,11 @@ def test_a_problem_is_logged_once_while_it_lasts(
                     await desk.rescan()
                 await asyncio.sleep(0.1)
             warned = [record.getMessage() for record in caplog.records]
-            assert sorted(warned) == ["a spec was not registered", "specs were not read"]
+            assert sorted(warned) == [
+                "a file is not a valid spec",
+                "a spec was not registered",
+                "specs were not read",
+            ]
 
     asyncio.run(main())
 
