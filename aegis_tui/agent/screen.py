@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from itertools import islice
+from itertools import islice, takewhile
 
 from aegis_tui.agent.pane import Pane
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.inert import inert as shown
 
 _DIFF_LINES = 14
+_COMPARED_LINES = 2000
+"""The longest changed part that is compared line by line: that takes a time with the square of its length."""
 _OUTPUT_LINES = 10
 _LINE_CHARS = 400
 _STATE_GLYPHS: Mapping[str, tuple[str, str]] = {
@@ -80,8 +82,7 @@ class Screen:
             before: The file's text before the edit.
             after: Its text after the edit.
         """
-        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
-        changes = [line for line in islice(lines, 2, None) if not line.startswith("@@")]  # the first two name the files
+        changes = _changed_lines(before.splitlines(), after.splitlines())
         for line in changes[:_DIFF_LINES]:
             self._line(("  " + _cut(line), "green" if line.startswith("+") else "red"))
         if len(changes) > _DIFF_LINES:
@@ -108,6 +109,19 @@ class Screen:
         """Show parts of text, each with its style, on their own line."""
         self.end_stream()
         self._pane.write("".join(self._pane.styled(text, style) for text, style in pieces) + "\n")
+
+
+def _changed_lines(before: list[str], after: list[str]) -> list[str]:
+    """Return the removed lines with `-` and the added ones with `+`; a long changed part counts as replaced whole."""
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+    before, after = before[same:], after[same:]
+    ends = zip(reversed(before), reversed(after), strict=False)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
+    before, after = before[: len(before) - same], after[: len(after) - same]
+    if max(len(before), len(after)) > _COMPARED_LINES:
+        return [*(f"-{line}" for line in before), *(f"+{line}" for line in after)]
+    lines = difflib.unified_diff(before, after, lineterm="", n=0)
+    return [line for line in islice(lines, 2, None) if not line.startswith("@@")]  # the first two name the files
 
 
 def inert(text: str) -> str:

@@ -36,6 +36,13 @@ def test_a_diff_shows_what_changed_and_counts_the_rest() -> None:
     assert "… 16 more changed lines" in file.getvalue()
 
 
+def test_a_long_change_is_not_compared_line_by_line() -> None:
+    screen, file = shown()
+    texts = ["".join(f"{n}\n{n if n % 2 else n * side}\n" for n in range(1, 20_001)) for side in (1, 1_000_003)]
+    screen.diff(*texts)
+    assert file.getvalue().startswith("  -2\n  -3\n") and "… 79980 more changed lines" in file.getvalue()
+
+
 def test_long_output_shows_its_end() -> None:
     screen, file = shown()
     screen.output("\n".join(str(number) for number in range(30)))
