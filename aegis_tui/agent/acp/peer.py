@@ -22,7 +22,8 @@ TOO_MANY: Final = -32000
 LINE_BYTES: Final = 16 * 1024 * 1024
 """The longest message that is read. A longer one is dropped; if it is an answer, its request fails."""
 _MOST_REQUESTS = 64
-"""So many requests of the other end may run at a time; more are refused."""
+"""So many requests of the other end may run at a time; as many more are being refused, and others are dropped."""
+_ID_CHARS = 1000
 _ANSWER = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d{1,9})\s*,\s*"(?:result|error)"')
 _MESSAGE_CHARS = 2000
 
@@ -71,7 +72,7 @@ class Peer:
         self.is_closed = False
         """Whether no message comes or goes any more."""
         self.dropped = 0
-        """How many lines were dropped because they were no messages, or too long."""
+        """How many lines were dropped because they were no messages, too long, or too many requests."""
 
     async def run(self) -> None:
         """Read messages until the other end closes the stream; then `close`. Raises nothing."""
@@ -190,6 +191,11 @@ class Peer:
         future.set_exception(AcpError(_words_of(said), number if isinstance(number, int) else INTERNAL_ERROR))
 
     def _accept(self, method: str, params: Params, number: Any) -> None:
+        """Answer a request in a task; without one if so many wait that the other end seems to read no answers."""
+        is_id = number is None or (isinstance(number, int | float | str) and len(str(number)) <= _ID_CHARS)
+        if not is_id or len(self._tasks) >= 2 * _MOST_REQUESTS:
+            self.dropped += 1
+            return
         if len(self._tasks) >= _MOST_REQUESTS:
             answer: Awaitable[Any] = self._refuse(number)
         else:

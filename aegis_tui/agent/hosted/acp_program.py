@@ -147,8 +147,8 @@ class AcpProgram:
             if _object(option).get("id") == "mode" or _object(option).get("category") == "mode":
                 values = _ids(option.get("options"), "value")
                 modes += values
-                if mode in values:
-                    fields = {"sessionId": session, "configId": option["id"], "value": mode}
+                if mode in values and isinstance(number := option.get("id"), str):
+                    fields = {"sessionId": session, "configId": number, "value": mode}
                     await self.peer.request("session/set_config_option", fields)
                     return
         offered = ", ".join(one_line(name) for name in modes[:_MOST_MODES]) or "none"

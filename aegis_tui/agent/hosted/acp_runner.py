@@ -198,7 +198,7 @@ class AcpRunner:
             continues = answer is not None
         if answer is None:
             self._session, answer = await program.new_session(self._fields(mode))
-            with suppress(OSError):
+            with suppress(OSError, UnicodeEncodeError):
                 write_private(self._file, self._session)
         if wanted := mode.boxed if self._is_boxed else mode.open:
             await program.set_mode(self._session, wanted, answer)

@@ -17,6 +17,9 @@ _PATHS = 64
 _CALLS = 1000
 """So many tool calls of a turn are known by their id; of older ones, an update is shown without its title."""
 _ENTRIES = 50
+_NAME_CHARS = 300
+_PATH_CHARS = 4096
+"""A longer path is left out; no file has one."""
 _WRITES: Final = frozenset({"edit", "delete", "move"})
 _VERBS: Final[Mapping[str, str]] = {
     "read": "Reading",
@@ -118,8 +121,8 @@ class AcpView:
             self._screen.action("Thinking", "")
 
     def _call(self, update: Mapping[str, Any]) -> None:
-        number, title = _text(update, "toolCallId"), " ".join(_text(update, "title").split())
-        kind = _text(update, "kind") or self._kinds.get(number, "")
+        number, title = _text(update, "toolCallId")[:_NAME_CHARS], _one_line(_text(update, "title"))[:_NAME_CHARS]
+        kind = _text(update, "kind")[:_NAME_CHARS] or self._kinds.get(number, "")
         self._is_thinking = False
         if number not in self._titles:
             self.said = ""
@@ -134,11 +137,11 @@ class AcpView:
         self._show_content(number, update.get("content"), _text(update, "status"))
 
     def _show_content(self, number: str, content: object, status: str) -> None:
-        """Show the diffs of a tool call once each, and at its end what it printed."""
+        """Show the diffs of a tool call once each, at most 1,000 in a turn, and at its end what it printed."""
         parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
         for part in islice(parts, _PATHS):
-            path = _text(part, "path")
-            if part.get("type") == "diff" and (number, path) not in self._diffs:
+            path = _text(part, "path")[:_PATH_CHARS]
+            if part.get("type") == "diff" and (number, path) not in self._diffs and len(self._diffs) < _CALLS:
                 self._diffs.add((number, path))
                 self._screen.diff(_text(part, "oldText"), _text(part, "newText"))
         if status in ("completed", "failed"):
@@ -151,12 +154,14 @@ class AcpView:
     def _show_plan(self, entries: object) -> None:
         """Show the program's plan if it has changed: one line for each step, with a mark for its state."""
         steps = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-        lines = [f"{_MARKS.get(_text(step, 'status'), '[ ]')} {_one_line(_text(step, 'content'))}" for step in steps]
-        if lines and lines != self._plan:
-            self._plan = lines[:_ENTRIES]
-            done = sum(line.startswith("[x]") for line in lines)
-            self._screen.action("Plan", f"{done} of {len(lines)} steps done")
-            self._screen.output("\n".join(self._plan))
+        marks = [_MARKS.get(_text(step, "status"), "[ ]") for step in steps]
+        words = (_one_line(_text(step, "content"))[:_NAME_CHARS] for step in steps)
+        head = f"{marks.count('[x]')} of {len(steps)} steps done"
+        lines = [head, *(f"{mark} {text}" for mark, text in islice(zip(marks, words, strict=True), _ENTRIES))]
+        if steps and lines != self._plan:
+            self._plan = lines
+            self._screen.action("Plan", head)
+            self._screen.output("\n".join(lines[1:]))
 
     def _count(self, update: Mapping[str, Any]) -> None:
         used, size = update.get("used"), update.get("size")
@@ -180,5 +185,6 @@ def _paths_of(update: Mapping[str, Any]) -> list[str]:
     for name in ("locations", "content"):
         parts = update.get(name)
         if isinstance(parts, list):
-            paths += [path for part in islice(parts, _PATHS) if (path := _text(part, "path"))]
+            named = (_text(part, "path") for part in islice(parts, _PATHS))
+            paths += [path for path in named if 0 < len(path) <= _PATH_CHARS]
     return paths

@@ -143,6 +143,26 @@ def test_requests_are_answered_beside_each_other_and_too_many_are_refused(monkey
     play(scenario, on_request=wait)
 
 
+def test_requests_of_an_end_that_reads_no_answers_do_not_pile_up() -> None:
+    async def answer(method: str, params: Mapping[str, Any]) -> Any:
+        return "x" * 100_000
+
+    async def scenario(wire: Wire) -> None:
+        for number in range(1000):
+            await wire.says({"method": "fs/read_text_file", "id": number, "params": {}})
+        await wire.says(
+            {"method": "x", "id": "y" * 1001}, {"method": "x", "id": [1]}, {"method": "after", "params": {}}
+        )
+        while True:
+            if wire.noted:
+                break
+            await asyncio.sleep(0.01)
+        assert wire.peer.dropped >= 800
+        assert len(wire.peer._tasks) <= 128
+
+    play(scenario, on_request=answer)
+
+
 def test_an_unknown_request_is_refused_with_the_code_of_json_rpc() -> None:
     async def scenario(wire: Wire) -> None:
         await wire.says({"method": "fs/read_text_file", "id": 9, "params": {}})

@@ -220,6 +220,9 @@ def test_a_turn_that_does_not_end_well_fails_the_task(play: Play, step: dict[str
     play(scenario, **driven())
 
 
+NAMELESS = {"category": "mode", "options": [{"value": "yolo"}]}
+
+
 @pytest.mark.parametrize(
     ("setup", "acp", "words"),
     [
@@ -227,6 +230,11 @@ def test_a_turn_that_does_not_end_well_fails_the_task(play: Play, step: dict[str
         ({"answers": {"initialize": [1]}}, {}, "speaks version None of ACP"),
         ({"answers": {"session/new": {"sessionId": 5}}}, {}, "a session without an id"),
         ({"answers": {"session/new": None}}, {}, "unknown"),
+        (
+            {"answers": {"session/new": {"sessionId": "\ud800", "configOptions": [NAMELESS]}}},
+            {},
+            "does not offer the mode yolo",
+        ),
         ({"answers": {"authenticate": None}}, {"login": "key"}, "unknown"),
         ({}, {"boxed": "turbo"}, "does not offer the mode turbo; it offers: plan, yolo"),
         ({}, {"argv": [sys.executable, "-c", "import sys; sys.exit('no licence')"]}, "no licence"),

@@ -84,3 +84,32 @@ def test_a_plan_is_shown_again_only_when_it_has_changed() -> None:
     for _ in range(3):
         shown.take({"sessionUpdate": "plan", "entries": steps})
     assert pane.getvalue().count("Plan 0 of 2 steps done") == 1 and "[>] write" in pane.getvalue()
+
+
+def test_a_long_plan_is_shown_again_only_when_it_has_changed() -> None:
+    shown, pane, _ = view()
+    steps = [{"content": f"step {number}"} for number in range(60)]
+    for _ in range(3):
+        shown.take({"sessionUpdate": "plan", "entries": steps})
+    assert pane.getvalue().count("Plan 0 of 60 steps done") == 1
+    shown.take({"sessionUpdate": "plan", "entries": [*steps[:59], {"content": "last", "status": "completed"}]})
+    assert "Plan 1 of 60 steps done" in pane.getvalue()
+
+
+def test_what_is_kept_of_a_turn_is_bounded() -> None:
+    shown, pane, acts = view()
+    huge = "x" * 100_000
+    for number in range(1200):
+        diff = {"type": "diff", "path": f"/w/{number}", "oldText": "", "newText": "y"}
+        call = {"toolCallId": f"{number}{huge}", "title": huge, "kind": huge, "locations": [{"path": huge}]}
+        shown.take({"sessionUpdate": "tool_call", **call, "content": [diff]})
+    assert pane.getvalue().count("+y") == 1000
+    assert len(pane.getvalue()) < 1_000_000
+    assert all(len(act.name) <= 300 and len(act.paths) == 1 for act in acts)
+    kept = [
+        *shown._titles,
+        *shown._titles.values(),
+        *shown._kinds.values(),
+        *(part for pair in shown._diffs for part in pair),
+    ]
+    assert sum(map(len, kept)) < 2_000_000
