@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aegis_tui.application.leftovers import Leftovers
 from aegis_tui.application.setup import Setup
-from aegis_tui.errors import GitError
+from aegis_tui.errors import GitError, Refused
 from aegis_tui.ports.own_refs import OwnRefStore
 
 BUNDLE = "aegis-tui-saved.bundle"
@@ -57,9 +57,11 @@ class Uninstall:
         """Return what there is; nothing is changed.
 
         Raises:
+            Refused: A folder is a symbolic link, which is not followed.
             GitError: git cannot list worktrees or refs.
             OSError: A folder of worktrees cannot be read.
         """
+        self._check_no_link()
         state = self._folders[0]
         return KeptState(
             state_dir=state,
@@ -76,9 +78,12 @@ class Uninstall:
         that the person has checked out stays.
 
         Raises:
+            Refused: A folder is a symbolic link; nothing was removed.
             GitError: A worktree could not be removed, or git fails; the state and the remaining refs are kept.
-            OSError: A file cannot be written or deleted; what was removed before that stays removed.
+            OSError: A file cannot be written or deleted; what was removed before that stays removed, and the message
+                names the bundle, if there is one.
         """
+        self._check_no_link()
         stuck = [item for item in await self._leftovers.remove(()) if item.kept is not None]
         if stuck:
             raise GitError(f"{stuck[0].path} was not removed: {stuck[0].kept}")
@@ -87,12 +92,28 @@ class Uninstall:
         saved = await self._refs.save(refs, bundle)
         if refs:
             await self._refs.delete(refs)
+        try:
+            await asyncio.to_thread(self._delete_files)
+        except OSError as error:
+            if saved:
+                raise OSError(f"{error}; the work of runs was saved in {bundle}") from error
+            raise
+        return bundle if saved else None
+
+    def _delete_files(self) -> None:
         if self._setup.was_written:
-            await asyncio.to_thread(self._setup.undo)
+            self._setup.undo()
         for folder in self._folders:
             if folder.exists():
-                await asyncio.to_thread(shutil.rmtree, folder)
-        return bundle if saved else None
+                shutil.rmtree(folder)
+
+    def _check_no_link(self) -> None:
+        """Refuse folders that are links: the other end may be a folder of somebody else."""
+        for folder in self._folders:
+            if folder.is_symlink():
+                raise Refused(
+                    f"{folder} is a link to {folder.resolve()}", "put the folder itself there, then try again"
+                )
 
     def _free_name(self) -> Path:
         first = self._common_dir / BUNDLE

@@ -94,7 +94,7 @@ def _looked_at(place: Place) -> UninstalledWorkspace:
             return {**item, "why_kept": f"{run} has not ended; end it: aegis-tui cancel {run}"}
         kept = asyncio.run(_look(place))
     except (AegisError, OSError) as error:
-        return {**item, "why_kept": str(error)}
+        return {**item, "why_kept": _reason(error)}
     return {
         **item,
         "state_bytes": kept.state_bytes,
@@ -102,6 +102,11 @@ def _looked_at(place: Place) -> UninstalledWorkspace:
         "refs": kept.refs,
         "written_by_init": kept.written_by_init,
     }
+
+
+def _reason(error: Exception) -> str:
+    hint = error.hint if isinstance(error, AegisError) else ""
+    return f"{error}; {hint}" if hint else str(error)
 
 
 def _is_something(item: UninstalledWorkspace) -> bool:
@@ -130,13 +135,16 @@ async def _look(place: Place) -> KeptState:
 
 def _remove(place: Place, item: UninstalledWorkspace) -> None:
     """End hub, agents and tmux server of a workspace and remove it; note in `item` what was done, or why it was not."""
+    from aegis_tui.bootstrap.uninstall import without_hub
+
     try:
         stop_hub(place)
-        if run := _open_run(place):
-            raise Refused(f"{run} has started meanwhile", f"end it: aegis-tui cancel {run}")
-        bundle = asyncio.run(_removed(place))
+        with without_hub(place.paths):
+            if run := _open_run(place):
+                raise Refused(f"{run} has started meanwhile", f"end it: aegis-tui cancel {run}")
+            bundle = asyncio.run(_removed(place))
     except (AegisError, OSError) as error:
-        item["why_kept"] = str(error)
+        item["why_kept"] = _reason(error)
         return
     item["removed"], item["bundle"] = True, None if bundle is None else str(bundle)
 

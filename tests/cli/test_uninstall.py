@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.bootstrap.uninstall import make_uninstall
 from aegis_tui.ports.repository import Guard, WorktreeSpec
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_key_of, workspace_paths
 from aegis_tui.testing.scratch import ScratchWorkspace
@@ -120,6 +123,48 @@ def test_a_commit_that_only_a_detached_head_keeps_is_saved(place: ScratchWorkspa
     place.git("checkout", "-q", "--detach", made["saved"])
     bundle = asked(place, "--yes")["workspaces"][0]["bundle"]
     assert f"{made['saved']} refs/aegis/rescue/run1/w02/1" in place.git("bundle", "list-heads", bundle)
+
+
+def test_a_hub_that_starts_meanwhile_keeps_everything(place: ScratchWorkspace, paths: WorkspacePaths) -> None:
+    leave_work(place, paths)
+    before = refs_of(place)
+    with paths.hub_lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (item,) = asked(place, "--yes", code=1)["workspaces"]
+    assert not item["removed"] and "already running" in item["why_kept"] and "aegis-tui hub" in item["why_kept"]
+    assert refs_of(place) == before and (paths.worktrees_dir / "w01" / "a.py").read_text() == "x = 2\n"
+    assert asked(place, "--yes")["workspaces"][0]["removed"]
+
+
+def test_a_state_folder_that_is_a_link_is_not_followed(place: ScratchWorkspace, paths: WorkspacePaths) -> None:
+    leave_work(place, paths)
+    before, elsewhere = refs_of(place), place.folder / "elsewhere"
+    paths.state_dir.rename(elsewhere)
+    paths.state_dir.symlink_to(elsewhere)
+    (item,) = asked(place, "--yes", code=1)["workspaces"]
+    assert f"is a link to {elsewhere}" in item["why_kept"] and refs_of(place) == before
+    paths.state_dir.unlink()
+    elsewhere.rename(paths.state_dir)
+    assert asked(place, "--yes")["workspaces"][0]["removed"]
+
+
+def test_the_bundle_is_named_even_if_a_folder_cannot_be_deleted(
+    place: ScratchWorkspace, paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_work(place, paths)
+    real = shutil.rmtree
+
+    def rmtree(path: Path, *args: Any, **options: Any) -> None:
+        if path == paths.state_dir:
+            raise PermissionError(13, "denied", str(path))
+        real(path, *args, **options)
+
+    async def remove() -> None:
+        await (await make_uninstall(place.root, paths)).remove()
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    with pytest.raises(OSError, match=r"denied.*; the work of runs was saved in .*aegis-tui-saved.bundle"):
+        asyncio.run(remove())
 
 
 def test_a_second_bundle_does_not_replace_the_first(place: ScratchWorkspace, paths: WorkspacePaths) -> None:
