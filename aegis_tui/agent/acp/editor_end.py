@@ -73,17 +73,20 @@ class EditorEnd:
         finally:
             sending.cancel()
 
-    async def may_run(self, arguments: str) -> bool:
+    async def may_run(self, arguments: str, *, is_own: bool) -> bool:
         """Ask the person in the editor whether a command may run; False if they refuse, or no editor is there.
 
         Args:
             arguments: The arguments of the tool `bash`, as the model gave them.
+            is_own: Whether the turn has prompts of the editor alone. In another, where an agent may have said what to
+                run, the person is asked even if they have allowed all commands of the session.
         """
-        if self._allows_all:
+        if self._allows_all and is_own:
             return True
+        options = [option for option in _OPTIONS if is_own or option["kind"] != "allow_always"]
         self._questions += 1
         call = {"toolCallId": f"ask-{self._questions}", "title": _command_in(arguments), "kind": "execute"}
-        fields = {"sessionId": self._session, "toolCall": {**call, "status": "pending"}, "options": list(_OPTIONS)}
+        fields = {"sessionId": self._session, "toolCall": {**call, "status": "pending"}, "options": options}
         await self._updates.join()
         try:
             answer = await self.peer.request("session/request_permission", fields)
@@ -91,8 +94,8 @@ class EditorEnd:
             return False
         outcome = answer.get("outcome") if isinstance(answer, dict) else None
         chosen = outcome.get("optionId") if isinstance(outcome, dict) else None
-        self._allows_all = chosen == "always"
-        return chosen in ("once", "always")
+        self._allows_all = self._allows_all or (is_own and chosen == "always")
+        return chosen == "once" or (is_own and chosen == "always")
 
     async def _send_updates(self) -> None:
         while True:

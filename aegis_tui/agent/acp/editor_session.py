@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from typing_extensions import override
 
@@ -22,8 +21,19 @@ from aegis_tui.domain.tool.call_text import without_thoughts
 from aegis_tui.errors import Refused
 from aegis_tui.ports.llm import ChatReply, ToolCall
 
-MayRun = Callable[[str], Awaitable[bool]]
-"""Asks the person whether a shell command may run."""
+
+class MayRun(Protocol):
+    """Asks the person whether a shell command may run."""
+
+    async def __call__(self, arguments: str, *, is_own: bool) -> bool:
+        """Return whether it may.
+
+        Args:
+            arguments: The arguments of the tool `bash`, as the model gave them.
+            is_own: Whether the turn has prompts of the editor alone; then an earlier answer may hold for it.
+        """
+        ...
+
 
 _TASK_ENDS: Final = frozenset({"report", "verdict", "propose_design"})
 _PROMPT = """You are a software engineer. You work with a person in their editor, in their own checkout.
@@ -46,11 +56,13 @@ class EditorToolbox(Toolbox):
     """The tools, of which `bash` runs only what the person allows."""
 
     may_run: MayRun
+    is_own = True
+    """Whether the present turn has prompts of the editor alone."""
 
     @override
     async def call(self, call: ToolCall) -> ToolResult:
         """Run one call as `Toolbox.call` does; a command that the person does not allow is refused."""
-        if call.name == "bash" and not await self.may_run(call.arguments):
+        if call.name == "bash" and not await self.may_run(call.arguments, is_own=self.is_own):
             refusal = Refused("the person did not allow this command", "Ask them, or do without it")
             return ToolResult(f"Error: {refusal}. {refusal.hint}", refusal=refusal)
         return await super().call(call)
@@ -125,6 +137,8 @@ class EditorSession(AgentSession):
     def _admit(self, prompt: Prompt) -> None:
         super()._admit(prompt)
         self._admitted.append(prompt)
+        is_own = all(admitted.source == EDITOR for admitted in self._admitted)
+        self._toolbox.is_own = is_own  # type: ignore[attr-defined]  # it is an EditorToolbox
 
     @override
     async def _do(self, prompt: Prompt) -> TaskOutcome:

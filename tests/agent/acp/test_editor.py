@@ -186,6 +186,29 @@ def test_the_person_is_asked_before_each_command(play: Play) -> None:
     play(scenario)
 
 
+def test_commands_of_other_prompts_are_asked_about_although_all_of_the_session_are_allowed(play: Play) -> None:
+    async def scenario(at: Editor) -> None:
+        await at.begin()
+        run = calls(("bash", {"command": "echo ran >> src/a/log"}))
+        at.answer = "always"
+        at.model.will(run, says("It ran."))
+        await at.says("Run it.")
+        at.model.will(run, says("Then not."))
+        await asyncio.to_thread(at.hub.command, "instance:send", agent_id=ME, text="Run it too.")
+        while "Then not." not in at.text:  # noqa: ASYNC110  # the updates come from another process
+            await asyncio.sleep(0.01)
+        assert (at.worktree / "src/a/log").read_text() == "ran\n"
+        assert [[option["optionId"] for option in item["options"]] for item in at.asked] == [
+            ["once", "always", "no"],
+            ["once", "no"],
+        ]
+        at.model.will(run, says("It ran again."))
+        await at.says("Run it again.")
+        assert (at.worktree / "src/a/log").read_text() == "ran\n" * 2 and len(at.asked) == 2
+
+    play(scenario)
+
+
 def test_a_turn_can_be_cancelled_and_the_conversation_goes_on(play: Play) -> None:
     async def scenario(at: Editor) -> None:
         await at.begin()
