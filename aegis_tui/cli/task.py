@@ -69,8 +69,8 @@ def _assign(
 ) -> int:
     """Give a part of a task to an instance: it is noted in the spec file, and the instance gets a message.
 
-    Exit code 2 if there is no such spec or instance, 3 if the instance has ended or the part is completed or cancelled,
-    4 if another program keeps the file open, 5 if no hub is running: none is started.
+    Exit code 2 if there is no such spec or instance, 3 if the instance has ended, or the spec or the part is completed or
+    cancelled, 4 if another program keeps the file open, 5 if no hub is running: none is started.
     """
     from aegis_tui.application.spec_folder import SpecFolder
     from aegis_tui.cli.spec import author_in
@@ -82,13 +82,16 @@ def _assign(
     chosen: list[SpecTask] = []
 
     def plan(spec: Spec) -> tuple[Sequence[Edit], str]:
+        if spec.status in ("completed", "cancelled"):
+            raise Refused(f"{spec.id} is {spec.status}", "name an open spec, or write one", code="spec.task")
         part, edits = _given(spec, subtask, agent["agent_id"])
         chosen[:] = [part]
         return edits, f"{part.id} is assigned to {agent['agent_id']}"
 
     folder.change(spec_id, plan, author=author_in(place.root) or "person", now=datetime.now(UTC))
     part = chosen[0]
-    reply = hub.reply(SentReply, "message:send", to=agent["agent_id"], text=_words(spec_id, part))
+    file = folder.find(spec_id).relative_to(place.root).as_posix()
+    reply = hub.reply(SentReply, "message:send", to=agent["agent_id"], text=_words(file, spec_id, part))
     fields: AssignedOutput = {
         "task": spec_id,
         "spec_ids": [spec_id],
@@ -177,11 +180,9 @@ def _given(spec: Spec, subtask: str, agent_id: str) -> tuple[SpecTask, list[Edit
     return SpecTask(id=name, title=title, assignedTo=agent_id), [Edit(("tasks",), entry, is_entry=True)]
 
 
-def _words(spec_id: str, part: SpecTask) -> str:
+def _words(file: str, spec_id: str, part: SpecTask) -> str:
     files = f" Files: {', '.join(part.files)}." if part.files else ""
-    return (
-        f"You have task {part.id} of spec {spec_id}: {part.title}.{files} It is in .agents/specs/active/{spec_id}.yaml."
-    )
+    return f"You have task {part.id} of spec {spec_id}: {part.title}.{files} It is in {file}."
 
 
 new_app = typer.Typer(add_completion=False)

@@ -73,6 +73,7 @@ def test_three_terminals() -> None:
         ):
             check_assigning(workspace, made, backend, frontend)
             check_an_exchange(workspace, backend)
+            check_a_spec_elsewhere(workspace, made, backend)
         gone = answer(workspace.aegis("assign", "--instance", "backend", "--subtask", "T1", "--json"), code=3)
         assert gone["error"]["code"] == "instance.gone"
         assert workspace.aegis("hub", "stop").code == 0
@@ -93,6 +94,19 @@ def check_assigning(workspace: Served, made: dict[str, Any], backend: Terminal, 
     assert "Build the form" in frontend.type("message:read")["messages"][0]["text"]
     unknown = answer(workspace.aegis("assign", "--instance", "nobody", "--subtask", "T1", "--json"), code=2)
     assert "connect" in unknown["error"]["hint"]
+
+
+def check_a_spec_elsewhere(workspace: Served, made: dict[str, Any], backend: Terminal) -> None:
+    """The message names the file as it is, and nobody gets a part of a spec that has ended."""
+    path = workspace.root / ".agents/specs" / f"{made['task']}.yaml"
+    (workspace.root / made["path"]).rename(path)
+    words = ("assign", "--instance", "backend", "--subtask", "T2", "--task", made["task"], "--json")
+    answer(workspace.aegis(*words))
+    assert backend.type("message:read")["messages"][-1]["text"].endswith(f" It is in .agents/specs/{path.name}.")
+    path.write_text(path.read_text().replace("status: draft", "status: cancelled", 1))
+    before = path.read_text()
+    assert answer(workspace.aegis(*words), code=3)["error"]["message"] == f"{made['task']} is cancelled"
+    assert path.read_text() == before
 
 
 def check_an_exchange(workspace: Served, backend: Terminal) -> None:
