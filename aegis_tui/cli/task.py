@@ -69,8 +69,8 @@ def _assign(
 ) -> int:
     """Give a part of a task to an instance: it is noted in the spec file, and the instance gets a message.
 
-    Exit code 2 if there is no such spec or instance, 3 if the instance has ended, or the spec or the part is completed or
-    cancelled, 4 if another program keeps the file open, 5 if no hub is running: none is started.
+    Exit code 2 if there is no such spec or instance, 3 if the instance has ended, or the spec or the part is completed
+    or cancelled, 4 if another program keeps the file open, 5 if no hub is running: none is started.
     """
     from aegis_tui.application.spec_folder import SpecFolder
     from aegis_tui.cli.spec import author_in
@@ -82,8 +82,6 @@ def _assign(
     chosen: list[SpecTask] = []
 
     def plan(spec: Spec) -> tuple[Sequence[Edit], str]:
-        if spec.status in ("completed", "cancelled"):
-            raise Refused(f"{spec.id} is {spec.status}", "name an open spec, or write one", code="spec.task")
         part, edits = _given(spec, subtask, agent["agent_id"])
         chosen[:] = [part]
         return edits, f"{part.id} is assigned to {agent['agent_id']}"
@@ -161,11 +159,13 @@ def _given(spec: Spec, subtask: str, agent_id: str) -> tuple[SpecTask, list[Edit
 
     Raises:
         UsageError: The text is empty.
-        Refused: That task is completed or cancelled.
+        Refused: The spec or that task is completed or cancelled.
     """
     from aegis_tui.application.yaml_edit import Edit
     from aegis_tui.domain.spec.document import SpecTask
 
+    if spec.status in ("completed", "cancelled"):
+        raise Refused(f"{spec.id} is {spec.status}", "name an open spec, or write one", code="spec.task")
     title = " ".join(subtask.split())
     if not title:
         raise UsageError("the subtask is empty", "name a task of the spec, or say what is to be done")
