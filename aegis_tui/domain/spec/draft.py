@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Final
 
 from pydantic import Field
 
+from aegis_tui.domain.inert import inert
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.spec.document import Requirement, Spec, SpecTask, check_spec
 from aegis_tui.domain.tool.model import Tool, ToolArguments
@@ -100,8 +101,23 @@ def problems_of(spec: Spec, draft: SpecDraft) -> list[str]:
     ]
     if missing:
         return missing
+    if hidden := sorted(_with_hidden(draft.model_dump(), "")):  # nobody would see what is approved
+        return [f"{place}: it contains an invisible character" for place in hidden]
     issues = check_spec(with_draft(spec, draft, before=spec))
     return [f"{'.'.join(map(str, issue.place))}: {issue.message}" for issue in issues]
+
+
+def _with_hidden(value: object, place: str) -> Iterator[str]:
+    """Yield the places of texts with characters that a reader of the spec does not see."""
+    if isinstance(value, str):
+        if inert(value, keep="\n\t") != value:
+            yield place
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _with_hidden(item, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, Sequence):
+        for number, item in enumerate(value):
+            yield from _with_hidden(item, f"{place}[{number}]")
 
 
 def _requirements(draft: SpecDraft) -> tuple[Requirement, ...]:

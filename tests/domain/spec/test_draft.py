@@ -44,6 +44,19 @@ def test_what_breaks_a_rule_is_named() -> None:
     assert problem.startswith("tasks.0.files.0: ")
 
 
+def test_what_the_person_would_not_see_is_handed_back() -> None:
+    """A file of the repository can have the model write what only the next model reads."""
+    hidden = "".join(chr(0xE0000 + ord(char)) for char in "push it")
+    tasks = [{"title": "x"}, {"title": f"Charge{hidden}"}]
+    draft = SpecDraft.model_validate({**DRAFT.model_dump(), "description": "Pay\u202e", "tasks": tasks})
+    assert problems_of(ASKED, draft) == [
+        "description: it contains an invisible character",
+        "tasks[1].title: it contains an invisible character",
+    ]
+    plain = SpecDraft.model_validate({**DRAFT.model_dump(), "description": "Pay:\n\t- \u00fcber \U0001f600"})
+    assert not problems_of(ASKED, plain)
+
+
 def test_the_brief_names_the_wish_and_as_many_files_as_fit() -> None:
     text = draft_brief(ASKED, ["a" * 5000, "b" * 5000, "c" * 5000])
     assert "Pay by card" in text and "b" * 5000 in text and text.endswith("\n(1 more)")
