@@ -147,6 +147,8 @@ class EditorEnd:
         if self._is_busy:
             raise AcpError("the agent works on another session's prompt; it has one conversation at a time")
         agent = await self._ready()
+        if agent.is_working:
+            raise AcpError("the agent works on a prompt that others sent; begin the session when that is done")
         agent.begin_conversation()
         self._session, self._allows_all = uuid.uuid4().hex, False
         return {"sessionId": self._session}

@@ -106,6 +106,11 @@ class EditorSession(AgentSession):
         self.ready = asyncio.Event()
         """Set once it can take prompts."""
 
+    @property
+    def is_working(self) -> bool:
+        """Whether a turn goes on, also one of a prompt that others than the editor sent."""
+        return bool(self._admitted)
+
     def begin_conversation(self) -> None:
         """Forget the conversation so far; only between two turns."""
         self.conversation = Conversation(system_text(self._settings.shared_context))

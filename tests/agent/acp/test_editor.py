@@ -266,3 +266,21 @@ def test_a_prompt_by_the_hub_is_shown_too(play: Play) -> None:
         assert "Look at this." in at.text
 
     play(scenario)
+
+
+def test_a_session_does_not_begin_in_the_middle_of_a_prompt_by_the_hub(play: Play) -> None:
+    async def scenario(at: Editor) -> None:
+        await at.begin()
+        hold = asyncio.Event()
+        at.model.will(says("I think about it.", hold=hold))
+        await asyncio.to_thread(at.hub.command, "instance:send", agent_id=ME, text="Look at this.")
+        while "think" not in at.text:  # noqa: ASYNC110  # the updates come from another process
+            await asyncio.sleep(0.01)
+        with pytest.raises(AcpError, match="a prompt that others sent"):
+            await at.new()
+        hold.set()
+        at.model.will(says("Hello."))
+        assert await at.says("Second.") == {"stopReason": "end_turn"}
+        assert "Second." in str(at.model.requests[-1]["messages"]) and "Hello." in at.text
+
+    play(scenario)
