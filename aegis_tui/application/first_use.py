@@ -32,7 +32,7 @@ class FirstChoice:
 
     def settings_text(self) -> str:
         """Return the content of the person's settings file (TOML)."""
-        lines = [HEAD, f"base_url = {json.dumps(self.base_url)}"]
+        lines = [HEAD, f"base_url = {json.dumps(self.base_url, ensure_ascii=False)}"]
         if self.kind != NATIVE:
             lines.append(f"kind = {json.dumps(self.kind)}")
         return "\n".join(lines) + "\n"

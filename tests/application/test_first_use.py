@@ -51,7 +51,7 @@ def test_what_is_planned_is_written_and_nothing_before(tmp_path: Path, with_file
 
 
 def test_the_settings_are_those_that_were_chosen(tmp_path: Path) -> None:
-    odd = 'http://host:1/v1?a="b"\\'
+    odd = 'http://host:1/v1?a="b"\\é😀'
     assert tomllib.loads(FirstChoice(odd, "codex").settings_text()) == {"base_url": odd, "kind": "codex"}
     use = use_at(tmp_path)
     asyncio.run(use.write(FirstChoice(URL, "codex")))
