@@ -123,7 +123,7 @@ def _broadcast(
     """
     try:
         fields: Any = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"--data is not JSON: {error}", """for example '{"feature": "cart"}'""") from error
     if not isinstance(fields, dict):
         raise UsageError("--data is not a JSON object", """for example '{"feature": "cart"}'""")

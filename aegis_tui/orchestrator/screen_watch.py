@@ -65,6 +65,8 @@ class ScreenWatch:
         following = asyncio.create_task(self._follow_output(), name="screen-output")
         try:
             while True:
+                if following.done():
+                    following.result()  # raises what has ended it
                 await self._look()
                 await asyncio.sleep(LOOK_S)
         finally:
