@@ -124,7 +124,7 @@ def design(workspace: ScratchWorkspace) -> str:
 def test_a_limited_program_is_shown_with_the_time_and_goes_on_by_itself(
     workspace: ScratchWorkspace, other_server: str, mode: str
 ) -> None:
-    with LimitingProxy(other_server, MARKER, refusals=2, pause_s="6") as proxy:
+    with LimitingProxy(other_server, MARKER, refusals=2, pause_s="4") as proxy:
         options = ["--design", design(workspace), "--base-url", proxy.base_url, "--agent-mode", mode, "--json"]
         before = datetime.now(UTC)
         started = workspace.aegis("run", "Sizes", *options, "--detach")
@@ -133,14 +133,15 @@ def test_a_limited_program_is_shown_with_the_time_and_goes_on_by_itself(
             lambda: [item for item in workspace.status()["instances"] if item["word"] == "limited"],
             what="the limit",
         )
-        assert (datetime.fromisoformat(item["until"]) - before).total_seconds() > 5
+        assert (datetime.fromisoformat(item["until"]) - before).total_seconds() > 3
         assert item["note"].startswith("usage limit of Parrot: HTTP 429")
         until = datetime.fromisoformat(item["until"]).astimezone()
         assert f"limited until {until:%H:%M}" in workspace.aegis("status").out
         ended = workspace.aegis("wait", started.json["run"], "--json")
         assert ended.code == 0, ended.err
     states = [event["data"] for event in workspace.events() if event["type"] == "agent:state"]
-    assert [item["state"] for item in states if item.get("until")] == ["limited"] * 2
+    limited = [item["state"] for item in states if item.get("until")]
+    assert set(limited) == {"limited"} and len(limited) >= 2, "a limit may be reported again while it lasts"
     oid = ended.json["commit"]["oid"]
     assert workspace.git("show", f"{oid}:src/size.py") == "SIZE = 1"
     workers = [item for item in ended.json["instances"] if item["role"] == "worker"]
