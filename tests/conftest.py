@@ -150,9 +150,12 @@ THOROUGH = (
     "testing/test_sample_repository.py",
     "application/test_doctor.py",
     "adapters/git/test_bombs.py",
+    "adapters/git/test_filling.py",
     "adapters/git/test_guard.py",
+    "adapters/git/test_live_structure.py",
     "adapters/git/test_mergiraf.py",
     "adapters/git/test_private.py",
+    "adapters/git/test_structural_merge.py",
     "adapters/test_assess_apart.py",
     "adapters/vllm/test_server.py",
     "packaging/test_bench.py",
@@ -191,6 +194,7 @@ THOROUGH = (
     "tui/test_looks.py",
     "tui/test_mishap.py",
     "tui/test_opening.py",
+    "sdk/test_user_servers.py",
 )
 """Files of tests of the whole program (runs from goal to commit, QA in its sandbox, hubs that are killed, installs, the
 dashboard driven by keys in every theme) and of input without measure. They have the mark `thorough`, as have long
