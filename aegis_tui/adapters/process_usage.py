@@ -16,7 +16,7 @@ class ProcessUsage(NamedTuple):
     """What a process and its descendants use."""
 
     processes: int
-    """How many are alive."""
+    """How many of them are alive, the first one included."""
     memory_bytes: int
     """Their resident memory, on Linux without what processes may have in common: pages of files and shared memory."""
     cpu_s: float

@@ -24,7 +24,7 @@ class FirstChoice:
     """What a person chooses before the first run."""
 
     base_url: str
-    """The model server."""
+    """Base URL of the model server for all runs, as the person typed it, without blanks around it."""
     kind: str = NATIVE
     """The agent kind of features for which the design names none."""
     with_files: bool = False

@@ -28,7 +28,7 @@ class TagLimits(NamedTuple):
     """How much of the model may be used, in all worktrees of the workspace together."""
 
     requests_per_hour: int
-    """In each hour of the clock."""
+    """How many may be sent from one full hour of the clock to the next."""
     tokens_per_day: int
     """Of prompts and replies together, in any 24 hours; counted by hours of the clock."""
     requests: int

@@ -58,7 +58,7 @@ class Issue(NamedTuple):
 
     title: str
     url: str
-    """Empty if it is not known."""
+    """The address of the issue, by which a second import of it is recognized; empty if the text names none."""
     number: int | None
     labels: tuple[str, ...]
     body: str

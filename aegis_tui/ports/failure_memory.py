@@ -13,7 +13,7 @@ class FailureCount(NamedTuple):
 
     kind: str
     model: str
-    """Empty if it is not known."""
+    """The name of the model that the instance worked with; empty if it is not known."""
     failures: int
     resolved: int
 

@@ -37,7 +37,7 @@ _IDENTITY: Final = {
 
 
 class _Place(NamedTuple):
-    """Where a hook is."""
+    """The file that git would run for one hook of the person, and what it needs around it."""
 
     path: Path
     inside: str | None
@@ -45,7 +45,7 @@ class _Place(NamedTuple):
     is_runnable: bool
     """Whether it is there now, and may be executed."""
     shown: tuple[Path, ...]
-    """What a sandbox must show."""
+    """Folders and files that a sandbox has to show read-only, so that the hook can run in it."""
 
 
 class GitCommitHooks:

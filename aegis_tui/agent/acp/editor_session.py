@@ -104,7 +104,7 @@ class EditorSession(AgentSession):
         self._admitted: list[Prompt] = []
         """The prompts of the present turn."""
         self.ready = asyncio.Event()
-        """Set once it can take prompts."""
+        """Set when the session has joined the hub: prompts of the editor are taken from then on."""
 
     @property
     def is_working(self) -> bool:

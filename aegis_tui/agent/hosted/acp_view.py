@@ -67,7 +67,7 @@ class AcpView:
         self.is_muted = False
         """Whether updates are only a repetition of what was shown before."""
         self.taken = 0
-        """How many updates have come."""
+        """The number of updates that the program has sent since it was started, shown or not."""
         self.said = ""
         """The newest message of the program in this turn, its first 4,000 characters."""
         self.stirred = asyncio.Event()

@@ -115,7 +115,7 @@ class ReportsActs(Protocol):
     """A `Runner` whose program says itself what its tool calls do, and asks for permissions over its connection."""
 
     on_act: Callable[[Act], None]
-    """Takes each tool call."""
+    """Called with each tool call when it becomes known, and again when it names more files; set by the session."""
 
     on_question: OnQuestion
     """Takes what the program asks a person, and None when that is answered."""

@@ -42,7 +42,7 @@ class OutlineFile(NamedTuple):
     path: str
     lines: int
     importers: int
-    """How many files import it."""
+    """How many files of the repository import it; the outline names the most imported ones first."""
 
 
 def around_text(imported: Iterable[Neighbour], importers: Iterable[Neighbour]) -> str:

@@ -91,7 +91,7 @@ class InstanceSend(CommandData):
 
 
 class InstanceAnswer(CommandData):
-    """Answer the question that the program of an instance asks on its screen, by typing the choice into its pane."""
+    """Answer the question that the program of an instance asks on its screen, by choosing there with the arrow keys and Enter."""
 
     type: Literal["instance:answer"] = "instance:answer"
     agent_id: Name
@@ -100,7 +100,7 @@ class InstanceAnswer(CommandData):
     choice: int = Field(ge=1)
     """The number of the choice, from 1."""
     delivery: Literal["delivered", "unknown"] | None = None
-    """Filled in by the hub."""
+    """What the hub saw after it had typed the choice; a client leaves it out."""
 
 
 class InstanceMarkAsking(CommandData):

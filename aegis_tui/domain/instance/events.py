@@ -101,7 +101,7 @@ class InstanceAnswered(EventData):
     type: Literal["instance:answered"] = "instance:answered"
     prompt: str
     choice: str
-    """The words of the choice."""
+    """The choice in the words that the screen showed, as one line."""
     delivery: Literal["delivered", "unknown"]
     """`unknown` if the question was still on the screen afterwards."""
 

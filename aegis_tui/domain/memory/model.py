@@ -27,7 +27,7 @@ class Failure:
     kind: str
     """The kind of its agent, such as `native`."""
     model: str
-    """Empty if it is not known."""
+    """The name of the model that the instance worked with; empty if it is not known."""
     code: str
     """`sent-back` for a submission that was refused, else the code of the error."""
     error: str
