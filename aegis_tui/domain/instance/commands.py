@@ -91,7 +91,7 @@ class InstanceSend(CommandData):
 
 
 class InstanceAnswer(CommandData):
-    """Answer the question that the program of an instance asks on its screen, by choosing there with the arrow keys and Enter."""
+    """Answer the question on the screen of an instance, by choosing there with the arrow keys and Enter."""
 
     type: Literal["instance:answer"] = "instance:answer"
     agent_id: Name
