@@ -8,20 +8,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.adapters.llm.openai import OpenAIChat
 from aegis_tui.agent.consultation import draft_spec
+from aegis_tui.bootstrap.role_model import model_of
 from aegis_tui.bootstrap.roles import find_role
 from aegis_tui.domain.spec.document import Spec
 from aegis_tui.domain.spec.draft import CONSULTANT, SpecDraft
-from aegis_tui.errors import AegisError, ModelError, ModelUnavailable, UsageError
+from aegis_tui.errors import AegisError, ModelError, UsageError
 from aegis_tui.sdk.discovery import WorkspacePaths
-from aegis_tui.sdk.private_file import load_record
 
 
 async def consult(fields: dict[str, Any]) -> SpecDraft:
     """Return the consultant's draft of a spec; the model is asked through the workspace's gateway.
-
-    The person's token, by which the gateway knows the caller, is read from `hub.json`.
 
     Args:
         fields: `spec` (a `Spec`), `root`, `model`, and `key`, `state_dir` and `runtime_dir` of the workspace.
@@ -33,15 +30,8 @@ async def consult(fields: dict[str, Any]) -> SpecDraft:
     root = Path(fields["root"])
     paths = WorkspacePaths(fields["key"], Path(fields["state_dir"]), Path(fields["runtime_dir"]))
     role, _ = find_role(root, CONSULTANT)
-    token = str(load_record(paths.hub_json).get("token", ""))
-    model = OpenAIChat(f"http+unix:{paths.gateway_socket}", api_key=token)
-    try:
-        name = role.model or fields["model"] or next(iter(await model.list_models()), None)
-        if name is None:
-            raise ModelUnavailable("the model server serves no model", "load a model on the server")
+    async with model_of(role, paths, fields["model"]) as (model, name):
         return await draft_spec(root, role, model, name, Spec.model_validate(fields["spec"]))
-    finally:
-        await model.close()
 
 
 def main() -> int:

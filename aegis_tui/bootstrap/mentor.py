@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from aegis_tui.adapters.llm.openai import OpenAIChat
 from aegis_tui.agent.reading_talk import ReadingTalk
+from aegis_tui.bootstrap.role_model import model_of
 from aegis_tui.bootstrap.roles import TEAM_ROLES, all_roles, find_role
 from aegis_tui.domain.mentoring import PROPOSE_ROLES, Retrospective, mentor_brief, problems_of, role_diff
-from aegis_tui.errors import ModelUnavailable
 from aegis_tui.sdk.discovery import WorkspacePaths
-from aegis_tui.sdk.private_file import load_record
 
 
 async def ask_mentor(
@@ -36,17 +34,10 @@ async def ask_mentor(
     role, _ = find_role(root, "mentor")
     files = {item.name: path for item, path in all_roles(root)[0]}
     texts = {name: path.read_text("utf-8") for name, path in files.items()}
-    token = str(load_record(paths.hub_json).get("token", ""))
-    chat = OpenAIChat(f"http+unix:{paths.gateway_socket}", api_key=token)
-    try:
-        name = role.model or model or next(iter(await chat.list_models()), None)
-        if name is None:
-            raise ModelUnavailable("the model server serves no model", "load a model on the server")
+    async with model_of(role, paths, model) as (chat, name):
         talk = ReadingTalk(root, role, chat, name, end=PROPOSE_ROLES)
         brief = mentor_brief(report, failures, texts)
         answer = await talk.run(brief, lambda given: problems_of(cast(Retrospective, given), texts))
-    finally:
-        await chat.close()
     proposal = cast(Retrospective, answer)
     own = [name for name, path in files.items() if path.parent == root / TEAM_ROLES]
     return proposal, role_diff(proposal, texts, own)

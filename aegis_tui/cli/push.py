@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aegis_tui.cli import output
+from aegis_tui.cli.agreement import agrees
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.rule import finding_line
 from aegis_tui.cli.status import compute_report
@@ -70,7 +70,8 @@ def _push(
     _check(plan, seen, anyway=anyway)
     if dry_run or (not plan.commits and plan.old_oid == plan.oid):
         return _print_plan(plan, seen, is_pushed=False, as_json=as_json)
-    if not yes and not _agrees(plan):
+    question = f"push {counted(len(plan.commits), 'commit')} to {plan.remote}?"
+    if not yes and not agrees(question, verb="push"):
         output.talk("nothing was pushed")
         return 1
     from aegis_tui.bootstrap.checkout import pusher_at
@@ -149,21 +150,6 @@ def _check(plan: PushPlan, seen: RuleReport, *, anyway: bool) -> None:
     if serious and not anyway:
         hint = "repair the commits (git rebase -i), or push them all the same: --despite-findings"
         raise Refused(f"the rules found {counted(len(serious), 'place')} in what would be pushed", hint, code="rules")
-
-
-def _agrees(plan: PushPlan) -> bool:
-    """Ask the person on stderr whether to push; return True for y or yes on stdin, else False.
-
-    Raises:
-        UsageError: Nobody can be asked, as stdin is no terminal.
-    """
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "you cannot be asked whether to push, because there is no terminal",
-            "look with --dry-run, then push with --yes",
-        )
-    output.talk(f"push {counted(len(plan.commits), 'commit')} to {plan.remote}? [y/N]")
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _print_plan(plan: PushPlan, seen: RuleReport, *, is_pushed: bool, as_json: bool) -> int:

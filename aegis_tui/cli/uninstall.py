@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aegis_tui.cli import output
+from aegis_tui.cli.agreement import agrees
 from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.place import Place, here
 from aegis_tui.config_files import user_file
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.wire.machine import UninstalledWorkspace, UninstallOutput
-from aegis_tui.errors import AegisError, Refused, UsageError
+from aegis_tui.errors import AegisError, Refused
 from aegis_tui.sdk.workspaces import known_workspaces
 
 if TYPE_CHECKING:
     from aegis_tui.application.uninstall import KeptState
 
 _MIB = 1024 * 1024
+_QUESTION = "remove this? The history of runs is deleted; work that is nowhere else is saved first."
 
 
 def _uninstall(
@@ -55,7 +56,7 @@ def _uninstall(
         return _print(items, as_json=as_json)
     if dry_run:
         return _print(items, as_json=as_json, failed=False)
-    if not yes and not _agrees():
+    if not yes and not agrees(_QUESTION, verb="remove this"):
         output.talk("nothing was removed")
         return 1
     for place, item in zip(places, items, strict=True):
@@ -155,21 +156,6 @@ async def _removed(place: Place) -> Path | None:
 
     await close_workspace(place.paths, os.environ)
     return await (await make_uninstall(place.root, place.paths)).remove()
-
-
-def _agrees() -> bool:
-    """Ask the person on stderr; return True for y or yes on stdin, else False.
-
-    Raises:
-        UsageError: Nobody can be asked, as stdin is no terminal.
-    """
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "you cannot be asked whether to remove this, because there is no terminal",
-            "look with --dry-run, then remove with --yes",
-        )
-    output.talk("remove this? The history of runs is deleted; work that is nowhere else is saved first. [y/N]")
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _line(item: UninstalledWorkspace) -> str:

@@ -31,7 +31,7 @@ LOOK_S: Final = 1.0
 """How often the folder is looked at, in seconds."""
 
 RETRY_S: Final = 30.0
-"""How long after a failure that may pass the consultant is asked again, in seconds."""
+"""How long after a failure the consultant is asked, or the folder looked at, again, in seconds."""
 
 _AT_ONCE: Final = 4
 _log = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ class ConsultService:
                     _log.warning("the drafts could not be read", extra={"aegis_error": str(error)})
             except Exception:
                 _log.exception("reading the drafts failed unexpectedly")
+                await asyncio.sleep(RETRY_S)
             await asyncio.sleep(LOOK_S)
 
     async def _begin(self, paths: WorkspaceFolders) -> None:

@@ -25,6 +25,7 @@ from aegis_tui.sdk.discovery import WorkspacePaths
 LOOK_S: Final = 0.5
 """How often the changes of workers are looked at, and how long one must have written nothing, in seconds."""
 
+_RETRY_S: Final = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +75,7 @@ class LiveReviewService:
                 self._seen = {(item.piece, item.worktree): item.change for item in writing}
             except Exception:
                 _log.exception("a look for work to review failed")
+                await asyncio.sleep(_RETRY_S)
 
     async def _look(self, engine: Engine, item: _Writing) -> None:
         key = (item.piece, item.worktree)

@@ -90,7 +90,7 @@ class SpecRuns:
             self.settle()
         if is_open or not ready or time.monotonic() < max(self._quiet_until, self._retry_at):
             return
-        missing = self._missing = _Missing("")
+        missing = self._missing = _Missing()
         try:
             options = await asyncio.to_thread(self._find_options)
         except AegisError as error:
@@ -172,14 +172,11 @@ class SpecRuns:
 
 
 class _Missing:
-    """What ready specs wait for, beside their turn.
+    """What ready specs wait for, beside their turn."""
 
-    Args:
-        for_all: What none can be started without; empty if nothing is missing for all.
-    """
-
-    def __init__(self, for_all: str) -> None:
-        self.for_all = for_all
+    def __init__(self) -> None:
+        self.for_all = ""
+        """What none can be started without; empty if nothing is missing for all."""
         self.by_spec: dict[str, str] = {}
 
     def news(self, workspace: Workspace) -> list[tuple[str, str]]:

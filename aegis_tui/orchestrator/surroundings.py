@@ -63,7 +63,7 @@ class PartitionSurroundings:
             _log.info("an instance starts without its surroundings", extra={"agent_id": instance.agent_id})
             return ""
         if (error := self._texts.exception()) is not None:
-            _log.warning("the surroundings of partitions cannot be described: %s", error)
+            _log.error("describing the surroundings of partitions failed unexpectedly", exc_info=error)
             return ""
         return self._texts.result().get(instance.piece, "")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+import pytest
+
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.run.design import Design, Feature, Foundation
 from aegis_tui.domain.run.model import Run
@@ -48,7 +50,9 @@ def test_all_partitions_of_a_run_are_asked_about_once() -> None:
     assert asked == [{piece: ("shop/**",), "foundation": ("base/**",)}]
 
 
-def test_an_instance_starts_without_the_text_if_it_is_late_or_cannot_be_made() -> None:
+def test_an_instance_starts_without_the_text_if_it_is_late_or_cannot_be_made(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     run, instance = scene()
 
     async def never(partitions: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -65,3 +69,4 @@ def test_an_instance_starts_without_the_text_if_it_is_late_or_cannot_be_made() -
         assert await PartitionSurroundings(broken).text_for(run, instance) == ""
 
     asyncio.run(scenario())
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError]

@@ -91,6 +91,7 @@ class EditorSession(AgentSession):
     """
 
     _toolbox_type, _loop_type = EditorToolbox, _Conversing
+    _toolbox: EditorToolbox
 
     def __init__(
         self, settings: AgentSettings, role: Role, *, may_run: MayRun, screen: EditorScreen, **parts: Any
@@ -99,7 +100,7 @@ class EditorSession(AgentSession):
         role = role.model_copy(update={"tools": kept, "prompt": _PROMPT})
         super().__init__(settings, role, screen=screen, **parts)
         self._editor_screen = screen
-        self._toolbox.may_run = may_run  # type: ignore[attr-defined]  # it is an EditorToolbox
+        self._toolbox.may_run = may_run
         self._asked: list[tuple[Prompt, asyncio.Future[TaskOutcome]]] = []
         self._admitted: list[Prompt] = []
         """The prompts of the present turn."""
@@ -142,8 +143,7 @@ class EditorSession(AgentSession):
     def _admit(self, prompt: Prompt) -> None:
         super()._admit(prompt)
         self._admitted.append(prompt)
-        is_own = all(admitted.source == EDITOR for admitted in self._admitted)
-        self._toolbox.is_own = is_own  # type: ignore[attr-defined]  # it is an EditorToolbox
+        self._toolbox.is_own = all(admitted.source == EDITOR for admitted in self._admitted)
 
     @override
     async def _do(self, prompt: Prompt) -> TaskOutcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -26,10 +27,11 @@ _MOST_REQUESTS = 64
 _ID_CHARS = 1000
 _ANSWER = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d{1,9})\s*,\s*"(?:result|error)"')
 _MESSAGE_CHARS = 2000
+_log = logging.getLogger(__name__)
 
 Params = Mapping[str, Any]
 OnRequest = Callable[[str, Params], Awaitable[Any]]
-"""Takes method and parameters of a request, and returns its result; `AcpError` is what it may raise."""
+"""Takes method and parameters of a request, and returns its result; any error that it raises is answered."""
 OnNotice = Callable[[str, Params], None]
 """Takes method and parameters of a notification."""
 
@@ -215,6 +217,9 @@ class Peer:
             answer = {"id": number, "error": {"code": error.number, "message": error.message}}
         except AegisError as error:
             answer = {"id": number, "error": {"code": INTERNAL_ERROR, "message": str(error)}}
+        except Exception:  # without an answer, the other end would wait for ever
+            _log.exception("a request over ACP failed unexpectedly")
+            answer = {"id": number, "error": {"code": INTERNAL_ERROR, "message": "the request failed unexpectedly"}}
         with suppress(AcpClosed):
             await self._send(answer)
 

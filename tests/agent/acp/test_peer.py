@@ -171,6 +171,18 @@ def test_an_unknown_request_is_refused_with_the_code_of_json_rpc() -> None:
     play(scenario)
 
 
+def test_a_request_that_meets_a_fault_of_ours_is_answered_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(method: str, params: Mapping[str, Any]) -> Any:
+        raise LookupError("a fault")
+
+    async def scenario(wire: Wire) -> None:
+        await wire.says({"method": "session/new", "id": 9, "params": {}})
+        assert (await wire.hears())["error"] == {"code": -32603, "message": "the request failed unexpectedly"}
+
+    play(scenario, on_request=broken)
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [LookupError]
+
+
 def test_the_end_of_the_stream_fails_what_waits_and_cancels_what_runs() -> None:
     cancelled = asyncio.Event()
 
