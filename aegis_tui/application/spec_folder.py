@@ -253,8 +253,8 @@ class SpecFolder:
         path.unlink()
         return into / path.name
 
-    def put_diff(self, spec_id: str, patch: bytes) -> str:
-        """Write what was handed in for a spec to `.agents/diffs/<id>.diff`, and return that path (SPEC-7).
+    def put_diff(self, name: str, patch: bytes) -> str:
+        """Write a patch for the person to `.agents/diffs/<name>.diff`, and return that path (SPEC-7, ROLE-11).
 
         Raises:
             Conflict: One of the folders is a symbolic link.
@@ -264,8 +264,8 @@ class SpecFolder:
         if folder.is_symlink() or folder.parent.is_symlink():
             raise Conflict(f"{DIFFS} is a symbolic link", "replace it by a folder", code="spec.link")
         folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / f"{spec_id}.diff", patch)
-        return (DIFFS / f"{spec_id}.diff").as_posix()
+        replace_file(folder / f"{name}.diff", patch)
+        return (DIFFS / f"{name}.diff").as_posix()
 
     def is_archived(self, spec_id: str) -> bool:
         """Return whether the file of a spec is in the archive, where only specs that ended are."""

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from aegis_tui.agent.reading_talk import ReadingTalk
 from aegis_tui.bootstrap.role_model import model_of
-from aegis_tui.bootstrap.roles import TEAM_ROLES, all_roles, find_role
+from aegis_tui.bootstrap.roles import all_roles, find_role
 from aegis_tui.domain.mentoring import PROPOSE_ROLES, Retrospective, mentor_brief, problems_of, role_diff
+from aegis_tui.domain.role_file import TEAM_ROLES
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 

@@ -7,11 +7,8 @@ from pathlib import Path
 from aegis_tui.adapters.lens_files import find_lens, lens_names
 from aegis_tui.agent.role import SHIPPED, load_role, role_names
 from aegis_tui.domain.review.lens import ReviewLens
-from aegis_tui.domain.role_file import Role
+from aegis_tui.domain.role_file import TEAM_ROLES, Role
 from aegis_tui.errors import AegisError
-
-TEAM_ROLES = Path(".agents") / "agents"
-"""The folder of a team's own role files, relative to the root of the checkout (contract 1)."""
 
 
 def find_role(root: Path, name: str) -> tuple[Role, Path]:

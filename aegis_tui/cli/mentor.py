@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,9 +26,10 @@ def _mentor(
     Its changes of role files are written as a diff to .agents/diffs, for you to read, and to apply if you agree. No
     role file is changed. The model is asked through the gateway of the running hub.
 
-    Exit code 2 if there is no such run, 3 if it is still open, 1 if the model has nothing usable, 5 if no hub is
-    running or no model server answers.
+    Exit code 2 if there is no such run, 3 if it is still open, 4 if .agents/diffs is a link, 1 if the model has nothing
+    usable, 5 if no hub is running or no model server answers.
     """
+    from aegis_tui.application.spec_folder import SpecFolder
     from aegis_tui.bootstrap.mentor import ask_mentor
 
     place = here()
@@ -41,7 +41,7 @@ def _mentor(
         raise Refused(f"run {name} has not ended", f"wait for it: aegis-tui wait {name}", code="run.open")
     asked = ask_mentor(place.root, place.paths, dict(report), _failures(place, name), model=place.settings.model)
     proposal, diff = asyncio.run(asked)
-    path = _write(place.root, name, diff) if diff else None
+    path = SpecFolder(place.root).put_diff(f"{name}-mentor", diff.encode()) if diff else None
     fields: MentorOutput = {
         "run": name,
         "summary": proposal.summary,
@@ -65,22 +65,6 @@ def _failures(place: Place, run: str) -> list[str]:
         + (f"; resolved by: {item.resolution}" if item.resolution else "")
         for item in failures
     ]
-
-
-def _write(root: Path, run: str, diff: str) -> str:
-    """Write the diff, and return its path relative to the checkout.
-
-    Raises:
-        Refused: The folder is a link.
-    """
-    folder = root / ".agents" / "diffs"
-    if folder.is_symlink() or folder.parent.is_symlink():
-        raise Refused(f"{folder} is a symbolic link", "replace it by a folder", code="mentor.link")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{run}-mentor.diff"
-    path.unlink(missing_ok=True)
-    path.write_text(diff, "utf-8")
-    return str(path.relative_to(root))
 
 
 mentor_app = typer.Typer(add_completion=False)

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from aegis_tui.domain.inert import inert
 from aegis_tui.domain.model import FrozenModel
+from aegis_tui.domain.role_file import TEAM_ROLES
 from aegis_tui.domain.tool.model import Tool, ToolArguments
 
-TEAM_FOLDER: Final = ".agents/agents"
 _MOST_CHARS: Final = 30_000
 _Words = Annotated[str, Field(min_length=1, max_length=20_000)]
 
@@ -88,7 +88,7 @@ def role_diff(proposal: Retrospective, roles: Mapping[str, str], own: Sequence[s
         reasons.setdefault(change.role, []).append(inert(" ".join(change.reason.split())))
     parts = []
     for name, why in reasons.items():
-        path = f"{TEAM_FOLDER}/{name}.md"
+        path = f"{TEAM_ROLES}/{name}.md"
         before = _lines(roles[name]) if name in own else []
         start, end = (f"a/{path}", f"b/{path}") if name in own else ("/dev/null", f"b/{path}")
         lines = difflib.unified_diff(before, _lines(texts[name]), start, end)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field, field_validator
 
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.tool.model import TOOLS
 from aegis_tui.errors import UsageError
+
+TEAM_ROLES: Final = ".agents/agents"
+"""The folder of a team's own role files, relative to the root of the checkout (contract 1)."""
 
 _FENCE = "---"
 

@@ -18,6 +18,7 @@ from aegis_tui.domain.glob.pattern import escape_glob
 from aegis_tui.domain.ids import hash_token, working_ref
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.role import traits_of
+from aegis_tui.domain.role_file import TEAM_ROLES
 from aegis_tui.domain.run.model import Run
 from aegis_tui.orchestrator import confinement, pane_exec
 from aegis_tui.orchestrator.last_screen import LastScreens
@@ -159,7 +160,7 @@ class InstanceKeeper:
         """
         roles = folder / "roles"
         roles.mkdir(mode=0o700, exist_ok=True)
-        theirs = self._repository.root / ".agents" / "agents" / f"{instance.role}.md"
+        theirs = self._repository.root / TEAM_ROLES / f"{instance.role}.md"
         if theirs.is_file() and not theirs.is_symlink():
             write_private(roles / theirs.name, theirs.read_text("utf-8", "replace"))
 
