@@ -19,7 +19,7 @@ from aegis_tui.tui.screens.base import Dialog
 from aegis_tui.tui.screens.goal import YesBox, inert_lines
 from aegis_tui.tui.screens.why import Page
 from aegis_tui.tui.text import Line
-from aegis_tui.tui.views.first_use import check_lines, model_lines, plan_lines, summary_line
+from aegis_tui.tui.views.first_use import check_lines, model_lines, not_written, plan_lines, summary_line
 
 STEPS = ("What was found", "Which model server drives the agents", "Go")
 KEYS = (
@@ -94,7 +94,7 @@ class FirstUseScreen(Dialog[None]):
         dialog.border_subtitle = KEYS[step]
         address, files, question = self.query_one("#address"), self.query_one("#files"), self.query_one("#question")
         address.display, files.display, question.display = step == 1, step == 2, step == 1
-        self._say("")
+        self._say_result()
         self.set_focus(address if step == 1 else self.query_one(Page))
         page = self.query_one(Page)
         page.scroll_home(animate=False)
@@ -105,6 +105,15 @@ class FirstUseScreen(Dialog[None]):
         label.update(inert_lines(words))
         label.set_classes(f"answer {look}")
 
+    def _say_result(self) -> None:
+        """Say what the checks of the present step mean for the person; nothing while they run, or if none apply."""
+        words = ""
+        if self._step == 0 and self._machine is not None:
+            words = summary_line(self._machine)
+        elif self._step == 1 and self._model is not None and self._checked == self._address():
+            words = "enter goes on" if self._is_served() else "enter checks again · ctrl+y goes on all the same"
+        self._say(words)
+
     def _address(self) -> str:
         return self.query_one("#address", Input).value.strip()
 
@@ -112,6 +121,7 @@ class FirstUseScreen(Dialog[None]):
         """Check again what the present step shows: the machine, or the model server; the last step checks nothing."""
         if self._step == 0:
             self._machine = None
+            self._say_result()
             self._examine_machine()
         elif self._step == 1:
             self._examine_model()
@@ -121,17 +131,17 @@ class FirstUseScreen(Dialog[None]):
     async def _examine_machine(self) -> None:
         self._machine = await self._use.examine_machine()
         if self._step == 0:
-            self._say(summary_line(self._machine))
+            self._say_result()
             self.query_one(Page).fill()
 
     @work(group="setup-model", exclusive=True)
     async def _examine_model(self) -> None:
         self._model, self._checked = None, self._address()
+        self._say_result()
         self.query_one(Page).fill()
         self._model = await self._use.examine_model(self._checked)
         if self._step == 1:
-            ok = all(check.ok for check in self._model)
-            self._say("enter goes on" if ok else "enter checks again · ctrl+y goes on all the same")
+            self._say_result()
             self.query_one(Page).fill()
 
     def on_input_changed(self) -> None:
@@ -218,7 +228,7 @@ class FirstUseScreen(Dialog[None]):
             self._complain(error)
             return
         except OSError as error:
-            self._say(f"✗ {error.filename or self._use.settings_file}: {error.strerror}", "bad")
+            self._say(not_written(error, self._use.settings_file), "bad")
             return
         parts = self.desk.parts
         chosen = parts.settings.model_copy(update={"base_url": choice.base_url, "kind": choice.kind})

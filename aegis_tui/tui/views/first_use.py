@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from aegis_tui.application.check import Check
 from aegis_tui.application.model_check import SERVER_FIX
@@ -59,6 +60,20 @@ def summary_line(checks: Sequence[Check]) -> str:
     if needed:
         return f"no run can start before this is fixed: {listed(needed)}"
     return "everything is there" if not lacks else "a run can start; what is marked with ! can be fixed later"
+
+
+def not_written(error: OSError, settings_file: Path) -> str:
+    """Return why a file could not be written, and how to go on without it if it is the settings file.
+
+    A temporary file next to the settings file, which is renamed in the end, is not named, but the settings file is.
+    """
+    place = Path(error.filename or settings_file)
+    if place.parent == settings_file.parent:
+        place = settings_file
+    words = f"✗ {place} cannot be written: {error.strerror}"
+    if place not in (settings_file, settings_file.parent):
+        return words
+    return f"{words}\n  make it writable, or name the server without a file: AEGIS_BASE_URL, or --base-url URL"
 
 
 def model_lines(

@@ -122,7 +122,9 @@ async def test_a_server_that_is_not_there_can_be_passed_over_but_not_an_empty_ad
         await pilot.press(*WRONG, "ctrl+y")
         await until(pilot, lambda: "nothing else" in screen_text(app))
         await pilot.press("ctrl+b")
-        await until(pilot, lambda: "Agent kind" in screen_text(app))
+        await until(pilot, lambda: "Agent kind" in screen_text(app) and "all the same" in screen_text(app))
+        await pilot.press("ctrl+b")
+        await until(pilot, lambda: "can be fixed later" in screen_text(app))
         assert not bench.settings.exists()
 
 
@@ -140,3 +142,21 @@ async def test_settings_that_cannot_be_written_are_said_and_the_dialog_stays(rec
         await until(pilot, lambda: "exists already" in screen_text(app))
         assert isinstance(app.screen, FirstUseScreen)
     assert bench.settings.read_text() == "workers = 3\n"
+
+
+@to_the_end
+async def test_a_settings_file_that_cannot_be_written_is_named_with_a_way_without_it(
+    record: Record, bench: Bench
+) -> None:
+    bench.settings = bench.folder / ("c" * 250)  # a file of this name can exist, but none with a longer one beside it
+    app = bench.app(record)
+    async with app.run_test(size=(160, 48), notifications=True) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, FirstUseScreen))
+        await pilot.press("enter")
+        await until(pilot, lambda: "all the same" in screen_text(app))
+        await pilot.press("ctrl+y")
+        await until(pilot, lambda: "nothing else" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "File name too long" in screen_text(app))
+        assert "AEGIS_BASE_URL, or --base-url URL" in screen_text(app) and "/.c" not in screen_text(app)
+        assert isinstance(app.screen, FirstUseScreen)
