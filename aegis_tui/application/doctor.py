@@ -59,6 +59,7 @@ class Doctor:
         find_leftovers: Returns what workspaces without a hub left behind, one line each; blocking.
         look_at_log: Returns the condition of the log of the repository of a folder; blocking.
         look_at_environment: Returns the checks of what worktrees of the repository of a folder would get.
+        find_hub_port: Returns the port of the hub that runs for the repository of a folder, or None; blocking.
         proc: The proc file system.
     """
 
@@ -78,6 +79,7 @@ class Doctor:
         find_leftovers: Callable[[], list[str]] = list,
         look_at_log: Callable[[Path], LogLook] = lambda _: LogLook("none yet"),
         look_at_environment: Callable[[Path], Awaitable[list[Check]]] = lambda _: asyncio.sleep(0, []),
+        find_hub_port: Callable[[Path], int | None] = lambda _: None,
         proc: Path = Path("/proc"),
     ) -> None:
         self._programs, self._sandbox = programs, sandbox
@@ -87,7 +89,7 @@ class Doctor:
         self._folder, self._state_dir, self._proc = folder, state_dir, proc
         self._describe_kinds = describe_kinds
         self._find_leftovers, self._look_at_log = find_leftovers, look_at_log
-        self._more = look_at_environment
+        self._more, self._find_hub_port = look_at_environment, find_hub_port
 
     async def examine(self) -> list[Check]:
         """Run every check and return them in the order in which a person would fix them.
@@ -162,9 +164,10 @@ class Doctor:
             )
         if await self._said("git", "rev-parse", "--verify", "HEAD", cwd=folder) is None:
             return Check(name, False, "no commit yet", "git add . && git commit --allow-empty -m 'Start'")
-        for key, example in (("user.name", "Your Name"), ("user.email", "you@example.org")):
-            if not await self._said("git", "config", key, cwd=folder):
-                return Check(name, False, f"git has no {key}", f"git config --global {key} '{example}'")
+        keys = {"user.name": "Your Name", "user.email": "you@example.org"}
+        if lacks := [key for key in keys if not await self._said("git", "config", key, cwd=folder)]:
+            fix = " && ".join(f"git config --global {key} '{keys[key]}'" for key in lacks)
+            return Check(name, False, f"git has no {listed(lacks)}", fix)
         if (problem := await self._find_repository_problem(folder)) is not None:
             return Check(name, False, problem.message, problem.hint)
         return Check(name, True, "has commits, and git knows your name and email")
@@ -195,6 +198,8 @@ class Doctor:
         port = asked or DEFAULT_PORT
         if _is_free(port):
             return Check("port", True, f"{port} is free")
+        if await asyncio.to_thread(self._find_hub_port, self._folder) == port:
+            return Check("port", True, f"{port} is used by the hub of this repository")
         if asked is None:
             return Check("port", True, f"{port} is taken; the hub will use another free port")
         return Check(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aegis_tui.adapters.agents.installed import describe_kinds
 from aegis_tui.adapters.git.repository import open_repository
@@ -26,7 +27,7 @@ from aegis_tui.config import Settings
 from aegis_tui.errors import AegisError
 from aegis_tui.orchestrator.model_choice import ModelChooser
 from aegis_tui.orchestrator.objection import objection
-from aegis_tui.sdk.discovery import workspace_paths
+from aegis_tui.sdk.discovery import find_process, workspace_key_of, workspace_paths
 
 
 async def _repository_problem(folder: Path) -> AegisError | None:
@@ -60,8 +61,18 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
         find_leftovers=partial(find_leftovers, environ),
         look_at_log=partial(look_at_log, environ=environ),
         look_at_environment=partial(_checks_at, settings=settings, environ=environ),
+        find_hub_port=partial(_find_hub_port, environ=environ),
         proc=proc,
     )
+
+
+def _find_hub_port(folder: Path, *, environ: Mapping[str, str]) -> int | None:
+    """Return the port of the hub that runs for the repository of a folder; None without a hub or a repository."""
+    try:
+        hub = find_process(workspace_paths(workspace_key_of(folder), environ))
+    except (AegisError, OSError):  # other checks report these
+        return None
+    return None if hub is None else urlsplit(hub.url).port
 
 
 def make_model_check(settings: Settings, folder: Path, environ: Mapping[str, str]) -> ModelCheck:

@@ -239,6 +239,14 @@ def test_a_repository_without_an_identity_is_told_with_the_command(folder: Path)
     assert check.fix.startswith("git config --global user.email")
 
 
+def test_name_and_email_are_told_at_once_if_both_are_missing(folder: Path) -> None:
+    for key in ("user.name", "user.email"):
+        subprocess.run(["git", "config", "--unset", key], cwd=folder, check=True)
+    check = examine(folder)["repository"]
+    assert check.observed == "git has no user.name, user.email"
+    assert "user.name 'Your Name' && git config --global user.email" in check.fix
+
+
 def test_a_port_that_was_asked_for_must_be_free_and_the_usual_one_need_not(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         check = examine(folder, port=taken.getsockname()[1])["port"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from aegis_tui.testing.scratch import ScratchWorkspace
 
 
@@ -76,3 +78,11 @@ def test_a_log_that_is_no_file_is_left_to_the_person(served: ScratchWorkspace) -
         log.rmdir()
         kept.rename(log)
     assert served.aegis("hub", "start").code == 0
+
+
+def test_the_port_of_the_own_hub_is_no_fault(served: ScratchWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert served.aegis("hub", "start").code == 0
+    url = served.aegis("hub", "status", "--json").json["url"]
+    monkeypatch.setitem(served.environ, "AEGIS_PORT", url.rpartition(":")[2])
+    checks = {check["name"]: check for check in served.aegis("doctor", "--json").json["checks"]}
+    assert checks["port"]["ok"] and "the hub of this repository" in checks["port"]["found"]
