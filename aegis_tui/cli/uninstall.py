@@ -50,12 +50,12 @@ def _uninstall(
     if not items:
         output.talk("nothing is kept of this repository" if not every else "no repository has a workspace")
         return _print(items, as_json=as_json)
+    if dry_run:
+        return _print(items, as_json=as_json, planned=True)
     for item in items:
         output.talk(_line(item))
     if not any(not item["why_kept"] for item in items):
         return _print(items, as_json=as_json)
-    if dry_run:
-        return _print(items, as_json=as_json, failed=False)
     if not yes and not agrees(_QUESTION, verb="remove this"):
         output.talk("nothing was removed")
         return 1
@@ -171,18 +171,28 @@ def _line(item: UninstalledWorkspace) -> str:
     return f"{where}: {', '.join(parts)}"
 
 
-def _print(items: list[UninstalledWorkspace], *, as_json: bool, failed: bool | None = None) -> int:
-    """Print what was done, and return the exit code: 0, or 1 if something was kept; with `failed`, as that says."""
+def _plan(item: UninstalledWorkspace) -> list[str]:
+    if item["why_kept"]:
+        return [_line(item)]
+    return [f"would remove what is kept of {_line(item)}", "  and end its hub and its tmux server if they run"]
+
+
+def _print(items: list[UninstalledWorkspace], *, as_json: bool, planned: bool = False) -> int:
+    """Print what was done, and return the exit code: 0, or 1 if something was kept.
+
+    With `planned`, print what would be removed; the exit code is 1 only if all of it would be kept.
+    """
     left = [str(path) for path in _own_places() if path.exists()]
-    lines = []
+    kept = [bool(item["why_kept"]) for item in items]
+    lines = [item_line for item in items for item_line in _plan(item)] if planned else []
     for item in items:
         if item["removed"]:
-            lines.append(f"removed {item['root']}")
+            lines.append(f"removed what was kept of {item['root']}")
         if item["bundle"]:
             lines += [f"saved {item['bundle']}", f"  to restore: git fetch {item['bundle']} 'refs/*:refs/*'"]
     lines += [f"left for you to delete: {path}" for path in left]
     output.result(UninstallOutput(workspaces=items, left=left), as_json=as_json, lines=lines)
-    return int(any(item["why_kept"] for item in items) if failed is None else failed)
+    return int(all(kept) if planned else any(kept))
 
 
 def _own_places() -> list[Path]:

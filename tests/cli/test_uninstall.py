@@ -79,6 +79,8 @@ def test_nothing_is_changed_without_a_yes(place: ScratchWorkspace, paths: Worksp
     before = refs_of(place)
     (item,) = asked(place, "--dry-run")["workspaces"]
     assert (item["worktrees"], item["refs"], item["removed"]) == (1, 3, False) and item["state_bytes"] > 0
+    dry = place.aegis("uninstall", "--dry-run")
+    assert dry.code == 0 and f"would remove what is kept of {place.root}: " in dry.out and "end its hub" in dry.out
     done = place.aegis("uninstall")
     assert done.code == 2 and "--yes" in done.err and "1 worktree" in done.err
     assert refs_of(place) == before and (paths.worktrees_dir / "w01" / "a.py").read_text() == "x = 2\n"
