@@ -9,7 +9,6 @@ from aegis_tui.adapters.git.run import GitRunner
 MOST_BYTES = 4 * 1024 * 1024
 """The longest diff that is read."""
 
-
 MOST_PATCH_BYTES = 64 * 1024 * 1024
 """The longest patch that is read."""
 
@@ -27,14 +26,9 @@ async def read_piece_diff(common_dir: Path, base_oid: str, head_oid: str) -> str
     Raises:
         GitError: There is no such commit, or the diff has more than `MOST_BYTES`.
     """
-    runner = GitRunner(git_dir=common_dir, cwd=common_dir)
-    shown = await runner.run(
-        *("-c", "core.quotePath=false", "diff-tree", "-r", "-p", "-M", "-U3", "--no-color"),
-        *("--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"),
-        *("--end-of-options", base_oid, head_oid),
-        output_bytes=MOST_BYTES,
-    )
-    return shown.stdout.decode("utf-8", "surrogateescape")
+    names = ("-c", "core.quotePath=false")
+    shown = await _diff_tree(common_dir, *names, "diff-tree", pair=(base_oid, head_oid), most_bytes=MOST_BYTES)
+    return shown.decode("utf-8", "surrogateescape")
 
 
 async def read_patch(common_dir: Path, base_oid: str, head_oid: str) -> bytes:
@@ -50,11 +44,16 @@ async def read_patch(common_dir: Path, base_oid: str, head_oid: str) -> bytes:
     Raises:
         GitError: There is no such commit, or the patch has more than `MOST_PATCH_BYTES`.
     """
-    runner = GitRunner(git_dir=common_dir, cwd=common_dir)
-    shown = await runner.run(
-        *("diff-tree", "-r", "-p", "-M", "-U3", "--binary", "--full-index", "--no-color"),
-        *("--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"),
-        *("--end-of-options", base_oid, head_oid),
-        output_bytes=MOST_PATCH_BYTES,
+    whole = ("diff-tree", "--binary", "--full-index")
+    return await _diff_tree(common_dir, *whole, pair=(base_oid, head_oid), most_bytes=MOST_PATCH_BYTES)
+
+
+async def _diff_tree(common_dir: Path, *first: str, pair: tuple[str, str], most_bytes: int) -> bytes:
+    """Return what `git diff-tree` prints about two commits; `first` are its first arguments, with its name."""
+    shown = await GitRunner(git_dir=common_dir, cwd=common_dir).run(
+        *first,
+        *("-r", "-p", "-M", "-U3", "--no-color", "--no-ext-diff", "--no-textconv"),
+        *("--src-prefix=a/", "--dst-prefix=b/", "--end-of-options", *pair),
+        output_bytes=most_bytes,
     )
     return shown.stdout
