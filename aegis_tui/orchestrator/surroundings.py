@@ -26,11 +26,10 @@ class PartitionSurroundings:
 
     Args:
         describe: Describes partitions.
-        most_s: How long an instance waits at most, in seconds.
     """
 
-    def __init__(self, describe: DescribeSurroundings, *, most_s: float = MOST_S) -> None:
-        self._describe, self._most_s = describe, most_s
+    def __init__(self, describe: DescribeSurroundings) -> None:
+        self._describe = describe
         self._asked: tuple[str, Mapping[str, Sequence[str]]] = ("", {})
         self._texts: asyncio.Task[dict[str, str]] | None = None
 
@@ -58,7 +57,7 @@ class PartitionSurroundings:
         self.begin(run)
         if self._texts is None or self._asked[0] != run.run:
             return ""
-        done, _ = await asyncio.wait({self._texts}, timeout=self._most_s)
+        done, _ = await asyncio.wait({self._texts}, timeout=MOST_S)
         if not done or self._texts.cancelled():
             _log.info("an instance starts without its surroundings", extra={"agent_id": instance.agent_id})
             return ""

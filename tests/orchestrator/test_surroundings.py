@@ -11,6 +11,7 @@ from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.run.design import Design, Feature, Foundation
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
+from aegis_tui.orchestrator import surroundings as module
 from aegis_tui.orchestrator.surroundings import PartitionSurroundings
 from tests.failing_run import WORKER, failing_run
 
@@ -51,7 +52,7 @@ def test_all_partitions_of_a_run_are_asked_about_once() -> None:
 
 
 def test_an_instance_starts_without_the_text_if_it_is_late_or_cannot_be_made(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, instance = scene()
 
@@ -63,7 +64,9 @@ def test_an_instance_starts_without_the_text_if_it_is_late_or_cannot_be_made(
         raise ValueError("no map")
 
     async def scenario() -> None:
-        assert await PartitionSurroundings(never, most_s=0.01).text_for(run, instance) == ""
+        with monkeypatch.context() as patched:
+            patched.setattr(module, "MOST_S", 0.01)
+            assert await PartitionSurroundings(never).text_for(run, instance) == ""
         assert await PartitionSurroundings(broken).text_for(run, instance) == ""
         run.design = None
         assert await PartitionSurroundings(broken).text_for(run, instance) == ""
