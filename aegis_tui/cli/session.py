@@ -83,11 +83,20 @@ def open_dashboard(place: Place, look: Look, *, offer: GoalOffer | None = None) 
     app = _open_app(place, look, offer=offer)
     log_to(place.paths.state_dir / "logs" / "tui.log")
     code = run_session(app)
+    _remember(place)
     if app.refusal is not None:
         raise app.refusal
     for line in app.farewell():
         output.talk(line)
     return app.return_code or code or 0
+
+
+def _remember(place: Place) -> None:
+    """Record whose workspace it is, now that it has a log of the dashboard, so that it can be listed and removed."""
+    from aegis_tui.sdk.workspaces import remember_first
+
+    with contextlib.suppress(OSError):
+        remember_first(place.paths, place.root)
 
 
 def log_to(path: Path) -> None:

@@ -86,7 +86,8 @@ def _looked_at(place: Place) -> UninstalledWorkspace:
         return {
             **item,
             "why_kept": (
-                "the repository is gone, so work in its worktrees cannot be saved; if you do not need this work, "
+                f"the repository is {'not known' if place.root == Path() else 'gone'}, so work in its worktrees cannot "
+                "be saved; if you do not need this work, "
                 f"delete the state folder yourself: rm -r {shlex.quote(str(place.paths.state_dir))}"
             ),
         }

@@ -1,4 +1,4 @@
-"""Which repositories of this machine have a workspace of this user, known by a file that their hubs leave behind."""
+"""Which repositories of this machine have a workspace of this user, known by a file of their hubs and dashboards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class KnownWorkspace(NamedTuple):
 
     paths: WorkspacePaths
     root: Path | None
-    """The repository from which its hub was last started; None if no hub has recorded it, and it may be gone."""
+    """The repository of the workspace, which may be gone: that from which its hub was last started, or, if no hub ever
+    was, that whose dashboard was opened first. None if neither is recorded."""
 
 
 def remember_repository(paths: WorkspacePaths, root: Path) -> None:
@@ -50,6 +51,16 @@ def known_workspaces(environ: Mapping[str, str]) -> list[KnownWorkspace]:
     names = [entry.name for entry in home.iterdir() if _KEY.match(entry.name)] if home.is_dir() else []
     known = [_known(workspace_paths(name, environ)) for name in names]
     return sorted(known, key=lambda item: last_used(item.paths), reverse=True)
+
+
+def remember_first(paths: WorkspacePaths, root: Path) -> None:
+    """Record a workspace's repository as `remember_repository` does, unless one is recorded already.
+
+    Raises:
+        OSError: The record cannot be written.
+    """
+    if "root" not in load_record(paths.state_dir / _RECORD):
+        remember_repository(paths, root)
 
 
 def last_used(paths: WorkspacePaths) -> float:
