@@ -138,7 +138,7 @@ def _counts(report: Report, width: int) -> list[Line]:
     allowed = boundary.get("allowed", {})  # a report of an earlier version has no such field
     words = "; ".join([boundary_word(boundary["level"], allowed), *allowed_words(allowed)])
     lines: list[Line] = [
-        (Span("Boundary ", "strong"), Span(fit(inert(words), max(10, width - 9)))),
+        *_headed("Boundary ", words, width),
         (
             Span("Locks ", "strong"),
             Span(f"{locks['granted']} granted, {locks['waited']} waited, {locks['deadlocks']} deadlocks"),
@@ -148,15 +148,15 @@ def _counts(report: Report, width: int) -> list[Line]:
         words = f"{item['a']} × {item['b']} in {item['path']}: {item['resolution']}"
         if label := label_words(item.get("label"), item.get("strategy")):
             words += f" {label}"
-        lines.append((Span("Conflict ", "strong"), Span(fit(inert(words), max(10, width - 9)))))
+        lines += _headed("Conflict ", words, width)
     for file in report.get("merged", ()):  # a report of an earlier version has no such field
         words = f"{file['piece']}, {file['path']}: {label_words(file['label'], file['strategy'])}"
-        lines.append((Span("Merged ", "strong"), Span(fit(inert(words), max(10, width - 7)))))
+        lines += _headed("Merged ", words, width)
     for review in report["reviews"]:
         if review["verdict"] != "APPROVED":
             piece = f"{review['piece']}{for_lens(review.get('lens'))}"
             words = f"{piece}: {review['verdict']}, {counted(len(review['findings']), 'finding')}"
-            lines.append((Span("Review ", "strong"), Span(inert(words))))
+            lines += _headed("Review ", words, width)
     return [*lines, *_quality(report, width)]
 
 

@@ -275,6 +275,19 @@ def test_a_report_names_what_is_left_out_why_and_where_it_is_kept(record: Record
         assert len(mine) == 5 and all(line_width(line) <= width for line in mine)
 
 
+def test_a_report_cuts_no_words_of_conflicts_reviews_and_merged_files(record: Record) -> None:
+    report = record().events[-1].data.model_dump()["report"]
+    place = "src/shop/a/folder/with/a/long/name/routes.py"
+    conflict = report["conflicts"][0] | {"path": place, "resolution": "rebased by an\x1b[31m agent that was told why"}
+    merged = [{"piece": "wishlist", "path": place, "label": "agent", "strategy": None}]
+    review = {"piece": "a-piece-with-a-long-name", "verdict": "CHANGES_REQUESTED", "findings": []}
+    changed = {**report, "conflicts": [conflict], "merged": merged, "reviews": [review]}
+    lines = report_lines(cast(Report, changed), width=66)
+    words = " ".join(text(lines[-12:]).split())
+    assert "agent that was told why" in words and words.count(place) == 2 and "0 findings" in words
+    assert "\x1b" not in words and all(line_width(line) <= 66 for line in lines[-12:])
+
+
 def test_a_report_names_a_new_failure_once(record: Record) -> None:
     report = record().events[-1].data.model_dump()["report"]
     check = report["qa"][0] | {"new_failures": ["test_a", "test_b"]}
